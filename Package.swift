@@ -1,0 +1,88 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// One direction, no way back: an arrow of `dependencies` never points to a module further down.
+let package = Package(
+  name: "krylens",
+  platforms: [.macOS(.v26)],
+  products: [
+    .executable(name: "krylens", targets: ["krylens"]),
+    .library(name: "LinearAlgebra", targets: ["LinearAlgebra"]),
+    .library(name: "Autodiff", targets: ["Autodiff"]),
+    .library(name: "Lanczos", targets: ["Lanczos"]),
+    .library(name: "Checkpoint", targets: ["Checkpoint"]),
+    .library(name: "Tokenization", targets: ["Tokenization"]),
+    .library(name: "Model", targets: ["Model"]),
+    .library(name: "Alignment", targets: ["Alignment"]),
+    .library(name: "Analysis", targets: ["Analysis"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+    .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
+    .package(url: "https://github.com/apple/swift-numerics", from: "1.1.0"),
+    .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+  ],
+  targets: [
+    .systemLibrary(
+      name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
+    .systemLibrary(
+      name: "CARPACK", pkgConfig: "arpack", providers: [.apt(["libarpack2-dev"])]),
+    .target(name: "CKernels", dependencies: ["COpenBLAS"]),
+    .target(
+      name: "LinearAlgebra",
+      dependencies: [
+        "COpenBLAS", "CKernels", .product(name: "RealModule", package: "swift-numerics"),
+      ]),
+    .target(name: "Autodiff", dependencies: ["LinearAlgebra"]),
+    .target(name: "Lanczos", dependencies: ["LinearAlgebra", "CARPACK"]),
+    .target(
+      name: "Checkpoint",
+      dependencies: [
+        "LinearAlgebra", "CKernels",
+        .product(name: "OrderedCollections", package: "swift-collections"),
+      ]),
+    .target(
+      name: "Tokenization",
+      dependencies: [
+        "Checkpoint", .product(name: "HeapModule", package: "swift-collections"),
+      ]),
+    .target(name: "Model", dependencies: ["Autodiff", "Checkpoint"]),
+    .target(name: "Alignment", dependencies: ["LinearAlgebra"]),
+    .target(
+      name: "Analysis",
+      dependencies: [
+        "Model", "Lanczos", "Alignment", "Tokenization",
+        .product(name: "Logging", package: "swift-log"),
+      ]),
+    .executableTarget(
+      name: "krylens",
+      dependencies: [
+        "Analysis", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ]),
+
+    .target(
+      name: "TestSupport", dependencies: ["LinearAlgebra"], path: "Tests/TestSupport"),
+    .testTarget(name: "TestSupportTests", dependencies: ["TestSupport"]),
+    .testTarget(
+      name: "CKernelsTests", dependencies: ["LinearAlgebra", "CKernels", "TestSupport"],
+      resources: [.copy("Fixtures")]),
+    .testTarget(name: "LinearAlgebraTests", dependencies: ["LinearAlgebra", "TestSupport"]),
+    .testTarget(name: "AutodiffTests", dependencies: ["Autodiff", "Lanczos", "TestSupport"]),
+    .testTarget(name: "LanczosTests", dependencies: ["Lanczos", "TestSupport"]),
+    .testTarget(
+      name: "CheckpointTests", dependencies: ["Checkpoint", "TestSupport"],
+      resources: [.copy("Fixtures")]),
+    .testTarget(
+      name: "TokenizationTests", dependencies: ["Tokenization", "TestSupport"],
+      resources: [.copy("Fixtures")]),
+    .testTarget(
+      name: "ModelTests", dependencies: ["Model", "Lanczos", "TestSupport"],
+      resources: [.copy("Fixtures")]),
+    .testTarget(
+      name: "AlignmentTests", dependencies: ["Alignment", "TestSupport"],
+      resources: [.copy("Fixtures")]),
+    .testTarget(name: "AnalysisTests", dependencies: ["Analysis", "TestSupport"]),
+    .testTarget(name: "CommandTests", dependencies: ["krylens", "Analysis", "TestSupport"]),
+  ],
+  swiftLanguageModes: [.v6]
+)

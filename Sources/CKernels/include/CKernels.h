@@ -1,0 +1,58 @@
+// Products of one stored weight matrix with a thin block of vectors.
+//
+//     ck_multiply          Y ← W X      (or Y ← Y + W X)      W (m, n), X (n, b), Y (m, b)
+//     ck_multiply_adjoint  X ← Wᵀ Y     (or X ← X + Wᵀ Y)
+//
+// X and Y are interleaved: element i of vector j lies at [i·ld + j], ld ≥ b. W stays as it is stored: row by row, each
+// row `row_bytes` after the one before, at any alignment, in any of the types below. Both directions read W once.
+#pragma once
+#include <stddef.h>
+#include <stdint.h>
+
+// Stored types, numbered as in GGUF files (https://github.com/ggml-org/ggml, ggml.h).
+enum ck_type {
+  CK_F32 = 0,
+  CK_F16 = 1,
+  CK_Q4_0 = 2,
+  CK_Q4_1 = 3,
+  CK_Q5_0 = 6,
+  CK_Q5_1 = 7,
+  CK_Q8_0 = 8,
+  CK_Q2_K = 10,
+  CK_Q3_K = 11,
+  CK_Q4_K = 12,
+  CK_Q5_K = 13,
+  CK_Q6_K = 14,
+  CK_F64 = 28,
+  CK_BF16 = 30,
+};
+
+struct ck_matrix {
+  const void *data;
+  int64_t rows, columns;
+  int64_t row_bytes;
+  int32_t type;  // enum ck_type
+};
+
+// Weights per block of a type and bytes per block; 0 for a type that is not known.
+int64_t ck_block_length(int32_t type);
+int64_t ck_block_bytes(int32_t type);
+
+// Widens `count` weights (a multiple of the block length) that start at `source`. Bit for bit the reference
+// dequantisation (the Python package gguf).
+void ck_dequantize(int32_t type, const void *source, float *out, int64_t count);
+
+// Threads of the pool, the caller included. Not to be called while a product runs.
+void ck_set_threads(int threads);
+int ck_threads(void);
+
+void ck_multiply(const struct ck_matrix *w, const float *x, int64_t ldx, float *y, int64_t ldy,
+                 int64_t b, int accumulate);
+void ck_multiply_adjoint(const struct ck_matrix *w, const float *y, int64_t ldy, float *x,
+                         int64_t ldx, int64_t b, int accumulate);
+
+// The same in double precision, for tests: one thread, no SIMD of its own.
+void ck_multiply_f64(const struct ck_matrix *w, const double *x, int64_t ldx, double *y,
+                     int64_t ldy, int64_t b, int accumulate);
+void ck_multiply_adjoint_f64(const struct ck_matrix *w, const double *y, int64_t ldy, double *x,
+                             int64_t ldx, int64_t b, int accumulate);

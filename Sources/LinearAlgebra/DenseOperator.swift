@@ -1,0 +1,36 @@
+import COpenBLAS
+
+/// A stored dense matrix as an operator: what tests compare with, and the small cases.
+public final class DenseOperator: LinearOperator {
+  /// A (m, n).
+  public let matrix: Matrix<Double>
+
+  /// The operator x ↦ A x.
+  public init(_ matrix: Matrix<Double>) { self.matrix = matrix }
+
+  public var inputDimension: Int { matrix.columns }
+  public var outputDimension: Int { matrix.rows }
+
+  public func apply(_ v: Span<Double>, into y: inout MutableSpan<Double>, vectors b: Int) {
+    multiply(v, CblasTrans, into: &y, vectors: b)  // (b, n) · (m, n)ᵀ
+  }
+
+  public func applyAdjoint(_ u: Span<Double>, into x: inout MutableSpan<Double>, vectors b: Int) {
+    multiply(u, CblasNoTrans, into: &x, vectors: b)  // (b, m) · (m, n)
+  }
+
+  private func multiply(
+    _ v: Span<Double>, _ op: CBLAS_TRANSPOSE, into y: inout MutableSpan<Double>, vectors b: Int
+  ) {
+    let (inner, outer) =
+      op == CblasTrans ? (matrix.columns, matrix.rows) : (matrix.rows, matrix.columns)
+    v.withUnsafeBufferPointer { source in
+      y.withUnsafeMutableBufferPointer { target in
+        cblas_dgemm(
+          CblasRowMajor, CblasNoTrans, op, blasInt(b), blasInt(outer), blasInt(inner), 1,
+          source.baseAddress, blasInt(inner), matrix.elements, blasInt(matrix.columns), 0,
+          target.baseAddress, blasInt(outer))
+      }
+    }
+  }
+}

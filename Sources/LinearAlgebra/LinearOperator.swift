@@ -1,0 +1,78 @@
+/// A linear map A : ℝⁿ → ℝᵐ, known only by what it does.
+///
+/// `b` vectors at a time, one after another, each contiguous. Solvers see nothing else, so an operator may be a matrix,
+/// a composition, or the derivative of a program. Not for two threads at once unless the conforming type says so.
+public protocol LinearOperator: AnyObject {
+  /// n, the length of an input.
+  var inputDimension: Int { get }
+  /// m, the length of an output.
+  var outputDimension: Int { get }
+  /// yᵢ ← A vᵢ for i < b: (b, n) → (b, m). Overwrites `y`, leaves `v` alone.
+  func apply(_ v: Span<Double>, into y: inout MutableSpan<Double>, vectors b: Int)
+  /// xᵢ ← Aᵀ uᵢ for i < b: (b, m) → (b, n). Overwrites `x`, leaves `u` alone.
+  func applyAdjoint(_ u: Span<Double>, into x: inout MutableSpan<Double>, vectors b: Int)
+}
+
+extension LinearOperator {
+  /// A applied to every row of `v` (b, n): (b, m). The allocating form.
+  public func apply(_ v: Matrix<Double>) -> Matrix<Double> {
+    precondition(
+      v.columns == inputDimension, "vectors of \(v.columns) for an input of \(inputDimension)")
+    var y = Matrix<Double>(rows: v.rows, columns: outputDimension)
+    var span = y.elements.mutableSpan
+    apply(v.elements.span, into: &span, vectors: v.rows)
+    return y
+  }
+
+  /// Aᵀ applied to every row of `u` (b, m): (b, n). The allocating form.
+  public func applyAdjoint(_ u: Matrix<Double>) -> Matrix<Double> {
+    precondition(
+      u.columns == outputDimension, "vectors of \(u.columns) for an output of \(outputDimension)")
+    var x = Matrix<Double>(rows: u.rows, columns: inputDimension)
+    var span = x.elements.mutableSpan
+    applyAdjoint(u.elements.span, into: &span, vectors: u.rows)
+    return x
+  }
+
+  /// Aᵀ as an operator.
+  public var adjoint: AdjointOperator { AdjointOperator(self) }
+
+  /// A itself, built densely (m, n) in blocks of `block` unit vectors; from the smaller side, so min(m, n) vectors.
+  public func materialized(block: Int = 64) -> Matrix<Double> {
+    let (m, n) = (outputDimension, inputDimension)
+    let small = min(m, n)
+    var result = Matrix<Double>(rows: m, columns: n)
+    for start in stride(from: 0, to: small, by: block) {
+      let b = min(block, small - start)
+      var units = Matrix<Double>(rows: b, columns: small)
+      for i in 0..<b { units[i, start + i] = 1 }
+      if m < n {
+        let part = applyAdjoint(units)
+        result.elements.replaceSubrange(start * n..<(start + b) * n, with: part.elements)
+      } else {
+        let part = apply(units)
+        for i in 0..<m { for j in 0..<b { result[i, start + j] = part[j, i] } }
+      }
+    }
+    return result
+  }
+}
+
+/// Aᵀ, by exchanging the two directions.
+public final class AdjointOperator: LinearOperator {
+  private let base: any LinearOperator
+
+  /// The adjoint of `base`.
+  public init(_ base: any LinearOperator) { self.base = base }
+
+  public var inputDimension: Int { base.outputDimension }
+  public var outputDimension: Int { base.inputDimension }
+
+  public func apply(_ v: Span<Double>, into y: inout MutableSpan<Double>, vectors b: Int) {
+    base.applyAdjoint(v, into: &y, vectors: b)
+  }
+
+  public func applyAdjoint(_ u: Span<Double>, into x: inout MutableSpan<Double>, vectors b: Int) {
+    base.apply(u, into: &x, vectors: b)
+  }
+}

@@ -1,0 +1,75 @@
+/// A dense matrix, row-major: element (i, j) at `elements[i · columns + j]`.
+///
+/// A Fortran column is our row, so a list of vectors is a matrix whose rows they are and nothing is ever transposed on
+/// the way to LAPACK or ARPACK.
+public struct Matrix<Scalar: RealScalar>: Equatable, Sendable {
+  /// Rows m.
+  public let rows: Int
+  /// Columns n.
+  public let columns: Int
+  /// The m · n numbers, row after row.
+  public var elements: [Scalar]
+
+  /// A matrix filled with one number.
+  public init(rows: Int, columns: Int, repeating value: Scalar = 0) {
+    precondition(rows >= 0 && columns >= 0, "a matrix has no negative side")
+    self.rows = rows
+    self.columns = columns
+    elements = Array(repeating: value, count: rows * columns)
+  }
+
+  /// A matrix of these numbers, row after row.
+  public init(rows: Int, columns: Int, elements: [Scalar]) {
+    precondition(
+      elements.count == rows * columns, "\(elements.count) numbers for \(rows) × \(columns)")
+    self.rows = rows
+    self.columns = columns
+    self.elements = elements
+  }
+
+  /// A matrix of these rows, all of one length.
+  public init(_ rows: [[Scalar]]) {
+    self.init(rows: rows.count, columns: rows.first?.count ?? 0, elements: rows.flatMap { $0 })
+  }
+
+  /// The identity of order n.
+  public static func identity(_ n: Int) -> Matrix {
+    var result = Matrix(rows: n, columns: n)
+    for i in 0..<n { result[i, i] = 1 }
+    return result
+  }
+
+  /// Element (i, j).
+  public subscript(i: Int, j: Int) -> Scalar {
+    get { elements[i * columns + j] }
+    set { elements[i * columns + j] = newValue }
+  }
+
+  /// Row i.
+  public func row(_ i: Int) -> ArraySlice<Scalar> { elements[i * columns..<(i + 1) * columns] }
+
+  /// The first `count` rows.
+  public func prefix(_ count: Int) -> Matrix {
+    Matrix(rows: count, columns: columns, elements: Array(elements[..<(count * columns)]))
+  }
+
+  /// Aᵀ, a copy.
+  public var transposed: Matrix {
+    var result = Matrix(rows: columns, columns: rows)
+    for i in 0..<rows { for j in 0..<columns { result[j, i] = self[i, j] } }
+    return result
+  }
+
+  /// The same numbers in another precision.
+  public func converted<Other: RealScalar>(to type: Other.Type) -> Matrix<Other> {
+    Matrix<Other>(rows: rows, columns: columns, elements: elements.map { Other($0) })
+  }
+
+  /// ‖A‖_F.
+  public var frobeniusNorm: Scalar {
+    // Scaled by the largest entry, so that no square over- or underflows.
+    let scale = elements.reduce(0) { max($0, abs($1)) }
+    guard scale > 0, scale.isFinite else { return scale }
+    return scale * elements.reduce(0) { $0 + ($1 / scale) * ($1 / scale) }.squareRoot()
+  }
+}

@@ -1,0 +1,33 @@
+import RealModule
+
+/// SplitMix64: a small seeded generator, the same numbers on every machine.
+///
+/// Steele, Lea, Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014.
+public struct SeededGenerator: RandomNumberGenerator, Sendable {
+  private var state: UInt64
+
+  /// The stream of a seed.
+  public init(seed: UInt64) { state = seed }
+
+  public mutating func next() -> UInt64 {
+    state &+= 0x9E37_79B9_7F4A_7C15
+    var z = state
+    z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
+    z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
+    return z ^ (z >> 31)
+  }
+
+  /// Uniform in (0, 1).
+  public mutating func uniform() -> Double { (Double(next() >> 11) + 0.5) * 0x1p-53 }
+
+  /// Standard normal, by Box and Muller.
+  public mutating func normal() -> Double {
+    (-2 * Double.log(uniform())).squareRoot() * Double.cos(2 * .pi * uniform())
+  }
+
+  /// A matrix of independent standard normal numbers.
+  public mutating func normalMatrix(rows: Int, columns: Int) -> Matrix<Double> {
+    Matrix(
+      rows: rows, columns: columns, elements: (0..<rows * columns).map { _ in normal() })
+  }
+}

@@ -1,0 +1,6 @@
+import ArgumentParser
+
+@main
+struct Krylens: ParsableCommand {
+  static let configuration = CommandConfiguration(commandName: "krylens")
+}
