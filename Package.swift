@@ -28,6 +28,7 @@ let package = Package(
     .systemLibrary(
       name: "CARPACK", pkgConfig: "arpack", providers: [.apt(["libarpack2-dev"])]),
     .target(name: "CKernels", dependencies: ["COpenBLAS"]),
+    .target(name: "CMappedFile"),
     .target(
       name: "LinearAlgebra",
       dependencies: [
@@ -38,7 +39,7 @@ let package = Package(
     .target(
       name: "Checkpoint",
       dependencies: [
-        "LinearAlgebra", "CKernels",
+        "LinearAlgebra", "CKernels", "CMappedFile",
         .product(name: "OrderedCollections", package: "swift-collections"),
       ]),
     .target(
