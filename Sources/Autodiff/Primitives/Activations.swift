@@ -1,0 +1,67 @@
+import LinearAlgebra
+
+/// The activation functions of transformers, each with its derivative.
+public enum Activation: String, Sendable, CaseIterable {
+  /// x · logistic(x). Elfwing, Uchibe, Doya, arXiv 1702.03118.
+  case silu
+  /// x Φ(x), Φ the normal distribution function by erf. Hendrycks, Gimpel, arXiv 1606.08415.
+  case gelu
+  /// GELU by its tanh approximation, as in GPT-2.
+  case geluTanh
+  /// x · logistic(1.702 x).
+  case quickGELU
+  /// max(x, 0); the derivative at 0 is taken as 0.
+  case relu
+  /// max(x, 0)².
+  case reluSquared
+  /// tanh x.
+  case tanh
+  /// 1 / (1 + e⁻ˣ).
+  case logistic
+
+  /// φ(x) and φ′(x).
+  public func callAsFunction<S: RealScalar>(_ x: S) -> (value: S, derivative: S) {
+    switch self {
+    case .silu:
+      let s = Self.sigma(x)
+      return (x * s, s * (1 + x * (1 - s)))
+    case .quickGELU:
+      let a: S = 1.702
+      let s = Self.sigma(a * x)
+      return (x * s, s * (1 + a * x * (1 - s)))
+    case .gelu:
+      // Φ′(x) = e^(−x²/2) / √(2π)
+      let distribution = (1 + S.erf(x * S(0.5).squareRoot())) / 2
+      let density = S.exp(-x * x / 2) / (2 * S.pi).squareRoot()
+      return (x * distribution, distribution + x * density)
+    case .geluTanh:
+      // ½ x (1 + tanh t), t = √(2/π) (x + 0.044715 x³)
+      let a = (2 / S.pi).squareRoot()
+      let c: S = 0.044715
+      let t = S.tanh(a * (x + c * x * x * x))
+      return ((1 + t) * x / 2, (1 + t) / 2 + x / 2 * (1 - t * t) * a * (1 + 3 * c * x * x))
+    case .relu: return x > 0 ? (x, 1) : (0, 0)
+    case .reluSquared: return x > 0 ? (x * x, 2 * x) : (0, 0)
+    case .tanh:
+      let t = S.tanh(x)
+      return (t, 1 - t * t)
+    case .logistic:
+      let s = Self.sigma(x)
+      return (s, s * (1 - s))
+    }
+  }
+
+  /// The logistic function, without overflow on either side.
+  private static func sigma<S: RealScalar>(_ x: S) -> S {
+    if x >= 0 { return 1 / (1 + S.exp(-x)) }
+    let e = S.exp(x)
+    return e / (1 + e)
+  }
+}
+
+extension Variable {
+  /// φ(x), number by number.
+  @_specialize(where Scalar == Float)
+  @_specialize(where Scalar == Double)
+  public func activated(by φ: Activation) -> Variable { map { φ($0) } }
+}

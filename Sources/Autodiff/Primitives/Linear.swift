@@ -1,0 +1,64 @@
+import LinearAlgebra
+
+extension Variable {
+  /// W x + b for every row x: a product with a weight matrix as it is stored.
+  ///
+  /// W (m, n) with n = columns; `transposed` takes Wᵀ of a W stored (n, m) instead, as GPT-2's checkpoints have it.
+  /// A product and its adjoint each read W once for all tangents.
+  @_specialize(where Scalar == Float)
+  @_specialize(where Scalar == Double)
+  public func linear(
+    _ w: StoredMatrix, bias: [Scalar]? = nil, transposed: Bool = false
+  ) -> Variable {
+    let (inputs, outputs) = transposed ? (w.rows, w.columns) : (w.columns, w.rows)
+    precondition(columns == inputs, "\(columns) features for weights that take \(inputs)")
+    precondition(bias == nil || bias!.count == outputs, "a bias has one number an output")
+    let step = LinearStep<Scalar>(input: position, rows: rows, weights: w, transposed: transposed)
+    let out = Buffer<Scalar>(count: outputs * rows)
+    step.multiply(buffer.base, into: out.base, lanes: rows, accumulating: false)
+    if let bias {
+      for c in 0..<outputs { for r in 0..<rows { out.base[c * rows + r] += bias[c] } }
+    }
+    guard let site else { return Variable(rows: rows, columns: outputs, buffer: out) }
+    return site.trace.record(step, rows: rows, columns: outputs, value: out)
+  }
+}
+
+/// dy = W dx; dx += Wᵀ dy. The bias has no part in it.
+private struct LinearStep<Scalar: RealScalar>: Primitive {
+  let input: Int?
+  let rows: Int
+  let weights: StoredMatrix
+  let transposed: Bool
+
+  var inputs: [Int] { input.map { [$0] } ?? [] }
+
+  func multiply(
+    _ x: UnsafePointer<Scalar>, into y: UnsafeMutablePointer<Scalar>, lanes: Int,
+    accumulating: Bool, adjoint: Bool = false
+  ) {
+    if transposed == adjoint {
+      Scalar.multiply(
+        weights, x, stride: lanes, into: y, stride: lanes, vectors: lanes,
+        accumulating: accumulating)
+    } else {
+      Scalar.multiplyAdjoint(
+        weights, x, stride: lanes, into: y, stride: lanes, vectors: lanes,
+        accumulating: accumulating)
+    }
+  }
+
+  func jvp(_ workspace: Workspace<Scalar>, into out: UnsafeMutablePointer<Scalar>) {
+    guard let input else { return }
+    multiply(
+      workspace.slot(input), into: out, lanes: rows * workspace.vectors, accumulating: false)
+  }
+
+  func vjp(_ workspace: Workspace<Scalar>, _ cotangent: UnsafePointer<Scalar>) {
+    guard let input else { return }
+    let (target, accumulating) = workspace.target(of: input)
+    multiply(
+      cotangent, into: target, lanes: rows * workspace.vectors, accumulating: accumulating,
+      adjoint: true)
+  }
+}

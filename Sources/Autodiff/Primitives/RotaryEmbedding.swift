@@ -1,0 +1,98 @@
+import LinearAlgebra
+
+/// The angles of a rotary embedding at some positions: cos and sin (half, rows), `half` pairs of features a head.
+///
+/// Su et al., arXiv 2104.09864.
+public struct RotaryAngles<Scalar: RealScalar>: Sendable {
+  /// How the features of a head pair up.
+  public enum Pairing: Sendable {
+    /// (i, i + half): GPT-NeoX and the Hugging Face form of Llama.
+    case halves
+    /// (2i, 2i + 1): GPT-J, and llama.cpp's form of Llama.
+    case neighbours
+  }
+
+  let cosines: [Scalar]
+  let sines: [Scalar]
+  let half: Int
+  let pairing: Pairing
+
+  /// Angles position · frequency for every position (one a row) and frequency (one a pair), times `scale` in length.
+  public init(
+    positions: [Int], frequencies: [Double], pairing: Pairing, scale: Double = 1
+  ) {
+    half = frequencies.count
+    self.pairing = pairing
+    let angles = frequencies.flatMap { f in positions.map { Double($0) * f } }
+    cosines = angles.map { Scalar(scale * Double.cos($0)) }
+    sines = angles.map { Scalar(scale * Double.sin($0)) }
+  }
+}
+
+extension Variable {
+  /// Every head's first 2 · half features, rotated pair by pair; the rest of a head passes as it is.
+  public func rotated(by angles: RotaryAngles<Scalar>, heads: Int) -> Variable {
+    precondition(columns % heads == 0, "heads divide the features")
+    let step = RotaryStep(
+      input: position, rows: rows, heads: heads, headDimension: columns / heads, angles: angles)
+    precondition(2 * angles.half <= step.headDimension, "more pairs than a head has")
+    precondition(angles.cosines.count == angles.half * rows, "one position a row")
+    let out = Buffer<Scalar>(count: count)
+    step.rotate(buffer.base, into: out.base, lanes: 1, sign: 1, accumulating: false)
+    guard let site else { return Variable(rows: rows, columns: columns, buffer: out) }
+    return site.trace.record(step, rows: rows, columns: columns, value: out)
+  }
+}
+
+/// Linear: the tangent is rotated the same way, the cotangent back.
+private struct RotaryStep<Scalar: RealScalar>: Primitive {
+  let input: Int?
+  let rows: Int
+  let heads: Int
+  let headDimension: Int
+  let angles: RotaryAngles<Scalar>
+
+  var inputs: [Int] { input.map { [$0] } ?? [] }
+
+  func jvp(_ workspace: Workspace<Scalar>, into out: UnsafeMutablePointer<Scalar>) {
+    guard let input else { return }
+    rotate(
+      workspace.slot(input), into: out, lanes: workspace.vectors, sign: 1, accumulating: false)
+  }
+
+  func vjp(_ workspace: Workspace<Scalar>, _ cotangent: UnsafePointer<Scalar>) {
+    guard let input else { return }
+    let (target, accumulating) = workspace.target(of: input)
+    rotate(
+      cotangent, into: target, lanes: workspace.vectors, sign: -1, accumulating: accumulating)
+  }
+
+  @_specialize(where Scalar == Float)
+  @_specialize(where Scalar == Double)
+  func rotate(
+    _ x: UnsafePointer<Scalar>, into y: UnsafeMutablePointer<Scalar>, lanes b: Int, sign: Scalar,
+    accumulating: Bool
+  ) {
+    let half = angles.half
+    for h in 0..<heads {
+      let head = h * headDimension
+      for pair in 0..<half {
+        let first = head + (angles.pairing == .halves ? pair : 2 * pair)
+        let second = angles.pairing == .halves ? first + half : first + 1
+        for r in 0..<rows {
+          let cosine = angles.cosines[pair * rows + r]
+          let sine = sign * angles.sines[pair * rows + r]
+          let (i, j) = ((first * rows + r) * b, (second * rows + r) * b)
+          axpy(cosine, x + i, y + i, b, accumulating)
+          axpy(-sine, x + j, y + i, b, true)
+          axpy(cosine, x + j, y + j, b, accumulating)
+          axpy(sine, x + i, y + j, b, true)
+        }
+      }
+      let rest = (head + 2 * half) * rows * b
+      addScaled(
+        1, x + rest, into: y + rest, count: (headDimension - 2 * half) * rows * b,
+        accumulating: accumulating)
+    }
+  }
+}

@@ -1,0 +1,33 @@
+import LinearAlgebra
+
+/// Runs `f` once at x and keeps what its derivative there needs: record once, apply many times.
+///
+/// Cost: one evaluation of f. Memory: the saved values of f's steps, about what reverse mode always keeps.
+public func linearize<Scalar: RealScalar>(
+  _ f: (Variable<Scalar>) throws -> Variable<Scalar>, at x: Matrix<Scalar>
+) rethrows -> Linearization<Scalar> {
+  let trace = Trace<Scalar>(inputCount: x.rows * x.columns)
+  let constant = Variable(x)
+  let input = Variable(
+    rows: x.rows, columns: x.columns, buffer: constant.buffer, site: (trace, 0))
+  let output = try f(input)
+  return Linearization(trace: trace, input: (x.rows, x.columns), output: output)
+}
+
+/// f(x) and J v in one go: a directional derivative. `linearize` is the cheaper choice for more than one v.
+public func jvp<Scalar: RealScalar>(
+  _ f: (Variable<Scalar>) throws -> Variable<Scalar>, at x: Matrix<Scalar>,
+  tangent: Matrix<Scalar>
+) rethrows -> (value: Matrix<Scalar>, tangent: Matrix<Scalar>) {
+  let linearization = try linearize(f, at: x)
+  return (linearization.value, linearization.jvp(tangent))
+}
+
+/// f(x) and Jᵀ u in one go; for a scalar f and u = 1, the gradient.
+public func vjp<Scalar: RealScalar>(
+  _ f: (Variable<Scalar>) throws -> Variable<Scalar>, at x: Matrix<Scalar>,
+  cotangent: Matrix<Scalar>
+) rethrows -> (value: Matrix<Scalar>, cotangent: Matrix<Scalar>) {
+  let linearization = try linearize(f, at: x)
+  return (linearization.value, linearization.vjp(cotangent))
+}

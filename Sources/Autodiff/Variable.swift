@@ -1,0 +1,58 @@
+import LinearAlgebra
+
+/// A row-major matrix inside a program that is being evaluated, and possibly differentiated.
+///
+/// A variable computed from the input of `linearize` is active: its tangent travels with it. One made from a `Matrix` is
+/// a constant: everything computed from constants alone is evaluated and never recorded, so the same function serves as
+/// plain forward pass and as differentiable program.
+public struct Variable<Scalar: RealScalar> {
+  /// Rows: independent points (tokens, samples); primitives act on each by itself.
+  public let rows: Int
+  /// Columns: features.
+  public let columns: Int
+  package let buffer: Buffer<Scalar>
+  /// The trace and the position of this variable on it; nil for a constant.
+  package let site: (trace: Trace<Scalar>, position: Int)?
+
+  package init(
+    rows: Int, columns: Int, buffer: Buffer<Scalar>,
+    site: (trace: Trace<Scalar>, position: Int)? = nil
+  ) {
+    self.rows = rows
+    self.columns = columns
+    self.buffer = buffer
+    self.site = site
+  }
+
+  /// A constant with the value of `matrix`.
+  @_specialize(where Scalar == Float)
+  @_specialize(where Scalar == Double)
+  public init(_ matrix: Matrix<Scalar>) {
+    let buffer = Buffer<Scalar>(count: matrix.rows * matrix.columns)
+    for r in 0..<matrix.rows {
+      for c in 0..<matrix.columns { buffer.base[c * matrix.rows + r] = matrix[r, c] }
+    }
+    self.init(rows: matrix.rows, columns: matrix.columns, buffer: buffer)
+  }
+
+  /// The value, copied out.
+  public var value: Matrix<Scalar> {
+    var matrix = Matrix<Scalar>(rows: rows, columns: columns)
+    for r in 0..<rows { for c in 0..<columns { matrix[r, c] = buffer.base[c * rows + r] } }
+    return matrix
+  }
+
+  /// Whether a tangent travels with this variable.
+  public var isActive: Bool { site != nil }
+
+  /// The same value as a constant: its derivative is cut here.
+  public var detached: Variable { Variable(rows: rows, columns: columns, buffer: buffer) }
+
+  package var count: Int { rows * columns }
+  package var position: Int? { site?.position }
+}
+
+/// Two variables denote the same node, or share the same constant value.
+package func isSame<S>(_ a: Variable<S>, _ b: Variable<S>) -> Bool {
+  a.buffer === b.buffer && a.position == b.position
+}

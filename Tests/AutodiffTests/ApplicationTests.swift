@@ -1,0 +1,67 @@
+import Autodiff
+import LinearAlgebra
+import Testing
+
+/// b vectors at once are b vectors one by one, to the bit, in any order and after wider and narrower applications; the
+/// input is left alone and every number of the output is written.
+@Test(arguments: Program.all) func companionsDoNotMatter(program: Program) {
+  let a = program.linearized(at: program.point(rows: 2, seed: 7).converted(to: Float.self))
+  var generator = SeededGenerator(seed: 3)
+  let v = generator.normalMatrix(rows: 19, columns: a.inputDimension)
+  let u = generator.normalMatrix(rows: 19, columns: a.outputDimension)
+  let together = (a.apply(v), a.applyAdjoint(u))
+  for i in [0, 7, 18] {
+    let single = { (m: Matrix<Double>) in
+      Matrix(rows: 1, columns: m.columns, elements: Array(m.row(i)))
+    }
+    #expect(Array(a.apply(single(v)).elements) == Array(together.0.row(i)))
+    #expect(Array(a.applyAdjoint(single(u)).elements) == Array(together.1.row(i)))
+  }
+  let before = v
+  var y = Matrix<Double>(rows: 19, columns: a.outputDimension, repeating: .nan)
+  var span = y.elements.mutableSpan
+  a.apply(v.elements.span, into: &span, vectors: 19)
+  #expect(y == together.0 && v == before)
+}
+
+/// Applying is no evaluation: the program runs once, however often its derivative is applied.
+@Test func programRunsOnce() {
+  var runs = 0
+  let a = linearize(
+    { (x: Variable<Double>) in
+      runs += 1
+      return x.activated(by: .tanh)
+    }, at: Matrix(rows: 1, columns: 4, repeating: 0.5))
+  let ones = Matrix<Double>(rows: 1, columns: 4, repeating: 1)
+  for _ in 0..<5 { _ = a.vjp(a.jvp(ones)) }
+  #expect(runs == 1)
+}
+
+/// Rows are independent points: J of three rows is block diagonal, its blocks the J of each row.
+@Test(arguments: [Program.rmsNorm, .softmax, .gatedUnit, .layerNormGroups])
+func rowsAreIndependent(program: Program) {
+  let x = program.point(rows: 3, seed: 5)
+  let whole = program.linearized(at: x).materialized()
+  let (m, n) = (whole.rows / 3, whole.columns / 3)
+  for r in 0..<3 {
+    let row = Matrix(rows: 1, columns: x.columns, elements: Array(x.row(r)))
+    let part = program.linearized(at: row).materialized()
+    for i in 0..<whole.rows {
+      for j in 0..<n {
+        let expected = i / m == r ? part[i % m, j] : 0
+        // The same operations; only the order in which a product sums may differ between widths.
+        #expect(abs(whole[i, r * n + j] - expected) < 1e-13 * (1 + abs(expected)))
+      }
+    }
+  }
+}
+
+/// A wide application after a narrow one grows the workspace and gives the same numbers.
+@Test func workspaceCanBeReleased() {
+  let a = Program.gatedUnit.linearized(at: Program.gatedUnit.point(rows: 1, seed: 1))
+  let v = Matrix<Double>.identity(a.inputDimension)
+  let first = a.apply(v)
+  a.releaseWorkspace()
+  #expect(a.apply(v) == first)
+  #expect(a.workspaceBytes(vectors: 2) == 2 * a.workspaceBytes(vectors: 1))
+}

@@ -1,0 +1,116 @@
+import Autodiff
+import LinearAlgebra
+import Testing
+
+/// One program for every primitive and a few compositions, written once for both precisions.
+enum Program: Hashable, Sendable, CustomTestStringConvertible {
+  case identity, independent, linear, linearTransposed, sums, gainAndShift, frozenFactor, gather
+  case rmsNorm, rmsNormGroups, layerNorm, layerNormGroups, softmax
+  case rotaryHalves, rotaryNeighbours, gatedUnit
+  case activation(Activation)
+  case attention(String, softCap: Bool)
+
+  static let all: [Program] = plain + activations + attentions
+
+  private static let plain: [Program] = [
+    .identity, .independent, .linear, .linearTransposed, .sums, .gainAndShift, .frozenFactor,
+    .gather, .rmsNorm, .rmsNormGroups, .layerNorm, .layerNormGroups, .softmax, .rotaryHalves,
+    .rotaryNeighbours, .gatedUnit,
+  ]
+  private static let activations = Activation.allCases.map { Program.activation($0) }
+  private static let attentions = ["qkv", "q", "kv", "v"].flatMap { active -> [Program] in
+    [.attention(active, softCap: false), .attention(active, softCap: true)]
+  }
+
+  var testDescription: String { "\(self)" }
+
+  /// Features of x.
+  var columns: Int { if case .attention = self { 32 } else { 12 } }
+
+  /// A lively point of `rows` rows.
+  func point(rows: Int, seed: UInt64) -> Matrix<Double> {
+    var generator = SeededGenerator(seed: seed)
+    return generator.normalMatrix(rows: rows, columns: columns)
+  }
+
+  /// The program's value at x; `fixed` is the point of linearization, for what is held constant.
+  func callAsFunction<S: RealScalar>(_ x: Variable<S>, fixed: Variable<S>) -> Variable<S> {
+    let n = columns
+    switch self {
+    case .identity: return x
+    case .independent: return fixed
+    case .linear: return x.linear(weights(9, n, seed: 1), bias: numbers(9, seed: 2))
+    case .linearTransposed: return x.linear(weights(n, 5, seed: 1), transposed: true)
+    case .sums: return x + 3 * x - x * x
+    case .gainAndShift: return x.scaled(by: numbers(n, seed: 3)).adding(numbers(n, seed: 4))
+    case .frozenFactor: return x.activated(by: .silu) * fixed - fixed
+    case .gather: return x.columns([4, 0, 0, 11]) * x.columns(2..<6)
+    case .rmsNorm: return x.rmsNorm(gain: numbers(n, seed: 4), epsilon: 1e-5)
+    case .rmsNormGroups: return x.rmsNorm(gain: numbers(n / 3, seed: 4), epsilon: 1e-5, groups: 3)
+    case .layerNorm:
+      return x.layerNorm(gain: numbers(n, seed: 4), bias: numbers(n, seed: 5), epsilon: 1e-5)
+    case .layerNormGroups: return x.layerNorm(gain: nil, bias: nil, epsilon: 1e-5, groups: 2)
+    case .softmax: return x.softmax()
+    case .rotaryHalves, .rotaryNeighbours:
+      let angles = RotaryAngles<S>(
+        positions: (0..<x.rows).map { 3 + 2 * $0 }, frequencies: [1, 0.3],
+        pairing: self == .rotaryHalves ? .halves : .neighbours, scale: 1.2)
+      return x.rotated(by: angles, heads: 2)
+    case .gatedUnit:
+      return x.linear(weights(8, n, seed: 1)).activated(by: .silu)
+        * x.linear(weights(8, n, seed: 2))
+    case .activation(let φ): return x.activated(by: φ)
+    case .attention(let active, let softCap): return attention(x, fixed, active, softCap)
+    }
+  }
+
+  /// 4 query heads on 2 key-value heads of 4 features: x (rows, 16 + 8 + 8) holds query, key and value; those not named
+  /// in `active` are constants.
+  private func attention<S: RealScalar>(
+    _ x: Variable<S>, _ fixed: Variable<S>, _ active: String, _ softCap: Bool
+  ) -> Variable<S> {
+    let settings = AttentionSettings<S>(
+      heads: 4, keyValueHeads: 2, headDimension: 4, scale: 0.5, softCap: softCap ? 2 : nil,
+      visible: { q, _ in max(0, q - 3)..<q + 1 },
+      bias: { h, q, k in S(h + 1) * S(k - q) / 10 })
+    let part = { (name: Character, range: Range<Int>) in
+      (active.contains(name) ? x : fixed).columns(range)
+    }
+    let (q, k, v) = (part("q", 0..<16), part("k", 16..<24), part("v", 24..<32))
+    let rows = (0..<x.rows).map { r -> AttentionRow<S> in
+      let (source, target) = (r % 2 == 0 ? 4 : 3, 4)
+      // The primal of the active token comes from the cache.
+      var (keys, values): (Matrix<S>, Matrix<S>) = (
+        matrix(5, 8, seed: UInt64(10 + r)), matrix(5, 8, seed: UInt64(20 + r))
+      )
+      keys.elements.replaceSubrange(source * 8..<source * 8 + 8, with: k.value.row(r))
+      values.elements.replaceSubrange(source * 8..<source * 8 + 8, with: v.value.row(r))
+      return AttentionRow(
+        cache: KeyValueCache(
+          keys: Variable(keys), values: Variable(values), headDimension: 4),
+        source: source, target: target)
+    }
+    return selectedAttention(queries: q, keys: k, values: v, rows: rows, settings: settings)
+  }
+
+  /// f linearized at a point.
+  func linearized<S: RealScalar>(at x: Matrix<S>) -> Linearization<S> {
+    let fixed = Variable(x)
+    return linearize({ self($0, fixed: fixed) }, at: x)
+  }
+}
+
+private func matrix<S: RealScalar>(_ m: Int, _ n: Int, seed: UInt64) -> Matrix<S> {
+  var generator = SeededGenerator(seed: seed)
+  return generator.normalMatrix(rows: m, columns: n).converted(to: S.self)
+}
+
+/// Stored in double precision, whatever the program runs in.
+private func weights(_ m: Int, _ n: Int, seed: UInt64) -> StoredMatrix {
+  StoredMatrix(matrix(m, n, seed: seed) as Matrix<Double>)
+}
+
+private func numbers<S: RealScalar>(_ n: Int, seed: UInt64) -> [S] {
+  var generator = SeededGenerator(seed: seed)
+  return (0..<n).map { _ in S(1 + generator.normal() / 2) }
+}
