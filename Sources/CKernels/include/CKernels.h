@@ -42,10 +42,23 @@ int64_t ck_block_bytes(int32_t type);
 // dequantisation (the Python package gguf).
 void ck_dequantize(int32_t type, const void *source, float *out, int64_t count);
 
-// Threads of the pool, the caller included. Not to be called while a product runs.
+// The instruction sets the kernels are compiled for. The best one the processor has is chosen at the first call.
+enum ck_instruction_set { CK_PORTABLE = 0, CK_AVX2 = 1, CK_AVX512 = 2 };
+
+// Chooses one, for tests; 0 if the processor does not have it. Sums are the same to the bit within one instruction set.
+int ck_set_instruction_set(int32_t set);
+int32_t ck_instruction_set(void);
+
+// Threads of the pool, the caller included; 1 until set. Not to be called while a product runs.
 void ck_set_threads(int threads);
 int ck_threads(void);
 
+// body(context, 0), …, body(context, count − 1), in any order, on the threads of the pool. Inside such a body, or while
+// another thread uses the pool, the caller does it all alone.
+void ck_parallel_for(int64_t count, void (*body)(void *context, int64_t index), void *context);
+
+// A vector's product is the same to the bit for any number of threads and, if b ≤ 32, whatever the other vectors are and
+// however many. Above that a strip of W at a time is widened and handed to sgemm.
 void ck_multiply(const struct ck_matrix *w, const float *x, int64_t ldx, float *y, int64_t ldy,
                  int64_t b, int accumulate);
 void ck_multiply_adjoint(const struct ck_matrix *w, const float *y, int64_t ldy, float *x,

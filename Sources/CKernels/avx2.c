@@ -1,0 +1,12 @@
+// The kernels with AVX2, FMA and F16C: vectors of eight, sixteen registers.
+#if defined(__x86_64__)
+#include "internal.h"
+
+#define LANES 8
+#define VECTORS_AT_ONCE 4
+#define HARDWARE_HALF 1
+#define KERNELS ck_kernels_avx2
+#pragma clang attribute push(__attribute__((target("avx2,fma,f16c"))), apply_to = function)
+#include "instruction_set.inc.h"
+#pragma clang attribute pop
+#endif

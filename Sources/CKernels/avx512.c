@@ -1,0 +1,13 @@
+// The kernels with AVX-512: vectors of sixteen, thirty-two registers.
+#if defined(__x86_64__)
+#include "internal.h"
+
+#define LANES 16
+#define VECTORS_AT_ONCE 8
+#define HARDWARE_HALF 1
+#define KERNELS ck_kernels_avx512
+#pragma clang attribute push( \
+    __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c"))), apply_to = function)
+#include "instruction_set.inc.h"
+#pragma clang attribute pop
+#endif

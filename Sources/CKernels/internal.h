@@ -1,0 +1,63 @@
+// What the files of this target share.
+#pragma once
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "CKernels.h"
+
+// Columns of W that are widened at a time, and summed before their sum joins the sum so far. A multiple of every block.
+#define STRIP 256
+// Rows of W that one pass of the adjoint takes; they too are summed before their sum joins.
+#define ADJOINT_ROWS 32
+// Widened rows lie this far apart: a power of two would put them all into the same few sets of the cache.
+#define STRIP_STRIDE (STRIP + 16)
+// The kernels serve up to this many vectors; more go to sgemm.
+#define THIN 32
+// Columns of one task of the adjoint.
+#define ADJOINT_COLUMNS 2048
+
+// One product, in either direction: `in` and `out` are interleaved, b ≤ THIN.
+struct ck_product {
+  const struct ck_matrix *w;
+  const float *in;
+  int64_t in_stride;
+  float *out;
+  int64_t out_stride;
+  int64_t b;
+  int accumulate;
+};
+
+// The kernels of one instruction set.
+struct ck_kernels {
+  int64_t group;  // rows (forward) or columns (adjoint) that are computed side by side
+  void (*dequantize)(int32_t type, const void *source, float *restrict out, int64_t count);
+  // Rows row …< row + group of Y ← W X.
+  void (*multiply_rows)(const struct ck_product *product, int64_t row, float *scratch);
+  // Columns first …< first + count of X ← Wᵀ Y; whole blocks of W, count ≤ ADJOINT_COLUMNS.
+  void (*multiply_adjoint_columns)(const struct ck_product *product, int64_t first, int64_t count,
+                                   float *scratch);
+};
+
+extern const struct ck_kernels ck_kernels_portable;
+#if defined(__x86_64__)
+extern const struct ck_kernels ck_kernels_avx2, ck_kernels_avx512;
+#endif
+
+// The kernels in use.
+const struct ck_kernels *ck_current_kernels(void);
+
+// Floats of scratch memory that every thread has: enough for ADJOINT_COLUMNS sums of THIN vectors and the widened
+// rows beside them, or for one operand of sgemm.
+#define SCRATCH_FLOATS (160 * 1024)
+// The calling thread's scratch memory, 64-byte aligned. Lives as long as the thread.
+float *ck_scratch(void);
+
+static inline const uint8_t *ck_weights(const struct ck_matrix *w, int64_t row, int64_t column) {
+  return (const uint8_t *)w->data + row * w->row_bytes +
+         column / ck_block_length(w->type) * ck_block_bytes(w->type);
+}
+
+static inline int64_t ck_min(int64_t a, int64_t b) { return a < b ? a : b; }
+static inline int64_t ck_tiles(int64_t count, int64_t size) { return (count + size - 1) / size; }
+static inline int64_t ck_round_up(int64_t a, int64_t unit) { return ck_tiles(a, unit) * unit; }

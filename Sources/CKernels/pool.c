@@ -1,0 +1,159 @@
+// A pool of threads that stay, and each thread's scratch memory.
+//
+// One job at a time. Its state is one word: whether it is open, how many workers are in it, and its number. A worker
+// joins an open job by counting itself in, takes indices until there are none, and counts itself out; the caller does
+// the same work, closes the job, and waits only for those inside. A worker that sleeps through a job costs nothing.
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <time.h>
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+#include "internal.h"
+
+// How long a worker looks for the next job before it goes to sleep: the time between two products of one application.
+#define SPIN_NANOSECONDS 100000
+#define MAXIMAL_THREADS 256
+
+#define OPEN ((uint64_t)1 << 31)
+#define INSIDE (OPEN - 1)
+#define NUMBER_SHIFT 32
+
+static struct {
+  _Alignas(128) _Atomic uint64_t state;
+  _Alignas(128) _Atomic int64_t next;
+  int64_t count;
+  void (*body)(void *, int64_t);
+  void *context;
+  _Alignas(128) atomic_flag busy;
+  atomic_int sleepers, leaving;
+  pthread_mutex_t mutex;
+  pthread_cond_t wake;
+  int threads;
+  pthread_t workers[MAXIMAL_THREADS];
+} pool = {
+    .busy = ATOMIC_FLAG_INIT,
+    .mutex = PTHREAD_MUTEX_INITIALIZER,
+    .wake = PTHREAD_COND_INITIALIZER,
+    .threads = 1,
+};
+
+static void relax(void) {
+#if defined(__x86_64__)
+  _mm_pause();
+#elif defined(__aarch64__)
+  __asm__ volatile("isb");
+#endif
+}
+
+static int64_t nanoseconds(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+static void take_indices(void) {
+  for (int64_t i; (i = atomic_fetch_add_explicit(&pool.next, 1, memory_order_relaxed)) < pool.count;)
+    pool.body(pool.context, i);
+}
+
+// Whether there is something for a worker that has seen job `number` to do.
+static int calls(uint64_t state, uint64_t number) {
+  return (state & OPEN && state >> NUMBER_SHIFT != number) || atomic_load(&pool.leaving);
+}
+
+static uint64_t wait_for_call(uint64_t number) {
+  uint64_t state = atomic_load(&pool.state);
+  for (int64_t end = nanoseconds() + SPIN_NANOSECONDS; !calls(state, number);) {
+    for (int i = 0; i < 32 && !calls(state, number); i++) {
+      relax();
+      state = atomic_load(&pool.state);
+    }
+    if (nanoseconds() > end) break;
+  }
+  if (calls(state, number)) return state;
+  // Whoever opens a job looks at `sleepers` after it has changed the state, we at the state after we have counted
+  // ourselves: one of the two sees the other.
+  pthread_mutex_lock(&pool.mutex);
+  atomic_fetch_add(&pool.sleepers, 1);
+  while (state = atomic_load(&pool.state), !calls(state, number))
+    pthread_cond_wait(&pool.wake, &pool.mutex);
+  atomic_fetch_sub(&pool.sleepers, 1);
+  pthread_mutex_unlock(&pool.mutex);
+  return state;
+}
+
+static void wake_sleepers(void) {
+  if (atomic_load(&pool.sleepers) == 0) return;
+  pthread_mutex_lock(&pool.mutex);
+  pthread_cond_broadcast(&pool.wake);
+  pthread_mutex_unlock(&pool.mutex);
+}
+
+static void *work(void *unused) {
+  (void)unused;
+  for (uint64_t number = 0;;) {
+    uint64_t state = wait_for_call(number);
+    if (atomic_load(&pool.leaving)) return NULL;
+    while (state & OPEN && !atomic_compare_exchange_weak(&pool.state, &state, state + 1)) {
+    }
+    if (!(state & OPEN)) continue;
+    number = state >> NUMBER_SHIFT;
+    take_indices();
+    atomic_fetch_sub(&pool.state, 1);
+  }
+}
+
+void ck_parallel_for(int64_t count, void (*body)(void *context, int64_t index), void *context) {
+  // A pool that is busy, with another caller's job or with the one this call comes from, is not waited for.
+  if (count < 2 || pool.threads < 2 || atomic_flag_test_and_set(&pool.busy)) {
+    for (int64_t i = 0; i < count; i++) body(context, i);
+    return;
+  }
+  pool.count = count;
+  pool.body = body;
+  pool.context = context;
+  atomic_store_explicit(&pool.next, 0, memory_order_relaxed);
+  const uint64_t number = (atomic_load(&pool.state) >> NUMBER_SHIFT) + 1;
+  atomic_store(&pool.state, number << NUMBER_SHIFT | OPEN);
+  wake_sleepers();
+  take_indices();
+  atomic_fetch_and(&pool.state, ~OPEN);
+  for (int i = 0; atomic_load(&pool.state) & INSIDE; i++)
+    if (i < 4096) relax(); else sched_yield();
+  atomic_flag_clear(&pool.busy);
+}
+
+void ck_set_threads(int threads) {
+  threads = (int)ck_min(threads < 1 ? 1 : threads, MAXIMAL_THREADS);
+  while (atomic_flag_test_and_set(&pool.busy)) sched_yield();
+  atomic_store(&pool.leaving, 1);
+  wake_sleepers();
+  for (int i = 1; i < pool.threads; i++) pthread_join(pool.workers[i], NULL);
+  atomic_store(&pool.leaving, 0);
+  // Fewer threads than asked for, if the system gives no more.
+  pool.threads = 1;
+  while (pool.threads < threads &&
+         pthread_create(&pool.workers[pool.threads], NULL, work, NULL) == 0)
+    pool.threads++;
+  atomic_flag_clear(&pool.busy);
+}
+
+int ck_threads(void) { return pool.threads; }
+
+static pthread_key_t scratch_key;
+static pthread_once_t scratch_once = PTHREAD_ONCE_INIT;
+static void make_scratch_key(void) { pthread_key_create(&scratch_key, free); }
+
+float *ck_scratch(void) {
+  static _Thread_local float *scratch;
+  if (scratch) return scratch;
+  pthread_once(&scratch_once, make_scratch_key);
+  char *memory = calloc(SCRATCH_FLOATS * 4 + 64, 1);
+  if (!memory) abort();  // less than a megabyte: nothing else would work either
+  pthread_setspecific(scratch_key, memory);
+  return scratch = (float *)(memory + (-(uintptr_t)memory & 63));
+}

@@ -1,0 +1,37 @@
+import CKernels
+import LinearAlgebra
+import Testing
+
+extension KernelTests {
+  @Suite struct Dequantization {
+    @Test("every block widens to the reference's bits", arguments: ElementType.allCases)
+    func equalsReference(type: ElementType) throws {
+      let stored = try Fixture.bytes("\(type.name).blocks")
+      let expected = try Fixture.floats("\(type.name).floats")
+      #expect(stored.count / type.blockBytes * type.blockLength == expected.count)
+      KernelTests.withEachInstructionSet { set in
+        for offset in 0..<2 {
+          let shifted = [UInt8](repeating: 0, count: offset) + stored
+          var widened = [Float](repeating: -1, count: expected.count)
+          shifted.withUnsafeBytes {
+            ck_dequantize(
+              type.rawValue, $0.baseAddress! + offset, &widened, Int64(expected.count))
+          }
+          // The bits of a NaN say nothing; hardware may quiet one that signals.
+          let differing = widened.indices.filter {
+            widened[$0].bitPattern != expected[$0].bitPattern
+              && !(widened[$0].isNaN && expected[$0].isNaN)
+          }
+          #expect(differing.isEmpty, "instruction set \(set)")
+        }
+      }
+    }
+
+    @Test func unknownTypesHaveNoBlocks() {
+      for type: Int32 in [-1, 4, 5, 9, 15, 29, 31, .max, .min] {
+        #expect(ck_block_length(type) == 0)
+        #expect(ck_block_bytes(type) == 0)
+      }
+    }
+  }
+}

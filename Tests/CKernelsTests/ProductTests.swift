@@ -1,0 +1,196 @@
+import CKernels
+import Foundation
+import LinearAlgebra
+import Testing
+
+/// Unit roundoff of single precision.
+private let roundoff = 0x1p-24
+
+extension KernelTests {
+  @Suite struct Products {
+    static let widths = [1, 2, 3, 5, 8, 9, 16, 17, 31, 32, 33, 64]
+
+    /// Odd shapes, the columns made of whole blocks.
+    static func shapes(_ type: ElementType) -> [(rows: Int, columns: Int)] {
+      switch type.blockLength {
+      case 1: [(1, 1), (3, 5), (17, 33), (513, 1029)]
+      case 32: [(1, 32), (3, 64), (17, 96), (513, 1056)]
+      default: [(1, 256), (3, 512), (17, 256), (513, 1280)]
+      }
+    }
+
+    /// A sum of n products, in any order, each term rounded at most n + 1 times (and once more when it joins what was there):
+    ///
+    ///     |error| ≤ (n + 2) u (Σ |w| |x| + |y₀|) / (1 − (n + 2) u)
+    @Test("products equal the oracle and touch nothing else", arguments: ElementType.allCases)
+    func equalsOracle(type: ElementType) throws {
+      for (rows, columns) in Self.shapes(type) {
+        // Odd gaps bring rows to odd addresses.
+        for gap in rows < 100 ? [0, 1, 4] : [0] {
+          let w = try GuardedMatrix(type, rows: rows, columns: columns, seed: 1, gap: gap)
+          for direction in Direction.allCases {
+            let n = w.inputs(direction), count = w.outputs(direction)
+            let x = normal(n * 64, seed: 2)
+            let before = normal(count * 64, seed: 3)
+            let (values, magnitudes) = w.oracle(direction, x, vectors: 64)
+            let slope = Double(n + 2) * roundoff / (1 - Double(n + 2) * roundoff)
+            KernelTests.withEachInstructionSet { set in
+              for b in Self.widths {
+                for (padding, accumulating) in [(0, false), (3, false), (5, true)] {
+                  let ldx = b + padding, ldy = b + 2 * padding
+                  let input = lanes(Array(0..<b), of: x, vectors: 64, stride: ldx)
+                  // Full of NaN where nothing may be read; other NaN bits than the arithmetic makes where nothing
+                  // may be written.
+                  let untouched = Float(nan: 0x1234, signaling: false)
+                  var y = [Float](repeating: untouched, count: count * ldy)
+                  if accumulating {
+                    for i in 0..<count { for j in 0..<b { y[i * ldy + j] = before[i * 64 + j] } }
+                  }
+                  w.multiply(
+                    direction, input, stride: ldx, into: &y, stride: ldy, vectors: b,
+                    accumulating: accumulating)
+                  var wrong = 0
+                  for i in 0..<count {
+                    for j in 0..<b {
+                      let start = accumulating ? Double(before[i * 64 + j]) : 0
+                      let error = Double(y[i * ldy + j]) - values[i * 64 + j] - start
+                      let bound = slope * (magnitudes[i * 64 + j] + abs(start))
+                      if !(abs(error) <= bound) { wrong += 1 }
+                    }
+                    for j in b..<ldy where y[i * ldy + j].bitPattern != untouched.bitPattern {
+                      wrong += 1
+                    }
+                  }
+                  #expect(
+                    wrong == 0,
+                    "\(direction) \(rows) × \(columns), b \(b), set \(set), gap \(gap), \(accumulating)"
+                  )
+                }
+              }
+            }
+          }
+        }
+      }
+    }
+
+    /// The same bound with the roundoff of double precision.
+    @Test("double precision equals the oracle", arguments: [ElementType.f64, .f32, .q4_1, .q6_K])
+    func doublePrecision(type: ElementType) throws {
+      let w = try GuardedMatrix(type, rows: 19, columns: 512, seed: 4, gap: 3)
+      let b = 5
+      for direction in Direction.allCases {
+        let x = normal(w.inputs(direction) * b, seed: 5)
+        // The oracle sums in the same precision: twice the bound. A stored double is not the float it widens to.
+        let (values, magnitudes) = w.oracle(direction, x, vectors: b)
+        let n = Double(w.inputs(direction))
+        let slope = 2 * (n + 2) * 0x1p-53 + (type == .f64 ? roundoff : 0)
+        let function = direction == .forward ? ck_multiply_f64 : ck_multiply_adjoint_f64
+        for accumulating: Int32 in [0, 1] {
+          var y = [Double](
+            repeating: accumulating == 1 ? 2 : .nan, count: w.outputs(direction) * b)
+          function(
+            &w.kernel, x.map { Double($0) }, Int64(b), &y, Int64(b), Int64(b), accumulating)
+          for i in y.indices {
+            let start = accumulating == 1 ? 2.0 : 0
+            #expect(
+              abs(y[i] - start - values[i]) <= slope * (magnitudes[i] + 2 * start))
+          }
+        }
+      }
+    }
+
+    /// ⟨W x, y⟩ = ⟨x, Wᵀ y⟩ up to (m + n + 4) u Σ |y| |W| |x|: both sides are sums of the same terms.
+    @Test("the adjoint is the adjoint", arguments: ElementType.allCases, [1, 8, 21, 40])
+    func adjointIdentity(type: ElementType, b: Int) throws {
+      let w = try GuardedMatrix(type, rows: 300, columns: 768, seed: 6)
+      let x = normal(w.columns * b, seed: 7), y = normal(w.rows * b, seed: 8)
+      KernelTests.withEachInstructionSet { set in
+        let wx = w.product(.forward, x, vectors: b)
+        let wty = w.product(.adjoint, y, vectors: b)
+        let magnitudes = w.oracle(.forward, x, vectors: b).magnitudes
+        for j in 0..<b {
+          var (left, right, bound) = (0.0, 0.0, 0.0)
+          for r in 0..<w.rows {
+            left += Double(wx[r * b + j]) * Double(y[r * b + j])
+            bound += magnitudes[r * b + j] * abs(Double(y[r * b + j]))
+          }
+          for c in 0..<w.columns { right += Double(wty[c * b + j]) * Double(x[c * b + j]) }
+          #expect(
+            abs(left - right) <= Double(w.rows + w.columns + 4) * roundoff * bound, "set \(set)")
+        }
+      }
+    }
+
+    @Test("a vector's product does not depend on its companions", arguments: ElementType.allCases)
+    func companions(type: ElementType) throws {
+      let w = try GuardedMatrix(type, rows: 77, columns: 768, seed: 9, gap: 2)
+      for direction in Direction.allCases {
+        let x = normal(w.inputs(direction) * 32, seed: 10)
+        KernelTests.withEachInstructionSet { set in
+          let together = w.product(direction, x, vectors: 32)
+          for b in 1...32 {
+            // Lanes in another order each time, so that every vector travels in many positions.
+            let chosen = (0..<b).map { ($0 * 5 + b) % 32 }
+            let some = w.product(direction, lanes(chosen, of: x, vectors: 32), vectors: b)
+            #expect(
+              some == lanes(chosen, of: together, vectors: 32), "\(direction), b \(b), set \(set)")
+          }
+        }
+      }
+    }
+
+    @Test("NaN and infinity stay in their vector")
+    func companionsWithNaN() throws {
+      let w = try GuardedMatrix(.bf16, rows: 50, columns: 300, seed: 11)
+      for direction in Direction.allCases {
+        let n = w.inputs(direction)
+        let clean = normal(n * 6, seed: 12)
+        var dirty = clean
+        for i in 0..<n { (dirty[i * 6 + 2], dirty[i * 6 + 4]) = (.nan, .infinity) }
+        KernelTests.withEachInstructionSet { _ in
+          let expected = lanes(
+            [0, 1, 3, 5], of: w.product(direction, clean, vectors: 6), vectors: 6)
+          let found = lanes([0, 1, 3, 5], of: w.product(direction, dirty, vectors: 6), vectors: 6)
+          #expect(found == expected)
+        }
+      }
+    }
+
+    @Test(
+      "the number of threads changes no bit", arguments: [ElementType.f32, .bf16, .q4_1, .q4_K])
+    func threads(type: ElementType) throws {
+      let w = try GuardedMatrix(type, rows: 300, columns: 2560, seed: 13)
+      for direction in Direction.allCases {
+        for b in [1, 8, 31, 64] {
+          let x = normal(w.inputs(direction) * b, seed: 14)
+          KernelTests.withEachInstructionSet { set in
+            let alone = w.product(direction, x, vectors: b)
+            for threads: Int32 in [2, 3, 5] {
+              KernelTests.withThreads(threads) {
+                #expect(
+                  w.product(direction, x, vectors: b) == alone,
+                  "\(direction), b \(b), set \(set), \(threads) threads")
+              }
+            }
+          }
+        }
+      }
+    }
+
+    @Test("products of nothing")
+    func empty() throws {
+      var y: [Float] = [1, 2, 3, 4, 5, 6]
+      var w = ck_matrix(data: nil, rows: 2, columns: 0, row_bytes: 0, type: 0)
+      ck_multiply(&w, [], 3, &y, 3, 3, 1)
+      #expect(y == [1, 2, 3, 4, 5, 6])
+      ck_multiply(&w, [], 3, &y, 3, 2, 0)
+      #expect(y == [0, 0, 3, 0, 0, 6])
+      w = ck_matrix(data: nil, rows: 0, columns: 2, row_bytes: 8, type: 0)
+      y = [1, 2, 3, 4, 5, 6]
+      ck_multiply_adjoint(&w, [], 3, &y, 3, 1, 0)
+      #expect(y == [0, 2, 3, 0, 5, 6])
+      ck_multiply(&w, y, 3, &y, 3, 0, 0)
+      #expect(y == [0, 2, 3, 0, 5, 6])
+    }
+  }
+}
