@@ -1,0 +1,165 @@
+import LinearAlgebra
+
+/// A group of operators as the solvers see it: each with n ≤ m, its applications counted, its products checked.
+///
+/// Where the output is the shorter side, Aᵀ stands in for A; `triplets` exchanges U and V back.
+final class MonitoredOperator {
+  private let base: any LockstepOperator
+  private let isFlipped: Bool
+  /// Per problem; a joint application is one pass for each problem that takes part.
+  private(set) var applications: [ApplicationCount]
+
+  /// ARPACK's and everyone's adjoint test: wide enough for a chain of products in single precision, some 100 times
+  /// less than what a wrong adjoint shows on a random vector of length 10⁴ (its defect is of order 1/√n).
+  static let adjointTolerance = 1e-4
+
+  init(_ base: any LockstepOperator, count: Int) throws(SolverError) {
+    self.base = base
+    isFlipped = base.outputDimension < base.inputDimension
+    applications = Array(repeating: ApplicationCount(), count: base.problems)
+    let limit = min(base.inputDimension, base.outputDimension)
+    guard count >= 1, count <= limit else { throw .impossibleCount(count, limit: limit) }
+  }
+
+  convenience init(_ a: any LinearOperator, count: Int) throws(SolverError) {
+    try self.init(LockstepGroup([a]), count: count)
+  }
+
+  var problems: Int { base.problems }
+  /// The shorter side.
+  var inputDimension: Int { min(base.inputDimension, base.outputDimension) }
+  /// The longer side.
+  var outputDimension: Int { max(base.inputDimension, base.outputDimension) }
+
+  /// A direction of application: `forward` is A, `adjoint` is Aᵀ (of the oriented operator).
+  enum Direction {
+    case forward
+    case adjoint
+    var reversed: Direction { self == .forward ? .adjoint : .forward }
+  }
+
+  /// Products of each active problem's vectors (rows), in calls of at most `width` vectors per problem.
+  ///
+  /// Problems may bring different numbers of vectors; the shorter blocks are padded with zero vectors.
+  func products(
+    _ direction: Direction, of blocks: [Matrix<Double>], active: [Int], width: Int
+  ) throws(SolverError) -> [Matrix<Double>] {
+    let (from, to) =
+      direction == .forward
+      ? (inputDimension, outputDimension) : (outputDimension, inputDimension)
+    let longest = blocks.map(\.rows).max() ?? 0
+    var results = blocks.map { Matrix<Double>(rows: $0.rows, columns: to) }
+    for start in stride(from: 0, to: longest, by: width) {
+      let b = min(width, longest - start)
+      if blocks.count == 1, b == longest {
+        let source = blocks[0].elements
+        var target = results[0].elements.mutableSpan
+        try call(direction, source.span, into: &target, vectors: b, active: active)
+        continue
+      }
+      var sources = [Double](repeating: 0, count: blocks.count * b * from)
+      var targets = [Double](repeating: 0, count: blocks.count * b * to)
+      for (lane, block) in blocks.enumerated() {
+        let range = min(start, block.rows) * from..<min(start + b, block.rows) * from
+        let offset = lane * b * from
+        sources.replaceSubrange(offset..<offset + range.count, with: block.elements[range])
+      }
+      var span = targets.mutableSpan
+      try call(direction, sources.span, into: &span, vectors: b, active: active)
+      for lane in results.indices {
+        let range = min(start, results[lane].rows) * to..<min(start + b, results[lane].rows) * to
+        let offset = lane * b * to
+        results[lane].elements.replaceSubrange(
+          range, with: targets[offset..<offset + range.count])
+      }
+    }
+    return results
+  }
+
+  /// Products of the only problem's vectors.
+  func products(
+    _ direction: Direction, of block: Matrix<Double>, width: Int
+  ) throws(SolverError) -> Matrix<Double> {
+    try products(direction, of: [block], active: [0], width: width)[0]
+  }
+
+  /// One joint application, counted, its result finite.
+  func call(
+    _ direction: Direction, _ v: Span<Double>, into y: inout MutableSpan<Double>, vectors b: Int,
+    active: [Int] = [0]
+  ) throws(SolverError) {
+    let isForward = (direction == .forward) != isFlipped
+    if isForward {
+      base.apply(v, into: &y, vectors: b, active: active)
+    } else {
+      base.applyAdjoint(v, into: &y, vectors: b, active: active)
+    }
+    for p in active {
+      applications[p].passes += 1
+      if isForward { applications[p].jvp += b } else { applications[p].vjp += b }
+    }
+    let length = y.count / max(active.count, 1)
+    for (lane, p) in active.enumerated() {
+      var sum = 0.0  // 0 · x is 0 exactly when x is finite
+      for i in lane * length..<(lane + 1) * length { sum += 0 * y[i] }
+      guard sum == 0 else {
+        throw .notFinite(product: isForward ? "A v" : "Aᵀ u", problem: p)
+      }
+    }
+  }
+
+  /// Throws unless ⟨A vⱼ, uᵢ⟩ = ⟨vⱼ, Aᵀ uᵢ⟩ for all vectors given (rows).
+  ///
+  /// The difference is weighed against ‖A‖ ‖vⱼ‖ ‖uᵢ‖, ‖A‖ estimated by the largest growth among these vectors: a
+  /// product in the null space is rounding and nothing else.
+  func checkAdjoint(
+    v: Matrix<Double>, av: Matrix<Double>, u: Matrix<Double>, atu: Matrix<Double>, problem: Int = 0
+  ) throws(SolverError) {
+    let forward = Matrix.product(u, .none, av, .transposed)
+    let backward = Matrix.product(atu, .none, v, .transposed)
+    let (nv, nu) = (v.rowNorms, u.rowNorms)
+    let growth = zip(av.rowNorms + atu.rowNorms, nv + nu).reduce(0) {
+      max($0, $1.1 > 0 ? $1.0 / $1.1 : 0)
+    }
+    for i in nu.indices {
+      for j in nv.indices {
+        let size = 2 * growth * nv[j] * nu[i]
+        let defect = abs(forward[i, j] - backward[i, j])
+        if defect > Self.adjointTolerance * size {
+          throw .adjointMismatch(defect: defect / size, problem: problem)
+        }
+      }
+    }
+  }
+
+  /// The answer for one problem, U and V of the original operator, with its report.
+  ///
+  /// `remedy` is asked for only when some residual norm exceeds tolerance · σ₁; it gets the largest one over σ₁.
+  func triplets(
+    _ ritz: RitzTriplets, problem: Int = 0, solver: String, restarts: Int, subspaceDimension: Int,
+    tolerance: Double, seed: UInt64, remedy: (Double) -> String
+  ) -> SingularTriplets {
+    let bound = tolerance * (ritz.values.first ?? 0)
+    let converged = ritz.residualNorms.count { $0 <= bound }
+    let worst = (ritz.residualNorms.max() ?? 0) / (ritz.values.first ?? 1)
+    return SingularTriplets(
+      singularValues: ritz.values,
+      leftVectors: isFlipped ? ritz.right : ritz.left,
+      rightVectors: isFlipped ? ritz.left : ritz.right,
+      residualNorms: ritz.residualNorms,
+      report: ConvergenceReport(
+        outcome: converged == ritz.values.count ? .converged : .stopped(remedy: remedy(worst)),
+        solver: solver, requested: ritz.values.count, converged: converged, restarts: restarts,
+        applications: applications[problem], subspaceDimension: subspaceDimension,
+        tolerance: tolerance, seed: seed))
+  }
+}
+
+extension Matrix where Scalar == Double {
+  /// ‖row‖ of every row.
+  var rowNorms: [Double] {
+    (0..<rows).map { i in
+      elements[i * columns..<(i + 1) * columns].reduce(0) { $0 + $1 * $1 }.squareRoot()
+    }
+  }
+}

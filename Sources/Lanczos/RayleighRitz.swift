@@ -1,0 +1,63 @@
+import LinearAlgebra
+
+/// Approximate triplets drawn from a few right vectors V and their products W = A V (rows), then measured.
+///
+/// Rayleigh–Ritz from one side: the SVD Wᵀ = Uᵀ Σ Q gives A (Q V) = Σ U to rounding, the best triplets with right
+/// vectors in that span, with no squaring. What is left to know is how far Aᵀ U is from Σ V.
+struct RitzTriplets {
+  /// σ (k), descending.
+  private(set) var values: [Double]
+  /// U (k, m), orthonormal.
+  private(set) var left: Matrix<Double>
+  /// V (k, n), orthonormal.
+  private(set) var right: Matrix<Double>
+  /// max(‖A v − σ u‖, ‖Aᵀ u − σ v‖) (k): only the first of the two until `measure`.
+  private(set) var residualNorms: [Double]
+
+  /// From orthonormal V (k, n) and W = A V (k, m), k ≤ m.
+  init(right v: Matrix<Double>, products w: Matrix<Double>) throws(LAPACKError) {
+    // W = Σ σᵢ lᵢ uᵢᵀ with lᵢ ∈ ℝᵏ the rows of `rotation`: lᵢᵀ V are the rotated right vectors, lᵢᵀ W their products.
+    let (rotation, sigma, u) = try w.singularValueDecomposition()
+    values = sigma
+    left = u
+    right = .product(rotation, .none, v)
+    residualNorms = Self.distances(.product(rotation, .none, w), sigma, u)
+  }
+
+  /// Triplets found elsewhere, and A V for the first half of their residual norms.
+  init(
+    values: [Double], left: Matrix<Double>, right: Matrix<Double>, products w: Matrix<Double>
+  ) {
+    self.values = values
+    self.left = left
+    self.right = right
+    residualNorms = Self.distances(w, values, left)
+  }
+
+  /// Completes the residual norms with X = Aᵀ U (k, n).
+  mutating func measure(adjointProducts x: Matrix<Double>) {
+    residualNorms = zip(residualNorms, Self.distances(x, values, right)).map(max)
+  }
+
+  /// Aᵀ in the place of A.
+  var flipped: RitzTriplets {
+    var result = self
+    (result.left, result.right) = (right, left)
+    return result
+  }
+
+  /// ‖xᵢ − σᵢ yᵢ‖ per row.
+  private static func distances(
+    _ x: Matrix<Double>, _ sigma: [Double], _ y: Matrix<Double>
+  ) -> [Double] {
+    let n = x.columns
+    return sigma.indices.map { i in
+      var sum = 0.0
+      for j in i * n..<(i + 1) * n {
+        let d = x.elements[j] - sigma[i] * y.elements[j]
+        sum += d * d
+      }
+      return sum.squareRoot()
+    }
+  }
+}

@@ -1,0 +1,17 @@
+/// The solvers by the names options and records use.
+public enum SolverKind: String, CaseIterable, Sendable, Codable {
+  /// The one that measurements favour.
+  case auto
+  /// `ARPACKSolver`.
+  case arpack
+  /// `DenseSolver`.
+  case dense
+
+  /// The solver, its other settings at their defaults.
+  public func solver(tolerance: Double = 1e-5, seed: UInt64 = 0) -> any PartialSVDSolver {
+    switch self {
+    case .auto, .arpack: ARPACKSolver(tolerance: tolerance, seed: seed)
+    case .dense: DenseSolver(tolerance: tolerance, seed: seed)
+    }
+  }
+}
