@@ -16,13 +16,23 @@ extension JSONValue {
     }
   }
 
-  /// The one JSON value in a file, which is read through a mapping.
+  /// The one JSON value that `bytes` hold; as the form above.
+  public static func parse(
+    _ bytes: [UInt8], source: String, origin: Int = 0, depthLimit: Int = 64
+  ) throws(CheckpointError) -> JSONValue {
+    let result = bytes.withUnsafeBytes { bytes in
+      Result { () throws(CheckpointError) in
+        try parse(bytes, source: source, origin: origin, depthLimit: depthLimit)
+      }
+    }
+    return try result.get()
+  }
+
+  /// The one JSON value in a file. Throws `CheckpointError.cannotRead` too.
   public static func parse(file: String, depthLimit: Int = 64) throws(CheckpointError) -> JSONValue
   {
     let mapped = try MappedFile(file)
-    let value = try parse(mapped.bytes, source: file, depthLimit: depthLimit)
-    try mapped.checkIntact()
-    return value
+    return try parse(mapped.copy(0..<mapped.count), source: file, depthLimit: depthLimit)
   }
 }
 

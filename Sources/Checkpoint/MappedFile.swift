@@ -63,6 +63,14 @@ public final class MappedFile: @unchecked Sendable {
     else { throw .changedWhileMapped(file: path) }
   }
 
+  /// The bytes of `range`, copied, so that nobody can change them while they are interpreted. Throws
+  /// `CheckpointError.changedWhileMapped`.
+  public func copy(_ range: Range<Int>) throws(CheckpointError) -> [UInt8] {
+    let copy = [UInt8](bytes[range])
+    try checkIntact()
+    return copy
+  }
+
   /// What will happen to a range of bytes.
   public enum Advice: Sendable {
     /// It is read soon: fetch it now, in the background.

@@ -1,0 +1,70 @@
+/// Reads little-endian values one after another out of bytes that are not to be trusted.
+struct ByteCursor {
+  let bytes: UnsafeRawBufferPointer
+  let file: String
+  var position: Int
+
+  init(_ bytes: UnsafeRawBufferPointer, at position: Int = 0, file: String) {
+    self.bytes = bytes
+    self.position = position
+    self.file = file
+  }
+
+  var available: Int { bytes.count - position }
+
+  /// The next integer. `field` names it in `CheckpointError.truncated`.
+  mutating func integer<T: FixedWidthInteger & BitwiseCopyable>(
+    _ type: T.Type, _ field: @autoclosure () -> String
+  ) throws(CheckpointError) -> T {
+    let size = MemoryLayout<T>.size
+    try require(UInt64(size), field())
+    defer { position += size }
+    return T(littleEndian: bytes.loadUnaligned(fromByteOffset: position, as: T.self))
+  }
+
+  /// The next `count` bytes.
+  mutating func take(
+    _ count: UInt64, _ field: @autoclosure () -> String
+  ) throws(CheckpointError) -> UnsafeRawBufferPointer {
+    try require(count, field())
+    defer { position += Int(count) }
+    return UnsafeRawBufferPointer(rebasing: bytes[position..<position + Int(count)])
+  }
+
+  /// A string: its length in 8 bytes, then its bytes.
+  mutating func text(
+    _ field: @autoclosure () -> String
+  ) throws(CheckpointError) -> UnsafeRawBufferPointer {
+    let length = try integer(UInt64.self, field())
+    return try take(length, field())
+  }
+
+  /// A string that must be valid UTF-8. Throws `truncated`, `invalidText`.
+  mutating func string(_ field: @autoclosure () -> String) throws(CheckpointError) -> String {
+    guard let string = String(validating: try text(field()), as: UTF8.self) else {
+      throw .invalidText(file: file, field: field())
+    }
+    return string
+  }
+
+  /// How many elements follow, of at least `size` bytes each. Throws `implausibleCount` if the file has no room for them.
+  mutating func count(
+    elementsOf size: Int, _ field: @autoclosure () -> String
+  ) throws(CheckpointError) -> Int {
+    let count = try integer(UInt64.self, field())
+    let limit = UInt64(available / size)
+    guard count <= limit else {
+      throw .implausibleCount(file: file, field: field(), count: count, limit: limit)
+    }
+    return Int(count)
+  }
+
+  private func require(
+    _ count: UInt64, _ field: @autoclosure () -> String
+  ) throws(CheckpointError) {
+    guard count <= UInt64(available) else {
+      throw .truncated(
+        file: file, field: field(), needed: count, available: UInt64(available))
+    }
+  }
+}

@@ -1,0 +1,192 @@
+import Foundation
+
+/// A model on disk: its weights, its configuration, and the files beside them.
+public struct CheckpointDirectory: Sendable {
+  /// What says how the weights are to be used.
+  public enum Kind: Sendable {
+    /// `config.json` and, if it is there, `generation_config.json`.
+    case huggingFace(config: ConfigurationFile, generationConfig: ConfigurationFile?)
+    /// The metadata of the file itself.
+    case gguf(GGUFFile)
+  }
+
+  /// The folder, or the `.gguf` file.
+  public let path: String
+  /// What it was asked for as: a path or a hub name.
+  public let request: String
+  /// Its configuration.
+  public let kind: Kind
+  /// Its weights.
+  public let tensors: any TensorSource
+
+  /// `tokenizer.json`, if the folder has one; a GGUF file holds its own vocabulary.
+  public var tokenizerPath: String? { file("tokenizer.json") }
+
+  /// The path of a file of the folder, nil if there is none of this name or the model is a `.gguf` file.
+  public func file(_ name: String) -> String? {
+    guard case .huggingFace = kind else { return nil }
+    let candidate = "\(path)/\(name)"
+    return FileManager.default.fileExists(atPath: candidate) ? candidate : nil
+  }
+
+  /// Opens a model: a folder with config.json and safetensors, a `.gguf` file, or a name as on the Hugging Face hub
+  /// (`org/name`) that lies in the local cache. A path that exists wins over a hub name. Nothing is downloaded.
+  ///
+  /// The cache is `HF_HUB_CACHE` of `environment`, else `HF_HOME`/hub, else ~/.cache/huggingface/hub. Throws
+  /// `CheckpointError.notAModel` when there is nothing to open, and what the files' readers throw.
+  public init(
+    opening model: String,
+    environment: [String: String] = ProcessInfo.processInfo.environment
+  ) throws(CheckpointError) {
+    request = model
+    var isFolder: ObjCBool = false
+    if FileManager.default.fileExists(atPath: model, isDirectory: &isFolder) {
+      path = model
+    } else {
+      path = try HubCache(environment: environment).snapshot(of: model)
+      isFolder = true
+    }
+    if isFolder.boolValue {
+      (kind, tensors) = try Self.openFolder(path)
+    } else {
+      let file = try Self.openFile(path)
+      (kind, tensors) = (.gguf(file), file)
+    }
+  }
+
+  private static func openFile(_ path: String) throws(CheckpointError) -> GGUFFile {
+    // Any name will do for a file that begins as GGUF does; only such a name will do for one that does not.
+    let isNamed = path.utf8.suffix(5).elementsEqual(".gguf".utf8)
+    if !isNamed, !(try MappedFile(path).bytes.starts(with: GGUFFile.magic)) {
+      throw .notAModel(
+        path: path, reason: "a file, but no GGUF file",
+        remedy: "give a .gguf file, or the folder that holds config.json and the .safetensors files"
+      )
+    }
+    let file = try GGUFFile(path)
+    if let parts = file["split.count"]?.int, parts > 1 {
+      throw .notAModel(
+        path: path, reason: "one of \(parts) parts of a model",
+        remedy: "join them with llama-gguf-split --merge")
+    }
+    return file
+  }
+
+  private static func openFolder(
+    _ path: String
+  ) throws(CheckpointError) -> (Kind, any TensorSource) {
+    let names: [String]
+    do {
+      names = try FileManager.default.contentsOfDirectory(atPath: path).sorted()
+    } catch {
+      throw .cannotRead(file: path, reason: "the folder cannot be listed")
+    }
+    func all(_ suffix: String) -> [String] {
+      names.filter { $0.utf8.suffix(suffix.utf8.count).elementsEqual(suffix.utf8) }
+    }
+    guard names.contains("config.json") else {
+      let remedy =
+        all(".gguf").first.map { "give the .gguf file itself: \(path)/\($0)" }
+        ?? "give the folder of a Hugging Face model, with config.json and .safetensors files"
+      throw .notAModel(path: path, reason: "a folder without config.json", remedy: remedy)
+    }
+    let config = try ConfigurationFile("\(path)/config.json")
+    let generation =
+      names.contains("generation_config.json")
+      ? try ConfigurationFile("\(path)/generation_config.json") : nil
+
+    // The same preference as transformers: one file, then an index; then whatever there is.
+    let tensors: any TensorSource
+    if names.contains("model.safetensors") {
+      tensors = try SafetensorsFile("\(path)/model.safetensors")
+    } else if names.contains("model.safetensors.index.json") {
+      tensors = try SafetensorsIndex(index: "\(path)/model.safetensors.index.json")
+    } else {
+      let files = all(".safetensors").map { "\(path)/\($0)" }
+      guard !files.isEmpty else {
+        let others =
+          all(".bin") + all(".bin.index.json") + all(".pt") + all(".pth") + all(".h5")
+          + all(".msgpack")
+        guard let other = others.first else {
+          throw .notAModel(
+            path: path, reason: "a folder with config.json but without weights",
+            remedy: "download the model's .safetensors files into it")
+        }
+        throw .notAModel(
+          path: path, reason: "its weights (\(other)) are not safetensors",
+          remedy: "convert them, in Python: from transformers import AutoModel; "
+            + "AutoModel.from_pretrained(\"\(path)\").save_pretrained(\"NEW-FOLDER\")")
+      }
+      tensors = try SafetensorsIndex(files: files, in: path)
+    }
+    return (.huggingFace(config: config, generationConfig: generation), tensors)
+  }
+}
+
+/// The local cache of the Hugging Face hub: `models--org--name/snapshots/revision`, the revision in `refs/main`.
+struct HubCache {
+  let path: String
+
+  init(environment: [String: String]) {
+    // As Python's expanduser: users write ~ into these variables.
+    func expanded(_ path: String) -> String {
+      guard path == "~" || path.hasPrefix("~/") else { return path }
+      return (environment["HOME"] ?? NSHomeDirectory()) + path.dropFirst()
+    }
+    func set(_ name: String) -> String? {
+      environment[name].flatMap { $0.isEmpty ? nil : expanded($0) }
+    }
+    path =
+      set("HF_HUB_CACHE") ?? set("HF_HOME").map { $0 + "/hub" }
+      ?? expanded("~/.cache/huggingface/hub")
+  }
+
+  /// The folder of a model's main revision. Throws `CheckpointError.notAModel`, `invalidField`.
+  func snapshot(of name: String) throws(CheckpointError) -> String {
+    let parts = name.split(separator: "/", omittingEmptySubsequences: false)
+    guard (1...2).contains(parts.count), parts.allSatisfy(Self.isPlain) else {
+      throw .notAModel(
+        path: name, reason: "no such file or folder",
+        remedy: "check the path, or give a hub name like org/name that lies in \(path)")
+    }
+    let folder = "\(path)/models--\(parts.joined(separator: "--"))"
+    guard FileManager.default.fileExists(atPath: folder) else {
+      throw .notAModel(
+        path: name, reason: "no such file or folder, and no such model in \(path)",
+        remedy: "check the path, or download the model: hf download \(name)")
+    }
+    let reference = "\(folder)/refs/main"
+    guard FileManager.default.fileExists(atPath: reference) else {
+      throw .notAModel(
+        path: name, reason: "the cache has no main revision of it (\(reference))",
+        remedy: "download it again (hf download \(name)), or give the snapshot's folder")
+    }
+    let file = try MappedFile(reference)
+    let revision = String(decoding: try file.copy(0..<min(file.count, 256)), as: UTF8.self)
+      .trimmingCharacters(in: .whitespacesAndNewlines)
+    guard Self.isPlain(revision[...]) else {
+      throw .invalidField(file: reference, field: "revision", reason: "it is no revision's name")
+    }
+    let snapshot = "\(folder)/snapshots/\(revision)"
+    guard FileManager.default.fileExists(atPath: snapshot) else {
+      throw .notAModel(
+        path: name, reason: "the cache lacks its main revision (\(snapshot))",
+        remedy: "download it again (hf download \(name)), or give another snapshot's folder")
+    }
+    return snapshot
+  }
+
+  /// Whether this is a name and no path: letters, digits, `-`, `_` and `.`, and not only dots.
+  private static func isPlain(_ part: Substring) -> Bool {
+    part.contains { $0 != "." }
+      && part.utf8.allSatisfy {
+        switch $0 {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+          UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "_"),
+          UInt8(ascii: "."):
+          true
+        default: false
+        }
+      }
+  }
+}

@@ -1,0 +1,200 @@
+import Foundation
+public import LinearAlgebra
+
+/// Writes a safetensors file, tensor by tensor, in pieces of any length, so that nothing need be in memory at once.
+///
+/// The file appears under its name when `finish` has made it whole; until then it is a temporary beside it, which goes
+/// away with a writer that never finished. The tensors' names and shapes come first because the header does.
+public final class SafetensorsWriter {
+  /// A tensor to be written.
+  public struct Entry: Sendable {
+    /// Its name.
+    public let name: String
+    /// Its sides, row-major.
+    public let shape: [Int]
+    /// F32, F16 or BF16.
+    public let elementType: ElementType
+
+    /// A tensor to be written.
+    public init(name: String, shape: [Int], elementType: ElementType = .f32) {
+      self.name = name
+      self.shape = shape
+      self.elementType = elementType
+    }
+  }
+
+  /// Where the file will be.
+  public let path: String
+  private let temporary: String
+  private let descriptor: CInt
+  private let entries: [Entry]
+  private var current = 0  // the entry that numbers go to
+  private var missing = 0  // numbers it still lacks
+  private var buffer: [UInt8] = []
+  private var isOpen = true
+
+  /// Bytes collected before they are handed to the system.
+  private static let bufferSize = 1 << 20
+
+  /// Begins the file, whose tensors follow one another in the order of `entries`.
+  ///
+  /// Precondition: names differ, sides are natural, types are F32, F16 or BF16. Throws `CheckpointError.cannotWrite`.
+  public init(
+    _ path: String, entries: [Entry], metadata: [String: String] = [:]
+  ) throws(CheckpointError) {
+    let temporary = "\(path).\(getpid())-\(UInt32.random(in: 0 ... .max)).tmp"
+    let descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o644)
+    guard descriptor >= 0 else {
+      throw .cannotWrite(file: path, reason: String(cString: strerror(errno)))
+    }
+    self.path = path
+    self.temporary = temporary
+    self.descriptor = descriptor
+    self.entries = entries
+    buffer = Self.header(entries, metadata)
+    missing = entries.first.map { Self.count($0) } ?? 0
+    skipComplete()
+  }
+
+  deinit {
+    guard isOpen else { return }
+    close(descriptor)
+    unlink(temporary)
+  }
+
+  /// Writes the whole file. Precondition: each tensor has the numbers its shape asks for.
+  public static func write(
+    _ tensors: [(entry: Entry, numbers: [Float])], to path: String,
+    metadata: [String: String] = [:]
+  ) throws(CheckpointError) {
+    let writer = try SafetensorsWriter(path, entries: tensors.map(\.entry), metadata: metadata)
+    for (entry, numbers) in tensors {
+      precondition(numbers.count == count(entry), "\(entry.name): numbers for another shape")
+      try writer.append(numbers)
+    }
+    try writer.finish()
+  }
+
+  /// The next numbers, rounded to nearest even in their tensor's type; they may run on into the tensors that follow.
+  ///
+  /// Precondition: no more than are missing. Throws `CheckpointError.cannotWrite`.
+  public func append(_ numbers: some Collection<Float>) throws(CheckpointError) {
+    for number in numbers {
+      precondition(missing > 0, "more numbers than the entries hold")
+      switch entries[current].elementType {
+      case .f16: put(Float16(number).bitPattern)
+      case .bf16: put(Self.bfloat16(number))
+      default: put(number.bitPattern)
+      }
+      missing -= 1
+      if missing == 0 {
+        current += 1
+        missing = current < entries.count ? Self.count(entries[current]) : 0
+        skipComplete()
+      }
+      if buffer.count >= Self.bufferSize { try flush() }
+    }
+  }
+
+  /// Gives the file its name, after its bytes have reached the disk. Precondition: every tensor is complete.
+  ///
+  /// Throws `CheckpointError.cannotWrite`.
+  public func finish() throws(CheckpointError) {
+    precondition(isOpen, "finished twice")
+    precondition(current == entries.count, "numbers are missing")
+    try flush()
+    guard fsync(descriptor) == 0 else { throw failure() }
+    isOpen = false
+    guard close(descriptor) == 0, rename(temporary, path) == 0 else {
+      let error = failure()
+      unlink(temporary)
+      throw error
+    }
+  }
+
+  /// A tensor without numbers is complete at once.
+  private func skipComplete() {
+    while missing == 0, current < entries.count {
+      current += 1
+      if current < entries.count { missing = Self.count(entries[current]) }
+    }
+  }
+
+  private func put<T: FixedWidthInteger>(_ bits: T) {
+    withUnsafeBytes(of: bits.littleEndian) { buffer.append(contentsOf: $0) }
+  }
+
+  private func flush() throws(CheckpointError) {
+    var written = 0
+    while written < buffer.count {
+      let count = buffer.withUnsafeBytes {
+        Foundation.write(descriptor, $0.baseAddress! + written, $0.count - written)
+      }
+      if count < 0, errno == EINTR { continue }
+      guard count >= 0 else { throw failure() }
+      written += count
+    }
+    buffer.removeAll(keepingCapacity: true)
+  }
+
+  private func failure() -> CheckpointError {
+    .cannotWrite(file: path, reason: String(cString: strerror(errno)))
+  }
+
+  private static func count(_ entry: Entry) -> Int {
+    guard let count = TensorInfo.count(of: entry.shape) else {
+      preconditionFailure("\(entry.name): no possible shape")
+    }
+    return count
+  }
+
+  /// The upper half of the number, rounded to nearest even; a NaN stays one.
+  private static func bfloat16(_ number: Float) -> UInt16 {
+    let bits = number.bitPattern
+    guard !number.isNaN else { return UInt16(bits >> 16) | 0x40 }
+    return UInt16((bits + 0x7FFF + (bits >> 16 & 1)) >> 16)
+  }
+
+  /// The length, and the JSON padded with spaces so that the numbers begin at a multiple of 8.
+  private static func header(_ entries: [Entry], _ metadata: [String: String]) -> [UInt8] {
+    var members: [String] = []
+    if !metadata.isEmpty {
+      let texts = metadata.sorted { $0.key < $1.key }.map {
+        "\(quoted($0.key)):\(quoted($0.value))"
+      }
+      members.append("\"__metadata__\":{\(texts.joined(separator: ","))}")
+    }
+    var names: Set<UTF8Key> = ["__metadata__"].reduce(into: []) { $0.insert(UTF8Key($1)) }
+    var offset = 0
+    for entry in entries {
+      precondition(names.insert(UTF8Key(entry.name)).inserted, "\(entry.name): twice, or reserved")
+      precondition(
+        [.f32, .f16, .bf16].contains(entry.elementType), "\(entry.name): no type to write")
+      let end = offset + count(entry) * entry.elementType.blockBytes
+      members.append(
+        "\(quoted(entry.name)):{\"dtype\":\"\(entry.elementType.name)\",\"shape\":"
+          + "[\(entry.shape.map(String.init).joined(separator: ","))],"
+          + "\"data_offsets\":[\(offset),\(end)]}")
+      offset = end
+    }
+    var json = Array("{\(members.joined(separator: ","))}".utf8)
+    while json.count % 8 != 0 { json.append(UInt8(ascii: " ")) }
+    return withUnsafeBytes(of: UInt64(json.count).littleEndian) { Array($0) } + json
+  }
+
+  /// A JSON string.
+  private static func quoted(_ text: String) -> String {
+    var result = "\""
+    for scalar in text.unicodeScalars {
+      switch scalar {
+      case "\"": result += "\\\""
+      case "\\": result += "\\\\"
+      case "\0"..."\u{1F}":
+        let digits = String(scalar.value, radix: 16)
+        result += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
+      default: result.unicodeScalars.append(scalar)
+      }
+    }
+    return result + "\""
+  }
+}

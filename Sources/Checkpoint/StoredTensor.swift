@@ -1,0 +1,122 @@
+import CKernels
+public import LinearAlgebra
+
+/// A tensor as it lies in memory or in a mapped file: row-major, in its stored type, never copied.
+public struct StoredTensor: @unchecked Sendable {
+  /// Its name.
+  public let name: String
+  /// Its sides, row-major: a matrix is (rows, columns).
+  public let shape: [Int]
+  /// The type of the stored numbers.
+  public let elementType: ElementType
+  /// The stored bytes, valid as long as `owner` lives. They may begin at any alignment.
+  public let bytes: UnsafeRawBufferPointer
+  /// The file it comes from, for messages.
+  public let file: String
+  /// Whatever keeps the bytes alive.
+  public let owner: AnyObject
+
+  /// The product of the sides.
+  public var count: Int { shape.reduce(1, *) }
+
+  /// A view of `bytes`, which `owner` keeps alive.
+  ///
+  /// Precondition: a row is whole blocks of the type, and `bytes` holds exactly the rows.
+  public init(
+    name: String, shape: [Int], elementType: ElementType, bytes: UnsafeRawBufferPointer,
+    file: String, owner: AnyObject
+  ) {
+    precondition(
+      shape.isEmpty || shape.contains(0) || shape.last! % elementType.blockLength == 0,
+      "rows are not whole blocks")
+    precondition(
+      elementType.bytes(forCount: shape.reduce(1, *)) == bytes.count, "bytes for another shape")
+    self.name = name
+    self.shape = shape
+    self.elementType = elementType
+    self.bytes = bytes
+    self.file = file
+    self.owner = owner
+  }
+
+  /// The tensor as a weight matrix, in its stored type. Throws `CheckpointError.wrongShape` unless it has two sides.
+  public func matrix() throws(CheckpointError) -> StoredMatrix {
+    guard shape.count == 2 else {
+      throw .wrongShape(file: file, tensor: name, shape: shape, needed: "a matrix")
+    }
+    return StoredMatrix(
+      base: base, elementType: elementType, rows: shape[0], columns: shape[1], owner: owner)
+  }
+
+  /// The tensor as a weight matrix of these sides. Throws `CheckpointError.wrongShape` unless it has them.
+  public func matrix(rows: Int, columns: Int) throws(CheckpointError) -> StoredMatrix {
+    guard shape.count == 2, shape[0] == rows, shape[1] == columns else {
+      throw .wrongShape(file: file, tensor: name, shape: shape, needed: "[\(rows), \(columns)]")
+    }
+    return try matrix()
+  }
+
+  /// The numbers of a norm or bias, widened; F64 is rounded. Throws `CheckpointError.wrongShape` unless it has one side,
+  /// of length `count` if that is given.
+  public func vector(count: Int? = nil) throws(CheckpointError) -> [Float] {
+    guard shape.count == 1, count == nil || shape[0] == count else {
+      let needed = count.map { "[\($0)]" } ?? "a vector"
+      throw .wrongShape(file: file, tensor: name, shape: shape, needed: needed)
+    }
+    return numbers()
+  }
+
+  /// All numbers in order, widened to `Float`; F64 is rounded. Costs 4 bytes a number.
+  public func numbers() -> [Float] {
+    let count = self.count
+    return [Float](unsafeUninitializedCapacity: count) { buffer, initialized in
+      if count > 0 { ck_dequantize(elementType.rawValue, base, buffer.baseAddress!, Int64(count)) }
+      initialized = count
+    }
+  }
+
+  /// The same numbers as a matrix: the first side, and all the others together. A convolution's kernel becomes a linear map.
+  public var flattened: StoredTensor {
+    precondition(!shape.isEmpty, "a scalar has no rows")
+    return reshaped([shape[0], shape.dropFirst().reduce(1, *)], bytes)
+  }
+
+  /// Some of the first side's slices: rows of a matrix, one projection out of a fused one.
+  public func rows(_ range: Range<Int>) -> StoredTensor {
+    precondition(!shape.isEmpty, "a scalar has no rows")
+    precondition(range.lowerBound >= 0 && range.upperBound <= shape[0], "rows outside the tensor")
+    let rowBytes = shape[0] == 0 ? 0 : bytes.count / shape[0]
+    let part = bytes[range.lowerBound * rowBytes..<range.upperBound * rowBytes]
+    return reshaped([range.count] + shape.dropFirst(), UnsafeRawBufferPointer(rebasing: part))
+  }
+
+  private func reshaped(_ shape: [Int], _ bytes: UnsafeRawBufferPointer) -> StoredTensor {
+    StoredTensor(
+      name: name, shape: shape, elementType: elementType, bytes: bytes, file: file, owner: owner)
+  }
+
+  /// An empty tensor's bytes may have no address; nothing is read from this one.
+  private var base: UnsafeRawPointer { bytes.baseAddress ?? UnsafeRawPointer(bitPattern: 1)! }
+
+  /// Tells the system whether the bytes are needed soon. Nothing happens if they are not in a mapped file.
+  public func advise(_ advice: MappedFile.Advice) {
+    (owner as? MappedFile)?.advise(advice, bytes)
+  }
+}
+
+extension StoredMatrix {
+  /// Tells the system whether the bytes are needed soon. Nothing happens if they are not in a mapped file.
+  public func advise(_ advice: MappedFile.Advice) {
+    (owner as? MappedFile)?.advise(
+      advice, UnsafeRawBufferPointer(start: base, count: byteCount))
+  }
+}
+
+extension MappedFile {
+  /// As `advise(_:_:)`, of bytes that lie in this file.
+  fileprivate func advise(_ advice: Advice, _ part: UnsafeRawBufferPointer) {
+    guard let start = part.baseAddress, part.count > 0 else { return }
+    let offset = start - bytes.baseAddress!
+    advise(advice, offset..<offset + part.count)
+  }
+}

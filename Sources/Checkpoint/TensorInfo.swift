@@ -1,0 +1,89 @@
+public import LinearAlgebra
+
+/// What a file says of one tensor, checked: its bytes lie inside the file, and are as many as shape and type need.
+public struct TensorInfo: Sendable {
+  /// Its name.
+  public let name: String
+  /// Its sides, row-major: a matrix is (rows, columns), a linear layer (outputs, inputs). GGUF lists them the other way.
+  public let shape: [Int]
+  /// The stored type as the file writes it, also when it is not supported: `BF16`, `I64`, `IQ4_XS`, …
+  public let typeName: String
+  /// The stored type, nil when it is not supported.
+  public let elementType: ElementType?
+  /// Where in the file its bytes lie. Empty for a GGUF type whose size is not known.
+  public let byteRange: Range<Int>
+
+  /// The product of the sides.
+  public var count: Int { shape.reduce(1, *) }
+
+  /// The product of `shape`, or nil if it or any part of it overflows.
+  static func count(of shape: [Int]) -> Int? {
+    // A zero anywhere makes the product zero, but the others are to be multiplied safely by anyone, in any order.
+    guard shape.allSatisfy({ $0 >= 0 }) else { return nil }
+    var product = 1
+    for side in shape where side > 0 {
+      let (next, overflow) = product.multipliedReportingOverflow(by: side)
+      guard !overflow else { return nil }
+      product = next
+    }
+    return shape.contains(0) ? 0 : product
+  }
+}
+
+/// Tensors in the order of their file, found by the bytes of their names.
+struct TensorTable: Sendable {
+  let infos: [TensorInfo]
+  private let positions: [UTF8Key: Int]
+
+  /// Throws `CheckpointError.duplicateName`.
+  init(_ infos: [TensorInfo], file: String) throws(CheckpointError) {
+    var positions = [UTF8Key: Int](minimumCapacity: infos.count)
+    for (i, info) in infos.enumerated() {
+      guard positions.updateValue(i, forKey: UTF8Key(info.name)) == nil else {
+        throw .duplicateName(file: file, name: info.name)
+      }
+    }
+    self.infos = infos
+    self.positions = positions
+  }
+
+  func position(of name: String) -> Int? { positions[UTF8Key(name)] }
+
+  /// A view of one tensor of `file`. Throws `missingTensor`, `unsupportedType`.
+  func tensor(_ name: String, in file: MappedFile) throws(CheckpointError) -> StoredTensor {
+    guard let position = position(of: name) else {
+      throw .missingTensor(file: file.path, tensor: name)
+    }
+    let info = infos[position]
+    guard let elementType = info.elementType, elementType.blockLength > 0 else {
+      throw .unsupportedType(file: file.path, tensor: name, type: info.typeName)
+    }
+    return StoredTensor(
+      name: info.name, shape: info.shape, elementType: elementType,
+      bytes: UnsafeRawBufferPointer(rebasing: file.bytes[info.byteRange]), file: file.path,
+      owner: file)
+  }
+
+  /// Throws `overlap` if two of the tensors share bytes, and `gap` if `slack` or more bytes between `start` and `end`
+  /// belong to none; after the last tensor none may be left over unless `looseEnd`.
+  func checkLayout(
+    from start: Int, to end: Int, slack: Int, looseEnd: Bool, file: String
+  ) throws(CheckpointError) {
+    let ordered = infos.filter { !$0.byteRange.isEmpty }
+      .sorted { $0.byteRange.lowerBound < $1.byteRange.lowerBound }
+    var covered = start
+    var previous: TensorInfo?
+    for info in ordered {
+      let gap = info.byteRange.lowerBound - covered
+      if gap < 0, let previous {
+        throw .overlap(file: file, tensor: info.name, other: previous.name)
+      }
+      guard gap < slack else { throw .gap(file: file, tensor: info.name, bytes: gap) }
+      covered = info.byteRange.upperBound
+      previous = info
+    }
+    guard looseEnd || covered == end else {
+      throw .gap(file: file, tensor: previous?.name ?? "", bytes: end - covered)
+    }
+  }
+}

@@ -1,0 +1,20 @@
+/// Named weights: safetensors, their shards, and GGUF look the same from here up.
+public protocol TensorSource: Sendable {
+  /// What there is, in the order of the files; unsupported types included.
+  var tensors: [TensorInfo] { get }
+
+  /// What is known of a tensor, nil if there is none of this name. Names are compared by their bytes.
+  func info(_ name: String) -> TensorInfo?
+
+  /// A view of a tensor's bytes. Throws `CheckpointError.missingTensor` and `unsupportedType`.
+  func tensor(_ name: String) throws(CheckpointError) -> StoredTensor
+
+  /// Throws `CheckpointError.changedWhileMapped` if a file changed since it was opened, so that what was computed from
+  /// it is not to be believed.
+  func checkIntact() throws(CheckpointError)
+}
+
+extension TensorSource {
+  /// Whether there is a tensor of this name.
+  public func contains(_ name: String) -> Bool { info(name) != nil }
+}

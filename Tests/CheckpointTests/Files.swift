@@ -1,0 +1,94 @@
+import Foundation
+import Testing
+
+@testable import Checkpoint
+
+/// A folder that goes away with this object.
+final class TemporaryFolder: Sendable {
+  let path: String
+
+  init() throws {
+    path = NSTemporaryDirectory() + "checkpoint-tests-" + UUID().uuidString
+    try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+  }
+
+  deinit { try? FileManager.default.removeItem(atPath: path) }
+
+  /// Writes a file, and the folders on the way to it; returns its path.
+  @discardableResult
+  func write(_ bytes: [UInt8], to name: String) throws -> String {
+    let url = URL(fileURLWithPath: "\(path)/\(name)")
+    try FileManager.default.createDirectory(
+      at: url.deletingLastPathComponent(), withIntermediateDirectories: true)
+    try Data(bytes).write(to: url)
+    return "\(path)/\(name)"
+  }
+
+  @discardableResult
+  func write(_ text: String, to name: String) throws -> String {
+    try write(Array(text.utf8), to: name)
+  }
+
+  func link(_ name: String, to target: String) throws {
+    try FileManager.default.createSymbolicLink(
+      atPath: "\(path)/\(name)", withDestinationPath: target)
+  }
+}
+
+/// A committed file, made by make_fixtures.py.
+func fixture(_ name: String) throws -> String {
+  try #require(Bundle.module.resourceURL).appendingPathComponent("Fixtures/\(name)").path
+}
+
+/// Bytes put together by hand.
+struct ByteBuilder {
+  var bytes: [UInt8] = []
+
+  mutating func put<T: FixedWidthInteger>(_ value: T) {
+    withUnsafeBytes(of: value.littleEndian) { bytes += $0 }
+  }
+
+  /// A text as GGUF writes it.
+  mutating func put(_ text: String, length: UInt64? = nil) {
+    put(length ?? UInt64(text.utf8.count))
+    bytes += Array(text.utf8)
+  }
+
+  static func make(_ build: (inout ByteBuilder) -> Void) -> [UInt8] {
+    var builder = ByteBuilder()
+    build(&builder)
+    return builder.bytes
+  }
+}
+
+/// A file that must be refused: with which case, and what of it the message must name.
+struct HostileFile: Sendable, CustomTestStringConvertible {
+  let what: String
+  let bytes: [UInt8]
+  let error: String  // the case's name
+  let field: String
+  var testDescription: String { what }
+
+  init(_ what: String, _ bytes: [UInt8], _ error: String, _ field: String) {
+    (self.what, self.bytes, self.error, self.field) = (what, bytes, error, field)
+  }
+
+  /// Writes the file and expects `open` to refuse it in the named way.
+  func expectRefusal(_ name: String, by open: (String) throws -> Void) throws {
+    let folder = try TemporaryFolder()
+    let path = try folder.write(bytes, to: name)
+    let thrown = try #require(throws: CheckpointError.self) { try open(path) }
+    #expect(thrown.caseName == error, "\(thrown)")
+    #expect(thrown.description.contains(path), "\(thrown)")
+    #expect(thrown.description.contains(field), "\(thrown)")
+  }
+}
+
+extension CheckpointError {
+  /// The name of the case.
+  var caseName: String { Mirror(reflecting: self).children.first?.label ?? "\(self)" }
+}
+
+func filesIn(_ folder: String) throws -> [String] {
+  try FileManager.default.contentsOfDirectory(atPath: folder).sorted()
+}
