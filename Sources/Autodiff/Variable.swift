@@ -56,3 +56,13 @@ public struct Variable<Scalar: RealScalar> {
 package func isSame<S>(_ a: Variable<S>, _ b: Variable<S>) -> Bool {
   a.buffer === b.buffer && a.position == b.position
 }
+
+extension Variable {
+  /// Whether every number is finite.
+  public var isFinite: Bool {
+    // 0 · x is 0 for a finite x and NaN for any other, and sums keep a NaN: one pass without a branch.
+    var sum: Scalar = 0
+    for i in 0..<count { sum += 0 * buffer.base[i] }
+    return sum == 0
+  }
+}

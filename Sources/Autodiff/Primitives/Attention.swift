@@ -57,12 +57,15 @@ public final class KeyValueCache<Scalar: RealScalar> {
   private let keys: Buffer<Scalar>
   private let values: Buffer<Scalar>
 
-  /// Copies keys and values (tokens, keyValueHeads · headDimension).
-  public init(keys: Variable<Scalar>, values: Variable<Scalar>, headDimension: Int) {
-    count = keys.rows
+  /// Copies keys and values (tokens, keyValueHeads · headDimension) of the tokens in `rows`, by default all.
+  public init(
+    keys: Variable<Scalar>, values: Variable<Scalar>, rows: Range<Int>? = nil, headDimension: Int
+  ) {
+    let rows = rows ?? 0..<keys.rows
+    count = rows.count
     self.headDimension = headDimension
-    self.keys = Self.byHead(keys, headDimension)
-    self.values = Self.byHead(values, headDimension)
+    self.keys = Self.byHead(keys, rows, headDimension)
+    self.values = Self.byHead(values, rows, headDimension)
   }
 
   /// Bytes held.
@@ -70,11 +73,13 @@ public final class KeyValueCache<Scalar: RealScalar> {
 
   @_specialize(where Scalar == Float)
   @_specialize(where Scalar == Double)
-  private static func byHead(_ x: Variable<Scalar>, _ d: Int) -> Buffer<Scalar> {
-    let result = Buffer<Scalar>(count: x.count)
+  private static func byHead(
+    _ x: Variable<Scalar>, _ rows: Range<Int>, _ d: Int
+  ) -> Buffer<Scalar> {
+    let result = Buffer<Scalar>(count: rows.count * x.columns)
     for c in 0..<x.columns {
-      for t in 0..<x.rows {
-        result.base[((c / d) * x.rows + t) * d + c % d] = x.buffer.base[c * x.rows + t]
+      for (t, row) in rows.enumerated() {
+        result.base[((c / d) * rows.count + t) * d + c % d] = x.buffer.base[c * x.rows + row]
       }
     }
     return result
@@ -108,36 +113,43 @@ public struct AttentionRow<Scalar: RealScalar> {
   }
 }
 
-/// Attention of every token of a sequence, evaluated: (tokens, heads · headDimension), a constant. Vaswani et al.,
+/// Attention of every token of some sequences, evaluated: (tokens, heads · headDimension), a constant. Vaswani et al.,
 /// arXiv 1706.03762.
 ///
-/// Cost O(heads · tokens² · headDimension); memory tokens² numbers for one head at a time.
+/// The rows of `queries` are the sequences' tokens one after another, each sequence with its own cache. Cost
+/// O(heads · tokens² · headDimension) a sequence; memory tokens² numbers for one head at a time.
 @_specialize(where Scalar == Float)
 @_specialize(where Scalar == Double)
 public func sequenceAttention<Scalar: RealScalar>(
-  queries: Variable<Scalar>, cache: KeyValueCache<Scalar>, settings: AttentionSettings<Scalar>
+  queries: Variable<Scalar>, caches: [KeyValueCache<Scalar>], settings: AttentionSettings<Scalar>
 ) -> Variable<Scalar> {
-  let (d, n, count) = (settings.headDimension, queries.rows, cache.count)
+  let (d, rows) = (settings.headDimension, queries.rows)
   precondition(queries.columns == settings.heads * d, "queries have heads · headDimension features")
+  precondition(caches.reduce(0) { $0 + $1.count } == rows, "one query a token")
   let out = Buffer<Scalar>(count: queries.count)
-  let scores = Buffer<Scalar>(count: count * n)  // (keys, queries)
-  for h in 0..<settings.heads {
-    let group = h * settings.keyValueHeads / settings.heads
-    let (keys, values) = (cache.keys(head: group, 0..<count), cache.values(head: group, 0..<count))
-    Scalar.multiply(
-      keys, queries.buffer.base + h * d * n, stride: n, into: scores.base, stride: n, vectors: n,
-      accumulating: false)
-    for q in 0..<n {
-      let seen = settings.visible(q, count)
-      softmax(over: seen, count: count, scores.base + q, stride: n) {
-        settings.score($1, head: h, query: q, key: $0).0
+  let longest = caches.map(\.count).max() ?? 0
+  let scores = Buffer<Scalar>(count: longest * longest)  // (keys, queries)
+  var first = 0
+  for cache in caches {
+    let n = cache.count
+    for h in 0..<settings.heads {
+      let group = h * settings.keyValueHeads / settings.heads
+      let start = h * d * rows + first
+      Scalar.multiply(
+        cache.keys(head: group, 0..<n), queries.buffer.base + start, stride: rows,
+        into: scores.base, stride: n, vectors: n, accumulating: false)
+      for q in 0..<n {
+        softmax(over: settings.visible(q, n), count: n, scores.base + q, stride: n) {
+          settings.score($1, head: h, query: q, key: $0).0
+        }
       }
+      Scalar.multiplyAdjoint(
+        cache.values(head: group, 0..<n), scores.base, stride: n, into: out.base + start,
+        stride: rows, vectors: n, accumulating: false)
     }
-    Scalar.multiplyAdjoint(
-      values, scores.base, stride: n, into: out.base + h * d * n, stride: n, vectors: n,
-      accumulating: false)
+    first += n
   }
-  return Variable(rows: n, columns: queries.columns, buffer: out)
+  return Variable(rows: rows, columns: queries.columns, buffer: out)
 }
 
 /// In place, over the keys a query sees; the others get 0.

@@ -1,0 +1,149 @@
+import Checkpoint
+
+/// Reads the keys of a model's configuration: a config.json, or the metadata of a GGUF file under its architecture.
+///
+/// Every key is looked up by name, with its alternatives in older spellings, checked for kind and bounds, and
+/// remembered, so that what a family never looked at can be refused when it matters.
+public final class Configuration {
+  /// For messages.
+  let file: String
+  private let lookup: (String) -> JSONValue?
+  private var read: Set<String> = []
+
+  /// Over any source of values.
+  init(file: String, lookup: @escaping (String) -> JSONValue?) {
+    self.file = file
+    self.lookup = lookup
+  }
+
+  convenience init(file: String, object: JSONObject) {
+    self.init(file: file) { object[$0] }
+  }
+
+  /// The value of the first of these keys that is there and not null.
+  func value(_ keys: [String]) -> (key: String, value: JSONValue)? {
+    read.formUnion(keys)
+    for key in keys {
+      if let value = lookup(key), !value.isNull { return (key, value) }
+    }
+    return nil
+  }
+
+  /// A value of a kind, or nil when no such key is there. Throws `ModelError.badKey` for another kind.
+  private func optional<T>(
+    _ keys: [String], _ kind: String, _ convert: (JSONValue) -> T?
+  ) throws(ModelError) -> T? {
+    guard let (key, value) = value(keys) else { return nil }
+    guard let result = convert(value) else {
+      throw .badKey(file: file, key: key, reason: "must be \(kind)")
+    }
+    return result
+  }
+
+  private func require<T>(_ value: T?, _ keys: [String]) throws(ModelError) -> T {
+    guard let value else { throw .badKey(file: file, key: keys[0], reason: "is missing") }
+    return value
+  }
+
+  /// A size: an integer from 1 to 2³¹.
+  func optionalSize(_ keys: String...) throws(ModelError) -> Int? {
+    try optional(keys, "an integer from 1 to 2³¹") {
+      $0.int.flatMap { (1...1 << 31).contains($0) ? $0 : nil }
+    }
+  }
+
+  func size(_ keys: String..., default fallback: Int? = nil) throws(ModelError) -> Int {
+    let value = try optional(keys, "an integer from 1 to 2³¹") {
+      $0.int.flatMap { (1...1 << 31).contains($0) ? $0 : nil }
+    }
+    return try require(value ?? fallback, keys)
+  }
+
+  func number(_ keys: String..., default fallback: Double? = nil) throws(ModelError) -> Double {
+    try require(try optional(keys, "a number") { $0.double } ?? fallback, keys)
+  }
+
+  func optionalNumber(_ keys: String...) throws(ModelError) -> Double? {
+    try optional(keys, "a number") { $0.double }
+  }
+
+  /// A small positive number, such as the ε of a norm.
+  func positive(_ keys: String..., default fallback: Double? = nil) throws(ModelError) -> Double {
+    let value = try optional(keys, "a positive number") {
+      $0.double.flatMap { $0 > 0 ? $0 : nil }
+    }
+    return try require(value ?? fallback, keys)
+  }
+
+  func flag(_ keys: String..., default fallback: Bool) throws(ModelError) -> Bool {
+    try optional(keys, "true or false") { $0.bool } ?? fallback
+  }
+
+  func text(_ keys: String..., default fallback: String? = nil) throws(ModelError) -> String {
+    try require(try optional(keys, "a string") { $0.string } ?? fallback, keys)
+  }
+
+  func optionalText(_ keys: String...) throws(ModelError) -> String? {
+    try optional(keys, "a string") { $0.string }
+  }
+
+  func optionalObject(_ keys: String...) throws(ModelError) -> Configuration? {
+    guard let (key, _) = value(keys) else { return nil }
+    let object = try optional(keys, "an object") { $0.object }
+    return object.map { object in Configuration(file: "\(file), \(key)", object: object) }
+  }
+
+  /// Throws `ModelError.badKey` unless `condition` holds.
+  func check(_ condition: Bool, _ key: String, _ reason: String) throws(ModelError) {
+    guard condition else { throw .badKey(file: file, key: key, reason: reason) }
+  }
+
+  /// Throws `ModelError.unsupportedKey` if a key that changes the mathematics of some model is set to other than its
+  /// neutral value and this family has not read it.
+  func refuseUnread() throws(ModelError) {
+    for (key, neutral) in Self.influential where !read.contains(key) {
+      guard let value = lookup(key), !value.isNull, !neutral(value) else { continue }
+      throw .unsupportedKey(
+        file: file, key: key, value: value.shown, reason: "this family does not have it here")
+    }
+  }
+
+  /// Keys of published configurations that change what a block computes, and when they do not.
+  private static let influential: [(String, @Sendable (JSONValue) -> Bool)] = {
+    let off: @Sendable (JSONValue) -> Bool = { $0.bool == false || $0.double == 0 }
+    let one: @Sendable (JSONValue) -> Bool = { $0.double == 1 }
+    let never: @Sendable (JSONValue) -> Bool = { _ in false }
+    let empty: @Sendable (JSONValue) -> Bool = {
+      $0.array?.isEmpty == true || $0.object?.members.isEmpty == true
+    }
+    return [
+      ("attention_bias", off), ("mlp_bias", off), ("use_bias", off), ("bias", off),
+      ("qkv_bias", off), ("use_qkv_bias", off), ("use_qk_norm", off), ("qk_layernorm", off),
+      ("qk_norm", off), ("attn_logit_softcapping", never), ("final_logit_softcapping", never),
+      ("query_pre_attn_scalar", never), ("attention_multiplier", never),
+      ("embedding_multiplier", one), ("residual_multiplier", one), ("logits_scaling", one),
+      ("logit_scale", one), ("scale_emb", one), ("scale_depth", never), ("clip_qkv", never),
+      ("alibi", off), ("parallel_attn", off), ("use_parallel_residual", off),
+      ("partial_rotary_factor", one), ("rotary_pct", one), ("sliding_window", never),
+      ("use_sliding_window", off), ("num_local_experts", one), ("num_experts", one),
+      ("no_rope_layers", empty), ("layer_types", empty), ("quantization_config", never),
+      ("scale_attn_by_inverse_layer_idx", off), ("rope_scaling", never),
+      ("rope_parameters", never), ("is_decoder", off), ("add_cross_attention", off),
+    ]
+  }()
+}
+
+extension JSONValue {
+  /// For messages.
+  var shown: String {
+    switch self {
+    case .null: "null"
+    case .bool(let value): "\(value)"
+    case .number(.integer(let value)): "\(value)"
+    case .number(.real(let value)): "\(value)"
+    case .string(let value): "\"\(value)\""
+    case .array(let values): "[… \(values.count) values]"
+    case .object(let object): "{… \(object.members.count) keys}"
+    }
+  }
+}

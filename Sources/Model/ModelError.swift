@@ -1,0 +1,44 @@
+/// What can be wrong with a model's description or with what is asked of it. Each says what to do.
+public enum ModelError: Error, Equatable, Sendable, CustomStringConvertible {
+  /// No family here has this architecture.
+  case unknownArchitecture(file: String, name: String, known: [String])
+  /// A key of the configuration is missing, of the wrong kind, or out of its bounds.
+  case badKey(file: String, key: String, reason: String)
+  /// A key asks for mathematics this family does not have here; going on would compute something else.
+  case unsupportedKey(file: String, key: String, value: String, reason: String)
+  /// A token id the vocabulary does not have.
+  case tokenOutOfRange(id: Int, vocabulary: Int)
+  /// No tokens at all.
+  case emptyPrompt
+  /// More tokens than the model has positions for.
+  case promptTooLong(tokens: Int, limit: Int)
+  /// A stored weight is NaN or infinite.
+  case weightNotFinite(tensor: String)
+  /// All weights are finite and the hidden state is not.
+  case stateNotFinite(layer: Int)
+
+  /// What is wrong, where, and what to do.
+  public var description: String {
+    switch self {
+    case .unknownArchitecture(let file, let name, let known):
+      "\(file): the architecture \"\(name)\" is not known; supported are "
+        + known.joined(separator: ", ")
+    case .badKey(let file, let key, let reason):
+      "\(file): \"\(key)\" \(reason); mend the configuration"
+    case .unsupportedKey(let file, let key, let value, let reason):
+      "\(file): \"\(key)\" = \(value) is not supported (\(reason)), and ignoring it would compute "
+        + "another model"
+    case .tokenOutOfRange(let id, let vocabulary):
+      "token id \(id) is out of range: the vocabulary has the ids 0 to \(vocabulary - 1)"
+    case .emptyPrompt:
+      "the prompt has no tokens; give some text or --token-ids"
+    case .promptTooLong(let tokens, let limit):
+      "the prompt has \(tokens) tokens and the model \(limit) positions; shorten it"
+    case .weightNotFinite(let tensor):
+      "tensor \"\(tensor)\" holds NaN or infinity; the checkpoint is damaged: download it again"
+    case .stateNotFinite(let layer):
+      "the hidden state after block \(layer) is not finite although its weights are; "
+        + "the model overflows single precision on this prompt"
+    }
+  }
+}

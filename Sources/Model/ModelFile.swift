@@ -1,0 +1,109 @@
+import Checkpoint
+
+/// A checkpoint as the families read it: configuration, weights, and which family it asks for.
+public struct ModelFile {
+  /// Whose names and conventions the file follows.
+  public enum Format: Sendable {
+    /// config.json and safetensors.
+    case huggingFace
+    /// GGUF as llama.cpp writes it.
+    case gguf
+  }
+
+  /// The format.
+  public let format: Format
+  /// `model_type`, or `general.architecture`.
+  public let modelType: String
+  /// The keys of config.json, or the metadata under the architecture's name.
+  public let configuration: Configuration
+  /// The weights.
+  public let tensors: any TensorSource
+
+  /// Reads which architecture a checkpoint asks for. Throws `ModelError.badKey`.
+  public init(_ directory: CheckpointDirectory) throws {
+    tensors = directory.tensors
+    switch directory.kind {
+    case .huggingFace(let config, _):
+      format = .huggingFace
+      configuration = Configuration(file: config.path, object: config.object)
+      modelType = try configuration.text("model_type")
+    case .gguf(let file):
+      format = .gguf
+      let general = Configuration(file: directory.path) { file[$0]?.json }
+      let architecture = try general.text("general.architecture")
+      modelType = architecture
+      configuration = Configuration(file: directory.path) { file["\(architecture).\($0)"]?.json }
+    }
+  }
+
+  /// Numbers in all weights; tables that are computed from the configuration do not count.
+  var parameterCount: Int {
+    let computed = ["rope_freqs.weight", "rotary_emb.inv_freq", "attn.bias", "attn.masked_bias"]
+    return tensors.tensors.reduce(0) { sum, tensor in
+      computed.contains { tensor.name.hasSuffix($0) } ? sum : sum + tensor.count
+    }
+  }
+
+  /// The stored types, each once, by name.
+  var storedTypes: [String] { Set(tensors.tensors.map(\.typeName)).sorted() }
+}
+
+extension GGUFValue {
+  /// A scalar as JSON has it; arrays are not needed here.
+  fileprivate var json: JSONValue? {
+    if let int { return .number(.integer(int)) }
+    if let double { return .number(.real(double)) }
+    if let bool { return .bool(bool) }
+    return string.map { .string($0) }
+  }
+}
+
+/// The families of models, and the names files call them by.
+public enum ModelFamily: String, Sendable, CaseIterable {
+  /// Llama and what is built like it.
+  case llama
+
+  /// `model_type` in config.json.
+  public var huggingFaceTypes: [String] {
+    switch self {
+    case .llama: ["llama", "mistral"]
+    }
+  }
+
+  /// `general.architecture` in GGUF files.
+  public var ggufArchitectures: [String] {
+    switch self {
+    case .llama: ["llama"]
+    }
+  }
+
+  fileprivate func load(_ file: ModelFile) throws -> any Transformer {
+    switch self {
+    case .llama: try Llama(file)
+    }
+  }
+
+  private static func names(_ format: ModelFile.Format) -> [(name: String, family: ModelFamily)] {
+    allCases.flatMap { family in
+      (format == .gguf ? family.ggufArchitectures : family.huggingFaceTypes).map { ($0, family) }
+    }
+  }
+
+  /// The family a file asks for. Throws `ModelError.unknownArchitecture`.
+  public static func of(_ file: ModelFile) throws(ModelError) -> ModelFamily {
+    let names = names(file.format)
+    guard let match = names.first(where: { $0.name == file.modelType }) else {
+      throw .unknownArchitecture(
+        file: file.configuration.file, name: file.modelType, known: names.map(\.name))
+    }
+    return match.family
+  }
+}
+
+/// Opens a model: finds its family, and checks every tensor's name, shape and type before any work is done.
+///
+/// Nothing is copied but norms and biases. Throws `CheckpointError` and `ModelError`.
+public func loadTransformer(_ directory: CheckpointDirectory) throws -> any Transformer {
+  let file = try ModelFile(directory)
+  return try ModelFamily.of(file).load(file)
+}

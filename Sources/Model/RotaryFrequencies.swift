@@ -1,0 +1,123 @@
+import Checkpoint
+import Foundation
+
+/// The frequencies of a rotary embedding: θ^(−2i/dim), stretched as the configuration says.
+struct RotaryFrequencies: Sendable {
+  /// How contexts longer than the trained one are reached.
+  enum Scaling: Sendable {
+    case none
+    /// All positions divided by a factor. Chen et al., arXiv 2306.15595.
+    case linear(factor: Double)
+    /// θ raised once the sequence is longer than `trained` ("dynamic NTK").
+    case dynamic(factor: Double, trained: Int)
+    /// Long wavelengths divided by a factor, short ones left, those between blended. Llama 3.1.
+    case llama3(factor: Double, low: Double, high: Double, trained: Int)
+    /// Peng et al., arXiv 2309.00071.
+    case yarn(
+      factor: Double, fast: Double, slow: Double, trained: Int, scale: Double, truncate: Bool)
+    /// Frequencies divided one by one: GGUF's `rope_freqs.weight`.
+    case factors([Double])
+  }
+
+  /// Rotated features of a head, even.
+  let dimension: Int
+  let theta: Double
+  let scaling: Scaling
+
+  /// Reads `rope_parameters`, or the older `rope_scaling`, `rope_theta`. Throws `ModelError` for a type not known here.
+  init(
+    _ configuration: Configuration, dimension: Int, defaultTheta: Double = 10_000,
+    trained: Int
+  ) throws(ModelError) {
+    let parameters = try configuration.optionalObject("rope_scaling", "rope_parameters")
+    let plain = try configuration.optionalNumber("rope_theta", "rotary_emb_base")
+    let theta = try parameters?.optionalNumber("rope_theta") ?? plain ?? defaultTheta
+    try configuration.check(theta > 0, "rope_theta", "must be positive")
+    try configuration.check(
+      dimension > 0 && dimension % 2 == 0, "head_dim",
+      "gives \(dimension) rotated features, which do not pair up")
+    self.dimension = dimension
+    self.theta = theta
+    guard let parameters else {
+      scaling = .none
+      return
+    }
+    switch try parameters.text("rope_type", "type", default: "default") {
+    case "default", "none": scaling = .none
+    case "linear": scaling = .linear(factor: try parameters.positive("factor"))
+    case "dynamic":
+      scaling = .dynamic(factor: try parameters.positive("factor"), trained: trained)
+    case "llama3":
+      scaling = .llama3(
+        factor: try parameters.positive("factor"), low: try parameters.positive("low_freq_factor"),
+        high: try parameters.positive("high_freq_factor"),
+        trained: try parameters.size("original_max_position_embeddings", default: trained))
+    case "yarn":
+      let original = try parameters.size("original_max_position_embeddings", default: trained)
+      let factor = try parameters.positive("factor", default: Double(trained) / Double(original))
+      let magnify = { (m: Double) in factor <= 1 ? 1 : 0.1 * m * log(factor) + 1 }
+      let m = try parameters.optionalNumber("mscale")
+      let all = try parameters.optionalNumber("mscale_all_dim")
+      var scale = magnify(1)
+      if let m, let all, m != 0, all != 0 { scale = magnify(m) / magnify(all) }
+      scaling = .yarn(
+        factor: factor, fast: try parameters.positive("beta_fast", default: 32),
+        slow: try parameters.positive("beta_slow", default: 1), trained: original,
+        scale: try parameters.optionalNumber("attention_factor") ?? scale,
+        truncate: try parameters.flag("truncate", default: true))
+    case let type:
+      throw .unsupportedKey(
+        file: configuration.file, key: "rope_type", value: "\"\(type)\"",
+        reason: "known are default, linear, dynamic, llama3 and yarn")
+    }
+  }
+
+  init(dimension: Int, theta: Double, scaling: Scaling) {
+    self.dimension = dimension
+    self.theta = theta
+    self.scaling = scaling
+  }
+
+  /// One frequency a pair for a sequence of `length` tokens, and the factor of cos and sin.
+  func frequencies(length: Int) -> (values: [Double], scale: Double) {
+    let half = dimension / 2
+    let plain = { (theta: Double) in
+      (0..<half).map { pow(theta, -2 * Double($0) / Double(dimension)) }
+    }
+    switch scaling {
+    case .none: return (plain(theta), 1)
+    case .linear(let factor): return (plain(theta).map { $0 / factor }, 1)
+    case .factors(let factors): return (zip(plain(theta), factors).map { $0 / $1 }, 1)
+    case .dynamic(let factor, let trained):
+      let longer = Double(max(length, trained)) / Double(trained)
+      let exponent = Double(dimension) / Double(max(dimension - 2, 1))
+      return (plain(theta * pow(factor * longer - (factor - 1), exponent)), 1)
+    case .llama3(let factor, let low, let high, let trained):
+      return (
+        plain(theta).map { f in
+          // Rotations over the trained context: few → stretched, many → as they are.
+          let rotations = Double(trained) * f / (2 * .pi)
+          if rotations < low { return f / factor }
+          if rotations > high { return f }
+          let blend = (rotations - low) / (high - low)
+          return (1 - blend) * f / factor + blend * f
+        }, 1
+      )
+    case .yarn(let factor, let fast, let slow, let trained, let scale, let truncate):
+      // The pair that makes r rotations over the trained context.
+      let pair = { (r: Double) in
+        Double(dimension) * log(Double(trained) / (r * 2 * .pi)) / (2 * log(theta))
+      }
+      var (first, last) = (pair(fast), pair(slow))
+      if truncate { (first, last) = (first.rounded(.down), last.rounded(.up)) }
+      first = max(first, 0)
+      last = min(last, Double(dimension - 1))
+      if first == last { last += 0.001 }
+      let values = plain(theta).enumerated().map { i, f in
+        let ramp = min(max((Double(i) - first) / (last - first), 0), 1)
+        return f / factor * ramp + f * (1 - ramp)
+      }
+      return (values, scale)
+    }
+  }
+}

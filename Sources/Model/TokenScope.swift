@@ -1,0 +1,110 @@
+import Autodiff
+import LinearAlgebra
+
+/// From which token to which a Jacobian goes: positions in the prompt, from 0.
+public struct TokenSelection: Hashable, Sendable {
+  /// The input token t1.
+  public let source: Int
+  /// The output token t2.
+  public let target: Int
+
+  /// From one token to another, or to itself.
+  public init(source: Int, target: Int) {
+    self.source = source
+    self.target = target
+  }
+
+  /// From a token to itself.
+  public init(_ token: Int) { self.init(source: token, target: token) }
+}
+
+/// Which tokens the rows of a block's variables are, and hence what attention looks at.
+///
+/// With whole prompts the rows are their tokens, one prompt after another, and each attention leaves its keys and values
+/// behind. In a selection each row is one Jacobian: a query at the target token, with the keys and values of all tokens
+/// but the source held constant.
+public final class TokenScope<Scalar: RealScalar> {
+  private enum Rows {
+    case prompts([Range<Int>])
+    case selection([(selection: TokenSelection, caches: [KeyValueCache<Scalar>])])
+  }
+
+  private let rows: Rows
+  /// Position of every row's source token.
+  public let sourcePositions: [Int]
+  /// Position of every row's target token.
+  public let targetPositions: [Int]
+  /// Tokens of the longest prompt among the rows.
+  public let length: Int
+  /// Keys and values the attentions so far left behind: for each prompt, one an attention.
+  private(set) var caches: [[KeyValueCache<Scalar>]] = []
+  private var attentions = 0
+
+  /// All tokens of some prompts, which take these rows.
+  init(prompts: [Range<Int>]) {
+    rows = .prompts(prompts)
+    sourcePositions = prompts.flatMap { 0..<$0.count }
+    targetPositions = sourcePositions
+    length = prompts.map(\.count).max() ?? 0
+    caches = prompts.map { _ in [] }
+  }
+
+  /// One row a Jacobian; `caches` are those of its prompt that a scope of whole prompts left behind at the same block.
+  init(_ selections: [(selection: TokenSelection, caches: [KeyValueCache<Scalar>])]) {
+    rows = .selection(selections)
+    sourcePositions = selections.map(\.selection.source)
+    targetPositions = selections.map(\.selection.target)
+    length = selections.map { $0.caches.first?.count ?? 0 }.max() ?? 0
+  }
+
+  /// Attention of the rows: `queries` at the targets, `keys` and `values` at the sources.
+  public func attend(
+    queries: Variable<Scalar>, keys: Variable<Scalar>, values: Variable<Scalar>,
+    settings: AttentionSettings<Scalar>
+  ) -> Variable<Scalar> {
+    defer { attentions += 1 }
+    switch rows {
+    case .prompts(let prompts):
+      let made = prompts.map {
+        KeyValueCache(
+          keys: keys, values: values, rows: $0, headDimension: settings.headDimension)
+      }
+      for (p, cache) in made.enumerated() { caches[p].append(cache) }
+      return sequenceAttention(queries: queries, caches: made, settings: settings)
+    case .selection(let selections):
+      let rows = selections.map {
+        AttentionRow(
+          cache: $0.caches[attentions], source: $0.selection.source, target: $0.selection.target)
+      }
+      return selectedAttention(
+        queries: queries, keys: keys, values: values, rows: rows, settings: settings)
+    }
+  }
+
+  /// Queries rotated to their tokens' positions.
+  func rotate(
+    queries: Variable<Scalar>, heads: Int, by rotary: RotaryFrequencies,
+    pairing: RotaryAngles<Scalar>.Pairing
+  ) -> Variable<Scalar> {
+    rotate(queries, targetPositions, heads, rotary, pairing)
+  }
+
+  /// Keys rotated to their tokens' positions.
+  func rotate(
+    keys: Variable<Scalar>, heads: Int, by rotary: RotaryFrequencies,
+    pairing: RotaryAngles<Scalar>.Pairing
+  ) -> Variable<Scalar> {
+    rotate(keys, sourcePositions, heads, rotary, pairing)
+  }
+
+  private func rotate(
+    _ x: Variable<Scalar>, _ positions: [Int], _ heads: Int, _ rotary: RotaryFrequencies,
+    _ pairing: RotaryAngles<Scalar>.Pairing
+  ) -> Variable<Scalar> {
+    let (frequencies, scale) = rotary.frequencies(length: length)
+    return x.rotated(
+      by: RotaryAngles(
+        positions: positions, frequencies: frequencies, pairing: pairing, scale: scale),
+      heads: heads)
+  }
+}

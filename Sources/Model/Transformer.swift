@@ -1,0 +1,51 @@
+import Autodiff
+import Checkpoint
+import LinearAlgebra
+
+/// A model as a sequence of residual blocks. One conforming type a family, in a file of its own.
+public protocol Transformer: Sendable {
+  /// Sizes and names.
+  var description: ModelDescription { get }
+  /// The embedding of tokens, X⁰ (tokens, width): what enters the first block. Throws `ModelError.tokenOutOfRange`.
+  func embed<S: RealScalar>(_ tokens: [Int], as precision: S.Type) throws(ModelError) -> Variable<S>
+  /// Block `index`, counted from 0.
+  func block<S: RealScalar>(_ index: Int, as precision: S.Type) -> any ResidualBlock<S>
+  /// The norm behind the last block.
+  func finalNorm<S: RealScalar>(_ x: Variable<S>) -> Variable<S>
+  /// Logits (rows, vocabulary) of normalised states.
+  func logits<S: RealScalar>(_ x: Variable<S>) -> Variable<S>
+  /// Names of the tensors of block `index`, for reading ahead and for messages; nil for those outside all blocks.
+  func tensorNames(ofBlock index: Int?) -> [String]
+  /// Where the weights come from.
+  var source: any TensorSource { get }
+}
+
+/// What a model is, in numbers.
+public struct ModelDescription: Sendable {
+  /// The family that reads it: `llama`.
+  public var family: String
+  /// `model_type` of the configuration, or the architecture of a GGUF file.
+  public var modelType: String
+  /// Blocks L.
+  public var layers: Int
+  /// Width d of the residual stream.
+  public var width: Int
+  /// Ids the embedding has.
+  public var vocabulary: Int
+  /// Attention heads, and those of keys and values.
+  public var heads: Int
+  /// Heads of keys and values.
+  public var keyValueHeads: Int
+  /// Features of the MLP's hidden layer.
+  public var hiddenWidth: Int
+  /// Positions the model was made for, if limited.
+  public var positions: Int?
+  /// Numbers in all tensors of the model.
+  public var parameters: Int
+  /// The types of its matrices, each once.
+  public var storedTypes: [String]
+  /// Whether a token sees only those before it.
+  public var isCausal = true
+  /// What the residual function of a block is in this family, for people.
+  public var residual: String
+}

@@ -1,0 +1,74 @@
+import Checkpoint
+import LinearAlgebra
+
+/// Finds a family's tensors under their canonical names, whatever the file calls them, and checks their shapes.
+///
+/// The canonical name is the one of the Hugging Face implementation. A GGUF file has names of its own, given by a table in
+/// which `#` stands for the number of the block; a folder may leave out or add a prefix.
+struct WeightReader {
+  let source: any TensorSource
+  private let table: [String: String]?
+  private let prefix: (canonical: String, stored: String)?
+
+  /// Names of a Hugging Face folder: `prefix` is the canonical one, and the first of `alternatives` under which
+  /// `probe` is found takes its place.
+  init(_ source: any TensorSource, prefix: String, alternatives: [String], probe: String) {
+    self.source = source
+    table = nil
+    let stored = ([prefix] + alternatives).first { source.contains($0 + probe) }
+    self.prefix = (prefix, stored ?? prefix)
+  }
+
+  /// Names of a GGUF file, by a table from canonical names without `.weight` or `.bias`.
+  init(_ source: any TensorSource, ggufNames: [String: String]) {
+    self.source = source
+    table = ggufNames
+    prefix = nil
+  }
+
+  /// What the file calls a tensor.
+  func storedName(_ canonical: String) -> String {
+    if let prefix {
+      guard canonical.hasPrefix(prefix.canonical) else { return canonical }
+      return prefix.stored + canonical.dropFirst(prefix.canonical.count)
+    }
+    let suffix = canonical.hasSuffix(".bias") ? ".bias" : ".weight"
+    let stem = canonical.hasSuffix(suffix) ? String(canonical.dropLast(suffix.count)) : canonical
+    // The number of the block is the one part that is a number.
+    var parts = stem.split(separator: ".", omittingEmptySubsequences: false)
+    var block: Substring = ""
+    if let i = parts.firstIndex(where: { Int($0) != nil }) {
+      block = parts[i]
+      parts[i] = "#"
+    }
+    guard let name = table?[parts.joined(separator: ".")] else { return canonical }
+    return name.split(separator: "#", omittingEmptySubsequences: false).joined(separator: block)
+      + suffix
+  }
+
+  func contains(_ canonical: String) -> Bool { source.contains(storedName(canonical)) }
+
+  /// A weight matrix of this shape. Throws `CheckpointError.missingTensor`, `wrongShape`, `unsupportedType`.
+  func matrix(
+    _ canonical: String, rows: Int, columns: Int
+  ) throws(CheckpointError) -> StoredMatrix {
+    try source.tensor(storedName(canonical)).matrix(rows: rows, columns: columns)
+  }
+
+  /// A norm or a bias of this length, widened; it must be finite. Throws `CheckpointError`, `ModelError.weightNotFinite`.
+  func vector(_ canonical: String, count: Int) throws -> [Float] {
+    let name = storedName(canonical)
+    let values = try source.tensor(name).vector(count: count)
+    guard values.allSatisfy(\.isFinite) else { throw ModelError.weightNotFinite(tensor: name) }
+    return values
+  }
+
+  /// `name.weight` (outputs, inputs) and, when `bias`, `name.bias`.
+  func linear(
+    _ name: String, outputs: Int, inputs: Int, bias: Bool
+  ) throws -> LinearWeights {
+    LinearWeights(
+      weights: try matrix("\(name).weight", rows: outputs, columns: inputs),
+      bias: bias ? try vector("\(name).bias", count: outputs) : nil)
+  }
+}
