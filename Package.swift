@@ -48,7 +48,9 @@ let package = Package(
         "Checkpoint", .product(name: "HeapModule", package: "swift-collections"),
       ]),
     .target(name: "Model", dependencies: ["Autodiff", "Checkpoint"]),
-    .target(name: "Alignment", dependencies: ["LinearAlgebra"]),
+    .target(
+      name: "Alignment",
+      dependencies: ["LinearAlgebra", .product(name: "RealModule", package: "swift-numerics")]),
     .target(
       name: "Analysis",
       dependencies: [
@@ -78,9 +80,11 @@ let package = Package(
       resources: [.copy("Fixtures")]),
     .testTarget(
       name: "ModelTests", dependencies: ["Model", "Lanczos", "TestSupport"],
+      exclude: ["make_fixtures.py"],
       resources: [.copy("Fixtures")]),
     .testTarget(
       name: "AlignmentTests", dependencies: ["Alignment", "TestSupport"],
+      exclude: ["make_fixtures.py"],
       resources: [.copy("Fixtures")]),
     .testTarget(name: "AnalysisTests", dependencies: ["Analysis", "TestSupport"]),
     .testTarget(name: "CommandTests", dependencies: ["krylens", "Analysis", "TestSupport"]),

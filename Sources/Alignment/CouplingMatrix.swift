@@ -1,0 +1,160 @@
+/// One way of reading couplings: everything a number of a table depends on besides the pair.
+public struct CouplingSetting: Sendable, Hashable {
+  /// K.
+  public var rank: Int
+  /// A or |A|.
+  public var sign: CouplingSign
+  /// p.
+  public var normalisation: CouplingNormalisation
+  /// A or B.
+  public var form: CouplingForm
+  /// What is made of the misfit.
+  public var score: CouplingScore
+
+  /// A setting; by default the paper's.
+  public init(
+    rank: Int, sign: CouplingSign = .signed, normalisation: CouplingNormalisation = .frobenius,
+    form: CouplingForm = .same, score: CouplingScore = .oneMinus
+  ) {
+    self.rank = rank
+    self.sign = sign
+    self.normalisation = normalisation
+    self.form = form
+    self.score = score
+  }
+
+  /// All 8 combinations of sign, named normalisation and form at one rank.
+  public static func combinations(
+    rank: Int, score: CouplingScore = .oneMinus
+  ) -> [CouplingSetting] {
+    CouplingForm.allCases.flatMap { form in
+      CouplingSign.allCases.flatMap { sign in
+        CouplingNormalisation.allCases.map { normalisation in
+          CouplingSetting(
+            rank: rank, sign: sign, normalisation: normalisation, form: form, score: score)
+        }
+      }
+    }
+  }
+}
+
+/// Scores of all pairs of two lists of Jacobians: row = Jacobian i, column = basis of j.
+///
+/// Missing entries are nil, never 0.
+public struct CouplingMatrix: Sendable, Equatable {
+  /// What the rows and columns run over.
+  public let kind: CouplingKind
+  /// How the entries are to be read.
+  public let setting: CouplingSetting
+  /// Names of the Jacobians i: blocks from 1, or tokens from 0.
+  public let rows: [Int]
+  /// Names of the bases j.
+  public let columns: [Int]
+  /// Scores (rows, columns).
+  public let matrix: [[Double?]]
+  /// Per row, the score at the null level; nil when ‖J‖_F is not known.
+  public let null: [Double?]?
+  /// Whether a row and a column of one name are one and the same Jacobian, in the form `same`: a pair that says nothing.
+  public let diagonalIsTrivial: Bool
+
+  /// Reads a table of couplings, all of the setting's form and of its rank at least.
+  ///
+  /// `couplings[i][j]` is Jacobian i in the basis of j. `nulls` has one level per row. `comparesSameJacobians` says that
+  /// equal names mean equal Jacobians: true across depth, false when, say, the tokens of two different blocks are compared.
+  public init(
+    kind: CouplingKind, setting: CouplingSetting, rows: [Int], columns: [Int],
+    couplings: [[BlockCoupling]], nulls: [NullLevel]? = nil, comparesSameJacobians: Bool = true
+  ) {
+    precondition(
+      couplings.count == rows.count && couplings.allSatisfy { $0.count == columns.count },
+      "a table of other sides than its names")
+    precondition(nulls == nil || nulls?.count == rows.count, "one null level per row")
+    precondition(
+      couplings.allSatisfy { $0.allSatisfy { $0.form == setting.form } },
+      "couplings of another form than the setting")
+    self.kind = kind
+    self.setting = setting
+    self.rows = rows
+    self.columns = columns
+    diagonalIsTrivial = comparesSameJacobians && setting.form == .same
+    matrix = couplings.map {
+      $0.map {
+        $0.score(
+          setting.score, rank: setting.rank, sign: setting.sign,
+          normalisation: setting.normalisation)
+      }
+    }
+    null = nulls.map { levels in
+      zip(levels, couplings).map { level, row in
+        row.first.flatMap {
+          level.score(
+            setting.score, singularValues: $0.singularValues[..<setting.rank],
+            sign: setting.sign, normalisation: setting.normalisation)
+        }
+      }
+    }
+  }
+
+  /// The mean of the entries that are there; nil when none is.
+  ///
+  /// `excluded` leaves out the pairs of a Jacobian with itself. The crossed form has none: its diagonal always counts.
+  public func mean(diagonal: DiagonalMode = .excluded) -> Double? {
+    var values: [Double] = []
+    for (i, row) in zip(rows, matrix) {
+      for case (let j, let value?) in zip(columns, row)
+      where !(diagonalIsTrivial && diagonal == .excluded && i == j) {
+        values.append(value)
+      }
+    }
+    return MeanEstimate(values)?.mean
+  }
+}
+
+extension CouplingMatrix: Codable {
+  private enum CodingKeys: String, CodingKey {
+    case kind, rank, sign, normalisation, form, score, rows, columns, matrix, null
+    case diagonalIsTrivial = "diagonal_is_trivial"
+    case meanOffDiagonal = "mean_off_diagonal"
+  }
+
+  /// Reads what `encode(to:)` writes; the mean is recomputed.
+  public init(from decoder: any Decoder) throws {
+    let values = try decoder.container(keyedBy: CodingKeys.self)
+    kind = try values.decode(CouplingKind.self, forKey: .kind)
+    setting = CouplingSetting(
+      rank: try values.decode(Int.self, forKey: .rank),
+      sign: try values.decode(CouplingSign.self, forKey: .sign),
+      normalisation: try values.decode(CouplingNormalisation.self, forKey: .normalisation),
+      form: try values.decode(CouplingForm.self, forKey: .form),
+      score: try values.decode(CouplingScore.self, forKey: .score))
+    rows = try values.decode([Int].self, forKey: .rows)
+    columns = try values.decode([Int].self, forKey: .columns)
+    matrix = try values.decode([[Double?]].self, forKey: .matrix)
+    null = try values.decodeIfPresent([Double?].self, forKey: .null)
+    diagonalIsTrivial = try values.decode(Bool.self, forKey: .diagonalIsTrivial)
+    guard matrix.count == rows.count, matrix.allSatisfy({ $0.count == columns.count }),
+      null == nil || null?.count == rows.count
+    else {
+      throw DecodingError.dataCorruptedError(
+        forKey: .matrix, in: values,
+        debugDescription: "the matrix is not \(rows.count) × \(columns.count), as its names say")
+    }
+  }
+
+  /// One object; missing numbers are `null`, and so is `null` itself when no level is known.
+  public func encode(to encoder: any Encoder) throws {
+    var values = encoder.container(keyedBy: CodingKeys.self)
+    try values.encode(kind, forKey: .kind)
+    try values.encode(setting.rank, forKey: .rank)
+    try values.encode(setting.sign, forKey: .sign)
+    try values.encode(setting.normalisation, forKey: .normalisation)
+    try values.encode(setting.form, forKey: .form)
+    try values.encode(setting.score, forKey: .score)
+    try values.encode(rows, forKey: .rows)
+    try values.encode(columns, forKey: .columns)
+    try values.encode(matrix, forKey: .matrix)
+    try values.encode(null, forKey: .null)
+    try values.encode(diagonalIsTrivial, forKey: .diagonalIsTrivial)
+    try values.encode(mean(), forKey: .meanOffDiagonal)
+  }
+}

@@ -1,0 +1,35 @@
+/// ‖J‖_F of a Jacobian that is known by some triplets only, or by all.
+public struct FrobeniusNorm: Sendable, Equatable, Codable {
+  /// ‖J‖_F, or an estimate of it.
+  public let value: Double
+  /// One standard error of `value`; 0 when exact, nil when one probe gives none.
+  public let standardError: Double?
+  /// Whether `value` comes from all singular values.
+  public let isExact: Bool
+
+  /// ‖J‖_F = (Σ σₖ²)^½ from all min(m, n) singular values.
+  public init(allSingularValues s: [Double]) {
+    value = CouplingNormalisation.frobenius.norm(s)
+    standardError = 0
+    isExact = true
+  }
+
+  /// The deflated estimate of Hutchinson's type,
+  ///
+  ///     ‖J‖_F² = Σ_{k ≤ K} σₖ² + ‖J (I − V Vᵀ)‖_F²,    E ‖J (I − V Vᵀ) z‖² = ‖J (I − V Vᵀ)‖_F²
+  ///
+  /// for probes z with E z zᵀ = I (signs ±1, or standard normal). `squaredProbeNorms` are ‖J (I − V Vᵀ) z‖²; the
+  /// large triplets are exact, so the probes only carry the tail. Unbiased for the square; the standard error of
+  /// the root is that of the square over 2 ‖J‖_F.
+  ///
+  /// Hutchinson 1989; deflated as in Meyer et al., "Hutch++", SOSA 2021.
+  public init(singularValues s: [Double], squaredProbeNorms: [Double]) {
+    precondition(!squaredProbeNorms.isEmpty, "an estimate needs a probe")
+    let tail = MeanEstimate(squaredProbeNorms)!
+    let known = CouplingNormalisation.frobenius.norm(s)
+    let value = (known * known + tail.mean).squareRoot()
+    self.value = value
+    standardError = tail.standardError.map { value > 0 ? $0 / (2 * value) : 0 }
+    isExact = false
+  }
+}

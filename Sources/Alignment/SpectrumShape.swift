@@ -1,0 +1,28 @@
+/// What singular values s₁ ≥ s₂ ≥ … say about themselves.
+public enum SpectrumShape {
+  /// (sₖ − sₖ₊₁)/s₁, one fewer than there are values; nil when s₁ = 0.
+  ///
+  /// Where a gap is 0 to working accuracy, the vectors on both sides of it are not determined.
+  public static func relativeGaps(_ s: [Double]) -> [Double]? {
+    guard let first = s.first, first > 0, first.isFinite else { return nil }
+    return zip(s, s.dropFirst()).map { ($0 - $1) / first }
+  }
+
+  /// The number of sₖ > `tolerance` · s₁ among the values given: the numerical rank at K.
+  public static func numericalRank(_ s: [Double], tolerance: Double) -> Int {
+    guard let first = s.first else { return 0 }
+    return s.count { $0 > tolerance * first }
+  }
+
+  /// 1/s₁(l) against l by ordinary least squares; a straight line is the predecessor's fourth property.
+  ///
+  /// `leading[i]` is s₁ of block `layers[i]`; blocks before `start` are left out (the authors' code starts at 10). nil when
+  /// fewer than 3 remain, or one of them has s₁ = 0.
+  public static func inverseLeadingFit(
+    leading: [Double], layers: [Int], from start: Int = 1
+  ) -> LineFit? {
+    precondition(leading.count == layers.count, "one value per layer")
+    let kept = zip(layers, leading).filter { $0.0 >= start }
+    return LineFit(kept.map { Double($0.0) }, kept.map { 1 / $0.1 })
+  }
+}

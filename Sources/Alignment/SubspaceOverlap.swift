@@ -1,0 +1,33 @@
+public import LinearAlgebra
+
+/// How much two spaces of leading singular vectors have in common, whatever the order and the gaps inside them.
+///
+///     left = ‖U_{i,K}ᵀ U_{j,K}‖_F² / K,    right = ‖V_{i,K}ᵀ V_{j,K}‖_F² / K,    both in [0, 1]
+///
+/// 1 iff the spaces are equal, 0 iff orthogonal, K/d on average for independent ones. Symmetric in i and j.
+/// Aubry et al., arXiv 2407.07810, the released code's "projection"; the chance level is derived here:
+/// a unit vector has a mean squared component K/d in a random space of dimension K.
+public struct SubspaceOverlap: Sendable, Equatable, Codable {
+  /// Of the left vectors.
+  public let left: Double
+  /// Of the right vectors.
+  public let right: Double
+
+  /// Of the first K vectors of each side. Cost 2 K² d. Precondition: both have K triplets.
+  public init(_ i: SingularTriplets, _ j: SingularTriplets, rank k: Int) {
+    left = Self.overlap(i.leftVectors, j.leftVectors, rank: k)
+    right = Self.overlap(i.rightVectors, j.rightVectors, rank: k)
+  }
+
+  /// ‖PᵀQ‖_F² / K of two lists of orthonormal rows (≥ K, d).
+  public static func overlap(
+    _ p: Matrix<Double>, _ q: Matrix<Double>, rank k: Int
+  ) -> Double {
+    precondition(k >= 1 && k <= p.rows && k <= q.rows, "rank \(k) of \(p.rows) and \(q.rows)")
+    let cosines = Matrix<Double>.product(p.prefix(k), .none, q.prefix(k), .transposed)  // (K, K)
+    return cosines.elements.reduce(0) { $0 + $1 * $1 } / Double(k)
+  }
+
+  /// K/d, the mean for independent spaces.
+  public static func chance(rank k: Int, width d: Int) -> Double { Double(k) / Double(d) }
+}

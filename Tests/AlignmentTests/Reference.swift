@@ -1,0 +1,38 @@
+import Foundation
+import Testing
+
+/// What `make_fixtures.py` wrote: results of scipy and numpy.
+struct Reference: Decodable, Sendable {
+  struct CorrelationCase: Decodable, Sendable {
+    let x, y, z: [Double]
+    let r, slope, intercept, pValue, rho, rankP, partialR, partialP, mean, standardError: Double
+  }
+  struct Tail: Decodable, Sendable {
+    let t: Double
+    let degreesOfFreedom: Int
+    let p: Double
+  }
+  struct Beta: Decodable, Sendable { let x, a, b, value: Double }
+  struct Path: Decodable, Sendable {
+    let states: [[[Double]]]
+    let norms, growthPerBlock: [[Double]]
+    let lineShapeScore, growth, expodistance, explainedVariance: [Double]
+  }
+
+  let correlations: [CorrelationCase]
+  let tails: [Tail]
+  let betas: [Beta]
+  let path: Path
+
+  static func load() throws -> Reference {
+    let url = Bundle.module.url(
+      forResource: "reference", withExtension: "json", subdirectory: "Fixtures")
+    return try JSONDecoder().decode(
+      Reference.self, from: Data(contentsOf: try #require(url, "Fixtures/reference.json")))
+  }
+}
+
+/// |a − b| ≤ tolerance · max(|b|, floor).
+func close(_ a: Double, _ b: Double, _ tolerance: Double, floor: Double = 0) -> Bool {
+  abs(a - b) <= tolerance * max(abs(b), floor)
+}

@@ -1,0 +1,160 @@
+import LinearAlgebra
+import Testing
+
+@testable import Alignment
+
+@Suite struct CorrelationTests {
+  /// Both sides sum at most 40 numbers in float64. r and p near 0 or 1 lose digits to cancellation; the fourth case has
+  /// 1 − r² ≈ 1e-5, where p ≈ 1e-70 is a 14th power of it, so 1e-9 asks for eleven digits of 1 − r².
+  @Test func agreesWithScipy() throws {
+    for c in try Reference.load().correlations {
+      let got = try #require(Correlation(c.x, c.y))
+      #expect(close(got.r, c.r, 1e-12))
+      #expect(close(got.slope, c.slope, 1e-12) && close(got.intercept, c.intercept, 1e-12))
+      #expect(close(got.rSquared, c.r * c.r, 1e-12))
+      #expect(close(got.pValue, c.pValue, 1e-9), "p \(got.pValue), scipy \(c.pValue)")
+      let fit = try #require(LineFit(c.x, c.y))
+      #expect(fit.slope == got.slope && fit.rSquared == got.rSquared)
+
+      let rank = try #require(RankCorrelation(c.x, c.y))
+      #expect(close(rank.rho, c.rho, 1e-12))
+      // At |ρ| = 1 scipy's own p is what rounding leaves.
+      #expect(close(rank.pValue, c.rankP, 1e-9, floor: abs(c.rho) > 0.999_999 ? 10 : 0))
+      let partial = try #require(PartialCorrelation(c.x, c.y, given: c.z))
+      #expect(close(partial.r, c.partialR, 1e-11))
+      #expect(close(partial.pValue, c.partialP, 1e-8))
+
+      let mean = try #require(MeanEstimate(c.y))
+      #expect(close(mean.mean, c.mean, 1e-14))
+      #expect(close(try #require(mean.standardError), c.standardError, 1e-13))
+    }
+  }
+
+  @Test func thePartialCorrelationIsTheFormula() throws {
+    for c in try Reference.load().correlations {
+      let (xy, xz, yz) = (
+        Correlation(c.x, c.y)!.r, Correlation(c.x, c.z)!.r, Correlation(c.y, c.z)!.r
+      )
+      let formula = (xy - xz * yz) / ((1 - xz * xz) * (1 - yz * yz)).squareRoot()
+      #expect(close(PartialCorrelation(c.x, c.y, given: c.z)!.r, formula, 1e-9))
+    }
+  }
+
+  @Test func affineMapsChangeOnlyTheLine() throws {
+    let c = try Reference.load().correlations[1]
+    let (plain, moved) = (
+      try #require(Correlation(c.x, c.y)),
+      try #require(Correlation(c.x.map { 3 * $0 - 2 }, c.y.map { 5 - 2 * $0 }))
+    )
+    #expect(close(moved.r, -plain.r, 1e-13))
+    #expect(close(moved.pValue, plain.pValue, 1e-11))
+    #expect(close(moved.slope, -2 / 3 * plain.slope, 1e-13))
+    // Ranks see only the order.
+    let cubed = RankCorrelation(c.x.map { $0 * $0 * $0 }, c.y)
+    #expect(cubed == RankCorrelation(c.x, c.y))
+  }
+
+  @Test func aPerfectLineHasNoDoubt() throws {
+    let x = [1.0, 2, 3, 4, 5]
+    let fit = try #require(Correlation(x, x.map { 2 * $0 + 1 }))
+    #expect(close(fit.r, 1, 1e-15) && fit.slope == 2 && fit.intercept == 1 && fit.pValue == 0)
+    #expect(fit.rSquared == 1)
+  }
+
+  @Test func undefinedStatisticsAreMissing() {
+    #expect(Correlation([1, 2], [1, 3]) == nil)
+    #expect(Correlation([0.1, 0.1, 0.1], [1, 2, 3]) == nil)
+    #expect(Correlation([1, 2, 3], [0.1, 0.1, 0.1]) == nil)
+    #expect(Correlation([1, 2, .nan], [1, 2, 3]) == nil)
+    #expect(RankCorrelation([1, 2, .nan], [1, 2, 3]) == nil)
+    #expect(RankCorrelation([2, 2, 2], [1, 2, 3]) == nil)
+    #expect(LineFit([1, 1, 1], [1, 2, 3]) == nil)
+    #expect(LineFit([1, 2, 3], [7, 7, 7])?.rSquared == nil)
+    #expect(LineFit([1, 2, 3], [7, 7, 7])?.slope == 0)
+    #expect(PartialCorrelation([1, 2, 4], [1, 3, 2], given: [2, 1, 5]) == nil)
+    // x is a linear function of z: nothing of it is left.
+    let z = [0.1, 0.7, 1.3, 2.9, 3.3]
+    #expect(PartialCorrelation(z.map { 3 * $0 + 1 }, [1, 5, 2, 4, 3], given: z) == nil)
+    #expect(MeanEstimate([]) == nil)
+    #expect(MeanEstimate([4])?.standardError == nil)
+  }
+
+  @Test func aThresholdKeepsTheModelsAboveIt() throws {
+    let (x, y) = ([1.0, 2, 3, 4, 5, 6], [9.0, 0, 1, 2.5, 3, 5])
+    let kept = try #require(Correlation(x, y, above: 0.5))
+    #expect(kept == Correlation([1, 3, 4, 5, 6], [9, 1, 2.5, 3, 5]))
+    #expect(Correlation(x, y, above: 4) == nil)
+  }
+
+  @Test func tiesShareTheMeanOfTheirRanks() {
+    #expect(RankCorrelation.ranks([3, 1, 3, 2, 3]) == [4, 1, 4, 2, 4])
+    #expect(RankCorrelation.ranks([]) == [])
+  }
+}
+
+@Suite struct StudentTTests {
+  /// x^a (1 − x)^b/B(a, b) carries the rounding of its logarithm, of order 100 ε here, and as much in log Γ.
+  @Test func tailsAgreeWithScipy() throws {
+    for c in try Reference.load().tails {
+      let p = StudentT.twoSidedP(t: c.t, degreesOfFreedom: c.degreesOfFreedom)
+      #expect(close(p, c.p, 1e-11), "t \(c.t), ν \(c.degreesOfFreedom): \(p), scipy \(c.p)")
+      #expect(p == StudentT.twoSidedP(t: -c.t, degreesOfFreedom: c.degreesOfFreedom))
+    }
+  }
+
+  @Test func betasAgreeWithScipy() throws {
+    for c in try Reference.load().betas {
+      #expect(close(incompleteBeta(c.x, c.a, c.b), c.value, 1e-12))
+      // I_x(a, b) + I_{1−x}(b, a) = 1
+      #expect(close(incompleteBeta(c.x, c.a, c.b) + incompleteBeta(1 - c.x, c.b, c.a), 1, 1e-12))
+    }
+    #expect(incompleteBeta(0, 2, 3) == 0 && incompleteBeta(1, 2, 3) == 1)
+  }
+}
+
+@Suite struct BootstrapTests {
+  @Test func aSeedFixesTheInterval() {
+    let values = [0.2, 0.5, 0.1, 0.9, 0.4, 0.45]
+    #expect(
+      BootstrapInterval(meanOf: values, seed: 3) == BootstrapInterval(meanOf: values, seed: 3))
+    #expect(
+      BootstrapInterval(meanOf: values, seed: 3) != BootstrapInterval(meanOf: values, seed: 4))
+  }
+
+  /// Of a mean it is nearly the normal one, mean ± 1.96 · standard error, with the deviation of n instead of n − 1. A quantile of
+  /// 4000 resamples is itself uncertain by about 4 % of the standard error, and the rest is the skewness of the sample.
+  @Test func itIsNearlyTheNormalOneForAMean() throws {
+    var generator = SeededGenerator(seed: 9)
+    let values = (0..<100).map { _ in generator.normal() }
+    let mean = try #require(MeanEstimate(values))
+    let error = try #require(mean.standardError)
+    let interval = try #require(BootstrapInterval(meanOf: values, resamples: 4000, seed: 1))
+    #expect(abs(interval.lower - (mean.mean - 1.96 * error)) < 0.2 * error)
+    #expect(abs(interval.upper - (mean.mean + 1.96 * error)) < 0.2 * error)
+    let narrower = try #require(
+      BootstrapInterval(meanOf: values, level: 0.5, resamples: 4000, seed: 1))
+    #expect(narrower.lower > interval.lower && narrower.upper < interval.upper)
+  }
+
+  @Test func pairsAreDrawnTogether() throws {
+    let (x, y) = ([1.0, 2, 3, 4, 5, 6], [2.0, 4, 6, 8, 10, 12])
+    let interval = try #require(
+      BootstrapInterval(count: 6, seed: 2) { draw in
+        Correlation(draw.map { x[$0] }, draw.map { y[$0] })?.slope
+      })
+    #expect(close(interval.lower, 2, 1e-12) && close(interval.upper, 2, 1e-12))
+    #expect(interval.resamples <= 2000)
+  }
+
+  @Test func undefinedIntervalsAreMissing() {
+    #expect(BootstrapInterval(meanOf: [1]) == nil)
+    #expect(BootstrapInterval(count: 5) { _ in nil } == nil)
+  }
+
+  @Test func quantilesAreLinearBetweenNeighbours() {
+    #expect(BootstrapInterval.quantile(0.5, sorted: [1, 2]) == 1.5)
+    #expect(BootstrapInterval.quantile(0, sorted: [1, 2, 4]) == 1)
+    #expect(BootstrapInterval.quantile(1, sorted: [1, 2, 4]) == 4)
+    #expect(BootstrapInterval.quantile(0.75, sorted: [1, 2, 4]) == 3)
+  }
+}

@@ -1,0 +1,82 @@
+#!/usr/bin/env python3
+"""Make Fixtures/: what scipy and numpy say about the statistics and trajectories. Needs numpy and scipy; same bytes every time."""
+import json
+import pathlib
+
+import numpy as np
+from scipy import special, stats
+
+FIXTURES = pathlib.Path(__file__).parent / "Fixtures"
+
+
+def lists(n, slope, noise, seed):
+    generator = np.random.default_rng(seed)
+    z = generator.normal(size=n)
+    x = 0.5 * z + generator.normal(size=n)
+    y = slope * x - 0.7 * z + noise * generator.normal(size=n) + 3
+    return x, y, z
+
+
+def partial(x, y, z):
+    """r and p of the residuals on z, with n − 3 degrees of freedom."""
+    line_x, line_y = stats.linregress(z, x), stats.linregress(z, y)
+    rx = x - line_x.intercept - line_x.slope * z
+    ry = y - line_y.intercept - line_y.slope * z
+    r = stats.pearsonr(rx, ry).statistic
+    nu = len(x) - 3
+    return r, 2 * stats.t.sf(abs(r) * np.sqrt(nu / (1 - r * r)), nu)
+
+
+def correlation(n, slope, noise, seed, ties=False):
+    x, y, z = lists(n, slope, noise, seed)
+    if ties:
+        x, y = np.round(x), np.round(y)
+    line, rank, (r, p) = stats.linregress(x, y), stats.spearmanr(x, y), partial(x, y, z)
+    mean = {"mean": y.mean(), "standardError": stats.sem(y)}
+    return {
+        "x": x.tolist(), "y": y.tolist(), "z": z.tolist(),
+        "r": line.rvalue, "slope": line.slope, "intercept": line.intercept, "pValue": line.pvalue,
+        "rho": rank.statistic, "rankP": rank.pvalue, "partialR": r, "partialP": p,
+    } | mean
+
+
+def path(layers, tokens, width, seed):
+    generator = np.random.default_rng(seed)
+    states = np.cumsum(generator.normal(size=(layers + 1, tokens, width)) + 0.2, axis=0)
+    steps = np.diff(states, axis=0)
+    units = steps / np.linalg.norm(steps, axis=-1, keepdims=True)
+    norms = np.linalg.norm(states, axis=-1)
+    growth = np.diff(np.log(norms), axis=0)
+    rows = states.reshape(-1, width)
+    values = np.linalg.svd(rows - rows.mean(0), compute_uv=False)
+    return {
+        "states": states.tolist(), "norms": norms.tolist(),
+        "lineShapeScore": (layers / np.linalg.norm(units.sum(0), axis=-1)).tolist(),
+        "growthPerBlock": growth.tolist(), "growth": growth.mean(0).tolist(),
+        "expodistance": (growth.var(0) / growth.mean(0) ** 2).tolist(),
+        "explainedVariance": (values[:2] ** 2 / (values**2).sum()).tolist(),
+    }
+
+
+def main():
+    tails = [
+        {"t": t, "degreesOfFreedom": nu, "p": 2 * stats.t.sf(t, nu)}
+        for nu in (1, 2, 3, 7, 30, 1000) for t in (0.0, 1e-3, 0.5, 1.0, 2.5, 9.0, 60.0)
+    ]
+    betas = [
+        {"x": x, "a": a, "b": b, "value": special.betainc(a, b, x)}
+        for a in (0.5, 1.0, 3.5, 40.0) for b in (0.5, 2.0, 25.0) for x in (0.01, 0.3, 0.5, 0.9, 0.999)
+    ]
+    fixture = {
+        "correlations": [
+            correlation(4, 1.0, 0.5, 1), correlation(12, 0.9, 0.8, 2), correlation(40, -0.4, 1.0, 3),
+            correlation(30, 2.0, 0.01, 4), correlation(25, 0.8, 1.0, 5, ties=True),
+        ],
+        "tails": tails, "betas": betas, "path": path(6, 4, 9, 6),
+    }
+    FIXTURES.mkdir(exist_ok=True)
+    (FIXTURES / "reference.json").write_text(json.dumps(fixture) + "\n")
+
+
+if __name__ == "__main__":
+    main()
