@@ -66,6 +66,37 @@ private let tolerance = 1e-12
     }
   }
 
+  /// Jacobians (10, 10) whose singular values are some percent apart: LAPACK's vectors, here and there, are right to ε s₁ over
+  /// the gap, some 1e-14.
+  @Test func agreesWithNumpy() throws {
+    let reference = try Reference.load().coupling
+    let jacobians = try reference.jacobians.map { rows in
+      let (u, s, v) = try Matrix(rows).singularValueDecomposition()
+      return RandomJacobian(u: u, values: s, v: v)
+    }
+    #expect(reference.tables.count == 16)
+    for table in reference.tables {
+      let couplings = jacobians.map { i in
+        jacobians.map { i.coupling(in: $0, rank: 4, form: table.form) }
+      }
+      let setting = CouplingSetting(
+        rank: table.rank, sign: table.sign, normalisation: table.normalisation,
+        form: table.form, score: .misfit)
+      let got = CouplingMatrix(
+        kind: .depth, setting: setting, rows: [1, 2, 3], columns: [1, 2, 3], couplings: couplings)
+      for (a, b) in zip(got.matrix.joined(), table.misfit.joined()) {
+        #expect(abs(try #require(a) - b) < 1e-12, "\(setting)")
+      }
+    }
+    for (i, a) in jacobians.enumerated() {
+      for (j, b) in jacobians.enumerated() {
+        let overlap = SubspaceOverlap(a.triplets, b.triplets, rank: reference.overlapRank)
+        #expect(close(overlap.left, reference.left[i][j], 1e-12))
+        #expect(close(overlap.right, reference.right[i][j], 1e-12))
+      }
+    }
+  }
+
   @Test(arguments: [1e-200, 0.3, 1e200], CouplingForm.allCases)
   func aPositiveFactorChangesNothing(factor: Double, form: CouplingForm) throws {
     let (i, j) = pair(seed: 5)

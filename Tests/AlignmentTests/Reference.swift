@@ -1,3 +1,4 @@
+import Alignment
 import Foundation
 import Testing
 
@@ -19,10 +20,25 @@ struct Reference: Decodable, Sendable {
     let lineShapeScore, growth, expodistance, explainedVariance: [Double]
   }
 
+  struct Coupling: Decodable, Sendable {
+    struct Table: Decodable, Sendable {
+      let rank: Int
+      let form: CouplingForm
+      let sign: CouplingSign
+      let normalisation: CouplingNormalisation
+      let misfit: [[Double]]
+    }
+    let jacobians: [[[Double]]]
+    let tables: [Table]
+    let overlapRank: Int
+    let left, right: [[Double]]
+  }
+
   let correlations: [CorrelationCase]
   let tails: [Tail]
   let betas: [Beta]
   let path: Path
+  let coupling: Coupling
 
   static func load() throws -> Reference {
     let url = Bundle.module.url(

@@ -1,5 +1,8 @@
 #!/usr/bin/env python3
-"""Make Fixtures/: what scipy and numpy say about the statistics and trajectories. Needs numpy and scipy; same bytes every time."""
+"""Make Fixtures/: what scipy and numpy say about statistics, trajectories and couplings.
+
+Needs numpy and scipy; the same bytes every time.
+"""
 import json
 import pathlib
 
@@ -58,6 +61,42 @@ def path(layers, tokens, width, seed):
     }
 
 
+def couplings(blocks, width, ranks, seed):
+    """Misfits of all pairs, straight from the definition; row = Jacobian i, column = basis of j."""
+    generator = np.random.default_rng(seed)
+    shared = generator.normal(size=(width, width))
+    jacobians = [shared + 0.6 * generator.normal(size=(width, width)) for _ in range(blocks)]
+    bases = [np.linalg.svd(j) for j in jacobians]
+    tables = []
+    for k in ranks:
+        for form in ("same", "crossed"):
+            for sign in ("signed", "absolute"):
+                for normalisation, order in (("frobenius", 2), ("trace", 1)):
+                    table = []
+                    for j_i, (_, s_i, _) in zip(jacobians, bases):
+                        row = []
+                        for u, _, vt in bases:
+                            left, right = (u[:, :k], vt[:k].T) if form == "same" else (vt[:k].T, u[:, :k])
+                            a = left.T @ j_i @ right
+                            a = np.abs(a) if sign == "absolute" else a
+                            misfit = np.linalg.norm(a - np.diag(s_i[:k])) / np.linalg.norm(s_i[:k], order)
+                            row.append(misfit)
+                        table.append(row)
+                    tables.append({
+                        "rank": k, "form": form, "sign": sign, "normalisation": normalisation,
+                        "misfit": table})
+
+    def overlap(p, q):
+        return np.linalg.norm(p[:, :k].T @ q[:, :k]) ** 2 / k
+
+    k = ranks[-1]
+    return {
+        "jacobians": [j.tolist() for j in jacobians], "tables": tables, "overlapRank": k,
+        "left": [[overlap(u, w) for w, _, _ in bases] for u, _, _ in bases],
+        "right": [[overlap(v.T, w.T) for _, _, w in bases] for _, _, v in bases],
+    }
+
+
 def main():
     tails = [
         {"t": t, "degreesOfFreedom": nu, "p": 2 * stats.t.sf(t, nu)}
@@ -73,6 +112,7 @@ def main():
             correlation(30, 2.0, 0.01, 4), correlation(25, 0.8, 1.0, 5, ties=True),
         ],
         "tails": tails, "betas": betas, "path": path(6, 4, 9, 6),
+        "coupling": couplings(3, 10, (2, 4), 7),
     }
     FIXTURES.mkdir(exist_ok=True)
     (FIXTURES / "reference.json").write_text(json.dumps(fixture) + "\n")
