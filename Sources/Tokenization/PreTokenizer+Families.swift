@@ -1,0 +1,155 @@
+// The patterns that published tokenizers split with, under the names that GGUF files know them by. Each is what the
+// family's own tokenizer.json says, not the approximation that other readers of GGUF make of it.
+
+extension SplitPattern {
+  /// A pattern of this file, which is known to compile.
+  fileprivate static func known(_ pattern: String) -> SplitPattern {
+    do {
+      return try SplitPattern(pattern)
+    } catch {
+      preconditionFailure("\(pattern): \(error.reason)")
+    }
+  }
+
+  /// GPT-2: contractions, then words, numbers and the rest each with the blank before, then blanks.
+  static let gpt2 = known(
+    #"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"#)
+
+  /// cl100k and what came of it: contractions in either case, words with any one character before, numbers of at most
+  /// so many digits, line ends with the blanks before them.
+  static func cl100k(numbers: String) -> SplitPattern {
+    known(
+      #"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|"# + numbers
+        + #"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"#)
+  }
+
+  /// o200k and Tekken: words end where lower case is followed by upper case.
+  static func o200k(contractions: String, numbers: String) -> SplitPattern {
+    known(
+      #"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+"#
+        + contractions
+        + #"|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*"#
+        + contractions + "|" + numbers
+        + #"| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+"#)
+  }
+}
+
+extension PreTokenizer {
+  /// Cuts at the matches of a pattern, each a piece.
+  static func split(_ pattern: SplitPattern) -> PreTokenizer {
+    .split(pattern, .isolated, inverted: false)
+  }
+
+  /// Numbers as pieces of their own, digit by digit or as a whole.
+  static func digits(individually: Bool) -> PreTokenizer {
+    .split(
+      SplitPattern(ScalarClass(traits: .numbers)), individually ? .isolated : .contiguous,
+      inverted: false)
+  }
+
+  /// Punctuation: what Unicode calls so, and every ASCII character that is neither letter, digit nor control.
+  static func punctuation(_ behavior: SplitBehavior) -> PreTokenizer {
+    let punctuation = ScalarClass(
+      traits: .punctuation, ranges: [0x21...0x2F, 0x3A...0x40, 0x5B...0x60, 0x7B...0x7E])
+    return .split(SplitPattern(punctuation), behavior, inverted: false)
+  }
+
+  /// Cuts by one pattern after another, then spells the bytes.
+  private static func byteLevel(after patterns: SplitPattern...) -> PreTokenizer {
+    .sequence(patterns.map { .split($0) } + [.byteLevel])
+  }
+
+  private static func known(_ pattern: String) -> SplitPattern { .known(pattern) }
+
+  /// How a byte-level vocabulary in a GGUF file is used, by `tokenizer.ggml.pre`.
+  struct Family {
+    /// How text is cut.
+    let preTokenizer: PreTokenizer
+    /// Whether text is put into NFC first.
+    var composes = false
+    /// Whether a piece that is a token is that token, merges or not.
+    var ignoresMerges = false
+    /// Whether a text begins with the token of `bos_token_id`, should the file not say.
+    var addsBOS = false
+  }
+
+  /// The family of a name; `nil` if it is not known.
+  static func family(named name: String) -> Family? {
+    switch name {
+    case "gpt-2", "phi-2", "jais", "exaone4", "trillion", "granite-docling", "roberta-bpe":
+      return Family(preTokenizer: byteLevel(after: .gpt2))
+    case "olmo", "mpt", "modern-bert":  // GPT-NeoX
+      return Family(preTokenizer: byteLevel(after: .gpt2), composes: true)
+    case "smollm", "starcoder", "refact", "codeshell", "minerva-7b", "exaone":
+      return Family(
+        preTokenizer: .sequence([.digits(individually: true), .split(.gpt2), .byteLevel]))
+    case "command-r":
+      return Family(
+        preTokenizer: .sequence([.digits(individually: true), .split(.gpt2), .byteLevel]),
+        composes: true)
+    case "llama-bpe", "llama3", "llama-v3":
+      return Family(
+        preTokenizer: byteLevel(after: .cl100k(numbers: #"\p{N}{1,3}"#)), ignoresMerges: true,
+        addsBOS: true)
+    case "dbrx", "smaug-bpe", "glm4", "chatglm-bpe":
+      return Family(preTokenizer: byteLevel(after: .cl100k(numbers: #"\p{N}{1,3}"#)))
+    case "qwen2", "deepseek-r1-qwen", "megrez":
+      return Family(preTokenizer: byteLevel(after: .cl100k(numbers: #"\p{N}"#)), composes: true)
+    case "stablelm2", "hunyuan", "grok-2", "solar-open":
+      return Family(preTokenizer: byteLevel(after: .cl100k(numbers: #"\p{N}"#)))
+    case "tekken":
+      return Family(
+        preTokenizer: byteLevel(after: .o200k(contractions: "", numbers: #"\p{N}"#)),
+        ignoresMerges: true, addsBOS: true)
+    case "gpt-4o", "llama4":
+      return Family(
+        preTokenizer: byteLevel(
+          after: .o200k(
+            contractions: "(?i:'s|'t|'re|'ve|'m|'ll|'d)?", numbers: #"\p{N}{1,3}"#)))
+    case "falcon":
+      // Digits and triples are cut from the spelt bytes, where a superscript digit can be half a letter.
+      return Family(
+        preTokenizer: .sequence([
+          .punctuation(.contiguous), .split(.gpt2), .byteLevel, .digits(individually: false),
+          .split(known("[0-9][0-9][0-9]")),
+        ]))
+    case "bloom", "gpt3-finnish":
+      return Family(preTokenizer: byteLevel(after: known(#" ?[^(\s|.,!?…。，、।۔،)]+"#)))
+    case "poro-chat", "viking":
+      return Family(
+        preTokenizer: byteLevel(
+          after: known(#" ?[^(\s|.,!?…。，、।۔،)]+"#), known(#"\p{N}"#)))
+    case "deepseek-coder":
+      return Family(
+        preTokenizer: byteLevel(
+          after: known(#"[\r\n]"#), known(#"\s?\p{L}+"#), known(#"\s?\p{P}+"#),
+          known("[一-龥ࠀ-一가-퟿]+"), known(#"\p{N}"#)))
+    case "deepseek-llm":
+      return Family(
+        preTokenizer: byteLevel(
+          after: known(#"[\r\n]"#), known(#"\s?["# + casedLetters + "]+"),
+          known(#"\s?[!-/:-~！-／：-～‘-‟　-。]+"#), known(#"\s+$"#), known("[一-龥ࠀ-一가-퟿]+"),
+          known(#"\p{N}"#)))
+    case "deepseek-v3":
+      return Family(
+        preTokenizer: byteLevel(
+          after: known(#"\p{N}{1,3}"#), known("[一-龥぀-ゟ゠-ヿ]+"),
+          known(
+            ##"[!"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?"##
+              + #"[\p{L}\p{M}]+| ?[\p{P}\p{S}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"#)))
+    case "default":
+      // What GGUF readers fall back to where a file names no family.
+      return Family(
+        preTokenizer: byteLevel(
+          after: known(#"[\p{P}\$\+<=>\^~\|]+"#), .gpt2, known(#"\p{N}+"#),
+          known("[0-9][0-9][0-9]")))
+    default: return nil
+    }
+  }
+
+  /// The members of a bracket: letters with case, as DeepSeek LLM enumerates them.
+  private static let casedLetters =
+    "A-Za-zµÀ-ÖØ-öø-ƺƼ-ƿǄ-ʓʕ-ʯͰ-ͳͶͷͻ-ͽͿΆΈ-ΊΌΎ-ΡΣ-ϵϷ-ҁҊ-ԯԱ-ՖႠ-ჅᎠ-Ᏽᏸ-ᏽᲐ-ᲺᲽ-Ჿᴀ-ᴫᵫ-ᵷᵹ-ᶚḀ-ἕἘ-Ἕἠ-ὅὈ-Ὅὐ-ὗὙὛὝὟ-\u{1F7D}"
+    + "ᾀ-ᾴᾶ-ᾼ\u{1FBE}ῂ-ῄῆ-ῌῐ-\u{1FD3}ῖ-\u{1FDB}ῠ-Ῥῲ-ῴῶ-ῼℂℇℊ-ℓℕℙ-ℝℤ\u{2126}ℨ\u{212A}-ℭℯ-ℴℹℼ-ℿⅅ-ⅉⅎↃↄⰀ-ⱻⱾ-ⳤⳫ-ⳮⳲⳳꙀ-ꙭꚀ-ꚛꜢ-ꝯꝱ-ꞇꞋ-ꞎꭰ-ꮿﬀ-ﬆ"
+    + "ﬓ-ﬗＡ-Ｚａ-ｚ𐐀-𐑏𐒰-𐓓𐓘-𐓻𐲀-𐲲𐳀-𐳲𑢠-𑣟𞤀-𞥃"
+}

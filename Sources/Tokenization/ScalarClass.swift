@@ -1,0 +1,101 @@
+/// What a pattern can ask of a scalar: one bit for its general category, and one of two for being white space.
+///
+/// Computed once per scalar of a text, so that every test of a class afterwards is one `and`.
+struct ScalarTraits: OptionSet, Sendable {
+  let rawValue: UInt32
+
+  /// Bit i of the first thirty: general category i, by the two letters of the Unicode Standard, table 4-4.
+  private static let categoryNames = [
+    "Lu", "Ll", "Lt", "Lm", "Lo", "Mn", "Mc", "Me", "Nd", "Nl", "No", "Pc", "Pd", "Ps", "Pe", "Pi",
+    "Pf", "Po", "Sm", "Sc", "Sk", "So", "Zs", "Zl", "Zp", "Cc", "Cf", "Cs", "Co", "Cn",
+  ]
+  /// The property White_Space.
+  static let space = ScalarTraits(rawValue: 1 << 30)
+  /// Its absence.
+  static let nonSpace = ScalarTraits(rawValue: 1 << 31)
+
+  /// Categories N and P, as in `\p{N}` and `\p{P}`.
+  static let numbers = ScalarTraits(rawValue: 0b111 << 8)
+  static let punctuation = ScalarTraits(rawValue: 0b111_1111 << 11)
+
+  /// The categories of a name as in `\p{…}`: `Lu` is one, `L` is all that begin with L.
+  static func categories(named name: String) -> ScalarTraits? {
+    var result: ScalarTraits = []
+    for (bit, category) in categoryNames.enumerated()
+    where category.utf8.elementsEqual(name.utf8) || category.utf8.prefix(1).elementsEqual(name.utf8)
+    {
+      result.insert(ScalarTraits(rawValue: 1 << bit))
+    }
+    return result.isEmpty ? nil : result
+  }
+
+  private static let ascii: [ScalarTraits] = (0..<128).map { ScalarTraits(lookingUp: $0) }
+
+  init(rawValue: UInt32) { self.rawValue = rawValue }
+
+  /// The traits of a scalar value.
+  init(of scalar: UInt32) {
+    self = scalar < 128 ? Self.ascii[Int(scalar)] : Self(lookingUp: scalar)
+  }
+
+  private init(lookingUp value: UInt32) {
+    guard let scalar = Unicode.Scalar(value) else {
+      self = .nonSpace
+      return
+    }
+    let properties = scalar.properties
+    let category: UInt32 =
+      switch properties.generalCategory {
+      case .uppercaseLetter: 0
+      case .lowercaseLetter: 1
+      case .titlecaseLetter: 2
+      case .modifierLetter: 3
+      case .otherLetter: 4
+      case .nonspacingMark: 5
+      case .spacingMark: 6
+      case .enclosingMark: 7
+      case .decimalNumber: 8
+      case .letterNumber: 9
+      case .otherNumber: 10
+      case .connectorPunctuation: 11
+      case .dashPunctuation: 12
+      case .openPunctuation: 13
+      case .closePunctuation: 14
+      case .initialPunctuation: 15
+      case .finalPunctuation: 16
+      case .otherPunctuation: 17
+      case .mathSymbol: 18
+      case .currencySymbol: 19
+      case .modifierSymbol: 20
+      case .otherSymbol: 21
+      case .spaceSeparator: 22
+      case .lineSeparator: 23
+      case .paragraphSeparator: 24
+      case .control: 25
+      case .format: 26
+      case .surrogate: 27
+      case .privateUse: 28
+      case .unassigned: 29
+      @unknown default: 29
+      }
+    self.init(rawValue: 1 << category | (properties.isWhitespace ? 1 << 30 : 1 << 31))
+  }
+}
+
+/// A set of scalars as a pattern writes it: traits, ranges, or all but those.
+struct ScalarClass: Sendable, Equatable {
+  /// A scalar with any of these is in the set.
+  var traits: ScalarTraits = []
+  /// And so is one in any of these.
+  var ranges: [ClosedRange<UInt32>] = []
+  /// Whether the set is the complement of that.
+  var isNegated = false
+
+  /// Whether a scalar is in the set; `traits` are its own.
+  func contains(_ scalar: UInt32, traits own: ScalarTraits) -> Bool {
+    (!traits.isDisjoint(with: own) || ranges.contains { $0.contains(scalar) }) != isNegated
+  }
+
+  /// Whether a scalar is in the set.
+  func contains(_ scalar: UInt32) -> Bool { contains(scalar, traits: ScalarTraits(of: scalar)) }
+}

@@ -1,0 +1,38 @@
+/// Why a tokenizer cannot be read or used. Every case names the file and the field in it.
+public enum TokenizationError: Error, Equatable, Sendable {
+  /// A field that must be there is not.
+  case missingField(file: String, field: String)
+  /// A field holds what it must not.
+  case invalidField(file: String, field: String, reason: String)
+  /// The file is sound, but asks for something that is not implemented here: `value`, in `field`.
+  case unsupported(file: String, field: String, value: String)
+}
+
+extension TokenizationError: CustomStringConvertible {
+  /// One or two sentences: file, field, what is wrong, what to do.
+  public var description: String {
+    switch self {
+    case .missingField(let file, let field):
+      return "\(file): \(field) is missing; download the file again, or pass --token-ids"
+    case .invalidField(let file, let field, let reason):
+      return "\(file): \(field): \(reason); download the file again, or pass --token-ids"
+    case .unsupported(let file, let field, let value):
+      return
+        "\(file): \(field) is \(value), which is not supported; tokenize the text elsewhere and "
+        + "pass --token-ids"
+    }
+  }
+}
+
+/// Text from a file as it is put into a message: one line, at most 80 scalars.
+func quoted(_ text: String) -> String {
+  var result = "“"
+  for scalar in text.unicodeScalars.prefix(80) {
+    switch scalar.properties.generalCategory {
+    case .control, .format, .lineSeparator, .paragraphSeparator:
+      result += scalar.escaped(asASCII: true)
+    default: result.unicodeScalars.append(scalar)
+    }
+  }
+  return result + (text.unicodeScalars.dropFirst(80).isEmpty ? "”" : "…”")
+}
