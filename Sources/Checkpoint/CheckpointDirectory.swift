@@ -57,19 +57,21 @@ public struct CheckpointDirectory: Sendable {
   private static func openFile(_ path: String) throws(CheckpointError) -> GGUFFile {
     // Any name will do for a file that begins as GGUF does; only such a name will do for one that does not.
     let isNamed = path.utf8.suffix(5).elementsEqual(".gguf".utf8)
-    if !isNamed, !(try MappedFile(path).bytes.starts(with: GGUFFile.magic)) {
+    let file = try MappedFile(path)
+    let beginning = try file.copy(0..<min(GGUFFile.magic.count, file.count))
+    guard isNamed || beginning == GGUFFile.magic else {
       throw .notAModel(
         path: path, reason: "a file, but no GGUF file",
         remedy: "give a .gguf file, or the folder that holds config.json and the .safetensors files"
       )
     }
-    let file = try GGUFFile(path)
-    if let parts = file["split.count"]?.int, parts > 1 {
+    let model = try GGUFFile(path)
+    if let parts = model["split.count"]?.int, parts > 1 {
       throw .notAModel(
         path: path, reason: "one of \(parts) parts of a model",
         remedy: "join them with llama-gguf-split --merge")
     }
-    return file
+    return model
   }
 
   private static func openFolder(

@@ -41,6 +41,7 @@ public final class GGUFFile: TensorSource {
   /// `invalidField`, `invalidText`, `duplicateName`, `overflow`, `misaligned`, `outOfBounds`, `overlap`, `gap`.
   public init(_ path: String) throws(CheckpointError) {
     let file = try MappedFile(path)
+    defer { withExtendedLifetime(file) {} }  // the cursor holds its address, not the mapping
     var cursor = ByteCursor(file.bytes, file: path)
     guard cursor.available >= 4, try cursor.take(4, "magic").elementsEqual(Self.magic) else {
       throw .notThisFormat(file: path, format: "GGUF", reason: "it does not begin with 'GGUF'")

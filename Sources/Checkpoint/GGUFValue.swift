@@ -101,6 +101,7 @@ public struct GGUFArray: Sendable {
   public func forEach(
     _ body: (GGUFValue) throws(CheckpointError) -> Void
   ) throws(CheckpointError) {
+    defer { withExtendedLifetime(file) {} }  // the cursor holds its address, not the mapping
     var cursor = cursor
     for _ in 0..<count {
       try body(try GGUFValue(&cursor, elementType, in: file, field: field))
@@ -134,6 +135,7 @@ public struct GGUFArray: Sendable {
     _ body: (UnsafeRawBufferPointer) throws(CheckpointError) -> Void
   ) throws(CheckpointError) {
     guard elementType == .string else { throw wrongType() }
+    defer { withExtendedLifetime(file) {} }
     var cursor = cursor
     for _ in 0..<count { try body(try cursor.text(field)) }
     try file.checkIntact()

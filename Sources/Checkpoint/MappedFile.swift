@@ -8,7 +8,7 @@ import Foundation
 public final class MappedFile: @unchecked Sendable {
   /// The path it was opened by.
   public let path: String
-  /// The bytes, on a page boundary; valid as long as this object lives.
+  /// The bytes, on a page boundary; valid as long as this object lives, which using them does not prolong.
   public let bytes: UnsafeRawBufferPointer
   private let descriptor: CInt
   private let guardian: OpaquePointer

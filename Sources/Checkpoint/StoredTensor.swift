@@ -70,7 +70,10 @@ public struct StoredTensor: @unchecked Sendable {
   public func numbers() -> [Float] {
     let count = self.count
     return [Float](unsafeUninitializedCapacity: count) { buffer, initialized in
-      if count > 0 { ck_dequantize(elementType.rawValue, base, buffer.baseAddress!, Int64(count)) }
+      withExtendedLifetime(owner) {
+        guard count > 0 else { return }
+        ck_dequantize(elementType.rawValue, base, buffer.baseAddress!, Int64(count))
+      }
       initialized = count
     }
   }

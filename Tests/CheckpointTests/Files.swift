@@ -20,6 +20,7 @@ final class TemporaryFolder: Sendable {
     let url = URL(fileURLWithPath: "\(path)/\(name)")
     try FileManager.default.createDirectory(
       at: url.deletingLastPathComponent(), withIntermediateDirectories: true)
+    unlink(url.path)  // writing over a file makes some file systems wait for the disk
     try Data(bytes).write(to: url)
     return "\(path)/\(name)"
   }

@@ -186,7 +186,7 @@ func lyingSafetensorsAreRefused(_ hostile: HostileFile) throws {
     let folder = try TemporaryFolder()
     var generator = SeededGenerator(seed: 7)
     var numbers = (0..<200).map { _ in Float(generator.normal()) }
-    numbers += [0, -0.0, 1, -2, .infinity, -.infinity, 65504, 1e-7, 3e38, -1e-40]
+    numbers += [0, -0.0, 1, -2, .infinity, -.infinity, 65504, 1e-7, 3e38, -0x1p-140]
     let path = folder.path + "/new.safetensors"
     try SafetensorsWriter.write(
       [
@@ -225,7 +225,7 @@ func lyingSafetensorsAreRefused(_ hostile: HostileFile) throws {
     let b = try file.tensor("b")
     #expect(try b.matrix(rows: 2, columns: 3).row(1) == [4, 5, 6])
     #expect(try b.rows(1..<2).matrix().row(0) == [4, 5, 6])
-    #expect(try b.rows(1..<2).shape == [1, 3])
+    #expect(b.rows(1..<2).shape == [1, 3])
     #expect(throws: CheckpointError.self) { try b.matrix(rows: 3, columns: 2) }
     #expect(throws: CheckpointError.self) { try b.vector() }
     #expect(throws: CheckpointError.self) { try stored.vector(count: 3) }
@@ -267,10 +267,11 @@ func lyingSafetensorsAreRefused(_ hostile: HostileFile) throws {
     }
     #expect(throws: CheckpointError.self) { try MappedFile(folder.path + "/pieces") }
     try writer.finish()
-    let (whole, pieces) = (
-      try MappedFile(folder.path + "/whole"), try MappedFile(folder.path + "/pieces")
-    )
-    #expect(whole.bytes.elementsEqual(pieces.bytes))
+    let files = try ["whole", "pieces"].map { name in
+      let file = try MappedFile("\(folder.path)/\(name)")
+      return try file.copy(0..<file.count)
+    }
+    #expect(files[0] == files[1])
   }
 
   @Test func anAbandonedFileLeavesNothing() throws {

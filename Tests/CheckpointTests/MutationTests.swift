@@ -1,0 +1,94 @@
+import Foundation
+import LinearAlgebra
+import Testing
+
+@testable import Checkpoint
+
+/// Valid files with some bytes changed, cut or repeated: each is read, or refused by a `CheckpointError`. A crash ends the
+/// tests. What is read is read to the end, so that a lie that passes the checks would touch memory it must not.
+@Suite struct MutatedFiles {
+  private static let rounds = 4000
+
+  /// A few changes of the kinds that files suffer, and those that break parsers: extreme bytes, swapped pieces.
+  private func mutated(_ original: [UInt8], _ generator: inout SeededGenerator) -> [UInt8] {
+    var bytes = original
+    for _ in 0..<Int.random(in: 1...4, using: &generator) where !bytes.isEmpty {
+      let at = Int.random(in: 0..<bytes.count, using: &generator)
+      switch Int.random(in: 0..<7, using: &generator) {
+      case 0: bytes[at] ^= 1 << UInt8.random(in: 0..<8, using: &generator)
+      case 1: bytes[at] = [0, 0xFF, 0x7F, 0x80].randomElement(using: &generator)!
+      case 2: bytes[at] = UInt8.random(in: 0 ... .max, using: &generator)
+      case 3:  // eight bytes that are a large integer
+        for i in at..<min(at + 8, bytes.count) { bytes[i] = i == at + 7 ? 0x7F : 0xFF }
+      case 4: bytes.removeLast(Int.random(in: 0...min(bytes.count, 40), using: &generator))
+      case 5:
+        let from = Int.random(in: 0..<bytes.count, using: &generator)
+        bytes.insert(contentsOf: bytes[from..<min(from + 16, bytes.count)], at: at)
+      default: bytes.removeSubrange(at..<min(at + 3, bytes.count))
+      }
+    }
+    return bytes
+  }
+
+  /// Reads all there is to read.
+  private func exhaust(_ source: any TensorSource) throws {
+    for info in source.tensors {
+      guard let tensor = try? source.tensor(info.name) else { continue }
+      #expect(tensor.numbers().count == tensor.count)
+    }
+    try source.checkIntact()
+  }
+
+  @Test(arguments: [UInt64(1), 2]) func json(seed: UInt64) throws {
+    var generator = SeededGenerator(seed: seed)
+    let original = Array(
+      #"""
+      {"a": [1, -2.5e10, true, null, {"b\n\u00e9": "x\ud83d\ude00é"}], "vocab": {"Ġthe": 1, "b": 2},
+       "k1":1,"k2":2,"k3":3,"k4":4,"k5":5,"k6":6,"k7":7,"k8":8,"k9":9}
+      """#.utf8)
+    var read = 0
+    for _ in 0..<Self.rounds {
+      let bytes = mutated(original, &generator)
+      do throws(CheckpointError) {
+        _ = try JSONValue.parse(bytes, source: "x")
+        read += 1
+      } catch { #expect(error.caseName == "malformedJSON") }
+    }
+    #expect(read > 0 && read < Self.rounds)
+  }
+
+  @Test(arguments: [UInt64(3), 4]) func safetensors(seed: UInt64) throws {
+    var generator = SeededGenerator(seed: seed)
+    let folder = try TemporaryFolder()
+    let original = try MappedFile(try fixture("types.safetensors"))
+    let bytes = try original.copy(0..<original.count)
+    var read = 0
+    for _ in 0..<Self.rounds {
+      let path = try folder.write(mutated(bytes, &generator), to: "m.safetensors")
+      do {
+        try exhaust(try SafetensorsFile(path))
+        read += 1
+      } catch is CheckpointError {}
+    }
+    #expect(read > 0 && read < Self.rounds)
+  }
+
+  @Test(arguments: ["metadata.gguf", "Q4_K.gguf"], [UInt64(5), 6])
+  func gguf(name: String, seed: UInt64) throws {
+    var generator = SeededGenerator(seed: seed)
+    let folder = try TemporaryFolder()
+    let original = try MappedFile(try fixture(name))
+    let bytes = try original.copy(0..<original.count)
+    var read = 0
+    for _ in 0..<Self.rounds {
+      let path = try folder.write(mutated(bytes, &generator), to: "m.gguf")
+      do {
+        let file = try GGUFFile(path)
+        for (_, value) in file.metadata { _ = try? value.array?.values() }
+        try exhaust(file)
+        read += 1
+      } catch is CheckpointError {}
+    }
+    #expect(read > 0 && read < Self.rounds)
+  }
+}
