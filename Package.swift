@@ -18,7 +18,6 @@ let package = Package(
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
-    .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
     .package(url: "https://github.com/apple/swift-numerics", from: "1.1.0"),
     .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
   ],
@@ -54,8 +53,7 @@ let package = Package(
     .target(
       name: "Analysis",
       dependencies: [
-        "Model", "Lanczos", "Alignment", "Tokenization",
-        .product(name: "Logging", package: "swift-log"),
+        "CKernels", "Model", "Lanczos", "Alignment", "Tokenization",
       ]),
     .executableTarget(
       name: "krylens",

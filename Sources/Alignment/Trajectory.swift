@@ -19,7 +19,8 @@ public struct Trajectory: Sendable, Equatable {
 /// Collects a `Trajectory` from one layer's states at a time, so that they need not all be kept: memory 2 n d.
 public struct TrajectoryAccumulator: Sendable {
   private var previous: Matrix<Double>?
-  private var norms: [[Double]] = []
+  /// ‖x_t^l‖ of the layers seen so far.
+  public private(set) var norms: [[Double]] = []
   private var shapes: [LineShape] = []
 
   /// Nothing seen yet.

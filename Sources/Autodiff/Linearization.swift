@@ -55,32 +55,59 @@ public final class Linearization<Scalar: RealScalar>: LinearOperator {
 
   /// yᵢ ← J vᵢ for b tangents, each a matrix shaped like x, row after row.
   public func apply(_ v: Span<Double>, into y: inout MutableSpan<Double>, vectors b: Int) {
-    precondition(v.count == b * inputDimension && y.count == b * outputDimension, "wrong length")
-    guard let outputPosition else { return clear(&y) }
-    workspace.begin(vectors: b)
-    v.withUnsafeBufferPointer {
-      interleave($0.baseAddress!, inputShape, b, into: workspace.slot(0))
-    }
-    for step in steps { step.primitive.jvp(workspace, into: workspace.slot(step.position)) }
-    y.withUnsafeMutableBufferPointer {
-      deinterleave(workspace.slot(outputPosition), outputShape, b, into: $0.baseAddress!)
-    }
+    apply(v, into: &y, vectors: b, order: .vectors)
   }
 
   /// xᵢ ← Jᵀ uᵢ for b cotangents, each a matrix shaped like f(x), row after row.
   public func applyAdjoint(_ u: Span<Double>, into x: inout MutableSpan<Double>, vectors b: Int) {
+    applyAdjoint(u, into: &x, vectors: b, order: .vectors)
+  }
+
+  /// The same, with the rows as problems of their own: (rows, b, columns) → (rows, b, columns of f(x)).
+  ///
+  /// Where f acts on each row by itself, J is block diagonal, and this applies block r to the b vectors of row r.
+  public func applyRows(_ v: Span<Double>, into y: inout MutableSpan<Double>, vectors b: Int) {
+    apply(v, into: &y, vectors: b, order: .rows)
+  }
+
+  /// The adjoint of `applyRows`.
+  public func applyRowsAdjoint(
+    _ u: Span<Double>, into x: inout MutableSpan<Double>, vectors b: Int
+  ) {
+    applyAdjoint(u, into: &x, vectors: b, order: .rows)
+  }
+
+  private func apply(
+    _ v: Span<Double>, into y: inout MutableSpan<Double>, vectors b: Int, order: VectorOrder
+  ) {
+    precondition(v.count == b * inputDimension && y.count == b * outputDimension, "wrong length")
+    guard let outputPosition else { return clear(&y) }
+    workspace.begin(vectors: b)
+    v.withUnsafeBufferPointer {
+      interleave($0.baseAddress!, inputShape, b, order, into: workspace.slot(0))
+    }
+    for step in steps { step.primitive.jvp(workspace, into: workspace.slot(step.position)) }
+    y.withUnsafeMutableBufferPointer {
+      deinterleave(workspace.slot(outputPosition), outputShape, b, order, into: $0.baseAddress!)
+    }
+  }
+
+  private func applyAdjoint(
+    _ u: Span<Double>, into x: inout MutableSpan<Double>, vectors b: Int, order: VectorOrder
+  ) {
     precondition(u.count == b * outputDimension && x.count == b * inputDimension, "wrong length")
     guard let outputPosition else { return clear(&x) }
     workspace.begin(vectors: b)
     u.withUnsafeBufferPointer {
-      interleave($0.baseAddress!, outputShape, b, into: workspace.target(of: outputPosition).0)
+      interleave(
+        $0.baseAddress!, outputShape, b, order, into: workspace.target(of: outputPosition).0)
     }
     for step in steps.reversed() where workspace.isTouched(step.position) {
       step.primitive.vjp(workspace, workspace.slot(step.position))
     }
     guard workspace.isTouched(0) else { return clear(&x) }
     x.withUnsafeMutableBufferPointer {
-      deinterleave(workspace.slot(0), inputShape, b, into: $0.baseAddress!)
+      deinterleave(workspace.slot(0), inputShape, b, order, into: $0.baseAddress!)
     }
   }
 
@@ -108,16 +135,30 @@ public final class Linearization<Scalar: RealScalar>: LinearOperator {
   }
 }
 
-/// b matrices one after another, each row after row, → feature c, row r, vector j at [(c · rows + r) · b + j].
+/// How b matrices of some rows lie one after another outside.
+private enum VectorOrder {
+  /// (b, rows, columns): each vector a whole matrix.
+  case vectors
+  /// (rows, b, columns): each row with its b vectors.
+  case rows
+
+  /// Where row r of vector j begins, in rows.
+  @inline(__always)
+  func start(_ j: Int, _ r: Int, _ b: Int, _ rows: Int) -> Int {
+    self == .vectors ? j * rows + r : r * b + j
+  }
+}
+
+/// Vectors → feature c, row r, vector j at [(c · rows + r) · b + j].
 @_specialize(where Scalar == Float)
 @_specialize(where Scalar == Double)
 private func interleave<Scalar: RealScalar>(
   _ source: UnsafePointer<Double>, _ shape: (rows: Int, columns: Int), _ b: Int,
-  into target: UnsafeMutablePointer<Scalar>
+  _ order: VectorOrder, into target: UnsafeMutablePointer<Scalar>
 ) {
-  for j in 0..<b {
-    for r in 0..<shape.rows {
-      let row = source + (j * shape.rows + r) * shape.columns
+  for r in 0..<shape.rows {
+    for j in 0..<b {
+      let row = source + order.start(j, r, b, shape.rows) * shape.columns
       let out = target + r * b + j
       for c in 0..<shape.columns { out[c * shape.rows * b] = Scalar(row[c]) }
     }
@@ -129,11 +170,11 @@ private func interleave<Scalar: RealScalar>(
 @_specialize(where Scalar == Double)
 private func deinterleave<Scalar: RealScalar>(
   _ source: UnsafePointer<Scalar>, _ shape: (rows: Int, columns: Int), _ b: Int,
-  into target: UnsafeMutablePointer<Double>
+  _ order: VectorOrder, into target: UnsafeMutablePointer<Double>
 ) {
-  for j in 0..<b {
-    for r in 0..<shape.rows {
-      let row = target + (j * shape.rows + r) * shape.columns
+  for r in 0..<shape.rows {
+    for j in 0..<b {
+      let row = target + order.start(j, r, b, shape.rows) * shape.columns
       let from = source + r * b + j
       for c in 0..<shape.columns { row[c] = Double(from[c * shape.rows * b]) }
     }

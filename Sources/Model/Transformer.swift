@@ -49,3 +49,11 @@ public struct ModelDescription: Sendable {
   /// What the residual function of a block is in this family, for people.
   public var residual: String
 }
+
+extension Transformer {
+  /// Tells the system whether a block's weights are needed soon: read ahead, or drop the pages. Names of blocks that do not
+  /// exist have no tensors, so the one before the first and the one after the last need no care.
+  public func advise(_ advice: MappedFile.Advice, block index: Int) {
+    for name in tensorNames(ofBlock: index) { try? source.tensor(name).advise(advice) }
+  }
+}

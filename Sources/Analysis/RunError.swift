@@ -1,0 +1,31 @@
+/// A request that cannot be met. Each names the option and says what would do.
+public enum RunError: Error, Equatable, CustomStringConvertible, Sendable {
+  /// An option's value does not fit the model.
+  case badOption(option: String, value: String, reason: String)
+  /// No prompt, or one without tokens.
+  case emptyPrompt(index: Int)
+  /// Text, but no tokenizer.
+  case noTokenizer(path: String)
+  /// A folder that holds something already.
+  case outputNotEmpty(path: String)
+  /// Writing failed.
+  case cannotWrite(path: String, reason: String)
+  /// The user asked to stop.
+  case interrupted
+
+  /// What is wrong and what to do.
+  public var description: String {
+    switch self {
+    case .badOption(let option, let value, let reason): "\(option) \(value): \(reason)"
+    case .emptyPrompt(let index):
+      "prompt \(index + 1) is empty; give some text, or token ids with --token-ids"
+    case .noTokenizer(let path):
+      "\(path) has no tokenizer.json; put it there, or give the prompt as --token-ids"
+    case .outputNotEmpty(let path):
+      "\(path) exists and is not empty; choose another folder with --output, or remove it"
+    case .cannotWrite(let path, let reason):
+      "\(path): cannot be written (\(reason)); free some space or choose another folder with --output"
+    case .interrupted: "interrupted; nothing was written"
+    }
+  }
+}

@@ -1,0 +1,155 @@
+import Alignment
+import LinearAlgebra
+import Model
+
+/// Everything a run found, as it stands in `result.json` (keys in snake case; missing numbers are `null`).
+public struct RunRecord: Codable, Sendable {
+  /// The version that wrote it.
+  public var krylens: String
+  /// The model.
+  public var model: ModelRecord
+  /// Every option in force.
+  public var settings: RunSettings
+  /// One a prompt, in the order given.
+  public var prompts: [PromptRecord]
+  /// Wall-clock seconds.
+  public var seconds: Seconds
+  /// Peak resident bytes, mapped weights that were touched included.
+  public var peakMemoryBytes: Int
+  /// Peak anonymous resident bytes: what is needed beyond the mapped weights.
+  public var peakPrivateBytes: Int
+
+  /// Seconds by part.
+  public struct Seconds: Codable, Sendable {
+    /// All of it.
+    public var total: Double
+    /// Opening the model and tokenizing.
+    public var load: Double
+    /// The pass that solves, forward pass included.
+    public var solve: Double
+    /// The pass that applies every Jacobian to all bases.
+    public var coupling: Double
+  }
+}
+
+/// A model, as recorded.
+public struct ModelRecord: Codable, Sendable {
+  /// The name given, or that of the file.
+  public var name: String
+  /// Where it was read from.
+  public var source: String
+  /// The family that read it.
+  public var family: String
+  /// The file's own name for it.
+  public var modelType: String
+  /// Blocks.
+  public var layers: Int
+  /// Width.
+  public var width: Int
+  /// Weights.
+  public var parameters: Int
+  /// Their types.
+  public var storedTypes: [String]
+}
+
+/// What was found on one prompt.
+public struct PromptRecord: Codable, Sendable {
+  /// The text, if it was given as text.
+  @Nullable public var text: String?
+  /// The image, if it was one.
+  @Nullable public var image: String?
+  /// The tokens.
+  @Nullable public var tokenIds: [Int]?
+  /// The likeliest next token.
+  @Nullable public var nextTokenId: Int?
+  /// Its text, if there is a tokenizer.
+  @Nullable public var nextToken: String?
+  /// One a Jacobian.
+  public var layers: [LayerRecord]
+  /// All combinations of sign, normalisation and form, at every rank.
+  public var coupling: [CouplingMatrix]
+  /// Overlap of the singular subspaces, at every rank.
+  public var overlap: [OverlapRecord]
+  /// The path of all tokens through the blocks.
+  public var trajectory: TrajectoryRecord
+  /// 1/σ₁ against depth.
+  @Nullable public var inverseLeadingFit: InverseLeadingFit?
+}
+
+/// The triplets of one Jacobian, without their vectors.
+public struct LayerRecord: Codable, Sendable {
+  /// The block, from 1.
+  public var layer: Int
+  /// The input token, from 0.
+  public var fromToken: Int
+  /// The output token, from 0.
+  public var toToken: Int
+  /// σ₁ ≥ σ₂ ≥ ….
+  public var singularValues: [Double]
+  /// Measured, one a triplet.
+  public var residualNorms: [Double]
+  /// Whether all are within tolerance · σ₁.
+  public var converged: Bool
+  /// What the solver says otherwise.
+  @Nullable public var remedy: String?
+  /// (σₖ − σₖ₊₁) / σ₁: where small, single vectors mean little.
+  @Nullable public var relativeGaps: [Double]?
+  /// ‖J‖_F, exact or estimated by probes.
+  @Nullable public var frobeniusNorm: FrobeniusNorm?
+  /// The solver that answered.
+  public var solver: String
+  /// Vectors.
+  public var applications: Applications
+  /// Readings of the weights.
+  public var passes: Int
+  /// Of the solve.
+  public var seconds: Double
+
+  /// Vectors in each direction.
+  public struct Applications: Codable, Sendable {
+    /// J was applied to.
+    public var jvp: Int
+    /// Jᵀ was applied to.
+    public var vjp: Int
+  }
+}
+
+/// ‖UᵢᵀUⱼ‖_F² / K and the same of V, for all pairs of blocks.
+public struct OverlapRecord: Codable, Sendable {
+  /// K.
+  public var rank: Int
+  /// K/d: what independent subspaces would have.
+  public var chance: Double
+  /// Of left vectors.
+  public var left: [[Double]]
+  /// Of right vectors.
+  public var right: [[Double]]
+}
+
+/// Norms and shape of every token's path.
+public struct TrajectoryRecord: Codable, Sendable {
+  /// ‖x_t^l‖: layers 0…L, each all tokens.
+  public var norms: [[Double]]
+  /// One a token; null where unit steps cancel.
+  public var lineShapeScore: [Double?]
+  /// Steps of length zero, left out of the line-shape score.
+  public var zeroSteps: [Int]
+  /// Mean of ln(‖x^l‖ / ‖x^{l−1}‖), one a token.
+  public var growth: [Double]
+  /// Var(a) / mean(a)², one a token.
+  public var expodistance: [Double?]
+  /// cos((I + J^L) ⋯ (I + J¹) x⁰, x^L) of the token the Jacobians are of; null unless all blocks were linearized.
+  @Nullable public var linearisedPathCosine: Double?
+}
+
+/// Least squares of 1/σ₁(l) against l.
+public struct InverseLeadingFit: Codable, Sendable {
+  /// The first block that takes part.
+  public var start: Int
+  /// Slope, intercept, R².
+  public var slope: Double
+  /// At l = 0.
+  public var intercept: Double
+  /// Of the fit; null when all values are equal.
+  @Nullable public var rSquared: Double?
+}

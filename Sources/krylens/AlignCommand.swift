@@ -1,0 +1,58 @@
+import Analysis
+import ArgumentParser
+import Foundation
+
+/// The main job: triplets of every block, coupling across depth, trajectories; a run folder.
+struct AlignCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "align",
+    abstract:
+      "Singular triplets of every block's residual Jacobian, and how well the blocks line up.")
+
+  @OptionGroup var options: AlignOptions
+
+  @Option(
+    name: .shortAndLong,
+    help: "The run folder; must not exist or be empty (default: krylens-runs/NAME-TIME).")
+  var output: String?
+
+  @Flag(help: "Print nothing but errors.")
+  var quiet = false
+
+  func run() throws {
+    let meter = MemoryMeter()
+    let progress = ProgressBar(isShown: !quiet)
+    do {
+      var settings = options.settings
+      let path = output ?? Self.defaultOutput(settings.name)
+      settings.output = path
+      let run = try AlignmentRun(settings, prompts: try options.inputs())
+      let folder = try RunFolder(path)
+      let result = try run.run(progress: progress, meter: meter)
+      progress.finish()
+      try folder.write(result)
+      if !quiet { print(AlignmentTable(result.record, folder: path).text) }
+    } catch let error as RunError {
+      progress.finish()
+      switch error {
+      case .interrupted:
+        FileHandle.standardError.write(Data("\(error)\n".utf8))
+        throw ExitCode(130)
+      case .badOption: throw ValidationError("\(error)")
+      default: throw error
+      }
+    } catch {
+      progress.finish()
+      throw error
+    }
+  }
+
+  /// krylens-runs/NAME-20260131-120000
+  private static func defaultOutput(_ name: String) -> String {
+    let format = DateFormatter()
+    format.locale = Locale(identifier: "en_US_POSIX")
+    format.dateFormat = "yyyyMMdd-HHmmss"
+    let plain = name.map { $0.isLetter || $0.isNumber || ".-_".contains($0) ? $0 : "-" }
+    return "krylens-runs/\(String(plain))-\(format.string(from: Date()))"
+  }
+}

@@ -1,0 +1,149 @@
+import Alignment
+import Analysis
+import ArgumentParser
+import Checkpoint
+import Foundation
+import Lanczos
+import Model
+
+/// The options that say what is run; `align` has them all.
+struct AlignOptions: ParsableArguments {
+  @Argument(
+    help: "A Hugging Face folder, a .gguf file, or a hub name that lies in the local cache.")
+  var model: String
+
+  @Option(
+    name: .shortAndLong, parsing: .unconditionalSingleValue,
+    help: "A prompt; may be given more than once.")
+  var prompt: [String] = []
+
+  @Option(help: "A file of prompts: .txt, one a line, or .jsonl with the key text or prompt.")
+  var prompts: String?
+
+  @Option(
+    parsing: .unconditionalSingleValue,
+    help: "A prompt as token ids, used as they are: 1,2,3; may be given more than once.")
+  var tokenIds: [IntegerList] = []
+
+  @Option(help: "Singular triplets of each Jacobian, K (default: 10).")
+  var top: Int?
+
+  @Option(help: "Ranks at which coupling is computed, each at most K: 10,30 (default: K).")
+  var ranks: IntegerList?
+
+  @Option(help: "The rank as a share of the model's width: floor(share · width).")
+  var rankShare: Double?
+
+  @Option(help: "Blocks, counted from 1: 1-30 or 1,5,9 (default: all).")
+  var layers: LayerList?
+
+  @Option(
+    parsing: .unconditional,
+    help: "Input token: last, or an index from 0, negative from the end.")
+  var fromToken = TokenIndex.last
+
+  @Option(parsing: .unconditional, help: "Output token, likewise.")
+  var toToken = TokenIndex.last
+
+  @Option(help: "Which residual function: block, attention or mlp.")
+  var site = JacobianSite.block
+
+  @Option(help: "The last block: residual, drop or normed (default: residual).")
+  var last: LastBlockMode?
+
+  @Option(help: "auto, arpack, block, randomized or dense.")
+  var solver = SolverKind.auto
+
+  @Option(help: "Residual norms are held to T · σ₁.")
+  var tolerance = 1e-5
+
+  @Option(help: "Seed of start vectors and probes.")
+  var seed: UInt64 = 0
+
+  @Option(help: "Shown coupling: signed or absolute (default: signed).")
+  var sign: CouplingSign?
+
+  @Option(help: "Shown coupling: frobenius, trace or an exponent (default: frobenius).")
+  var normalisation: Normalisation?
+
+  @Option(help: "Shown coupling: same or crossed.")
+  var form = CouplingForm.same
+
+  @Option(help: "Shown coupling: misfit, one-minus or one-minus-square.")
+  var score = CouplingScore.oneMinus
+
+  @Option(help: "Shown mean: diagonal excluded or included (default: excluded).")
+  var diagonal: DiagonalMode?
+
+  @Flag(help: "As the authors' release: absolute, normed, diagonal included, ranks 10,30,50.")
+  var likePaper = false
+
+  @Option(help: "The model's name in the result (default: from MODEL).")
+  var name: String?
+
+  @Option(help: "Threads (default: all cores).")
+  var threads: Int?
+
+  @Flag(help: "Write the hidden states of all layers too.")
+  var saveHiddenStates = false
+
+  func validate() throws {
+    guard !prompt.isEmpty || prompts != nil || !tokenIds.isEmpty else {
+      throw ValidationError("nothing to run: give --prompt, --prompts or --token-ids")
+    }
+    if let threads, !(1...1024).contains(threads) {
+      throw ValidationError("--threads \(threads): must be from 1 to 1024")
+    }
+    if let top, top < 1 {
+      throw ValidationError("--top \(top): must be from 1 to the model's width")
+    }
+    if let rankShare, !(rankShare > 0 && rankShare <= 1) {
+      throw ValidationError("--rank-share \(rankShare): must lie between 0 and 1")
+    }
+    if rankShare != nil, ranks != nil {
+      throw ValidationError("--ranks and --rank-share exclude each other; give one of them")
+    }
+  }
+
+  /// The settings these options mean.
+  var settings: RunSettings {
+    var s = RunSettings(
+      model: model, name: name ?? defaultName,
+      threads: threads ?? ProcessInfo.processInfo.activeProcessorCount)
+    let paperRanks = likePaper && rankShare == nil ? [10, 30, 50] : nil
+    let chosen = ranks?.values ?? paperRanks
+    s.top = top ?? chosen?.max() ?? 10
+    s.ranks = chosen ?? [s.top]
+    s.rankShare = rankShare
+    s.layers = layers?.values
+    s.fromToken = fromToken
+    s.toToken = toToken
+    s.site = site
+    s.last = last ?? (likePaper ? .normed : .residual)
+    s.solver = solver
+    s.tolerance = tolerance
+    s.seed = seed
+    s.sign = sign ?? (likePaper ? .absolute : .signed)
+    s.normalisation = normalisation?.value.rawValue ?? CouplingNormalisation.frobenius.rawValue
+    s.form = form
+    s.score = score
+    s.diagonal = diagonal ?? (likePaper ? .included : .excluded)
+    s.likePaper = likePaper
+    s.saveHiddenStates = saveHiddenStates
+    return s
+  }
+
+  /// All prompts: texts, then the file's, then token ids.
+  func inputs() throws -> [PromptInput] {
+    var inputs = prompt.map { PromptInput.text($0) }
+    if let prompts { inputs += try PromptFile.read(prompts).map { .text($0) } }
+    return inputs + tokenIds.map { .tokens($0.values) }
+  }
+
+  /// A file's or folder's own name; a hub name as it is.
+  private var defaultName: String {
+    guard FileManager.default.fileExists(atPath: model) else { return model }
+    let last = URL(fileURLWithPath: model).standardizedFileURL.lastPathComponent
+    return last.hasSuffix(".gguf") ? String(last.dropLast(5)) : last
+  }
+}

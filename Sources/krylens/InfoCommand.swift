@@ -1,0 +1,58 @@
+import ArgumentParser
+import Checkpoint
+import Foundation
+import Model
+
+/// What a model is; no forward pass.
+struct InfoCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "info",
+    abstract: "Family, sizes and stored types of a model, and what is supported; no forward pass.")
+
+  @Argument(
+    help: "A Hugging Face folder, a .gguf file, or a hub name that lies in the local cache.")
+  var model: String
+
+  func run() throws {
+    let directory = try CheckpointDirectory(opening: model)
+    let transformer = try loadTransformer(directory)
+    let d = transformer.description
+    var types: [String: (tensors: Int, bytes: Int)] = [:]
+    for tensor in transformer.source.tensors {
+      types[tensor.typeName, default: (0, 0)].tensors += 1
+      types[tensor.typeName]!.bytes += tensor.byteRange.count
+    }
+    var rows: [(String, String)] = [
+      ("source", directory.path),
+      ("family", d.family == d.modelType ? d.family : "\(d.family) (\(d.modelType))"),
+      ("blocks", "\(d.layers)"),
+      ("width", "\(d.width)"),
+      ("hidden width", "\(d.hiddenWidth)"),
+      ("heads", "\(d.heads), of keys and values \(d.keyValueHeads)"),
+      ("vocabulary", "\(d.vocabulary)"),
+      ("positions", d.positions.map { "\($0)" } ?? "not limited"),
+      ("parameters", "\(d.parameters)"),
+    ]
+    for (name, part) in types.sorted(by: { $0.key < $1.key }) {
+      let megabytes = String(format: "%.1f", Double(part.bytes) / 1e6)
+      rows.append(("stored as \(name)", "\(part.tensors) tensors, \(megabytes) MB"))
+    }
+    let reach = d.isCausal ? "zero when t1 comes after t2" : "any t1 and t2"
+    rows += [
+      ("residual", d.residual),
+      ("Jacobian", "J = ∂f(X)ₜ₂ / ∂xₜ₁, \(d.width) × \(d.width), \(reach)"),
+      ("supported", "sites block, attention, mlp; last block residual, drop, normed"),
+      ("tokenizer", tokenizer(directory)),
+    ]
+    for (name, value) in rows {
+      print(name.padding(toLength: 16, withPad: " ", startingAt: 0) + value)
+    }
+  }
+
+  private func tokenizer(_ directory: CheckpointDirectory) -> String {
+    if case .gguf(let file) = directory.kind {
+      return file["tokenizer.ggml.model"]?.string ?? "none; give prompts as --token-ids"
+    }
+    return directory.tokenizerPath ?? "none; give prompts as --token-ids"
+  }
+}
