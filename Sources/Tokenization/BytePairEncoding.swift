@@ -43,28 +43,7 @@ struct BytePairEncoding: Sendable {
   /// Makes room for so many merges.
   mutating func reserve(merges count: Int) { merges.reserveCapacity(count) }
 
-  /// What keeps a merge out: a text that is no token.
-  struct NoSuchToken: Error, Equatable {
-    let text: [UInt8]
-  }
-
-  /// Adds the merge of two tokens into the one they spell together. Of two merges of the same pair the later holds, as
-  /// in the reference.
-  ///
-  /// `both` is the two texts in one, the right one from `boundary` on.
-  mutating func addMerge(_ both: Span<UInt8>, boundary: Int, rank: Int) throws(NoSuchToken) {
-    func id(_ token: Span<UInt8>) throws(NoSuchToken) -> Int32 {
-      guard let id = vocabulary.id(of: token) else {
-        throw NoSuchToken(text: token.indices.map { token[$0] })
-      }
-      return id
-    }
-    let left = try id(both.extracting(..<boundary))
-    let right = try id(both.extracting(boundary...))
-    addMerge(left, right, Merge(rank: Int32(clamping: rank), token: try id(both)))
-  }
-
-  /// Adds a merge.
+  /// Adds the merge of two neighbours. Of two merges of the same pair the later holds, as in the reference.
   mutating func addMerge(_ left: Int32, _ right: Int32, _ merge: Merge) {
     merges[Self.key(left, right)] = merge
   }

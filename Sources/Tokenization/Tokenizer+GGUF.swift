@@ -158,7 +158,8 @@ private struct GGUFTokenizerMetadata {
     let merges = try array("merges")
     model.reserve(merges: merges.count)
     var both: [UInt8] = []
-    var rank = 0
+    var rank: Int32 = 0
+    let vocabulary = model.vocabulary
     var failure: TokenizationError?
     try merges.forEachString { bytes in
       // The two are separated by the first blank that does not begin the left one.
@@ -167,8 +168,9 @@ private struct GGUFTokenizerMetadata {
       if failure == nil {
         if let blank = both.dropFirst().firstIndex(of: 0x20) {
           both.remove(at: blank)
-          do throws(BytePairEncoding.NoSuchToken) {
-            try model.addMerge(both.span, boundary: blank, rank: rank)
+          do throws(Vocabulary.NoSuchToken) {
+            let (left, right, joined) = try vocabulary.merge(both.span, boundary: blank)
+            model.addMerge(left, right, .init(rank: rank, token: joined))
           } catch {
             failure = invalid(
               "merges",
@@ -192,6 +194,7 @@ private struct GGUFTokenizerMetadata {
     guard scores.count == types.count, scores.allSatisfy(\.isFinite) else {
       throw invalid("scores", "must be \(types.count) finite numbers, one for each token")
     }
+    let vocabulary = model.vocabulary
     let isText = types.map { $0 == .normal || $0 == .userDefined }
     // Equal scores are one rank: then the leftmost pair comes first.
     var rank: Int32 = -1
@@ -199,12 +202,12 @@ private struct GGUFTokenizerMetadata {
     for id in scores.indices.sorted(by: { scores[$0] > scores[$1] }) {
       if scores[id] != last { rank += 1 }
       last = scores[id]
-      guard isText[id], let token = model.vocabulary.token(id) else { continue }
+      guard isText[id], let token = vocabulary.token(id) else { continue }
       let bytes = Array(token)
       for boundary in bytes.indices.dropFirst() where bytes[boundary] & 0xC0 != 0x80 {
         let (left, right) = (bytes.span.extracting(..<boundary), bytes.span.extracting(boundary...))
-        guard let left = model.vocabulary.id(of: left), isText[Int(left)],
-          let right = model.vocabulary.id(of: right), isText[Int(right)]
+        guard let left = vocabulary.id(of: left), isText[Int(left)],
+          let right = vocabulary.id(of: right), isText[Int(right)]
         else { continue }
         model.addMerge(left, right, .init(rank: rank, token: Int32(id)))
       }

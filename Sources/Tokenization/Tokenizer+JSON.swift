@@ -306,7 +306,8 @@ extension BytePairEncoding {
     guard let merges = field.value.array else { throw field.invalid("must be an array") }
     reserve(merges: merges.count)
     var both: [UInt8] = []
-    var rank = 0
+    var rank: Int32 = 0
+    let vocabulary = vocabulary
     for (i, merge) in merges.enumerated() {
       func invalid(_ reason: String) -> TokenizationError {
         .invalidField(file: field.file, field: "\(field.path)[\(i)]", reason: reason)
@@ -331,8 +332,9 @@ extension BytePairEncoding {
         both += right.utf8
       default: throw invalid("must be two tokens")
       }
-      do throws(NoSuchToken) {
-        try addMerge(both.span, boundary: boundary, rank: rank)
+      do throws(Vocabulary.NoSuchToken) {
+        let (left, right, joined) = try vocabulary.merge(both.span, boundary: boundary)
+        addMerge(left, right, Merge(rank: rank, token: joined))
       } catch {
         throw invalid(
           "\(quoted(String(decoding: error.text, as: UTF8.self))) is not in model.vocab")

@@ -7,14 +7,15 @@ struct Vocabulary: Sendable {
   private var bytes: [UInt8] = []
   private var starts: [Int] = [0]
   private var ids: [Int32] = []
-  /// The entry in each slot, −1 in a free one; a power of two of them, at most half taken.
-  private var slots: [Int32] = []
+  /// 0 in a free slot; else the upper half of the token's hash, which settles nearly every comparison, and below it the
+  /// entry plus 1. A power of two of them, at most half taken.
+  private var slots: [UInt64] = []
   /// The entry of each id, −1 for an id without token.
   private var entries: [Int32] = []
   /// Differs from process to process, so that no file can be made whose tokens all collide.
   private let seed = UInt64.random(in: 0...UInt64.max)
 
-  /// No published vocabulary has a hundredth of this; an id beyond is damage.
+  /// No published vocabulary has a tenth of this; an id beyond is damage.
   static let idLimit = 1 << 24
 
   /// An empty vocabulary with room for so many tokens.
@@ -23,8 +24,9 @@ struct Vocabulary: Sendable {
     bytes.reserveCapacity(capacity * 8)
     ids.reserveCapacity(capacity)
     entries.reserveCapacity(capacity)
-    rehash(slots: 16)
-    while slots.count < 2 * capacity { rehash(slots: slots.count * 2) }
+    var slotCount = 16
+    while slotCount < 2 * capacity { slotCount *= 2 }
+    slots = [UInt64](repeating: 0, count: slotCount)
   }
 
   /// How many tokens there are.
@@ -40,10 +42,11 @@ struct Vocabulary: Sendable {
     guard (0..<Self.idLimit).contains(id) else { throw .idOutOfRange }
     guard id >= entries.count || entries[id] < 0 else { throw .idTaken }
     if 2 * (count + 1) > slots.count { rehash(slots: slots.count * 2) }
-    let slot = slot(of: token)
-    guard slots[slot] < 0 else { throw .tokenTaken }
+    let hash = hash(token)
+    let slot = slot(of: token, hash: hash)
+    guard slots[slot] == 0 else { throw .tokenTaken }
     let entry = Int32(count)
-    slots[slot] = entry
+    slots[slot] = hash & Self.hashMask | UInt64(entry + 1)
     for i in token.indices { bytes.append(token[i]) }
     starts.append(bytes.count)
     ids.append(Int32(id))
@@ -53,12 +56,33 @@ struct Vocabulary: Sendable {
 
   /// The id of a token.
   func id(of token: Span<UInt8>) -> Int32? {
-    let entry = slots[slot(of: token)]
-    return entry < 0 ? nil : ids[Int(entry)]
+    let slot = slots[slot(of: token, hash: hash(token))]
+    return slot == 0 ? nil : ids[Self.entry(in: slot)]
   }
 
   /// The id of a token.
   func id(of token: String) -> Int32? { id(of: Array(token.utf8).span) }
+
+  /// A text that should be a token and is none.
+  struct NoSuchToken: Error, Equatable {
+    let text: [UInt8]
+  }
+
+  /// The ids that a merge joins, and the one it joins them into. `both` is the two texts in one, the right one from
+  /// `boundary` on.
+  func merge(
+    _ both: Span<UInt8>, boundary: Int
+  ) throws(NoSuchToken) -> (left: Int32, right: Int32, joined: Int32) {
+    (
+      try knownID(of: both.extracting(..<boundary)), try knownID(of: both.extracting(boundary...)),
+      try knownID(of: both)
+    )
+  }
+
+  private func knownID(of token: Span<UInt8>) throws(NoSuchToken) -> Int32 {
+    if let id = id(of: token) { return id }
+    throw NoSuchToken(text: token.indices.map { token[$0] })
+  }
 
   /// The bytes of the token of an id.
   func token(_ id: Int) -> ArraySlice<UInt8>? {
@@ -67,31 +91,42 @@ struct Vocabulary: Sendable {
     return bytes[starts[entry]..<starts[entry + 1]]
   }
 
-  /// The slot that holds a token, or the free one where it belongs.
-  private func slot(of token: Span<UInt8>) -> Int {
-    // FNV-1a from a random start, its high bits folded into the low ones that choose the slot.
+  private static let hashMask: UInt64 = ~0 << 32
+  private static func entry(in slot: UInt64) -> Int { Int(slot & ~hashMask) - 1 }
+
+  /// FNV-1a from a random start, its lower bits then multiplied into the upper half, which is what counts.
+  private func hash(_ token: Span<UInt8>) -> UInt64 {
     var hash = seed
     for i in token.indices { hash = (hash ^ UInt64(token[unchecked: i])) &* 0x100_0000_01B3 }
-    hash ^= hash >> 32
-    var slot = Int(truncatingIfNeeded: hash) & (slots.count - 1)
-    while slots[slot] >= 0, !equals(entry: Int(slots[slot]), token) {
+    return (hash ^ hash >> 32) &* 0x9E37_79B9_7F4A_7C15
+  }
+
+  /// The slot that holds a token, or the free one where it belongs.
+  private func slot(of token: Span<UInt8>, hash: UInt64) -> Int {
+    let (slots, starts, bytes) = (slots.span, starts.span, bytes.span)
+    func holds(_ entry: Int) -> Bool {
+      let start = starts[entry]
+      guard starts[entry + 1] - start == token.count else { return false }
+      for i in token.indices where bytes[start + i] != token[unchecked: i] { return false }
+      return true
+    }
+    var slot = Int(hash >> 32) & (slots.count - 1)
+    while slots[slot] != 0 {
+      let held = slots[slot]
+      if (held ^ hash) & Self.hashMask == 0, holds(Self.entry(in: held)) { break }
       slot = (slot + 1) & (slots.count - 1)
     }
     return slot
   }
 
-  private func equals(entry: Int, _ token: Span<UInt8>) -> Bool {
-    let start = starts[entry]
-    guard starts[entry + 1] - start == token.count else { return false }
-    for i in token.indices where bytes[start + i] != token[unchecked: i] { return false }
-    return true
-  }
-
+  /// Moves all entries into so many slots.
   private mutating func rehash(slots slotCount: Int) {
-    slots = [Int32](repeating: -1, count: slotCount)
-    for entry in ids.indices {
-      let token = Array(bytes[starts[entry]..<starts[entry + 1]])
-      slots[slot(of: token.span)] = Int32(entry)
+    var moved = [UInt64](repeating: 0, count: slotCount)
+    for held in slots where held != 0 {
+      var slot = Int(held >> 32) & (slotCount - 1)
+      while moved[slot] != 0 { slot = (slot + 1) & (slotCount - 1) }
+      moved[slot] = held
     }
+    slots = moved
   }
 }
