@@ -70,7 +70,8 @@ struct BytePairEncoding: Sendable {
 
   /// The symbols before any merge: a token per character, or its bytes, or the unknown token.
   ///
-  /// An unknown token waits until the next character that is a token (bytes do not end the wait), as in the reference.
+  /// An unknown token waits until the next character that is a token (bytes do not end the wait), as in the
+  /// reference.
   private func setCharacters(of piece: ArraySlice<UInt32>, _ work: inout Workspace) {
     work.symbols.removeAll(keepingCapacity: true)
     var unknownIsPending = false
@@ -101,8 +102,8 @@ struct BytePairEncoding: Sendable {
     while let top = queue.popMin() {
       let i = top.position
       let next = work.symbols[i].next
-      // A symbol that was merged away, or got another neighbour since, makes a candidate stale; it is still good if the
-      // new neighbours merge into the same token, exactly as the reference takes it.
+      // A symbol that was merged away, or got another neighbour since, makes a candidate stale; it is still good if
+      // the new neighbours merge into the same token, exactly as the reference takes it.
       guard next >= 0, work.symbols[i].token >= 0,
         merges[Self.key(work.symbols[i].token, work.symbols[next].token)]?.token == top.token
       else { continue }
@@ -144,7 +145,8 @@ struct BytePairEncoding: Sendable {
 
   /// What encoding a piece needs beyond the model, kept from piece to piece.
   struct Workspace {
-    /// A token in a doubly linked list; −1 as `token` of one that was merged away, as `next` and `previous` at the ends.
+    /// A token in a doubly linked list; −1 as `token` of one that was merged away, as `next` and `previous` at the
+    /// ends.
     fileprivate struct Symbol {
       var token: Int32
       var previous: Int

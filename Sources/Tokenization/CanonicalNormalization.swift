@@ -1,7 +1,7 @@
 /// The normalization forms NFD and NFC of the Unicode Standard, annex 15.
 ///
-/// The standard library compares strings by them without giving them away, and Foundation, which does, would have to be
-/// loaded for this alone.
+/// The standard library compares strings by them without giving them away, and Foundation, which does, would have
+/// to be loaded for this alone.
 enum CanonicalNormalization {
   /// Decomposes, orders the marks, and composes again if wanted. O(n) but for the sorting of runs of marks.
   static func normalize(_ text: [UInt32], composing: Bool) -> [UInt32] {
@@ -32,7 +32,8 @@ enum CanonicalNormalization {
       result.append(vowels.lowerBound + index % (21 * 28) / 28)
       if index % 28 > 0 { result.append(trailing.lowerBound + index % 28 - 1) }
     } else if let (first, second) = tables.decomposition[scalar] {
-      // Only the first of the two can be decomposed further; the nesting is as deep as the table, which is at most four.
+      // Only the first of the two can be decomposed further; the nesting is as deep as the table, which is at most
+      // four.
       decompose(first, into: &result)
       if let second { result.append(second) }
     } else {

@@ -1,7 +1,7 @@
 /// Turns tokens back into text.
 indirect enum Decoder: Sendable {
-  /// Characters of `ByteLevelAlphabet` into bytes, the bytes of all tokens into text; a token with any other character
-  /// is its own UTF-8.
+  /// Characters of `ByteLevelAlphabet` into bytes, the bytes of all tokens into text; a token with any other
+  /// character is its own UTF-8.
   case byteLevel
   /// Tokens `<0x00>` … `<0xFF>` into bytes, runs of them into text; each byte of a run that is no UTF-8 into U+FFFD.
   case byteFallback

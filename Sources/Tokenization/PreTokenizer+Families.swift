@@ -48,6 +48,9 @@ extension PreTokenizer {
   }
 
   /// Punctuation: what Unicode calls so, and every ASCII character that is neither letter, digit nor control.
+  ///
+  /// The reference has its categories from Unicode 8 here, so of later punctuation (a few signs of South Asian scripts)
+  /// it knows nothing.
   static func punctuation(_ behavior: SplitBehavior) -> PreTokenizer {
     let punctuation = ScalarClass(
       traits: .punctuation, ranges: [0x21...0x2F, 0x3A...0x40, 0x5B...0x60, 0x7B...0x7E])

@@ -123,8 +123,8 @@ extension SplitBehavior {
     case .isolated: for part in parts { result.append(part.range) }
     case .removed: for part in parts where !part.isMatch { result.append(part.range) }
     case .contiguous, .mergedWithPrevious, .mergedWithNext:
-      // Whether a part, from the second on, belongs to the piece of the one before it. A match that follows a match is
-      // no longer next to what could take it in.
+      // Whether a part, from the second on, belongs to the piece of the one before it. A match that follows a match
+      // is no longer next to what could take it in.
       func continues(_ i: Int) -> Bool {
         switch self {
         case .mergedWithPrevious:

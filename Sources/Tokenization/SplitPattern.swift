@@ -1,14 +1,16 @@
 /// A regular expression as tokenizers split text with, matched in linear time.
 ///
 /// The first alternative that matches wins, repetition is greedy and gives back what the rest needs, as in
-/// Oniguruma, which the published patterns are written for. The text is Unicode scalars. What is understood: literals, `[…]`, `.`, `\s` `\d`
-/// `\p{category}` and their complements, `(…)`, `(?:…)`, `(?i:…)` over ASCII, `|`, `? * + {m,n}`, possessive `?+ *+ ++`, the
-/// look-ahead at one scalar `(?=…)` `(?!…)`, and `$` (before a line feed, or at the end). Anything else is refused
-/// rather than guessed at, and so is a pattern that can match nothing at all.
+/// Oniguruma, which the published patterns are written for. The text is Unicode scalars. What is understood:
+/// literals, `[…]`, `.`, `\s` `\d` `\p{category}` and their complements, `(…)`, `(?:…)`, `(?i:…)` over ASCII, `|`,
+/// `? * + {m,n}`, possessive `?+ *+ ++`, the look-ahead at one scalar `(?=…)` `(?!…)`, and `$` (before a line feed,
+/// or at the end). Anything else is refused rather than guessed at, and so is a pattern that can match nothing at
+/// all.
 ///
-/// **Cost.** Matching is by backtracking, and every choice is remembered: whether a state leads to a match from a position
-/// does not depend on how it was reached, so no fork of the program is taken twice at one position: O(states · scalars)
-/// for all matches of a piece together. R. Cox, "Regular expression matching: the virtual machine approach", 2009.
+/// **Cost.** Matching is by backtracking, and every choice is remembered: whether a state leads to a match from a
+/// position does not depend on how it was reached, so no fork of the program is taken twice at one position:
+/// O(states · scalars) for all matches of a piece together. R. Cox, "Regular expression matching: the virtual
+/// machine approach", 2009.
 struct SplitPattern: Sendable {
   /// One step of the program.
   enum Instruction: Equatable, Sendable {
@@ -168,9 +170,9 @@ struct SplitPatternMatcher {
 
   /// Where the match beginning at `start` ends.
   ///
-  /// What is remembered outlives a match: a fork on the way to a match that ended at e was taken at a position ≤ e. One
-  /// taken at e itself led to the match without consuming more; were it reachable from the start at e, which it would
-  /// have to be without consuming either, the pattern would match nothing, and such patterns are refused.
+  /// What is remembered outlives a match: a fork on the way to a match that ended at e was taken at a position ≤ e.
+  /// One taken at e itself led to the match without consuming more; were it reachable from the start at e, which it
+  /// would have to be without consuming either, the pattern would match nothing, and such patterns are refused.
   private mutating func end(
     of start: Int, in text: [UInt32], traits: [ScalarTraits], piece: Range<Int>
   ) -> Int? {

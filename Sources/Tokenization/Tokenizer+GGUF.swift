@@ -3,10 +3,10 @@ import Checkpoint
 extension Tokenizer {
   /// Makes the tokenizer that a GGUF file describes in its metadata under `tokenizer.ggml.`.
   ///
-  /// Understood are the models `gpt2` (byte-level, with merges; `pre` names the family and so the splitting pattern) and
-  /// `llama` (SentencePiece, with scores). Which token begins and ends a text is what `add_bos_token` and `add_eos_token`
-  /// say, else what is usual in the family. Control and user-defined tokens are found in the text first.
-  /// Throws `TokenizationError` naming the field, and `CheckpointError` for arrays of a wrong type.
+  /// Understood are the models `gpt2` (byte-level, with merges; `pre` names the family and so the splitting
+  /// pattern) and `llama` (SentencePiece, with scores). Which token begins and ends a text is what `add_bos_token`
+  /// and `add_eos_token` say, else what is usual in the family. Control and user-defined tokens are found in the
+  /// text first. Throws `TokenizationError` naming the field, and `CheckpointError` for arrays of a wrong type.
   public init(gguf file: GGUFFile) throws {
     let metadata = GGUFTokenizerMetadata(file: file)
     switch try metadata.string("model") {
@@ -187,8 +187,8 @@ private struct GGUFTokenizerMetadata {
 
   /// The merges that scores amount to: two tokens become the one they spell together, that of highest score first.
   ///
-  /// SentencePiece looks at each pair of neighbours whether it is a token; here every token is cut into two tokens in all
-  /// ways once, which gives the same merges as a list. Kudo and Richardson, "SentencePiece", EMNLP 2018.
+  /// SentencePiece looks at each pair of neighbours whether it is a token; here every token is cut into two tokens
+  /// in all ways once, which gives the same merges as a list. Kudo and Richardson, "SentencePiece", EMNLP 2018.
   func addMergesByScore(to model: inout BytePairEncoding, _ types: [TokenType]) throws {
     let scores = try array("scores").reals()
     guard scores.count == types.count, scores.allSatisfy(\.isFinite) else {

@@ -3,9 +3,10 @@ import Checkpoint
 extension Tokenizer {
   /// Reads a `tokenizer.json`, the format of the Python package `tokenizers`, whose results it gives token for token.
   ///
-  /// Understood are models of type `BPE`, byte-level or with byte fallback, and what the published ones are combined with;
-  /// see `Normalizer`, `PreTokenizer`, `Decoder`. The settings `truncation` and `padding` belong to batches of training
-  /// and are not applied. Throws `CheckpointError` if the file cannot be read or is no JSON, `TokenizationError` for the rest.
+  /// Understood are models of type `BPE`, byte-level or with byte fallback, and what the published ones are
+  /// combined with; see `Normalizer`, `PreTokenizer`, `Decoder`. The settings `truncation` and `padding` belong to
+  /// batches of training and are not applied. Throws `CheckpointError` if the file cannot be read or is no JSON,
+  /// `TokenizationError` for the rest.
   public init(tokenizerJSON file: String) throws {
     try self.init(JSONField(file: file, path: "", value: JSONValue.parse(file: file)))
   }

@@ -1,8 +1,9 @@
 /// Text to token ids and back, as the model was trained with.
 ///
-/// Encoding finds added tokens, normalizes the text between them, cuts it into pieces, encodes each by byte pair encoding,
-/// and puts the tokens around the whole that the model expects there (`<s>` and its like). Each step is the one that the
-/// tokenizer's file describes; what a file asks for and is not implemented is an error on reading it, never left out.
+/// Encoding finds added tokens, normalizes the text between them, cuts it into pieces, encodes each by byte pair
+/// encoding, and puts the tokens around the whole that the model expects there (`<s>` and its like). Each step is
+/// the one that the tokenizer's file describes; what a file asks for and is not implemented is an error on reading
+/// it, never left out.
 ///
 /// Everything is compared by its bytes: composed and decomposed é are different texts unless the file normalizes.
 public struct Tokenizer: Sendable {
@@ -68,7 +69,8 @@ public struct Tokenizer: Sendable {
     return decoder.decode(tokens).joined()
   }
 
-  /// The token of an id as the vocabulary spells it: " Paris" is `ĠParis` in a byte-level one. `nil` if there is none.
+  /// The token of an id as the vocabulary spells it: " Paris" is `ĠParis` in a byte-level one. `nil` if there is
+  /// none.
   public func token(_ id: Int) -> String? {
     addedByID[id]?.content
       ?? model.vocabulary.token(id).map { String(decoding: $0, as: UTF8.self) }

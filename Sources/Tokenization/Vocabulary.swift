@@ -7,8 +7,8 @@ struct Vocabulary: Sendable {
   private var bytes: [UInt8] = []
   private var starts: [Int] = [0]
   private var ids: [Int32] = []
-  /// 0 in a free slot; else the upper half of the token's hash, which settles nearly every comparison, and below it the
-  /// entry plus 1. A power of two of them, at most half taken.
+  /// 0 in a free slot; else the upper half of the token's hash, which settles nearly every comparison, and below it
+  /// the entry plus 1. A power of two of them, at most half taken.
   private var slots: [UInt64] = []
   /// The entry of each id, −1 for an id without token.
   private var entries: [Int32] = []
