@@ -75,6 +75,7 @@ let package = Package(
       resources: [.copy("Fixtures")]),
     .testTarget(
       name: "TokenizationTests", dependencies: ["Tokenization", "TestSupport"],
+      exclude: ["make_fixtures.py", "make_canonical_tables.py"],
       resources: [.copy("Fixtures")]),
     .testTarget(
       name: "ModelTests", dependencies: ["Model", "Lanczos", "TestSupport"],

@@ -96,6 +96,20 @@ public final class SafetensorsWriter {
     }
   }
 
+  /// The next numbers of the present tensor, as they are to be stored.
+  ///
+  /// Precondition: whole numbers, no more than the tensor lacks. Throws `CheckpointError.cannotWrite`.
+  public func append(stored bytes: UnsafeRawBufferPointer) throws(CheckpointError) {
+    guard !bytes.isEmpty else { return }
+    precondition(current < entries.count, "more numbers than the entries hold")
+    let size = entries[current].elementType.blockBytes
+    precondition(bytes.count % size == 0 && bytes.count / size <= missing, "not this tensor's")
+    buffer.append(contentsOf: bytes)
+    missing -= bytes.count / size
+    if missing == 0 { skipComplete() }
+    if buffer.count >= Self.bufferSize { try flush() }
+  }
+
   /// Gives the file its name, after its bytes have reached the disk. Precondition: every tensor is complete.
   ///
   /// Throws `CheckpointError.cannotWrite`.

@@ -13,5 +13,5 @@ struct Krylens: ParsableCommand {
       cache.
       """,
     version: krylensVersion,
-    subcommands: [AlignCommand.self, InfoCommand.self])
+    subcommands: [AlignCommand.self, InfoCommand.self, SynthesizeCommand.self])
 }

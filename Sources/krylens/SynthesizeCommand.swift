@@ -1,0 +1,84 @@
+import ArgumentParser
+import Foundation
+import LinearAlgebra
+import Model
+
+extension ElementType: ExpressibleByArgument {
+  /// F32, F16 and BF16 by their names.
+  public init?(argument: String) {
+    let plain: [String: ElementType] = ["f32": .f32, "f16": .f16, "bf16": .bf16]
+    guard let type = plain[argument.lowercased()] else { return nil }
+    self = type
+  }
+}
+
+/// A checkpoint of a known model's shape with random weights.
+struct SynthesizeCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "synthesize",
+    abstract: "A checkpoint of a known model's shape with random weights, for benchmarks.",
+    discussion: "Known shapes: " + SyntheticCheckpoint.shapes.keys.sorted().joined(separator: ", ")
+      + ".")
+
+  @Option(help: "The known model whose shape it has.")
+  var like: String
+
+  @Option(help: "Blocks (default: as the model).")
+  var layers: Int?
+
+  @Option(help: "Width; the hidden width and the number of heads are scaled with it.")
+  var width: Int?
+
+  @Option(help: "Ids of the vocabulary (default: as the model).")
+  var vocabulary: Int?
+
+  @Option(help: "bf16, f16 or f32.")
+  var dtype = ElementType.bf16
+
+  @Option(help: "Seed of the weights.")
+  var seed: UInt64 = 0
+
+  @Argument(help: "The folder; must not exist or be empty.")
+  var folder: String
+
+  func run() throws {
+    guard var shape = SyntheticCheckpoint.shapes[like] else {
+      throw ValidationError(
+        "--like \(like): no such shape; known are "
+          + SyntheticCheckpoint.shapes.keys.sorted().joined(separator: ", "))
+    }
+    for (option, value) in [("layers", layers), ("width", width), ("vocabulary", vocabulary)] {
+      if let value, !(1...1 << 24).contains(value) {
+        throw ValidationError("--\(option) \(value): must be a positive number")
+      }
+    }
+    if let width {
+      let head = shape.width / shape.heads
+      let heads = width / head
+      guard width % head == 0, heads % max(1, heads * shape.keyValueHeads / shape.heads) == 0 else {
+        throw ValidationError("--width \(width): must be a multiple of the head size, \(head)")
+      }
+      shape.hidden = shape.hidden * width / shape.width
+      shape.keyValueHeads = max(1, heads * shape.keyValueHeads / shape.heads)
+      shape.heads = heads
+      shape.width = width
+    }
+    shape.layers = layers ?? shape.layers
+    shape.vocabulary = vocabulary ?? shape.vocabulary
+    if let contents = try? FileManager.default.contentsOfDirectory(atPath: folder),
+      !contents.isEmpty
+    {
+      throw ValidationError("\(folder) exists and is not empty; choose another folder")
+    }
+    let checkpoint = SyntheticCheckpoint(shape: shape, elementType: dtype, seed: seed)
+    let isTerminal = isatty(STDERR_FILENO) == 1
+    try checkpoint.write(to: folder) { share in
+      guard isTerminal else { return }
+      FileHandle.standardError.write(Data("\r\(Int(100 * share)) %\u{1B}[K".utf8))
+    }
+    if isTerminal { FileHandle.standardError.write(Data("\r\u{1B}[K".utf8)) }
+    print(
+      "\(folder): \(like), \(shape.layers) blocks, width \(shape.width), "
+        + String(format: "%.2f GB", Double(checkpoint.byteCount) / 1e9))
+  }
+}
