@@ -79,19 +79,15 @@ public final class SafetensorsWriter {
   ///
   /// Precondition: no more than are missing. Throws `CheckpointError.cannotWrite`.
   public func append(_ numbers: some Collection<Float>) throws(CheckpointError) {
-    for number in numbers {
+    let numbers = Array(numbers)
+    var next = 0
+    while next < numbers.count {
       precondition(missing > 0, "more numbers than the entries hold")
-      switch entries[current].elementType {
-      case .f16: put(Float16(number).bitPattern)
-      case .bf16: put(Self.bfloat16(number))
-      default: put(number.bitPattern)
-      }
-      missing -= 1
-      if missing == 0 {
-        current += 1
-        missing = current < entries.count ? Self.count(entries[current]) : 0
-        skipComplete()
-      }
+      let count = min(missing, numbers.count - next, Self.bufferSize / 4)
+      put(numbers.span.extracting(next..<next + count), as: entries[current].elementType)
+      next += count
+      missing -= count
+      skipComplete()
       if buffer.count >= Self.bufferSize { try flush() }
     }
   }
@@ -126,7 +122,7 @@ public final class SafetensorsWriter {
     }
   }
 
-  /// A tensor without numbers is complete at once.
+  /// Goes on to the next entry that lacks numbers; one without any is complete from the start.
   private func skipComplete() {
     while missing == 0, current < entries.count {
       current += 1
@@ -134,8 +130,26 @@ public final class SafetensorsWriter {
     }
   }
 
-  private func put<T: FixedWidthInteger>(_ bits: T) {
-    withUnsafeBytes(of: bits.littleEndian) { buffer.append(contentsOf: $0) }
+  private func put(_ numbers: Span<Float>, as type: ElementType) {
+    switch type {
+    case .f16: put(numbers) { Float16($0).bitPattern }
+    case .bf16: put(numbers, Self.bfloat16)
+    default: put(numbers) { $0.bitPattern }
+    }
+  }
+
+  private func put<Bits: FixedWidthInteger & BitwiseCopyable>(
+    _ numbers: Span<Float>, _ bits: (Float) -> Bits
+  ) {
+    let size = MemoryLayout<Bits>.size
+    let start = buffer.count
+    buffer.append(contentsOf: repeatElement(0, count: numbers.count * size))
+    buffer.withUnsafeMutableBytes { bytes in
+      for i in numbers.indices {
+        bytes.storeBytes(
+          of: bits(numbers[i]).littleEndian, toByteOffset: start + i * size, as: Bits.self)
+      }
+    }
   }
 
   private func flush() throws(CheckpointError) {
