@@ -61,6 +61,10 @@ let package = Package(
         "Analysis", .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
 
+    .executableTarget(
+      name: "thin-products", dependencies: ["CKernels", "COpenBLAS"],
+      path: "benchmarks/thin-products"),
+
     .target(
       name: "TestSupport", dependencies: ["LinearAlgebra"], path: "Tests/TestSupport"),
     .testTarget(name: "TestSupportTests", dependencies: ["TestSupport"]),

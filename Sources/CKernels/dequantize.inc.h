@@ -1,8 +1,8 @@
 // Dequantisation, compiled once per instruction set: included by instruction_set.inc.h.
 //
 // The formulas and their order of operations are those of the Python package gguf (`gguf.quants`), so every result is
-// the same to the bit: products and sums are rounded one by one. Inner loops run over 16 or 32 bytes with everything
-// else constant, which is what makes compilers turn them into a handful of vector instructions.
+// the same to the bit: products and sums are rounded one by one. Sixteen weights are widened at a time, whatever the
+// width of the registers.
 
 #pragma clang fp contract(off)
 
@@ -29,18 +29,33 @@ static inline float half(const uint8_t *source) {
 #endif
 }
 
+typedef uint8_t bytes16 __attribute__((vector_size(16)));
+typedef int8_t signed16 __attribute__((vector_size(16)));
+typedef float floats16 __attribute__((vector_size(64)));
+
+static inline bytes16 load16(const uint8_t *source) {
+  bytes16 v;
+  memcpy(&v, source, 16);
+  return v;
+}
+#define store16(out, v) memcpy(out, &(floats16){v}, sizeof(floats16))
+#define FLOATS(v) __builtin_convertvector(v, floats16)
+#define UNROLLED _Pragma("clang loop unroll(full)") for
+
 // d (2) | 32 nibbles (16): the low ones are weights 0…15, the high ones 16…31.   w = d (q − 8)
 static inline void q4_0(const uint8_t *restrict block, float *restrict out) {
   const float d = half(block);
-  for (int i = 0; i < 16; i++) out[i] = d * (float)((block[2 + i] & 15) - 8);
-  for (int i = 0; i < 16; i++) out[16 + i] = d * (float)((block[2 + i] >> 4) - 8);
+  const bytes16 q = load16(block + 2);
+  store16(out, d * FLOATS((signed16)(q & 15) - 8));
+  store16(out + 16, d * FLOATS((signed16)(q >> 4) - 8));
 }
 
 // d (2) | m (2) | nibbles (16).   w = d q + m
 static inline void q4_1(const uint8_t *restrict block, float *restrict out) {
   const float d = half(block), m = half(block + 2);
-  for (int i = 0; i < 16; i++) out[i] = d * (float)(block[4 + i] & 15) + m;
-  for (int i = 0; i < 16; i++) out[16 + i] = d * (float)(block[4 + i] >> 4) + m;
+  const bytes16 q = load16(block + 4);
+  store16(out, d * FLOATS(q & 15) + m);
+  store16(out + 16, d * FLOATS(q >> 4) + m);
 }
 
 // d (2) | fifth bits (4), bit i of weight i | nibbles (16).   w = d (q − 16)
@@ -68,95 +83,110 @@ static inline void q5_1(const uint8_t *restrict block, float *restrict out) {
 // d (2) | 32 signed bytes.   w = d q
 static inline void q8_0(const uint8_t *restrict block, float *restrict out) {
   const float d = half(block);
-  for (int i = 0; i < 32; i++) out[i] = d * (float)(int8_t)block[2 + i];
+  store16(out, d * FLOATS((signed16)load16(block + 2)));
+  store16(out + 16, d * FLOATS((signed16)load16(block + 18)));
 }
 
-// The K types: 256 weights in groups of 16 or 32, each with a small integer scale of its own. Bit pairs lie in fours:
-// byte i of half h holds weights 128 h + 32 k + i, k = 0…3, at bit 2 k.
+// The K types: 256 weights in groups of 16 or 32, each with a small integer scale of its own. Their fields lie across
+// the groups, so they are taken sixteen bytes at a time: a bit field of the same sixteen bytes after another.
 
 // scales (16), low nibble of d and high nibble of dmin | bit pairs (64) | d (2) | dmin (2).   w = (d s) q − dmin t
+// Byte i of half h of the bit pairs holds weights 128 h + 32 k + i, k = 0…3, at bit 2 k.
 static inline void q2_K(const uint8_t *restrict block, float *restrict out) {
-  const uint8_t *pairs = block + 16;
-  const float d = half(block + 80), dmin = half(block + 82);
-  for (int g = 0; g < 16; g++) {
-    const float scale = d * (float)(block[g] & 15), offset = dmin * (float)(block[g] >> 4);
-    const int shift = 2 * (g / 2 % 4);
-    const uint8_t *q = pairs + 32 * (g / 8) + 16 * (g % 2);
-    for (int i = 0; i < 16; i++) out[16 * g + i] = scale * (float)(q[i] >> shift & 3) - offset;
+  const bytes16 packed = load16(block);
+  float scale[16], offset[16];
+  store16(scale, half(block + 80) * FLOATS(packed & 15));
+  store16(offset, half(block + 82) * FLOATS(packed >> 4));
+  UNROLLED(int i = 0; i < 4; i++) {  // sixteen bytes of pairs: half i / 2, bytes 16 (i % 2) …
+    const bytes16 pairs = load16(block + 16 + 16 * i);
+    UNROLLED(int k = 0; k < 4; k++) {
+      const int g = 8 * (i / 2) + 2 * k + i % 2;
+      store16(out + 16 * g, scale[g] * FLOATS(pairs >> 2 * k & 3) - offset[g]);
+    }
   }
 }
 
 // third bits (32), bit k of byte i belonging to weight 32 k + i | bit pairs (64) | 16 scales of 6 bits (12) | d (2).
 // w = d (s − 32) · (q − 4 if the third bit is clear)
 static inline void q3_K(const uint8_t *restrict block, float *restrict out) {
-  const uint8_t *pairs = block + 32, *scales = block + 96;
-  const float d = half(block + 108);
+  uint8_t packed[16];
   for (int g = 0; g < 16; g++) {
-    const int low = g < 8 ? scales[g] & 15 : scales[g - 8] >> 4;
-    const int high = scales[8 + g % 4] >> 2 * (g / 4) & 3;
-    const float scale = d * (float)((low | high << 4) - 32);
-    const int shift = 2 * (g / 2 % 4), bit = g / 2;
-    const uint8_t *q = pairs + 32 * (g / 8) + 16 * (g % 2), *third = block + 16 * (g % 2);
-    for (int i = 0; i < 16; i++)
-      out[16 * g + i] = scale * (float)((q[i] >> shift & 3) - 4 + (third[i] >> bit & 1) * 4);
+    const int low = g < 8 ? block[96 + g] & 15 : block[88 + g] >> 4;
+    packed[g] = (uint8_t)(low | (block[104 + g % 4] >> 2 * (g / 4) & 3) << 4);
+  }
+  float scale[16];
+  store16(scale, half(block + 108) * FLOATS((signed16)load16(packed) - 32));
+  UNROLLED(int i = 0; i < 4; i++) {
+    const bytes16 pairs = load16(block + 32 + 16 * i), third = load16(block + 16 * (i % 2));
+    UNROLLED(int k = 0; k < 4; k++) {
+      const int g = 8 * (i / 2) + 2 * k + i % 2;
+      const bytes16 q = (pairs >> 2 * k & 3) | (third >> g / 2 & 1) << 2;
+      store16(out + 16 * g, scale[g] * FLOATS((signed16)q - 4));
+    }
   }
 }
 
 // Eight scales and eight offsets of 6 bits in 12 bytes: the first four of each in the low bits of bytes 0…3 and 4…7, the
-// others in the nibbles of bytes 8…11 and the top bits of 0…7.
-static inline void scales_6(const uint8_t *restrict packed, uint8_t *restrict scale,
-                                  uint8_t *restrict offset) {
-  for (int i = 0; i < 4; i++) {
-    scale[i] = packed[i] & 63;
-    offset[i] = packed[4 + i] & 63;
-    scale[4 + i] = (packed[8 + i] & 15) | (packed[i] >> 2 & 48);
-    offset[4 + i] = packed[8 + i] >> 4 | (packed[4 + i] >> 2 & 48);
-  }
+// others in the nibbles of bytes 8…11 and the top bits of 0…7. Times d and dmin, the scales first.
+static inline void scales_6(const uint8_t *restrict packed, float d, float dmin,
+                            float *restrict scales) {
+  uint32_t low, middle, high;
+  memcpy(&low, packed, 4);
+  memcpy(&middle, packed + 4, 4);
+  memcpy(&high, packed + 8, 4);
+  const uint32_t words[4] = {
+      low & 0x3f3f3f3f,
+      (high & 0x0f0f0f0f) | (low >> 2 & 0x30303030),
+      middle & 0x3f3f3f3f,
+      (high >> 4 & 0x0f0f0f0f) | (middle >> 2 & 0x30303030),
+  };
+  const floats16 factors = {d,    d,    d,    d,    d,    d,    d,    d,
+                            dmin, dmin, dmin, dmin, dmin, dmin, dmin, dmin};
+  store16(scales, factors * FLOATS(load16((const uint8_t *)words)));
 }
 
 // d (2) | dmin (2) | scales and offsets (12) | nibbles (128): 32 bytes hold two groups, low and high.
 // w = (d s) q − dmin t
 static inline void q4_K(const uint8_t *restrict block, float *restrict out) {
-  const float d = half(block), dmin = half(block + 2);
-  uint8_t scales[8], offsets[8];
-  scales_6(block + 4, scales, offsets);
-  for (int g = 0; g < 8; g += 2) {
-    const uint8_t *q = block + 16 + 16 * g;
-    float scale = d * (float)scales[g], offset = dmin * (float)offsets[g];
-    for (int i = 0; i < 32; i++) out[32 * g + i] = scale * (float)(q[i] & 15) - offset;
-    scale = d * (float)scales[g + 1], offset = dmin * (float)offsets[g + 1];
-    for (int i = 0; i < 32; i++) out[32 * g + 32 + i] = scale * (float)(q[i] >> 4) - offset;
+  float scales[16];
+  scales_6(block + 4, half(block), half(block + 2), scales);
+  UNROLLED(int i = 0; i < 8; i++) {
+    const bytes16 q = load16(block + 16 + 16 * i);
+    const int g = i / 2 * 2;
+    float *to = out + 32 * g + 16 * (i % 2);
+    store16(to, scales[g] * FLOATS(q & 15) - scales[8 + g]);
+    store16(to + 32, scales[g + 1] * FLOATS(q >> 4) - scales[9 + g]);
   }
 }
 
 // As Q4_K, with the fifth bits (32) before the nibbles: bit g of byte i belongs to weight 32 g + i.
 static inline void q5_K(const uint8_t *restrict block, float *restrict out) {
-  const float d = half(block), dmin = half(block + 2);
-  uint8_t scales[8], offsets[8];
-  scales_6(block + 4, scales, offsets);
-  const uint8_t *fifth = block + 16;
-  for (int g = 0; g < 8; g++) {
-    const uint8_t *q = block + 48 + 32 * (g / 2);
-    const int shift = 4 * (g % 2);
-    const float scale = d * (float)scales[g], offset = dmin * (float)offsets[g];
-    for (int i = 0; i < 32; i++)
-      out[32 * g + i] = scale * (float)((q[i] >> shift & 15) | (fifth[i] >> g & 1) << 4) - offset;
+  float scales[16];
+  scales_6(block + 4, half(block), half(block + 2), scales);
+  UNROLLED(int i = 0; i < 8; i++) {
+    const bytes16 q = load16(block + 48 + 16 * i), fifth = load16(block + 16 + 16 * (i % 2));
+    const int g = i / 2 * 2;
+    float *to = out + 32 * g + 16 * (i % 2);
+    const bytes16 low = (q & 15) | (fifth >> g & 1) << 4;
+    const bytes16 high = q >> 4 | (fifth >> (g + 1) & 1) << 4;
+    store16(to, scales[g] * FLOATS(low) - scales[8 + g]);
+    store16(to + 32, scales[g + 1] * FLOATS(high) - scales[9 + g]);
   }
 }
 
 // low nibbles (128) | high bit pairs (64) | 16 signed scales | d (2).   w = (d s) (q − 32)
+// Byte i of half h of the nibbles holds weights 128 h + i and 128 h + 64 + i; the bit pairs lie as in Q2_K.
 static inline void q6_K(const uint8_t *restrict block, float *restrict out) {
-  const float d = half(block + 208);
-  for (int g = 0; g < 16; g++) {
-    const int h = g / 8, k = g / 2 % 4;
-    const uint8_t *low = block + 64 * h + 32 * (k % 2) + 16 * (g % 2);
-    const uint8_t *high = block + 128 + 32 * h + 16 * (g % 2);
-    const int low_shift = 4 * (k / 2), high_shift = 2 * k;
-    const float scale = d * (float)(int8_t)block[192 + g];
-    for (int i = 0; i < 16; i++)
-      out[16 * g + i] =
-          scale *
-          (float)(((low[i] >> low_shift & 15) | (high[i] >> high_shift & 3) << 4) - 32);
+  float scale[16];
+  store16(scale, half(block + 208) * FLOATS((signed16)load16(block + 192)));
+  UNROLLED(int i = 0; i < 4; i++) {
+    const bytes16 pairs = load16(block + 128 + 16 * i);
+    UNROLLED(int k = 0; k < 4; k++) {
+      const int g = 8 * (i / 2) + 2 * k + i % 2;
+      const bytes16 nibbles = load16(block + 64 * (i / 2) + 32 * (k % 2) + 16 * (i % 2));
+      const bytes16 q = (nibbles >> 4 * (k / 2) & 15) | (pairs >> 2 * k & 3) << 4;
+      store16(out + 16 * g, scale[g] * FLOATS((signed16)q - 32));
+    }
   }
 }
 

@@ -6,8 +6,10 @@
 
 #include "CKernels.h"
 
-// Columns of W that are widened at a time, and summed before their sum joins the sum so far. A multiple of every block.
+// Columns of W that are widened at a time: a multiple of every block.
 #define STRIP 256
+// Columns whose products are summed before their sum joins the sum so far: what stays in the nearest cache.
+#define RUN 128
 // Rows of W that one pass of the adjoint takes; they too are summed before their sum joins.
 #define ADJOINT_ROWS 32
 // Widened rows lie this far apart: a power of two would put them all into the same few sets of the cache.

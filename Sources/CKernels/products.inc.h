@@ -44,6 +44,7 @@ ALWAYS quarter load_quarter(const uint8_t *source) {
 // Four words of LANES / 4 rows, four rows apart: quarter g is source[4 g stride …].
 ALWAYS vector load_quarters(const uint8_t *source, int64_t stride) {
 #if LANES == 4
+  (void)stride;
   return load_quarter(source);
 #else
 #define JOIN8(x, y) __builtin_shufflevector(x, y, 0, 1, 2, 3, 4, 5, 6, 7)
@@ -73,29 +74,45 @@ ALWAYS void transpose4(const uint8_t *source, int64_t stride, vector out[4]) {
   out[3] = SHUFFLE(high01, high23, 2, 3, LANES + 2, LANES + 3);
 }
 
-// The part of W that comes next, asked of memory while the present one is computed with: one row per step.
+// The strip of W that comes next, asked of memory while the present one is computed with. A tile asks for one row every
+// STRIP / GROUP steps, so that the whole strip has been asked for when the present one is done.
 struct upcoming {
   const uint8_t *row;
-  int64_t row_bytes, bytes;
+  int64_t row_bytes, bytes, rows;
 };
 ALWAYS void prefetch_row(struct upcoming *next) {
-  for (int64_t i = 0; i < next->bytes; i += 64) __builtin_prefetch(next->row + i);
+  if (next->rows-- <= 0) return;
+  const uint8_t *end = next->row + next->bytes;
+  for (const uint8_t *line = next->row; line < end; line += 64) __builtin_prefetch(line);
   next->row += next->row_bytes;
+}
+
+// The strip at (row, column), or none.
+ALWAYS struct upcoming upcoming(const struct ck_matrix *w, int64_t row, int64_t rows, int64_t column,
+                                int64_t end) {
+  const int64_t columns = ck_min(STRIP, end - column), left = ck_min(rows, w->rows - row);
+  const uint8_t *first = ck_weights(w, row, column);
+  return (struct upcoming){first, w->row_bytes, ck_weights(w, row, column + columns) - first, left};
 }
 
 // S (B, GROUP) ← S + Σₖ x[k, :]ᵀ w[k, :], k < steps. B is a constant where this is inlined.
 ALWAYS void add_tile(const float *restrict w, int64_t w_stride, const float *restrict x,
-                     int64_t x_stride, int64_t steps, float *restrict sums, const int B) {
+                     int64_t x_stride, int64_t steps, float *restrict sums,
+                     struct upcoming *restrict next, const int B) {
   vector low[VECTORS_AT_ONCE], high[VECTORS_AT_ONCE];
 #pragma clang loop unroll(full)
   for (int j = 0; j < B; j++) low[j] = high[j] = (vector){0};
-  for (int64_t k = 0; k < steps; k++, w += w_stride, x += x_stride) {
-    const vector w_low = load(w), w_high = load(w + LANES);
+  while (steps > 0) {
+    prefetch_row(next);
+    for (int64_t k = ck_min(steps, STRIP / GROUP); k > 0; k--, w += w_stride, x += x_stride) {
+      const vector w_low = load(w), w_high = load(w + LANES);
 #pragma clang loop unroll(full)
-    for (int j = 0; j < B; j++) {
-      low[j] += w_low * x[j];
-      high[j] += w_high * x[j];
+      for (int j = 0; j < B; j++) {
+        low[j] += w_low * x[j];
+        high[j] += w_high * x[j];
+      }
     }
+    steps -= STRIP / GROUP;
   }
 #pragma clang loop unroll(full)
   for (int j = 0; j < B; j++, sums += GROUP) {
@@ -106,11 +123,11 @@ ALWAYS void add_tile(const float *restrict w, int64_t w_stride, const float *res
 
 // The same for any b.
 static void add_tiles(const float *w, int64_t w_stride, const float *x, int64_t x_stride,
-                      int64_t steps, float *sums, int64_t b) {
+                      int64_t steps, float *sums, int64_t b, struct upcoming *next) {
   while (b > 0) {
     switch (ck_min(b, VECTORS_AT_ONCE)) {
 #define TILE(B) \
-  case B: add_tile(w, w_stride, x, x_stride, steps, sums, B); break;
+  case B: add_tile(w, w_stride, x, x_stride, steps, sums, next, B); break;
       TILE(1)
       TILE(2)
       TILE(3)
@@ -139,12 +156,31 @@ static void write_sums(const float *restrict sums, int64_t count, const struct c
                                           : sums[j * GROUP + i];
 }
 
-// `columns` columns of LANES widened rows into every GROUP-th place of `packed`: column k at packed[k GROUP].
-ALWAYS void pack(const float *rows, int64_t columns, float *packed) {
-  for (int64_t k = 0; k < columns; k += 4) {
-    vector column[4];
-    transpose4((const uint8_t *)(rows + k), 4 * STRIP_STRIDE, column);
-    for (int i = 0; i < 4; i++) store(packed + (k + i) * GROUP, column[i]);
+// Forward: LANES rows of a strip, one after another, become columns of LANES lanes, column k at packed[k GROUP].
+static void pack_strip(const struct ck_matrix *w, int64_t row, int64_t column, int64_t columns,
+                       float *restrict widened, float *restrict packed) {
+  // bf16 is transposed in pairs, as it lies, and widened afterwards: half the work.
+  const int pairs = w->type == CK_BF16;
+  for (int lane = 0; lane < LANES; lane++) {
+    // Lanes past the last row repeat it; nobody reads them.
+    const uint8_t *source = ck_weights(w, ck_min(row + lane, w->rows - 1), column);
+    float *to = widened + lane * STRIP_STRIDE;
+    if (pairs)
+      memcpy(to, source, (size_t)columns * 2);
+    else
+      dequantize(w->type, source, to, columns);
+  }
+  for (int64_t word = 0; word << pairs < columns; word += 4) {
+    vector out[4];
+    transpose4((const uint8_t *)(widened + word), 4 * STRIP_STRIDE, out);
+    for (int i = 0; i < 4; i++, packed += GROUP << pairs) {
+      if (pairs) {
+        store(packed, (vector)((bits)out[i] << 16));
+        store(packed + GROUP, (vector)((bits)out[i] & 0xffff0000));
+      } else {
+        store(packed, out[i]);
+      }
+    }
   }
 }
 
@@ -154,15 +190,14 @@ static void multiply_rows(const struct ck_product *p, int64_t row, float *scratc
   memset(sums, 0, (size_t)p->b * GROUP * 4);
   for (int64_t column = 0; column < w->columns; column += STRIP) {
     const int64_t columns = ck_min(STRIP, w->columns - column);
-    for (int half = 0; half < 2; half++) {
-      for (int lane = 0; lane < LANES; lane++) {
-        // Lanes past the last row repeat it; nobody reads them.
-        const int64_t r = ck_min(row + half * LANES + lane, w->rows - 1);
-        dequantize(w->type, ck_weights(w, r, column), widened + lane * STRIP_STRIDE, columns);
-      }
-      pack(widened, columns, packed + half * LANES);
-    }
-    add_tiles(packed, GROUP, p->in + column * p->in_stride, p->in_stride, columns, sums, p->b);
+    pack_strip(w, row, column, columns, widened, packed);
+    pack_strip(w, row + LANES, column, columns, widened, packed + LANES);
+    struct upcoming next = column + STRIP < w->columns
+                               ? upcoming(w, row, GROUP, column + STRIP, w->columns)
+                               : upcoming(w, row + GROUP, GROUP, 0, w->columns);
+    for (int64_t k = 0; k < columns; k += RUN)
+      add_tiles(packed + k * GROUP, GROUP, p->in + (column + k) * p->in_stride, p->in_stride,
+                ck_min(RUN, columns - k), sums, p->b, &next);
   }
   write_sums(sums, ck_min(GROUP, w->rows - row), p, p->out + row * p->out_stride);
 }
@@ -178,9 +213,13 @@ static void multiply_adjoint_columns(const struct ck_product *p, int64_t first, 
       const int64_t columns = ck_min(STRIP, count - strip);
       for (int64_t r = 0; r < rows; r++)
         dequantize(w->type, ck_weights(w, row + r, first + strip), widened + r * STRIP_STRIDE, columns);
+      struct upcoming next =
+          strip + STRIP < count
+              ? upcoming(w, row, ADJOINT_ROWS, first + strip + STRIP, first + count)
+              : upcoming(w, row + ADJOINT_ROWS, ADJOINT_ROWS, first, first + count);
       for (int64_t c = 0; c < columns; c += GROUP)
         add_tiles(widened + c, STRIP_STRIDE, p->in + row * p->in_stride, p->in_stride, rows,
-                  sums + (strip + c) * p->b, p->b);
+                  sums + (strip + c) * p->b, p->b, &next);
     }
   }
   for (int64_t c = 0; c < count; c += GROUP)
