@@ -1,5 +1,7 @@
 // The kernels with AVX2, FMA and F16C: vectors of eight, sixteen registers.
 #if defined(__x86_64__)
+#include <immintrin.h>
+
 #include "internal.h"
 
 #define LANES 8

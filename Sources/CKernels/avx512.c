@@ -1,5 +1,7 @@
 // The kernels with AVX-512: vectors of sixteen, thirty-two registers.
 #if defined(__x86_64__)
+#include <immintrin.h>
+
 #include "internal.h"
 
 #define LANES 16

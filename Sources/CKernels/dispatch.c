@@ -1,22 +1,10 @@
-// The types, and which instruction set serves.
+// Which instruction set serves.
 #include <stdatomic.h>
 
 #include "internal.h"
 
-static const struct {
-  int16_t length, bytes;
-} blocks[] = {
-    [CK_F32] = {1, 4},      [CK_F16] = {1, 2},      [CK_Q4_0] = {32, 18},   [CK_Q4_1] = {32, 20},
-    [CK_Q5_0] = {32, 22},   [CK_Q5_1] = {32, 24},   [CK_Q8_0] = {32, 34},   [CK_Q2_K] = {256, 84},
-    [CK_Q3_K] = {256, 110}, [CK_Q4_K] = {256, 144}, [CK_Q5_K] = {256, 176}, [CK_Q6_K] = {256, 210},
-    [CK_F64] = {1, 8},      [CK_BF16] = {1, 2},
-};
-
-static int is_listed(int32_t type) {
-  return type >= 0 && type < (int32_t)(sizeof blocks / sizeof *blocks);
-}
-int64_t ck_block_length(int32_t type) { return is_listed(type) ? blocks[type].length : 0; }
-int64_t ck_block_bytes(int32_t type) { return is_listed(type) ? blocks[type].bytes : 0; }
+int64_t ck_block_length(int32_t type) { return ck_block_of(type).length; }
+int64_t ck_block_bytes(int32_t type) { return ck_block_of(type).bytes; }
 
 static const struct ck_kernels *kernels_of(int32_t set) {
   switch (set) {

@@ -55,9 +55,34 @@ const struct ck_kernels *ck_current_kernels(void);
 // The calling thread's scratch memory, 64-byte aligned. Lives as long as the thread.
 float *ck_scratch(void);
 
+// Weights per block and bytes per block. In a switch, so that a known type's are constants.
+struct ck_block {
+  int64_t length, bytes;
+};
+static inline struct ck_block ck_block_of(int32_t type) {
+  switch (type) {
+    case CK_F32: return (struct ck_block){1, 4};
+    case CK_F64: return (struct ck_block){1, 8};
+    case CK_F16:
+    case CK_BF16: return (struct ck_block){1, 2};
+    case CK_Q4_0: return (struct ck_block){32, 18};
+    case CK_Q4_1: return (struct ck_block){32, 20};
+    case CK_Q5_0: return (struct ck_block){32, 22};
+    case CK_Q5_1: return (struct ck_block){32, 24};
+    case CK_Q8_0: return (struct ck_block){32, 34};
+    case CK_Q2_K: return (struct ck_block){256, 84};
+    case CK_Q3_K: return (struct ck_block){256, 110};
+    case CK_Q4_K: return (struct ck_block){256, 144};
+    case CK_Q5_K: return (struct ck_block){256, 176};
+    case CK_Q6_K: return (struct ck_block){256, 210};
+    default: return (struct ck_block){0, 0};
+  }
+}
+
+// Where weight (row, column) begins; `column` begins a block.
 static inline const uint8_t *ck_weights(const struct ck_matrix *w, int64_t row, int64_t column) {
-  return (const uint8_t *)w->data + row * w->row_bytes +
-         column / ck_block_length(w->type) * ck_block_bytes(w->type);
+  const struct ck_block block = ck_block_of(w->type);
+  return (const uint8_t *)w->data + row * w->row_bytes + column / block.length * block.bytes;
 }
 
 static inline int64_t ck_min(int64_t a, int64_t b) { return a < b ? a : b; }

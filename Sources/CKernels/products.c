@@ -38,7 +38,7 @@ static void multiply_adjoint_task(void *context, int64_t index) {
 // Columns per task of the adjoint: the threads' shares are even, made of whole blocks and groups, and small enough for
 // the sums to stay in cache.
 static int64_t adjoint_columns(const struct ck_matrix *w, int64_t group) {
-  const int64_t block = ck_block_length(w->type), unit = block > group ? block : group;
+  const int64_t block = ck_block_of(w->type).length, unit = block > group ? block : group;
   const int64_t threads = ck_threads(), target = 1024;
   const int64_t tasks = threads * ((w->columns + threads * target - 1) / (threads * target));
   return ck_round_up((w->columns + tasks - 1) / tasks, unit);
