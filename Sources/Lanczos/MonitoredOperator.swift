@@ -49,28 +49,30 @@ final class MonitoredOperator {
       ? (inputDimension, outputDimension) : (outputDimension, inputDimension)
     let longest = blocks.map(\.rows).max() ?? 0
     var results = blocks.map { Matrix<Double>(rows: $0.rows, columns: to) }
+    if blocks.count == 1, longest <= width {
+      let source = blocks[0].elements
+      var target = results[0].elements.mutableSpan
+      try call(direction, source.span, into: &target, vectors: longest, active: active)
+      return results
+    }
     for start in stride(from: 0, to: longest, by: width) {
+      let lanes = blocks.indices.filter { blocks[$0].rows > start }
       let b = min(width, longest - start)
-      if blocks.count == 1, b == longest {
-        let source = blocks[0].elements
-        var target = results[0].elements.mutableSpan
-        try call(direction, source.span, into: &target, vectors: b, active: active)
-        continue
-      }
-      var sources = [Double](repeating: 0, count: blocks.count * b * from)
-      var targets = [Double](repeating: 0, count: blocks.count * b * to)
-      for (lane, block) in blocks.enumerated() {
-        let range = min(start, block.rows) * from..<min(start + b, block.rows) * from
-        let offset = lane * b * from
-        sources.replaceSubrange(offset..<offset + range.count, with: block.elements[range])
+      var sources = [Double](repeating: 0, count: lanes.count * b * from)
+      var targets = [Double](repeating: 0, count: lanes.count * b * to)
+      for (lane, i) in lanes.enumerated() {
+        let rows = start..<min(start + b, blocks[i].rows)
+        sources.replaceSubrange(
+          lane * b * from..<(lane * b + rows.count) * from,
+          with: blocks[i].elements[rows.lowerBound * from..<rows.upperBound * from])
       }
       var span = targets.mutableSpan
-      try call(direction, sources.span, into: &span, vectors: b, active: active)
-      for lane in results.indices {
-        let range = min(start, results[lane].rows) * to..<min(start + b, results[lane].rows) * to
-        let offset = lane * b * to
-        results[lane].elements.replaceSubrange(
-          range, with: targets[offset..<offset + range.count])
+      try call(direction, sources.span, into: &span, vectors: b, active: lanes.map { active[$0] })
+      for (lane, i) in lanes.enumerated() {
+        let rows = start..<min(start + b, blocks[i].rows)
+        results[i].elements.replaceSubrange(
+          rows.lowerBound * to..<rows.upperBound * to,
+          with: targets[lane * b * to..<(lane * b + rows.count) * to])
       }
     }
     return results
@@ -152,14 +154,5 @@ final class MonitoredOperator {
         solver: solver, requested: ritz.values.count, converged: converged, restarts: restarts,
         applications: applications[problem], subspaceDimension: subspaceDimension,
         tolerance: tolerance, seed: seed))
-  }
-}
-
-extension Matrix where Scalar == Double {
-  /// ‖row‖ of every row.
-  var rowNorms: [Double] {
-    (0..<rows).map { i in
-      elements[i * columns..<(i + 1) * columns].reduce(0) { $0 + $1 * $1 }.squareRoot()
-    }
   }
 }

@@ -4,6 +4,8 @@ public enum SolverKind: String, CaseIterable, Sendable, Codable {
   case auto
   /// `ARPACKSolver`.
   case arpack
+  /// `BlockLanczosSolver`.
+  case block
   /// `DenseSolver`.
   case dense
 
@@ -11,6 +13,7 @@ public enum SolverKind: String, CaseIterable, Sendable, Codable {
   public func solver(tolerance: Double = 1e-5, seed: UInt64 = 0) -> any PartialSVDSolver {
     switch self {
     case .auto, .arpack: ARPACKSolver(tolerance: tolerance, seed: seed)
+    case .block: BlockLanczosSolver(tolerance: tolerance, seed: seed)
     case .dense: DenseSolver(tolerance: tolerance, seed: seed)
     }
   }

@@ -20,15 +20,19 @@ public final class CountingOperator: LinearOperator {
   /// Counts applications of `base`.
   public init(_ base: any LinearOperator) { self.base = base }
 
+  /// n, the length of an input.
   public var inputDimension: Int { base.inputDimension }
+  /// m, the length of an output.
   public var outputDimension: Int { base.outputDimension }
 
+  /// yᵢ ← A vᵢ: (b, n) → (b, m).
   public func apply(_ v: Span<Double>, into y: inout MutableSpan<Double>, vectors b: Int) {
     count.jvp += b
     count.passes += 1
     base.apply(v, into: &y, vectors: b)
   }
 
+  /// xᵢ ← Aᵀ uᵢ: (b, m) → (b, n).
   public func applyAdjoint(_ u: Span<Double>, into x: inout MutableSpan<Double>, vectors b: Int) {
     count.vjp += b
     count.passes += 1

@@ -8,13 +8,17 @@ public final class DenseOperator: LinearOperator {
   /// The operator x ↦ A x.
   public init(_ matrix: Matrix<Double>) { self.matrix = matrix }
 
+  /// n, the length of an input.
   public var inputDimension: Int { matrix.columns }
+  /// m, the length of an output.
   public var outputDimension: Int { matrix.rows }
 
+  /// yᵢ ← A vᵢ: (b, n) → (b, m).
   public func apply(_ v: Span<Double>, into y: inout MutableSpan<Double>, vectors b: Int) {
     multiply(v, CblasTrans, into: &y, vectors: b)  // (b, n) · (m, n)ᵀ
   }
 
+  /// xᵢ ← Aᵀ uᵢ: (b, m) → (b, n).
   public func applyAdjoint(_ u: Span<Double>, into x: inout MutableSpan<Double>, vectors b: Int) {
     multiply(u, CblasNoTrans, into: &x, vectors: b)  // (b, m) · (m, n)
   }

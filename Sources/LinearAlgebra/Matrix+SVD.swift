@@ -6,6 +6,7 @@ public struct LAPACKError: Error, CustomStringConvertible, Sendable {
   public let routine: String
   /// Its `info`.
   public let info: Int
+  /// What is wrong and what to do.
   public var description: String {
     "LAPACK's \(routine) failed (info = \(info)); the operator probably returned NaN or infinity"
   }

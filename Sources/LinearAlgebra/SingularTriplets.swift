@@ -83,6 +83,7 @@ public struct ConvergenceReport: Sendable {
 public struct NotConverged: Error, CustomStringConvertible, Sendable {
   /// What the solver reported.
   public let report: ConvergenceReport
+  /// What is wrong and what to do.
   public var description: String {
     guard case .stopped(let remedy) = report.outcome else { return "converged" }
     return "\(report.converged) of \(report.requested) triplets converged; \(remedy)"

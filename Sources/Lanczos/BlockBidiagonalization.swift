@@ -1,0 +1,151 @@
+import LinearAlgebra
+
+/// Block Golub–Kahan bidiagonalisation: orthonormal U and V, and the small H = Uᵀ A V, grown a block at a time.
+///
+/// Started from a random block of V, it applies A to the newest block of V and Aᵀ to the newest block of U in turn;
+/// what is new in each product becomes the next block. With every vector but the newest block applied,
+/// A V = U H and Aᵀ U = V Hᵀ hold to the operator's rounding except where the newest block enters. Nothing is squared.
+/// Golub, Luk, Overton, "A block Lanczos method for computing the singular values and corresponding singular vectors
+/// of a matrix", ACM TOMS 7, 1981. Restarted as by Baglama and Reichel, "Restarted block Lanczos bidiagonalization
+/// methods", Numer. Algorithms 43, 2006.
+struct BlockBidiagonalization {
+  /// V (rows), in ℝⁿ, n ≤ m.
+  private(set) var right: OrthonormalBasis
+  /// U (rows), in ℝᵐ.
+  private(set) var left: OrthonormalBasis
+  /// H (left, right).
+  private var coupling: Matrix<Double>
+  /// The newest block, waiting for its product: rows of V (`forward`) or of U (`adjoint`), to the end.
+  private(set) var direction = MonitoredOperator.Direction.forward
+  private var newest = 0
+  /// ‖R‖₂ of the last new block in each direction: the size of A or Aᵀ on what the basis does not hold yet.
+  private var reach: (forward: Double, adjoint: Double)?
+  private var generator: SeededGenerator
+
+  /// The random start block.
+  init(inputDimension n: Int, outputDimension m: Int, blockSize: Int, seed: UInt64) {
+    generator = SeededGenerator(seed: seed)
+    right = OrthonormalBasis(dimension: n)
+    left = OrthonormalBasis(dimension: m)
+    right.append(generator.normalMatrix(rows: min(blockSize, n), columns: n), using: &generator)
+    coupling = Matrix(rows: 0, columns: right.count)
+  }
+
+  /// The vectors to apply next, by A or Aᵀ as `direction` says.
+  var pending: Matrix<Double> {
+    direction == .forward ? right.vectors(from: newest) : left.vectors(from: newest)
+  }
+
+  /// Whether V is all of ℝⁿ and all of it applied, so that A V = U H is A itself.
+  var isComplete: Bool { direction == .adjoint && right.count == right.dimension }
+
+  /// Takes A V or Aᵀ U for the pending vectors and turns around.
+  mutating func absorb(_ products: Matrix<Double>) throws(LAPACKError) {
+    if direction == .forward {
+      // Column j of H, j pending: A vⱼ = C B + R Q.
+      let old = left.count
+      let (onto, beyond) = left.append(products, using: &generator)
+      coupling = coupling.resized(rows: left.count, columns: right.count)
+      for j in 0..<products.rows {
+        for i in 0..<onto.columns { coupling[i, newest + j] = onto[j, i] }
+        for i in 0..<beyond.columns { coupling[old + i, newest + j] = beyond[j, i] }
+      }
+      reach = (try beyond.spectralNorm(), reach?.adjoint ?? .infinity)
+      (direction, newest) = (.adjoint, old)
+    } else {
+      // Row i of H, i pending, known from A V except on the new vectors of V.
+      let old = right.count
+      let (_, beyond) = right.append(products, using: &generator)
+      coupling = coupling.resized(rows: left.count, columns: right.count)
+      for i in 0..<products.rows {
+        for j in 0..<beyond.columns { coupling[newest + i, old + j] = beyond[i, j] }
+      }
+      reach = (reach?.forward ?? .infinity, try beyond.spectralNorm())
+      (direction, newest) = (.forward, old)
+    }
+  }
+
+  /// Estimates of the residual norms of the `count` largest triplets, once their vectors of the pending side have been
+  /// applied (`ritzVectors`), and of σ₁; nil while there are too few vectors.
+  ///
+  /// With V pending and H = Σ σ p qᵀ, u = pᵀ U, v = qᵀ V: Aᵀ u = σ v already, and A v − σ u = e is what A makes of the
+  /// pending part of v beyond U, about ‖R‖ ‖q_pending‖ with the last R. Rayleigh–Ritz over the fresh A v moves u to
+  /// u + e/σ, which leaves Aᵀ e / σ. With U pending the same holds for Aᵀ. Only the pending rows of q matter:
+  /// q = Hᵀ p / σ with p from H Hᵀ, whose squared condition an estimate can bear.
+  func residualEstimates(_ count: Int) throws(LAPACKError) -> (norms: [Double], largest: Double)? {
+    guard min(left.count, right.count) >= count, let reach, reach.adjoint.isFinite else {
+      return nil
+    }
+    let isForward = direction == .forward
+    let gram = Matrix.product(
+      coupling, isForward ? .none : .transposed, coupling, isForward ? .transposed : .none)
+    let (squares, p) = try gram.largestEigenpairs(count)
+    // σ q_pending (count, pending)
+    let tail = Matrix.product(
+      p, .none, isForward ? coupling.columns(from: newest) : coupling.rows(from: newest).transposed)
+    let sizes = tail.rowNorms
+    let next = isForward ? reach.forward : reach.adjoint
+    let largest = max(squares[0], 0).squareRoot()
+    let norms = squares.indices.map { i in
+      let sigma = max(squares[i], 0).squareRoot()
+      guard sigma > 1e-8 * largest else { return next }  // rounding of H Hᵀ
+      let e = next * min(sizes[i] / sigma, 1)
+      return e
+        * min(
+          1, (reach.forward * reach.forward + reach.adjoint * reach.adjoint).squareRoot() / sigma)
+    }
+    return (norms, largest)
+  }
+
+  /// The `count` best vectors (count, n or m) of the pending side, to be applied in `direction`.
+  func ritzVectors(_ count: Int) throws(LAPACKError) -> Matrix<Double> {
+    let (p, _, q) = try coupling.singularValueDecomposition()
+    return direction == .forward
+      ? right.combinations(q.prefix(count)) : left.combinations(p.prefix(count))
+  }
+
+  /// Thick restart, with V pending: U and the applied part of V shrink to their `keep` best Ritz vectors.
+  ///
+  /// H = [P Σ Qᵀ, C] becomes [Σ, Pᵀ C]: the pending block and the recurrence behind it go on unharmed.
+  mutating func restart(keeping keep: Int) throws(LAPACKError) {
+    precondition(direction == .forward, "a restart needs the pending block in V")
+    let (p, sigma, q) = try coupling.narrowed(to: newest).singularValueDecomposition()
+    let link = Matrix.product(p.prefix(keep), .none, coupling.columns(from: newest))
+    let width = right.count - newest
+    left.compress(p.prefix(keep))
+    right.compress(q.prefix(keep))
+    coupling = Matrix(rows: keep, columns: keep + width)
+    for i in 0..<keep {
+      coupling[i, i] = sigma[i]
+      for j in 0..<width { coupling[i, keep + j] = link[i, j] }
+    }
+    newest = keep
+  }
+}
+
+extension Matrix where Scalar == Double {
+  /// ‖A‖₂.
+  fileprivate func spectralNorm() throws(LAPACKError) -> Double {
+    try singularValueDecomposition().values.first ?? 0
+  }
+
+  /// Grown to a larger shape, zeros in the new places.
+  fileprivate func resized(rows r: Int, columns c: Int) -> Matrix {
+    var result = Matrix(rows: r, columns: c)
+    for i in 0..<rows {
+      result.elements.replaceSubrange(i * c..<i * c + columns, with: row(i))
+    }
+    return result
+  }
+
+  fileprivate func rows(from start: Int) -> Matrix {
+    Matrix(
+      rows: rows - start, columns: columns, elements: Array(elements[(start * columns)...]))
+  }
+
+  fileprivate func columns(from start: Int) -> Matrix {
+    var result = Matrix(rows: rows, columns: columns - start)
+    for i in 0..<rows { for j in start..<columns { result[i, j - start] = self[i, j] } }
+    return result
+  }
+}
