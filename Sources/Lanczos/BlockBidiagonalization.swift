@@ -65,36 +65,34 @@ struct BlockBidiagonalization {
     }
   }
 
-  /// Estimates of the residual norms of the `count` largest triplets, once their vectors of the pending side have been
-  /// applied (`ritzVectors`), and of σ₁; nil while there are too few vectors.
+  /// An estimate of the largest residual norm among the `count` largest triplets, over σ₁, once their vectors of the
+  /// pending side have been applied (`ritzVectors`); nil while there are too few vectors.
   ///
   /// With V pending and H = Σ σ p qᵀ, u = pᵀ U, v = qᵀ V: Aᵀ u = σ v already, and A v − σ u = e is what A makes of the
   /// pending part of v beyond U, about ‖R‖ ‖q_pending‖ with the last R. Rayleigh–Ritz over the fresh A v moves u to
   /// u + e/σ, which leaves Aᵀ e / σ. With U pending the same holds for Aᵀ. Only the pending rows of q matter:
   /// q = Hᵀ p / σ with p from H Hᵀ, whose squared condition an estimate can bear.
-  func residualEstimates(_ count: Int) throws(LAPACKError) -> (norms: [Double], largest: Double)? {
+  func worstResidualEstimate(_ count: Int) throws(LAPACKError) -> Double? {
     guard min(left.count, right.count) >= count, let reach, reach.adjoint.isFinite else {
       return nil
     }
     let isForward = direction == .forward
     let gram = Matrix.product(
       coupling, isForward ? .none : .transposed, coupling, isForward ? .transposed : .none)
-    let (squares, p) = try gram.largestEigenpairs(count)
-    // σ q_pending (count, pending)
-    let tail = Matrix.product(
-      p, .none, isForward ? coupling.columns(from: newest) : coupling.rows(from: newest).transposed)
-    let sizes = tail.rowNorms
+    let (squares, p) = try gram.symmetricEigenpairs()
+    let pendingPart =
+      isForward ? coupling.columns(from: newest) : coupling.rows(from: newest).transposed
+    let tails = Matrix.product(p.prefix(count), .none, pendingPart).rowNorms  // σ ‖q_pending‖
     let next = isForward ? reach.forward : reach.adjoint
+    let both = (reach.forward * reach.forward + reach.adjoint * reach.adjoint).squareRoot()
     let largest = max(squares[0], 0).squareRoot()
-    let norms = squares.indices.map { i in
+    return tails.indices.reduce(0) { worst, i in
       let sigma = max(squares[i], 0).squareRoot()
-      guard sigma > 1e-8 * largest else { return next }  // rounding of H Hᵀ
-      let e = next * min(sizes[i] / sigma, 1)
-      return e
-        * min(
-          1, (reach.forward * reach.forward + reach.adjoint * reach.adjoint).squareRoot() / sigma)
+      // Below 1e-8 σ₁ lies rounding of H Hᵀ.
+      let norm =
+        sigma > 1e-8 * largest ? next * min(tails[i] / sigma, 1) * min(both / sigma, 1) : next
+      return max(worst, norm > 0 ? norm / largest : 0)
     }
-    return (norms, largest)
   }
 
   /// The `count` best vectors (count, n or m) of the pending side, to be applied in `direction`.

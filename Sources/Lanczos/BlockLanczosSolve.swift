@@ -57,10 +57,8 @@ final class BlockLanczosSolve {
     if isMeasuring { return try measure(product) }
     try process.absorb(product)
     if try isReady() { return try beginMeasurement() }
-    let room = subspaceDimension - process.right.count
-    if process.direction == .forward, room < blockSize,
-      process.right.count < process.right.dimension
-    {
+    let (held, whole) = (process.right.count, process.right.dimension)
+    if process.direction == .forward, min(held + blockSize, whole) > subspaceDimension {
       guard restarts < restartsAllowed else {
         isExhausted = true
         return try beginMeasurement()
@@ -77,18 +75,17 @@ final class BlockLanczosSolve {
   private func isReady() throws -> Bool {
     if process.isComplete { return true }
     productsToNextTest -= 1
-    guard productsToNextTest <= 0, let estimate = try process.residualEstimates(count) else {
-      return false
-    }
-    let bound = goal * tolerance * estimate.largest
-    let worst = estimate.norms.max() ?? 0
-    guard worst > bound else { return true }
+    let limit = goal * tolerance
+    guard productsToNextTest <= 0,
+      let worst = try process.worstResidualEstimate(count)
+    else { return false }
+    guard worst > limit else { return true }
     // Estimates fall about geometrically: the next test is made when half of the way extrapolated from the last two has
     // been covered, and not much later than now, so that small eigenproblems stay cheaper than the operator.
-    let ratio = Double.log(worst / bound)
+    let ratio = Double.log(worst / limit)
     if let last = lastTest, ratio < last.ratio {
       let perProduct = (last.ratio - ratio) / Double(products - last.products)
-      productsToNextTest = Int(min(ratio / perProduct / 2, Double(products / 8)))
+      productsToNextTest = Int(min(ratio / perProduct / 2, Double(products / 4)))
     }
     lastTest = (products, ratio)
     return false
@@ -123,19 +120,19 @@ final class BlockLanczosSolve {
     }
   }
 
-  /// The answer. Precondition: finished.
-  func triplets(of a: MonitoredOperator, problem: Int, seed: UInt64) -> SingularTriplets {
+  /// The answer; `remedy` is for a subspace and restarts used up. Precondition: finished.
+  func triplets(
+    of a: MonitoredOperator, problem: Int, solver: String, seed: UInt64, remedy: String
+  ) -> SingularTriplets {
     guard let ritz else { preconditionFailure("the solve is not finished") }
     return a.triplets(
-      ritz, problem: problem, solver: "block", restarts: restarts,
+      ritz, problem: problem, solver: solver, restarts: restarts,
       subspaceDimension: process.right.count, tolerance: tolerance, seed: seed
     ) { worst in
       isExhausted
-        ? "the \(restartsAllowed) restarts were used up with residual norms at \(worst) · σ₁: raise "
-          + "restarts, subspaceDimension (now \(subspaceDimension)) or blockSize (now \(blockSize)), "
-          + "or raise tolerance"
-        : "the iteration converged but the residual norms stay at \(worst) · σ₁, which is the "
-          + "operator's own rounding: raise tolerance, or let the operator compute in double precision"
+        ? "the subspace was used up with residual norms at \(worst) · σ₁: \(remedy), or raise tolerance"
+        : "the iteration converged but the residual norms stay at \(worst) · σ₁, which is the operator's "
+          + "own rounding: raise tolerance, or let the operator compute in double precision"
     }
   }
 }

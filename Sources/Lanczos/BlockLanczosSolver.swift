@@ -67,17 +67,29 @@ public struct BlockLanczosSolver: PartialSVDSolver {
         name: "subspaceDimension", value: "\(dimension)",
         remedy: "choose at least \(least): the triplets asked for and two blocks")
     }
-    let solves = (0..<monitored.problems).map { _ in
+    return try run(
+      monitored, count: count, blockSize: block, subspaceDimension: dimension, lanes: lanes,
+      solver: "block",
+      remedy: "raise restarts (now \(restarts)), subspaceDimension (now \(dimension)) "
+        + "or blockSize (now \(block))")
+  }
+
+  /// The iteration itself, its settings decided; `remedy` is for running out of restarts.
+  func run(
+    _ a: MonitoredOperator, count: Int, blockSize: Int, subspaceDimension: Int, lanes: Int,
+    solver: String, remedy: String
+  ) throws -> [SingularTriplets] {
+    let solves = (0..<a.problems).map { _ in
       BlockLanczosSolve(
         BlockBidiagonalization(
-          inputDimension: n, outputDimension: monitored.outputDimension, blockSize: block,
-          seed: seed),
-        count: count, tolerance: tolerance, subspaceDimension: dimension, blockSize: block,
-        restartsAllowed: restarts)
+          inputDimension: a.inputDimension, outputDimension: a.outputDimension,
+          blockSize: blockSize, seed: seed),
+        count: count, tolerance: tolerance, subspaceDimension: subspaceDimension,
+        blockSize: blockSize, restartsAllowed: restarts)
     }
-    try advance(solves, by: monitored, lanes: lanes)
+    try advance(solves, by: a, lanes: lanes)
     return solves.indices.map { p in
-      solves[p].triplets(of: monitored, problem: p, seed: seed)
+      solves[p].triplets(of: a, problem: p, solver: solver, seed: seed, remedy: remedy)
     }
   }
 

@@ -6,6 +6,8 @@ public enum SolverKind: String, CaseIterable, Sendable, Codable {
   case arpack
   /// `BlockLanczosSolver`.
   case block
+  /// `RandomizedSolver`.
+  case randomized
   /// `DenseSolver`.
   case dense
 
@@ -14,6 +16,7 @@ public enum SolverKind: String, CaseIterable, Sendable, Codable {
     switch self {
     case .auto, .arpack: ARPACKSolver(tolerance: tolerance, seed: seed)
     case .block: BlockLanczosSolver(tolerance: tolerance, seed: seed)
+    case .randomized: RandomizedSolver(tolerance: tolerance, seed: seed)
     case .dense: DenseSolver(tolerance: tolerance, seed: seed)
     }
   }

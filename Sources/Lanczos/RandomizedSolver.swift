@@ -1,0 +1,49 @@
+public import LinearAlgebra
+
+/// The `count` largest singular triplets by randomized block Krylov iteration: one block holds the whole answer.
+///
+/// A random block of count + oversampling vectors and everything A and Aᵀ make of it, with no restart; the machinery is
+/// that of `BlockLanczosSolver`. Fewest passes of all, the widest ones; values repeated up to count + oversampling times
+/// are all found. Memory 2 · iterations · (count + oversampling) vectors at most.
+/// Musco and Musco, "Randomized block Krylov methods for stronger and faster approximate singular value
+/// decomposition", NeurIPS 2015.
+public struct RandomizedSolver: PartialSVDSolver {
+  /// Residual norms are held to tolerance · σ₁.
+  public var tolerance: Double
+  /// Vectors in the block beyond `count`.
+  public var oversampling: Int
+  /// Blocks in the right basis at most: applications of AᵀA, plus one.
+  public var iterations: Int
+  /// Of the random block.
+  public var seed: UInt64
+
+  /// The settings.
+  public init(
+    tolerance: Double = 1e-5, oversampling: Int = 10, iterations: Int = 50, seed: UInt64 = 0
+  ) {
+    self.tolerance = tolerance
+    self.oversampling = oversampling
+    self.iterations = iterations
+    self.seed = seed
+  }
+
+  /// The `count` largest triplets, 1 ≤ count ≤ min(m, n).
+  ///
+  /// Throws `SolverError` for an impossible request or setting, NaN or a wrong adjoint.
+  public func partialSVD(of a: any LinearOperator, count: Int) throws -> SingularTriplets {
+    try checkTolerance(tolerance)
+    for (name, value, least) in [("oversampling", oversampling, 0), ("iterations", iterations, 2)]
+    where value < least {
+      throw SolverError.invalidSetting(
+        name: name, value: "\(value)", remedy: "choose at least \(least)")
+    }
+    let monitored = try MonitoredOperator(a, count: count)
+    let n = monitored.inputDimension
+    let block = min(count, n) + min(oversampling, n - count)
+    let (vectors, overflow) = block.multipliedReportingOverflow(by: iterations)
+    return try BlockLanczosSolver(tolerance: tolerance, restarts: 0, seed: seed).run(
+      monitored, count: count, blockSize: block, subspaceDimension: overflow ? n : min(vectors, n),
+      lanes: block, solver: "randomized",
+      remedy: "raise iterations (now \(iterations)) or oversampling (now \(oversampling))")[0]
+  }
+}

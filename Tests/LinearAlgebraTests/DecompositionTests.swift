@@ -1,0 +1,173 @@
+import LinearAlgebra
+import TestSupport
+import Testing
+
+/// ‖R Rᵀ − I‖_max: how far rows are from orthonormal.
+private func orthonormalityDefect(_ r: Matrix<Double>) -> Double {
+  (Matrix.product(r, .none, r, .transposed) - .identity(r.rows)).elements.map(abs).max() ?? 0
+}
+
+private func random(_ m: Int, _ n: Int, seed: UInt64 = 1) -> Matrix<Double> {
+  var generator = SeededGenerator(seed: seed)
+  return generator.normalMatrix(rows: m, columns: n)
+}
+
+/// What LAPACK is asked for, by its defining properties. 1e-12: some hundred roundings at sizes ≤ 60, with room.
+@Suite struct DecompositionTests {
+  @Test(arguments: [(1, 1), (1, 7), (7, 1), (20, 20), (30, 12), (12, 30)])
+  func singularValueDecompositionRestoresTheMatrix(shape: (Int, Int)) throws {
+    let a = random(shape.0, shape.1)
+    let (u, s, v) = try a.singularValueDecomposition()
+    #expect(s == s.sorted(by: >) && s.allSatisfy { $0 >= 0 })
+    #expect(orthonormalityDefect(u) < 1e-12 && orthonormalityDefect(v) < 1e-12)
+    var scaled = v
+    for i in 0..<v.rows { for j in 0..<v.columns { scaled[i, j] *= s[i] } }
+    #expect((Matrix.product(u, .transposed, scaled) - a).frobeniusNorm < 1e-12 * s[0])
+  }
+
+  @Test func emptyAndZeroMatricesHaveDecompositions() throws {
+    let empty = try Matrix<Double>(rows: 0, columns: 4).singularValueDecomposition()
+    #expect(empty.values.isEmpty && empty.right.columns == 4)
+    let zero = try Matrix<Double>(rows: 3, columns: 5).singularValueDecomposition()
+    #expect(zero.values == [0, 0, 0])
+    #expect(orthonormalityDefect(zero.left) < 1e-14 && orthonormalityDefect(zero.right) < 1e-14)
+  }
+
+  @Test(arguments: [(1, 1), (3, 9), (12, 12)])
+  func orthonormalizedRowsSpanTheRows(shape: (Int, Int)) {
+    let a = random(shape.0, shape.1)
+    let q = a.orthonormalizedRows()
+    #expect(orthonormalityDefect(q) < 1e-12)
+    let onto = Matrix.product(Matrix.product(a, .none, q, .transposed), .none, q)
+    #expect((onto - a).frobeniusNorm < 1e-12 * a.frobeniusNorm)
+  }
+
+  @Test func dependentRowsStillYieldAnOrthonormalBasis() {
+    let q = Matrix([[1.0, 2, 3], [2, 4, 6], [0, 0, 0]]).orthonormalizedRows()
+    #expect(orthonormalityDefect(q) < 1e-14)
+  }
+
+  @Test(arguments: [1, 2, 17, 60])
+  func symmetricEigenpairsDiagonalize(n: Int) throws {
+    let b = random(n, n)
+    let a = Matrix.product(b, .none, b, .transposed)
+    let (values, vectors) = try a.symmetricEigenpairs()
+    #expect(values == values.sorted(by: >))
+    #expect(orthonormalityDefect(vectors) < 1e-12)
+    var scaled = vectors
+    for i in 0..<n { for j in 0..<n { scaled[i, j] *= values[i] } }
+    #expect((Matrix.product(vectors, .none, a) - scaled).frobeniusNorm < 1e-12 * values[0])
+  }
+
+  @Test(arguments: [1, 4, 7])
+  func aBasisGrowsToTheWholeSpaceAndExplainsEveryBlock(width: Int) {
+    let n = 20
+    var generator = SeededGenerator(seed: 3)
+    var basis = OrthonormalBasis(dimension: n)
+    while basis.count < n {
+      let before = basis.vectors(from: 0)
+      var block = generator.normalMatrix(rows: width, columns: n)
+      if width > 1 {  // one row within the span of another and of the basis
+        for j in 0..<n { block[1, j] = 2 * block[0, j] + (before.rows > 0 ? before[0, j] : 0) }
+      }
+      let (onto, beyond) = basis.append(block, using: &generator)
+      #expect(basis.count == min(before.rows + width, n))
+      let new = basis.vectors(from: before.rows)
+      let parts = [Matrix.product(onto, .none, before), .product(beyond, .none, new)]
+      #expect((block - parts[0] - parts[1]).frobeniusNorm < 1e-12 * block.frobeniusNorm)
+      #expect(orthonormalityDefect(basis.vectors(from: 0)) < 1e-13)
+    }
+  }
+
+  /// Zero rows and rows inside the basis add random directions that no row sees.
+  @Test func aBasisReplacesWhatIsNotNew() {
+    var generator = SeededGenerator(seed: 3)
+    var basis = OrthonormalBasis(dimension: 9)
+    basis.append(Matrix(rows: 2, columns: 9), using: &generator)
+    #expect(basis.count == 2 && orthonormalityDefect(basis.vectors(from: 0)) < 1e-14)
+    let (onto, beyond) = basis.append(basis.vectors(from: 0), using: &generator)
+    #expect((onto - .identity(2)).frobeniusNorm < 1e-14)
+    #expect(beyond.frobeniusNorm < 1e-14)
+    #expect(basis.count == 4 && orthonormalityDefect(basis.vectors(from: 0)) < 1e-14)
+  }
+
+  @Test func aBasisCompressesToCombinations() {
+    var generator = SeededGenerator(seed: 4)
+    var basis = OrthonormalBasis(dimension: 12)
+    basis.append(generator.normalMatrix(rows: 5, columns: 12), using: &generator)
+    let (last, all) = (basis.vectors(from: 3), basis.vectors(from: 0))
+    let p = generator.normalMatrix(rows: 2, columns: 3).orthonormalizedRows()
+    let expected = Matrix.product(p, .none, all.prefix(3))
+    basis.compress(p)
+    #expect(basis.count == 4)
+    #expect((basis.vectors(from: 0).prefix(2) - expected).frobeniusNorm < 1e-14)
+    #expect(basis.vectors(from: 2) == last)
+  }
+}
+
+/// Operators and the numbers they are tested with.
+@Suite struct OperatorAlgebraTests {
+  @Test(arguments: [(5, 9), (9, 5), (70, 66), (1, 1)], [1, 7, 64])
+  func materializedGivesTheMatrixBack(shape: (Int, Int), block: Int) {
+    let a = DenseOperator(random(shape.0, shape.1))
+    #expect((a.materialized(block: block) - a.matrix).frobeniusNorm < 1e-14 * 100)
+    #expect((a.adjoint.materialized() - a.matrix.transposed).frobeniusNorm < 1e-14 * 100)
+  }
+
+  @Test func blocksEqualSingleVectors() {
+    let a = DenseOperator(random(8, 6))
+    let v = random(5, 6, seed: 2)
+    let together = a.apply(v)
+    for i in 0..<5 {
+      let alone = a.apply(Matrix([Array(v.row(i))]))
+      #expect((alone - Matrix([Array(together.row(i))])).frobeniusNorm < 1e-14)
+    }
+  }
+
+  @Test(arguments: [1, 2, 3] as [UInt64])
+  func theAdjointDefectTellsRightFromWrong(seed: UInt64) {
+    let a = DenseOperator(random(40, 30))
+    #expect(a.adjointDefect(seed: seed) < 1e-15 * 10)
+    #expect(a.adjoint.adjointDefect(seed: seed) < 1e-15 * 10)
+    let wrong = ClosureOperator(
+      inputDimension: 30, outputDimension: 40,
+      forward: { Array(a.apply(Matrix([$0])).elements) },
+      adjoint: { Array(a.applyAdjoint(Matrix([$0.reversed()])).elements) })
+    #expect(wrong.adjointDefect(seed: seed) > 1e-4)
+    let zero = DenseOperator(Matrix(rows: 2, columns: 2))
+    #expect(zero.adjointDefect(seed: seed) == 0)
+  }
+
+  @Test func countingCountsVectorsAndPasses() {
+    let a = CountingOperator(DenseOperator(random(4, 3)))
+    _ = a.apply(random(5, 3))
+    _ = a.applyAdjoint(random(2, 4))
+    #expect(a.count.jvp == 5 && a.count.vjp == 2 && a.count.passes == 2)
+  }
+
+  @Test func generatorsAreSeededAndStandardNormal() {
+    var (first, again, other) = (
+      SeededGenerator(seed: 1), SeededGenerator(seed: 1), SeededGenerator(seed: 2)
+    )
+    let a = first.normalMatrix(rows: 100, columns: 100)
+    #expect(a == again.normalMatrix(rows: 100, columns: 100))
+    #expect(a != other.normalMatrix(rows: 100, columns: 100))
+    // 10⁴ samples: the mean has deviation 10⁻², the variance √2 · 10⁻²; five of them.
+    let mean = a.elements.reduce(0, +) / 1e4
+    let variance = a.elements.reduce(0) { $0 + $1 * $1 } / 1e4
+    #expect(abs(mean) < 0.05 && abs(variance - 1) < 0.08)
+  }
+
+  /// The published first outputs of SplitMix64 for seed 1234567.
+  @Test func splitMixIsTheOneThatIsPublished() {
+    var generator = SeededGenerator(seed: 1_234_567)
+    #expect(generator.next() == 6_457_827_717_110_365_317)
+    #expect(generator.next() == 3_203_168_211_198_807_973)
+  }
+
+  @Test func normsSurviveExtremes() {
+    #expect(abs(Matrix([[3e200, 4e200]]).frobeniusNorm / 5e200 - 1) < 1e-15)
+    #expect(Matrix([[0.0, 0]]).frobeniusNorm == 0)
+    #expect(Matrix([[Double.infinity, 1]]).frobeniusNorm == .infinity)
+  }
+}
