@@ -83,6 +83,22 @@ public struct AlignmentRun {
     return nil
   }
 
+  /// What the largest group of prompts will cost. Passes the first two blocks and times a few products.
+  public func predicted() throws -> RunPlan {
+    let groups = stride(from: 0, to: prompts.count, by: Self.groupSize).map {
+      $0..<min($0 + Self.groupSize, prompts.count)
+    }
+    let tokens = { (group: Range<Int>) in group.reduce(0) { $0 + prompts[$1].tokens.count } }
+    let largest = groups.max { tokens($0) < tokens($1) }!
+    return try predicted(model, largest)
+  }
+
+  private func predicted(_ model: some Transformer, _ group: Range<Int>) throws -> RunPlan {
+    try RunPlan(
+      model, prompts: group.map { prompts[$0].tokens }, plan: plan,
+      saveHiddenStates: settings.saveHiddenStates)
+  }
+
   /// Runs it. Throws what a damaged file or a stopped run throws; a solve that did not converge is a result.
   public func run(progress: (any RunProgress)? = nil, meter: MemoryMeter) throws -> RunResult {
     let start = monotonicSeconds()

@@ -4,28 +4,33 @@ import LinearAlgebra
 
 /// The residual Jacobians of one block at several tokens or prompts, applied in one reading of the weights.
 ///
-/// They are the rows of one linearization. As problems converge their rows are fed zeros; once half of them have, the rest
-/// are linearized anew among themselves. A product does not depend on the rows beside it, so neither changes a result.
+/// They are the rows of one linearization. As problems converge their rows are fed zeros; once half of the rows are at
+/// rest, the others are linearized anew among themselves. A product does not depend on the rows beside it, so neither
+/// changes a result.
 final class LockstepJacobian<Scalar: RealScalar>: LockstepOperator {
-  /// The rows of the present linearization, as problem numbers.
-  private var members: [Int]
-  private var linearization: Linearization<Scalar>
+  /// A linearization of some of the problems, one row each.
+  private struct Part {
+    let members: [Int]
+    let linearization: Linearization<Scalar>
+  }
+
+  private let whole: Part
+  private var reduced: Part
   private let linearize: ([Int]) -> Linearization<Scalar>
   /// Vectors of all members, for when some of them are at rest.
   private var inputs: [Double] = []
   private var outputs: [Double] = []
 
-  /// `linearize` makes the linearization of some of the problems, one row each.
-  init(problems: Int, _ linearize: @escaping ([Int]) -> Linearization<Scalar>) {
-    members = Array(0..<problems)
-    self.problems = problems
+  /// `whole` has one row a problem; `linearize` makes the linearization of some of the problems.
+  init(_ whole: Linearization<Scalar>, _ linearize: @escaping ([Int]) -> Linearization<Scalar>) {
+    self.whole = Part(members: Array(0..<whole.inputShape.rows), linearization: whole)
+    reduced = self.whole
     self.linearize = linearize
-    linearization = linearize(members)
   }
 
-  let problems: Int
-  var inputDimension: Int { linearization.inputShape.columns }
-  var outputDimension: Int { linearization.outputShape.columns }
+  var problems: Int { whole.members.count }
+  var inputDimension: Int { whole.linearization.inputShape.columns }
+  var outputDimension: Int { whole.linearization.outputShape.columns }
 
   func apply(
     _ v: Span<Double>, into y: inout MutableSpan<Double>, vectors b: Int, active: [Int]
@@ -43,25 +48,31 @@ final class LockstepJacobian<Scalar: RealScalar>: LockstepOperator {
     }
   }
 
+  /// The linearization that serves these problems with less than half of its rows at rest.
+  private func part(for active: [Int]) -> Part {
+    if 2 * active.count > problems { return whole }
+    if 2 * active.count <= reduced.members.count || !Set(active).isSubset(of: reduced.members) {
+      reduced = Part(members: active, linearization: linearize(active))
+    }
+    return reduced
+  }
+
   private func run(
     _ v: Span<Double>, _ y: inout MutableSpan<Double>, _ b: Int, _ active: [Int], _ n: Int,
     _ m: Int,
     _ apply: (Linearization<Scalar>, Span<Double>, inout MutableSpan<Double>) -> Void
   ) {
-    if 2 * active.count <= members.count {
-      members = active
-      linearization = linearize(active)
-    }
-    if active == members { return apply(linearization, v, &y) }
-    // Lane of every active problem among the members.
-    let lanes = active.map { members.firstIndex(of: $0)! }
-    inputs = Array(repeating: 0, count: members.count * b * n)
-    outputs = Array(repeating: 0, count: members.count * b * m)
+    let part = part(for: active)
+    if active == part.members { return apply(part.linearization, v, &y) }
+    // The lane of every active problem among the members.
+    let lanes = active.map { part.members.firstIndex(of: $0)! }
+    inputs = Array(repeating: 0, count: part.members.count * b * n)
+    outputs = Array(repeating: 0, count: part.members.count * b * m)
     for (k, lane) in lanes.enumerated() {
       for i in 0..<b * n { inputs[lane * b * n + i] = v[k * b * n + i] }
     }
     var output = outputs.mutableSpan
-    apply(linearization, inputs.span, &output)
+    apply(part.linearization, inputs.span, &output)
     for (k, lane) in lanes.enumerated() {
       for i in 0..<b * m { y[k * b * m + i] = outputs[lane * b * m + i] }
     }

@@ -25,7 +25,13 @@ public final class MemoryMeter: Sendable {
   public func stop() { isStopped.store(true, ordering: .relaxed) }
 
   /// Takes a sample now.
-  public func sample() { peakPrivate.max(Self.bytes("RssAnon:") ?? 0, ordering: .relaxed) }
+  public func sample() { peakPrivate.max(Self.privateBytes, ordering: .relaxed) }
+
+  /// The anonymous resident size now.
+  public static var privateBytes: Int { bytes("RssAnon:") ?? 0 }
+
+  /// The resident size now.
+  public static var residentBytes: Int { bytes("VmRSS:") ?? 0 }
 
   /// The largest anonymous resident size seen.
   public var peakPrivateBytes: Int { peakPrivate.load(ordering: .relaxed) }

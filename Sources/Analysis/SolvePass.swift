@@ -70,11 +70,17 @@ struct SolvePass {
     }
   }
 
+  /// The block solver takes all prompts in lockstep; the others one after another.
   private static func solve(
     _ all: Linearization<Float>, _ everyone: [Int],
-    _ linearize: ([Int]) -> Linearization<Float>, _ plan: SolvePlan
+    _ linearize: @escaping ([Int]) -> Linearization<Float>, _ plan: SolvePlan
   ) throws -> [SingularTriplets] {
     let solver = plan.solver.solver(tolerance: plan.tolerance, seed: plan.seed)
+    if everyone.count > 1, plan.top < all.inputShape.columns - 1,
+      let lockstep = solver as? BlockLanczosSolver
+    {
+      return try lockstep.partialSVDs(of: LockstepJacobian(all, linearize), count: plan.top)
+    }
     return try everyone.map { p in
       // With one prompt the row is the whole.
       let a = everyone.count == 1 ? all : linearize([p])

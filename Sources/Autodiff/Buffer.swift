@@ -1,4 +1,5 @@
 import LinearAlgebra
+import Synchronization
 
 /// Numbers at a fixed address, shared by reference: the values of a `Variable`, and what primitives keep of them.
 ///
@@ -11,7 +12,30 @@ package final class Buffer<Scalar: RealScalar> {
   package init(count: Int) {
     self.count = count
     base = .allocate(capacity: max(count, 1))
+    ValueMemory.add(count * MemoryLayout<Scalar>.stride)
   }
 
-  deinit { base.deallocate() }
+  deinit {
+    base.deallocate()
+    ValueMemory.add(-count * MemoryLayout<Scalar>.stride)
+  }
+}
+
+/// The bytes all values of all programs hold: what evaluations need while they run, and what linearizations keep.
+public enum ValueMemory {
+  private static let live = Atomic<Int>(0)
+  private static let peak = Atomic<Int>(0)
+
+  fileprivate static func add(_ bytes: Int) {
+    peak.max(live.add(bytes, ordering: .relaxed).newValue, ordering: .relaxed)
+  }
+
+  /// Held now.
+  public static var liveBytes: Int { live.load(ordering: .relaxed) }
+
+  /// Held at most since `resetPeak()`.
+  public static var peakBytes: Int { peak.load(ordering: .relaxed) }
+
+  /// Begins a new peak at what is held now.
+  public static func resetPeak() { peak.store(liveBytes, ordering: .relaxed) }
 }

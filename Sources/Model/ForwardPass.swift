@@ -75,6 +75,11 @@ public struct BlockPoint<Scalar: RealScalar> {
   /// For each prompt, keys and values of each of the block's attentions.
   let caches: [[KeyValueCache<Scalar>]]
 
+  /// Bytes of all prompts' keys and values.
+  public var cacheBytes: Int {
+    caches.reduce(0) { $0 + $1.reduce(0) { $0 + $1.byteCount } }
+  }
+
   /// The states of these tokens, one row each.
   func rows(_ picks: [(prompt: Int, token: Int)]) -> Matrix<Scalar> {
     gather(states, picks.map { prompts[$0.prompt].lowerBound + $0.token })

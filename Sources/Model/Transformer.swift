@@ -56,4 +56,14 @@ extension Transformer {
   public func advise(_ advice: MappedFile.Advice, block index: Int) {
     for name in tensorNames(ofBlock: index) { try? source.tensor(name).advise(advice) }
   }
+
+  /// Bytes of a block's stored tensors.
+  public func bytes(ofBlock index: Int?) -> Int {
+    tensorNames(ofBlock: index).reduce(0) { $0 + (source.info($1)?.byteRange.count ?? 0) }
+  }
+
+  /// Bytes of what lies outside the blocks and is read whole: the head, and the embedding where that is the head.
+  public var headBytes: Int {
+    tensorNames(ofBlock: nil).map { source.info($0)?.byteRange.count ?? 0 }.max() ?? 0
+  }
 }

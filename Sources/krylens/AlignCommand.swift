@@ -27,6 +27,7 @@ struct AlignCommand: ParsableCommand {
       let path = output ?? Self.defaultOutput(settings.name)
       settings.output = path
       let run = try AlignmentRun(settings, prompts: try options.inputs())
+      if let limit = settings.maxMemory { try run.predicted().requireWithin(limit) }
       let folder = try RunFolder(path)
       let result = try run.run(progress: progress, meter: meter)
       progress.finish()

@@ -78,6 +78,9 @@ struct AlignOptions: ParsableArguments {
   @Flag(help: "As the authors' release: absolute, normed, diagonal included, ranks 10,30,50.")
   var likePaper = false
 
+  @Option(help: "Refuse, before any work, what would need more memory: 2GB is 10⁹ bytes, 2GiB 2³⁰.")
+  var maxMemory: ByteCount?
+
   @Option(help: "The model's name in the result (default: from MODEL).")
   var name: String?
 
@@ -130,6 +133,7 @@ struct AlignOptions: ParsableArguments {
     s.diagonal = diagonal ?? (likePaper ? .included : .excluded)
     s.likePaper = likePaper
     s.saveHiddenStates = saveHiddenStates
+    s.maxMemory = maxMemory?.bytes
     return s
   }
 

@@ -13,5 +13,8 @@ struct Krylens: ParsableCommand {
       cache.
       """,
     version: krylensVersion,
-    subcommands: [AlignCommand.self, InfoCommand.self, SynthesizeCommand.self])
+    subcommands: [
+      AlignCommand.self, InfoCommand.self, PlanCommand.self, BenchCommand.self,
+      SynthesizeCommand.self,
+    ])
 }

@@ -1,0 +1,114 @@
+import Analysis
+import ArgumentParser
+import Foundation
+import Lanczos
+
+/// Each solver against the dense SVD of the same Jacobian, every one in a process of its own.
+struct BenchCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "bench",
+    abstract: "Each solver against the dense SVD of the same Jacobian: time, passes, memory, error."
+  )
+
+  @Argument(
+    help: "A Hugging Face folder, a .gguf file, or a hub name that lies in the local cache.")
+  var model: String
+
+  @Option(help: "The block, from 1.")
+  var layer = 1
+
+  @Option(help: "Singular triplets, K.")
+  var top = 10
+
+  @Option(
+    help: "A solver to measure; may be given more than once (default: all; dense is the oracle).")
+  var solver: [SolverKind] = []
+
+  @Option(
+    parsing: .unconditional,
+    help: "The prompt as token ids (default: ten ids); the Jacobian is of the last one.")
+  var tokenIds = IntegerList(argument: "1,2,3,4,5,6,7,8,9,10")!
+
+  @Option(help: "Residual norms are held to T · σ₁.")
+  var tolerance = 1e-5
+
+  @Option(help: "Seed of the start vectors.")
+  var seed: UInt64 = 0
+
+  @Option(help: "Threads (default: all cores).")
+  var threads: Int?
+
+  @Flag(help: "Print JSON.")
+  var json = false
+
+  @Flag(help: .hidden)
+  var measure = false
+
+  func run() throws {
+    let kinds: [SolverKind] = solver.isEmpty ? [.arpack, .block, .randomized, .dense] : solver
+    if measure { return try measureHere(kinds[0]) }
+    let measurements = try kinds.map { try measureApart($0) }
+    let dense = measurements.first { $0.solver == SolverKind.dense.rawValue }
+    if json {
+      let encoder = JSONEncoder()
+      encoder.keyEncodingStrategy = .convertToSnakeCase
+      encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
+      print(String(decoding: try encoder.encode(measurements), as: UTF8.self))
+      return
+    }
+    print("width \(measurements[0].width), top \(top), block \(layer), tolerance \(tolerance)")
+    print("solver        seconds  × dense  passes  vectors  private MB  residual/σ₁   error/σ₁")
+    for m in measurements {
+      let ratio = dense.map { String(format: "%.1f", $0.seconds / m.seconds) } ?? ""
+      let error = dense.map { d in
+        zip(m.singularValues, d.singularValues).map { abs($0 - $1) / d.singularValues[0] }.max()
+          ?? 0
+      }
+      let name = m.answered == m.solver ? m.solver : "\(m.solver)→\(m.answered)"
+      print(
+        name.padding(toLength: 12, withPad: " ", startingAt: 0)
+          + String(format: "%9.3f", m.seconds) + Self.right(ratio, 9) + Self.right("\(m.passes)", 8)
+          + Self.right("\(m.vectors)", 9)
+          + String(format: "%12.1f%13.1e", Double(m.privateBytes) / 1e6, m.residual)
+          + Self.right(error.map { String(format: "%.1e", $0) } ?? "", 11)
+          + (m.converged ? "" : "  not converged"))
+    }
+  }
+
+  private static func right(_ text: String, _ width: Int) -> String {
+    String(repeating: " ", count: max(0, width - text.count)) + text
+  }
+
+  private func measureHere(_ kind: SolverKind) throws {
+    let measurement: SolverMeasurement
+    do {
+      measurement = try SolverMeasurement(
+        model: model, layer: layer, tokens: tokenIds.values, top: top, solver: kind,
+        tolerance: tolerance, seed: seed,
+        threads: threads ?? ProcessInfo.processInfo.activeProcessorCount)
+    } catch let error as RunError {
+      throw ValidationError("\(error)")
+    }
+    FileHandle.standardOutput.write(try JSONEncoder().encode(measurement))
+  }
+
+  /// The same command once more, for one solver: its peak of memory is its own.
+  private func measureApart(_ kind: SolverKind) throws -> SolverMeasurement {
+    let process = Process()
+    process.executableURL = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
+    process.arguments = [
+      "bench", model, "--measure", "--layer", "\(layer)", "--top", "\(top)", "--solver",
+      kind.rawValue, "--token-ids", tokenIds.values.map { "\($0)" }.joined(separator: ","),
+      "--tolerance", "\(tolerance)", "--seed", "\(seed)",
+    ]
+    if let threads { process.arguments! += ["--threads", "\(threads)"] }
+    let output = Pipe()
+    process.standardOutput = output
+    try process.run()
+    let data = output.fileHandleForReading.readDataToEndOfFile()
+    process.waitUntilExit()
+    // The child has said what was wrong.
+    guard process.terminationStatus == 0 else { throw ExitCode(process.terminationStatus) }
+    return try JSONDecoder().decode(SolverMeasurement.self, from: data)
+  }
+}
