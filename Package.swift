@@ -53,7 +53,7 @@ let package = Package(
     .target(
       name: "Analysis",
       dependencies: [
-        "CKernels", "Model", "Lanczos", "Alignment", "Tokenization",
+        "Model", "Lanczos", "Alignment", "Tokenization",
       ]),
     .executableTarget(
       name: "krylens",

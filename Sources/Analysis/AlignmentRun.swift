@@ -1,6 +1,5 @@
 import Alignment
 import Checkpoint
-import CKernels
 import Lanczos
 import LinearAlgebra
 import Model
@@ -30,7 +29,7 @@ public struct AlignmentRun {
   /// Throws `CheckpointError`, `ModelError`, `TokenizationError`, `RunError`.
   public init(_ requested: RunSettings, prompts inputs: [PromptInput]) throws {
     let start = monotonicSeconds()
-    ck_set_threads(Int32(requested.threads))
+    Threads.use(requested.threads)
     directory = try CheckpointDirectory(opening: requested.model)
     let model = try loadTransformer(directory)
     self.model = model

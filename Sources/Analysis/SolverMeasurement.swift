@@ -1,4 +1,3 @@
-import CKernels
 import Checkpoint
 import Lanczos
 import LinearAlgebra
@@ -38,7 +37,7 @@ public struct SolverMeasurement: Codable, Sendable {
     model path: String, layer: Int, tokens: [Int], top: Int, solver: SolverKind, tolerance: Double,
     seed: UInt64, threads: Int
   ) throws {
-    ck_set_threads(Int32(threads))
+    Threads.use(threads)
     self = try Self.measure(
       try loadTransformer(try CheckpointDirectory(opening: path)), layer, tokens, top, solver,
       tolerance, seed)

@@ -46,7 +46,9 @@ public struct DenseSolver: PartialSVDSolver {
       let part = try a.products(.forward, of: units, width: b)
       transposed.elements.replaceSubrange(start * m..<(start + b) * m, with: part.elements)
     }
-    let (right, values, left) = try transposed.singularValueDecomposition()
+    let (right, values, left) = try Threads.inBLAS { () throws(LAPACKError) in
+      try transposed.singularValueDecomposition()
+    }
     let (u, v) = (left.prefix(count), right.prefix(count))
     let w = try a.products(.forward, of: v, width: blockSize)
     let x = try a.products(.adjoint, of: u, width: blockSize)
