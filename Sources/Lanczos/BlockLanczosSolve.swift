@@ -85,7 +85,7 @@ final class BlockLanczosSolve {
     let ratio = Double.log(worst / limit)
     if let last = lastTest, ratio < last.ratio {
       let perProduct = (last.ratio - ratio) / Double(products - last.products)
-      productsToNextTest = Int(min(ratio / perProduct / 2, Double(products / 4)))
+      productsToNextTest = Int(min(ratio / perProduct / 2, Double(products / 8)))
     }
     lastTest = (products, ratio)
     return false
