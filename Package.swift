@@ -69,7 +69,9 @@ let package = Package(
       name: "TestSupport", dependencies: ["LinearAlgebra"], path: "Tests/TestSupport"),
     .testTarget(name: "TestSupportTests", dependencies: ["TestSupport"]),
     .testTarget(
-      name: "CKernelsTests", dependencies: ["LinearAlgebra", "CKernels", "TestSupport"],
+      name: "CKernelsTests",
+      dependencies: ["LinearAlgebra", "CKernels", "COpenBLAS", "TestSupport"],
+      exclude: ["make_fixtures.py"],
       resources: [.copy("Fixtures")]),
     .testTarget(name: "LinearAlgebraTests", dependencies: ["LinearAlgebra", "TestSupport"]),
     .testTarget(name: "AutodiffTests", dependencies: ["Autodiff", "Lanczos", "TestSupport"]),

@@ -16,7 +16,7 @@
 #define STRIP_STRIDE (STRIP + 16)
 // The kernels serve up to this many vectors; more go to sgemm.
 #define THIN 32
-// Columns of one task of the adjoint.
+// The most columns one task of the adjoint may have.
 #define ADJOINT_COLUMNS 2048
 
 // One product, in either direction: `in` and `out` are interleaved, b ≤ THIN.
@@ -86,5 +86,6 @@ static inline const uint8_t *ck_weights(const struct ck_matrix *w, int64_t row, 
 }
 
 static inline int64_t ck_min(int64_t a, int64_t b) { return a < b ? a : b; }
+// Parts of `size` that `count` makes, the last perhaps smaller.
 static inline int64_t ck_tiles(int64_t count, int64_t size) { return (count + size - 1) / size; }
 static inline int64_t ck_round_up(int64_t a, int64_t unit) { return ck_tiles(a, unit) * unit; }

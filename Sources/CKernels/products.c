@@ -7,7 +7,8 @@
 // Matrices of fewer weights are done before another thread has noticed.
 #define WORTH_SHARING 16384
 
-static void share(const struct ck_matrix *w, int64_t count, void (*body)(void *, int64_t), void *context) {
+static void share(const struct ck_matrix *w, int64_t count, void (*body)(void *, int64_t),
+                  void *context) {
   if (w->rows * w->columns >= WORTH_SHARING) {
     ck_parallel_for(count, body, context);
   } else {
@@ -35,13 +36,13 @@ static void multiply_adjoint_task(void *context, int64_t index) {
   job->kernels->multiply_adjoint_columns(&job->product, first, count, ck_scratch());
 }
 
-// Columns per task of the adjoint: the threads' shares are even, made of whole blocks and groups, and small enough for
-// the sums to stay in cache.
+// Columns per task of the adjoint: the threads' shares are even, made of whole blocks and groups, and narrow enough for
+// the sums to stay in cache: at most half of ADJOINT_COLUMNS before they are rounded up.
 static int64_t adjoint_columns(const struct ck_matrix *w, int64_t group) {
   const int64_t block = ck_block_of(w->type).length, unit = block > group ? block : group;
-  const int64_t threads = ck_threads(), target = 1024;
-  const int64_t tasks = threads * ((w->columns + threads * target - 1) / (threads * target));
-  return ck_round_up((w->columns + tasks - 1) / tasks, unit);
+  const int64_t threads = ck_threads();
+  const int64_t tasks = threads * ck_tiles(w->columns, threads * ADJOINT_COLUMNS / 2);
+  return ck_round_up(ck_tiles(w->columns, tasks), unit);
 }
 
 // MARK: Thick blocks
