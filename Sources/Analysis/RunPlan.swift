@@ -97,7 +97,7 @@ public struct RunPlan: Sendable {
       + r * blocks * 2 * k * k * 8 * blocks
     let solves = solving + copies + evaluation
     var parts = [
-      Part(name: "the program, vocabulary and norms", bytes: program + (6 << 20)),
+      Part(name: "the program, vocabulary and norms", bytes: program + (2 << 20)),
       Part(
         name: "linearizations (\(blocks) blocks)", bytes: blocks * saved),
       Part(name: "triplets", bytes: r * blocks * plan.top * 2 * vectorBytes),
