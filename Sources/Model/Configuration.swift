@@ -29,6 +29,9 @@ public final class Configuration {
     return nil
   }
 
+  /// Whether a key is there at all, be it null.
+  func mentions(_ key: String) -> Bool { lookup(key) != nil }
+
   /// A value of a kind, or nil when no such key is there. Throws `ModelError.badKey` for another kind.
   private func optional<T>(
     _ keys: [String], _ kind: String, _ convert: (JSONValue) -> T?
@@ -60,17 +63,22 @@ public final class Configuration {
   }
 
   func number(_ keys: String..., default fallback: Double? = nil) throws(ModelError) -> Double {
-    try require(try optional(keys, "a number") { $0.double } ?? fallback, keys)
+    try require(try optional(keys, "a number", Self.finite) ?? fallback, keys)
   }
 
   func optionalNumber(_ keys: String...) throws(ModelError) -> Double? {
-    try optional(keys, "a number") { $0.double }
+    try optional(keys, "a number", Self.finite)
+  }
+
+  /// Unlike JSON, GGUF can say NaN and infinity.
+  private static func finite(_ value: JSONValue) -> Double? {
+    value.double.flatMap { $0.isFinite ? $0 : nil }
   }
 
   /// A small positive number, such as the ε of a norm.
   func positive(_ keys: String..., default fallback: Double? = nil) throws(ModelError) -> Double {
     let value = try optional(keys, "a positive number") {
-      $0.double.flatMap { $0 > 0 ? $0 : nil }
+      Self.finite($0).flatMap { $0 > 0 ? $0 : nil }
     }
     return try require(value ?? fallback, keys)
   }
@@ -129,6 +137,10 @@ public final class Configuration {
       ("no_rope_layers", empty), ("layer_types", empty), ("quantization_config", never),
       ("scale_attn_by_inverse_layer_idx", off), ("rope_scaling", never),
       ("rope_parameters", never), ("is_decoder", off), ("add_cross_attention", off),
+      // Rotary parameters by kind of layer.
+      ("full_attention", never), ("sliding_attention", never),
+      // As GGUF calls them.
+      ("attention.scale", never), ("embedding_scale", one), ("residual_scale", one),
     ]
   }()
 }

@@ -6,6 +6,8 @@ public enum ModelError: Error, Equatable, Sendable, CustomStringConvertible {
   case badKey(file: String, key: String, reason: String)
   /// A key asks for mathematics this family does not have here; going on would compute something else.
   case unsupportedKey(file: String, key: String, value: String, reason: String)
+  /// A tensor of a block that the configuration does not speak of; leaving it out would compute something else.
+  case unreadTensor(tensor: String)
   /// A token id the vocabulary does not have.
   case tokenOutOfRange(id: Int, vocabulary: Int)
   /// No tokens at all.
@@ -28,6 +30,9 @@ public enum ModelError: Error, Equatable, Sendable, CustomStringConvertible {
     case .unsupportedKey(let file, let key, let value, let reason):
       "\(file): \"\(key)\" = \(value) is not supported (\(reason)), and ignoring it would compute "
         + "another model"
+    case .unreadTensor(let tensor):
+      "tensor \"\(tensor)\" has no part in the model the configuration describes, and ignoring it "
+        + "would compute another; check that configuration and weights belong together"
     case .tokenOutOfRange(let id, let vocabulary):
       "token id \(id) is out of range: the vocabulary has the ids 0 to \(vocabulary - 1)"
     case .emptyPrompt:

@@ -38,14 +38,19 @@ public struct ModelFile {
 
   /// Numbers in all weights; tables that are computed from the configuration do not count.
   var parameterCount: Int {
-    let computed = ["rope_freqs.weight", "rotary_emb.inv_freq", "attn.bias", "attn.masked_bias"]
-    return tensors.tensors.reduce(0) { sum, tensor in
-      computed.contains { tensor.name.hasSuffix($0) } ? sum : sum + tensor.count
-    }
+    tensors.tensors.reduce(0) { $1.isComputed ? $0 : $0 + $1.count }
   }
 
   /// The stored types, each once, by name.
   var storedTypes: [String] { Set(tensors.tensors.map(\.typeName)).sorted() }
+}
+
+extension TensorInfo {
+  /// Whether it is no weight but a table that follows from the configuration.
+  var isComputed: Bool {
+    ["rope_freqs.weight", "rotary_emb.inv_freq", "attn.bias", "attn.masked_bias"]
+      .contains { name.hasSuffix($0) }
+  }
 }
 
 extension GGUFValue {

@@ -46,10 +46,10 @@ public func residualJacobian<Scalar: RealScalar>(
         return isSingle ? output - x : output
       }, at: sources)
   case .mlp:
+    let z =
+      block.isParallel ? targets : targets + block.attention(Stream(targets), in: scope)
     // The MLP acts token by token: nothing goes from one token to another.
-    guard isSingle else { return linearize({ block.mlp($0.detached) }, at: sources) }
-    if block.isParallel { return linearize({ block.mlp($0) }, at: sources) }
-    let z = targets + block.attention(Stream(targets), in: scope)
+    guard isSingle else { return linearize({ _ in block.mlp(z) }, at: sources) }
     return linearize({ block.mlp($0) }, at: z.value)
   }
 }

@@ -52,6 +52,10 @@ struct RotaryFrequencies: Sendable {
         factor: try parameters.positive("factor"), low: try parameters.positive("low_freq_factor"),
         high: try parameters.positive("high_freq_factor"),
         trained: try parameters.size("original_max_position_embeddings", default: trained))
+      // Those between the bounds are blended by their distance from them.
+      if case .llama3(_, let low, let high, _) = scaling {
+        try parameters.check(high > low, "high_freq_factor", "must exceed low_freq_factor")
+      }
     case "yarn":
       let original = try parameters.size("original_max_position_embeddings", default: trained)
       let factor = try parameters.positive("factor", default: Double(trained) / Double(original))
@@ -70,6 +74,7 @@ struct RotaryFrequencies: Sendable {
         file: configuration.file, key: "rope_type", value: "\"\(type)\"",
         reason: "known are default, linear, dynamic, llama3 and yarn")
     }
+    try parameters.refuseUnread()
   }
 
   init(dimension: Int, theta: Double, scaling: Scaling) {
@@ -77,6 +82,9 @@ struct RotaryFrequencies: Sendable {
     self.theta = theta
     self.scaling = scaling
   }
+
+  /// Whether sequences longer than the trained ones are what the scaling is for, without an end.
+  var isUnlimited: Bool { if case .dynamic = scaling { true } else { false } }
 
   /// One frequency a pair for a sequence of `length` tokens, and the factor of cos and sin.
   func frequencies(length: Int) -> (values: [Double], scale: Double) {

@@ -34,8 +34,8 @@ public final class TokenScope<Scalar: RealScalar> {
   public let sourcePositions: [Int]
   /// Position of every row's target token.
   public let targetPositions: [Int]
-  /// Tokens of the longest prompt among the rows.
-  public let length: Int
+  /// Tokens of every row's prompt.
+  public let lengths: [Int]
   /// Keys and values the attentions so far left behind: for each prompt, one an attention.
   private(set) var caches: [[KeyValueCache<Scalar>]] = []
   private var attentions = 0
@@ -45,7 +45,7 @@ public final class TokenScope<Scalar: RealScalar> {
     rows = .prompts(prompts)
     sourcePositions = prompts.flatMap { 0..<$0.count }
     targetPositions = sourcePositions
-    length = prompts.map(\.count).max() ?? 0
+    lengths = prompts.flatMap { Array(repeating: $0.count, count: $0.count) }
     caches = prompts.map { _ in [] }
   }
 
@@ -54,7 +54,7 @@ public final class TokenScope<Scalar: RealScalar> {
     rows = .selection(selections)
     sourcePositions = selections.map(\.selection.source)
     targetPositions = selections.map(\.selection.target)
-    length = selections.map { $0.caches.first?.count ?? 0 }.max() ?? 0
+    lengths = selections.map { $0.caches.first?.count ?? 0 }
   }
 
   /// Attention of the rows: `queries` at the targets, `keys` and `values` at the sources.
@@ -101,7 +101,16 @@ public final class TokenScope<Scalar: RealScalar> {
     _ x: Variable<Scalar>, _ positions: [Int], _ heads: Int, _ rotary: RotaryFrequencies,
     _ pairing: RotaryAngles<Scalar>.Pairing
   ) -> Variable<Scalar> {
-    let (frequencies, scale) = rotary.frequencies(length: length)
+    // Frequencies may depend on the length of a prompt, and prompts of several lengths go together.
+    var scale = 1.0
+    var tables: [Int: [Double]] = [:]
+    let frequencies = lengths.map { length in
+      if let table = tables[length] { return table }
+      let table: [Double]
+      (table, scale) = rotary.frequencies(length: length)
+      tables[length] = table
+      return table
+    }
     return x.rotated(
       by: RotaryAngles(
         positions: positions, frequencies: frequencies, pairing: pairing, scale: scale),

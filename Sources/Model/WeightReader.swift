@@ -7,6 +7,7 @@ import LinearAlgebra
 /// which `#` stands for the number of the block; a folder may leave out or add a prefix.
 struct WeightReader {
   let source: any TensorSource
+  private let read = NameSet()
   private let table: [String: String]?
   private let prefix: (canonical: String, stored: String)?
 
@@ -46,20 +47,38 @@ struct WeightReader {
       + suffix
   }
 
+  /// The stored tensor, remembered as read. Throws `CheckpointError.missingTensor`, `unsupportedType`.
+  private func tensor(_ canonical: String) throws(CheckpointError) -> StoredTensor {
+    let name = storedName(canonical)
+    read.names.insert(name)
+    return try source.tensor(name)
+  }
+
+  /// Throws `ModelError.unreadTensor` if a block, numbered after one of these words, has a tensor that nobody read.
+  func refuseUnread(after words: [String]) throws(ModelError) {
+    for tensor in source.tensors where !tensor.isComputed && !read.names.contains(tensor.name) {
+      if blockNumber(tensor.name, after: words) != nil {
+        throw .unreadTensor(tensor: tensor.name)
+      }
+    }
+  }
+
   func contains(_ canonical: String) -> Bool { source.contains(storedName(canonical)) }
 
   /// A weight matrix of this shape. Throws `CheckpointError.missingTensor`, `wrongShape`, `unsupportedType`.
   func matrix(
     _ canonical: String, rows: Int, columns: Int
   ) throws(CheckpointError) -> StoredMatrix {
-    try source.tensor(storedName(canonical)).matrix(rows: rows, columns: columns)
+    try tensor(canonical).matrix(rows: rows, columns: columns)
   }
 
   /// A norm or a bias of this length, widened; it must be finite. Throws `CheckpointError`, `ModelError.weightNotFinite`.
   func vector(_ canonical: String, count: Int) throws -> [Float] {
-    let name = storedName(canonical)
-    let values = try source.tensor(name).vector(count: count)
-    guard values.allSatisfy(\.isFinite) else { throw ModelError.weightNotFinite(tensor: name) }
+    let tensor = try tensor(canonical)
+    let values = try tensor.vector(count: count)
+    guard values.allSatisfy(\.isFinite) else {
+      throw ModelError.weightNotFinite(tensor: tensor.name)
+    }
     return values
   }
 
@@ -71,4 +90,9 @@ struct WeightReader {
       weights: try matrix("\(name).weight", rows: outputs, columns: inputs),
       bias: bias ? try vector("\(name).bias", count: outputs) : nil)
   }
+}
+
+/// Grows while a model is read, whoever holds the reader.
+private final class NameSet {
+  var names: Set<String> = []
 }

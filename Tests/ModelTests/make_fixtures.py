@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Make Fixtures/: tiny random checkpoints of the Llama family, and what they must give.
+"""Make Fixtures/: tiny random checkpoints of the Llama family, rotary settings, and what they must give.
 
 Needs torch, transformers, safetensors and gguf. `make_fixtures.py` writes every fixture again, byte for byte;
 Fixtures/README.md says what is in them.
@@ -368,6 +368,58 @@ def make(name):
     write_json(folder / "expected.json", {"family": config.model_type, "model_type": config.model_type} | expected)
 
 
+# ------------------------------------------------------------------------------------------- rotary
+
+YARN = dict(rope_type="yarn", rope_theta=10000.0, factor=4.0, original_max_position_embeddings=2048)
+LLAMA3 = dict(
+    rope_type="llama3", rope_theta=500000.0, factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0,
+    original_max_position_embeddings=8192)
+
+# Settings of the kinds of scaling: (name, max_position_embeddings, rope_parameters), for heads of 32.
+ROTARY = [
+    ("default", 2048, dict(rope_type="default", rope_theta=10000.0)),
+    ("linear", 2048, dict(rope_type="linear", rope_theta=10000.0, factor=2.5)),
+    ("dynamic", 64, dict(rope_type="dynamic", rope_theta=10000.0, factor=2.0)),
+    ("dynamic steep", 100, dict(rope_type="dynamic", rope_theta=500.0, factor=7.5)),
+    ("llama3", 131072, LLAMA3),
+    ("llama3 at its own length", 4096, {k: v for k, v in LLAMA3.items() if not k.startswith("original")}),
+    ("llama3 wide", 131072, LLAMA3 | dict(low_freq_factor=0.5, high_freq_factor=40.0, factor=32.0)),
+    ("yarn", 8192, YARN),
+    ("yarn untruncated", 8192, YARN | dict(truncate=False)),
+    ("yarn betas", 8192, YARN | dict(beta_fast=20.0, beta_slow=3.0)),
+    ("yarn narrow", 8192, YARN | dict(beta_fast=1.01, beta_slow=1.0, truncate=False)),
+    ("yarn attention factor", 8192, YARN | dict(attention_factor=0.7)),
+    ("yarn mscale", 8192, YARN | dict(mscale=0.707, mscale_all_dim=1.3)),
+    ("yarn one mscale", 8192, YARN | dict(mscale=0.707)),
+    ("yarn shrinking", 2048, YARN | dict(factor=0.5)),
+    ("yarn by lengths", 16384, {k: v for k, v in YARN.items() if k != "factor"} | dict(factor=None)),
+    ("yarn small base", 8192, YARN | dict(rope_theta=3.0)),
+]
+LENGTHS = (1, 64, 65, 100, 1000)
+
+
+def make_rotary():
+    """rotary.json: for settings as a config.json has them, frequencies and attention factor at some lengths."""
+    cases = []
+    for name, positions, parameters in ROTARY:
+        config = LlamaConfig(
+            head_dim=32, num_attention_heads=2, hidden_size=64, max_position_embeddings=positions,
+            rope_parameters=dict(parameters))
+        at_lengths = []
+        for length in LENGTHS:
+            with lifted():
+                if parameters["rope_type"] == "default":
+                    values, scale = modeling_llama.LlamaRotaryEmbedding(config).inv_freq, 1.0
+                else:
+                    function = modeling_rope_utils.ROPE_INIT_FUNCTIONS[parameters["rope_type"]]
+                    values, scale = function(config, "cpu", seq_len=length)
+            assert values.dtype == torch.float64
+            at_lengths.append({"length": length, "frequencies": values.tolist(), "scale": scale})
+        cases.append({
+            "name": name, "positions": positions, "rope_parameters": parameters, "at_lengths": at_lengths})
+    write_json(FIXTURES / "rotary.json", cases)
+
+
 if __name__ == "__main__":
-    for case in sys.argv[1:] or CASES:
-        make(case)
+    for case in sys.argv[1:] or [*CASES, "rotary"]:
+        make_rotary() if case == "rotary" else make(case)

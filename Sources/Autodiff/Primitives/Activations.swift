@@ -40,8 +40,9 @@ public enum Activation: String, Sendable, CaseIterable {
       let c: S = 0.044715
       let t = S.tanh(a * (x + c * x * x * x))
       return ((1 + t) * x / 2, (1 + t) / 2 + x / 2 * (1 - t * t) * a * (1 + 3 * c * x * x))
-    case .relu: return x > 0 ? (x, 1) : (0, 0)
-    case .reluSquared: return x > 0 ? (x * x, 2 * x) : (0, 0)
+    // Asked this way round, a NaN stays one.
+    case .relu: return x <= 0 ? (0, 0) : (x, 1)
+    case .reluSquared: return x <= 0 ? (0, 0) : (x * x, 2 * x)
     case .tanh:
       let t = S.tanh(x)
       return (t, 1 - t * t)

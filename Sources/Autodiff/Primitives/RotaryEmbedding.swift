@@ -21,9 +21,20 @@ public struct RotaryAngles<Scalar: RealScalar>: Sendable {
   public init(
     positions: [Int], frequencies: [Double], pairing: Pairing, scale: Double = 1
   ) {
-    half = frequencies.count
+    self.init(
+      positions: positions, frequencies: Array(repeating: frequencies, count: positions.count),
+      pairing: pairing, scale: scale)
+  }
+
+  /// The same with every row's own frequencies, as many for each.
+  public init(
+    positions: [Int], frequencies: [[Double]], pairing: Pairing, scale: Double = 1
+  ) {
+    half = frequencies.first?.count ?? 0
     self.pairing = pairing
-    let angles = frequencies.flatMap { f in positions.map { Double($0) * f } }
+    let angles = (0..<half).flatMap { i in
+      zip(positions, frequencies).map { Double($0) * $1[i] }
+    }
     cosines = angles.map { Scalar(scale * Double.cos($0)) }
     sines = angles.map { Scalar(scale * Double.sin($0)) }
   }

@@ -12,7 +12,7 @@ struct Llama: Transformer {
 
   struct Sizes: Sendable {
     var layers, width, hidden, heads, keyValueHeads, headDimension: Int
-    var positions: Int
+    var positions: Int?
     var epsilon: Double
     var activation: Activation
     var rotary: RotaryFrequencies
@@ -33,12 +33,15 @@ struct Llama: Transformer {
       heads = try c.size("num_attention_heads", default: 32)
       keyValueHeads = try c.size("num_key_value_heads", default: isMistral ? 8 : heads)
       headDimension = try c.size("head_dim", default: max(width / heads, 1))
-      positions = try c.size("max_position_embeddings", default: isMistral ? 131_072 : 2048)
+      let trained = try c.size("max_position_embeddings", default: isMistral ? 131_072 : 2048)
       epsilon = try c.positive("rms_norm_eps", default: 1e-6)
       activation = try Activation(c, "hidden_act", default: "silu")
-      rotary = try RotaryFrequencies(c, dimension: headDimension, trained: positions)
+      rotary = try RotaryFrequencies(c, dimension: headDimension, trained: trained)
+      positions = rotary.isUnlimited ? nil : trained
       pairing = .halves
-      window = isMistral ? try c.optionalSize("sliding_window") : nil
+      // The reference has a window unless the file says null.
+      let mentioned = isMistral && c.mentions("sliding_window")
+      window = isMistral ? try c.optionalSize("sliding_window") ?? (mentioned ? nil : 4096) : nil
       attentionBias = isMistral ? false : try c.flag("attention_bias", default: false)
       mlpBias = isMistral ? false : try c.flag("mlp_bias", default: false)
       tiedHead = try c.flag("tie_word_embeddings", default: false)
@@ -64,15 +67,23 @@ struct Llama: Transformer {
         dimension % 2 == 0, "rope.dimension_count", "is odd, and features rotate in pairs")
       let theta = try c.positive("rope.freq_base", default: 10_000)
       let scaling: RotaryFrequencies.Scaling
-      switch try c.text("rope.scaling.type", default: "none") {
+      // As llama.cpp reads it: linear unless it says otherwise, and a factor of 0 is none.
+      switch try c.text("rope.scaling.type", default: "linear") {
       case "none": scaling = .none
-      case "linear": scaling = .linear(factor: try c.positive("rope.scaling.factor"))
+      case "linear":
+        let factor = try c.number("rope.scaling.factor", "rope.scale_linear", default: 0)
+        try c.check(factor >= 0, "rope.scaling.factor", "is negative")
+        scaling = factor == 0 ? .none : .linear(factor: factor)
       case let type:
         throw ModelError.unsupportedKey(
           file: c.file, key: "rope.scaling.type", value: type, reason: "known are none and linear")
       }
       if weights.contains("rope_freqs.weight") {
         let factors = try weights.vector("rope_freqs.weight", count: dimension / 2)
+        guard factors.allSatisfy({ $0 > 0 }) else {
+          throw ModelError.badKey(
+            file: c.file, key: "rope_freqs.weight", reason: "must hold positive numbers")
+        }
         rotary = RotaryFrequencies(
           dimension: dimension, theta: theta, scaling: .factors(factors.map(Double.init)))
       } else {
@@ -118,13 +129,16 @@ struct Llama: Transformer {
     "model.layers.#.mlp.down_proj": "blk.#.ffn_down",
   ]
 
+  /// What stands before the number of a block in a tensor's name.
+  static let blockWords = ["blk.", "layers."]
+
   let sizes: Sizes
   let description: ModelDescription
   let source: any TensorSource
-  private let layers: [Layer]
-  private let embedding: StoredMatrix
-  private let norm: [Float]
-  private let head: StoredMatrix
+  let layers: [Layer]
+  let embedding: StoredMatrix
+  let norm: [Float]
+  let head: StoredMatrix
 
   /// Reads a model of this family. Throws `ModelError`, `CheckpointError`.
   init(_ file: ModelFile) throws {
@@ -150,7 +164,9 @@ struct Llama: Transformer {
       s.tiedHead
       ? embedding
       : try weights.matrix("lm_head.weight", rows: vocabulary, columns: s.width)
-    layers = try (0..<s.layers).map { l in
+    var layers: [Layer] = []
+    // One by one: a file that lies about their number must not make room for them all.
+    for l in 0..<s.layers {
       let block = "model.layers.\(l)."
       let (queries, keys) = (s.heads * s.headDimension, s.keyValueHeads * s.headDimension)
       let attention = { (name: String, outputs: Int, inputs: Int) in
@@ -160,17 +176,20 @@ struct Llama: Transformer {
       let mlp = { (name: String, outputs: Int, inputs: Int) in
         try weights.linear(block + "mlp." + name, outputs: outputs, inputs: inputs, bias: s.mlpBias)
       }
-      return Layer(
-        attentionNorm: try weights.vector(block + "input_layernorm.weight", count: s.width),
-        mlpNorm: try weights.vector(block + "post_attention_layernorm.weight", count: s.width),
-        query: try attention("q_proj", queries, s.width),
-        key: try attention("k_proj", keys, s.width),
-        value: try attention("v_proj", keys, s.width),
-        output: try attention("o_proj", s.width, queries),
-        gate: try mlp("gate_proj", s.hidden, s.width),
-        up: try mlp("up_proj", s.hidden, s.width),
-        down: try mlp("down_proj", s.width, s.hidden))
+      layers.append(
+        Layer(
+          attentionNorm: try weights.vector(block + "input_layernorm.weight", count: s.width),
+          mlpNorm: try weights.vector(block + "post_attention_layernorm.weight", count: s.width),
+          query: try attention("q_proj", queries, s.width),
+          key: try attention("k_proj", keys, s.width),
+          value: try attention("v_proj", keys, s.width),
+          output: try attention("o_proj", s.width, queries),
+          gate: try mlp("gate_proj", s.hidden, s.width),
+          up: try mlp("up_proj", s.hidden, s.width),
+          down: try mlp("down_proj", s.width, s.hidden)))
     }
+    self.layers = layers
+    try weights.refuseUnread(after: Self.blockWords)
     source = file.tensors
     description = ModelDescription(
       family: "llama", modelType: file.modelType, layers: s.layers, width: s.width,
@@ -183,7 +202,7 @@ struct Llama: Transformer {
 
   func tensorNames(ofBlock index: Int?) -> [String] {
     source.tensors.map(\.name).filter { name in
-      blockNumber(name, after: ["blk.", "layers."]) == index
+      blockNumber(name, after: Self.blockWords) == index
     }
   }
 

@@ -1,0 +1,52 @@
+import Autodiff
+import LinearAlgebra
+import Testing
+
+@testable import Model
+
+/// Nothing flows against the mask.
+@Suite struct CausalityTests {
+  /// J is zero, to the last bit, when the target comes before the source.
+  @Test(arguments: Fixture.plain, Site.all)
+  func futureHasNoInfluence(_ fixture: Fixture, _ site: Site) throws {
+    try expectZero(fixture, site) { _ in [(3, 2), (4, 0), (6, 5)] }
+  }
+
+  /// A token sees itself and the window − 1 before it, in one block; the next one back has no influence, and the
+  /// last one inside has.
+  @Test(arguments: Site.all) func window(_ site: Site) throws {
+    let fixture = Fixture(name: "mistral", form: .folder)
+    try expectZero(fixture, site) { last in [(last - 5, last), (0, 5), (0, last)] }
+    guard site.site != .mlp else { return }
+    let (model, expected) = (try fixture.load(), try fixture.expected())
+    let path = try Path<Double>(of: [expected.tokenIds], through: model)
+    for point in path.points {
+      let inside = TokenSelection(source: expected.last - 4, target: expected.last)
+      let j = residualJacobian(
+        model, at: point, [(0, inside)], site: site.site, normed: site.normed)
+      #expect(j.materialized().frobeniusNorm > 1e-3)
+    }
+  }
+
+  /// The MLP acts token by token.
+  @Test(arguments: Fixture.plain) func mlpAcrossTokens(_ fixture: Fixture) throws {
+    try expectZero(fixture, Site(site: .mlp, normed: false)) { last in [(last - 1, last), (0, 1)] }
+  }
+
+  private func expectZero(
+    _ fixture: Fixture, _ site: Site, _ pairs: (_ last: Int) -> [(Int, Int)]
+  ) throws {
+    let (model, expected) = (try fixture.load(), try fixture.expected())
+    let path = try Path<Double>(of: [expected.tokenIds], through: model)
+    for (point, (source, target)) in product(path.points, pairs(expected.last)) {
+      let tokens = TokenSelection(source: source, target: target)
+      let j = residualJacobian(
+        model, at: point, [(0, tokens)], site: site.site, normed: site.normed)
+      #expect(j.inputDimension == model.description.width)
+      #expect(j.outputDimension == model.description.width)
+      let ones = Matrix<Double>(rows: 2, columns: model.description.width, repeating: 1)
+      #expect(j.apply(ones).elements.allSatisfy { $0 == 0 }, "J, \(tokens)")
+      #expect(j.applyAdjoint(ones).elements.allSatisfy { $0 == 0 }, "Jᵀ, \(tokens)")
+    }
+  }
+}

@@ -1,0 +1,189 @@
+import Autodiff
+import Checkpoint
+import Foundation
+import LinearAlgebra
+import Testing
+
+@testable import Model
+
+/// A committed checkpoint, in one of the forms it is kept in.
+struct Fixture: Sendable, CustomTestStringConvertible {
+  enum Form: String, Sendable, CaseIterable {
+    /// config.json as it is written today, and safetensors.
+    case folder
+    /// The same weights with the configuration of older files.
+    case olderSpelling
+    case gguf
+    /// The same numbers as BF16.
+    case bfloat16
+  }
+
+  let name: String
+  let form: Form
+
+  static let names = ["llama", "llama3-rope", "mistral", "llama-biased", "odd"]
+
+  /// Every checkpoint, once.
+  static let plain = names.map { Fixture(name: $0, form: .folder) }
+  /// Every checkpoint in every form.
+  static let all = Form.allCases.flatMap { form in
+    names.filter { form != .bfloat16 || $0 == "llama" }.map { Fixture(name: $0, form: form) }
+  }
+
+  var testDescription: String { "\(name), \(form.rawValue)" }
+
+  func load() throws -> any Transformer {
+    switch form {
+    case .folder: try loadTransformer(CheckpointDirectory(opening: fixturePath(name)))
+    case .bfloat16: try loadTransformer(CheckpointDirectory(opening: fixturePath("\(name)/bf16")))
+    case .gguf: try loadTransformer(CheckpointDirectory(opening: fixturePath("\(name)/model.gguf")))
+    case .olderSpelling:
+      try Draft(of: name, configuration: "config.old.json").load()
+    }
+  }
+
+  func expected() throws -> Expected {
+    let decoder = JSONDecoder()
+    decoder.keyDecodingStrategy = .convertFromSnakeCase
+    return try decoder.decode(
+      Expected.self, from: Data(contentsOf: URL(filePath: fixturePath("\(name)/expected.json"))))
+  }
+}
+
+/// What expected.json holds of this module's concern; Fixtures/README.md explains it.
+struct Expected: Decodable {
+  struct Cross: Decodable {
+    let inputToken, outputToken: Int
+    let sigma: [[Double]]
+  }
+
+  let tokenIds: [Int]
+  let lastLogits: [Double]
+  let hiddenNorms, hiddenLastToken: [[Double]]
+  let sigmaLast, sigmaAttention, sigmaMlp: [[Double]]
+  let sigmaCross: Cross
+  let sigmaLastBlockNormed: [Double]
+
+  var last: Int { tokenIds.count - 1 }
+}
+
+func fixturePath(_ name: String) throws -> String {
+  try #require(Bundle.module.resourceURL).appending(path: "Fixtures/\(name)").path()
+}
+
+/// A checkpoint to be altered before it is written to a folder of its own and opened.
+struct Draft {
+  var configuration: [String: Any]
+  var tensors: [(entry: SafetensorsWriter.Entry, numbers: [Float])]
+
+  init(of name: String, configuration file: String = "config.json") throws {
+    let json = try Data(contentsOf: URL(filePath: fixturePath("\(name)/\(file)")))
+    configuration = try #require(JSONSerialization.jsonObject(with: json) as? [String: Any])
+    let source = try CheckpointDirectory(opening: fixturePath(name)).tensors
+    tensors = try source.tensors.map { info in
+      (.init(name: info.name, shape: info.shape), try source.tensor(info.name).numbers())
+    }
+  }
+
+  /// Changes one tensor's shape or numbers.
+  mutating func alter(
+    _ name: String, _ change: (inout [Int], inout [Float]) -> Void
+  ) throws {
+    let i = try #require(tensors.firstIndex { $0.entry.name == name })
+    var (shape, numbers) = (tensors[i].entry.shape, tensors[i].numbers)
+    change(&shape, &numbers)
+    tensors[i] = (.init(name: name, shape: shape), numbers)
+  }
+
+  /// The folder goes away again; what is mapped stays readable.
+  func load() throws -> any Transformer {
+    let folder = FileManager.default.temporaryDirectory.appending(path: UUID().uuidString)
+    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    defer { try? FileManager.default.removeItem(at: folder) }
+    try JSONSerialization.data(withJSONObject: configuration)
+      .write(to: folder.appending(path: "config.json"))
+    try SafetensorsWriter.write(tensors, to: folder.appending(path: "model.safetensors").path())
+    return try loadTransformer(CheckpointDirectory(opening: folder.path()))
+  }
+}
+
+/// A forward pass with everything that lies on its way.
+struct Path<Scalar: RealScalar> {
+  /// The point at every block.
+  let points: [BlockPoint<Scalar>]
+  /// X⁰ … X^L of every prompt: `states[l][p]` (tokens, width).
+  let states: [[Matrix<Scalar>]]
+  let logits: Matrix<Scalar>
+
+  init(of prompts: [[Int]], through model: some Transformer) throws {
+    var hidden = try HiddenStates<Scalar>(prompts, in: model)
+    var points: [BlockPoint<Scalar>] = []
+    var states = [prompts.indices.map { hidden.states(ofPrompt: $0) }]
+    for _ in 0..<model.description.layers {
+      points.append(try hidden.advance(through: model))
+      states.append(prompts.indices.map { hidden.states(ofPrompt: $0) })
+    }
+    (self.points, self.states, logits) = (points, states, hidden.logits(of: model))
+  }
+}
+
+/// The residual function of one block on a whole sequence, X ↦ f(X) (tokens, width): what Jacobians are checked against.
+///
+/// At the MLP site it is a function of Z instead of X.
+func sequenceUpdate(
+  _ model: some Transformer, block layer: Int, _ x: Matrix<Double>, site: JacobianSite,
+  normed: Bool
+) -> Matrix<Double> {
+  let block = model.block(layer, as: Double.self)
+  let scope = TokenScope<Double>(prompts: [0..<x.rows])
+  let input = Variable(x)
+  switch site {
+  case .attention: return block.attention(Stream(input), in: scope).value
+  case .mlp: return block.mlp(input).value
+  case .block:
+    let update = block.update(Stream(input), in: scope)
+    return (normed ? model.finalNorm(input + update) : update).value
+  }
+}
+
+/// What enters the function of a site: X, or Z for the MLP.
+func sequenceInput(
+  _ model: some Transformer, block layer: Int, _ x: Matrix<Double>, site: JacobianSite
+) -> Matrix<Double> {
+  guard site == .mlp else { return x }
+  let attended = sequenceUpdate(model, block: layer, x, site: .attention, normed: false)
+  return (Variable(x) + Variable(attended)).value
+}
+
+/// A site, and whether the final norm follows.
+struct Site: Sendable, CustomTestStringConvertible {
+  let site: JacobianSite
+  let normed: Bool
+  static let all = [
+    Site(site: .block, normed: false), Site(site: .block, normed: true),
+    Site(site: .attention, normed: false), Site(site: .mlp, normed: false),
+  ]
+  var testDescription: String { normed ? "\(site), normed" : "\(site)" }
+}
+
+func largest(_ x: some Sequence<some BinaryFloatingPoint>) -> Double {
+  x.reduce(0) { $0.isNaN ? $0 : max($0, Double($1.magnitude)) }
+}
+
+/// max |x − y| ≤ tolerance · scale, the scale by default that of y; NaN is no agreement.
+func expectClose<A: BinaryFloatingPoint, B: BinaryFloatingPoint>(
+  _ x: [A], _ y: [B], _ tolerance: Double, scale: Double? = nil, _ comment: Comment? = nil,
+  sourceLocation: SourceLocation = #_sourceLocation
+) {
+  #expect(x.count == y.count, comment, sourceLocation: sourceLocation)
+  let scale = scale ?? largest(y)
+  let allowed = tolerance * scale
+  var worst = 0.0
+  for (a, b) in zip(x, y) {
+    let difference = abs(Double(a) - Double(b))
+    if !(difference <= worst) { worst = difference }
+  }
+  #expect(
+    worst <= allowed, "\(comment.map { "\($0): " } ?? "")off by \(worst / scale) of \(scale)",
+    sourceLocation: sourceLocation)
+}

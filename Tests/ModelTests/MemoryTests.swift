@@ -1,0 +1,85 @@
+import Autodiff
+import Checkpoint
+import LinearAlgebra
+import Testing
+
+@testable import Model
+
+/// Weights stay where they are stored, and a linearization keeps vectors only.
+@Suite struct MemoryTests {
+  /// Every matrix begins and ends inside its tensor's bytes of the mapped file.
+  @Test(arguments: Fixture.all) func weightsAreMapped(_ fixture: Fixture) throws {
+    let model = try #require(fixture.load() as? Llama)
+    var matrices = model.layers.flatMap {
+      [$0.query, $0.key, $0.value, $0.output, $0.gate, $0.up, $0.down].map(\.weights)
+    }
+    matrices += [model.embedding, model.head]
+    let mapped = try model.source.tensors.map { try model.source.tensor($0.name).bytes }
+    for matrix in matrices {
+      #expect(matrix.owner is MappedFile)
+      #expect(
+        mapped.contains { $0.baseAddress == matrix.base && $0.count == matrix.byteCount })
+    }
+    #expect(matrices.count == 7 * model.description.layers + 2)
+  }
+
+  /// Twice the width, twice the workspace; no part of it grows with the width's square.
+  @Test(arguments: JacobianSite.allCases) func workspaceIsLinear(_ site: JacobianSite) throws {
+    let bytes = try [16, 32, 64].map { width in
+      let model = try Self.model(width: width)
+      let path = try Path<Float>(of: [[1, 2, 3, 4]], through: model)
+      let j = residualJacobian(model, at: path.points[0], [(0, TokenSelection(3))], site: site)
+      #expect(j.workspaceBytes(vectors: 6) == 6 * j.workspaceBytes(vectors: 1))
+      return j.workspaceBytes(vectors: 1)
+    }
+    // Affine in the width: the attention's scratch depends on the number of tokens alone.
+    #expect(bytes[2] - bytes[1] == 2 * (bytes[1] - bytes[0]))
+    #expect(bytes[2] < 64 * 64 * MemoryLayout<Float>.stride)
+  }
+
+  /// What was kept of the point is all an application needs, and none changes it: whatever lies between, the same question
+  /// has the same answer to the last bit.
+  @Test func applicationsLeaveNoTrace() throws {
+    let fixture = Fixture(name: "llama", form: .folder)
+    let (model, expected) = (try fixture.load(), try fixture.expected())
+    let path = try Path<Double>(of: [expected.tokenIds], through: model)
+    var generator = SeededGenerator(seed: 1)
+    let j = residualJacobian(model, at: path.points[1], [(0, TokenSelection(expected.last))])
+    let (v, u) = (
+      generator.normalMatrix(rows: 5, columns: 24), generator.normalMatrix(rows: 5, columns: 24)
+    )
+    let first = (j.apply(v), j.applyAdjoint(u))
+    _ = (j.apply(u), j.applyAdjoint(v.prefix(1)), j.apply(v.prefix(2)))
+    j.releaseWorkspace()
+    #expect(j.applyAdjoint(u) == first.1)
+    #expect(j.apply(v) == first.0)
+    // Homogeneity is exact for powers of two.
+    let doubled = Matrix(rows: 5, columns: 24, elements: v.elements.map { 2 * $0 })
+    #expect(j.apply(doubled).elements == first.0.elements.map { 2 * $0 })
+  }
+
+  /// Two blocks of this width with a hidden layer and heads in proportion.
+  private static func model(width: Int) throws -> any Transformer {
+    var draft = try Draft(of: "llama")
+    draft.configuration.merge([
+      "hidden_size": width, "intermediate_size": 2 * width, "head_dim": width / 4,
+      "num_key_value_heads": 4, "num_hidden_layers": 2,
+    ]) { $1 }
+    var generator = SeededGenerator(seed: 3)
+    let shapes = [
+      "embed_tokens": [61, width], "lm_head": [61, width], "norm": [width],
+      "input_layernorm": [width], "post_attention_layernorm": [width],
+      "q_proj": [width, width], "k_proj": [width, width], "v_proj": [width, width],
+      "o_proj": [width, width], "gate_proj": [2 * width, width], "up_proj": [2 * width, width],
+      "down_proj": [width, 2 * width],
+    ]
+    draft.tensors = try draft.tensors.compactMap { entry, _ in
+      if entry.name.hasPrefix("model.layers.2.") { return nil }
+      let kind = try #require(entry.name.split(separator: ".").dropLast().last)
+      let shape = try #require(shapes[String(kind)])
+      let numbers = (0..<shape.reduce(1, *)).map { _ in Float(generator.normal()) / 8 }
+      return (.init(name: entry.name, shape: shape), numbers)
+    }
+    return try draft.load()
+  }
+}

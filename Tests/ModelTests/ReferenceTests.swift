@@ -1,0 +1,78 @@
+import Autodiff
+import LinearAlgebra
+import Testing
+
+@testable import Model
+
+/// Logits, states and spectra against those of another implementation in double precision.
+@Suite struct ReferenceTests {
+  /// Both sides round about 10² operations of 10² terms at ε = 2e-16 here; the stored decimals are exact. GGUF keeps ε of
+  /// the norms, θ and the rotary factors as float32, 6e-8 each.
+  @Test(arguments: Fixture.all) func doublePrecision(_ fixture: Fixture) throws {
+    try compare(fixture, Double.self, tolerance: fixture.form == .gguf ? 1e-6 : 1e-9)
+  }
+
+  /// 6e-8 a rounding, some hundred of them one after another with random signs, gains above 1 in between.
+  @Test(arguments: Fixture.all) func singlePrecision(_ fixture: Fixture) throws {
+    try compare(fixture, Float.self, tolerance: 3e-5)
+  }
+
+  private func compare<S: RealScalar>(
+    _ fixture: Fixture, _ precision: S.Type, tolerance: Double
+  ) throws {
+    let (model, expected) = (try fixture.load(), try fixture.expected())
+    let path = try Path<S>(of: [expected.tokenIds], through: model)
+    expectClose(path.logits.elements, expected.lastLogits, tolerance, "logits")
+    #expect(path.states.count == expected.hiddenNorms.count)
+    for (l, x) in path.states.map({ $0[0] }).enumerated() {
+      expectClose(
+        Array(x.row(expected.last)), expected.hiddenLastToken[l], tolerance, "state \(l)")
+      for (t, norm) in expected.hiddenNorms[l].enumerated() {
+        let row = Matrix(rows: 1, columns: x.columns, elements: Array(x.row(t)))
+        expectClose([row.frobeniusNorm], [norm], tolerance, "norm of state \(l), token \(t)")
+      }
+    }
+
+    func sigma(
+      _ l: Int, _ tokens: TokenSelection, _ site: JacobianSite, normed: Bool = false
+    ) throws -> [Double] {
+      let jacobian = residualJacobian(
+        model, at: path.points[l], [(0, tokens)], site: site, normed: normed)
+      return try jacobian.materialized().singularValueDecomposition().values
+    }
+    let last = TokenSelection(expected.last)
+    let cross = TokenSelection(
+      source: expected.sigmaCross.inputToken, target: expected.sigmaCross.outputToken)
+    for l in 0..<model.description.layers {
+      expectClose(try sigma(l, last, .block), expected.sigmaLast[l], tolerance, "σ \(l)")
+      expectClose(
+        try sigma(l, last, .attention), expected.sigmaAttention[l], tolerance, "σ attention \(l)")
+      expectClose(try sigma(l, last, .mlp), expected.sigmaMlp[l], tolerance, "σ MLP \(l)")
+      expectClose(
+        try sigma(l, cross, .block), expected.sigmaCross.sigma[l], tolerance, "σ cross \(l)")
+    }
+    expectClose(
+      try sigma(model.description.layers - 1, last, .block, normed: true),
+      expected.sigmaLastBlockNormed, tolerance, "σ normed")
+  }
+
+  /// The three forms are one model, down to its description.
+  @Test(arguments: Fixture.all) func description(_ fixture: Fixture) throws {
+    let model = try fixture.load().description
+    let plain = try Fixture(name: fixture.name, form: .folder).load().description
+    #expect(model.layers == plain.layers)
+    #expect(model.width == plain.width)
+    #expect(model.vocabulary == plain.vocabulary)
+    #expect(model.heads == plain.heads)
+    #expect(model.keyValueHeads == plain.keyValueHeads)
+    #expect(model.hiddenWidth == plain.hiddenWidth)
+    #expect(model.positions == plain.positions)
+    #expect(model.parameters == plain.parameters)
+    #expect(model.family == plain.family)
+    #expect(model.isCausal)
+    #expect(
+      model.modelType
+        == (fixture.name == "mistral" && fixture.form != .gguf ? "mistral" : "llama"))
+    #expect(model.storedTypes == [fixture.form == .bfloat16 ? "BF16" : "F32"])
+  }
+}
