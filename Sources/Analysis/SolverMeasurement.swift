@@ -30,17 +30,18 @@ public struct SolverMeasurement: Codable, Sendable {
   /// σ.
   public var singularValues: [Double]
 
-  /// Opens the model, goes to the input of block `layer` (from 1) with these tokens, and solves there for the last token.
+  /// Opens the model, goes to the input of block `layer` (from 1) with these tokens, and solves there for the last token;
+  /// `blockSize` is the block solver's, nil for its own choice.
   ///
   /// Throws what opening and solving throw, `RunError.badOption` for a block or a count the model does not have.
   public init(
     model path: String, layer: Int, tokens: [Int], top: Int, solver: SolverKind, tolerance: Double,
-    seed: UInt64, threads: Int
+    seed: UInt64, threads: Int, blockSize: Int? = nil
   ) throws {
     Threads.use(threads)
     self = try Self.measure(
       try loadTransformer(try CheckpointDirectory(opening: path)), layer, tokens, top, solver,
-      tolerance, seed)
+      tolerance, seed, blockSize)
   }
 
   private init(
@@ -63,7 +64,7 @@ public struct SolverMeasurement: Codable, Sendable {
 
   private static func measure(
     _ model: some Transformer, _ layer: Int, _ tokens: [Int], _ top: Int, _ solver: SolverKind,
-    _ tolerance: Double, _ seed: UInt64
+    _ tolerance: Double, _ seed: UInt64, _ blockSize: Int?
   ) throws -> SolverMeasurement {
     let d = model.description
     guard (1...d.layers).contains(layer) else {
@@ -87,8 +88,12 @@ public struct SolverMeasurement: Codable, Sendable {
     // The meter's peak starts at what is there before the solve.
     let before = MemoryMeter.privateBytes
     let meter = MemoryMeter()
-    let triplets = try solver.solver(tolerance: tolerance, seed: seed)
-      .partialSVD(of: jacobian, count: top)
+    var method = solver.solver(tolerance: tolerance, seed: seed)
+    if let blockSize, var block = method as? BlockLanczosSolver {
+      block.blockSize = blockSize
+      method = block
+    }
+    let triplets = try method.partialSVD(of: jacobian, count: top)
     let end = monotonicSeconds()
     meter.sample()
     meter.stop()

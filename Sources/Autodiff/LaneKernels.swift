@@ -22,6 +22,17 @@ func axpy<S: RealScalar>(
   }
 }
 
+/// Numbers that are worth another thread's waking.
+private let grain = 1 << 15
+
+/// Runs `body` on parts of 0 ..< count, side by side when there are many numbers; `size` is that of one index.
+@inline(__always)
+private func inParts(_ count: Int, size: Int, _ body: (Range<Int>) -> Void) {
+  let parts = min(count, count * size / grain)
+  guard parts > 1 else { return body(0..<count) }
+  Threads.forEach(parts) { i in body(i * count / parts..<(i + 1) * count / parts) }
+}
+
 /// y[i, ·] ← (+) d[i] x[i, ·]: a diagonal map, the derivative of everything elementwise.
 @_specialize(where S == Float)
 @_specialize(where S == Double)
@@ -29,7 +40,9 @@ func scaleLanes<S: RealScalar>(
   by d: UnsafePointer<S>, _ x: UnsafePointer<S>, into y: UnsafeMutablePointer<S>, count: Int,
   lanes b: Int, accumulating: Bool
 ) {
-  for i in 0..<count { axpy(d[i], x + i * b, y + i * b, b, accumulating) }
+  inParts(count, size: b) { part in
+    for i in part { axpy(d[i], x + i * b, y + i * b, b, accumulating) }
+  }
 }
 
 /// y ← (+) a x over `count` numbers.
@@ -38,7 +51,9 @@ func scaleLanes<S: RealScalar>(
 func addScaled<S: RealScalar>(
   _ a: S, _ x: UnsafePointer<S>, into y: UnsafeMutablePointer<S>, count: Int, accumulating: Bool
 ) {
-  axpy(a, x, y, count, accumulating)
+  inParts(count, size: 1) { part in
+    axpy(a, x + part.lowerBound, y + part.lowerBound, part.count, accumulating)
+  }
 }
 
 /// sum[r, ·] ← Σ_c d[c, r] x[c, r, ·] for every row r: the reductions of normalisations.
@@ -63,9 +78,11 @@ func spreadLanes<S: RealScalar>(
   _ d: UnsafePointer<S>, _ s: UnsafePointer<S>, into y: UnsafeMutablePointer<S>, columns: Int,
   rows: Int, lanes b: Int
 ) {
-  for c in 0..<columns {
-    for r in 0..<rows {
-      axpy(d[c * rows + r], s + r * b, y + (c * rows + r) * b, b, true)
+  inParts(columns, size: rows * b) { part in
+    for c in part {
+      for r in 0..<rows {
+        axpy(d[c * rows + r], s + r * b, y + (c * rows + r) * b, b, true)
+      }
     }
   }
 }

@@ -149,6 +149,26 @@ private enum VectorOrder {
   }
 }
 
+/// A transposition by tiles that fit the first cache on both sides, the strips of columns side by side on all threads.
+@inline(__always)
+private func forEachTile(
+  _ lanes: Int, _ columns: Int, _ body: (_ lanes: Range<Int>, _ columns: Range<Int>) -> Void
+) {
+  let (side, strip) = (32, 64)
+  let strips = (columns + strip - 1) / strip
+  func run(_ i: Int) {
+    let part = i * strip..<min(columns, (i + 1) * strip)
+    for lane in stride(from: 0, to: lanes, by: side) {
+      body(lane..<min(lanes, lane + side), part)
+    }
+  }
+  if lanes * columns < 1 << 15 {
+    for i in 0..<strips { run(i) }
+  } else {
+    Threads.forEach(strips, run)
+  }
+}
+
 /// Vectors → feature c, row r, vector j at [(c · rows + r) · b + j].
 @_specialize(where Scalar == Float)
 @_specialize(where Scalar == Double)
@@ -156,11 +176,11 @@ private func interleave<Scalar: RealScalar>(
   _ source: UnsafePointer<Double>, _ shape: (rows: Int, columns: Int), _ b: Int,
   _ order: VectorOrder, into target: UnsafeMutablePointer<Scalar>
 ) {
-  for r in 0..<shape.rows {
-    for j in 0..<b {
-      let row = source + order.start(j, r, b, shape.rows) * shape.columns
-      let out = target + r * b + j
-      for c in 0..<shape.columns { out[c * shape.rows * b] = Scalar(row[c]) }
+  let lanes = shape.rows * b
+  forEachTile(lanes, shape.columns) { tile, columns in
+    for lane in tile {
+      let row = source + order.start(lane % b, lane / b, b, shape.rows) * shape.columns
+      for c in columns { target[c * lanes + lane] = Scalar(row[c]) }
     }
   }
 }
@@ -172,11 +192,11 @@ private func deinterleave<Scalar: RealScalar>(
   _ source: UnsafePointer<Scalar>, _ shape: (rows: Int, columns: Int), _ b: Int,
   _ order: VectorOrder, into target: UnsafeMutablePointer<Double>
 ) {
-  for r in 0..<shape.rows {
-    for j in 0..<b {
-      let row = target + order.start(j, r, b, shape.rows) * shape.columns
-      let from = source + r * b + j
-      for c in 0..<shape.columns { row[c] = Double(from[c * shape.rows * b]) }
+  let lanes = shape.rows * b
+  forEachTile(lanes, shape.columns) { tile, columns in
+    for lane in tile {
+      let row = target + order.start(lane % b, lane / b, b, shape.rows) * shape.columns
+      for c in columns { row[c] = Double(source[c * lanes + lane]) }
     }
   }
 }

@@ -23,4 +23,18 @@ public enum Threads {
     defer { openblas_set_num_threads(before) }
     return try body()
   }
+
+  /// Runs `body` for every index below `count` on all threads, and waits. Allocates nothing.
+  package static func forEach(_ count: Int, _ body: (Int) -> Void) {
+    withoutActuallyEscaping(body) { body in
+      var body = body
+      withUnsafeMutablePointer(to: &body) { context in
+        ck_parallel_for(
+          Int64(count),
+          { context, index in
+            context!.assumingMemoryBound(to: ((Int) -> Void).self).pointee(Int(index))
+          }, context)
+      }
+    }
+  }
 }

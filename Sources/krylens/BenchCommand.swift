@@ -35,6 +35,9 @@ struct BenchCommand: ParsableCommand {
   @Option(help: "Seed of the start vectors.")
   var seed: UInt64 = 0
 
+  @Option(help: "Vectors of the block solver's block (default: its own choice).")
+  var blockSize: Int?
+
   @Option(help: "Threads (default: all cores).")
   var threads: Int?
 
@@ -85,7 +88,8 @@ struct BenchCommand: ParsableCommand {
       measurement = try SolverMeasurement(
         model: model, layer: layer, tokens: tokenIds.values, top: top, solver: kind,
         tolerance: tolerance, seed: seed,
-        threads: threads ?? ProcessInfo.processInfo.activeProcessorCount)
+        threads: threads ?? ProcessInfo.processInfo.activeProcessorCount,
+        blockSize: blockSize)
     } catch let error as RunError {
       throw ValidationError("\(error)")
     }
@@ -101,6 +105,7 @@ struct BenchCommand: ParsableCommand {
       kind.rawValue, "--token-ids", tokenIds.values.map { "\($0)" }.joined(separator: ","),
       "--tolerance", "\(tolerance)", "--seed", "\(seed)",
     ]
+    if let blockSize { process.arguments! += ["--block-size", "\(blockSize)"] }
     if let threads { process.arguments! += ["--threads", "\(threads)"] }
     let output = Pipe()
     process.standardOutput = output
