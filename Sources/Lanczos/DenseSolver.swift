@@ -30,6 +30,9 @@ public struct DenseSolver: PartialSVDSolver {
     return try solve(MonitoredOperator(a, count: count), count: count)
   }
 
+  /// From this many singular values on, a decomposition takes all threads: one of 256 takes some ten milliseconds.
+  private static let threadedOrder = 256
+
   /// Also the end of other solvers' requests that leave nothing to iterate on.
   func solve(_ a: MonitoredOperator, count: Int) throws -> SingularTriplets {
     let (m, n) = (a.outputDimension, a.inputDimension)
@@ -46,9 +49,11 @@ public struct DenseSolver: PartialSVDSolver {
       let part = try a.products(.forward, of: units, width: b)
       transposed.elements.replaceSubrange(start * m..<(start + b) * m, with: part.elements)
     }
-    let (right, values, left) = try Threads.inBLAS { () throws(LAPACKError) in
-      try transposed.singularValueDecomposition()
-    }
+    // OpenBLAS's thread count is the process's, and its sums depend on it: where threads gain nothing it stays as it
+    // is, so that a small dense solve does not change the bits of another solve running beside it.
+    let decompose = { () throws(LAPACKError) in try transposed.singularValueDecomposition() }
+    let (right, values, left) =
+      n < Self.threadedOrder ? try decompose() : try Threads.inBLAS(decompose)
     let (u, v) = (left.prefix(count), right.prefix(count))
     let w = try a.products(.forward, of: v, width: blockSize)
     let x = try a.products(.adjoint, of: u, width: blockSize)
