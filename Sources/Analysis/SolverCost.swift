@@ -1,9 +1,10 @@
+import Foundation
 import Lanczos
 
 /// What a solve costs, in readings of the weights and in memory: counted on residual Jacobians, not derived.
 ///
-/// Passes to a residual of 10⁻⁵ σ₁, measured on the blocks of SmolLM2-135M (ARPACK one vector a pass; the block solver
-/// 16, fewer when many problems share an application); the two or three that measure the residuals are among them.
+/// Passes to a residual of 10⁻⁵ σ₁, counted on the blocks of SmolLM2-135M (ARPACK one vector a pass; the block solver
+/// 8, fewer when many problems share an application), those that measure the residuals among them.
 struct SolverCost: Sendable {
   /// Readings of the weights.
   let passes: Int
@@ -25,8 +26,10 @@ struct SolverCost: Sendable {
       vectors = k
       basisBytes = (max(2 * k + 1, 20) + 4 + 3 * k) * vectorBytes
     case .auto, .block, .randomized:
-      let b = max(1, min(k < 8 ? 8 : 16, 32 / r))
-      passes = max(10, (8 + k) * 12 / b)
+      let b = max(1, min(k <= 50 ? 8 : 16, 32 / r, width))
+      // With 8 vectors; narrower blocks need more passes and fewer vectors. A group waits for its slowest.
+      let narrower = pow(8 / Double(b), 0.6) * (r > 1 ? 1.15 : 1)
+      passes = Int((22 + 0.6 * Double(k)) * narrower)
       vectors = max(b, k)
       basisBytes = r * (passes * b + 4 * k + 3 * b) * vectorBytes
     }

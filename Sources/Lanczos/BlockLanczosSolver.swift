@@ -110,9 +110,18 @@ public struct BlockLanczosSolver: PartialSVDSolver {
       if !active.isEmpty {
         let products = try a.products(
           direction, of: active.map { solves[$0].request.vectors }, active: active, width: lanes)
-        for (lane, p) in active.enumerated() {
-          try solves[p].receive(products[lane], from: a, problem: p)
+        // Each solve touches nothing but its own, so they orthogonalise side by side.
+        var failures = [(any Error)?](repeating: nil, count: active.count)
+        failures.withUnsafeMutableBufferPointer { failures in
+          Threads.forEach(active.count) { lane in
+            do {
+              try solves[active[lane]].receive(products[lane], from: a, problem: active[lane])
+            } catch {
+              failures[lane] = error
+            }
+          }
         }
+        if let error = failures.lazy.compactMap({ $0 }).first { throw error }
       }
       direction = direction.reversed
     }
