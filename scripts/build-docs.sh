@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# The reference of every module, from the docstrings in the sources, as static pages in .build/documentation.
+# The modules of the release build are read as they are, so no plugin and no second build are needed.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+modules="LinearAlgebra Autodiff Lanczos Checkpoint Tokenization Model Alignment Analysis"
+work=.build/documentation-work
+output=.build/documentation
+rm -rf "$work" "$output"
+mkdir -p "$work"
+
+includes=(-I .build/release/Modules)
+# Where module maps of C targets lie, here and in the packages this one depends on.
+while IFS= read -r map; do includes+=(-I "$(dirname "$map")"); done < <(
+  find Sources .build/checkouts -name module.modulemap -not -path '*/Tests/*')
+for target in CKernels CMappedFile; do includes+=(-I "Sources/$target/include"); done
+while IFS= read -r flag; do includes+=(-Xcc "$flag"); done < <(
+  pkg-config --cflags-only-I openblas arpack | tr ' ' '\n' | grep .)
+triple=$(swift -print-target-info | sed -nE 's/.*"unversionedTriple" *: *"(.*)".*/\1/p')
+
+archives=()
+for module in $modules; do
+  mkdir -p "$work/$module"
+  swift-symbolgraph-extract -module-name "$module" -target "$triple" -minimum-access-level public \
+    -output-dir "$work/$module" "${includes[@]}"
+  docc convert --fallback-display-name "$module" --fallback-bundle-identifier "krylens.$module" \
+    --additional-symbol-graph-dir "$work/$module" --output-dir "$work/$module.doccarchive" > /dev/null
+  archives+=("$work/$module.doccarchive")
+done
+docc merge "${archives[@]}" --synthesized-landing-page-name Krylens \
+  --synthesized-landing-page-kind Package --output-path "$output"
+rm -rf "$work"
+echo "the reference is in $output; python3 -m http.server -d $output shows it on http://localhost:8000/documentation"
