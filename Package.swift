@@ -92,6 +92,9 @@ let package = Package(
       exclude: ["make_fixtures.py"],
       resources: [.copy("Fixtures")]),
     .testTarget(name: "AnalysisTests", dependencies: ["Analysis", "TestSupport"]),
+    .testTarget(
+      name: "DocumentationTests",
+      dependencies: ["Autodiff", "Checkpoint", "Lanczos", "Model", "TestSupport"]),
     .testTarget(name: "CommandTests", dependencies: ["krylens", "Analysis", "TestSupport"]),
   ],
   swiftLanguageModes: [.v6]
