@@ -11,10 +11,9 @@ rm -rf "$work" "$output"
 mkdir -p "$work"
 
 includes=(-I .build/release/Modules)
-# Where module maps of C targets lie, here and in the packages this one depends on.
-while IFS= read -r map; do includes+=(-I "$(dirname "$map")"); done < <(
-  find Sources .build/checkouts -name module.modulemap -not -path '*/Tests/*')
-for target in CKernels CMappedFile; do includes+=(-I "Sources/$target/include"); done
+# Module maps of C targets: written by hand in the system modules and the packages, made by the build for our own.
+while IFS= read -r map; do includes+=(-Xcc "-fmodule-map-file=$map"); done < <(
+  find Sources .build/checkouts/*/Sources .build/release/C{Kernels,MappedFile}.build -name module.modulemap)
 while IFS= read -r flag; do includes+=(-Xcc "$flag"); done < <(
   pkg-config --cflags-only-I openblas arpack | tr ' ' '\n' | grep .)
 triple=$(swift -print-target-info | sed -nE 's/.*"unversionedTriple" *: *"(.*)".*/\1/p')
