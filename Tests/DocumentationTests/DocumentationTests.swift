@@ -129,8 +129,9 @@ private let root = here.deletingLastPathComponent().deletingLastPathComponent()
     for (i, value) in found.singularValues.enumerated() {
       #expect(abs(value - values[i]) <= 1e-6 * values[0])
     }
-    guard case .stopped = try SubspaceIterationSolver(iterations: 2)
-      .partialSVD(of: a, count: 4).report.outcome
+    guard
+      case .stopped = try SubspaceIterationSolver(iterations: 2)
+        .partialSVD(of: a, count: 4).report.outcome
     else {
       Issue.record("two steps were enough")
       return
