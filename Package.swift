@@ -78,6 +78,7 @@ let package = Package(
     .testTarget(name: "LanczosTests", dependencies: ["Lanczos", "TestSupport"]),
     .testTarget(
       name: "CheckpointTests", dependencies: ["Checkpoint", "TestSupport"],
+      exclude: ["make_fixtures.py"],
       resources: [.copy("Fixtures")]),
     .testTarget(
       name: "TokenizationTests", dependencies: ["Tokenization", "TestSupport"],
