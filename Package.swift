@@ -78,6 +78,7 @@ let package = Package(
     .testTarget(name: "LanczosTests", dependencies: ["Lanczos", "TestSupport"]),
     .testTarget(
       name: "CheckpointTests", dependencies: ["Checkpoint", "TestSupport"],
+      exclude: ["make_fixtures.py"],
       resources: [.copy("Fixtures")]),
     .testTarget(
       name: "TokenizationTests", dependencies: ["Tokenization", "TestSupport"],
@@ -92,6 +93,9 @@ let package = Package(
       exclude: ["make_fixtures.py"],
       resources: [.copy("Fixtures")]),
     .testTarget(name: "AnalysisTests", dependencies: ["Analysis", "TestSupport"]),
+    .testTarget(
+      name: "DocumentationTests",
+      dependencies: ["Autodiff", "Checkpoint", "Lanczos", "Model", "TestSupport"]),
     .testTarget(name: "CommandTests", dependencies: ["krylens", "Analysis", "TestSupport"]),
   ],
   swiftLanguageModes: [.v6]

@@ -1,0 +1,42 @@
+#!/usr/bin/env bash
+# What building and running need beside Swift, git, make and python3. Looks first; installs only what is missing, so that
+# on a machine that has everything it needs neither root nor a network.
+#
+#   scripts/setup.sh           OpenBLAS, ARPACK, pkg-config
+#   scripts/setup.sh pip       and pip, which fetches the demo's model
+set -euo pipefail
+
+command -v swift > /dev/null || {
+  echo "setup: no swift; install Swift 6.3 or later from https://www.swift.org/install" >&2
+  exit 1
+}
+
+missing=()
+if command -v pkg-config > /dev/null; then
+  pkg-config --exists openblas || missing+=(libopenblas-dev)
+  pkg-config --exists arpack || missing+=(libarpack2-dev)
+else
+  missing+=(pkg-config libopenblas-dev libarpack2-dev)
+fi
+if [ "${1:-}" = pip ] && ! python3 -m pip --version > /dev/null 2>&1; then
+  missing+=(python3-pip)
+fi
+[ ${#missing[@]} -gt 0 ] || exit 0
+
+if ! command -v apt-get > /dev/null; then
+  echo "setup: missing: ${missing[*]} (Debian's names)" >&2
+  echo "setup: no apt-get here. Install OpenBLAS and ARPACK-NG (with ICB, its C interface) with their headers" >&2
+  echo "       and pkg-config files (openblas.pc, arpack.pc), then run this again." >&2
+  exit 1
+fi
+root=()
+if [ "$(id -u)" -ne 0 ]; then
+  command -v sudo > /dev/null || {
+    echo "setup: as root, run: apt-get install ${missing[*]}" >&2
+    exit 1
+  }
+  root=(sudo)
+fi
+echo "setup: installing ${missing[*]}" >&2
+"${root[@]}" apt-get update -q
+"${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${missing[@]}"
