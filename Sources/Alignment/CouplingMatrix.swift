@@ -113,8 +113,7 @@ public struct CouplingMatrix: Sendable, Equatable {
 extension CouplingMatrix: Codable {
   private enum CodingKeys: String, CodingKey {
     case kind, rank, sign, normalisation, form, score, rows, columns, matrix, null
-    case diagonalIsTrivial = "diagonal_is_trivial"
-    case meanOffDiagonal = "mean_off_diagonal"
+    case diagonalIsTrivial, meanOffDiagonal
   }
 
   /// Reads what `encode(to:)` writes; the mean is recomputed.

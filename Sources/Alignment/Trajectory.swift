@@ -21,7 +21,8 @@ public struct TrajectoryAccumulator: Sendable {
   private var previous: Matrix<Double>?
   /// ‖x_t^l‖ of the layers seen so far.
   public private(set) var norms: [[Double]] = []
-  private var shapes: [LineShape] = []
+  /// One a token, of the layers seen so far.
+  public private(set) var shapes: [LineShape] = []
 
   /// Nothing seen yet.
   public init() {}

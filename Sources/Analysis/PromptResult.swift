@@ -7,6 +7,8 @@ import Tokenization
 public struct PromptResult {
   /// For `result.json`.
   public let record: PromptRecord
+  /// The coupling that is to be shown, at each rank: sign, normalisation, form and score as in the settings.
+  public let shown: [CouplingMatrix]
   /// The triplets of every linearized block.
   public let triplets: [SingularTriplets]
   /// X⁰ … X^L (tokens, width) if they were to be saved, else empty.
@@ -38,13 +40,13 @@ public struct PromptResult {
         applications: .init(jvp: t.report.applications.jvp, vjp: t.report.applications.vjp),
         passes: t.report.applications.passes, seconds: forward.solveSeconds[i])
     }
-    let tables = plan.ranks.flatMap { rank in
-      CouplingSetting.combinations(rank: rank).map { setting in
-        CouplingMatrix(
-          kind: .depth, setting: setting, rows: plan.layers, columns: plan.layers,
-          couplings: setting.form == .same ? coupling.same[p] : coupling.crossed[p], nulls: nulls)
-      }
+    let table = { (setting: CouplingSetting) in
+      CouplingMatrix(
+        kind: .depth, setting: setting, rows: plan.layers, columns: plan.layers,
+        couplings: setting.form == .same ? coupling.same[p] : coupling.crossed[p], nulls: nulls)
     }
+    shown = plan.shown.map(table)
+    let tables = plan.ranks.flatMap { CouplingSetting.combinations(rank: $0).map(table) }
     var fit: InverseLeadingFit?
     let start = plan.layers.filter { $0 >= Self.fitStart }.count >= 3 ? Self.fitStart : 1
     if let line = SpectrumShape.inverseLeadingFit(
@@ -75,15 +77,15 @@ public struct PromptResult {
     let cosine = forward.linearisedPath.flatMap {
       LinearisedPath.cosine(image: Array($0.image.row(p)), final: Array($0.final.row(p)))
     }
-    // A path with a zero state has no growth; the norms still stand.
-    guard let t = try? forward.trajectories[p].trajectory() else {
-      return TrajectoryRecord(
-        norms: forward.trajectories[p].norms, lineShapeScore: [], zeroSteps: [], growth: [],
-        expodistance: [], linearisedPathCosine: cosine)
+    let (norms, shapes) = (forward.trajectories[p].norms, forward.trajectories[p].shapes)
+    // A token with a zero state, such as padding embedded as zeros, has no growth; all else still stands.
+    let growths = shapes.indices.map { t in
+      try? ExponentialGrowth(norms: norms.map { $0[t] }, token: t)
     }
     return TrajectoryRecord(
-      norms: t.norms, lineShapeScore: t.lineShapeScore.map { $0.isFinite ? $0 : nil },
-      zeroSteps: t.zeroSteps, growth: t.growth, expodistance: t.expodistance,
-      linearisedPathCosine: cosine)
+      norms: norms,
+      lineShapeScore: shapes.map { $0.score.flatMap { $0.isFinite ? $0 : nil } },
+      zeroSteps: shapes.map(\.zeroSteps), growth: growths.map { $0?.mean },
+      expodistance: growths.map { $0?.expodistance }, linearisedPathCosine: cosine)
   }
 }

@@ -16,7 +16,8 @@ public enum RunError: Error, Equatable, CustomStringConvertible, Sendable {
   /// What is wrong and what to do.
   public var description: String {
     switch self {
-    case .badOption(let option, let value, let reason): "\(option) \(value): \(reason)"
+    case .badOption(let option, let value, let reason):
+      value.isEmpty ? "\(option): \(reason)" : "\(option) \(value): \(reason)"
     case .emptyPrompt(let index):
       "prompt \(index + 1) is empty; give some text, or token ids with --token-ids"
     case .noTokenizer(let path):
@@ -24,7 +25,7 @@ public enum RunError: Error, Equatable, CustomStringConvertible, Sendable {
     case .outputNotEmpty(let path):
       "\(path) exists and is not empty; choose another folder with --output, or remove it"
     case .cannotWrite(let path, let reason):
-      "\(path): cannot be written (\(reason)); free some space or choose another folder with --output"
+      "\(path): cannot be written (\(reason)); make room there, or choose another folder with --output"
     case .interrupted: "interrupted; nothing was written"
     }
   }

@@ -5,57 +5,74 @@ import LinearAlgebra
 /// The folder a run leaves: made whole in a hidden folder beside it, then renamed, so that it is there whole or not at all.
 ///
 /// `result.json`, `triplets.safetensors`, tables as CSV, and the hidden states if they were asked for.
-public final class RunFolder {
-  /// Where the run will be.
+public struct RunFolder {
+  /// Where the run will be, as it was named.
   public let path: String
-  private let staging: String
-  private var isFinished = false
+  private let destination: URL
 
-  /// Prepares a folder. Throws `RunError.outputNotEmpty`, or `cannotWrite` when nothing can be made there: before any work.
+  /// Tries whether the folder can be made, before any work, and leaves nothing behind.
+  ///
+  /// Throws `RunError.outputNotEmpty`, or `cannotWrite` when nothing can be made there.
   public init(_ path: String) throws {
-    let url = URL(fileURLWithPath: path).standardizedFileURL
     self.path = path
+    destination = URL(fileURLWithPath: path).standardizedFileURL.resolvingSymlinksInPath()
     let files = FileManager.default
-    if let contents = try? files.contentsOfDirectory(atPath: url.path) {
-      if !contents.isEmpty { throw RunError.outputNotEmpty(path: path) }
-    } else if files.fileExists(atPath: url.path) {
-      throw RunError.outputNotEmpty(path: path)
+    if files.fileExists(atPath: destination.path) {
+      let contents = try? files.contentsOfDirectory(atPath: destination.path)
+      guard contents?.isEmpty == true else { throw RunError.outputNotEmpty(path: path) }
     }
-    let parent = url.deletingLastPathComponent()
-    staging =
-      parent.appendingPathComponent(
-        ".\(url.lastPathComponent).partial-\(getpid())"
-      ).path
-    do {
-      try files.createDirectory(at: parent, withIntermediateDirectories: true)
-      try files.createDirectory(atPath: staging, withIntermediateDirectories: false)
-    } catch {
-      throw RunError.cannotWrite(path: path, reason: Self.reason(error))
-    }
+    takeBack(try makeStaging())
   }
 
-  deinit { if !isFinished { try? FileManager.default.removeItem(atPath: staging) } }
-
-  /// Writes everything. Throws `RunError.cannotWrite`, `CheckpointError.cannotWrite`; then nothing of it stays.
+  /// Writes everything. Throws `RunError.cannotWrite`; then nothing of it stays.
   public func write(_ result: RunResult) throws {
+    let made = try makeStaging()
     do {
-      let encoder = JSONEncoder()
-      encoder.keyEncodingStrategy = .convertToSnakeCase
-      encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-      try write(try encoder.encode(result.record), to: "result.json")
+      try write(try result.record.json(), to: "result.json")
       for table in RunTables.all(result) { try write(Data(table.text.utf8), to: table.name) }
       try writeTriplets(result)
       if result.prompts.contains(where: { !$0.hiddenStates.isEmpty }) {
         try writeHiddenStates(result)
       }
-      guard rename(staging, path) == 0 else {
-        throw RunError.cannotWrite(path: path, reason: String(cString: strerror(errno)))
-      }
-      isFinished = true
-    } catch let error as CheckpointError {
-      guard case .cannotWrite(_, let reason) = error else { throw error }
+      guard rename(staging, destination.path) == 0 else { throw failure() }
+    } catch {
+      takeBack(made)
+      guard case CheckpointError.cannotWrite(_, let reason) = error else { throw error }
       throw RunError.cannotWrite(path: path, reason: reason)
     }
+  }
+
+  /// Beside the folder, so that renaming it stays on one file system.
+  private var staging: String {
+    let name = ".\(destination.lastPathComponent).partial-\(getpid())"
+    return destination.deletingLastPathComponent().appendingPathComponent(name).path
+  }
+
+  /// Makes the hidden folder, and the folders on the way to it that are not there; returns what it made, outermost first.
+  private func makeStaging() throws -> [String] {
+    var missing = [staging]
+    var folder = destination.deletingLastPathComponent()
+    while !FileManager.default.fileExists(atPath: folder.path), folder.path != "/" {
+      missing.append(folder.path)
+      folder.deleteLastPathComponent()
+    }
+    var made: [String] = []
+    for folder in missing.reversed() {
+      if mkdir(folder, 0o777) == 0 {
+        made.append(folder)
+      } else if errno != EEXIST || folder == staging {
+        let error = failure()
+        takeBack(made)
+        throw error
+      }
+    }
+    return made
+  }
+
+  /// Removes the hidden folder, and those on the way to it that nobody else has put anything into.
+  private func takeBack(_ made: [String]) {
+    if made.last == staging { try? FileManager.default.removeItem(atPath: staging) }
+    for folder in made.reversed() { rmdir(folder) }
   }
 
   /// By `write(2)` and `fsync(2)`: a full disk is found here, not later.
@@ -77,14 +94,6 @@ public final class RunFolder {
 
   private func failure() -> RunError {
     .cannotWrite(path: path, reason: String(cString: strerror(errno)))
-  }
-
-  private static func reason(_ error: any Error) -> String {
-    let underlying = (error as NSError).userInfo[NSUnderlyingErrorKey] as? NSError
-    if let underlying, underlying.domain == NSPOSIXErrorDomain {
-      return String(cString: strerror(Int32(underlying.code)))
-    }
-    return error.localizedDescription
   }
 
   /// `p0.l1.U`, `p0.l1.V` (k, d) and `p0.l1.S` (k), rows are vectors.

@@ -130,13 +130,13 @@ public struct OverlapRecord: Codable, Sendable {
 public struct TrajectoryRecord: Codable, Sendable {
   /// ‖x_t^l‖: layers 0…L, each all tokens.
   public var norms: [[Double]]
-  /// One a token; null where unit steps cancel.
+  /// One a token; null where unit steps cancel or there is none.
   public var lineShapeScore: [Double?]
   /// Steps of length zero, left out of the line-shape score.
   public var zeroSteps: [Int]
-  /// Mean of ln(‖x^l‖ / ‖x^{l−1}‖), one a token.
-  public var growth: [Double]
-  /// Var(a) / mean(a)², one a token.
+  /// Mean of ln(‖x^l‖ / ‖x^{l−1}‖), one a token; null where a state is zero.
+  public var growth: [Double?]
+  /// Var(a) / mean(a)², one a token; null where there is no growth to speak of.
   public var expodistance: [Double?]
   /// cos((I + J^L) ⋯ (I + J¹) x⁰, x^L) of the token the Jacobians are of; null unless all blocks were linearized.
   @Nullable public var linearisedPathCosine: Double?

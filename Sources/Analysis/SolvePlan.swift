@@ -10,6 +10,8 @@ struct SolvePlan {
   let tokens: [TokenSelection]
   let top: Int
   let ranks: [Int]
+  /// The coupling to be shown, at each rank.
+  let shown: [CouplingSetting]
   let site: JacobianSite
   /// The block whose output goes through the final norm first, from 1.
   let normedLayer: Int?
@@ -34,6 +36,11 @@ struct SolvePlan {
     if let bad {
       throw .badOption(
         option: "--ranks", value: "\(bad)", reason: "must be from 1 to --top, which is \(s.top)")
+    }
+    guard let normalisation = CouplingNormalisation(rawValue: s.normalisation) else {
+      throw .badOption(
+        option: "--normalisation", value: s.normalisation,
+        reason: "must be frobenius, trace, or p= and a number from 1 on")
     }
     guard s.tolerance > 0, s.tolerance < 1 else {
       throw .badOption(
@@ -78,15 +85,19 @@ struct SolvePlan {
       tokens.append(selection)
     }
     let kinds = Set(tokens.map { $0.source == $0.target })
-    guard kinds.count == 1 else {
+    guard kinds.count <= 1 else {
       throw .badOption(
         option: "--from-token", value: "",
-        reason: "means one token in some prompts and two in others; run those separately")
+        reason: "is the --to-token in some of the prompts and another in others; run those apart")
     }
     self.layers = layers
     self.tokens = tokens
     top = s.top
     ranks = s.ranks
+    shown = s.ranks.map {
+      CouplingSetting(
+        rank: $0, sign: s.sign, normalisation: normalisation, form: s.form, score: s.score)
+    }
     site = s.site
     normedLayer = s.last == .normed ? model.layers : nil
     solver = s.solver

@@ -1,6 +1,7 @@
 import Alignment
 import Analysis
 import ArgumentParser
+import Foundation
 import Lanczos
 import Model
 
@@ -24,21 +25,24 @@ extension TokenIndex: ExpressibleByArgument {
   }
 }
 
-/// `frobenius`, `trace`, or an exponent p.
+/// `frobenius`, `trace`, or an exponent: `p=1.5` or `1.5`.
 struct Normalisation: ExpressibleByArgument {
   let value: CouplingNormalisation
   init?(argument: String) {
-    guard let value = CouplingNormalisation(rawValue: argument) else { return nil }
+    guard
+      let value = CouplingNormalisation(rawValue: argument)
+        ?? CouplingNormalisation(rawValue: "p=\(argument)")
+    else { return nil }
     self.value = value
   }
 }
 
-/// `1,2,3`
+/// `1,2,3`; spaces around the numbers do not count.
 struct IntegerList: ExpressibleByArgument {
   let values: [Int]
   init?(argument: String) {
     let parts = argument.split(separator: ",", omittingEmptySubsequences: false)
-    let values = parts.compactMap { Int($0.filter { $0 != " " }) }
+    let values = parts.compactMap { Int($0.trimmingCharacters(in: .whitespaces)) }
     guard values.count == parts.count else { return nil }
     self.values = values
   }

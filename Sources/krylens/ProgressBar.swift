@@ -13,6 +13,8 @@ final class ProgressBar: RunProgress {
     signal(SIGINT) { _ in
       if interrupted.exchange(true, ordering: .relaxed) { _exit(130) }
     }
+    // A limit on the size of files is an error of write(2), which has a message, not the end of the process.
+    signal(SIGXFSZ, SIG_IGN)
   }
 
   var isCancelled: Bool { interrupted.load(ordering: .relaxed) }

@@ -87,7 +87,7 @@ private func matrix(
     #expect(object["score"] as? String == "one-minus")
     #expect(object["rows"] as? [Int] == [1, 2, 5, 9])
     // The parser of untyped JSON may miss the last bit.
-    let mean = try #require(object["mean_off_diagonal"] as? Double)
+    let mean = try #require(object["meanOffDiagonal"] as? Double)
     #expect(close(mean, try #require(result.mean()), 1e-13))
   }
 
@@ -99,6 +99,6 @@ private func matrix(
       couplings: [[zero]])
     let text = String(decoding: try JSONEncoder().encode(result), as: UTF8.self)
     #expect(text.contains(#""matrix":[[null]]"#) && text.contains(#""null":null"#))
-    #expect(text.contains(#""mean_off_diagonal":null"#))
+    #expect(text.contains(#""meanOffDiagonal":null"#))
   }
 }

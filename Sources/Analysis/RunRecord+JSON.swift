@@ -1,0 +1,18 @@
+import Foundation
+
+extension RunRecord {
+  /// The bytes of `result.json`: keys in snake case and sorted, numbers with all their digits.
+  public func json() throws -> Data {
+    let encoder = JSONEncoder()
+    encoder.keyEncodingStrategy = .convertToSnakeCase
+    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+    return try encoder.encode(self)
+  }
+
+  /// Reads what `json()` writes. Throws `DecodingError`.
+  public init(json: Data) throws {
+    let decoder = JSONDecoder()
+    decoder.keyDecodingStrategy = .convertFromSnakeCase
+    self = try decoder.decode(RunRecord.self, from: json)
+  }
+}
