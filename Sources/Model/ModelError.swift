@@ -34,7 +34,7 @@ public enum ModelError: Error, Equatable, Sendable, CustomStringConvertible {
       "tensor \"\(tensor)\" has no part in the model the configuration describes, and ignoring it "
         + "would compute another; check that configuration and weights belong together"
     case .tokenOutOfRange(let id, let vocabulary):
-      "token id \(id) is out of range: the vocabulary has the ids 0 to \(vocabulary - 1)"
+      "token id \(id) is out of range; the vocabulary has the ids 0 to \(vocabulary - 1)"
     case .emptyPrompt:
       "the prompt has no tokens; give some text or --token-ids"
     case .promptTooLong(let tokens, let limit):

@@ -13,7 +13,9 @@ struct AlignCommand: ParsableCommand {
 
   @Option(
     name: .shortAndLong,
-    help: "The run folder; must not exist or be empty (default: krylens-runs/NAME-TIME).")
+    help: ArgumentHelp(
+      "The run folder; must not exist, or be empty (default: krylens-runs/NAME-TIME).",
+      valueName: "dir"))
   var output: String?
 
   @Flag(help: "Print nothing but errors.")
@@ -22,29 +24,18 @@ struct AlignCommand: ParsableCommand {
   func run() throws {
     let meter = MemoryMeter()
     let progress = ProgressBar(isShown: !quiet)
-    do {
+    try withExitStatus {
+      defer { progress.finish() }
       var settings = options.settings
       let path = output ?? Self.defaultOutput(settings.name)
       settings.output = path
       let run = try AlignmentRun(settings, prompts: try options.inputs())
-      if let limit = settings.maxMemory { try run.predicted().requireWithin(limit) }
       let folder = try RunFolder(path)
+      if let limit = settings.maxMemory { try run.predicted().requireWithin(limit) }
       let result = try run.run(progress: progress, meter: meter)
-      progress.finish()
       try folder.write(result)
-      if !quiet { print(AlignmentTable(result.record, folder: path).text) }
-    } catch let error as RunError {
       progress.finish()
-      switch error {
-      case .interrupted:
-        FileHandle.standardError.write(Data("\(error)\n".utf8))
-        throw ExitCode(130)
-      case .badOption: throw ValidationError("\(error)")
-      default: throw error
-      }
-    } catch {
-      progress.finish()
-      throw error
+      if !quiet { print(AlignmentTable(result, folder: path).text) }
     }
   }
 

@@ -14,77 +14,98 @@ struct AlignOptions: ParsableArguments {
 
   @Option(
     name: .shortAndLong, parsing: .unconditionalSingleValue,
-    help: "A prompt; may be given more than once.")
+    help: ArgumentHelp("A prompt; may be given more than once.", valueName: "text"))
   var prompt: [String] = []
 
-  @Option(help: "A file of prompts: .txt, one a line, or .jsonl with the key text or prompt.")
+  @Option(
+    help: ArgumentHelp(
+      "A file of prompts: .txt, one a line, or .jsonl with the key text or prompt.",
+      valueName: "file"))
   var prompts: String?
 
   @Option(
     parsing: .unconditionalSingleValue,
-    help: "A prompt as token ids, used as they are: 1,2,3; may be given more than once.")
+    help: ArgumentHelp(
+      "A prompt as token ids, used as they are: 1,2,3; may be given more than once.",
+      valueName: "list"))
   var tokenIds: [IntegerList] = []
 
-  @Option(help: "Singular triplets of each Jacobian, K (default: 10).")
+  @Option(help: ArgumentHelp("Singular triplets of each Jacobian (default: 10).", valueName: "k"))
   var top: Int?
 
-  @Option(help: "Ranks at which coupling is computed, each at most K: 10,30 (default: K).")
+  @Option(
+    help: ArgumentHelp(
+      "Ranks at which coupling is computed, each at most k: 10,30 (default: k).",
+      valueName: "list"))
   var ranks: IntegerList?
 
-  @Option(help: "The rank as a share of the model's width: floor(share · width).")
+  @Option(
+    help: ArgumentHelp(
+      "The rank as a share p of the model's width: floor(p · width).", valueName: "p"))
   var rankShare: Double?
 
-  @Option(help: "Blocks, counted from 1: 1-30 or 1,5,9 (default: all).")
+  @Option(
+    help: ArgumentHelp(
+      "Blocks, counted from 1: 1-30 or 1,5,9 (default: all).", valueName: "list"))
   var layers: LayerList?
 
   @Option(
     parsing: .unconditional,
-    help: "Input token: last, or an index from 0, negative from the end.")
+    help: ArgumentHelp(
+      "Input token: last, or an index from 0, negative from the end.", valueName: "token"))
   var fromToken = TokenIndex.last
 
-  @Option(parsing: .unconditional, help: "Output token, likewise.")
+  @Option(
+    parsing: .unconditional, help: ArgumentHelp("Output token, likewise.", valueName: "token"))
   var toToken = TokenIndex.last
 
-  @Option(help: "Which residual function: block, attention or mlp.")
+  @Option(help: "Which residual function of a block.")
   var site = JacobianSite.block
 
-  @Option(help: "The last block: residual, drop or normed (default: residual).")
+  @Option(
+    help: "The last block: like the others, left out, or behind the final norm (default: residual)."
+  )
   var last: LastBlockMode?
 
-  @Option(help: "auto, arpack, block, randomized or dense.")
+  @Option(help: "What finds the triplets; dense builds the Jacobian.")
   var solver = SolverKind.auto
 
-  @Option(help: "Residual norms are held to T · σ₁.")
+  @Option(help: ArgumentHelp("Residual norms are held to t · σ₁.", valueName: "t"))
   var tolerance = 1e-5
 
-  @Option(help: "Seed of start vectors and probes.")
+  @Option(help: ArgumentHelp("Of start vectors and probes.", valueName: "n"))
   var seed: UInt64 = 0
 
-  @Option(help: "Shown coupling: signed or absolute (default: signed).")
+  @Option(help: "Shown coupling: entries or their magnitudes (default: signed).")
   var sign: CouplingSign?
 
-  @Option(help: "Shown coupling: frobenius, trace or an exponent (default: frobenius).")
+  @Option(
+    help: ArgumentHelp(
+      "Shown coupling: frobenius, trace or p=1.5 (default: frobenius).", valueName: "norm"))
   var normalisation: Normalisation?
 
-  @Option(help: "Shown coupling: same or crossed.")
+  @Option(help: "Shown coupling: left on left, or left on right vectors.")
   var form = CouplingForm.same
 
-  @Option(help: "Shown coupling: misfit, one-minus or one-minus-square.")
+  @Option(help: "Shown coupling: what is made of the misfit.")
   var score = CouplingScore.oneMinus
 
-  @Option(help: "Shown mean: diagonal excluded or included (default: excluded).")
+  @Option(help: "Shown mean: the pairs of a block with itself (default: excluded).")
   var diagonal: DiagonalMode?
 
   @Flag(help: "As the authors' release: absolute, normed, diagonal included, ranks 10,30,50.")
   var likePaper = false
 
-  @Option(help: "Refuse, before any work, what would need more memory: 2GB is 10⁹ bytes, 2GiB 2³⁰.")
+  @Option(
+    help: ArgumentHelp(
+      "Refuse, before any work, what would need more memory: 1GB is 10⁹ bytes, 1GiB 2³⁰.",
+      valueName: "bytes"))
   var maxMemory: ByteCount?
 
   @Option(help: "The model's name in the result (default: from MODEL).")
   var name: String?
 
-  @Option(help: "Threads (default: all cores).")
+  @Option(help: ArgumentHelp("Threads (default: all cores).", valueName: "n"))
   var threads: Int?
 
   @Flag(help: "Write the hidden states of all layers too.")
@@ -114,7 +135,7 @@ struct AlignOptions: ParsableArguments {
       model: model, name: name ?? defaultName,
       threads: threads ?? ProcessInfo.processInfo.activeProcessorCount)
     let paperRanks = likePaper && rankShare == nil ? [10, 30, 50] : nil
-    let chosen = ranks?.values ?? paperRanks
+    let chosen = ranks.map { Set($0.values).sorted() } ?? paperRanks
     s.top = top ?? chosen?.max() ?? 10
     s.ranks = chosen ?? [s.top]
     s.rankShare = rankShare

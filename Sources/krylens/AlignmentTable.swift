@@ -6,15 +6,16 @@ import Foundation
 struct AlignmentTable {
   let text: String
 
-  init(_ record: RunRecord, folder: String) {
+  init(_ result: RunResult, folder: String) {
+    let record = result.record
     let m = record.model
     var lines = [
       "\(m.name): \(m.family), \(m.layers) blocks, width \(m.width), "
         + "\(Self.millions(m.parameters)) parameters, \(m.storedTypes.joined(separator: " "))"
     ]
-    for (p, prompt) in record.prompts.enumerated() {
+    for (p, prompt) in result.prompts.enumerated() {
       lines.append("")
-      lines += Self.prompt(prompt, number: record.prompts.count > 1 ? p + 1 : nil, record.settings)
+      lines += Self.prompt(prompt, number: result.prompts.count > 1 ? p + 1 : nil, record.settings)
     }
     let s = record.seconds
     lines += [
@@ -30,66 +31,47 @@ struct AlignmentTable {
   }
 
   private static func prompt(
-    _ prompt: PromptRecord, number: Int?, _ settings: RunSettings
+    _ result: PromptResult, number: Int?, _ settings: RunSettings
   ) -> [String] {
-    let tokens = prompt.tokenIds?.count ?? 0
-    var title = number.map { "prompt \($0): " } ?? "prompt: "
-    title += prompt.text.map { quoted($0) } ?? "\(tokens) token ids"
-    if prompt.text != nil { title += ", \(tokens) tokens" }
-    if let token = prompt.nextToken {
-      title += ", next token \(quoted(token))"
-    } else if let id = prompt.nextTokenId {
-      title += ", next token id \(id)"
-    }
-    let rank = settings.ranks.max() ?? settings.top
-    let shown = CouplingSetting(
-      rank: rank, sign: settings.sign,
-      normalisation: CouplingNormalisation(rawValue: settings.normalisation) ?? .frobenius,
-      form: settings.form, score: settings.score)
-    let coupling = prompt.coupling.first {
-      $0.setting.rank == rank && $0.setting.sign == shown.sign
-        && $0.setting.normalisation == shown.normalisation && $0.setting.form == shown.form
-    }
-    let first = prompt.layers[0]
+    let prompt = result.record
+    // The table's columns show the largest rank.
+    let coupling = result.shown.max { $0.setting.rank < $1.setting.rank }!
+    let (first, rank) = (prompt.layers[0], coupling.setting.rank)
     let pair =
       first.fromToken == first.toToken
       ? "token \(first.toToken)" : "token \(first.fromToken) to token \(first.toToken)"
     var lines = [
-      title,
+      title(prompt, number),
       "Jacobians of \(pair), site \(settings.site.rawValue), last block \(settings.last.rawValue); "
         + "coupling at rank \(rank): \(settings.sign.rawValue), \(settings.normalisation), "
         + "\(settings.form.rawValue), \(settings.score.rawValue)",
       "",
-      "block        σ₁        σ₂        σ₃      "
-        + padded("σ" + lowered(settings.top), 4)
-        + "  residual/σ₁  products  passes  coupling→next   null",
     ]
+    // The first three values, and the last that was asked for.
+    let shown = Set([1, 2, 3, settings.top]).filter { $0 <= settings.top }.sorted()
+    lines.append(
+      "block" + shown.map { padded("σ" + lowered($0), 10) }.joined()
+        + "  residual/σ₁  products  passes  coupling→next     null")
     for (i, l) in prompt.layers.enumerated() {
       let s = l.singularValues
-      let value = { (k: Int) in k < s.count ? padded(number4(s[k]), 10) : padded("", 10) }
       let worst = (l.residualNorms.max() ?? 0) / (s[0] > 0 ? s[0] : 1)
-      let next = i + 1 < prompt.layers.count ? coupling?.matrix[i][i + 1] : nil
-      let columns = [
-        padded("\(l.layer)", 5), value(0), value(1), value(2), value(settings.top - 1),
-        padded(String(format: "%.1e", worst), 13),
-        padded("\(l.applications.jvp + l.applications.vjp)", 10), padded("\(l.passes)", 8),
-        padded(next.map { String(format: "%.4f", $0) } ?? "", 15),
-        padded((coupling?.null?[i] ?? nil).map { String(format: "%.3f", $0) } ?? "", 7),
-        l.converged ? "" : "  not converged",
-      ]
+      let next = i + 1 < prompt.layers.count ? coupling.matrix[i][i + 1] : nil
+      let columns =
+        [padded("\(l.layer)", 5)] + shown.map { padded(number4(s[$0 - 1]), 10) } + [
+          padded(String(format: "%.1e", worst), 13),
+          padded("\(l.applications.jvp + l.applications.vjp)", 10), padded("\(l.passes)", 8),
+          padded(next.map { String(format: "%.4f", $0) } ?? "", 15),
+          padded((coupling.null?[i] ?? nil).map { String(format: "%.4f", $0) } ?? "", 9),
+          l.converged ? "" : "  not converged",
+        ]
       lines.append(columns.joined())
     }
     lines.append("")
-    if let mean = coupling?.mean(diagonal: settings.diagonal) {
-      let nulls = (coupling?.null ?? []).compactMap { $0 }
-      let null = nulls.isEmpty ? nil : nulls.reduce(0, +) / Double(nulls.count)
-      lines.append(
-        "mean coupling (\(shown.score.rawValue), diagonal \(settings.diagonal.rawValue)): "
-          + String(format: "%.4f", mean)
-          + (null.map { String(format: ", null level %.4f", $0) } ?? ""))
+    for coupling in result.shown {
+      if let mean = mean(coupling, settings.diagonal) { lines.append(mean) }
     }
     let t = prompt.trajectory
-    if let shape = t.lineShapeScore.last ?? nil, let growth = t.growth.last {
+    if let shape = t.lineShapeScore.last ?? nil, let growth = t.growth.last ?? nil {
       var line = String(
         format: "last token's path: line-shape score %.3f, growth %.4f a block", shape, growth)
       if let e = t.expodistance.last ?? nil { line += String(format: ", expodistance %.3f", e) }
@@ -107,6 +89,27 @@ struct AlignmentTable {
       if let remedy = l.remedy { lines.append("block \(l.layer): \(remedy)") }
     }
     return lines
+  }
+
+  private static func title(_ prompt: PromptRecord, _ number: Int?) -> String {
+    let tokens = prompt.tokenIds?.count ?? 0
+    var title = number.map { "prompt \($0): " } ?? "prompt: "
+    title += prompt.text.map { "\(quoted($0)), \(tokens) tokens" } ?? "\(tokens) token ids"
+    if let token = prompt.nextToken {
+      title += ", next token \(quoted(token))"
+    } else if let id = prompt.nextTokenId {
+      title += ", next token id \(id)"
+    }
+    return title
+  }
+
+  private static func mean(_ coupling: CouplingMatrix, _ diagonal: DiagonalMode) -> String? {
+    guard let mean = coupling.mean(diagonal: diagonal) else { return nil }
+    let nulls = (coupling.null ?? []).compactMap { $0 }
+    let null = nulls.isEmpty ? nil : nulls.reduce(0, +) / Double(nulls.count)
+    return "mean coupling at rank \(coupling.setting.rank) (\(coupling.setting.score.rawValue), "
+      + "diagonal \(diagonal.rawValue)): " + String(format: "%.4f", mean)
+      + (null.map { String(format: ", null level %.4f", $0) } ?? "")
   }
 
   // MARK: Numbers and names

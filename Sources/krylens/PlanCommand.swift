@@ -17,7 +17,7 @@ struct PlanCommand: ParsableCommand {
   var quiet = false
 
   func run() throws {
-    do {
+    try withExitStatus {
       let settings = options.settings
       let plan = try AlignmentRun(settings, prompts: try options.inputs()).predicted()
       let line = { (name: String, bytes: Int) in
@@ -32,9 +32,6 @@ struct PlanCommand: ParsableCommand {
           format: "%.1f to %.1f seconds a group of prompts", plan.seconds.lowerBound,
           plan.seconds.upperBound))
       try plan.requireWithin(settings.maxMemory)
-    } catch let error as RunError {
-      if case .badOption = error { throw ValidationError("\(error)") }
-      throw error
     }
   }
 }

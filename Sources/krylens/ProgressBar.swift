@@ -4,7 +4,7 @@ import Synchronization
 
 /// A bar on standard error, drawn only on a terminal; and the user's interrupt, noted for the run to see.
 final class ProgressBar: RunProgress {
-  private let isDrawn: Bool
+  private var isDrawn: Bool
   private let start = Date()
 
   init(isShown: Bool) {
@@ -32,8 +32,11 @@ final class ProgressBar: RunProgress {
     write(text + "\u{1B}[K")
   }
 
-  /// Clears the line.
-  func finish() { if isDrawn { write("\r\u{1B}[K") } }
+  /// Clears the line; nothing is drawn after that.
+  func finish() {
+    if isDrawn { write("\r\u{1B}[K") }
+    isDrawn = false
+  }
 
   private func write(_ text: String) { FileHandle.standardError.write(Data(text.utf8)) }
 }

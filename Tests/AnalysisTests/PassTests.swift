@@ -1,0 +1,177 @@
+import Alignment
+import Autodiff
+import Checkpoint
+import Lanczos
+import LinearAlgebra
+import Model
+import TestSupport
+import Testing
+
+@testable import Analysis
+
+/// The two passes against Jacobians that are built, in double precision.
+struct PassTests {
+  static let prompts = [[5, 3, 9, 7], [1, 2, 3, 4, 5, 6], [8, 8]]
+
+  /// J (d, d) of every block (outer) and prompt (inner), and the states of the target tokens: layers, then prompts.
+  private struct Dense {
+    var jacobians: [[Matrix<Double>]] = []
+    var states: [[[Double]]] = []
+
+    init(_ model: some Transformer, _ plan: SolvePlan) throws {
+      var hidden = try HiddenStates<Double>(PassTests.prompts, in: model)
+      let all = PassTests.prompts.indices
+      let tokens = { (hidden: HiddenStates<Double>) in
+        all.map { p in Array(hidden.states(ofPrompt: p).row(plan.tokens[p].target)) }
+      }
+      states.append(tokens(hidden))
+      for l in 1...model.description.layers {
+        let point = try hidden.advance(through: model)
+        states.append(tokens(hidden))
+        guard plan.layers.contains(l) else { continue }
+        jacobians.append(
+          all.map { p in
+            residualJacobian(
+              model, at: point, [(p, plan.tokens[p])], site: plan.site,
+              normed: l == plan.normedLayer
+            ).materialized()
+          })
+      }
+    }
+  }
+
+  /// The passes of a run, and the same by dense matrices.
+  private struct Passes {
+    let plan: SolvePlan
+    let forward: SolvePass
+    let coupling: CouplingPass
+    let dense: Dense
+
+    init(_ fixture: ModelFixture, _ change: (inout RunSettings) -> Void = { _ in }) throws {
+      let model = try loadTransformer(CheckpointDirectory(opening: fixture.folder))
+      self = try Self.run(model, change)
+    }
+
+    private init(_ model: some Transformer, _ plan: SolvePlan) throws {
+      self.plan = plan
+      forward = try SolvePass(
+        model, prompts: PassTests.prompts, selections: plan.tokens, plan: plan,
+        saveHiddenStates: false
+      ) { _ in }
+      coupling = try CouplingPass(model, forward, plan: plan) { _ in }
+      dense = try Dense(model, plan)
+    }
+
+    private static func run(
+      _ model: some Transformer, _ change: (inout RunSettings) -> Void
+    ) throws -> Passes {
+      var settings = RunSettings(model: "m", name: "m", threads: 1)
+      (settings.top, settings.ranks) = (6, [6])
+      change(&settings)
+      return try Passes(
+        model,
+        try SolvePlan(
+          settings, model.description, promptLengths: PassTests.prompts.map(\.count)))
+    }
+  }
+
+  struct Request: Sendable, CustomTestStringConvertible {
+    let testDescription: String
+    let change: @Sendable (inout RunSettings) -> Void
+  }
+
+  static let requests = [
+    Request(testDescription: "block") { _ in },
+    Request(testDescription: "normed") { $0.last = .normed },
+    Request(testDescription: "attention") { $0.site = .attention },
+    Request(testDescription: "mlp") { $0.site = .mlp },
+    Request(testDescription: "cross") { ($0.fromToken, $0.toToken) = (.index(0), .index(1)) },
+    Request(testDescription: "two blocks") { $0.layers = [1, 3] },
+    Request(testDescription: "block solver") { $0.solver = .block },
+  ]
+
+  /// A(i|j) = Uⱼᵀ Jᵢ Vⱼ and B(i|j) = Vⱼᵀ Jᵢ Uⱼ for the vectors that were found. The products are in single precision:
+  /// each entry is off by some ε_F32 √d ‖J‖ ≈ 10⁻⁶ ‖J‖ at most, and 10⁻⁵ is asked for.
+  @Test(arguments: requests)
+  func couplingIsThatOfTheWholeJacobian(request: Request) throws {
+    let run = try Passes(ModelFixture("llama"), request.change)
+    let blocks = run.plan.layers.count
+    for p in Self.prompts.indices {
+      for i in 0..<blocks {
+        let jacobian = run.dense.jacobians[i][p]
+        let scale = jacobian.frobeniusNorm
+        for j in 0..<blocks {
+          let t = run.forward.triplets[j][p]
+          let (u, v) = (t.leftVectors, t.rightVectors)
+          for (found, left, right) in [
+            (run.coupling.same[p][i][j], u, v), (run.coupling.crossed[p][i][j], v, u),
+          ] {
+            let wanted = Matrix.product(left, .none, .product(jacobian, .none, right, .transposed))
+            for (a, b) in zip(found.matrix.elements, wanted.elements) {
+              #expect(abs(a - b) <= 1e-5 * scale)
+            }
+            #expect(
+              found.singularValues == run.forward.triplets[i][p].singularValues)
+          }
+        }
+      }
+    }
+  }
+
+  @Test(arguments: ModelFixture.all)
+  func spectraAreThoseOfTheWholeJacobian(fixture: ModelFixture) throws {
+    let run = try Passes(fixture)
+    for (jacobians, found) in zip(run.dense.jacobians, run.forward.triplets) {
+      for (jacobian, t) in zip(jacobians, found) {
+        let values = try jacobian.singularValueDecomposition().1
+        for (s, wanted) in zip(t.singularValues, values) {
+          #expect(abs(s - wanted) <= 1e-5 * values[0])
+        }
+      }
+    }
+  }
+
+  /// y ← (I + J^l) y along the blocks, then the cosine with x^L.
+  @Test(arguments: ModelFixture.all)
+  func linearisedPath(fixture: ModelFixture) throws {
+    let run = try Passes(fixture)
+    let path = try #require(run.forward.linearisedPath)
+    for p in Self.prompts.indices {
+      var y = run.dense.states[0][p]
+      for jacobians in run.dense.jacobians {
+        let step = Matrix.product(
+          Matrix([y]), .none, jacobians[p], .transposed)
+        y = zip(y, step.elements).map { $0 + $1 }
+      }
+      let wanted = try #require(
+        LinearisedPath.cosine(image: y, final: try #require(run.dense.states.last)[p]))
+      let found = try #require(
+        LinearisedPath.cosine(
+          image: Array(path.image.row(p)), final: Array(path.final.row(p))))
+      #expect(abs(found - wanted) <= 1e-5)
+    }
+  }
+
+  /// ‖J‖_F is exact when all singular values are known, and else within its own error bars: 16 probes, whose mean
+  /// follows a t distribution of 15 degrees of freedom, leave 6 standard errors once in 4·10⁴.
+  @Test func frobeniusNorms() throws {
+    for fixture in ModelFixture.all {
+      let run = try Passes(fixture)
+      for p in Self.prompts.indices {
+        for (norm, jacobians) in zip(run.coupling.frobeniusNorms[p], run.dense.jacobians) {
+          let truth = jacobians[p].frobeniusNorm
+          let error = try #require(norm.standardError)
+          #expect(!norm.isExact && error > 0 && error < 0.2 * truth)
+          #expect(abs(norm.value - truth) <= 6 * error)
+        }
+      }
+    }
+    let whole = try Passes(ModelFixture("odd")) { ($0.top, $0.ranks) = (20, [20]) }
+    for p in Self.prompts.indices {
+      for (norm, jacobians) in zip(whole.coupling.frobeniusNorms[p], whole.dense.jacobians) {
+        #expect(norm.isExact)
+        #expect(abs(norm.value - jacobians[p].frobeniusNorm) <= 1e-6 * norm.value)
+      }
+    }
+  }
+}

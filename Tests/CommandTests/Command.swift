@@ -1,0 +1,106 @@
+import Analysis
+import Foundation
+import TestSupport
+import Testing
+
+/// What a command left behind when it ended.
+struct Finished {
+  /// Its exit status, or minus the signal that ended it.
+  let status: Int32
+  /// Standard output.
+  let output: String
+  /// Standard error.
+  let error: String
+
+  /// Lines of standard error.
+  var complaints: [Substring] { error.split(separator: "\n") }
+}
+
+/// The built command, as a user runs it: in a process of its own.
+enum Command {
+  /// Beside the bundle of these tests.
+  static let executable: String = {
+    let bundle = Bundle.allBundles.first { $0.bundleURL.pathExtension == "xctest" }
+    let folder = bundle?.bundleURL ?? Bundle.main.executableURL!
+    return folder.deletingLastPathComponent().appendingPathComponent("krylens").path
+  }()
+
+  /// A process that is not yet started; its output goes to files in `scratch`.
+  static func process(
+    _ arguments: [String], executable: String = executable, in scratch: ScratchFolder,
+    environment: [String: String] = [:]
+  ) throws -> Process {
+    let process = Process()
+    process.executableURL = URL(fileURLWithPath: executable)
+    process.arguments = arguments
+    process.currentDirectoryURL = URL(fileURLWithPath: scratch.path)
+    process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
+    process.standardInput = FileHandle.nullDevice
+    return process
+  }
+
+  /// Runs to the end.
+  static func run(
+    _ arguments: [String], executable: String = executable, in scratch: ScratchFolder,
+    environment: [String: String] = [:], whileRunning: (Process) throws -> Void = { _ in }
+  ) throws -> Finished {
+    // Into files beside the scratch folder: nothing of the harness's own is in it, and no pipe fills up.
+    let logs = try ScratchFolder()
+    let process = try process(
+      arguments, executable: executable, in: scratch, environment: environment)
+    let files = try ["output", "error"].map { name in
+      try logs.write([], to: name)
+      return try FileHandle(forWritingTo: URL(fileURLWithPath: logs[name]))
+    }
+    (process.standardOutput, process.standardError) = (files[0], files[1])
+    try process.run()
+    try whileRunning(process)
+    process.waitUntilExit()
+    for file in files { try file.close() }
+    let text = { (name: String) in try String(contentsOfFile: logs[name], encoding: .utf8) }
+    let isSignal = process.terminationReason == .uncaughtSignal
+    return Finished(
+      status: isSignal ? -process.terminationStatus : process.terminationStatus,
+      output: try text("output"), error: try text("error"))
+  }
+
+  /// `krylens align MODEL OPTIONS`, which must succeed, and the run folder it left.
+  static func align(
+    _ model: String, _ options: [String], environment: [String: String] = [:]
+  ) throws -> Run {
+    let scratch = try ScratchFolder()
+    let threads = options.contains("--threads") ? [] : ["--threads", "1"]
+    let finished = try run(
+      ["align", model, "-o", "run"] + threads + options, in: scratch, environment: environment)
+    try #require(finished.status == 0, "\(finished.error)")
+    return try Run(scratch, "run", finished)
+  }
+}
+
+/// A run folder, read.
+struct Run {
+  /// Keeps the folder alive.
+  let scratch: ScratchFolder
+  let folder: String
+  let finished: Finished
+  let record: RunRecord
+
+  init(_ scratch: ScratchFolder, _ name: String, _ finished: Finished) throws {
+    self.scratch = scratch
+    self.finished = finished
+    folder = scratch[name]
+    record = try RunRecord(
+      json: try Data(contentsOf: URL(fileURLWithPath: "\(folder)/result.json")))
+  }
+
+  /// What is printed between the title and the summary: all but names, times and memory.
+  var table: String {
+    finished.output.split(separator: "\n", omittingEmptySubsequences: false).dropFirst()
+      .dropLast(3).joined(separator: "\n")
+  }
+}
+
+extension [Int] {
+  /// As `--token-ids` has it.
+  var list: String { map { "\($0)" }.joined(separator: ",") }
+}

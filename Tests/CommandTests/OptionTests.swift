@@ -1,0 +1,412 @@
+import Alignment
+import Analysis
+import Checkpoint
+import Foundation
+import Lanczos
+import TestSupport
+import Testing
+
+/// Every option changes what it says, and nothing else.
+struct OptionTests {
+  static let llama = ModelFixture("llama")
+  static let tokens = ["--token-ids", "5,3,9,7,11"]
+
+  // MARK: Repetition
+
+  /// The record without what differs from run to run: times and memory.
+  private func timeless(_ record: RunRecord) throws -> Data {
+    var record = record
+    record.seconds = .init(total: 0, load: 0, solve: 0, coupling: 0)
+    (record.peakMemoryBytes, record.peakPrivateBytes) = (0, 0)
+    for p in record.prompts.indices {
+      for l in record.prompts[p].layers.indices { record.prompts[p].layers[l].seconds = 0 }
+    }
+    return try record.json()
+  }
+
+  @Test(arguments: SolverKind.allCases)
+  func sameSeedSameBytes(solver: SolverKind) throws {
+    let options =
+      Self.tokens + ["--token-ids", "1,2", "--top", "6", "--solver", solver.rawValue]
+      + ["--threads", "2", "--seed", "7"]
+    let runs = try (0..<2).map { _ in try Command.align(ModelFixture("odd").folder, options) }
+    #expect(try timeless(runs[0].record) == timeless(runs[1].record))
+    #expect(runs[0].table == runs[1].table)
+    for file in ["coupling.csv", "singular_values.csv", "trajectory.csv", "triplets.safetensors"] {
+      let bytes = try runs.map { try Data(contentsOf: URL(filePath: "\($0.folder)/\(file)")) }
+      #expect(bytes[0] == bytes[1], "\(file)")
+    }
+  }
+
+  private func expectAgreement(
+    _ a: PromptRecord, _ b: PromptRecord, sourceLocation: SourceLocation = #_sourceLocation
+  ) throws {
+    #expect(a.tokenIds == b.tokenIds && a.nextTokenId == b.nextTokenId)
+    #expect(a.layers.count == b.layers.count && a.coupling.count == b.coupling.count)
+    for (x, y) in zip(a.layers, b.layers) {
+      #expect(x.layer == y.layer && x.fromToken == y.fromToken && x.toToken == y.toToken)
+      for (s, t) in zip(x.singularValues, y.singularValues) {
+        #expect(abs(s - t) <= 1e-5 * x.singularValues[0], sourceLocation: sourceLocation)
+      }
+    }
+    for (x, y) in zip(a.trajectory.norms.joined(), b.trajectory.norms.joined()) {
+      #expect(abs(x - y) <= 1e-5 * x, sourceLocation: sourceLocation)
+    }
+    for (x, y) in zip(a.coupling, b.coupling) {
+      #expect(x.setting == y.setting)
+      for (s, t) in zip(x.matrix.joined(), y.matrix.joined()) {
+        // Vectors turn by tolerance / gap; the values of this fixture lie 10⁻² apart or more.
+        #expect(
+          abs(try #require(s) - (try #require(t))) <= 2e-3, sourceLocation: sourceLocation)
+      }
+    }
+  }
+
+  @Test func threadsAgreeToRounding() throws {
+    let runs = try ["1", "2"].map {
+      try Command.align(Self.llama.folder, Self.tokens + ["--top", "4", "--threads", $0])
+    }
+    #expect(runs.map(\.record.settings.threads) == [1, 2])
+    try expectAgreement(runs[0].record.prompts[0], runs[1].record.prompts[0])
+  }
+
+  @Test(arguments: SolverKind.allCases)
+  func promptsTogetherAreThePromptsApart(solver: SolverKind) throws {
+    // More than go through the blocks together, so that two groups are made; of different lengths.
+    let prompts = (0..<19).map { i in (0...(2 + i % 5)).map { (7 * i + 3 * $0) % 61 } }
+    let options = ["--top", "4", "--solver", solver.rawValue]
+    let together = try Command.align(
+      Self.llama.folder, options + prompts.flatMap { ["--token-ids", $0.list] })
+    #expect(together.record.prompts.map(\.tokenIds) == prompts)
+    for i in [0, 4, 15, 16, 18] {
+      let alone = try Command.align(
+        Self.llama.folder, options + ["--token-ids", prompts[i].list])
+      try expectAgreement(together.record.prompts[i], alone.record.prompts[0])
+    }
+  }
+
+  @Test func theSeedIsThatOfTheStartVector() throws {
+    let runs = try ["0", "1"].map {
+      try Command.align(Self.llama.folder, Self.tokens + ["--top", "4", "--seed", $0])
+    }
+    try expectAgreement(runs[0].record.prompts[0], runs[1].record.prompts[0])
+    #expect(
+      runs[0].record.prompts[0].layers.map(\.residualNorms)
+        != runs[1].record.prompts[0].layers.map(\.residualNorms))
+  }
+
+  @Test func toleranceIsKeptAndRecorded() throws {
+    for tolerance in [1e-2, 1e-6] {
+      let run = try Command.align(
+        Self.llama.folder, Self.tokens + ["--top", "4", "--tolerance", "\(tolerance)"])
+      #expect(run.record.settings.tolerance == tolerance)
+      for layer in run.record.prompts[0].layers where layer.converged {
+        #expect(layer.residualNorms.allSatisfy { $0 <= tolerance * layer.singularValues[0] })
+      }
+    }
+    // Below what single precision can give: said, with a remedy, and not an error.
+    let strict = try Command.align(
+      Self.llama.folder, Self.tokens + ["--top", "4", "--tolerance", "1e-12"])
+    #expect(strict.record.prompts[0].layers.contains { !$0.converged && $0.remedy != nil })
+    #expect(strict.finished.output.contains("not converged"))
+    #expect(strict.finished.output.contains("raise tolerance"))
+  }
+
+  // MARK: What is shown
+
+  @Test func quietPrintsNothing() throws {
+    let run = try Command.align(Self.llama.folder, Self.tokens + ["--quiet"])
+    #expect(run.finished.output.isEmpty && run.finished.error.isEmpty)
+    // And without a terminal there is no bar in any case.
+    let loud = try Command.align(Self.llama.folder, Self.tokens)
+    #expect(!loud.finished.output.isEmpty && loud.finished.error.isEmpty)
+    #expect(!loud.finished.output.contains("\u{1B}"))
+  }
+
+  struct Reading: Sendable, CustomTestStringConvertible {
+    var sign = CouplingSign.signed
+    var normalisation = "frobenius"
+    var form = CouplingForm.same
+    var score = CouplingScore.oneMinus
+    var diagonal = DiagonalMode.excluded
+    var options: [String] {
+      [
+        "--sign", sign.rawValue, "--normalisation", normalisation, "--form", form.rawValue,
+        "--score", score.rawValue, "--diagonal", diagonal.rawValue,
+      ]
+    }
+    var testDescription: String { options.joined(separator: " ") }
+  }
+
+  @Test(arguments: [
+    Reading(), Reading(sign: .absolute), Reading(normalisation: "trace"),
+    Reading(normalisation: "p=1.5"), Reading(normalisation: "3"), Reading(form: .crossed),
+    Reading(score: .misfit), Reading(score: .oneMinusSquare), Reading(diagonal: .included),
+    Reading(
+      sign: .absolute, normalisation: "p=1.5", form: .crossed, score: .oneMinusSquare,
+      diagonal: .included),
+  ])
+  func shownCoupling(reading: Reading) throws {
+    let run = try Command.align(
+      Self.llama.folder, Self.tokens + ["--top", "6", "--ranks", "3,6"] + reading.options)
+    let prompt = run.record.prompts[0]
+    let p =
+      switch reading.normalisation {
+      case "frobenius": 2.0
+      case "trace": 1.0
+      case "3": 3.0
+      default: 1.5
+      }
+    for rank in [3, 6] {
+      // From the record, which always holds p = 2: m^(p) = m^(2) ‖S_K‖₂ / ‖S_K‖_p.
+      let table = try #require(
+        prompt.coupling.first {
+          $0.setting
+            == CouplingSetting(rank: rank, sign: reading.sign, form: reading.form)
+        })
+      func score(_ value: Double, of i: Int) -> Double {
+        let s = prompt.layers[i].singularValues.prefix(rank)
+        func norm(_ p: Double) -> Double {
+          pow(s.reduce(0) { $0 + pow($1, p) }, 1 / p)
+        }
+        return reading.score((1 - value) * norm(2) / norm(p))
+      }
+      var values: [Double] = []
+      for i in 0..<3 {
+        for j in 0..<3
+        where i != j || reading.form == .crossed || reading.diagonal == .included {
+          values.append(score(try #require(table.matrix[i][j]), of: i))
+        }
+      }
+      let mean =
+        values.reduce(0, +) / 6
+        * (Double(6) / Double(values.count))
+      let nulls = try (0..<3).map { score(try #require(table.null?[$0]), of: $0) }
+      let line = try #require(
+        run.finished.output.split(separator: "\n").first {
+          $0.hasPrefix("mean coupling at rank \(rank) ")
+        })
+      #expect(line.contains("(\(reading.score.rawValue), diagonal \(reading.diagonal.rawValue))"))
+      #expect(
+        line.hasSuffix(
+          String(format: ": %.4f, null level %.4f", mean, nulls.reduce(0, +) / 3)), "\(line)")
+      if rank == 6 {
+        let next = String(format: "%.4f", score(try #require(table.matrix[0][1]), of: 0))
+        let row = try #require(
+          run.finished.output.split(separator: "\n").first { $0.hasPrefix("    1 ") })
+        #expect(row.split(separator: " ").map(String.init).contains(next), "\(row)")
+      }
+    }
+  }
+
+  @Test func columnsNameTheValuesThereAre() throws {
+    for (top, header) in [
+      (1, "block        σ₁  residual/σ₁"), (2, "σ₁        σ₂  residual/σ₁"),
+      (3, "σ₂        σ₃  residual/σ₁"), (5, "σ₃        σ₅  residual/σ₁"),
+    ] {
+      let run = try Command.align(Self.llama.folder, Self.tokens + ["--top", "\(top)"])
+      #expect(run.finished.output.contains(header), "\(run.finished.output)")
+    }
+  }
+
+  @Test func likePaper() throws {
+    let model = try TextModel.path.get()
+    let settings = try Command.align(model, ["-p", "one two", "--like-paper"]).record.settings
+    #expect(settings.likePaper && settings.top == 50 && settings.ranks == [10, 30, 50])
+    #expect(settings.sign == .absolute && settings.last == .normed)
+    #expect(settings.diagonal == .included)
+    // What is given beside it wins.
+    let mixed = try Command.align(
+      model, ["-p", "one two", "--like-paper", "--sign", "signed", "--ranks", "3"]
+    ).record.settings
+    #expect(mixed.likePaper && mixed.sign == .signed && mixed.ranks == [3] && mixed.top == 3)
+    #expect(mixed.last == .normed)
+  }
+
+  @Test func rankShare() throws {
+    for (share, rank, top) in [("0.25", 6, 10), ("0.3", 7, 10), ("0.5", 12, 12), ("1", 24, 24)] {
+      let settings = try Command.align(
+        Self.llama.folder, Self.tokens + ["--rank-share", share]
+      ).record.settings
+      #expect(settings.ranks == [rank] && settings.top == top && settings.rankShare != nil)
+    }
+  }
+
+  @Test func ranksAreTakenOnceAndInOrder() throws {
+    let record = try Command.align(Self.llama.folder, Self.tokens + ["--ranks", "4, 2,4"]).record
+    #expect(record.settings.ranks == [2, 4] && record.settings.top == 4)
+    #expect(record.prompts[0].coupling.count == 16)
+  }
+
+  @Test func layersRestrictWhatIsLinearized() throws {
+    let all = try Command.align(Self.llama.folder, Self.tokens + ["--top", "4"]).record.prompts[0]
+    let some = try Command.align(
+      Self.llama.folder, Self.tokens + ["--top", "4", "--layers", "3,1"]
+    ).record.prompts[0]
+    #expect(some.layers.map(\.layer) == [1, 3])
+    #expect(some.coupling.allSatisfy { $0.rows == [1, 3] && $0.columns == [1, 3] })
+    #expect(some.layers.map(\.singularValues) == [0, 2].map { all.layers[$0].singularValues })
+    #expect(some.coupling[0].matrix[0][1] == all.coupling[0].matrix[0][2])
+    #expect(some.trajectory.norms == all.trajectory.norms)
+    #expect(some.trajectory.linearisedPathCosine == nil)
+    #expect(all.trajectory.linearisedPathCosine != nil)
+  }
+
+  @Test func tokensWithoutAStateHaveNoGrowth() throws {
+    // Padding is often embedded as zeros.
+    let scratch = try ScratchFolder()
+    try FileManager.default.createDirectory(
+      atPath: scratch["model"], withIntermediateDirectories: false)
+    try scratch.copy(Self.llama.folder + "/config.json", as: "model/config.json")
+    let file = try SafetensorsFile(Self.llama.folder + "/model.safetensors")
+    try SafetensorsWriter.write(
+      file.tensors.map { info in
+        var numbers = try file.tensor(info.name).numbers()
+        if info.name.hasSuffix("embed_tokens.weight") {
+          numbers.replaceSubrange(0..<24, with: repeatElement(0, count: 24))
+        }
+        return (.init(name: info.name, shape: info.shape), numbers)
+      }, to: scratch["model/model.safetensors"])
+    let run = try Command.align(scratch["model"], ["--token-ids", "5,0,7", "--top", "3"])
+    let t = run.record.prompts[0].trajectory
+    #expect(t.norms[0][1] == 0)
+    #expect(t.growth.map { $0 == nil } == [false, true, false])
+    #expect(t.expodistance.map { $0 == nil } == [false, true, false])
+    #expect(t.lineShapeScore.count == 3)
+  }
+
+  // MARK: Text
+
+  @Test func promptsThatLookLikeOptions() throws {
+    let model = try TextModel.path.get()
+    let texts = ["-x", "--quiet", "-p", "--", " -1"]
+    let record = try Command.align(
+      model, texts.flatMap { ["-p", $0] } + ["--prompt=--top", "--top", "2"]
+    ).record
+    #expect(record.prompts.map(\.text) == texts + ["--top"])
+    #expect(record.settings.top == 2)
+    for prompt in record.prompts {
+      #expect(prompt.tokenIds?.isEmpty == false && prompt.nextToken != nil)
+    }
+  }
+
+  @Test func textIsByteExact() throws {
+    let texts = ["e\u{301}", "\u{E9}", "a\tb", "\u{1F600} \u{202E}x"]
+    let run = try Command.align(
+      try TextModel.path.get(), texts.flatMap { ["-p", $0] } + ["--top", "2"])
+    for (prompt, text) in zip(run.record.prompts, texts) {
+      #expect(Array((prompt.text ?? "").utf8) == Array(text.utf8))
+    }
+    // What steers a terminal is escaped.
+    #expect(!run.finished.output.contains("\u{202E}") && !run.finished.output.contains("\t"))
+  }
+
+  @Test func promptFiles() throws {
+    let scratch = try ScratchFolder()
+    let model = try TextModel.path.get()
+    let text = try scratch.write(
+      "\u{FEFF}first line\r\n\n  second\u{2028}line  \n-third".utf8, to: "a.txt")
+    let lines = try scratch.write(
+      """
+      {"text": "one", "id": 1}
+      {"prompt": "two\u{2028}lines", "text": null}
+
+      {"text": "tab\\tand \\u00e9"}\r
+
+      """.utf8, to: "b.jsonl")
+    func texts(_ options: [String]) throws -> [String?] {
+      try Command.align(model, options + ["--top", "2"]).record.prompts.map(\.text)
+    }
+    #expect(try texts(["--prompts", text]) == ["first line", "  second\u{2028}line  ", "-third"])
+    #expect(
+      try texts(["--prompts", lines]) == ["one", "two\u{2028}lines", "tab\tand \u{E9}"])
+    // Texts, then the file's, then token ids.
+    #expect(
+      try texts(["--token-ids", "1,2", "--prompts", lines, "-p", "zero"])
+        == ["zero", "one", "two\u{2028}lines", "tab\tand \u{E9}", nil])
+  }
+
+  // MARK: Models
+
+  @Test func hubNamesLieInTheCache() throws {
+    let scratch = try ScratchFolder()
+    let files = FileManager.default
+    let snapshot = "hub/models--org--tiny/snapshots/0123abc"
+    for folder in [snapshot, "hub/models--org--tiny/refs"] {
+      try files.createDirectory(atPath: scratch[folder], withIntermediateDirectories: true)
+    }
+    try scratch.write("0123abc".utf8, to: "hub/models--org--tiny/refs/main")
+    for file in ["config.json", "model.safetensors"] {
+      try files.createSymbolicLink(
+        atPath: scratch["\(snapshot)/\(file)"],
+        withDestinationPath: "\(Self.llama.folder)/\(file)")
+    }
+    for environment in [
+      ["HF_HUB_CACHE": scratch["hub"]], ["HF_HOME": scratch.path, "HF_HUB_CACHE": ""],
+    ] {
+      let run = try Command.align(
+        "org/tiny", Self.tokens + ["--top", "2"], environment: environment)
+      #expect(run.record.model.name == "org/tiny" && run.record.model.layers == 3)
+    }
+  }
+
+  @Test func namesOfModels() throws {
+    let options = Self.tokens + ["--top", "2"]
+    #expect(try Command.align(Self.llama.gguf, options).record.model.name == "model")
+    #expect(try Command.align(Self.llama.folder + "/", options).record.model.name == "llama")
+    #expect(
+      try Command.align(Self.llama.folder, options + ["--name", "org/x"]).record.model.name
+        == "org/x")
+  }
+
+  // MARK: The rest of the command
+
+  @Test func helpVersionAndCompletions() throws {
+    let scratch = try ScratchFolder()
+    let version = try Command.run(["--version"], in: scratch)
+    #expect(version.status == 0 && version.output == "\(krylensVersion)\n")
+    for arguments in [["--help"], ["help", "align"], ["align", "--help"], []] {
+      let help = try Command.run(arguments, in: scratch)
+      #expect(help.status == 0 && help.error.isEmpty && help.output.contains("USAGE: krylens"))
+      #expect(help.output.split(separator: "\n").allSatisfy { $0.count <= 100 })
+    }
+    let options = try Command.run(["align", "--help"], in: scratch).output
+    for name in [
+      "--prompt", "--prompts", "--token-ids", "--top", "--ranks", "--rank-share", "--layers",
+      "--from-token", "--to-token", "--site", "--last", "--solver", "--tolerance", "--seed",
+      "--sign", "--normalisation", "--form", "--score", "--diagonal", "--like-paper",
+      "--max-memory", "--name", "--threads", "--output", "--save-hidden-states", "--quiet",
+    ] {
+      #expect(options.contains(name))
+    }
+    for shell in ["bash", "zsh", "fish"] {
+      let script = try Command.run(["--generate-completion-script", shell], in: scratch)
+      #expect(script.status == 0 && script.output.contains("align"))
+    }
+    #expect(scratch.contents.isEmpty)
+  }
+
+  @Test func infoSaysWhatAModelIs() throws {
+    let scratch = try ScratchFolder()
+    for model in [Self.llama.folder, Self.llama.gguf] {
+      let info = try Command.run(["info", model], in: scratch)
+      #expect(info.status == 0 && info.error.isEmpty)
+      for word in ["llama", "24", "17784", "F32", "61"] {
+        #expect(info.output.contains(word), "\(word)")
+      }
+    }
+    let none = try Command.run(["info", scratch["none"]], in: scratch)
+    #expect(none.status == 1 && none.complaints.count == 1 && none.output.isEmpty)
+  }
+
+  @Test func planTakesTheSameOptionsAndWritesNothing() throws {
+    let scratch = try ScratchFolder()
+    let plan = try Command.run(
+      ["plan", Self.llama.folder, "-o", "run", "--top", "4"] + Self.tokens, in: scratch)
+    #expect(plan.status == 0 && plan.error.isEmpty && scratch.contents.isEmpty)
+    #expect(plan.output.contains("peak") && plan.output.contains("passes"))
+    let wrong = try Command.run(
+      ["plan", Self.llama.folder, "--top", "25"] + Self.tokens, in: scratch)
+    #expect(wrong.status == 64 && wrong.error.contains("--top 25"))
+  }
+}

@@ -1,0 +1,23 @@
+import Foundation
+import TestSupport
+import Testing
+
+/// A model with a tokenizer: a checkpoint the command itself makes, beside a committed tokenizer.
+///
+/// Width 128, so that the ranks of the authors' release exist; 3 blocks; as many ids as the tokenizer and some.
+enum TextModel {
+  static let path: Result<String, any Error> = Result {
+    let folder = scratch["text-model"]
+    let made = try Command.run(
+      [
+        "synthesize", "--like", "smollm2-135m", "--layers", "3", "--width", "128", "--vocabulary",
+        "1024", "--dtype", "f32", folder,
+      ], in: scratch)
+    try #require(made.status == 0, "\(made.error)")
+    let tokenizer = ModelFixture.path("TokenizationTests/Fixtures/smollm2.json")
+    try scratch.copy(tokenizer, as: "text-model/tokenizer.json")
+    return folder
+  }
+
+  private static let scratch = try! ScratchFolder()
+}
