@@ -84,7 +84,7 @@ struct AlignOptions: ParsableArguments {
       "Shown coupling: frobenius, trace or p=1.5 (default: frobenius).", valueName: "norm"))
   var normalisation: Normalisation?
 
-  @Option(help: "Shown coupling: left on left, or left on right vectors.")
+  @Option(help: "Shown coupling: Uⱼᵀ Jᵢ Vⱼ, or crossed Vⱼᵀ Jᵢ Uⱼ.")
   var form = CouplingForm.same
 
   @Option(help: "Shown coupling: what is made of the misfit.")

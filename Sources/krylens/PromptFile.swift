@@ -34,7 +34,7 @@ enum PromptFile {
     let value = try line.withUnsafeBytes {
       try JSONValue.parse($0, source: "\(path), line \(number)")
     }
-    guard let prompt = (value.object?["text"] ?? value.object?["prompt"])?.string else {
+    guard let prompt = value.object?["text"]?.string ?? value.object?["prompt"]?.string else {
       throw RunError.badOption(
         option: "--prompts", value: path,
         reason: "line \(number) has no text under \"text\" or \"prompt\"")

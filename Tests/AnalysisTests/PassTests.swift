@@ -143,8 +143,8 @@ struct PassTests {
           Matrix([y]), .none, jacobians[p], .transposed)
         y = zip(y, step.elements).map { $0 + $1 }
       }
-      let wanted = try #require(
-        LinearisedPath.cosine(image: y, final: try #require(run.dense.states.last)[p]))
+      let final = try #require(run.dense.states.last)[p]
+      let wanted = try #require(LinearisedPath.cosine(image: y, final: final))
       let found = try #require(
         LinearisedPath.cosine(
           image: Array(path.image.row(p)), final: Array(path.final.row(p))))

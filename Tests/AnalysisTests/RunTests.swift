@@ -30,7 +30,7 @@ struct RunTests {
   }
 
   @Test func whatIsShownIsAmongWhatIsRecorded() throws {
-    for prompt in try run({ $0.sign = .absolute }).prompts {
+    for prompt in try run(nil, { $0.sign = .absolute }).prompts {
       #expect(prompt.shown.map(\.setting.rank) == [2, 4])
       for table in prompt.shown {
         #expect(table.setting.sign == .absolute && prompt.record.coupling.contains(table))

@@ -53,7 +53,7 @@ enum Command {
       return try FileHandle(forWritingTo: URL(fileURLWithPath: logs[name]))
     }
     (process.standardOutput, process.standardError) = (files[0], files[1])
-    try process.run()
+    try withSignalsUnblocked { try process.run() }
     try whileRunning(process)
     process.waitUntilExit()
     for file in files { try file.close() }
@@ -62,6 +62,15 @@ enum Command {
     return Finished(
       status: isSignal ? -process.terminationStatus : process.terminationStatus,
       output: try text("output"), error: try text("error"))
+  }
+
+  /// A process inherits what its parent's thread blocks, and worker threads block nearly every signal.
+  private static func withSignalsUnblocked(_ body: () throws -> Void) rethrows {
+    var (none, before) = (sigset_t(), sigset_t())
+    sigemptyset(&none)
+    pthread_sigmask(SIG_SETMASK, &none, &before)
+    defer { pthread_sigmask(SIG_SETMASK, &before, nil) }
+    try body()
   }
 
   /// `krylens align MODEL OPTIONS`, which must succeed, and the run folder it left.

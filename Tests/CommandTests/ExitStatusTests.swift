@@ -175,9 +175,9 @@ struct ExitStatusTests {
       names: ["config.json", "zlama", "supported"]
     ) { $0.replace("\"model_type\": \"llama\"", with: "\"model_type\": \"zlama\"") },
     Damage(
-      testDescription: "configuration without a key", file: "config.json",
+      testDescription: "configuration of another kind", file: "config.json",
       names: ["config.json", "num_hidden_layers"]
-    ) { $0.replace("num_hidden_layers", with: "num_hidden_lawyers") },
+    ) { $0.replace("\"num_hidden_layers\": 3", with: "\"num_hidden_layers\": -3") },
     Damage(
       testDescription: "configuration that is no JSON", file: "config.json", names: ["config.json"]
     ) { $0.removeLast(5) },

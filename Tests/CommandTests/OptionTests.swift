@@ -16,7 +16,9 @@ struct OptionTests {
   /// The record without what differs from run to run: times and memory.
   private func timeless(_ record: RunRecord) throws -> Data {
     var record = record
-    record.seconds = .init(total: 0, load: 0, solve: 0, coupling: 0)
+    for part in [\RunRecord.Seconds.total, \.load, \.solve, \.coupling] {
+      record.seconds[keyPath: part] = 0
+    }
     (record.peakMemoryBytes, record.peakPrivateBytes) = (0, 0)
     for p in record.prompts.indices {
       for l in record.prompts[p].layers.indices { record.prompts[p].layers[l].seconds = 0 }
@@ -279,11 +281,12 @@ struct OptionTests {
 
   @Test func promptsThatLookLikeOptions() throws {
     let model = try TextModel.path.get()
-    let texts = ["-x", "--quiet", "-p", "--", " -1"]
+    let texts = ["-x", "--quiet", "-p", "-", " -1"]
     let record = try Command.align(
-      model, texts.flatMap { ["-p", $0] } + ["--prompt=--top", "--top", "2"]
+      model, texts.flatMap { ["-p", $0] } + ["--prompt=--top", "--prompt=--", "--top", "2"]
     ).record
-    #expect(record.prompts.map(\.text) == texts + ["--top"])
+    // `--` alone ends the options wherever it stands by itself, so it needs the other spelling.
+    #expect(record.prompts.map(\.text) == texts + ["--top", "--"])
     #expect(record.settings.top == 2)
     for prompt in record.prompts {
       #expect(prompt.tokenIds?.isEmpty == false && prompt.nextToken != nil)
