@@ -16,7 +16,9 @@ extension DiagonalMode: ExpressibleByArgument {}
 extension JacobianSite: ExpressibleByArgument {}
 
 extension TokenIndex: ExpressibleByArgument {
+  /// As `init(_:)`.
   public init?(argument: String) { self.init(argument) }
+  /// As it is written.
   public var defaultValueDescription: String {
     switch self {
     case .last: "last"

@@ -6,8 +6,12 @@ import Testing
 ///
 /// Width 128, so that the ranks of the authors' release exist; 3 blocks; as many ids as the tokenizer and some.
 enum TextModel {
-  static let path: Result<String, any Error> = Result {
-    let folder = scratch["text-model"]
+  static let path = folder.map(\.path).map { "\($0)/model" }
+
+  /// Kept for as long as the tests run.
+  private static let folder = Result {
+    let scratch = try ScratchFolder()
+    let folder = scratch["model"]
     let made = try Command.run(
       [
         "synthesize", "--like", "smollm2-135m", "--layers", "3", "--width", "128", "--vocabulary",
@@ -15,9 +19,7 @@ enum TextModel {
       ], in: scratch)
     try #require(made.status == 0, "\(made.error)")
     let tokenizer = ModelFixture.path("TokenizationTests/Fixtures/smollm2.json")
-    try scratch.copy(tokenizer, as: "text-model/tokenizer.json")
-    return folder
+    try scratch.copy(tokenizer, as: "model/tokenizer.json")
+    return scratch
   }
-
-  private static let scratch = try! ScratchFolder()
 }

@@ -4,6 +4,7 @@ public import Foundation
 public struct ModelFixture: Sendable, CustomStringConvertible {
   /// Its folder's name.
   public let name: String
+  /// The same, for reports.
   public var description: String { name }
 
   /// The fixture of this name.
@@ -43,9 +44,11 @@ public struct ExpectedValues: Decodable, Sendable {
   public let lastLogits: [Double]
   /// ‖x‖ (L + 1, tokens).
   public let hiddenNorms: [[Double]]
-  /// σ (L, d) of the last token's Jacobians of block, attention half and MLP half.
+  /// σ (L, d) of the last token's Jacobians.
   public let sigmaLast: [[Double]]
+  /// Those of the attention half.
   public let sigmaAttention: [[Double]]
+  /// Those of the MLP half.
   public let sigmaMlp: [[Double]]
   /// σ (d) of the last block behind the final norm.
   public let sigmaLastBlockNormed: [Double]
@@ -53,7 +56,9 @@ public struct ExpectedValues: Decodable, Sendable {
   public let sigmaCross: Cross
   /// One a token.
   public let lineShapeScore: [Double]
+  /// One a token, the mean over blocks.
   public let growth: [Double]
+  /// One a token.
   public let expodistance: [Double]
   /// 1 − m, frobenius, at the ranks 3 and 6.
   private let couplingSignedK3: [[Double]]
@@ -67,8 +72,11 @@ public struct ExpectedValues: Decodable, Sendable {
 
   /// A pair of tokens.
   public struct Cross: Decodable, Sendable {
+    /// From, counted from 0.
     public let inputToken: Int
+    /// To.
     public let outputToken: Int
+    /// σ (L, d).
     public let sigma: [[Double]]
   }
 
