@@ -5,10 +5,16 @@ public final class ScratchFolder: Sendable {
   /// Where it is, symbolic links resolved.
   public let path: String
 
+  /// Where all of this process are: those that a static property keeps go when the process does.
+  private static let root: String = {
+    let temporary = URL(fileURLWithPath: NSTemporaryDirectory()).resolvingSymlinksInPath()
+    atexit { try? FileManager.default.removeItem(atPath: ScratchFolder.root) }
+    return temporary.appendingPathComponent("krylens-tests-\(getpid())").path
+  }()
+
   /// An empty one.
   public init() throws {
-    let temporary = URL(fileURLWithPath: NSTemporaryDirectory()).resolvingSymlinksInPath()
-    path = temporary.appendingPathComponent("krylens-tests-" + UUID().uuidString).path
+    path = "\(Self.root)/\(UUID().uuidString)"
     try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
   }
 
