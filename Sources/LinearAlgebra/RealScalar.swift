@@ -21,6 +21,7 @@ public protocol RealScalar: Real, BinaryFloatingPoint, SIMDScalar, Sendable {
 }
 
 extension Float: RealScalar {
+  /// Y ← W X by `CKernels`.
   public static func multiply(
     _ w: StoredMatrix, _ x: UnsafePointer<Float>, stride ldx: Int,
     into y: UnsafeMutablePointer<Float>, stride ldy: Int, vectors b: Int, accumulating: Bool
@@ -30,6 +31,7 @@ extension Float: RealScalar {
     }
   }
 
+  /// X ← Wᵀ Y by `CKernels`.
   public static func multiplyAdjoint(
     _ w: StoredMatrix, _ y: UnsafePointer<Float>, stride ldy: Int,
     into x: UnsafeMutablePointer<Float>, stride ldx: Int, vectors b: Int, accumulating: Bool
@@ -39,10 +41,12 @@ extension Float: RealScalar {
     }
   }
 
+  /// How its own numbers are stored.
   public static var elementType: ElementType { .f32 }
 }
 
 extension Double: RealScalar {
+  /// Y ← W X by `CKernels`.
   public static func multiply(
     _ w: StoredMatrix, _ x: UnsafePointer<Double>, stride ldx: Int,
     into y: UnsafeMutablePointer<Double>, stride ldy: Int, vectors b: Int, accumulating: Bool
@@ -52,6 +56,7 @@ extension Double: RealScalar {
     }
   }
 
+  /// X ← Wᵀ Y by `CKernels`.
   public static func multiplyAdjoint(
     _ w: StoredMatrix, _ y: UnsafePointer<Double>, stride ldy: Int,
     into x: UnsafeMutablePointer<Double>, stride ldx: Int, vectors b: Int, accumulating: Bool
@@ -61,5 +66,6 @@ extension Double: RealScalar {
     }
   }
 
+  /// How its own numbers are stored.
   public static var elementType: ElementType { .f64 }
 }

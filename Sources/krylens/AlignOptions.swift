@@ -136,7 +136,7 @@ struct AlignOptions: ParsableArguments {
       threads: threads ?? ProcessInfo.processInfo.activeProcessorCount)
     let paperRanks = likePaper && rankShare == nil ? [10, 30, 50] : nil
     let chosen = ranks.map { Set($0.values).sorted() } ?? paperRanks
-    s.top = top ?? chosen?.max() ?? 10
+    s.top = top ?? max(10, chosen?.max() ?? 0)
     s.ranks = chosen ?? [s.top]
     s.rankShare = rankShare
     s.layers = layers?.values
