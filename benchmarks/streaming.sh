@@ -52,7 +52,7 @@ fi
 
 start=$(date +%s.%N)
 status=0
-bash -c 'echo $$ > "$1/cgroup.procs"; shift; "$@"; code=$?; grep read_bytes /proc/self/io; exit $code' _ \
+bash -c 'echo $$ > "$1/cgroup.procs"; shift; "$@"; code=$?; grep read_bytes /proc/$$/io; exit $code' _ \
   "$folder" "$krylens" align "$model" --token-ids 1,2,3,4,5,6,7,8,9,10 --top "$top" -o "$output/run" \
   > "$output/log" || status=$?
 end=$(date +%s.%N)

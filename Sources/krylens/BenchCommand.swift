@@ -83,17 +83,13 @@ struct BenchCommand: ParsableCommand {
   }
 
   private func measureHere(_ kind: SolverKind) throws {
-    let measurement: SolverMeasurement
-    do {
-      measurement = try SolverMeasurement(
+    try withExitStatus {
+      let measurement = try SolverMeasurement(
         model: model, layer: layer, tokens: tokenIds.values, top: top, solver: kind,
         tolerance: tolerance, seed: seed,
-        threads: threads ?? ProcessInfo.processInfo.activeProcessorCount,
-        blockSize: blockSize)
-    } catch let error as RunError {
-      throw ValidationError("\(error)")
+        threads: threads ?? ProcessInfo.processInfo.activeProcessorCount, blockSize: blockSize)
+      FileHandle.standardOutput.write(try JSONEncoder().encode(measurement))
     }
-    FileHandle.standardOutput.write(try JSONEncoder().encode(measurement))
   }
 
   /// The same command once more, for one solver: its peak of memory is its own.
