@@ -47,7 +47,7 @@ struct ExitStatusTests {
     Wrong("--top", "25", names: ["--top 25", "24"]),
     Wrong("--top", "ten", names: ["--top", "ten"]),
     Wrong("--top", "5", "--ranks", "6", names: ["--ranks 6", "--top", "5"]),
-    Wrong("--ranks", "0", names: ["--top 0"]),
+    Wrong("--ranks", "0", names: ["--ranks 0"]),
     Wrong("--ranks", "0,3", names: ["--ranks 0"]),
     Wrong("--ranks", "", names: ["--ranks"]),
     Wrong("--rank-share", "0", names: ["--rank-share"]),
