@@ -26,7 +26,7 @@ let package = Package(
       name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
     .systemLibrary(
       name: "CARPACK", pkgConfig: "arpack", providers: [.apt(["libarpack2-dev"])]),
-    .target(name: "CKernels", dependencies: ["COpenBLAS"]),
+    .target(name: "CKernels"),
     .target(name: "CMappedFile"),
     .target(
       name: "LinearAlgebra",
@@ -70,7 +70,7 @@ let package = Package(
     .testTarget(name: "TestSupportTests", dependencies: ["TestSupport"]),
     .testTarget(
       name: "CKernelsTests",
-      dependencies: ["LinearAlgebra", "CKernels", "COpenBLAS", "TestSupport"],
+      dependencies: ["LinearAlgebra", "CKernels", "TestSupport"],
       exclude: ["make_fixtures.py"],
       resources: [.copy("Fixtures")]),
     .testTarget(name: "LinearAlgebraTests", dependencies: ["LinearAlgebra", "TestSupport"]),

@@ -48,22 +48,51 @@ static inline bytes16 load16(const uint8_t *source) {
 }
 #define store16(out, v) memcpy(out, &(floats16){v}, sizeof(floats16))
 #define FLOATS(v) __builtin_convertvector(v, floats16)
+
+// Values of sixteen bytes' low nibbles and of their high ones, given as an expression in q, nibbles as floats. Where a
+// register holds sixteen floats the expression is evaluated once, for all nibbles there are, and the values looked up.
+#if LANES == 16
+static const floats16 every_nibble = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+#define NIBBLE_VALUES(name, EXPRESSION) \
+  floats16 name;                        \
+  {                                     \
+    const floats16 q = every_nibble;    \
+    name = EXPRESSION;                  \
+  }
+static inline floats16 look_up(floats16 values, bytes16 bytes, const int shift) {
+  const __m512i words = _mm512_cvtepu8_epi32((__m128i)bytes);  // of an index the low four bits count
+  return (floats16)_mm512_permutexvar_ps(_mm512_srli_epi32(words, shift), (__m512)values);
+}
+#define STORE_LOW(out, bytes, name, EXPRESSION) store16(out, look_up(name, bytes, 0))
+#define STORE_HIGH(out, bytes, name, EXPRESSION) store16(out, look_up(name, bytes, 4))
+#else
+#define NIBBLE_VALUES(name, EXPRESSION)
+#define STORE_NIBBLES(out, nibbles, EXPRESSION) \
+  {                                             \
+    const floats16 q = FLOATS(nibbles);         \
+    store16(out, EXPRESSION);                   \
+  }
+#define STORE_LOW(out, bytes, name, EXPRESSION) STORE_NIBBLES(out, (bytes) & 15, EXPRESSION)
+#define STORE_HIGH(out, bytes, name, EXPRESSION) STORE_NIBBLES(out, (bytes) >> 4, EXPRESSION)
+#endif
 #define UNROLLED _Pragma("clang loop unroll(full)") for
 
 // d (2) | 32 nibbles (16): the low ones are weights 0…15, the high ones 16…31.   w = d (q − 8)
 static inline void q4_0(const uint8_t *restrict block, float *restrict out) {
   const float d = half(block);
-  const bytes16 q = load16(block + 2);
-  store16(out, d * FLOATS((signed16)(q & 15) - 8));
-  store16(out + 16, d * FLOATS((signed16)(q >> 4) - 8));
+  const bytes16 bytes = load16(block + 2);
+  NIBBLE_VALUES(values, d * (q - 8))
+  STORE_LOW(out, bytes, values, d * (q - 8));
+  STORE_HIGH(out + 16, bytes, values, d * (q - 8));
 }
 
 // d (2) | m (2) | nibbles (16).   w = d q + m
 static inline void q4_1(const uint8_t *restrict block, float *restrict out) {
   const float d = half(block), m = half(block + 2);
-  const bytes16 q = load16(block + 4);
-  store16(out, d * FLOATS(q & 15) + m);
-  store16(out + 16, d * FLOATS(q >> 4) + m);
+  const bytes16 bytes = load16(block + 4);
+  NIBBLE_VALUES(values, d * q + m)
+  STORE_LOW(out, bytes, values, d * q + m);
+  STORE_HIGH(out + 16, bytes, values, d * q + m);
 }
 
 // d (2) | fifth bits (4), bit i of weight i | nibbles (16).   w = d (q − 16)
@@ -158,12 +187,15 @@ static inline void scales_6(const uint8_t *restrict packed, float d, float dmin,
 static inline void q4_K(const uint8_t *restrict block, float *restrict out) {
   float scales[16];
   scales_6(block + 4, half(block), half(block + 2), scales);
-  UNROLLED(int i = 0; i < 8; i++) {
-    const bytes16 q = load16(block + 16 + 16 * i);
-    const int g = i / 2 * 2;
-    float *to = out + 32 * g + 16 * (i % 2);
-    store16(to, scales[g] * FLOATS(q & 15) - scales[8 + g]);
-    store16(to + 32, scales[g + 1] * FLOATS(q >> 4) - scales[9 + g]);
+  UNROLLED(int g = 0; g < 8; g += 2) {
+    NIBBLE_VALUES(low, scales[g] * q - scales[8 + g])
+    NIBBLE_VALUES(high, scales[g + 1] * q - scales[9 + g])
+    UNROLLED(int i = 0; i < 2; i++) {
+      const bytes16 bytes = load16(block + 16 + 16 * (g + i));
+      float *to = out + 32 * g + 16 * i;
+      STORE_LOW(to, bytes, low, scales[g] * q - scales[8 + g]);
+      STORE_HIGH(to + 32, bytes, high, scales[g + 1] * q - scales[9 + g]);
+    }
   }
 }
 

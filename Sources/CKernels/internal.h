@@ -6,20 +6,25 @@
 
 #include "CKernels.h"
 
-// Columns of W that are widened at a time: a multiple of every block.
+// Columns of W that are taken at a time: a multiple of every block.
 #define STRIP 256
-// Columns whose products are summed before their sum joins the sum so far: what stays in the nearest cache.
-#define RUN 128
-// Rows of W that one pass of the adjoint takes; they too are summed before their sum joins.
-#define ADJOINT_ROWS 32
+// Rows of W that are taken at a time; those of the adjoint are summed before their sum joins the sum so far.
+#define ROW_GROUP 32
 // Widened rows lie this far apart: a power of two would put them all into the same few sets of the cache.
 #define STRIP_STRIDE (STRIP + 16)
-// The kernels serve up to this many vectors; more go to sgemm.
+#define STRIP_FLOATS (ROW_GROUP * STRIP_STRIDE)
+// Up to this many vectors a vector's sums have one order.
 #define THIN 32
+// The kernels take up to this many vectors; more come in portions.
+#define PORTION 128
+// From more vectors than this on, weights of 16 bits are widened once for all.
+#define REUSED 16
+// The most sums that one task of the adjoint may have: half of a small second cache.
+#define ADJOINT_SUMS (64 * 1024)
 // The most columns one task of the adjoint may have.
 #define ADJOINT_COLUMNS 2048
 
-// One product, in either direction: `in` and `out` are interleaved, b ≤ THIN.
+// One product, in either direction: `in` and `out` are interleaved, b ≤ PORTION.
 struct ck_product {
   const struct ck_matrix *w;
   const float *in;
@@ -30,15 +35,33 @@ struct ck_product {
   int accumulate;
 };
 
+// Y (b, dimension) and the rows of a basis (count, dimension); C (count, b).
+struct ck_basis {
+  const double *basis;
+  int64_t count, dimension;
+  double *y;
+  int64_t b;
+  double *c;
+};
+
 // The kernels of one instruction set.
 struct ck_kernels {
-  int64_t group;  // rows (forward) or columns (adjoint) that are computed side by side
+  int64_t lanes;
   void (*dequantize)(int32_t type, const void *source, float *restrict out, int64_t count);
-  // Rows row …< row + group of Y ← W X.
-  void (*multiply_rows)(const struct ck_product *product, int64_t row, float *scratch);
-  // Columns first …< first + count of X ← Wᵀ Y; whole blocks of W, count ≤ ADJOINT_COLUMNS.
+  // Strip `index` of the input, packed for multiply_rows.
+  void (*pack_strip)(const struct ck_product *product, int64_t index, float *restrict packed);
+  // Rows row …< row + rows of Y ← W X, rows ≤ ROW_GROUP.
+  void (*multiply_rows)(const struct ck_product *product, const float *packed, int64_t row,
+                        int64_t rows, float *scratch);
+  // The same for a whole group of rows and many vectors, from X as it lies.
+  void (*multiply_rows_thick)(const struct ck_product *product, int64_t row, float *scratch);
+  // Columns first …< first + count of X ← Wᵀ Y; whole blocks of W, count · b ≤ ADJOINT_SUMS.
   void (*multiply_adjoint_columns)(const struct ck_product *product, int64_t first, int64_t count,
                                    float *scratch);
+  // Rows row …< row + rows of C ← B Yᵀ.
+  void (*basis_dots)(const struct ck_basis *basis, int64_t row, int64_t rows);
+  // Columns first …< first + count of Y ← Y − Cᵀ B.
+  void (*basis_subtract)(const struct ck_basis *basis, int64_t first, int64_t count);
 };
 
 extern const struct ck_kernels ck_kernels_portable;
@@ -49,11 +72,10 @@ extern const struct ck_kernels ck_kernels_avx2, ck_kernels_avx512;
 // The kernels in use.
 const struct ck_kernels *ck_current_kernels(void);
 
-// Floats of scratch memory that every thread has: enough for ADJOINT_COLUMNS sums of THIN vectors and the widened
-// rows beside them, or for one operand of sgemm.
-#define SCRATCH_FLOATS (160 * 1024)
-// The calling thread's scratch memory, 64-byte aligned. Lives as long as the thread.
-float *ck_scratch(void);
+// The calling thread's scratch memory of at least this many floats, 64-byte aligned; what lay in it is lost when it grows.
+// Lives as long as the thread. One slot for the sums of a task, one for the packed input of a product.
+enum ck_scratch_slot { CK_SCRATCH_SUMS, CK_SCRATCH_PACKED, CK_SCRATCH_SLOTS };
+float *ck_scratch(enum ck_scratch_slot slot, int64_t floats);
 
 // Weights per block and bytes per block. In a switch, so that a known type's are constants.
 struct ck_block {

@@ -144,16 +144,29 @@ void ck_set_threads(int threads) {
 
 int ck_threads(void) { return pool.threads; }
 
+struct scratch {
+  void *memory[CK_SCRATCH_SLOTS];
+  int64_t floats[CK_SCRATCH_SLOTS];
+};
+
 static pthread_key_t scratch_key;
 static pthread_once_t scratch_once = PTHREAD_ONCE_INIT;
-static void make_scratch_key(void) { pthread_key_create(&scratch_key, free); }
+static void free_scratch(void *memory) {
+  struct scratch *scratch = memory;
+  for (int slot = 0; slot < CK_SCRATCH_SLOTS; slot++) free(scratch->memory[slot]);
+}
+static void make_scratch_key(void) { pthread_key_create(&scratch_key, free_scratch); }
 
-float *ck_scratch(void) {
-  static _Thread_local float *scratch;
-  if (scratch) return scratch;
-  pthread_once(&scratch_once, make_scratch_key);
-  char *memory = calloc(SCRATCH_FLOATS * 4 + 64, 1);
-  if (!memory) abort();  // less than a megabyte: nothing else would work either
-  pthread_setspecific(scratch_key, memory);
-  return scratch = (float *)(memory + (-(uintptr_t)memory & 63));
+float *ck_scratch(enum ck_scratch_slot slot, int64_t floats) {
+  static _Thread_local struct scratch scratch;
+  if (scratch.floats[slot] < floats) {
+    pthread_once(&scratch_once, make_scratch_key);
+    pthread_setspecific(scratch_key, &scratch);
+    free(scratch.memory[slot]);
+    scratch.memory[slot] = aligned_alloc(64, (size_t)ck_round_up(floats * 4, 64));
+    if (!scratch.memory[slot]) abort();  // a few megabytes: nothing else would work either
+    memset(scratch.memory[slot], 0, (size_t)floats * 4);
+    scratch.floats[slot] = floats;
+  }
+  return scratch.memory[slot];
 }

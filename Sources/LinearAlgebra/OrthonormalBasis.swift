@@ -1,3 +1,4 @@
+import CKernels
 import COpenBLAS
 
 /// A growing list of orthonormal vectors of ℝⁿ, as rows: what a Krylov method orthogonalises against.
@@ -77,22 +78,13 @@ package struct OrthonormalBasis: Sendable {
 
   /// Y ← Y − (Y Bᵀ) B, returning Y Bᵀ (b, count).
   private func project(_ y: inout Matrix<Double>) -> Matrix<Double> {
-    var c = Matrix<Double>(rows: y.rows, columns: count)
-    guard y.rows > 0, count > 0 else { return c }
-    let (b, n, k) = (blasInt(y.rows), blasInt(dimension), blasInt(count))
+    var c = Matrix<Double>(rows: count, columns: y.rows)
     elements.withUnsafeBufferPointer { basis in
-      c.elements.withUnsafeMutableBufferPointer {
-        cblas_dgemm(
-          CblasRowMajor, CblasNoTrans, CblasTrans, b, k, n, 1, y.elements, n, basis.baseAddress, n,
-          0, $0.baseAddress, k)
-      }
-      y.elements.withUnsafeMutableBufferPointer {
-        cblas_dgemm(
-          CblasRowMajor, CblasNoTrans, CblasNoTrans, b, n, k, -1, c.elements, k, basis.baseAddress,
-          n, 1, $0.baseAddress, n)
-      }
+      guard let base = basis.baseAddress else { return }
+      ck_project_out(
+        base, Int64(count), Int64(dimension), &y.elements, Int64(y.rows), &c.elements)
     }
-    return c
+    return c.transposed
   }
 
   /// Y = R Q within one block, row after row by Gram–Schmidt, each projected twice.
@@ -111,12 +103,7 @@ package struct OrthonormalBasis: Sendable {
         var row = Array(y.row(i))
         if accepted > 0, let base = q.baseAddress {
           for _ in 0..<2 {
-            cblas_dgemv(
-              CblasRowMajor, CblasNoTrans, blasInt(accepted), blasInt(n), 1, base, blasInt(n), row,
-              1, 0, &coefficients, 1)
-            cblas_dgemv(
-              CblasRowMajor, CblasTrans, blasInt(accepted), blasInt(n), -1, base, blasInt(n),
-              coefficients, 1, 1, &row, 1)
+            ck_project_out(base, Int64(accepted), Int64(n), &row, 1, &coefficients)
             for j in 0..<accepted { r[i, j] += coefficients[j] }
           }
         }

@@ -1,4 +1,3 @@
-import COpenBLAS
 import CKernels
 import Foundation
 import LinearAlgebra
@@ -54,19 +53,6 @@ extension KernelTests {
         }
         #expect(board.holds(20))
       }
-    }
-
-    @Test("OpenBLAS keeps the threads it had", arguments: [1, 2] as [Int32])
-    func blasThreads(threads: Int32) throws {
-      let before = openblas_get_num_threads()
-      openblas_set_num_threads(threads)
-      defer { openblas_set_num_threads(before) }
-      let w = try GuardedMatrix(.f32, rows: 300, columns: 300, seed: 4)
-      let x = normal(300 * 40, seed: 5)
-      KernelTests.withThreads(2) {
-        for direction in Direction.allCases { _ = w.product(direction, x, vectors: 40) }
-      }
-      #expect(openblas_get_num_threads() == threads)
     }
 
     @Test("jobs within jobs and beside jobs")

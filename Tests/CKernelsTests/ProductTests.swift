@@ -139,6 +139,21 @@ extension KernelTests {
       }
     }
 
+    /// Many vectors are served in portions, each as if it came alone.
+    @Test("vectors beyond a portion change nothing", arguments: [ElementType.f32, .f16, .q4_1])
+    func portions(type: ElementType) throws {
+      let w = try GuardedMatrix(type, rows: 45, columns: 288, seed: 15, gap: 4)
+      for direction in Direction.allCases {
+        let x = normal(w.inputs(direction) * 300, seed: 16)
+        KernelTests.withEachInstructionSet { set in
+          let together = w.product(direction, x, vectors: 300)
+          let middle = Array(128..<256)
+          let alone = w.product(direction, lanes(middle, of: x, vectors: 300), vectors: 128)
+          #expect(alone == lanes(middle, of: together, vectors: 300), "\(direction), set \(set)")
+        }
+      }
+    }
+
     @Test("NaN and infinity stay in their vector")
     func companionsWithNaN() throws {
       let w = try GuardedMatrix(.bf16, rows: 50, columns: 300, seed: 11)

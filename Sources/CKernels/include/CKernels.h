@@ -58,7 +58,7 @@ int ck_threads(void);
 void ck_parallel_for(int64_t count, void (*body)(void *context, int64_t index), void *context);
 
 // A vector's product is the same to the bit for any number of threads and, if b ≤ 32, whatever the other vectors are and
-// however many. Above that a strip of W at a time is widened and handed to sgemm.
+// however many. Nothing larger than the vectors is copied: W is widened in registers, or a strip at a time.
 void ck_multiply(const struct ck_matrix *w, const float *x, int64_t ldx, float *y, int64_t ldy,
                  int64_t b, int accumulate);
 void ck_multiply_adjoint(const struct ck_matrix *w, const float *y, int64_t ldy, float *x,
@@ -69,3 +69,12 @@ void ck_multiply_f64(const struct ck_matrix *w, const double *x, int64_t ldx, do
                      int64_t ldy, int64_t b, int accumulate);
 void ck_multiply_adjoint_f64(const struct ck_matrix *w, const double *y, int64_t ldy, double *x,
                              int64_t ldx, int64_t b, int accumulate);
+
+// One step of Gram–Schmidt for b vectors, the rows of Y (b, dimension), against the rows of B (count, dimension), all in
+// double precision and one after another:
+//
+//     C (count, b) ← B Yᵀ,   Y ← Y − Cᵀ B.
+//
+// The same to the bit for any number of threads.
+void ck_project_out(const double *basis, int64_t count, int64_t dimension, double *y, int64_t b,
+                    double *c);
