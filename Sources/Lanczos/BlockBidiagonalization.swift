@@ -20,6 +20,8 @@ struct BlockBidiagonalization {
   private var newest = 0
   /// ‖R‖₂ of the last new block in each direction: the size of A or Aᵀ on what the basis does not hold yet.
   private var reach: (forward: Double, adjoint: Double)?
+  /// The best left vectors of H (of Hᵀ with U pending) that an estimate found, with their σ²; until H grows.
+  private var leading: (squares: [Double], vectors: Matrix<Double>)?
   private var generator: SeededGenerator
 
   /// The random start block.
@@ -41,6 +43,7 @@ struct BlockBidiagonalization {
 
   /// Takes A V or Aᵀ U for the pending vectors and turns around.
   mutating func absorb(_ products: Matrix<Double>) throws(LAPACKError) {
+    leading = nil
     if direction == .forward {
       // Column j of H, j pending: A vⱼ = C B + R Q.
       let old = left.count
@@ -72,17 +75,18 @@ struct BlockBidiagonalization {
   /// pending part of v beyond U, about ‖R‖ ‖q_pending‖ with the last R. Rayleigh–Ritz over the fresh A v moves u to
   /// u + e/σ, which leaves Aᵀ e / σ. With U pending the same holds for Aᵀ. Only the pending rows of q matter:
   /// q = Hᵀ p / σ with p from H Hᵀ, whose squared condition an estimate can bear.
-  func worstResidualEstimate(_ count: Int) throws(LAPACKError) -> Double? {
+  mutating func worstResidualEstimate(_ count: Int) throws(LAPACKError) -> Double? {
     guard min(left.count, right.count) >= count, let reach, reach.adjoint.isFinite else {
       return nil
     }
     let isForward = direction == .forward
     let gram = Matrix.product(
       coupling, isForward ? .none : .transposed, coupling, isForward ? .transposed : .none)
-    let (squares, p) = try gram.symmetricEigenpairs()
+    let (squares, p) = try gram.largestEigenpairs(count)
+    leading = (squares, p)
     let pendingPart =
       isForward ? coupling.columns(from: newest) : coupling.rows(from: newest).transposed
-    let tails = Matrix.product(p.prefix(count), .none, pendingPart).rowNorms  // σ ‖q_pending‖
+    let tails = Matrix.product(p, .none, pendingPart).rowNorms  // σ ‖q_pending‖
     let next = isForward ? reach.forward : reach.adjoint
     let both = (reach.forward * reach.forward + reach.adjoint * reach.adjoint).squareRoot()
     let largest = max(squares[0], 0).squareRoot()
@@ -96,10 +100,22 @@ struct BlockBidiagonalization {
   }
 
   /// The `count` best vectors (count, n or m) of the pending side, to be applied in `direction`.
+  ///
+  /// Those of the last estimate, q = Hᵀ p / σ: their span is off by ε (σ₁ / σ)², which the Rayleigh–Ritz step over their
+  /// products bears up to 10⁻⁸. Smaller values, and a basis no estimate was made of, take the SVD of H.
   func ritzVectors(_ count: Int) throws(LAPACKError) -> Matrix<Double> {
-    let (p, _, q) = try coupling.singularValueDecomposition()
-    return direction == .forward
-      ? right.combinations(q.prefix(count)) : left.combinations(p.prefix(count))
+    let isForward = direction == .forward
+    let q: Matrix<Double>
+    if let leading, leading.squares.count == count,
+      leading.squares[count - 1] > 1e-8 * leading.squares[0]
+    {
+      q = Matrix.product(leading.vectors, .none, coupling, isForward ? .none : .transposed)
+        .orthonormalizedRows()
+    } else {
+      let (p, _, right) = try coupling.singularValueDecomposition()
+      q = (isForward ? right : p).prefix(count)
+    }
+    return (isForward ? right : left).combinations(q)
   }
 
   /// Thick restart, with V pending: U and the applied part of V shrink to their `keep` best Ritz vectors.
@@ -110,6 +126,7 @@ struct BlockBidiagonalization {
     let (p, sigma, q) = try coupling.narrowed(to: newest).singularValueDecomposition()
     let link = Matrix.product(p.prefix(keep), .none, coupling.columns(from: newest))
     let width = right.count - newest
+    leading = nil
     left.compress(p.prefix(keep))
     right.compress(q.prefix(keep))
     coupling = Matrix(rows: keep, columns: keep + width)

@@ -80,12 +80,14 @@ final class BlockLanczosSolve {
       let worst = try process.worstResidualEstimate(count)
     else { return false }
     guard worst > limit else { return true }
-    // Estimates fall about geometrically: the next test is made when half of the way extrapolated from the last two has
-    // been covered, and not much later than now, so that small eigenproblems stay cheaper than the operator.
+    // Estimates fall about geometrically, later a little faster: the next one is made when most of the way extrapolated
+    // from the last two has been covered, and not much later than now, so that the small eigenproblems stay cheaper than
+    // the operator.
     let ratio = Double.log(worst / limit)
+    productsToNextTest = products / 2
     if let last = lastTest, ratio < last.ratio {
       let perProduct = (last.ratio - ratio) / Double(products - last.products)
-      productsToNextTest = Int(min(ratio / perProduct / 2, Double(products / 8)))
+      productsToNextTest = Int(min(0.8 * ratio / perProduct, Double(productsToNextTest)))
     }
     lastTest = (products, ratio)
     return false

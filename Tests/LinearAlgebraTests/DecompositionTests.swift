@@ -47,16 +47,19 @@ private func random(_ m: Int, _ n: Int, seed: UInt64 = 1) -> Matrix<Double> {
     #expect(orthonormalityDefect(q) < 1e-14)
   }
 
-  @Test(arguments: [1, 2, 17, 60])
-  func symmetricEigenpairsDiagonalize(n: Int) throws {
+  @Test(arguments: [(1, 1), (2, 1), (17, 17), (60, 7)])
+  func largestEigenpairsAreEigenpairsAndTheLargest(n: Int, count: Int) throws {
     let b = random(n, n)
     let a = Matrix.product(b, .none, b, .transposed)
-    let (values, vectors) = try a.symmetricEigenpairs()
+    let (values, vectors) = try a.largestEigenpairs(count)
     #expect(values == values.sorted(by: >))
     #expect(orthonormalityDefect(vectors) < 1e-12)
     var scaled = vectors
-    for i in 0..<n { for j in 0..<n { scaled[i, j] *= values[i] } }
+    for i in 0..<count { for j in 0..<n { scaled[i, j] *= values[i] } }
     #expect((Matrix.product(vectors, .none, a) - scaled).frobeniusNorm < 1e-12 * values[0])
+    // The eigenvalues of B Bᵀ are the squared singular values of B.
+    let singular = try b.singularValueDecomposition().values
+    for i in 0..<count { #expect(abs(values[i] - singular[i] * singular[i]) < 1e-12 * values[0]) }
   }
 
   @Test(arguments: [1, 4, 7])
