@@ -18,7 +18,7 @@ struct CouplingPass {
   /// Probes of ‖J‖_F's tail. The tail's relative error is about (2 / probes)^½ over the root of its stable rank.
   private static let probes = 16
   /// Vectors that travel together, all prompts': wide enough for `sgemm`, narrow enough for the cache.
-  static let width = 192
+  static let width = 128
 
   /// Runs the pass; `step` hears of every block that is done and may throw.
   init(

@@ -36,10 +36,22 @@ public struct Variable<Scalar: RealScalar> {
   }
 
   /// The value, copied out.
-  public var value: Matrix<Scalar> {
-    var matrix = Matrix<Scalar>(rows: rows, columns: columns)
-    for r in 0..<rows { for c in 0..<columns { matrix[r, c] = buffer.base[c * rows + r] } }
-    return matrix
+  public var value: Matrix<Scalar> { value(ofRows: 0..<rows) }
+
+  /// The value of some rows, copied out.
+  @_specialize(where Scalar == Float)
+  @_specialize(where Scalar == Double)
+  public func value(ofRows range: Range<Int>) -> Matrix<Scalar> {
+    precondition(range.upperBound <= rows, "rows \(range) of \(rows)")
+    let elements = [Scalar](unsafeUninitializedCapacity: range.count * columns) { to, count in
+      for (i, r) in range.enumerated() {
+        for c in 0..<columns {
+          to.initializeElement(at: i * columns + c, to: buffer.base[c * rows + r])
+        }
+      }
+      count = range.count * columns
+    }
+    return Matrix(rows: range.count, columns: columns, elements: elements)
   }
 
   /// Whether a tangent travels with this variable.

@@ -40,13 +40,13 @@ public struct Matrix<Scalar: RealScalar>: Equatable, Sendable {
   }
 
   /// Element (i, j).
-  public subscript(i: Int, j: Int) -> Scalar {
+  @inlinable public subscript(i: Int, j: Int) -> Scalar {
     get { elements[i * columns + j] }
     set { elements[i * columns + j] = newValue }
   }
 
   /// Row i.
-  public func row(_ i: Int) -> ArraySlice<Scalar> { elements[i * columns..<(i + 1) * columns] }
+  @inlinable public func row(_ i: Int) -> ArraySlice<Scalar> { elements[i * columns..<(i + 1) * columns] }
 
   /// The first `count` rows.
   public func prefix(_ count: Int) -> Matrix {

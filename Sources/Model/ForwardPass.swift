@@ -27,11 +27,7 @@ public struct HiddenStates<Scalar: RealScalar> {
 
   /// X (tokens, width) of one prompt at the present depth.
   public func states(ofPrompt p: Int) -> Matrix<Scalar> {
-    let (range, whole) = (prompts[p], x.value)
-    return Matrix(
-      rows: range.count, columns: whole.columns,
-      elements: Array(
-        whole.elements[range.lowerBound * whole.columns..<range.upperBound * whole.columns]))
+    x.value(ofRows: prompts[p])
   }
 
   /// Logits after the last token of every prompt, once all blocks are passed.
