@@ -22,6 +22,46 @@ func axpy<S: RealScalar>(
   }
 }
 
+/// y[i, ·] ← (+) factor · d[i] x[i, ·] for i < count: one number, the same for its b lanes.
+///
+/// A power of two of lanes below eight shares a register with its neighbours, d being spread over it.
+@inline(__always)
+private func scale<S: RealScalar>(
+  _ factor: S, _ d: UnsafePointer<S>, _ x: UnsafePointer<S>, _ y: UnsafeMutablePointer<S>,
+  _ count: Int, _ b: Int, _ accumulating: Bool
+) {
+  var i = 0
+  @inline(__always) func shared(by lanes: Int, _ spread: (UnsafePointer<S>) -> SIMD8<S>) {
+    while (count - i) * lanes >= 8 {
+      let k = i * lanes
+      var value =
+        UnsafeRawPointer(x + k).loadUnaligned(as: SIMD8<S>.self) * (spread(d + i) * factor)
+      if accumulating { value += UnsafeRawPointer(y + k).loadUnaligned(as: SIMD8<S>.self) }
+      UnsafeMutableRawPointer(y + k).storeBytes(of: value, as: SIMD8<S>.self)
+      i += 8 / lanes
+    }
+  }
+  switch b {
+  case 1: shared(by: 1) { UnsafeRawPointer($0).loadUnaligned(as: SIMD8<S>.self) }
+  case 2:
+    shared(by: 2) {
+      let four = UnsafeRawPointer($0).loadUnaligned(as: SIMD4<S>.self)
+      var pairs = SIMD8<S>()
+      (pairs.evenHalf, pairs.oddHalf) = (four, four)
+      return pairs
+    }
+  case 4:
+    shared(by: 4) {
+      SIMD8(lowHalf: SIMD4(repeating: $0[0]), highHalf: SIMD4(repeating: $0[1]))
+    }
+  default: break
+  }
+  while i < count {
+    axpy(factor * d[i], x + i * b, y + i * b, b, accumulating)
+    i += 1
+  }
+}
+
 /// Numbers that are worth another thread's waking.
 private let grain = 1 << 15
 
@@ -33,15 +73,16 @@ private func inParts(_ count: Int, size: Int, _ body: (Range<Int>) -> Void) {
   Threads.forEach(parts) { i in body(i * count / parts..<(i + 1) * count / parts) }
 }
 
-/// y[i, ·] ← (+) d[i] x[i, ·]: a diagonal map, the derivative of everything elementwise.
+/// y[i, ·] ← (+) factor · d[i] x[i, ·]: a diagonal map, the derivative of everything elementwise.
 @_specialize(where S == Float)
 @_specialize(where S == Double)
 func scaleLanes<S: RealScalar>(
-  by d: UnsafePointer<S>, _ x: UnsafePointer<S>, into y: UnsafeMutablePointer<S>, count: Int,
-  lanes b: Int, accumulating: Bool
+  by d: UnsafePointer<S>, times factor: S = 1, _ x: UnsafePointer<S>,
+  into y: UnsafeMutablePointer<S>, count: Int, lanes b: Int, accumulating: Bool
 ) {
   inParts(count, size: b) { part in
-    for i in part { axpy(d[i], x + i * b, y + i * b, b, accumulating) }
+    let i = part.lowerBound
+    scale(factor, d + i, x + i * b, y + i * b, part.count, b, accumulating)
   }
 }
 
@@ -64,11 +105,7 @@ func dotLanes<S: RealScalar>(
   rows: Int, lanes b: Int
 ) {
   sum.update(repeating: 0, count: rows * b)
-  for c in 0..<columns {
-    for r in 0..<rows {
-      axpy(d[c * rows + r], x + (c * rows + r) * b, sum + r * b, b, true)
-    }
-  }
+  for c in 0..<columns { scale(1, d + c * rows, x + c * rows * b, sum, rows, b, true) }
 }
 
 /// y[c, r, ·] ← y[c, r, ·] + d[c, r] s[r, ·]: the rank-one part of a normalisation's derivative.
@@ -79,10 +116,6 @@ func spreadLanes<S: RealScalar>(
   rows: Int, lanes b: Int
 ) {
   inParts(columns, size: rows * b) { part in
-    for c in part {
-      for r in 0..<rows {
-        axpy(d[c * rows + r], s + r * b, y + (c * rows + r) * b, b, true)
-      }
-    }
+    for c in part { scale(1, d + c * rows, s, y + c * rows * b, rows, b, true) }
   }
 }

@@ -3,7 +3,7 @@ import LinearAlgebra
 /// The angles of a rotary embedding at some positions: cos and sin (half, rows), `half` pairs of features a head.
 ///
 /// Su et al., arXiv 2104.09864.
-public struct RotaryAngles<Scalar: RealScalar>: Sendable {
+public struct RotaryAngles<Scalar: RealScalar> {
   /// How the features of a head pair up.
   public enum Pairing: Sendable {
     /// (i, i + half): GPT-NeoX and the Hugging Face form of Llama.
@@ -12,8 +12,8 @@ public struct RotaryAngles<Scalar: RealScalar>: Sendable {
     case neighbours
   }
 
-  let cosines: [Scalar]
-  let sines: [Scalar]
+  let cosines: Buffer<Scalar>
+  let sines: Buffer<Scalar>
   let half: Int
   let pairing: Pairing
 
@@ -35,8 +35,11 @@ public struct RotaryAngles<Scalar: RealScalar>: Sendable {
     let angles = (0..<half).flatMap { i in
       zip(positions, frequencies).map { Double($0) * $1[i] }
     }
-    cosines = angles.map { Scalar(scale * Double.cos($0)) }
-    sines = angles.map { Scalar(scale * Double.sin($0)) }
+    (cosines, sines) = (Buffer(count: angles.count), Buffer(count: angles.count))
+    for (i, angle) in angles.enumerated() {
+      cosines.base[i] = Scalar(scale * Double.cos(angle))
+      sines.base[i] = Scalar(scale * Double.sin(angle))
+    }
   }
 }
 
@@ -85,20 +88,23 @@ private struct RotaryStep<Scalar: RealScalar>: Primitive {
     accumulating: Bool
   ) {
     let half = angles.half
+    let (cosines, sines) = (angles.cosines.base, angles.sines.base)
     for h in 0..<heads {
       let head = h * headDimension
       for pair in 0..<half {
         let first = head + (angles.pairing == .halves ? pair : 2 * pair)
         let second = angles.pairing == .halves ? first + half : first + 1
-        for r in 0..<rows {
-          let cosine = angles.cosines[pair * rows + r]
-          let sine = sign * angles.sines[pair * rows + r]
-          let (i, j) = ((first * rows + r) * b, (second * rows + r) * b)
-          axpy(cosine, x + i, y + i, b, accumulating)
-          axpy(-sine, x + j, y + i, b, true)
-          axpy(cosine, x + j, y + j, b, accumulating)
-          axpy(sine, x + i, y + j, b, true)
-        }
+        // All rows of the pair's two features: (rows, b).
+        let (i, j) = (first * rows * b, second * rows * b)
+        let (cosine, sine) = (cosines + pair * rows, sines + pair * rows)
+        scaleLanes(
+          by: cosine, x + i, into: y + i, count: rows, lanes: b, accumulating: accumulating)
+        scaleLanes(
+          by: sine, times: -sign, x + j, into: y + i, count: rows, lanes: b, accumulating: true)
+        scaleLanes(
+          by: cosine, x + j, into: y + j, count: rows, lanes: b, accumulating: accumulating)
+        scaleLanes(
+          by: sine, times: sign, x + i, into: y + j, count: rows, lanes: b, accumulating: true)
       }
       let rest = (head + 2 * half) * rows * b
       addScaled(
