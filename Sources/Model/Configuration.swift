@@ -135,7 +135,8 @@ public final class Configuration {
       ("partial_rotary_factor", one), ("rotary_pct", one), ("sliding_window", never),
       ("use_sliding_window", off), ("num_local_experts", one), ("num_experts", one),
       ("no_rope_layers", empty), ("layer_types", empty), ("quantization_config", never),
-      ("scale_attn_by_inverse_layer_idx", off), ("rope_scaling", never),
+      ("scale_attn_by_inverse_layer_idx", off), ("scale_attn_weights", { $0.bool == true }),
+      ("apply_residual_connection_post_layernorm", off), ("rope_scaling", never),
       ("rope_parameters", never), ("is_decoder", off), ("add_cross_attention", off),
       // Rotary parameters by kind of layer.
       ("full_attention", never), ("sliding_attention", never),

@@ -22,6 +22,19 @@ extension Activation {
   }
 }
 
+extension Configuration {
+  /// The features of a head where they are width / heads. Throws `ModelError.badKey` where that is no whole number, or
+  /// `head_dim` says otherwise.
+  func headDimension(width: Int, heads: Int) throws(ModelError) -> Int {
+    try check(
+      width % heads == 0, "num_attention_heads",
+      "is \(heads), which does not divide the width \(width)")
+    let stated = try size("head_dim", default: width / heads)
+    try check(stated == width / heads, "head_dim", "is not the width by the number of heads")
+    return stated
+  }
+}
+
 extension StoredMatrix {
   /// The rows of these tokens as a variable (tokens, width). Throws `ModelError.tokenOutOfRange`, `emptyPrompt`.
   func embed<S: RealScalar>(_ tokens: [Int]) throws(ModelError) -> Variable<S> {

@@ -21,7 +21,8 @@ public struct HiddenStates<Scalar: RealScalar> {
       defer { end += tokens.count }
       return end..<end + tokens.count
     }
-    x = try model.embed(prompts.flatMap { $0 }, as: Scalar.self)
+    x = try model.embed(
+      prompts.flatMap { $0 }, at: prompts.flatMap { Array($0.indices) }, as: Scalar.self)
     try requireFinite(model)
   }
 

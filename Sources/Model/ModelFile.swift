@@ -48,8 +48,10 @@ public struct ModelFile {
 extension TensorInfo {
   /// Whether it is no weight but a table that follows from the configuration.
   var isComputed: Bool {
-    ["rope_freqs.weight", "rotary_emb.inv_freq", "attn.bias", "attn.masked_bias"]
-      .contains { name.hasSuffix($0) }
+    [
+      "rope_freqs.weight", "rotary_emb.inv_freq", "attn.bias", "attn.masked_bias",
+      "attention.bias", "attention.masked_bias",
+    ].contains { name.hasSuffix($0) }
   }
 }
 
@@ -67,24 +69,24 @@ extension GGUFValue {
 public enum ModelFamily: String, Sendable, CaseIterable {
   /// Llama and what is built like it.
   case llama
+  /// GPT-2.
+  case gpt2
 
   /// `model_type` in config.json.
   public var huggingFaceTypes: [String] {
     switch self {
     case .llama: ["llama", "mistral"]
+    case .gpt2: ["gpt2"]
     }
   }
 
   /// `general.architecture` in GGUF files.
-  public var ggufArchitectures: [String] {
-    switch self {
-    case .llama: ["llama"]
-    }
-  }
+  public var ggufArchitectures: [String] { self == .llama ? ["llama"] : [] }
 
   fileprivate func load(_ file: ModelFile) throws -> any Transformer {
     switch self {
     case .llama: try Llama(file)
+    case .gpt2: try LayerNormDecoder(gpt2: file)
     }
   }
 

@@ -36,6 +36,9 @@ struct LinearWeights: Sendable {
   /// The weights are stored (inputs, outputs).
   var transposed = false
 
+  /// Features that come out.
+  var outputs: Int { transposed ? weights.columns : weights.rows }
+
   func callAsFunction<S: RealScalar>(_ x: Variable<S>) -> Variable<S> {
     x.linear(weights, bias: bias?.map { S($0) }, transposed: transposed)
   }

@@ -6,8 +6,11 @@ import LinearAlgebra
 public protocol Transformer: Sendable {
   /// Sizes and names.
   var description: ModelDescription { get }
-  /// The embedding of tokens, X⁰ (tokens, width): what enters the first block. Throws `ModelError.tokenOutOfRange`.
-  func embed<S: RealScalar>(_ tokens: [Int], as precision: S.Type) throws(ModelError) -> Variable<S>
+  /// The embedding of tokens at their positions, X⁰ (tokens, width): what enters the first block. Throws
+  /// `ModelError.tokenOutOfRange`.
+  func embed<S: RealScalar>(
+    _ tokens: [Int], at positions: [Int], as precision: S.Type
+  ) throws(ModelError) -> Variable<S>
   /// Block `index`, counted from 0.
   func block<S: RealScalar>(_ index: Int, as precision: S.Type) -> any ResidualBlock<S>
   /// The norm behind the last block.

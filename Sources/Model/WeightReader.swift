@@ -82,13 +82,32 @@ struct WeightReader {
     return values
   }
 
-  /// `name.weight` (outputs, inputs) and, when `bias`, `name.bias`.
+  /// `name.weight` (outputs, inputs), or (inputs, outputs) when `transposed`, and, when `bias`, `name.bias`.
   func linear(
-    _ name: String, outputs: Int, inputs: Int, bias: Bool
+    _ name: String, outputs: Int, inputs: Int, bias: Bool, transposed: Bool = false
   ) throws -> LinearWeights {
-    LinearWeights(
-      weights: try matrix("\(name).weight", rows: outputs, columns: inputs),
-      bias: bias ? try vector("\(name).bias", count: outputs) : nil)
+    let (rows, columns) = transposed ? (inputs, outputs) : (outputs, inputs)
+    return LinearWeights(
+      weights: try matrix("\(name).weight", rows: rows, columns: columns),
+      bias: bias ? try vector("\(name).bias", count: outputs) : nil, transposed: transposed)
+  }
+
+  /// A table with as many rows as it has: embeddings are often longer than the vocabulary.
+  func table(_ canonical: String, columns: Int) throws(CheckpointError) -> StoredMatrix {
+    let tensor = try tensor(canonical)
+    return try tensor.matrix(rows: tensor.shape.first ?? 0, columns: columns)
+  }
+
+  /// The head over the vocabulary: as stored, or the embedding where it is tied to it and not stored by itself.
+  func head(
+    _ name: String, tied: Bool, to embedding: StoredMatrix, bias: Bool = false
+  ) throws -> LinearWeights {
+    if !tied || contains("\(name).weight") {
+      return try linear(
+        name, outputs: embedding.rows, inputs: embedding.columns, bias: bias)
+    }
+    return LinearWeights(
+      weights: embedding, bias: bias ? try vector("\(name).bias", count: embedding.rows) : nil)
   }
 }
 

@@ -40,7 +40,7 @@ struct Sketch: Transformer {
   }
 
   func embed<S: RealScalar>(
-    _ tokens: [Int], as precision: S.Type
+    _ tokens: [Int], at positions: [Int], as precision: S.Type
   ) throws(ModelError) -> Variable<S> { try embedding.embed(tokens) }
 
   func block<S: RealScalar>(_ index: Int, as precision: S.Type) -> any ResidualBlock<S> {

@@ -11,8 +11,8 @@ struct Fixture: Sendable, CustomTestStringConvertible {
   enum Form: String, Sendable, CaseIterable {
     /// config.json as it is written today, and safetensors.
     case folder
-    /// The same weights with the configuration of older files.
-    case olderSpelling
+    /// The same weights in the spelling of published files: keys, names of tensors, tables among them.
+    case published
     case gguf
     /// The same numbers as BF16.
     case bfloat16
@@ -21,13 +21,29 @@ struct Fixture: Sendable, CustomTestStringConvertible {
   let name: String
   let form: Form
 
-  static let names = ["llama", "llama3-rope", "mistral", "llama-biased", "odd"]
+  /// Every folder of Fixtures/; none if they cannot be listed, which `ReferenceTests.fixtures` notices.
+  static let names: [String] = {
+    guard let root = try? fixturePath(""),
+      let found = try? FileManager.default.contentsOfDirectory(atPath: root)
+    else { return [] }
+    return found.filter { isThere("\($0)/expected.json") }.sorted()
+  }()
 
   /// Every checkpoint, once.
   static let plain = names.map { Fixture(name: $0, form: .folder) }
-  /// Every checkpoint in every form.
+  /// Every checkpoint in every form it has.
   static let all = Form.allCases.flatMap { form in
-    names.filter { form != .bfloat16 || $0 == "llama" }.map { Fixture(name: $0, form: form) }
+    names.map { Fixture(name: $0, form: form) }.filter { fixture in
+      switch form {
+      case .folder, .published: true
+      case .gguf: isThere("\(fixture.name)/model.gguf")
+      case .bfloat16: isThere("\(fixture.name)/bf16")
+      }
+    }
+  }
+
+  private static func isThere(_ path: String) -> Bool {
+    (try? fixturePath(path)).map(FileManager.default.fileExists) ?? false
   }
 
   var testDescription: String { "\(name), \(form.rawValue)" }
@@ -37,8 +53,7 @@ struct Fixture: Sendable, CustomTestStringConvertible {
     case .folder: try loadTransformer(CheckpointDirectory(opening: fixturePath(name)))
     case .bfloat16: try loadTransformer(CheckpointDirectory(opening: fixturePath("\(name)/bf16")))
     case .gguf: try loadTransformer(CheckpointDirectory(opening: fixturePath("\(name)/model.gguf")))
-    case .olderSpelling:
-      try Draft(of: name, configuration: "config.old.json").load()
+    case .published: try Draft(published: name).load()
     }
   }
 
@@ -57,10 +72,21 @@ struct Expected: Decodable {
     let sigma: [[Double]]
   }
 
+  /// How published files differ.
+  struct Published: Decodable {
+    /// What stands before names here, and what there.
+    let prefix: [String]
+    /// Tables that are no weights, by shape.
+    let buffers: [String: [Int]]
+  }
+
+  let published: Published?
+  let modelType: String
   let tokenIds: [Int]
   let lastLogits: [Double]
   let hiddenNorms, hiddenLastToken: [[Double]]
-  let sigmaLast, sigmaAttention, sigmaMlp: [[Double]]
+  let sigmaLast: [[Double]]
+  let sigmaAttention, sigmaMlp: [[Double]]?
   let sigmaCross: Cross
   let sigmaLastBlockNormed: [Double]
 
@@ -82,6 +108,24 @@ struct Draft {
     let source = try CheckpointDirectory(opening: fixturePath(name)).tensors
     tensors = try source.tensors.map { info in
       (.init(name: info.name, shape: info.shape), try source.tensor(info.name).numbers())
+    }
+  }
+
+  /// As published files spell it.
+  init(published name: String) throws {
+    try self.init(of: name, configuration: "config.published.json")
+    guard let published = try Fixture(name: name, form: .published).expected().published else {
+      return
+    }
+    let (here, there) = (published.prefix[0], published.prefix[1])
+    tensors = tensors.map { entry, numbers in
+      let isPrefixed = entry.name.hasPrefix(here)
+      let name = isPrefixed ? there + entry.name.dropFirst(here.count) : entry.name
+      return (.init(name: name, shape: entry.shape), numbers)
+    }
+    for (name, shape) in published.buffers.sorted(by: { $0.key < $1.key }) {
+      let ones = Array(repeating: Float(1), count: shape.reduce(1, *))
+      tensors.append((.init(name: name, shape: shape), ones))
     }
   }
 
@@ -150,7 +194,7 @@ func sequenceUpdate(
 func sequenceInput(
   _ model: some Transformer, block layer: Int, _ x: Matrix<Double>, site: JacobianSite
 ) -> Matrix<Double> {
-  guard site == .mlp else { return x }
+  guard site == .mlp, !model.block(layer, as: Double.self).isParallel else { return x }
   let attended = sequenceUpdate(model, block: layer, x, site: .attention, normed: false)
   return (Variable(x) + Variable(attended)).value
 }

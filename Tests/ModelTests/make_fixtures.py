@@ -4,12 +4,9 @@
 Needs torch, transformers, safetensors and gguf. `make_fixtures.py` writes every fixture again, byte for byte;
 Fixtures/README.md says what is in them.
 
-The expectations are those of the modules of transformers themselves, with every number in float64: their float32
-islands (norms, softmax, rotary angles) are lifted too. Jacobians are full, spectra come from a dense SVD.
+reference.py says how the expectations come about; make_family_fixtures.py makes those of the other families.
 """
-import contextlib
 import json
-import math
 import pathlib
 import shutil
 import sys
@@ -18,191 +15,21 @@ import gguf
 import numpy as np
 import torch
 from safetensors.torch import save_file
-from transformers import AutoConfig, AutoModelForCausalLM, LlamaConfig, MistralConfig
+from transformers import AutoConfig, LlamaConfig, MistralConfig
 from transformers import modeling_rope_utils
 from transformers.models.llama import modeling_llama
-from transformers.models.mistral import modeling_mistral
+
+from reference import (
+    LLAMA, couplings, expectations, lifted, lively_weights, token_ids, trajectories, write_json)
 
 FIXTURES = pathlib.Path(__file__).parent / "Fixtures"
-RANKS = (3, 6)
-
-
-# ------------------------------------------------------------------------------------------ float64
-
-
-class Lifted:
-    """The torch module, where float32 means float64."""
-
-    float32 = float = torch.float64
-
-    def __getattr__(self, name):
-        return getattr(torch, name)
-
-
-@contextlib.contextmanager
-def lifted():
-    """Inside, what the modules of transformers ask for in float32 they get in float64."""
-    modules = (modeling_llama, modeling_mistral, modeling_rope_utils)
-    to_float, proxy = torch.Tensor.float, Lifted()
-    try:
-        for module in modules:
-            module.torch = proxy
-        torch.Tensor.float = torch.Tensor.double
-        yield
-    finally:
-        for module in modules:
-            module.torch = torch
-        torch.Tensor.float = to_float
-
-
-def double_model(config, state):
-    """The model of `config` with the weights `state`, in float64. Call inside `lifted()`."""
-    model = AutoModelForCausalLM.from_config(config, attn_implementation="eager").double().eval()
-    missing, unexpected = model.load_state_dict(state, strict=False)
-    assert not unexpected and set(missing) <= {"lm_head.weight"}, (missing, unexpected)
-    assert model.model.rotary_emb.inv_freq.dtype == torch.float64
-    return model.requires_grad_(False)
-
-
-# ------------------------------------------------------------------------------------- expectations
-
-
-def expectations(model, token_ids, cross):
-    """Everything expected.json holds; `cross` is (input token, output token) of the cross Jacobians."""
-    blocks, calls = list(model.model.layers), []
-
-    def record(module, args, kwargs):
-        calls.append((args[0] if args else kwargs.pop("hidden_states"), kwargs))
-
-    hooks = [b.register_forward_pre_hook(record, with_kwargs=True) for b in blocks]
-    output = model(torch.tensor([token_ids]), use_cache=False)
-    for hook in hooks:
-        hook.remove()
-    calls = [(x, {k: v for k, v in kw.items() if k != "hidden_states"}) for x, kw in calls]
-
-    def run(block, x, kwargs):
-        y = block(x, **kwargs)
-        return y[0] if isinstance(y, tuple) else y
-
-    def attention(block, x, kwargs):
-        return x + block.self_attn(hidden_states=block.input_layernorm(x), **kwargs)[0]
-
-    def mlp(block, z, kwargs):
-        return z + block.mlp(block.post_attention_layernorm(z))
-
-    def normed(block, x, kwargs):
-        return model.model.norm(run(block, x, kwargs))
-
-    last = len(token_ids) - 1
-
-    def jacobian(function, block, x, kwargs, source=last, target=last):
-        """Of row `target` of function(X) − X with respect to row `source` of X, all other rows held fixed."""
-
-        def rows(row):
-            changed = torch.cat([x[:, :source], row[None, None], x[:, source + 1 :]], dim=1)
-            return function(block, changed, kwargs)[0, target]
-
-        full = torch.func.jacrev(rows)(x[0, source])
-        return full - torch.eye(full.shape[0], dtype=full.dtype) if source == target else full
-
-    def sigma(matrices):
-        return [torch.linalg.svdvals(m).tolist() for m in matrices]
-
-    depth = [jacobian(run, b, x, kw) for b, (x, kw) in zip(blocks, calls)]
-    states = [x for x, _ in calls] + [run(blocks[-1], *calls[-1])]  # X⁰ … X^L, before the final norm
-    between = [attention(b, x, kw) for b, (x, kw) in zip(blocks, calls)]
-    assert torch.allclose(model.lm_head(model.model.norm(states[-1])), output.logits, rtol=1e-12)
-
-    expected = {
-        "token_ids": token_ids,
-        "last_logits": output.logits[0, -1].tolist(),
-        "hidden_norms": [x[0].norm(dim=-1).tolist() for x in states],
-        "hidden_last_token": [x[0, -1].tolist() for x in states],
-        "sigma_last": sigma(depth),
-        "sigma_cross": {
-            "input_token": cross[0],
-            "output_token": cross[1],
-            "sigma": sigma(jacobian(run, b, x, kw, *cross) for b, (x, kw) in zip(blocks, calls)),
-        },
-        "sigma_attention": sigma(
-            jacobian(attention, b, x, kw) for b, (x, kw) in zip(blocks, calls)),
-        "sigma_mlp": sigma(
-            jacobian(mlp, b, z, kw) for b, z, (_, kw) in zip(blocks, between, calls)),
-        "sigma_last_block_normed": sigma([jacobian(normed, blocks[-1], *calls[-1])])[0],
-    }
-    expected |= couplings(depth)
-    expected |= trajectories(torch.stack([x[0] for x in states]))
-    return expected
-
-
-def couplings(jacobians):
-    """1 − m for every pair (row = Jacobian i, column = basis of j), frobenius normalisation."""
-    factors = [torch.linalg.svd(j) for j in jacobians]
-    result = {}
-    for rank in RANKS:
-        bases = [(u[:, :rank], s[:rank], vt[:rank].T) for u, s, vt in factors]
-        for form in ("", "crossed_"):
-            for sign in ("signed", "abs"):
-                table = []
-                for j_i, (_, s_i, _) in zip(jacobians, bases):
-                    row = []
-                    for u, _, v in bases:
-                        a = v.T @ j_i @ u if form else u.T @ j_i @ v
-                        a = a.abs() if sign == "abs" else a
-                        row.append(1 - float((a - s_i.diag()).norm() / s_i.norm()))
-                    table.append(row)
-                result[f"coupling_{form}{sign}_K{rank}"] = table
-    return result
-
-
-def trajectories(states):
-    """Of states (L + 1, tokens, d): line-shape score, growth and expodistance of every token."""
-    steps = states[1:] - states[:-1]
-    units = steps / steps.norm(dim=-1, keepdim=True)
-    growth = states.norm(dim=-1).log().diff(dim=0)  # (L, tokens)
-    return {
-        "line_shape_score": (len(units) / units.sum(0).norm(dim=-1)).tolist(),
-        "log_norm_growth": growth.tolist(),
-        "growth": growth.mean(0).tolist(),
-        "expodistance": (growth.var(0, correction=0) / growth.mean(0) ** 2).tolist(),
-    }
-
-
-# ------------------------------------------------------------------------------------------ weights
-
-
-def lively_weights(config, seed, rounded_to=torch.float32):
-    """Random weights under which a forgotten gain, bias or transposition shows; exact in `rounded_to`."""
-    with torch.device("meta"):
-        shapes = AutoModelForCausalLM.from_config(config).state_dict()
-    generator = np.random.default_rng(seed)
-    state = {}
-    for name in sorted(shapes):
-        shape = tuple(shapes[name].shape)
-        noise = generator.standard_normal(shape)
-        if name == "lm_head.weight" and config.tie_word_embeddings:
-            continue
-        if "norm" in name:
-            value = np.where(generator.random(shape) < 0.2, -0.6, 1.3) + 0.4 * noise
-        elif name.endswith("bias"):
-            value = 0.5 * noise
-        elif "embed_tokens" in name:
-            value = 0.9 * noise
-        else:
-            value = 1.2 * noise / math.sqrt(shape[1])
-        state[name] = torch.tensor(value).to(rounded_to).to(torch.float32)
-    return state
 
 
 # -------------------------------------------------------------------------------------------- files
 
 
-def write_json(path, value):
-    path.write_text(json.dumps(value, indent=1 if "config" in path.name else None) + "\n")
-
-
 def write_configs(folder, config, dtype="float32"):
-    """config.json as transformers 5 spells it, config.old.json as published checkpoints mostly do."""
+    """config.json as transformers 5 spells it, config.published.json as published checkpoints mostly do."""
     new = json.loads(config.to_json_string(use_diff=False))
     kept = (
         "architectures attention_bias bos_token_id eos_token_id head_dim hidden_act hidden_size "
@@ -219,7 +46,7 @@ def write_configs(folder, config, dtype="float32"):
     old |= {"torch_dtype": dtype, "transformers_version": "4.40.0"}
     if old.get("head_dim") == old["hidden_size"] // old["num_attention_heads"]:
         del old["head_dim"]  # as older files do; the quotient is the default
-    write_json(folder / "config.old.json", dict(sorted(old.items())))
+    write_json(folder / "config.published.json", dict(sorted(old.items())))
 
 
 def write_shards(folder, state):
@@ -343,10 +170,10 @@ def make(name):
     folder.mkdir(parents=True)
     config.architectures = [{"llama": "LlamaForCausalLM", "mistral": "MistralForCausalLM"}[config.model_type]]
     state = lively_weights(
-        config, seed, rounded_to=torch.bfloat16 if name == "llama" else torch.float32)
+        config, LLAMA, seed, rounded_to=torch.bfloat16 if name == "llama" else torch.float32)
 
     write_configs(folder, config)
-    for spelling in ("config.json", "config.old.json"):
+    for spelling in ("config.json", "config.published.json"):
         read = AutoConfig.for_model(**json.loads((folder / spelling).read_text()))
         assert read.rope_parameters == config.rope_parameters, (spelling, read.rope_parameters)
     if name == "llama3-rope":
@@ -361,11 +188,11 @@ def make(name):
             folder / "bf16" / "model.safetensors", metadata={"format": "pt"})
     write_gguf(folder / "model.gguf", config, state, name)
 
-    token_ids = np.random.default_rng(seed + 1000).integers(3, config.vocab_size, length).tolist()
-    token_ids[-2] = token_ids[1]  # a token twice, so that positions matter
-    with lifted():
-        expected = expectations(double_model(config, state), token_ids, cross)
-    write_json(folder / "expected.json", {"family": config.model_type, "model_type": config.model_type} | expected)
+    ids = token_ids(config, seed, length)
+    expected, depth, states = expectations(
+        config, LLAMA, state, {"input_ids": torch.tensor([ids])}, cross)
+    head = {"family": config.model_type, "model_type": config.model_type, "token_ids": ids}
+    write_json(folder / "expected.json", head | expected | couplings(depth) | trajectories(states))
 
 
 # ------------------------------------------------------------------------------------------- rotary
@@ -407,7 +234,7 @@ def make_rotary():
             rope_parameters=dict(parameters))
         at_lengths = []
         for length in LENGTHS:
-            with lifted():
+            with lifted(modeling_llama):
                 if parameters["rope_type"] == "default":
                     values, scale = modeling_llama.LlamaRotaryEmbedding(config).inv_freq, 1.0
                 else:

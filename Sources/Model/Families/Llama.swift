@@ -209,7 +209,7 @@ struct Llama: Transformer {
   // MARK: Computation
 
   func embed<S: RealScalar>(
-    _ tokens: [Int], as precision: S.Type
+    _ tokens: [Int], at positions: [Int], as precision: S.Type
   ) throws(ModelError) -> Variable<S> {
     try embedding.embed(tokens)
   }

@@ -1,0 +1,106 @@
+import Autodiff
+import LinearAlgebra
+
+/// A self-attention as stored, and what kind it is: h ↦ output(attend(queries h, keys h, values h)).
+struct AttentionWeights: Sendable {
+  var heads: Int
+  var keyValueHeads: Int
+  var headDimension: Int
+  var projection: QueryKeyValue
+  var output: LinearWeights
+  /// Factor of the scores; headDimension^(−½) if nil.
+  var scale: Double?
+  /// Queries, keys and values beyond ± this number are cut off there.
+  var clip: Double?
+  /// Norms of the heads' queries and keys, before they are rotated.
+  var queryNorm: HeadNormWeights?
+  var keyNorm: HeadNormWeights?
+  var rotary: RotaryFrequencies?
+  var neighboursPair = false
+  /// A token sees itself and the window − 1 before it.
+  var window: Int?
+  /// What is added to the scores.
+  var bias: (@Sendable (_ head: Int, _ query: Int, _ key: Int) -> Double)?
+
+  /// Attention to `h`, the rows of a stream behind whatever norm comes first.
+  func callAsFunction<S: RealScalar>(
+    _ h: Stream<S>, in scope: TokenScope<S>
+  ) -> Variable<S> {
+    var (q, k, v) = projection(h)
+    if let clip {
+      let limit = S(clip)
+      (q, k, v) = (q.clamped(to: limit), k.clamped(to: limit), v.clamped(to: limit))
+    }
+    if let queryNorm { q = queryNorm(q) }
+    if let keyNorm { k = keyNorm(k) }
+    if let rotary {
+      let pairing: RotaryAngles<S>.Pairing = neighboursPair ? .neighbours : .halves
+      q = scope.rotate(queries: q, heads: heads, by: rotary, pairing: pairing)
+      k = scope.rotate(keys: k, heads: keyValueHeads, by: rotary, pairing: pairing)
+    }
+    return output(scope.attend(queries: q, keys: k, values: v, settings: settings()))
+  }
+
+  private func settings<S: RealScalar>() -> AttentionSettings<S> {
+    let window = window ?? .max
+    var settings = AttentionSettings<S>(
+      heads: heads, keyValueHeads: keyValueHeads, headDimension: headDimension,
+      scale: scale.map { S($0) } ?? 1 / S(headDimension).squareRoot(),
+      visible: { query, _ in max(0, query - window + 1)..<query + 1 })
+    if let bias { settings.bias = { head, query, key in S(bias(head, query, key)) } }
+    return settings
+  }
+}
+
+/// The projections to queries, keys and values.
+enum QueryKeyValue: Sendable {
+  case separate(query: LinearWeights, key: LinearWeights, value: LinearWeights)
+  /// One matrix for all three, and where among its outputs each of them lies.
+  case fused(LinearWeights, query: [Int], key: [Int], value: [Int])
+
+  /// Fused, all queries before all keys before all values.
+  static func stacked(_ weights: LinearWeights, width: Int) -> QueryKeyValue {
+    let third = { (i: Int) in Array(i * width..<(i + 1) * width) }
+    return .fused(weights, query: third(0), key: third(1), value: third(2))
+  }
+
+  /// Fused by groups of heads: a group's queries, then its key, then its value.
+  static func grouped(
+    _ weights: LinearWeights, heads: Int, keyValueHeads: Int, headDimension: Int
+  ) -> QueryKeyValue {
+    let queries = heads / keyValueHeads
+    let pick = { (part: Range<Int>) in
+      (0..<keyValueHeads).flatMap { group in
+        part.flatMap { head in
+          let start = (group * (queries + 2) + head) * headDimension
+          return start..<start + headDimension
+        }
+      }
+    }
+    return .fused(
+      weights, query: pick(0..<queries), key: pick(queries..<queries + 1),
+      value: pick(queries + 1..<queries + 2))
+  }
+
+  /// Queries of the target rows, keys and values of the source rows.
+  func callAsFunction<S: RealScalar>(
+    _ h: Stream<S>
+  ) -> (query: Variable<S>, key: Variable<S>, value: Variable<S>) {
+    switch self {
+    case .separate(let query, let key, let value):
+      return (query(h.target), key(h.source), value(h.source))
+    case .fused(let weights, let query, let key, let value):
+      let all = h.map { weights($0) }
+      return (
+        all.target.columns(query), all.source.columns(key), all.source.columns(value)
+      )
+    }
+  }
+}
+
+extension Variable {
+  /// min(max(x, −limit), limit), number by number; the derivative at the limits is taken as 1.
+  fileprivate func clamped(to limit: Scalar) -> Variable {
+    map { abs($0) <= limit ? ($0, 1) : (min(max($0, -limit), limit), 0) }
+  }
+}

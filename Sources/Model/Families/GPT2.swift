@@ -1,0 +1,60 @@
+import Autodiff
+import LinearAlgebra
+
+extension LayerNormDecoder {
+  /// GPT-2: X ↦ Z = X + attention(norm X), F = Z + mlp(norm Z), learned positions, the head mostly the embedding.
+  ///
+  /// Radford et al., *Language Models are Unsupervised Multitask Learners*, 2019. The variations of its scale are those
+  /// of Mistral (Karamcheti et al., 2021). Weight matrices are stored (inputs, outputs).
+  init(gpt2 file: ModelFile) throws {
+    let c = file.configuration
+    let layerCount = try c.size("n_layer", "num_hidden_layers", default: 12)
+    let width = try c.size("n_embd", "hidden_size", default: 768)
+    let heads = try c.size("n_head", "num_attention_heads", default: 12)
+    let headDimension = try c.headDimension(width: width, heads: heads)
+    let hidden = try c.size("n_inner", default: 4 * width)
+    let positions = try c.size("n_positions", "max_position_embeddings", default: 1024)
+    let epsilon = try c.positive("layer_norm_epsilon", default: 1e-5)
+    let activation = try Activation(c, "activation_function", default: "gelu_new")
+    let isScaled = try c.flag("scale_attn_weights", default: true)
+    let isScaledByDepth = try c.flag("scale_attn_by_inverse_layer_idx", default: false)
+    let isTied = try c.flag("tie_word_embeddings", default: true)
+    try c.refuseUnread()
+
+    let weights = WeightReader(
+      file.tensors, prefix: "transformer.", alternatives: [""], probe: "wte.weight")
+    let tokens = try weights.table("transformer.wte.weight", columns: width)
+    let layers = try (0..<layerCount).map { l in
+      let block = "transformer.h.\(l)."
+      let norm = { try weights.layerNorm(block + $0, width: width, epsilon: epsilon) }
+      let linear = { (name: String, outputs: Int, inputs: Int) in
+        try weights.linear(
+          block + name, outputs: outputs, inputs: inputs, bias: true, transposed: true)
+      }
+      let scale = isScaled ? 1 / Double(headDimension).squareRoot() : 1
+      return Layer(
+        attentionNorm: try norm("ln_1"),
+        attention: AttentionWeights(
+          heads: heads, keyValueHeads: heads, headDimension: headDimension,
+          projection: .stacked(try linear("attn.c_attn", 3 * width, width), width: width),
+          output: try linear("attn.c_proj", width, width),
+          scale: isScaledByDepth ? scale / Double(l + 1) : scale),
+        mlpNorm: try norm("ln_2"),
+        mlp: MLPWeights(
+          up: try linear("mlp.c_fc", hidden, width), down: try linear("mlp.c_proj", width, hidden),
+          activation: activation))
+    }
+    try self.init(
+      file, weights, family: "gpt2", arrangement: .sequential, positions: positions,
+      embedding: Embedding(
+        tokens: tokens,
+        positions: (
+          try weights.matrix("transformer.wpe.weight", rows: positions, columns: width), 0
+        )),
+      layers: layers,
+      head: Head(
+        norm: try weights.layerNorm("transformer.ln_f", width: width, epsilon: epsilon),
+        weights: try weights.head("lm_head", tied: isTied, to: tokens)),
+      blockWord: "h.")
+  }
+}

@@ -1,0 +1,125 @@
+#!/usr/bin/env python3
+"""Make Fixtures/NAME for every case in families/: a tiny random checkpoint, and what it must give.
+
+Needs torch, transformers and safetensors. `make_family_fixtures.py [NAME…]` writes the named fixtures again, by
+default all, byte for byte; Fixtures/README.md says what is in them.
+"""
+import dataclasses
+import importlib
+import json
+import pathlib
+import shutil
+import sys
+from collections.abc import Callable
+
+import torch
+from safetensors.torch import save_file
+from transformers import AutoConfig, PreTrainedConfig
+
+from reference import (
+    Anatomy, expectations, lively_weights, meta_model, token_ids, trajectories, write_json)
+
+HERE = pathlib.Path(__file__).parent
+
+
+@dataclasses.dataclass(frozen=True)
+class Published:
+    """How the first published checkpoint of the family differs from what transformers writes today."""
+
+    # The keys of config.json, from those of today.
+    config: Callable[[dict], dict] = lambda config: config
+    # What stands before the tensors' names today, and what there.
+    prefix: tuple[str, str] = ("", "")
+    # Tensors that are no weights, under their published names, by shape.
+    buffers: dict[str, tuple] = dataclasses.field(default_factory=dict)
+    # Whether transformers reads the published configuration as the same model.
+    same: bool = True
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """A fixture: a configuration with its weights and prompt, drawn from the seed."""
+
+    anatomy: Anatomy
+    config: PreTrainedConfig
+    seed: int
+    # Input and output token of the cross Jacobians.
+    cross: tuple[int, int] = (3, 7)
+    # Tokens of the prompt.
+    length: int = 9
+    published: Published = Published()
+    # Arguments of the model besides the prompt, by name; expected.json holds them too.
+    inputs: dict = dataclasses.field(default_factory=dict)
+    # The tensors as a checkpoint stores them, from the parameters of the model.
+    stored: Callable[[dict], dict] = lambda state: state
+
+
+def respelled(config, renamed, **others):
+    """A configuration with some keys under other names (None: left out), and some with other values."""
+    names = {key: renamed.get(key, key) for key in config}
+    return {names[key]: value for key, value in config.items() if names[key] is not None} | others
+
+
+def older_rotary(config, theta="rope_theta", share="partial_rotary_factor"):
+    """`rope_parameters` and `dtype` as they were spelled before transformers 5."""
+    config = dict(config)
+    rope = dict(config.pop("rope_parameters", {}))
+    if rope:
+        config[theta] = rope.pop("rope_theta")
+        if "partial_rotary_factor" in rope:
+            config[share] = rope.pop("partial_rotary_factor")
+        config["rope_scaling"] = rope if rope["rope_type"] != "default" else None
+    config["torch_dtype"] = config.pop("dtype")
+    return config | {"transformers_version": "4.30.0"}
+
+
+def spelled(config, case):
+    """config.json as transformers writes it, and as the first published checkpoint spells it."""
+    config.architectures = [type(meta_model(config, case.anatomy)).__name__]
+    config.dtype = "float32"
+    new = json.loads(config.to_json_string())
+    old = case.published.config(dict(new))
+    if case.published.same:
+        ignored = {"architectures", "dtype", "transformers_version"}
+        read, want = AutoConfig.for_model(**old).to_dict(), AutoConfig.for_model(**new).to_dict()
+        different = {k for k in want.keys() - ignored if read.get(k) != want[k]}
+        assert not different, {k: (read.get(k), want[k]) for k in different}
+    return new, old
+
+
+def make(name, case):
+    folder = HERE / "Fixtures" / name
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    config = case.config
+    for file, keys in zip(("config.json", "config.published.json"), spelled(config, case)):
+        write_json(folder / file, dict(sorted(keys.items())))
+    state = lively_weights(config, case.anatomy, case.seed)
+    stored = {k: v.contiguous() for k, v in case.stored(state).items()}
+    save_file(stored, folder / "model.safetensors", metadata={"format": "pt"})
+
+    ids = token_ids(config, case.seed, case.length)
+    inputs = {key: torch.tensor(value) for key, value in case.inputs.items()}
+    expected, _, states = expectations(
+        config, case.anatomy, state, inputs | {"input_ids": torch.tensor([ids])}, case.cross)
+    head = {
+        "model_type": config.model_type,
+        "published": {"prefix": case.published.prefix, "buffers": case.published.buffers},
+        "token_ids": ids,
+    }
+    write_json(folder / "expected.json", head | case.inputs | expected | trajectories(states))
+
+
+def cases():
+    """CASES of every module in families/."""
+    found = {}
+    for path in sorted((HERE / "families").glob("*.py")):
+        found |= importlib.import_module(f"families.{path.stem}").CASES
+    return found
+
+
+if __name__ == "__main__":
+    sys.modules["make_family_fixtures"] = sys.modules["__main__"]
+    every = cases()
+    for name in sys.argv[1:] or every:
+        make(name, every[name])
