@@ -106,6 +106,15 @@ public final class Configuration {
     guard condition else { throw .badKey(file: file, key: key, reason: reason) }
   }
 
+  /// Throws `ModelError.unsupportedKey`, with the key's value, unless `condition` holds.
+  func checkSupported(
+    _ condition: Bool, _ key: String, _ reason: String
+  ) throws(ModelError) {
+    guard !condition else { return }
+    throw .unsupportedKey(
+      file: file, key: key, value: lookup(key)?.shown ?? "absent", reason: reason)
+  }
+
   /// Throws `ModelError.unsupportedKey` if a key that changes the mathematics of some model is set to other than its
   /// neutral value and this family has not read it.
   func refuseUnread() throws(ModelError) {

@@ -7,8 +7,9 @@ extension Activation {
     _ configuration: Configuration, _ keys: String..., default fallback: String
   ) throws(ModelError) {
     let names: [String: Activation] = [
-      "silu": .silu, "swish": .silu, "gelu": .gelu, "gelu_new": .geluTanh,
-      "gelu_pytorch_tanh": .geluTanh, "gelu_fast": .geluTanh, "quick_gelu": .quickGELU,
+      "silu": .silu, "swish": .silu, "gelu": .gelu, "gelu_python": .gelu,
+      "gelu_new": .geluTanh, "gelu_pytorch_tanh": .geluTanh, "gelu_python_tanh": .geluTanh,
+      "gelu_fast": .geluTanh, "gelu_accurate": .geluTanh, "quick_gelu": .quickGELU,
       "relu": .relu, "relu2": .reluSquared, "tanh": .tanh, "sigmoid": .logistic,
     ]
     var name = fallback
@@ -32,6 +33,15 @@ extension Configuration {
     let stated = try size("head_dim", default: width / heads)
     try check(stated == width / heads, "head_dim", "is not the width by the number of heads")
     return stated
+  }
+
+  /// The heads of keys and values, a divisor of `heads`. Throws `ModelError.badKey`.
+  func keyValueHeads(heads: Int, default fallback: Int) throws(ModelError) -> Int {
+    let count = try size("num_key_value_heads", default: fallback)
+    try check(
+      heads % count == 0, "num_key_value_heads",
+      "is \(count), which does not divide the \(heads) heads")
+    return count
   }
 }
 

@@ -71,12 +71,39 @@ public enum ModelFamily: String, Sendable, CaseIterable {
   case llama
   /// GPT-2.
   case gpt2
+  /// GPT-Neo.
+  case gptNeo = "gpt_neo"
+  /// GPT-NeoX and Pythia.
+  case gptNeoX = "gpt_neox"
+  /// GPT-J.
+  case gptJ = "gptj"
+  /// Phi 1, 1.5 and 2.
+  case phi
+  /// OPT.
+  case opt
+  /// BLOOM.
+  case bloom
+  /// MPT.
+  case mpt
+  /// Falcon.
+  case falcon
+  /// StableLM.
+  case stableLM = "stablelm"
 
   /// `model_type` in config.json.
   public var huggingFaceTypes: [String] {
     switch self {
     case .llama: ["llama", "mistral"]
     case .gpt2: ["gpt2"]
+    case .gptNeo: ["gpt_neo"]
+    case .gptNeoX: ["gpt_neox"]
+    case .gptJ: ["gptj"]
+    case .phi: ["phi"]
+    case .opt: ["opt"]
+    case .bloom: ["bloom"]
+    case .mpt: ["mpt"]
+    case .falcon: ["falcon", "RefinedWeb", "RefinedWebModel"]
+    case .stableLM: ["stablelm", "stablelm_epoch"]
     }
   }
 
@@ -87,6 +114,15 @@ public enum ModelFamily: String, Sendable, CaseIterable {
     switch self {
     case .llama: try Llama(file)
     case .gpt2: try LayerNormDecoder(gpt2: file)
+    case .gptNeo: try LayerNormDecoder(gptNeo: file)
+    case .gptNeoX: try LayerNormDecoder(gptNeoX: file)
+    case .gptJ: try LayerNormDecoder(gptJ: file)
+    case .phi: try LayerNormDecoder(phi: file)
+    case .opt: try LayerNormDecoder(opt: file)
+    case .bloom: try LayerNormDecoder(bloom: file)
+    case .mpt: try LayerNormDecoder(mpt: file)
+    case .falcon: try LayerNormDecoder(falcon: file)
+    case .stableLM: try LayerNormDecoder(stableLM: file)
     }
   }
 

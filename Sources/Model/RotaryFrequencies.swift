@@ -25,14 +25,25 @@ struct RotaryFrequencies: Sendable {
   let scaling: Scaling
 
   /// Reads `rope_parameters`, or the older `rope_scaling`, `rope_theta`. Throws `ModelError` for a type not known here.
+  ///
+  /// `dimension` is that of a head. All of it is rotated, or where there is a `defaultShare`, the share that the file
+  /// or else this says.
   init(
-    _ configuration: Configuration, dimension: Int, defaultTheta: Double = 10_000,
-    trained: Int
+    _ configuration: Configuration, dimension: Int, defaultShare: Double? = nil,
+    defaultTheta: Double = 10_000, trained: Int
   ) throws(ModelError) {
     let parameters = try configuration.optionalObject("rope_scaling", "rope_parameters")
     let plain = try configuration.optionalNumber("rope_theta", "rotary_emb_base")
     let theta = try parameters?.optionalNumber("rope_theta") ?? plain ?? defaultTheta
     try configuration.check(theta > 0, "rope_theta", "must be positive")
+    var dimension = dimension
+    if let defaultShare {
+      let key = "partial_rotary_factor"
+      let plain = try configuration.optionalNumber(key, "rotary_pct", "rope_pct")
+      let share = try parameters?.optionalNumber(key) ?? plain ?? defaultShare
+      try configuration.check((0...1).contains(share), key, "must lie between 0 and 1")
+      dimension = Int(Double(dimension) * share)
+    }
     try configuration.check(
       dimension > 0 && dimension % 2 == 0, "head_dim",
       "gives \(dimension) rotated features, which do not pair up")

@@ -10,6 +10,8 @@ struct WeightReader {
   private let read = NameSet()
   private let table: [String: String]?
   private let prefix: (canonical: String, stored: String)?
+  /// What goes before every name asked for.
+  private var scope = ""
 
   /// Names of a Hugging Face folder: `prefix` is the canonical one, and the first of `alternatives` under which
   /// `probe` is found takes its place.
@@ -27,8 +29,16 @@ struct WeightReader {
     prefix = nil
   }
 
+  /// The same reader for names that all begin alike: the tensors of one block.
+  func scoped(_ scope: String) -> WeightReader {
+    var reader = self
+    reader.scope += scope
+    return reader
+  }
+
   /// What the file calls a tensor.
-  func storedName(_ canonical: String) -> String {
+  func storedName(_ name: String) -> String {
+    let canonical = scope + name
     if let prefix {
       guard canonical.hasPrefix(prefix.canonical) else { return canonical }
       return prefix.stored + canonical.dropFirst(prefix.canonical.count)

@@ -4,8 +4,8 @@ import LinearAlgebra
 extension LayerNormDecoder {
   /// GPT-2: X ↦ Z = X + attention(norm X), F = Z + mlp(norm Z), learned positions, the head mostly the embedding.
   ///
-  /// Radford et al., *Language Models are Unsupervised Multitask Learners*, 2019. The variations of its scale are those
-  /// of Mistral (Karamcheti et al., 2021). Weight matrices are stored (inputs, outputs).
+  /// Weight matrices are stored (inputs, outputs). The scores may also be divided by the number of the block.
+  /// Radford et al., *Language Models are Unsupervised Multitask Learners*, 2019.
   init(gpt2 file: ModelFile) throws {
     let c = file.configuration
     let layerCount = try c.size("n_layer", "num_hidden_layers", default: 12)
@@ -25,21 +25,19 @@ extension LayerNormDecoder {
       file.tensors, prefix: "transformer.", alternatives: [""], probe: "wte.weight")
     let tokens = try weights.table("transformer.wte.weight", columns: width)
     let layers = try (0..<layerCount).map { l in
-      let block = "transformer.h.\(l)."
-      let norm = { try weights.layerNorm(block + $0, width: width, epsilon: epsilon) }
+      let block = weights.scoped("transformer.h.\(l).")
       let linear = { (name: String, outputs: Int, inputs: Int) in
-        try weights.linear(
-          block + name, outputs: outputs, inputs: inputs, bias: true, transposed: true)
+        try block.linear(name, outputs: outputs, inputs: inputs, bias: true, transposed: true)
       }
       let scale = isScaled ? 1 / Double(headDimension).squareRoot() : 1
       return Layer(
-        attentionNorm: try norm("ln_1"),
+        attentionNorm: try block.layerNorm("ln_1", width: width, epsilon: epsilon),
         attention: AttentionWeights(
           heads: heads, keyValueHeads: heads, headDimension: headDimension,
           projection: .stacked(try linear("attn.c_attn", 3 * width, width), width: width),
           output: try linear("attn.c_proj", width, width),
           scale: isScaledByDepth ? scale / Double(l + 1) : scale),
-        mlpNorm: try norm("ln_2"),
+        mlpNorm: try block.layerNorm("ln_2", width: width, epsilon: epsilon),
         mlp: MLPWeights(
           up: try linear("mlp.c_fc", hidden, width), down: try linear("mlp.c_proj", width, hidden),
           activation: activation))

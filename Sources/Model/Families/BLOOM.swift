@@ -1,0 +1,56 @@
+import Autodiff
+import LinearAlgebra
+
+extension LayerNormDecoder {
+  /// BLOOM: the block of GPT-2 with ALiBi instead of positions, a norm behind the embedding, and queries, keys and values
+  /// that come head by head from one matrix.
+  ///
+  /// With `apply_residual_connection_post_layernorm` the sums begin at the normed stream: Z = norm X + attention(norm X),
+  /// F = norm′ Z + mlp(norm′ Z); f is F(X) − X then as well. Scao et al., arXiv 2211.05100.
+  init(bloom file: ModelFile) throws {
+    let c = file.configuration
+    let layerCount = try c.size("n_layer", "num_hidden_layers", default: 2)
+    let width = try c.size("n_embed", "hidden_size", default: 64)
+    let heads = try c.size("n_head", "num_attention_heads", default: 8)
+    let headDimension = try c.headDimension(width: width, heads: heads)
+    let epsilon = try c.positive("layer_norm_epsilon", default: 1e-5)
+    let sumsNormed = try c.flag("apply_residual_connection_post_layernorm", default: false)
+    let isTied = try c.flag("tie_word_embeddings", default: true)
+    try c.refuseUnread()
+
+    let weights = WeightReader(
+      file.tensors, prefix: "transformer.", alternatives: [""], probe: "word_embeddings.weight")
+    let model = weights.scoped("transformer.")
+    let tokens = try model.table("word_embeddings.weight", columns: width)
+    let layers = try (0..<layerCount).map { l in
+      let block = model.scoped("h.\(l).")
+      let linear = { (name: String, outputs: Int, inputs: Int) in
+        try block.linear(name, outputs: outputs, inputs: inputs, bias: true)
+      }
+      return Layer(
+        attentionNorm: try block.layerNorm("input_layernorm", width: width, epsilon: epsilon),
+        attention: AttentionWeights(
+          heads: heads, keyValueHeads: heads, headDimension: headDimension,
+          projection: .grouped(
+            try linear("self_attention.query_key_value", 3 * width, width), heads: heads,
+            keyValueHeads: heads, headDimension: headDimension),
+          output: try linear("self_attention.dense", width, width),
+          bias: ALiBi.bias(heads: heads)),
+        mlpNorm: try block.layerNorm("post_attention_layernorm", width: width, epsilon: epsilon),
+        mlp: MLPWeights(
+          up: try linear("mlp.dense_h_to_4h", 4 * width, width),
+          down: try linear("mlp.dense_4h_to_h", width, 4 * width), activation: .geluTanh))
+    }
+    try self.init(
+      file, weights, family: "bloom", arrangement: sumsNormed ? .normedStream : .sequential,
+      positions: nil,
+      embedding: Embedding(
+        tokens: tokens,
+        norm: try model.layerNorm("word_embeddings_layernorm", width: width, epsilon: epsilon)),
+      layers: layers,
+      head: Head(
+        norm: try model.layerNorm("ln_f", width: width, epsilon: epsilon),
+        weights: try weights.head("lm_head", tied: isTied, to: tokens)),
+      blockWord: "h.")
+  }
+}

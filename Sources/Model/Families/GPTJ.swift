@@ -1,0 +1,59 @@
+import Autodiff
+import LinearAlgebra
+
+extension LayerNormDecoder {
+  /// GPT-J: F = X + attention(norm X) + mlp(norm X) with one norm, the first features of every head rotated in neighbouring
+  /// pairs, and a head with a bias.
+  ///
+  /// Wang, Komatsuzaki, *GPT-J-6B*, 2021.
+  init(gptJ file: ModelFile) throws {
+    let c = file.configuration
+    let layerCount = try c.size("n_layer", "num_hidden_layers", default: 28)
+    let width = try c.size("n_embd", "hidden_size", default: 4096)
+    let heads = try c.size("n_head", "num_attention_heads", default: 16)
+    let headDimension = try c.headDimension(width: width, heads: heads)
+    let hidden = try c.size("n_inner", default: 4 * width)
+    let positions = try c.size("n_positions", "max_position_embeddings", default: 2048)
+    let rotated = try c.size("rotary_dim", default: 64)
+    try c.check(
+      rotated <= headDimension && rotated % 2 == 0, "rotary_dim",
+      "must be an even number of a head's \(headDimension) features")
+    let epsilon = try c.positive("layer_norm_epsilon", default: 1e-5)
+    let activation = try Activation(c, "activation_function", default: "gelu_new")
+    let isTied = try c.flag("tie_word_embeddings", default: false)
+    try c.refuseUnread()
+
+    let weights = WeightReader(
+      file.tensors, prefix: "transformer.", alternatives: [""], probe: "wte.weight")
+    let tokens = try weights.table("transformer.wte.weight", columns: width)
+    let layers = try (0..<layerCount).map { l in
+      let block = weights.scoped("transformer.h.\(l).")
+      let norm = try block.layerNorm("ln_1", width: width, epsilon: epsilon)
+      let projection = { (name: String) in
+        try block.linear("attn." + name, outputs: width, inputs: width, bias: false)
+      }
+      return Layer(
+        attentionNorm: norm,
+        attention: AttentionWeights(
+          heads: heads, keyValueHeads: heads, headDimension: headDimension,
+          projection: .separate(
+            query: try projection("q_proj"), key: try projection("k_proj"),
+            value: try projection("v_proj")),
+          output: try projection("out_proj"),
+          rotary: RotaryFrequencies(dimension: rotated, theta: 10_000, scaling: .none),
+          neighboursPair: true),
+        mlpNorm: norm,
+        mlp: MLPWeights(
+          up: try block.linear("mlp.fc_in", outputs: hidden, inputs: width, bias: true),
+          down: try block.linear("mlp.fc_out", outputs: width, inputs: hidden, bias: true),
+          activation: activation))
+    }
+    try self.init(
+      file, weights, family: "gptj", arrangement: .parallel, positions: positions,
+      embedding: Embedding(tokens: tokens), layers: layers,
+      head: Head(
+        norm: try weights.layerNorm("transformer.ln_f", width: width, epsilon: epsilon),
+        weights: try weights.head("lm_head", tied: isTied, to: tokens, bias: true)),
+      blockWord: "h.")
+  }
+}

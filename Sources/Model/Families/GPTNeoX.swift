@@ -1,0 +1,61 @@
+import Autodiff
+import LinearAlgebra
+
+extension LayerNormDecoder {
+  /// GPT-NeoX, and Pythia: both halves read X, F = X + attention(norm X) + mlp(norm′ X), or one after the other; a part of
+  /// every head is rotated. Queries, keys and values come head by head from one matrix.
+  ///
+  /// Black et al., arXiv 2204.06745; Biderman et al., arXiv 2304.01373.
+  init(gptNeoX file: ModelFile) throws {
+    let c = file.configuration
+    let layerCount = try c.size("num_hidden_layers", default: 44)
+    let width = try c.size("hidden_size", default: 6144)
+    let heads = try c.size("num_attention_heads", default: 64)
+    let headDimension = try c.headDimension(width: width, heads: heads)
+    let hidden = try c.size("intermediate_size", default: 24576)
+    let trained = try c.size("max_position_embeddings", default: 2048)
+    let rotary = try RotaryFrequencies(
+      c, dimension: headDimension, defaultShare: 0.25, trained: trained)
+    let epsilon = try c.positive("layer_norm_eps", default: 1e-5)
+    let activation = try Activation(c, "hidden_act", default: "gelu")
+    let hasBias = try c.flag("attention_bias", default: true)
+    let isParallel = try c.flag("use_parallel_residual", default: true)
+    let isTied = try c.flag("tie_word_embeddings", default: false)
+    // It is one, whether the file says so or not.
+    _ = try c.flag("is_decoder", default: true)
+    try c.refuseUnread()
+
+    let weights = WeightReader(
+      file.tensors, prefix: "gpt_neox.", alternatives: [""], probe: "embed_in.weight")
+    let tokens = try weights.table("gpt_neox.embed_in.weight", columns: width)
+    let layers = try (0..<layerCount).map { l in
+      let block = weights.scoped("gpt_neox.layers.\(l).")
+      let linear = { (name: String, outputs: Int, inputs: Int, bias: Bool) in
+        try block.linear(name, outputs: outputs, inputs: inputs, bias: bias)
+      }
+      return Layer(
+        attentionNorm: try block.layerNorm("input_layernorm", width: width, epsilon: epsilon),
+        attention: AttentionWeights(
+          heads: heads, keyValueHeads: heads, headDimension: headDimension,
+          projection: .grouped(
+            try linear("attention.query_key_value", 3 * width, width, hasBias), heads: heads,
+            keyValueHeads: heads, headDimension: headDimension),
+          output: try linear("attention.dense", width, width, hasBias), rotary: rotary),
+        mlpNorm: try block.layerNorm("post_attention_layernorm", width: width, epsilon: epsilon),
+        mlp: MLPWeights(
+          up: try linear("mlp.dense_h_to_4h", hidden, width, true),
+          down: try linear("mlp.dense_4h_to_h", width, hidden, true), activation: activation))
+    }
+    try self.init(
+      file, weights, family: "gpt_neox", arrangement: isParallel ? .parallel : .sequential,
+      positions: rotary.isUnlimited ? nil : trained, embedding: Embedding(tokens: tokens),
+      layers: layers,
+      head: Head(
+        norm: try weights.layerNorm("gpt_neox.final_layer_norm", width: width, epsilon: epsilon),
+        // Published files say embed_out.
+        weights: try weights.head(
+          weights.contains("embed_out.weight") ? "embed_out" : "lm_head", tied: isTied, to: tokens)
+      ),
+      blockWord: "layers.")
+  }
+}

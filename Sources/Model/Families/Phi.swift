@@ -1,0 +1,70 @@
+import Autodiff
+import LinearAlgebra
+
+extension LayerNormDecoder {
+  /// Phi 1, 1.5 and 2: F = X + attention(norm X) + mlp(norm X) with one norm and biases everywhere, a part of every head
+  /// rotated.
+  ///
+  /// Gunasekar et al., arXiv 2306.11644; Li et al., arXiv 2309.05463.
+  init(phi file: ModelFile) throws {
+    let c = file.configuration
+    let layerCount = try c.size("num_hidden_layers", default: 24)
+    let width = try c.size("hidden_size", default: 2048)
+    let heads = try c.size("num_attention_heads", default: 32)
+    let keyValueHeads = try c.keyValueHeads(heads: heads, default: heads)
+    let headDimension = try c.headDimension(width: width, heads: heads)
+    let hidden = try c.size("intermediate_size", default: 8192)
+    let trained = try c.size("max_position_embeddings", default: 2048)
+    let rotary = try RotaryFrequencies(
+      c, dimension: headDimension, defaultShare: 0.5, trained: trained)
+    let epsilon = try c.positive("layer_norm_eps", default: 1e-5)
+    let activation = try Activation(c, "hidden_act", default: "gelu_new")
+    let normsHeads = try c.flag("qk_layernorm", default: false)
+    let isTied = try c.flag("tie_word_embeddings", default: false)
+    try c.refuseUnread()
+
+    let weights = WeightReader(
+      file.tensors, prefix: "model.", alternatives: [""], probe: "embed_tokens.weight")
+    let tokens = try weights.table("model.embed_tokens.weight", columns: width)
+    let layers = try (0..<layerCount).map { l in
+      let block = weights.scoped("model.layers.\(l).")
+      let norm = try block.layerNorm("input_layernorm", width: width, epsilon: epsilon)
+      let linear = { (name: String, outputs: Int, inputs: Int) in
+        try block.linear(name, outputs: outputs, inputs: inputs, bias: true)
+      }
+      // The heads share one gain and one bias.
+      let headNorm = { (name: String, heads: Int) -> HeadNormWeights? in
+        guard normsHeads else { return nil }
+        let one = try block.layerNorm(
+          "self_attn." + name, width: headDimension, epsilon: epsilon)
+        let repeated = { (x: [Float]?) in (0..<heads).flatMap { _ in x ?? [] } }
+        return HeadNormWeights(
+          heads: heads, gain: repeated(one.gain), bias: repeated(one.bias), epsilon: epsilon)
+      }
+      let keys = keyValueHeads * headDimension
+      return Layer(
+        attentionNorm: norm,
+        attention: AttentionWeights(
+          heads: heads, keyValueHeads: keyValueHeads, headDimension: headDimension,
+          projection: .separate(
+            query: try linear("self_attn.q_proj", width, width),
+            key: try linear("self_attn.k_proj", keys, width),
+            value: try linear("self_attn.v_proj", keys, width)),
+          output: try linear("self_attn.dense", width, width),
+          queryNorm: try headNorm("q_layernorm", heads),
+          keyNorm: try headNorm("k_layernorm", keyValueHeads), rotary: rotary),
+        mlpNorm: norm,
+        mlp: MLPWeights(
+          up: try linear("mlp.fc1", hidden, width), down: try linear("mlp.fc2", width, hidden),
+          activation: activation))
+    }
+    try self.init(
+      file, weights, family: "phi", arrangement: .parallel,
+      positions: rotary.isUnlimited ? nil : trained, embedding: Embedding(tokens: tokens),
+      layers: layers,
+      head: Head(
+        norm: try weights.layerNorm("model.final_layernorm", width: width, epsilon: epsilon),
+        weights: try weights.head("lm_head", tied: isTied, to: tokens, bias: true)),
+      blockWord: "layers.")
+  }
+}

@@ -1,0 +1,75 @@
+import Autodiff
+import LinearAlgebra
+
+extension LayerNormDecoder {
+  /// StableLM: the block of Llama with LayerNorms and a part of every head rotated, Z = X + attention(norm X),
+  /// F = Z + mlp(norm Z) with a gated MLP; or (12b) both halves behind one norm, with norms of the heads' queries and keys.
+  ///
+  /// Bellagente et al., arXiv 2402.17834. The first published files call themselves stablelm_epoch.
+  init(stableLM file: ModelFile) throws {
+    let c = file.configuration
+    let layerCount = try c.size("num_hidden_layers", default: 32)
+    let width = try c.size("hidden_size", default: 2560)
+    let heads = try c.size("num_attention_heads", "num_heads", default: 32)
+    let keyValueHeads = try c.keyValueHeads(heads: heads, default: 32)
+    let headDimension = try c.headDimension(width: width, heads: heads)
+    let hidden = try c.size("intermediate_size", default: 6912)
+    let trained = try c.size("max_position_embeddings", default: 4096)
+    let rotary = try RotaryFrequencies(
+      c, dimension: headDimension, defaultShare: 0.25, trained: trained)
+    let epsilon = try c.positive("layer_norm_eps", "norm_eps", default: 1e-5)
+    let activation = try Activation(c, "hidden_act", default: "silu")
+    let hasBias = try c.flag("use_qkv_bias", default: false)
+    let normsHeads = try c.flag("qk_layernorm", default: false)
+    let isParallel = try c.flag("use_parallel_residual", default: false)
+    let isTied = try c.flag("tie_word_embeddings", default: false)
+    try c.checkSupported(
+      try c.number("rotary_scaling_factor", default: 1) == 1, "rotary_scaling_factor", "it is 1")
+    try c.refuseUnread()
+
+    let weights = WeightReader(
+      file.tensors, prefix: "model.", alternatives: [""], probe: "embed_tokens.weight")
+    let model = weights.scoped("model.")
+    let tokens = try model.table("embed_tokens.weight", columns: width)
+    let layers = try (0..<layerCount).map { l in
+      let block = model.scoped("layers.\(l).")
+      let linear = { (name: String, outputs: Int, inputs: Int, bias: Bool) in
+        try block.linear(name, outputs: outputs, inputs: inputs, bias: bias)
+      }
+      let norm = { try block.layerNorm($0, width: width, epsilon: epsilon) }
+      let headNorm = { (name: String, heads: Int) -> HeadNormWeights? in
+        guard normsHeads else { return nil }
+        let gains = try (0..<heads).map { h in
+          try block.vector("self_attn.\(name).norms.\(h).weight", count: headDimension)
+        }
+        return HeadNormWeights(heads: heads, gain: gains.flatMap { $0 }, epsilon: epsilon)
+      }
+      let attentionNorm = try norm("input_layernorm")
+      let keys = keyValueHeads * headDimension
+      return Layer(
+        attentionNorm: attentionNorm,
+        attention: AttentionWeights(
+          heads: heads, keyValueHeads: keyValueHeads, headDimension: headDimension,
+          projection: .separate(
+            query: try linear("self_attn.q_proj", width, width, hasBias),
+            key: try linear("self_attn.k_proj", keys, width, hasBias),
+            value: try linear("self_attn.v_proj", keys, width, hasBias)),
+          output: try linear("self_attn.o_proj", width, width, false),
+          queryNorm: try headNorm("q_layernorm", heads),
+          keyNorm: try headNorm("k_layernorm", keyValueHeads), rotary: rotary),
+        mlpNorm: isParallel ? attentionNorm : try norm("post_attention_layernorm"),
+        mlp: MLPWeights(
+          gate: try linear("mlp.gate_proj", hidden, width, false),
+          up: try linear("mlp.up_proj", hidden, width, false),
+          down: try linear("mlp.down_proj", width, hidden, false), activation: activation))
+    }
+    try self.init(
+      file, weights, family: "stablelm", arrangement: isParallel ? .parallel : .sequential,
+      positions: rotary.isUnlimited ? nil : trained, embedding: Embedding(tokens: tokens),
+      layers: layers,
+      head: Head(
+        norm: try model.layerNorm("norm", width: width, epsilon: epsilon),
+        weights: try weights.head("lm_head", tied: isTied, to: tokens)),
+      blockWord: "layers.")
+  }
+}
