@@ -74,6 +74,7 @@ struct Expected: Decodable {
 
   /// How published files differ.
   struct Published: Decodable {
+    let modelType: String
     /// What stands before names here, and what there.
     let prefix: [String]
     /// Tables that are no weights, by shape.

@@ -92,8 +92,9 @@ def make(name, case):
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     config = case.config
-    for file, keys in zip(("config.json", "config.published.json"), spelled(config, case)):
-        write_json(folder / file, dict(sorted(keys.items())))
+    today, published = spelled(config, case)
+    write_json(folder / "config.json", dict(sorted(today.items())))
+    write_json(folder / "config.published.json", dict(sorted(published.items())))
     state = lively_weights(config, case.anatomy, case.seed)
     stored = {k: v.contiguous() for k, v in case.stored(state).items()}
     save_file(stored, folder / "model.safetensors", metadata={"format": "pt"})
@@ -104,7 +105,9 @@ def make(name, case):
         config, case.anatomy, state, inputs | {"input_ids": torch.tensor([ids])}, case.cross)
     head = {
         "model_type": config.model_type,
-        "published": {"prefix": case.published.prefix, "buffers": case.published.buffers},
+        "published": {
+            "model_type": published["model_type"], "prefix": case.published.prefix,
+            "buffers": case.published.buffers},
         "token_ids": ids,
     }
     write_json(folder / "expected.json", head | case.inputs | expected | trajectories(states))

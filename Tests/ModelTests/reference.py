@@ -31,6 +31,11 @@ class Anatomy:
     # The module of a block whose input is Z, the state between the halves; None in a parallel block.
     middle: str | None = None
     model_class: type = AutoModelForCausalLM
+    # Which of its implementations of attention.
+    attention: str = "eager"
+
+    def make(self, config, **options):
+        return self.model_class.from_config(config, attn_implementation=self.attention, **options)
 
 
 LLAMA = Anatomy(
@@ -71,12 +76,12 @@ def lifted(*modules):
 def meta_model(config, anatomy):
     """The model of `config` without numbers."""
     with torch.device("meta"):
-        return anatomy.model_class.from_config(config, attn_implementation="eager")
+        return anatomy.make(config)
 
 
 def double_model(config, anatomy, state):
     """The model of `config` with the weights `state`, in float64. Call inside `lifted(…)`."""
-    model = anatomy.model_class.from_config(config, attn_implementation="eager", dtype=torch.float64)
+    model = anatomy.make(config, dtype=torch.float64)
     assert all(t.dtype == torch.float64 for t in model.buffers() if t.is_floating_point())
     parameters = dict(model.named_parameters())
     assert parameters.keys() == state.keys(), parameters.keys() ^ state.keys()
