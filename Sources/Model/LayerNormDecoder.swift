@@ -71,6 +71,13 @@ struct LayerNormDecoder: Transformer {
       storedTypes: file.storedTypes, residual: arrangement.residual)
   }
 
+  /// Reads blocks one by one: a file that lies about their number must not make room for them all.
+  static func blocks(_ count: Int, _ read: (Int) throws -> Layer) rethrows -> [Layer] {
+    var layers: [Layer] = []
+    for l in 0..<count { layers.append(try read(l)) }
+    return layers
+  }
+
   func tensorNames(ofBlock index: Int?) -> [String] {
     source.tensors.map(\.name).filter { blockNumber($0, after: [blockWord]) == index }
   }

@@ -49,7 +49,7 @@ extension TensorInfo {
   /// Whether it is no weight but a table that follows from the configuration.
   var isComputed: Bool {
     [
-      "rope_freqs.weight", "rotary_emb.inv_freq", "attn.bias", "attn.masked_bias",
+      "rope_freqs.weight", ".inv_freq", "attn.bias", "attn.masked_bias",
       "attention.bias", "attention.masked_bias",
     ].contains { name.hasSuffix($0) }
   }

@@ -143,20 +143,6 @@ import Testing
 
   // MARK: Tensors
 
-  /// Every tensor is needed.
-  @Test(arguments: ["llama", "llama-biased"]) func missingTensor(_ name: String) throws {
-    for (i, tensor) in try Draft(of: name).tensors.enumerated() {
-      var draft = try Draft(of: name)
-      draft.tensors.remove(at: i)
-      let error = try #require(throws: CheckpointError.self) { try draft.load() }
-      guard case .missingTensor(let file, tensor.entry.name) = error else {
-        Issue.record("\(error)")
-        continue
-      }
-      #expect(error.description.contains(file) && error.description.contains(tensor.entry.name))
-    }
-  }
-
   /// A number of blocks that the file does not have takes no room before it is found out.
   @Test func manyBlocks() throws {
     let error = try #require(throws: CheckpointError.self) {
@@ -165,7 +151,7 @@ import Testing
     #expect(error.description.contains("model.layers.3."))
   }
 
-  /// Of every tensor with one row more, and with its sides in one.
+  /// Of every tensor with one row more.
   @Test(arguments: ["llama", "llama-biased"]) func wrongShape(_ name: String) throws {
     // The embedding says itself how many rows it has; with other than the head's, the head is refused.
     let names = try Draft(of: name).tensors.map(\.entry.name)
@@ -174,13 +160,6 @@ import Testing
       try draft.alter(tensor) { shape, numbers in
         numbers += numbers.prefix(numbers.count / shape[0])
         shape[0] += 1
-      }
-      try expectWrongShape(draft, tensor)
-    }
-    for tensor in names {
-      var draft = try Draft(of: name)
-      try draft.alter(tensor) { shape, _ in
-        shape = shape.count == 1 ? [1, shape[0]] : [shape.reduce(1, *)]
       }
       try expectWrongShape(draft, tensor)
     }

@@ -41,7 +41,7 @@ extension LayerNormDecoder {
       file.tensors, prefix: "transformer.", alternatives: [""], probe: "word_embeddings.weight")
     let model = weights.scoped("transformer.")
     let tokens = try model.table("word_embeddings.weight", columns: width)
-    let layers = try (0..<layerCount).map { l in
+    let layers = try Self.blocks(layerCount) { l in
       let block = model.scoped("h.\(l).")
       let linear = { (name: String, outputs: Int, inputs: Int) in
         try block.linear(name, outputs: outputs, inputs: inputs, bias: hasBias)

@@ -24,7 +24,7 @@ extension LayerNormDecoder {
     let weights = WeightReader(
       file.tensors, prefix: "transformer.", alternatives: [""], probe: "wte.weight")
     let tokens = try weights.table("transformer.wte.weight", columns: width)
-    let layers = try (0..<layerCount).map { l in
+    let layers = try Self.blocks(layerCount) { l in
       let block = weights.scoped("transformer.h.\(l).")
       let linear = { (name: String, outputs: Int, inputs: Int) in
         try block.linear(name, outputs: outputs, inputs: inputs, bias: true, transposed: true)

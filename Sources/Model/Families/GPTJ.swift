@@ -26,7 +26,7 @@ extension LayerNormDecoder {
     let weights = WeightReader(
       file.tensors, prefix: "transformer.", alternatives: [""], probe: "wte.weight")
     let tokens = try weights.table("transformer.wte.weight", columns: width)
-    let layers = try (0..<layerCount).map { l in
+    let layers = try Self.blocks(layerCount) { l in
       let block = weights.scoped("transformer.h.\(l).")
       let norm = try block.layerNorm("ln_1", width: width, epsilon: epsilon)
       let projection = { (name: String) in

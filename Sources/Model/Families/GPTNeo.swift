@@ -1,5 +1,4 @@
 import Autodiff
-import Checkpoint
 import LinearAlgebra
 
 extension LayerNormDecoder {
@@ -25,7 +24,7 @@ extension LayerNormDecoder {
     let weights = WeightReader(
       file.tensors, prefix: "transformer.", alternatives: [""], probe: "wte.weight")
     let tokens = try weights.table("transformer.wte.weight", columns: width)
-    let layers = try (0..<layerCount).map { l in
+    let layers = try Self.blocks(layerCount) { l in
       let block = weights.scoped("transformer.h.\(l).")
       let projection = { (name: String, bias: Bool) in
         try block.linear("attn.attention." + name, outputs: width, inputs: width, bias: bias)
@@ -37,7 +36,7 @@ extension LayerNormDecoder {
           projection: .separate(
             query: try projection("q_proj", false), key: try projection("k_proj", false),
             value: try projection("v_proj", false)),
-          output: try projection("out_proj", true), scale: 1, window: isLocal[l] ? window : nil),
+          output: try projection("out_proj", true), scale: 1, window: isLocal(l) ? window : nil),
         mlpNorm: try block.layerNorm("ln_2", width: width, epsilon: epsilon),
         mlp: MLPWeights(
           up: try block.linear("mlp.c_fc", outputs: hidden, inputs: width, bias: true),
@@ -58,29 +57,38 @@ extension LayerNormDecoder {
       blockWord: "h.")
   }
 
-  /// `attention_types`: pairs of a list of kinds and how often it comes; by default global and local in turn, 12 times.
+  /// Which blocks are local. `attention_types` is pairs of a list of kinds and how often it comes; by default 12 times
+  /// global and local in turn.
   private static func localBlocks(
     _ c: Configuration, count: Int
-  ) throws(ModelError) -> [Bool] {
+  ) throws(ModelError) -> (_ block: Int) -> Bool {
     let key = "attention_types"
-    var kinds: [JSONValue] = []
+    var parts = [(isLocal: [false, true], times: 12)]
     if let (_, value) = c.value([key]) {
-      for entry in value.array ?? [.null] {
-        guard let pair = entry.array, pair.count == 2, let period = pair[0].array,
-          let times = pair[1].int, times >= 0, times <= count
+      parts = []
+      for pair in value.array ?? [.null] {
+        guard pair.array?.count == 2, let kinds = pair.array?[0].array,
+          let times = pair.array?[1].int, (0...count).contains(times),
+          kinds.allSatisfy({ ["global", "local"].contains($0.string) })
         else {
           throw .badKey(
-            file: c.file, key: key, reason: "must be pairs of kinds and how often they come")
+            file: c.file, key: key,
+            reason: "must be pairs of a list of \"global\" and \"local\", and how often it comes")
         }
-        for _ in 0..<times { kinds += period }
+        parts.append((kinds.map { $0.string == "local" }, times))
       }
-    } else {
-      for _ in 0..<12 { kinds += [.string("global"), .string("local")] }
     }
-    try c.check(kinds.count == count, key, "speaks of \(kinds.count) blocks instead of \(count)")
+    // Each part has fewer kinds than the file bytes, and no more times than there are blocks.
+    let stated = parts.reduce(0.0) { $0 + Double($1.isLocal.count) * Double($1.times) }
     try c.check(
-      kinds.allSatisfy { ["global", "local"].contains($0.string) }, key,
-      "must be of the kinds global and local")
-    return kinds.map { $0.string == "local" }
+      stated == Double(count), key, "speaks of other than \(count) blocks")
+    return { block in
+      var rest = block
+      for (isLocal, times) in parts {
+        if rest < isLocal.count * times { return isLocal[rest % isLocal.count] }
+        rest -= isLocal.count * times
+      }
+      return false
+    }
   }
 }

@@ -28,7 +28,7 @@ extension LayerNormDecoder {
     let weights = WeightReader(
       file.tensors, prefix: "gpt_neox.", alternatives: [""], probe: "embed_in.weight")
     let tokens = try weights.table("gpt_neox.embed_in.weight", columns: width)
-    let layers = try (0..<layerCount).map { l in
+    let layers = try Self.blocks(layerCount) { l in
       let block = weights.scoped("gpt_neox.layers.\(l).")
       let linear = { (name: String, outputs: Int, inputs: Int, bias: Bool) in
         try block.linear(name, outputs: outputs, inputs: inputs, bias: bias)

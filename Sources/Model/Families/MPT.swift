@@ -33,7 +33,7 @@ extension LayerNormDecoder {
       file.tensors, prefix: "transformer.", alternatives: [""], probe: "wte.weight")
     let model = weights.scoped("transformer.")
     let tokens = try model.table("wte.weight", columns: width)
-    let layers = try (0..<layerCount).map { l in
+    let layers = try Self.blocks(layerCount) { l in
       let block = model.scoped("blocks.\(l).")
       let norm = { (name: String) in
         try block.layerNorm(name, width: width, epsilon: epsilon, bias: false)

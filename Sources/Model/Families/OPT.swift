@@ -36,7 +36,7 @@ extension LayerNormDecoder {
         ? nil : try decoder.linear(name, outputs: outputs, inputs: inputs, bias: false)
     }
     let tokens = try decoder.table("embed_tokens.weight", columns: narrow)
-    let layers = try (0..<layerCount).map { l in
+    let layers = try Self.blocks(layerCount) { l in
       let block = decoder.scoped("layers.\(l).")
       let linear = { (name: String, outputs: Int, inputs: Int) in
         try block.linear(name, outputs: outputs, inputs: inputs, bias: hasBias)

@@ -26,7 +26,7 @@ extension LayerNormDecoder {
     let weights = WeightReader(
       file.tensors, prefix: "model.", alternatives: [""], probe: "embed_tokens.weight")
     let tokens = try weights.table("model.embed_tokens.weight", columns: width)
-    let layers = try (0..<layerCount).map { l in
+    let layers = try Self.blocks(layerCount) { l in
       let block = weights.scoped("model.layers.\(l).")
       let norm = try block.layerNorm("input_layernorm", width: width, epsilon: epsilon)
       let linear = { (name: String, outputs: Int, inputs: Int) in

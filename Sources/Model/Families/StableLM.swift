@@ -31,7 +31,7 @@ extension LayerNormDecoder {
       file.tensors, prefix: "model.", alternatives: [""], probe: "embed_tokens.weight")
     let model = weights.scoped("model.")
     let tokens = try model.table("embed_tokens.weight", columns: width)
-    let layers = try (0..<layerCount).map { l in
+    let layers = try Self.blocks(layerCount) { l in
       let block = model.scoped("layers.\(l).")
       let linear = { (name: String, outputs: Int, inputs: Int, bias: Bool) in
         try block.linear(name, outputs: outputs, inputs: inputs, bias: bias)

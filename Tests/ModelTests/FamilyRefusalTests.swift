@@ -1,0 +1,153 @@
+import Checkpoint
+import Foundation
+import LinearAlgebra
+import Testing
+
+@testable import Model
+
+/// What a family cannot compute rightly is refused, and every tensor of every fixture is looked at.
+@Suite struct FamilyRefusalTests {
+  /// A change of a fixture's configuration, by dotted keys; nil takes a key away.
+  struct Change: Sendable, CustomTestStringConvertible {
+    let fixture: String
+    let key: String
+    let json: String?
+
+    init(_ fixture: String, _ key: String, _ json: String?) {
+      (self.fixture, self.key, self.json) = (fixture, key, json)
+    }
+
+    var testDescription: String { "\(fixture), \(key): \(json ?? "absent")" }
+
+    func draft() throws -> Draft {
+      var draft = try Draft(of: fixture)
+      let value = try json.map {
+        try JSONSerialization.jsonObject(with: Data($0.utf8), options: .fragmentsAllowed)
+      }
+      let path = key.split(separator: ".").map(String.init)
+      if path.count == 2 {
+        var inner = try #require(draft.configuration[path[0]] as? [String: Any])
+        inner[path[1]] = value
+        draft.configuration[path[0]] = inner
+      } else {
+        draft.configuration[key] = value
+      }
+      return draft
+    }
+
+    var lastKey: String { key.split(separator: ".").last.map(String.init) ?? key }
+  }
+
+  static let unsupported = [
+    Change("gpt2", "add_cross_attention", "true"),
+    Change("gpt2", "activation_function", "\"xielu\""),
+    Change("gpt_neo", "scale_attn_weights", "false"), Change("gptj", "scale_attn_weights", "false"),
+    Change("gpt_neox", "sliding_window", "5"), Change("phi", "attention_bias", "true"),
+    Change("opt", "use_qk_norm", "true"), Change("bloom", "alibi", "true"),
+    Change("mpt", "no_bias", "false"), Change("mpt", "expansion_ratio", "3"),
+    Change("mpt", "norm_type", "\"rmsnorm\""), Change("mpt", "logit_scale", "0.5"),
+    Change("mpt", "attn_config.alibi", "false"), Change("mpt", "attn_config.alibi_bias_max", "16"),
+    Change("mpt", "attn_config.attn_type", "\"multiquery_attention\""),
+    Change("mpt", "attn_config.prefix_lm", "true"), Change("mpt", "attn_config.qk_ln", "true"),
+    Change("falcon", "apply_residual_connection_post_layernorm", "true"),
+    Change("falcon", "rope_parameters.partial_rotary_factor", "0.5"),
+    Change("stablelm", "rotary_scaling_factor", "2"),
+    Change("stablelm", "rope_parameters.rope_type", "\"longrope\""),
+  ]
+
+  /// Keys that ask for another model's mathematics.
+  @Test(arguments: unsupported) func unsupportedKey(_ change: Change) throws {
+    let error = try #require(throws: ModelError.self) { try change.draft().load() }
+    guard case .unsupportedKey(let file, change.lastKey, _, _) = error else {
+      Issue.record("\(error)")
+      return
+    }
+    #expect(error.description.contains(file) && error.description.contains(change.lastKey))
+  }
+
+  static let bad = [
+    // 3 heads do not divide a width of 20.
+    Change("gpt2", "n_head", "3"), Change("gpt2", "n_positions", "0"),
+    Change("gpt2", "head_dim", "7"), Change("gpt2", "layer_norm_epsilon", "0"),
+    Change("gpt2", "scale_attn_weights", "1"),
+    Change("gpt_neo", "attention_types", "[[[\"global\"], 2]]"),
+    Change("gpt_neo", "attention_types", "[[[\"global\"], 1000000000000]]"),
+    Change("gpt_neo", "attention_types", "[[[\"global\", \"wide\"], 1], [[\"local\"], 1]]"),
+    Change("gpt_neo", "attention_types", "[[\"global\", 3]]"),
+    Change("gpt_neo", "attention_types", "7"), Change("gpt_neo", "attention_types", nil),
+    Change("gpt_neox", "rope_parameters.partial_rotary_factor", "1.5"),
+    // 0.1 of a head of 16 is one feature.
+    Change("gpt_neox", "rope_parameters.partial_rotary_factor", "0.1"),
+    Change("gptj", "rotary_dim", "3"), Change("gptj", "rotary_dim", "10"),
+    Change("gptj", "rotary_dim", nil),
+    Change("phi-normed", "num_key_value_heads", "2"), Change("opt", "word_embed_proj_dim", "-1"),
+    Change("mpt", "attn_config.clip_qkv", "-1"), Change("mpt", "attn_config", "[]"),
+    Change("falcon-two-norms", "num_kv_heads", "3"),
+    Change("falcon-two-norms", "parallel_attn", "false"),
+    Change("falcon-two-norms", "num_ln_in_parallel_attn", "3"),
+    Change("falcon", "num_ln_in_parallel_attn", "2"),
+    Change("stablelm", "num_key_value_heads", nil),
+  ]
+
+  /// Keys that are missing without a default that fits, of the wrong kind, or out of bounds.
+  @Test(arguments: bad) func badKey(_ change: Change) throws {
+    let error = try #require(throws: ModelError.self) { try change.draft().load() }
+    guard case .badKey(let file, let key, _) = error else {
+      Issue.record("\(error)")
+      return
+    }
+    // A head's size and its share are seen together, and so are heads and the width.
+    let place = ["partial_rotary_factor": "head_dim", "n_head": "num_attention_heads"]
+    #expect([change.lastKey, place[change.lastKey]].contains(key))
+    #expect(error.description.contains(file) && error.description.contains(key))
+  }
+
+  /// Every tensor is needed.
+  @Test(arguments: Fixture.names) func missingTensor(_ name: String) throws {
+    for (i, tensor) in try Draft(of: name).tensors.enumerated() {
+      var draft = try Draft(of: name)
+      draft.tensors.remove(at: i)
+      let error = try #require(throws: CheckpointError.self, "\(tensor.entry.name)") {
+        try draft.load()
+      }
+      guard case .missingTensor(_, let missing) = error else {
+        Issue.record("\(error)")
+        continue
+      }
+      // GPT-NeoX's head has two names.
+      let head = tensor.entry.name == "embed_out.weight" ? "lm_head.weight" : nil
+      #expect(missing == head ?? tensor.entry.name)
+    }
+  }
+
+  /// A matrix that is a vector, or the other way round.
+  @Test(arguments: Fixture.names) func wrongShape(_ name: String) throws {
+    for tensor in try Draft(of: name).tensors.map(\.entry.name) {
+      var draft = try Draft(of: name)
+      try draft.alter(tensor) { shape, _ in
+        shape = shape.count == 1 ? [1, shape[0]] : [shape.reduce(1, *)]
+      }
+      let error = try #require(throws: CheckpointError.self) { try draft.load() }
+      guard case .wrongShape(_, tensor, _, _) = error else {
+        Issue.record("\(tensor): \(error)")
+        continue
+      }
+    }
+  }
+
+  /// A number of blocks that the file does not have takes no room before it is found out, nor does one it has more of.
+  @Test(arguments: Fixture.names) func numberOfBlocks(_ name: String) throws {
+    let keys = ["num_hidden_layers", "n_layer", "n_layers", "num_layers"]
+    for count in [1, 2_147_483_648] {
+      var draft = try Draft(of: name)
+      let key = try #require(keys.first { draft.configuration[$0] != nil })
+      draft.configuration[key] = count
+      if draft.configuration["attention_types"] != nil {
+        draft.configuration["attention_types"] = [[["local"], count]]
+      }
+      let error = try #require(throws: (any Error).self) { try draft.load() }
+      #expect(error is ModelError || error is CheckpointError)
+      #expect(count > 1 || "\(error)".contains(".1."))
+    }
+  }
+}
