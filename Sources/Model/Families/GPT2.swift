@@ -21,9 +21,7 @@ extension LayerNormDecoder {
     let isTied = try c.flag("tie_word_embeddings", default: true)
     try c.refuseUnread()
 
-    let weights = WeightReader(
-      file.tensors, prefix: "transformer.", alternatives: [""], probe: "wte.weight")
-    let tokens = try weights.table("transformer.wte.weight", columns: width)
+    let weights = WeightReader(gpt2: file)
     let layers = try Self.blocks(layerCount) { l in
       let block = weights.scoped("transformer.h.\(l).")
       let linear = { (name: String, outputs: Int, inputs: Int) in
@@ -42,17 +40,34 @@ extension LayerNormDecoder {
           up: try linear("mlp.c_fc", hidden, width), down: try linear("mlp.c_proj", width, hidden),
           activation: activation))
     }
+    let (embedding, head) = try weights.ends(
+      width: width, positions: positions, epsilon: epsilon, tied: isTied)
     try self.init(
       file, weights, family: "gpt2", arrangement: .sequential, positions: positions,
-      embedding: Embedding(
-        tokens: tokens,
-        positions: (
-          try weights.matrix("transformer.wpe.weight", rows: positions, columns: width), 0
-        )),
-      layers: layers,
-      head: Head(
-        norm: try weights.layerNorm("transformer.ln_f", width: width, epsilon: epsilon),
-        weights: try weights.head("lm_head", tied: isTied, to: tokens)),
-      blockWord: "h.")
+      embedding: embedding, layers: layers, head: head, blockWord: "h.")
+  }
+}
+
+extension WeightReader {
+  /// The names of GPT-2, which others took over; its base model has them without the prefix.
+  init(gpt2 file: ModelFile) {
+    self.init(
+      file.tensors, prefix: "transformer.", alternatives: [""], probe: "wte.weight")
+  }
+
+  /// Under those names: the embedding, with a table of positions if there are learned ones; final norm and head.
+  func ends(
+    width: Int, positions: Int?, epsilon: Double, tied: Bool, headBias: Bool = false
+  ) throws -> (LayerNormDecoder.Embedding, LayerNormDecoder.Head) {
+    let model = scoped("transformer.")
+    let tokens = try model.table("wte.weight", columns: width)
+    var embedding = LayerNormDecoder.Embedding(tokens: tokens)
+    if let positions {
+      embedding.positions = (try model.matrix("wpe.weight", rows: positions, columns: width), 0)
+    }
+    let head = LayerNormDecoder.Head(
+      norm: try model.layerNorm("ln_f", width: width, epsilon: epsilon),
+      weights: try self.head("lm_head", tied: tied, to: tokens, bias: headBias))
+    return (embedding, head)
   }
 }

@@ -23,9 +23,7 @@ extension LayerNormDecoder {
     let isTied = try c.flag("tie_word_embeddings", default: false)
     try c.refuseUnread()
 
-    let weights = WeightReader(
-      file.tensors, prefix: "transformer.", alternatives: [""], probe: "wte.weight")
-    let tokens = try weights.table("transformer.wte.weight", columns: width)
+    let weights = WeightReader(gpt2: file)
     let layers = try Self.blocks(layerCount) { l in
       let block = weights.scoped("transformer.h.\(l).")
       let norm = try block.layerNorm("ln_1", width: width, epsilon: epsilon)
@@ -48,12 +46,10 @@ extension LayerNormDecoder {
           down: try block.linear("mlp.fc_out", outputs: width, inputs: hidden, bias: true),
           activation: activation))
     }
+    let (embedding, head) = try weights.ends(
+      width: width, positions: nil, epsilon: epsilon, tied: isTied, headBias: true)
     try self.init(
       file, weights, family: "gptj", arrangement: .parallel, positions: positions,
-      embedding: Embedding(tokens: tokens), layers: layers,
-      head: Head(
-        norm: try weights.layerNorm("transformer.ln_f", width: width, epsilon: epsilon),
-        weights: try weights.head("lm_head", tied: isTied, to: tokens, bias: true)),
-      blockWord: "h.")
+      embedding: embedding, layers: layers, head: head, blockWord: "h.")
   }
 }

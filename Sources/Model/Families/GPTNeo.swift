@@ -21,9 +21,7 @@ extension LayerNormDecoder {
     let isTied = try c.flag("tie_word_embeddings", default: true)
     try c.refuseUnread()
 
-    let weights = WeightReader(
-      file.tensors, prefix: "transformer.", alternatives: [""], probe: "wte.weight")
-    let tokens = try weights.table("transformer.wte.weight", columns: width)
+    let weights = WeightReader(gpt2: file)
     let layers = try Self.blocks(layerCount) { l in
       let block = weights.scoped("transformer.h.\(l).")
       let projection = { (name: String, bias: Bool) in
@@ -43,18 +41,11 @@ extension LayerNormDecoder {
           down: try block.linear("mlp.c_proj", outputs: width, inputs: hidden, bias: true),
           activation: activation))
     }
+    let (embedding, head) = try weights.ends(
+      width: width, positions: positions, epsilon: epsilon, tied: isTied)
     try self.init(
       file, weights, family: "gpt_neo", arrangement: .sequential, positions: positions,
-      embedding: Embedding(
-        tokens: tokens,
-        positions: (
-          try weights.matrix("transformer.wpe.weight", rows: positions, columns: width), 0
-        )),
-      layers: layers,
-      head: Head(
-        norm: try weights.layerNorm("transformer.ln_f", width: width, epsilon: epsilon),
-        weights: try weights.head("lm_head", tied: isTied, to: tokens)),
-      blockWord: "h.")
+      embedding: embedding, layers: layers, head: head, blockWord: "h.")
   }
 
   /// Which blocks are local. `attention_types` is pairs of a list of kinds and how often it comes; by default 12 times
