@@ -17,7 +17,10 @@
 #define THIN 32
 // The kernels take up to this many vectors; more come in portions.
 #define PORTION 128
-// From more vectors than this on, weights of 16 bits are widened once for all.
+// Rows of a task of the forward product: a multiple of those summed together, so many that their lanes' sums stay in the
+// nearest cache.
+#define FEW_ROWS(b) ((b) <= 8 ? 24 : 12)
+// For more vectors than this the adjoint widens weights of 16 bits once for all.
 #define REUSED 16
 // The most sums that one task of the adjoint may have: half of a small second cache.
 #define ADJOINT_SUMS (64 * 1024)

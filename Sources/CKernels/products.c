@@ -65,7 +65,7 @@ static int64_t adjoint_columns(const struct ck_product *p, int64_t lanes) {
 }
 
 static void multiply_portion(struct ck_product p) {
-  struct job job = {p, ck_current_kernels(), NULL, ROW_GROUP / 2};
+  struct job job = {p, ck_current_kernels(), NULL, FEW_ROWS(p.b)};
   if (p.b > THIN)
     return share(p.w, ck_tiles(p.w->rows, ROW_GROUP), multiply_thick_task, &job);
   const int64_t strips = ck_tiles(p.w->columns, STRIP);

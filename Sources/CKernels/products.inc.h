@@ -192,7 +192,7 @@ ALWAYS void add_rows(const struct strip *s, const uint8_t *w, const float *restr
 ALWAYS void add_strip(const struct strip *s, const float *x, float *sums, int64_t s_stride,
                       int is_first, const int32_t type, const int B) {
   // Enough sums at a time to keep the multipliers busy.
-  const int AT_ONCE = 2 * B <= VECTORS_AT_ONCE ? 4 : 2;
+  const int AT_ONCE = 2 * B <= VECTORS_AT_ONCE ? 4 : VECTORS_AT_ONCE == 8 ? 3 : 2;
   int64_t r = 0;
   for (; r + AT_ONCE <= s->rows; r += AT_ONCE)
     add_rows(s, s->weights + r * s->stride, x, sums + r * s_stride * LANES, s_stride, is_first, type,
@@ -271,7 +271,7 @@ static void multiply_rows(const struct ck_product *p, const float *packed, int64
     const uint8_t *next = column + STRIP < w->columns ? ck_weights(w, row, column + STRIP)
                           : row + 2 * rows <= w->rows ? ck_weights(w, row + rows, 0)
                                                       : NULL;
-    struct strip s = open_strip(w, row, rows, column, columns, next, b > REUSED, buffer);
+    struct strip s = open_strip(w, row, rows, column, columns, next, 0, buffer);
     for (int64_t j = 0; j < b; j += VECTORS_AT_ONCE) {
       add_vectors(&s, packed + j * STRIP, sums + j * LANES, s_stride, column == 0,
                   ck_min(VECTORS_AT_ONCE, b - j));
