@@ -34,6 +34,21 @@ static inline float half(const uint8_t *source) {
 #endif
 }
 
+// Two halves side by side, by one conversion where the hardware has it.
+struct two { float first, second; };
+static inline struct two two_halves(const uint8_t *source) {
+#if HARDWARE_HALF && defined(__x86_64__)
+  int32_t word;
+  memcpy(&word, source, 4);
+  const __m128 both = _mm_cvtph_ps(_mm_cvtsi32_si128(word));
+  return (struct two){both[0], both[1]};
+#else
+  return (struct two){half(source), half(source + 2)};
+#endif
+}
+// The half a block begins with; at least two bytes more of the block follow it.
+#define first_half(block) two_halves(block).first
+
 typedef uint8_t bytes16 __attribute__((vector_size(16)));
 typedef int8_t signed16 __attribute__((vector_size(16)));
 #if HARDWARE_HALF
@@ -79,7 +94,7 @@ static inline floats16 look_up(floats16 values, bytes16 bytes, const int shift) 
 
 // d (2) | 32 nibbles (16): the low ones are weights 0…15, the high ones 16…31.   w = d (q − 8)
 static inline void q4_0(const uint8_t *restrict block, float *restrict out) {
-  const float d = half(block);
+  const float d = first_half(block);
   const bytes16 bytes = load16(block + 2);
   NIBBLE_VALUES(values, d * (q - 8))
   STORE_LOW(out, bytes, values, d * (q - 8));
@@ -88,7 +103,8 @@ static inline void q4_0(const uint8_t *restrict block, float *restrict out) {
 
 // d (2) | m (2) | nibbles (16).   w = d q + m
 static inline void q4_1(const uint8_t *restrict block, float *restrict out) {
-  const float d = half(block), m = half(block + 2);
+  const struct two dm = two_halves(block);
+  const float d = dm.first, m = dm.second;
   const bytes16 bytes = load16(block + 4);
   NIBBLE_VALUES(values, d * q + m)
   STORE_LOW(out, bytes, values, d * q + m);
@@ -97,7 +113,7 @@ static inline void q4_1(const uint8_t *restrict block, float *restrict out) {
 
 // d (2) | fifth bits (4), bit i of weight i | nibbles (16).   w = d (q − 16)
 static inline void q5_0(const uint8_t *restrict block, float *restrict out) {
-  const float d = half(block);
+  const float d = first_half(block);
   uint32_t high;
   memcpy(&high, block + 2, 4);
   for (int i = 0; i < 16; i++)
@@ -108,7 +124,8 @@ static inline void q5_0(const uint8_t *restrict block, float *restrict out) {
 
 // d (2) | m (2) | fifth bits (4) | nibbles (16).   w = d q + m
 static inline void q5_1(const uint8_t *restrict block, float *restrict out) {
-  const float d = half(block), m = half(block + 2);
+  const struct two dm = two_halves(block);
+  const float d = dm.first, m = dm.second;
   uint32_t high;
   memcpy(&high, block + 4, 4);
   for (int i = 0; i < 16; i++)
@@ -119,7 +136,7 @@ static inline void q5_1(const uint8_t *restrict block, float *restrict out) {
 
 // d (2) | 32 signed bytes.   w = d q
 static inline void q8_0(const uint8_t *restrict block, float *restrict out) {
-  const float d = half(block);
+  const float d = first_half(block);
   store16(out, d * FLOATS((signed16)load16(block + 2)));
   store16(out + 16, d * FLOATS((signed16)load16(block + 18)));
 }
@@ -165,8 +182,9 @@ static inline void q3_K(const uint8_t *restrict block, float *restrict out) {
 
 // Eight scales and eight offsets of 6 bits in 12 bytes: the first four of each in the low bits of bytes 0…3 and 4…7, the
 // others in the nibbles of bytes 8…11 and the top bits of 0…7. Times d and dmin, the scales first.
-static inline void scales_6(const uint8_t *restrict packed, float d, float dmin,
+static inline void scales_6(const uint8_t *restrict packed, struct two factor,
                             float *restrict scales) {
+  const float d = factor.first, dmin = factor.second;
   uint32_t low, middle, high;
   memcpy(&low, packed, 4);
   memcpy(&middle, packed + 4, 4);
@@ -186,7 +204,7 @@ static inline void scales_6(const uint8_t *restrict packed, float d, float dmin,
 // w = (d s) q − dmin t
 static inline void q4_K(const uint8_t *restrict block, float *restrict out) {
   float scales[16];
-  scales_6(block + 4, half(block), half(block + 2), scales);
+  scales_6(block + 4, two_halves(block), scales);
   UNROLLED(int g = 0; g < 8; g += 2) {
     NIBBLE_VALUES(low, scales[g] * q - scales[8 + g])
     NIBBLE_VALUES(high, scales[g + 1] * q - scales[9 + g])
@@ -202,7 +220,7 @@ static inline void q4_K(const uint8_t *restrict block, float *restrict out) {
 // As Q4_K, with the fifth bits (32) before the nibbles: bit g of byte i belongs to weight 32 g + i.
 static inline void q5_K(const uint8_t *restrict block, float *restrict out) {
   float scales[16];
-  scales_6(block + 4, half(block), half(block + 2), scales);
+  scales_6(block + 4, two_halves(block), scales);
   UNROLLED(int i = 0; i < 8; i++) {
     const bytes16 q = load16(block + 48 + 16 * i), fifth = load16(block + 16 + 16 * (i % 2));
     const int g = i / 2 * 2;
