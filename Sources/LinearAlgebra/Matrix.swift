@@ -46,7 +46,9 @@ public struct Matrix<Scalar: RealScalar>: Equatable, Sendable {
   }
 
   /// Row i.
-  @inlinable public func row(_ i: Int) -> ArraySlice<Scalar> { elements[i * columns..<(i + 1) * columns] }
+  @inlinable public func row(_ i: Int) -> ArraySlice<Scalar> {
+    elements[i * columns..<(i + 1) * columns]
+  }
 
   /// The first `count` rows.
   public func prefix(_ count: Int) -> Matrix {
