@@ -5,7 +5,7 @@ import Testing
 /// One program for every primitive and a few compositions, written once for both precisions.
 enum Program: Hashable, Sendable, CustomTestStringConvertible {
   case identity, independent, linear, linearTransposed, sums, gainAndShift, frozenFactor, gather
-  case rmsNorm, rmsNormGroups, layerNorm, layerNormGroups, softmax
+  case rows, rmsNorm, rmsNormGroups, layerNorm, layerNormGroups, softmax
   case rotaryHalves, rotaryNeighbours, gatedUnit
   case activation(Activation)
   case attention(String, softCap: Bool)
@@ -14,7 +14,7 @@ enum Program: Hashable, Sendable, CustomTestStringConvertible {
 
   private static let plain: [Program] = [
     .identity, .independent, .linear, .linearTransposed, .sums, .gainAndShift, .frozenFactor,
-    .gather, .rmsNorm, .rmsNormGroups, .layerNorm, .layerNormGroups, .softmax, .rotaryHalves,
+    .gather, .rows, .rmsNorm, .rmsNormGroups, .layerNorm, .layerNormGroups, .softmax, .rotaryHalves,
     .rotaryNeighbours, .gatedUnit,
   ]
   private static let activations = Activation.allCases.map { Program.activation($0) }
@@ -45,6 +45,11 @@ enum Program: Hashable, Sendable, CustomTestStringConvertible {
     case .gainAndShift: return x.scaled(by: numbers(n, seed: 3)).adding(numbers(n, seed: 4))
     case .frozenFactor: return x.activated(by: .silu) * fixed - fixed
     case .gather: return x.columns([4, 0, 0, 11]) * x.columns(2..<6)
+    case .rows:
+      // The last row twice, the first perhaps not at all, and put elsewhere.
+      let last = x.rows - 1
+      let taken = x.rows([last, x.rows / 2, last])
+      return (taken * taken).spread(to: [0, last, x.rows / 2], of: x.rows) + x
     case .rmsNorm: return x.rmsNorm(gain: numbers(n, seed: 4), epsilon: 1e-5)
     case .rmsNormGroups: return x.rmsNorm(gain: numbers(n / 3, seed: 4), epsilon: 1e-5, groups: 3)
     case .layerNorm:
