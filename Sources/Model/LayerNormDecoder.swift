@@ -125,7 +125,7 @@ extension LayerNormDecoder.Arrangement {
 }
 
 /// An MLP as stored: down(φ(up x)), or down(φ(gate x) ∘ up x).
-struct MLPWeights: Sendable {
+struct MLPWeights: FeedForward {
   var gate: LinearWeights?
   var up: LinearWeights
   var down: LinearWeights

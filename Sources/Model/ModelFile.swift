@@ -69,6 +69,22 @@ extension GGUFValue {
 public enum ModelFamily: String, Sendable, CaseIterable {
   /// Llama and what is built like it.
   case llama
+  /// Qwen2 and Qwen2.5.
+  case qwen2
+  /// Qwen3.
+  case qwen3
+  /// Gemma.
+  case gemma
+  /// Gemma 2.
+  case gemma2
+  /// OLMo.
+  case olmo
+  /// OLMo 2.
+  case olmo2
+  /// Phi-3 and Phi-4.
+  case phi3
+  /// Mixtral.
+  case mixtral
   /// GPT-2.
   case gpt2
   /// GPT-Neo.
@@ -94,16 +110,9 @@ public enum ModelFamily: String, Sendable, CaseIterable {
   public var huggingFaceTypes: [String] {
     switch self {
     case .llama: ["llama", "mistral"]
-    case .gpt2: ["gpt2"]
-    case .gptNeo: ["gpt_neo"]
-    case .gptNeoX: ["gpt_neox"]
-    case .gptJ: ["gptj"]
-    case .phi: ["phi"]
-    case .opt: ["opt"]
-    case .bloom: ["bloom"]
-    case .mpt: ["mpt"]
     case .falcon: ["falcon", "RefinedWeb", "RefinedWebModel"]
     case .stableLM: ["stablelm", "stablelm_epoch"]
+    default: [rawValue]
     }
   }
 
@@ -112,7 +121,15 @@ public enum ModelFamily: String, Sendable, CaseIterable {
 
   fileprivate func load(_ file: ModelFile) throws -> any Transformer {
     switch self {
-    case .llama: try Llama(file)
+    case .llama: try GatedDecoder(llama: file)
+    case .qwen2: try GatedDecoder(qwen2: file)
+    case .qwen3: try GatedDecoder(qwen3: file)
+    case .gemma: try GatedDecoder(gemma: file)
+    case .gemma2: try GatedDecoder(gemma2: file)
+    case .olmo: try GatedDecoder(olmo: file)
+    case .olmo2: try GatedDecoder(olmo2: file)
+    case .phi3: try GatedDecoder(phi3: file)
+    case .mixtral: try GatedDecoder(mixtral: file)
     case .gpt2: try LayerNormDecoder(gpt2: file)
     case .gptNeo: try LayerNormDecoder(gptNeo: file)
     case .gptNeoX: try LayerNormDecoder(gptNeoX: file)

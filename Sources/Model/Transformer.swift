@@ -19,6 +19,8 @@ public protocol Transformer: Sendable {
   func logits<S: RealScalar>(_ x: Variable<S>) -> Variable<S>
   /// Names of the tensors of block `index`, for reading ahead and for messages; nil for those outside all blocks.
   func tensorNames(ofBlock index: Int?) -> [String]
+  /// Names of those of block `index` that are sure to be needed when it is passed; all, unless a family chooses.
+  func tensorNames(aheadOfBlock index: Int) -> [String]
   /// Where the weights come from.
   var source: any TensorSource { get }
 }
@@ -54,10 +56,15 @@ public struct ModelDescription: Sendable {
 }
 
 extension Transformer {
+  /// All of the block's.
+  public func tensorNames(aheadOfBlock index: Int) -> [String] { tensorNames(ofBlock: index) }
+
   /// Tells the system whether a block's weights are needed soon: read ahead, or drop the pages. Names of blocks that do not
   /// exist have no tensors, so the one before the first and the one after the last need no care.
   public func advise(_ advice: MappedFile.Advice, block index: Int) {
-    for name in tensorNames(ofBlock: index) { try? source.tensor(name).advise(advice) }
+    let names =
+      advice == .willNeed ? tensorNames(aheadOfBlock: index) : tensorNames(ofBlock: index)
+    for name in names { try? source.tensor(name).advise(advice) }
   }
 
   /// Bytes of a block's stored tensors.

@@ -82,6 +82,13 @@ struct WeightReader {
     try tensor(canonical).matrix(rows: rows, columns: columns)
   }
 
+  /// A stack (count, rows, columns) of weight matrices. Throws `CheckpointError` as `matrix` does.
+  func matrices(
+    _ canonical: String, count: Int, rows: Int, columns: Int
+  ) throws(CheckpointError) -> [StoredMatrix] {
+    try tensor(canonical).matrices(count: count, rows: rows, columns: columns)
+  }
+
   /// A norm or a bias of this length, widened; it must be finite. Throws `CheckpointError`, `ModelError.weightNotFinite`.
   func vector(_ canonical: String, count: Int) throws -> [Float] {
     let tensor = try tensor(canonical)
