@@ -62,26 +62,25 @@ struct DecoderSettings: Sendable {
       "is \(keyValueHeads), which does not divide the \(heads) heads")
   }
 
-  /// The window of every block: `window` where `layer_types` says so or, without it, where `slides` does.
+  /// The window of a block: `window` where `layer_types` says so or, without it, where `slides` does.
   ///
   /// Throws `ModelError` for other kinds of attention, for too few or too many, and for a window that is not there.
   func windows(
-    _ c: Configuration, _ window: Int?, slides: (Int) -> Bool
-  ) throws(ModelError) -> [Int?] {
-    var isSliding = (0..<layers).map { window != nil && slides($0) }
-    if let kinds = try c.optionalTexts("layer_types") {
-      try c.check(
-        kinds.count == layers, "layer_types", "has \(kinds.count) entries for \(layers) blocks")
-      for kind in kinds where kind != "full_attention" && kind != "sliding_attention" {
-        throw .unsupportedKey(
-          file: c.file, key: "layer_types", value: "\"\(kind)\"",
-          reason: "known are full_attention and sliding_attention")
-      }
-      isSliding = kinds.map { $0 == "sliding_attention" }
+    _ c: Configuration, _ window: Int?, slides: @escaping (Int) -> Bool
+  ) throws(ModelError) -> (Int) -> Int? {
+    guard let kinds = try c.optionalTexts("layer_types") else {
+      return { slides($0) ? window : nil }
     }
     try c.check(
-      window != nil || !isSliding.contains(true), "sliding_window",
+      kinds.count == layers, "layer_types", "has \(kinds.count) entries for \(layers) blocks")
+    for kind in kinds where kind != "full_attention" && kind != "sliding_attention" {
+      throw .unsupportedKey(
+        file: c.file, key: "layer_types", value: "\"\(kind)\"",
+        reason: "known are full_attention and sliding_attention")
+    }
+    try c.check(
+      window != nil || !kinds.contains("sliding_attention"), "sliding_window",
       "is not set, and blocks of sliding attention need it")
-    return isSliding.map { $0 ? window : nil }
+    return { kinds[$0] == "sliding_attention" ? window : nil }
   }
 }

@@ -36,7 +36,7 @@ struct GatedDecoder: Transformer {
     _ file: ModelFile, _ reader: DecoderReader, family: String, norm: any NormWeights,
     embeddingScale: Double = 1, logitCap: Double? = nil,
     residual: String = "f(X) = attention(norm X) + mlp(norm Z), Z = X + attention(norm X)",
-    note: String? = nil, block: (Int) throws -> Block
+    note: String? = nil, block: (DecoderReader, Int) throws -> Block
   ) throws {
     let (s, weights) = (reader.settings, reader.weights)
     source = file.tensors
@@ -47,7 +47,7 @@ struct GatedDecoder: Transformer {
     self.logitCap = logitCap
     var blocks: [Block] = []
     // One by one: a file that lies about their number must not make room for them all.
-    for l in 0..<s.layers { blocks.append(try block(l)) }
+    for l in 0..<s.layers { blocks.append(try block(reader.block(l), l)) }
     self.blocks = blocks
     try weights.refuseUnread(after: Self.blockWords)
     description = ModelDescription(

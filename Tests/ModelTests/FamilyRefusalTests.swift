@@ -52,7 +52,7 @@ import Testing
     Change("falcon", "apply_residual_connection_post_layernorm", "true"),
     Change("falcon", "rope_parameters.partial_rotary_factor", "0.5"),
     Change("stablelm", "rotary_scaling_factor", "2"),
-    Change("stablelm", "rope_parameters.rope_type", "\"longrope\""),
+    Change("stablelm", "rope_parameters.rope_type", "\"proportional\""),
   ]
 
   /// Keys that ask for another model's mathematics.
@@ -76,8 +76,8 @@ import Testing
     Change("gpt_neo", "attention_types", "[[\"global\", 3]]"),
     Change("gpt_neo", "attention_types", "7"), Change("gpt_neo", "attention_types", nil),
     Change("gpt_neox", "rope_parameters.partial_rotary_factor", "1.5"),
-    // 0.1 of a head of 16 is one feature.
-    Change("gpt_neox", "rope_parameters.partial_rotary_factor", "0.1"),
+    // 0.05 of a head of 16 is less than a feature.
+    Change("gpt_neox", "rope_parameters.partial_rotary_factor", "0.05"),
     Change("gptj", "rotary_dim", "3"), Change("gptj", "rotary_dim", "10"),
     Change("gptj", "rotary_dim", nil),
     Change("phi-normed", "num_key_value_heads", "2"), Change("opt", "word_embed_proj_dim", "-1"),
@@ -142,6 +142,7 @@ import Testing
       var draft = try Draft(of: name)
       let key = try #require(keys.first { draft.configuration[$0] != nil })
       draft.configuration[key] = count
+      draft.configuration["layer_types"] = nil
       if draft.configuration["attention_types"] != nil {
         draft.configuration["attention_types"] = [[["local"], count]]
       }

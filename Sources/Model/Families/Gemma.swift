@@ -18,10 +18,10 @@ extension GatedDecoder {
     try c.refuseUnread()
     let reader = DecoderReader(file, s, gainOffset: 1)
     try self.init(
-      file, reader, family: "gemma", norm: reader.norm("norm"),
+      file, reader, family: "gemma", norm: reader.norm("model.norm"),
       embeddingScale: Double(s.width).squareRoot(), note: "X⁰ is the embedding times √width"
-    ) { l in
-      try reader.block(l, reader.attention(ofBlock: l), reader.mlp(ofBlock: l))
+    ) { block, _ in
+      try block.withNormsBefore(block.attention(), block.mlp())
     }
   }
 }

@@ -17,29 +17,29 @@ extension GatedDecoder {
     let scale = 1 / (try c.positive("query_pre_attn_scalar", default: 256)).squareRoot()
     let scoreCap = try c.nullablePositive("attn_logit_softcapping", absent: 50)
     let logitCap = try c.nullablePositive("final_logit_softcapping", absent: 30)
+    let window = try c.nullableSize("sliding_window", absent: 4096)
+    try c.check(window != nil, "sliding_window", "is null, and every other block needs it")
     // The first block slides, the second does not, and so on.
-    let windows = try s.windows(c, c.nullableSize("sliding_window", absent: 4096)) {
-      $0 % 2 == 0
-    }
+    let windows = try s.windows(c, window) { $0 % 2 == 0 }
     try c.refuseUnread()
     let reader = DecoderReader(file, s, gainOffset: 1)
     try self.init(
-      file, reader, family: "gemma2", norm: reader.norm("norm"),
+      file, reader, family: "gemma2", norm: reader.norm("model.norm"),
       embeddingScale: Double(s.width).squareRoot(), logitCap: logitCap,
       residual: "f(X) = F(X) − X = norm(attention(norm X)) + norm(mlp(norm Z)), "
         + "Z = X + norm(attention(norm X))",
       note: "X⁰ is the embedding times √width"
-    ) { l in
-      var attention = try reader.attention(ofBlock: l, window: windows[l])
+    ) { block, l in
+      var attention = try block.attention(window: windows(l))
       attention.scale = scale
       attention.softCap = scoreCap
       return Block(
-        beforeAttention: try reader.norm("input_layernorm", ofBlock: l),
-        afterAttention: try reader.norm("post_attention_layernorm", ofBlock: l),
+        beforeAttention: try block.norm("input_layernorm"),
+        afterAttention: try block.norm("post_attention_layernorm"),
         attention: attention,
-        beforeMLP: try reader.norm("pre_feedforward_layernorm", ofBlock: l),
-        afterMLP: try reader.norm("post_feedforward_layernorm", ofBlock: l),
-        mlp: try reader.mlp(ofBlock: l))
+        beforeMLP: try block.norm("pre_feedforward_layernorm"),
+        afterMLP: try block.norm("post_feedforward_layernorm"),
+        mlp: try block.mlp())
     }
   }
 }

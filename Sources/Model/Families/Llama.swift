@@ -27,10 +27,10 @@ extension GatedDecoder {
     }
     try c.refuseUnread()
     try self.init(
-      file, reader, family: "llama", norm: reader.norm("norm"),
+      file, reader, family: "llama", norm: reader.norm("model.norm"),
       note: "the block's input is not normalised"
-    ) { l in
-      try reader.block(l, reader.attention(ofBlock: l, window: window), reader.mlp(ofBlock: l))
+    ) { block, _ in
+      try block.withNormsBefore(block.attention(window: window), block.mlp())
     }
   }
 

@@ -22,14 +22,13 @@ extension GatedDecoder {
     try c.refuseUnread()
     let reader = DecoderReader(file, s)
     try self.init(
-      file, reader, family: "mixtral", norm: reader.norm("norm"),
+      file, reader, family: "mixtral", norm: reader.norm("model.norm"),
       residual: "f(X) = attention(norm X) + Σ wₑ expertₑ(norm Z), Z = X + attention(norm X)",
       note:
         "the choice of \(chosen) of \(experts) experts is held constant, their weights w are not"
-    ) { l in
-      try reader.block(
-        l, reader.attention(ofBlock: l, window: window),
-        reader.mixture(ofBlock: l, experts: experts, chosen: chosen))
+    ) { block, _ in
+      try block.withNormsBefore(
+        block.attention(window: window), block.mixture(experts: experts, chosen: chosen))
     }
   }
 }
@@ -37,14 +36,10 @@ extension GatedDecoder {
 extension DecoderReader {
   /// `block_sparse_moe` with the experts' w1, w3, w2, as published; or `mlp` with all experts in one tensor, as the
   /// reference implementation holds them.
-  fileprivate func mixture(
-    ofBlock block: Int, experts: Int, chosen: Int
-  ) throws -> ExpertMixture {
+  fileprivate func mixture(experts: Int, chosen: Int) throws -> ExpertMixture {
     let s = settings
-    let (published, stacked) = (
-      "model.layers.\(block).block_sparse_moe.", "model.layers.\(block).mlp."
-    )
-    let isStacked = weights.contains(stacked + "gate.weight")
+    let (published, stacked) = ("block_sparse_moe.", "mlp.")
+    let isStacked = ["gate.weight", "experts.down_proj"].contains { weights.contains(stacked + $0) }
     let router = try weights.matrix(
       (isStacked ? stacked : published) + "gate.weight", rows: experts, columns: s.width)
     guard isStacked else {

@@ -17,12 +17,12 @@ extension GatedDecoder {
       note: clip.map {
         "queries, keys and values are clipped at ±\($0), where their derivative is 0"
       }
-    ) { l in
-      var attention = try reader.attention(ofBlock: l)
+    ) { block, _ in
+      var attention = try block.attention()
       attention.clip = clip
       return Block(
         beforeAttention: norm, attention: attention, beforeMLP: norm,
-        mlp: try reader.mlp(ofBlock: l))
+        mlp: try block.mlp())
     }
   }
 }

@@ -13,18 +13,18 @@ extension GatedDecoder {
     let reader = DecoderReader(file, s)
     let (queries, keys) = (s.heads * s.headDimension, s.keyValueHeads * s.headDimension)
     try self.init(
-      file, reader, family: "olmo2", norm: reader.norm("norm"),
+      file, reader, family: "olmo2", norm: reader.norm("model.norm"),
       residual: "f(X) = F(X) − X = norm(attention(X)) + norm(mlp(Z)), Z = X + norm(attention(X))",
       note: "the norms stand behind the halves"
-    ) { l in
-      var attention = try reader.attention(ofBlock: l)
-      attention.queryNorm = try reader.norm("self_attn.q_norm", ofBlock: l, count: queries)
-      attention.keyNorm = try reader.norm("self_attn.k_norm", ofBlock: l, count: keys)
+    ) { block, _ in
+      var attention = try block.attention()
+      attention.queryNorm = try block.norm("self_attn.q_norm", count: queries)
+      attention.keyNorm = try block.norm("self_attn.k_norm", count: keys)
       return Block(
-        afterAttention: try reader.norm("post_attention_layernorm", ofBlock: l),
+        afterAttention: try block.norm("post_attention_layernorm"),
         attention: attention,
-        afterMLP: try reader.norm("post_feedforward_layernorm", ofBlock: l),
-        mlp: try reader.mlp(ofBlock: l))
+        afterMLP: try block.norm("post_feedforward_layernorm"),
+        mlp: try block.mlp())
     }
   }
 }

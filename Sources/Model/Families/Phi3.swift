@@ -10,9 +10,7 @@ extension GatedDecoder {
     let c = file.configuration
     let s = try DecoderSettings(
       c, .init(width: 3072, hidden: 8192, positions: 4096, epsilon: 1e-5, rotatedShare: 1),
-      rotary: .init(
-        longropeNames: ["longrope", "su", "yarn"],
-        original: 4096))
+      rotary: .init(longropeNames: ["longrope", "su", "yarn"], original: 4096))
     switch s.rotary.scaling {
     case .none, .longrope: break
     default:
@@ -24,15 +22,14 @@ extension GatedDecoder {
     try c.refuseUnread()
     let reader = DecoderReader(file, s)
     let (queries, keys) = (s.heads * s.headDimension, s.keyValueHeads * s.headDimension)
-    try self.init(file, reader, family: "phi3", norm: reader.norm("norm")) { l in
+    try self.init(file, reader, family: "phi3", norm: reader.norm("model.norm")) { block, _ in
       let linear = { (name: String, outputs: Int, inputs: Int) in
-        try reader.linear(name, ofBlock: l, outputs: outputs, inputs: inputs)
+        try block.weights.linear(name, outputs: outputs, inputs: inputs, bias: false)
       }
       let qkv = try linear("self_attn.qkv_proj", queries + 2 * keys, s.width)
       let gateAndUp = try linear("mlp.gate_up_proj", 2 * s.hidden, s.width)
-      return try reader.block(
-        l,
-        reader.attention(
+      return try block.withNormsBefore(
+        block.attention(
           .separate(
             query: qkv.outputs(0..<queries), key: qkv.outputs(queries..<queries + keys),
             value: qkv.outputs(queries + keys..<queries + 2 * keys)),

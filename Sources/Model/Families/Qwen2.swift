@@ -13,17 +13,15 @@ extension GatedDecoder {
     let windows = try s.qwenWindows(c)
     try c.refuseUnread()
     let reader = DecoderReader(file, s)
-    try self.init(file, reader, family: "qwen2", norm: reader.norm("norm")) { l in
-      try reader.block(
-        l, reader.attention(ofBlock: l, window: windows[l], outputBias: false),
-        reader.mlp(ofBlock: l))
+    try self.init(file, reader, family: "qwen2", norm: reader.norm("model.norm")) { block, l in
+      try block.withNormsBefore(block.attention(window: windows(l), outputBias: false), block.mlp())
     }
   }
 }
 
 extension DecoderSettings {
-  /// The windows of Qwen's blocks: none without `use_sliding_window`, else from block `max_window_layers` on.
-  func qwenWindows(_ c: Configuration) throws(ModelError) -> [Int?] {
+  /// The window of a block of Qwen: none without `use_sliding_window`, else from block `max_window_layers` on.
+  func qwenWindows(_ c: Configuration) throws(ModelError) -> (Int) -> Int? {
     let first = try c.number("max_window_layers", default: 28)
     let window = try c.nullableSize("sliding_window", absent: 4096)
     let isUsed = try c.flag("use_sliding_window", default: false)

@@ -14,13 +14,13 @@ extension GatedDecoder {
     try c.refuseUnread()
     let (reader, size) = (DecoderReader(file, s), s.headDimension)
     try self.init(
-      file, reader, family: "qwen3", norm: reader.norm("norm"),
+      file, reader, family: "qwen3", norm: reader.norm("model.norm"),
       note: "queries and keys are normalised as well"
-    ) { l in
-      var attention = try reader.attention(ofBlock: l, window: windows[l])
-      attention.queryNorm = try reader.norm("self_attn.q_norm", ofBlock: l, count: size)
-      attention.keyNorm = try reader.norm("self_attn.k_norm", ofBlock: l, count: size)
-      return try reader.block(l, attention, reader.mlp(ofBlock: l))
+    ) { block, l in
+      var attention = try block.attention(window: windows(l))
+      attention.queryNorm = try block.norm("self_attn.q_norm", count: size)
+      attention.keyNorm = try block.norm("self_attn.k_norm", count: size)
+      return try block.withNormsBefore(attention, block.mlp())
     }
   }
 }
