@@ -9,13 +9,14 @@ enum Program: Hashable, Sendable, CustomTestStringConvertible {
   case rotaryHalves, rotaryNeighbours, gatedUnit
   case activation(Activation)
   case attention(String, softCap: Bool)
+  case contextAttention
 
   static let all: [Program] = plain + activations + attentions
 
   private static let plain: [Program] = [
     .identity, .independent, .linear, .linearTransposed, .sums, .gainAndShift, .frozenFactor,
     .gather, .rows, .rmsNorm, .rmsNormGroups, .layerNorm, .layerNormGroups, .softmax, .rotaryHalves,
-    .rotaryNeighbours, .gatedUnit,
+    .rotaryNeighbours, .gatedUnit, .contextAttention,
   ]
   private static let activations = Activation.allCases.map { Program.activation($0) }
   private static let attentions = ["qkv", "q", "kv", "v"].flatMap { active -> [Program] in
@@ -66,6 +67,16 @@ enum Program: Hashable, Sendable, CustomTestStringConvertible {
         * x.linear(weights(8, n, seed: 2))
     case .activation(let φ): return x.activated(by: φ)
     case .attention(let active, let softCap): return attention(x, fixed, active, softCap)
+    case .contextAttention:
+      let settings = AttentionSettings<S>(
+        heads: 4, keyValueHeads: 2, headDimension: 3, scale: 1, visible: { _, count in 0..<count })
+      let context = KeyValueCache<S>(
+        keys: Variable(matrix(5, 6, seed: 1)), values: Variable(matrix(5, 6, seed: 2)),
+        headDimension: 3)
+      return selectedAttention(
+        queries: x, keys: nil, values: nil,
+        rows: (0..<x.rows).map { AttentionRow(cache: context, source: nil, target: $0) },
+        settings: settings)
     }
   }
 
