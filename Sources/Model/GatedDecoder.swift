@@ -67,9 +67,9 @@ struct GatedDecoder: Transformer {
   }
 
   func embed<S: RealScalar>(
-    _ tokens: [Int], at positions: [Int], as precision: S.Type
+    _ input: ModelInput, as precision: S.Type
   ) throws(ModelError) -> Variable<S> {
-    let rows: Variable<S> = try embedding.embed(tokens)
+    let rows: Variable<S> = try embedding.embed(input.tokens)
     return embeddingScale == 1 ? rows : S(embeddingScale) * rows
   }
 
@@ -79,7 +79,7 @@ struct GatedDecoder: Transformer {
 
   func finalNorm<S: RealScalar>(_ x: Variable<S>) -> Variable<S> { norm(x) }
 
-  func logits<S: RealScalar>(_ x: Variable<S>) -> Variable<S> {
+  func logits<S: RealScalar>(_ x: Variable<S>) -> Variable<S>? {
     let logits = head(x)
     guard let cap = logitCap.map({ S($0) }) else { return logits }
     return cap * ((1 / cap) * logits).activated(by: .tanh)
