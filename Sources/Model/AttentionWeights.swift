@@ -17,6 +17,8 @@ struct AttentionWeights: Sendable {
   var keyNorm: (any NormWeights)?
   var rotary: RotaryFrequencies?
   var neighboursPair = false
+  /// Whether a token sees only those before it and itself.
+  var isCausal = true
   /// A token sees itself and the window − 1 before it.
   var window: Int?
   /// c of the soft cap c · tanh(score / c) of the scores.
@@ -50,6 +52,7 @@ struct AttentionWeights: Sendable {
       scale: scale.map { S($0) } ?? 1 / S(headDimension).squareRoot(),
       softCap: softCap.map { S($0) },
       visible: { query, _ in max(0, query - window + 1)..<query + 1 })
+    if !isCausal { settings.visible = { _, count in 0..<count } }
     if let bias { settings.bias = { head, query, key in S(bias(head, query, key)) } }
     return settings
   }

@@ -67,6 +67,13 @@ public final class Configuration {
     try optionalSize(key) ?? (mentions(key) ? nil : fallback)
   }
 
+  /// The id of a token: an integer from 0 to 2³¹.
+  func optionalID(_ key: String) throws(ModelError) -> Int? {
+    try optional([key], "an integer from 0 to 2³¹") {
+      $0.int.flatMap { (0...1 << 31).contains($0) ? $0 : nil }
+    }
+  }
+
   func number(_ keys: String..., default fallback: Double? = nil) throws(ModelError) -> Double {
     try require(try optional(keys, "a number", Self.finite) ?? fallback, keys)
   }

@@ -42,15 +42,19 @@ public struct ModelFile {
   }
 
   /// The stored types, each once, by name.
-  var storedTypes: [String] { Set(tensors.tensors.map(\.typeName)).sorted() }
+  var storedTypes: [String] {
+    Set(tensors.tensors.filter { !$0.isComputed }.map(\.typeName)).sorted()
+  }
 }
 
 extension TensorInfo {
-  /// Whether it is no weight but a table that follows from the configuration.
+  /// Whether it is no weight but a table that follows from the configuration, or one that no model reads (T5 was published
+  /// with a bias of its cross-attention).
   var isComputed: Bool {
     [
       "rope_freqs.weight", ".inv_freq", "attn.bias", "attn.masked_bias",
       "attention.bias", "attention.masked_bias",
+      "embeddings.position_ids", "EncDecAttention.relative_attention_bias.weight",
     ].contains { name.hasSuffix($0) }
   }
 }
@@ -105,6 +109,12 @@ public enum ModelFamily: String, Sendable, CaseIterable {
   case falcon
   /// StableLM.
   case stableLM = "stablelm"
+  /// T5's decoder.
+  case t5
+  /// BERT.
+  case bert
+  /// The vision transformer.
+  case vit
 
   /// `model_type` in config.json.
   public var huggingFaceTypes: [String] {
@@ -140,6 +150,9 @@ public enum ModelFamily: String, Sendable, CaseIterable {
     case .mpt: try LayerNormDecoder(mpt: file)
     case .falcon: try LayerNormDecoder(falcon: file)
     case .stableLM: try LayerNormDecoder(stableLM: file)
+    case .t5: try T5(file)
+    case .bert: try Bert(file)
+    case .vit: try ViT(file)
     }
   }
 

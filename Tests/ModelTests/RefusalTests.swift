@@ -124,8 +124,8 @@ import Testing
   ])
   func neutral(_ setting: Setting) throws {
     let expected = try Fixture(name: "llama", form: .folder).expected()
-    let path = try Path<Double>(of: [expected.tokenIds], through: setting.draft().load())
-    expectClose(path.logits.elements, expected.lastLogits, 1e-9)
+    let path = try Path<Double>(of: [expected.input], through: setting.draft().load())
+    expectClose(try #require(path.logits).elements, try #require(expected.lastLogits), 1e-9)
   }
 
   /// What a family has besides must be right as well: kind, bounds, one part with another.

@@ -33,6 +33,8 @@ class Anatomy:
     # The logits from what the head gives: logits(model, y).
     logits: Callable = lambda model, y: y
     model_class: type = AutoModelForCausalLM
+    # The argument that the prompt's tokens are; None where there are none.
+    prompt: str | None = "input_ids"
     # Which of its implementations of attention.
     attention: str = "eager"
 
@@ -115,7 +117,8 @@ def _expectations(model, anatomy, inputs, cross):
         calls.append((block, x, args, kwargs))
 
     hooks = [b.register_forward_pre_hook(record, with_kwargs=True) for b in blocks]
-    logits = model(**inputs, use_cache=False).logits
+    cache = {"use_cache": False} if hasattr(model.config, "use_cache") else {}
+    output = model(**inputs, **cache)
     for hook in hooks:
         hook.remove()
 
@@ -162,9 +165,9 @@ def _expectations(model, anatomy, inputs, cross):
     states = [x for _, x, _, _ in calls] + [run(*calls[-1])]  # X⁰ … X^L, before the final norm
     if anatomy.head:
         head = model.get_submodule(anatomy.head)
-        assert torch.allclose(anatomy.logits(model, head(norm(states[-1]))), logits, rtol=1e-12)
+        assert torch.allclose(anatomy.logits(model, head(norm(states[-1]))), output.logits, rtol=1e-12)
     expected = {
-        "last_logits": logits[0, -1].tolist(),
+        "last_logits": output.logits[0, -1].tolist() if anatomy.head else None,
         "hidden_norms": [x[0].norm(dim=-1).tolist() for x in states],
         "hidden_last_token": [x[0, -1].tolist() for x in states],
         "sigma_last": sigma(depth),
