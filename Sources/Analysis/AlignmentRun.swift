@@ -17,7 +17,7 @@ public struct AlignmentRun {
   private let directory: CheckpointDirectory
   private let model: any Transformer
   private let tokenizer: Tokenizer?
-  private let prompts: [(input: PromptInput, tokens: [Int])]
+  private let prompts: [(given: PromptInput, input: ModelInput)]
   private let plan: SolvePlan
   private let loadSeconds: Double
 
@@ -45,26 +45,18 @@ public struct AlignmentRun {
       settings.top = max(settings.top, rank)
     }
     self.settings = settings
-    let needsText = inputs.contains { if case .text = $0 { true } else { false } }
+    try PromptReader.checkKinds(of: inputs, settings, model.description)
+    let needsText =
+      settings.encoderPrompt != nil
+      || inputs.contains { if case .text = $0 { true } else { false } }
     let tokenizer = try Self.tokenizer(of: directory, isNeeded: needsText)
     self.tokenizer = tokenizer
     guard !inputs.isEmpty else { throw RunError.emptyPrompt(index: 0) }
-    prompts = try inputs.enumerated().map { index, input in
-      let tokens: [Int]
-      switch input {
-      case .tokens(let ids): tokens = ids
-      case .text(let text):
-        guard !text.isEmpty, let tokenizer else { throw RunError.emptyPrompt(index: index) }
-        tokens = tokenizer.encode(text)
-      }
-      guard !tokens.isEmpty else { throw RunError.emptyPrompt(index: index) }
-      let vocabulary = model.description.vocabulary
-      if let id = tokens.first(where: { $0 < 0 || $0 >= vocabulary }) {
-        throw ModelError.tokenOutOfRange(id: id, vocabulary: vocabulary)
-      }
-      return (input, tokens)
-    }
-    plan = try SolvePlan(settings, model.description, promptLengths: prompts.map(\.tokens.count))
+    let reader = PromptReader(settings, model.description, tokenizer)
+    prompts = try inputs.enumerated().map { ($1, try reader.read($1, index: $0)) }
+    plan = try SolvePlan(
+      settings, model.description,
+      promptLengths: prompts.map { model.description.tokenCount(of: $0.input) })
     loadSeconds = monotonicSeconds() - start
   }
 
@@ -87,14 +79,16 @@ public struct AlignmentRun {
     let groups = stride(from: 0, to: prompts.count, by: Self.groupSize).map {
       $0..<min($0 + Self.groupSize, prompts.count)
     }
-    let tokens = { (group: Range<Int>) in group.reduce(0) { $0 + prompts[$1].tokens.count } }
+    let tokens = { (group: Range<Int>) in
+      group.reduce(0) { $0 + model.description.tokenCount(of: prompts[$1].input) }
+    }
     let largest = groups.max { tokens($0) < tokens($1) }!
     return try predicted(model, largest)
   }
 
   private func predicted(_ model: some Transformer, _ group: Range<Int>) throws -> RunPlan {
     try RunPlan(
-      model, prompts: group.map { prompts[$0].tokens }, plan: plan,
+      model, prompts: group.map { prompts[$0].input }, plan: plan,
       saveHiddenStates: settings.saveHiddenStates)
   }
 
@@ -135,7 +129,7 @@ public struct AlignmentRun {
       if progress?.isCancelled == true { throw RunError.interrupted }
     }
     let forward = try SolvePass(
-      model, prompts: group.map { prompts[$0].tokens }, selections: group.map { plan.tokens[$0] },
+      model, prompts: group.map { prompts[$0].input }, selections: group.map { plan.tokens[$0] },
       plan: plan, saveHiddenStates: settings.saveHiddenStates
     ) { try step("solving", $0) }
     let middle = monotonicSeconds()
@@ -143,9 +137,9 @@ public struct AlignmentRun {
       try step("coupling", model.description.layers + $0)
     }
     let results = group.enumerated().map { p, index in
-      let (input, tokens) = prompts[index]
+      let (given, input) = prompts[index]
       return PromptResult(
-        input: input, tokens: tokens, selection: plan.tokens[index], index: p, forward: forward,
+        given: given, input: input, selection: plan.tokens[index], index: p, forward: forward,
         coupling: coupling, plan: plan, tokenizer: tokenizer)
     }
     return (results, middle - start, monotonicSeconds() - middle)

@@ -19,7 +19,8 @@ public struct PromptResult {
 
   /// Collects prompt `index` of a group.
   init(
-    input: PromptInput, tokens: [Int], selection: TokenSelection, index p: Int, forward: SolvePass,
+    given: PromptInput, input: ModelInput, selection: TokenSelection, index p: Int,
+    forward: SolvePass,
     coupling: CouplingPass, plan: SolvePlan, tokenizer: Tokenizer?
   ) {
     triplets = forward.triplets.map { $0[p] }
@@ -55,12 +56,14 @@ public struct PromptResult {
       fit = InverseLeadingFit(
         start: start, slope: line.slope, intercept: line.intercept, rSquared: line.rSquared)
     }
-    let next = forward.nextTokens[p]
-    var text: String?
-    if case .text(let given) = input { text = given }
+    let next = forward.nextTokens?[p]
+    var (text, image): (String?, String?)
+    if case .text(let value) = given { text = value }
+    if case .image(let path) = given { image = path }
     record = PromptRecord(
-      text: text, image: nil, tokenIds: tokens, nextTokenId: next,
-      nextToken: tokenizer?.decode([next]), layers: layers, coupling: tables,
+      text: text, image: image, tokenIds: image == nil ? input.tokens : nil,
+      encoderTokenIds: input.encoderTokens, nextTokenId: next,
+      nextToken: next.flatMap { tokenizer?.decode([$0]) }, layers: layers, coupling: tables,
       overlap: plan.ranks.map { Self.overlap(forward.triplets.map { $0[p] }, rank: $0) },
       trajectory: Self.trajectory(forward, p), inverseLeadingFit: fit)
   }

@@ -21,7 +21,8 @@ public enum RunError: Error, Equatable, CustomStringConvertible, Sendable {
     case .emptyPrompt(let index):
       "prompt \(index + 1) is empty; give some text, or token ids with --token-ids"
     case .noTokenizer(let path):
-      "\(path) has no tokenizer.json; put it there, or give the prompt as --token-ids"
+      "\(path) has no tokenizer.json; put it there, or give token ids (--token-ids, --encoder-token-ids) in place "
+        + "of text"
     case .outputNotEmpty(let path):
       "\(path) exists and is not empty; choose another folder with --output, or remove it"
     case .cannotWrite(let path, let reason):

@@ -45,10 +45,10 @@ public struct RunPlan: Sendable {
   }
 
   init(
-    _ model: some Transformer, prompts: [[Int]], plan: SolvePlan, saveHiddenStates: Bool
+    _ model: some Transformer, prompts: [ModelInput], plan: SolvePlan, saveHiddenStates: Bool
   ) throws {
     let d = model.description
-    let (width, n) = (d.width, prompts.reduce(0) { $0 + $1.count })
+    let (width, n) = (d.width, prompts.reduce(0) { $0 + d.tokenCount(of: $1) })
     let (r, blocks) = (prompts.count, plan.layers.count)
     let program = MemoryMeter.privateBytes
     let residentFiles = max(0, MemoryMeter.residentBytes - program)
@@ -56,7 +56,7 @@ public struct RunPlan: Sendable {
     // Two blocks as in the run: the first pays for cold pages, the second tells the time.
     let valuesBefore = ValueMemory.liveBytes
     ValueMemory.resetPeak()
-    var states = try HiddenStates<Float>(prompts, in: model)
+    var states = try HiddenStates<Float>(inputs: prompts, in: model)
     var times: [Double] = []
     var saved = 0
     var evaluation = 0

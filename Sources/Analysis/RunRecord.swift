@@ -58,9 +58,11 @@ public struct PromptRecord: Codable, Sendable {
   @Nullable public var text: String?
   /// The image, if it was one.
   @Nullable public var image: String?
-  /// The tokens.
+  /// The tokens; of an image there are none.
   @Nullable public var tokenIds: [Int]?
-  /// The likeliest next token.
+  /// The tokens the encoder read, in models that have one.
+  @Nullable public var encoderTokenIds: [Int]?
+  /// The likeliest next token; of a masked language model the likeliest one at the last place. Null without a head.
   @Nullable public var nextTokenId: Int?
   /// Its text, if there is a tokenizer.
   @Nullable public var nextToken: String?

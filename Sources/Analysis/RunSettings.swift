@@ -72,12 +72,18 @@ public enum PromptInput: Sendable, Equatable {
   case text(String)
   /// Token ids, used as they are.
   case tokens([Int])
+  /// A .safetensors file of pixel values.
+  case image(String)
 }
 
 /// Every option of a run, as it is in force; recorded in `result.json` by these names in snake case.
 public struct RunSettings: Codable, Sendable {
   /// The model as it was named.
   public var model: String
+  /// The text an encoder reads, in models that have one.
+  @Nullable public var encoderPrompt: String?
+  /// Its token ids instead.
+  @Nullable public var encoderTokenIds: [Int]?
   /// Triplets of each Jacobian, K.
   public var top = 10
   /// Ranks at which coupling is computed, each at most `top`.

@@ -18,20 +18,20 @@ struct SolvePass {
   private(set) var trajectories: [TrajectoryAccumulator]
   /// (I + J^L) ⋯ (I + J¹) x⁰ and x^L of the selected token, one row a prompt, when the plan covers the path.
   private(set) var linearisedPath: (image: Matrix<Double>, final: Matrix<Double>)?
-  /// The likeliest next token of every prompt.
-  private(set) var nextTokens: [Int] = []
+  /// The likeliest next token of every prompt, in models that predict tokens.
+  private(set) var nextTokens: [Int]?
   /// X⁰ … X^L of every prompt, if they are to be saved.
   private(set) var hiddenStates: [[Matrix<Float>]]
 
   /// Runs the pass; `step` hears of every block that is done and may throw.
   init(
-    _ model: some Transformer, prompts: [[Int]], selections: [TokenSelection], plan: SolvePlan,
+    _ model: some Transformer, prompts: [ModelInput], selections: [TokenSelection], plan: SolvePlan,
     saveHiddenStates: Bool, step: (Int) throws -> Void
   ) throws {
     let everyone = Array(prompts.indices)
     trajectories = everyone.map { _ in TrajectoryAccumulator() }
     hiddenStates = everyone.map { _ in [] }
-    var states = try HiddenStates<Float>(prompts, in: model)
+    var states = try HiddenStates<Float>(inputs: prompts, in: model)
     let observe = { (pass: inout SolvePass, states: HiddenStates<Float>) throws in
       for p in everyone {
         let x = states.states(ofPrompt: p)
@@ -64,9 +64,8 @@ struct SolvePass {
       try step(l)
     }
     if let path { linearisedPath = (path, Self.selected(states, selections)) }
-    let logits = states.logits(of: model)
-    nextTokens = everyone.map { p in
-      logits.row(p).enumerated().max { $0.element < $1.element }!.offset
+    nextTokens = states.logits(of: model).map { logits in
+      everyone.map { p in logits.row(p).enumerated().max { $0.element < $1.element }!.offset }
     }
   }
 

@@ -31,7 +31,8 @@ public struct SolverMeasurement: Codable, Sendable {
   public var singularValues: [Double]
 
   /// Opens the model, goes to the input of block `layer` (from 1) with these tokens, and solves there for the last token;
-  /// `blockSize` is the block solver's, nil for its own choice.
+  /// `blockSize` is the block solver's, nil for its own choice. An encoder reads the same tokens; a model of images is
+  /// given noise.
   ///
   /// Throws what opening and solving throw, `RunError.badOption` for a block or a count the model does not have.
   public init(
@@ -75,14 +76,24 @@ public struct SolverMeasurement: Codable, Sendable {
       throw RunError.badOption(
         option: "--top", value: "\(top)", reason: "must be from 1 to the model's width, \(d.width)")
     }
-    var states = try HiddenStates<Float>([tokens], in: model)
+    let input: ModelInput
+    switch d.input {
+    case .tokens: input = .tokens(tokens)
+    case .decoder: input = .decoder(tokens, encoder: tokens)
+    case .image(let channels, let height, let width):
+      var random = SeededGenerator(seed: seed)
+      let values = (0..<channels * height * width).map { _ in Float(random.normal()) }
+      input = .image(
+        PixelValues(channels: channels, height: height, width: width, values: values))
+    }
+    var states = try HiddenStates<Float>(inputs: [input], in: model)
     var point = try states.advance(through: model)
     for l in 1..<layer {
       model.advise(.dontNeed, block: l - 1)
       point = try states.advance(through: model)
     }
     let start = monotonicSeconds()
-    let selection = TokenSelection(tokens.count - 1)
+    let selection = TokenSelection(d.tokenCount(of: input) - 1)
     let jacobian = residualJacobian(model, at: point, [(prompt: 0, tokens: selection)])
     let middle = monotonicSeconds()
     // The meter's peak starts at what is there before the solve.

@@ -56,6 +56,20 @@ public struct StoredTensor: @unchecked Sendable {
     return try matrix()
   }
 
+  /// The tensor as a stack (count, rows, columns) of weight matrices, one for each index of the first side, as views.
+  /// Throws `CheckpointError.wrongShape` unless it has these sides.
+  public func matrices(
+    count: Int, rows: Int, columns: Int
+  ) throws(CheckpointError) -> [StoredMatrix] {
+    guard shape == [count, rows, columns] else {
+      throw .wrongShape(
+        file: file, tensor: name, shape: shape, needed: "[\(count), \(rows), \(columns)]")
+    }
+    let all = StoredMatrix(
+      base: base, elementType: elementType, rows: count * rows, columns: columns, owner: owner)
+    return (0..<count).map { all.rows($0 * rows..<($0 + 1) * rows) }
+  }
+
   /// The numbers of a norm or bias, widened; F64 is rounded. Throws `CheckpointError.wrongShape` unless it has one side,
   /// of length `count` if that is given.
   public func vector(count: Int? = nil) throws(CheckpointError) -> [Float] {

@@ -12,13 +12,17 @@ struct AttentionWeights: Sendable {
   var scale: Double?
   /// Queries, keys and values beyond ± this number are cut off there.
   var clip: Double?
-  /// Norms of the heads' queries and keys, before they are rotated.
-  var queryNorm: HeadNormWeights?
-  var keyNorm: HeadNormWeights?
+  /// Norms of queries and keys, before they are rotated.
+  var queryNorm: (any NormWeights)?
+  var keyNorm: (any NormWeights)?
   var rotary: RotaryFrequencies?
   var neighboursPair = false
+  /// Whether a token sees only those before it and itself.
+  var isCausal = true
   /// A token sees itself and the window − 1 before it.
   var window: Int?
+  /// c of the soft cap c · tanh(score / c) of the scores.
+  var softCap: Double?
   /// What is added to the scores.
   var bias: (@Sendable (_ head: Int, _ query: Int, _ key: Int) -> Double)?
 
@@ -46,7 +50,9 @@ struct AttentionWeights: Sendable {
     var settings = AttentionSettings<S>(
       heads: heads, keyValueHeads: keyValueHeads, headDimension: headDimension,
       scale: scale.map { S($0) } ?? 1 / S(headDimension).squareRoot(),
+      softCap: softCap.map { S($0) },
       visible: { query, _ in max(0, query - window + 1)..<query + 1 })
+    if !isCausal { settings.visible = { _, count in 0..<count } }
     if let bias { settings.bias = { head, query, key in S(bias(head, query, key)) } }
     return settings
   }

@@ -62,6 +62,18 @@ public final class Configuration {
     return try require(value ?? fallback, keys)
   }
 
+  /// A size for which null means something: nil. `absent` where there is no such key.
+  func nullableSize(_ key: String, absent fallback: Int?) throws(ModelError) -> Int? {
+    try optionalSize(key) ?? (mentions(key) ? nil : fallback)
+  }
+
+  /// The id of a token: an integer from 0 to 2³¹.
+  func optionalID(_ key: String) throws(ModelError) -> Int? {
+    try optional([key], "an integer from 0 to 2³¹") {
+      $0.int.flatMap { (0...1 << 31).contains($0) ? $0 : nil }
+    }
+  }
+
   func number(_ keys: String..., default fallback: Double? = nil) throws(ModelError) -> Double {
     try require(try optional(keys, "a number", Self.finite) ?? fallback, keys)
   }
@@ -81,6 +93,31 @@ public final class Configuration {
       Self.finite($0).flatMap { $0 > 0 ? $0 : nil }
     }
     return try require(value ?? fallback, keys)
+  }
+
+  /// The same where null means something: nil. `absent` where there is no such key.
+  func nullablePositive(_ key: String, absent fallback: Double?) throws(ModelError) -> Double? {
+    guard value([key]) != nil else { return mentions(key) ? nil : fallback }
+    return try positive(key)
+  }
+
+  func numbers(_ keys: String...) throws(ModelError) -> [Double] {
+    let values = try optional(keys, "an array of numbers") { value in
+      value.array.flatMap { Self.all($0.map(Self.finite)) }
+    }
+    return try require(values, keys)
+  }
+
+  func optionalTexts(_ keys: String...) throws(ModelError) -> [String]? {
+    try optional(keys, "an array of strings") { value in
+      value.array.flatMap { Self.all($0.map(\.string)) }
+    }
+  }
+
+  /// nil unless all are there.
+  private static func all<T>(_ values: [T?]) -> [T]? {
+    let present = values.compactMap { $0 }
+    return present.count == values.count ? present : nil
   }
 
   func flag(_ keys: String..., default fallback: Bool) throws(ModelError) -> Bool {
@@ -133,6 +170,9 @@ public final class Configuration {
     let empty: @Sendable (JSONValue) -> Bool = {
       $0.array?.isEmpty == true || $0.object?.members.isEmpty == true
     }
+    let full: @Sendable (JSONValue) -> Bool = {
+      $0.array?.allSatisfy { $0.string == "full_attention" } == true
+    }
     return [
       ("attention_bias", off), ("mlp_bias", off), ("use_bias", off), ("bias", off),
       ("qkv_bias", off), ("use_qkv_bias", off), ("use_qk_norm", off), ("qk_layernorm", off),
@@ -143,7 +183,8 @@ public final class Configuration {
       ("alibi", off), ("parallel_attn", off), ("use_parallel_residual", off),
       ("partial_rotary_factor", one), ("rotary_pct", one), ("sliding_window", never),
       ("use_sliding_window", off), ("num_local_experts", one), ("num_experts", one),
-      ("no_rope_layers", empty), ("layer_types", empty), ("quantization_config", never),
+      ("no_rope_layers", empty), ("layer_types", full), ("lm_head_bias", off),
+      ("use_bidirectional_attention", off), ("quantization_config", never),
       ("scale_attn_by_inverse_layer_idx", off), ("scale_attn_weights", { $0.bool == true }),
       ("apply_residual_connection_post_layernorm", off), ("rope_scaling", never),
       ("rope_parameters", never), ("is_decoder", off), ("add_cross_attention", off),

@@ -5,25 +5,39 @@ import LinearAlgebra
 public struct HiddenStates<Scalar: RealScalar> {
   private var x: Variable<Scalar>
   private let prompts: [Range<Int>]
+  /// For each prompt the output of its encoder, in models that have one.
+  let contexts: [Variable<Scalar>]
   /// Blocks passed so far.
   public private(set) var depth = 0
 
-  /// X⁰ of these prompts. Throws `ModelError`: no tokens, a token the model does not have, more tokens than positions.
+  /// X⁰ of these prompts, given as token ids.
   public init(_ prompts: [[Int]], in model: some Transformer) throws {
-    for tokens in prompts {
-      if let limit = model.description.positions, tokens.count > limit {
-        throw ModelError.promptTooLong(tokens: tokens.count, limit: limit)
-      }
-      if tokens.isEmpty { throw ModelError.emptyPrompt }
+    try self.init(inputs: prompts.map { .tokens($0) }, in: model)
+  }
+
+  /// X⁰ of these prompts. Throws `ModelError`: what `ModelDescription.check` throws, no prompts, weights that are no
+  /// numbers.
+  public init(inputs prompts: [ModelInput], in model: some Transformer) throws {
+    guard !prompts.isEmpty else { throw ModelError.emptyPrompt }
+    for prompt in prompts { try model.description.check(prompt) }
+    var contexts: [Variable<Scalar>] = []
+    for (p, prompt) in prompts.enumerated() {
+      guard let tokens = prompt.encoderTokens else { continue }
+      // The same tokens have the same output, computed once.
+      let first = prompts[..<p].firstIndex { $0.encoderTokens == tokens }
+      contexts.append(try first.map { contexts[$0] } ?? model.encode(tokens, as: Scalar.self))
     }
+    self.contexts = contexts
+    let embedded = try prompts.map { try model.embed($0, as: Scalar.self).value }
     var end = 0
-    self.prompts = prompts.map { tokens in
-      defer { end += tokens.count }
-      return end..<end + tokens.count
+    self.prompts = embedded.map { states in
+      defer { end += states.rows }
+      return end..<end + states.rows
     }
-    x = try model.embed(
-      prompts.flatMap { $0 }, at: prompts.flatMap { Array($0.indices) }, as: Scalar.self)
-    try requireFinite(model)
+    x = Variable(
+      Matrix(
+        rows: end, columns: model.description.width, elements: embedded.flatMap(\.elements)))
+    try model.requireFinite(x, layer: 0, tensors: model.tensorNames(ofBlock: nil))
   }
 
   /// X (tokens, width) of one prompt at the present depth.
@@ -31,33 +45,38 @@ public struct HiddenStates<Scalar: RealScalar> {
     x.value(ofRows: prompts[p])
   }
 
-  /// Logits after the last token of every prompt, once all blocks are passed.
-  public func logits(of model: some Transformer) -> Matrix<Scalar> {
+  /// Logits after the last token of every prompt, once all blocks are passed; nil in a model that predicts no tokens.
+  public func logits(of model: some Transformer) -> Matrix<Scalar>? {
     let last = Variable(gather(x.value, prompts.map { $0.upperBound - 1 }))
-    return model.logits(model.finalNorm(last)).value
+    return model.logits(model.finalNorm(last))?.value
   }
 
   /// Goes through the next block: X ← X + f(X). What comes back is the point it was at, to linearize there.
   ///
   /// Throws `ModelError.weightNotFinite` or `stateNotFinite` when something is no number any more.
   public mutating func advance(through model: some Transformer) throws -> BlockPoint<Scalar> {
-    let scope = TokenScope<Scalar>(prompts: prompts)
+    let scope = TokenScope<Scalar>(prompts: prompts, contexts: contexts)
     let input = x
     x = x + model.block(depth, as: Scalar.self).update(Stream(x), in: scope)
     depth += 1
-    try requireFinite(model)
+    try model.requireFinite(x, layer: depth, tensors: model.tensorNames(ofBlock: depth - 1))
     return BlockPoint(
       layer: depth - 1, states: input.value, prompts: prompts, caches: scope.caches)
   }
+}
 
-  private func requireFinite(_ model: some Transformer) throws {
-    guard !x.isFinite else { return }
-    // The culprit is in the block just passed, or in the embedding.
-    for name in model.tensorNames(ofBlock: depth == 0 ? nil : depth - 1) {
-      guard let tensor = try? model.source.tensor(name) else { continue }
-      if !tensor.numbers().allSatisfy(\.isFinite) { throw ModelError.weightNotFinite(tensor: name) }
+extension Transformer {
+  /// Throws `ModelError.weightNotFinite` or `stateNotFinite` unless all states are numbers; if not, the culprit is among
+  /// these tensors.
+  func requireFinite<S>(
+    _ states: Variable<S>, layer: Int, tensors: [String]
+  ) throws(ModelError) {
+    guard !states.isFinite else { return }
+    for name in tensors {
+      guard let tensor = try? source.tensor(name) else { continue }
+      if !tensor.numbers().allSatisfy(\.isFinite) { throw .weightNotFinite(tensor: name) }
     }
-    throw ModelError.stateNotFinite(layer: depth)
+    throw .stateNotFinite(layer: layer)
   }
 }
 
@@ -72,9 +91,10 @@ public struct BlockPoint<Scalar: RealScalar> {
   /// For each prompt, keys and values of each of the block's attentions.
   let caches: [[KeyValueCache<Scalar>]]
 
-  /// Bytes of all prompts' keys and values.
+  /// Bytes of all prompts' keys and values, those that prompts share once.
   public var cacheBytes: Int {
-    caches.reduce(0) { $0 + $1.reduce(0) { $0 + $1.byteCount } }
+    let distinct = Dictionary(caches.joined().map { (ObjectIdentifier($0), $0) }) { $1 }
+    return distinct.values.reduce(0) { $0 + $1.byteCount }
   }
 
   /// The states of these tokens, one row each.

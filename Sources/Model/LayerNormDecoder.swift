@@ -83,12 +83,12 @@ struct LayerNormDecoder: Transformer {
   }
 
   func embed<S: RealScalar>(
-    _ tokens: [Int], at positions: [Int], as precision: S.Type
+    _ input: ModelInput, as precision: S.Type
   ) throws(ModelError) -> Variable<S> {
-    var x: Variable<S> = try embedding.tokens.embed(tokens)
+    var x: Variable<S> = try embedding.tokens.embed(input.tokens)
     if let projection = embedding.projection { x = projection(x) }
     if let (table, offset) = embedding.positions {
-      x = x + (try table.embed(positions.map { $0 + offset }))
+      x = x + (try table.embed(input.tokens.indices.map { $0 + offset }))
     }
     return embedding.norm.map { $0(x) } ?? x
   }
@@ -99,14 +99,14 @@ struct LayerNormDecoder: Transformer {
 
   func finalNorm<S: RealScalar>(_ x: Variable<S>) -> Variable<S> { head.norm.map { $0(x) } ?? x }
 
-  func logits<S: RealScalar>(_ x: Variable<S>) -> Variable<S> {
+  func logits<S: RealScalar>(_ x: Variable<S>) -> Variable<S>? {
     head.weights(head.projection.map { $0(x) } ?? x)
   }
 }
 
 extension LayerNormDecoder.Arrangement {
   /// What f is here, for people.
-  fileprivate var residual: String {
+  var residual: String {
     switch self {
     case .sequential:
       "f(X) = attention(norm X) + mlp(norm Z), Z = X + attention(norm X); "
@@ -125,7 +125,7 @@ extension LayerNormDecoder.Arrangement {
 }
 
 /// An MLP as stored: down(φ(up x)), or down(φ(gate x) ∘ up x).
-struct MLPWeights: Sendable {
+struct MLPWeights: FeedForward {
   var gate: LinearWeights?
   var up: LinearWeights
   var down: LinearWeights
@@ -137,7 +137,8 @@ struct MLPWeights: Sendable {
   }
 }
 
-private struct LayerNormBlock<Scalar: RealScalar>: ResidualBlock {
+/// One block in one precision.
+struct LayerNormBlock<Scalar: RealScalar>: ResidualBlock {
   let layer: LayerNormDecoder.Layer
   let arrangement: LayerNormDecoder.Arrangement
 

@@ -2,7 +2,7 @@ import Autodiff
 import LinearAlgebra
 
 /// A LayerNorm as stored: gain and bias where it has them.
-struct LayerNormWeights: Sendable {
+struct LayerNormWeights: NormWeights {
   var gain: [Float]?
   var bias: [Float]?
   let epsilon: Double
@@ -14,7 +14,7 @@ struct LayerNormWeights: Sendable {
 }
 
 /// A LayerNorm of every head by itself, with gain and bias of every head's features.
-struct HeadNormWeights: Sendable {
+struct HeadNormWeights: NormWeights {
   let heads: Int
   /// (heads · features of a head)
   let gain: [Float]

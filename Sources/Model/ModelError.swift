@@ -10,6 +10,8 @@ public enum ModelError: Error, Equatable, Sendable, CustomStringConvertible {
   case unreadTensor(tensor: String)
   /// A token id the vocabulary does not have.
   case tokenOutOfRange(id: Int, vocabulary: Int)
+  /// Another kind of input than the family reads, or an image of another size.
+  case wrongInput(given: String, needed: String)
   /// No tokens at all.
   case emptyPrompt
   /// More tokens than the model has positions for.
@@ -35,6 +37,8 @@ public enum ModelError: Error, Equatable, Sendable, CustomStringConvertible {
         + "would compute another; check that configuration and weights belong together"
     case .tokenOutOfRange(let id, let vocabulary):
       "token id \(id) is out of range; the vocabulary has the ids 0 to \(vocabulary - 1)"
+    case .wrongInput(let given, let needed):
+      "the model was given \(given); give it \(needed)"
     case .emptyPrompt:
       "the prompt has no tokens; give some text or --token-ids"
     case .promptTooLong(let tokens, let limit):

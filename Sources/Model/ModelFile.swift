@@ -42,15 +42,19 @@ public struct ModelFile {
   }
 
   /// The stored types, each once, by name.
-  var storedTypes: [String] { Set(tensors.tensors.map(\.typeName)).sorted() }
+  var storedTypes: [String] {
+    Set(tensors.tensors.filter { !$0.isComputed }.map(\.typeName)).sorted()
+  }
 }
 
 extension TensorInfo {
-  /// Whether it is no weight but a table that follows from the configuration.
+  /// Whether it is no weight but a table that follows from the configuration, or one that no model reads (T5 was published
+  /// with a bias of its cross-attention).
   var isComputed: Bool {
     [
       "rope_freqs.weight", ".inv_freq", "attn.bias", "attn.masked_bias",
       "attention.bias", "attention.masked_bias",
+      "embeddings.position_ids", "EncDecAttention.relative_attention_bias.weight",
     ].contains { name.hasSuffix($0) }
   }
 }
@@ -69,6 +73,22 @@ extension GGUFValue {
 public enum ModelFamily: String, Sendable, CaseIterable {
   /// Llama and what is built like it.
   case llama
+  /// Qwen2 and Qwen2.5.
+  case qwen2
+  /// Qwen3.
+  case qwen3
+  /// Gemma.
+  case gemma
+  /// Gemma 2.
+  case gemma2
+  /// OLMo.
+  case olmo
+  /// OLMo 2.
+  case olmo2
+  /// Phi-3 and Phi-4.
+  case phi3
+  /// Mixtral.
+  case mixtral
   /// GPT-2.
   case gpt2
   /// GPT-Neo.
@@ -89,21 +109,20 @@ public enum ModelFamily: String, Sendable, CaseIterable {
   case falcon
   /// StableLM.
   case stableLM = "stablelm"
+  /// T5's decoder.
+  case t5
+  /// BERT.
+  case bert
+  /// The vision transformer.
+  case vit
 
   /// `model_type` in config.json.
   public var huggingFaceTypes: [String] {
     switch self {
     case .llama: ["llama", "mistral"]
-    case .gpt2: ["gpt2"]
-    case .gptNeo: ["gpt_neo"]
-    case .gptNeoX: ["gpt_neox"]
-    case .gptJ: ["gptj"]
-    case .phi: ["phi"]
-    case .opt: ["opt"]
-    case .bloom: ["bloom"]
-    case .mpt: ["mpt"]
     case .falcon: ["falcon", "RefinedWeb", "RefinedWebModel"]
     case .stableLM: ["stablelm", "stablelm_epoch"]
+    default: [rawValue]
     }
   }
 
@@ -112,7 +131,15 @@ public enum ModelFamily: String, Sendable, CaseIterable {
 
   fileprivate func load(_ file: ModelFile) throws -> any Transformer {
     switch self {
-    case .llama: try Llama(file)
+    case .llama: try GatedDecoder(llama: file)
+    case .qwen2: try GatedDecoder(qwen2: file)
+    case .qwen3: try GatedDecoder(qwen3: file)
+    case .gemma: try GatedDecoder(gemma: file)
+    case .gemma2: try GatedDecoder(gemma2: file)
+    case .olmo: try GatedDecoder(olmo: file)
+    case .olmo2: try GatedDecoder(olmo2: file)
+    case .phi3: try GatedDecoder(phi3: file)
+    case .mixtral: try GatedDecoder(mixtral: file)
     case .gpt2: try LayerNormDecoder(gpt2: file)
     case .gptNeo: try LayerNormDecoder(gptNeo: file)
     case .gptNeoX: try LayerNormDecoder(gptNeoX: file)
@@ -123,6 +150,9 @@ public enum ModelFamily: String, Sendable, CaseIterable {
     case .mpt: try LayerNormDecoder(mpt: file)
     case .falcon: try LayerNormDecoder(falcon: file)
     case .stableLM: try LayerNormDecoder(stableLM: file)
+    case .t5: try T5(file)
+    case .bert: try Bert(file)
+    case .vit: try ViT(file)
     }
   }
 

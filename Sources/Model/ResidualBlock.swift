@@ -39,6 +39,12 @@ struct LinearWeights: Sendable {
   /// Features that come out.
   var outputs: Int { transposed ? weights.columns : weights.rows }
 
+  /// The part that makes some of the outputs, one projection out of a fused one; nothing is copied.
+  func outputs(_ range: Range<Int>) -> LinearWeights {
+    precondition(!transposed, "outputs are rows of what is stored")
+    return LinearWeights(weights: weights.rows(range), bias: bias.map { Array($0[range]) })
+  }
+
   func callAsFunction<S: RealScalar>(_ x: Variable<S>) -> Variable<S> {
     x.linear(weights, bias: bias?.map { S($0) }, transposed: transposed)
   }

@@ -15,11 +15,22 @@ struct RotaryFrequencies: Sendable {
     /// Peng et al., arXiv 2309.00071.
     case yarn(
       factor: Double, fast: Double, slow: Double, trained: Int, scale: Double, truncate: Bool)
+    /// Frequencies divided one by one, by other numbers once the sequence is longer than `trained`.
+    /// Ding et al., arXiv 2402.13753.
+    case longrope(short: [Double], long: [Double], trained: Int, scale: Double)
     /// Frequencies divided one by one: GGUF's `rope_freqs.weight`.
     case factors([Double])
   }
 
-  /// Rotated features of a head, even.
+  /// What a family reads otherwise than Llama does.
+  struct Scheme {
+    /// What scaling in the manner of longrope is called.
+    var longropeNames = ["longrope"]
+    /// `original_max_position_embeddings` where the file has it not beside the parameters; nil to look within.
+    var original: Int?
+  }
+
+  /// Features of a head the exponents are shares of. An odd number rotates one feature more: they go in pairs.
   let dimension: Int
   let theta: Double
   let scaling: Scaling
@@ -30,62 +41,90 @@ struct RotaryFrequencies: Sendable {
   /// or else this says.
   init(
     _ configuration: Configuration, dimension: Int, defaultShare: Double? = nil,
-    defaultTheta: Double = 10_000, trained: Int
+    defaultTheta: Double = 10_000, trained: Int, _ scheme: Scheme = Scheme()
   ) throws(ModelError) {
     let parameters = try configuration.optionalObject("rope_scaling", "rope_parameters")
     let plain = try configuration.optionalNumber("rope_theta", "rotary_emb_base")
-    let theta = try parameters?.optionalNumber("rope_theta") ?? plain ?? defaultTheta
+    theta = try parameters?.optionalNumber("rope_theta") ?? plain ?? defaultTheta
     try configuration.check(theta > 0, "rope_theta", "must be positive")
-    var dimension = dimension
+    var share = 1.0
     if let defaultShare {
       let key = "partial_rotary_factor"
       let plain = try configuration.optionalNumber(key, "rotary_pct", "rope_pct")
-      let share = try parameters?.optionalNumber(key) ?? plain ?? defaultShare
-      try configuration.check((0...1).contains(share), key, "must lie between 0 and 1")
-      dimension = Int(Double(dimension) * share)
+      share = try parameters?.optionalNumber(key) ?? plain ?? defaultShare
+      try configuration.check(share > 0 && share <= 1, key, "must lie above 0 and not above 1")
     }
+    self.dimension = Int(Double(dimension) * share)
     try configuration.check(
-      dimension > 0 && dimension % 2 == 0, "head_dim",
-      "gives \(dimension) rotated features, which do not pair up")
-    self.dimension = dimension
-    self.theta = theta
+      self.dimension > 0 && 2 * ((self.dimension + 1) / 2) <= dimension, "head_dim",
+      "gives \(self.dimension) rotated features, which do not pair up")
     guard let parameters else {
       scaling = .none
       return
     }
+    let beside = try configuration.optionalSize("original_max_position_embeddings")
+    let within = try parameters.optionalSize("original_max_position_embeddings")
+    let original = beside ?? scheme.original ?? within ?? trained
     switch try parameters.text("rope_type", "type", default: "default") {
     case "default", "none": scaling = .none
     case "linear": scaling = .linear(factor: try parameters.positive("factor"))
     case "dynamic":
       scaling = .dynamic(factor: try parameters.positive("factor"), trained: trained)
     case "llama3":
-      scaling = .llama3(
-        factor: try parameters.positive("factor"), low: try parameters.positive("low_freq_factor"),
-        high: try parameters.positive("high_freq_factor"),
-        trained: try parameters.size("original_max_position_embeddings", default: trained))
+      let (low, high) = (
+        try parameters.positive("low_freq_factor"), try parameters.positive("high_freq_factor")
+      )
       // Those between the bounds are blended by their distance from them.
-      if case .llama3(_, let low, let high, _) = scaling {
-        try parameters.check(high > low, "high_freq_factor", "must exceed low_freq_factor")
-      }
-    case "yarn":
-      let original = try parameters.size("original_max_position_embeddings", default: trained)
-      let factor = try parameters.positive("factor", default: Double(trained) / Double(original))
-      let magnify = { (m: Double) in factor <= 1 ? 1 : 0.1 * m * log(factor) + 1 }
-      let m = try parameters.optionalNumber("mscale")
-      let all = try parameters.optionalNumber("mscale_all_dim")
-      var scale = magnify(1)
-      if let m, let all, m != 0, all != 0 { scale = magnify(m) / magnify(all) }
-      scaling = .yarn(
-        factor: factor, fast: try parameters.positive("beta_fast", default: 32),
-        slow: try parameters.positive("beta_slow", default: 1), trained: original,
-        scale: try parameters.optionalNumber("attention_factor") ?? scale,
-        truncate: try parameters.flag("truncate", default: true))
+      try parameters.check(high > low, "high_freq_factor", "must exceed low_freq_factor")
+      scaling = .llama3(
+        factor: try parameters.positive("factor"), low: low, high: high, trained: original)
+    case let type where scheme.longropeNames.contains(type):
+      scaling = try Self.longrope(
+        parameters, pairs: (self.dimension + 1) / 2, trained: trained, original: original)
+    case "yarn": scaling = try Self.yarn(parameters, trained: trained, original: original)
     case let type:
       throw .unsupportedKey(
         file: configuration.file, key: "rope_type", value: "\"\(type)\"",
-        reason: "known are default, linear, dynamic, llama3 and yarn")
+        reason: "known are default, linear, dynamic, llama3, yarn and longrope")
     }
     try parameters.refuseUnread()
+  }
+
+  private static func yarn(
+    _ parameters: Configuration, trained: Int, original: Int
+  ) throws(ModelError) -> Scaling {
+    let factor = try parameters.positive("factor", default: Double(trained) / Double(original))
+    let magnify = { (m: Double) in factor <= 1 ? 1 : 0.1 * m * log(factor) + 1 }
+    let m = try parameters.optionalNumber("mscale")
+    let all = try parameters.optionalNumber("mscale_all_dim")
+    var scale = magnify(1)
+    if let m, let all, m != 0, all != 0 { scale = magnify(m) / magnify(all) }
+    return .yarn(
+      factor: factor, fast: try parameters.positive("beta_fast", default: 32),
+      slow: try parameters.positive("beta_slow", default: 1), trained: original,
+      scale: try parameters.optionalNumber("attention_factor") ?? scale,
+      truncate: try parameters.flag("truncate", default: true))
+  }
+
+  private static func longrope(
+    _ parameters: Configuration, pairs: Int, trained: Int, original: Int
+  ) throws(ModelError) -> Scaling {
+    func factors(_ key: String) throws(ModelError) -> [Double] {
+      let factors = try parameters.numbers(key)
+      try parameters.check(
+        factors.count == pairs && factors.allSatisfy { $0 > 0 }, key,
+        "must be \(pairs) positive numbers, one a pair of rotated features")
+      return factors
+    }
+    let factor = try parameters.positive("factor", default: Double(trained) / Double(original))
+    // The entropy of attention grows with the logarithm of the length.
+    let scale = factor <= 1 ? 1 : (1 + log(factor) / log(Double(original))).squareRoot()
+    let given = try parameters.optionalNumber("attention_factor")
+    try parameters.check(
+      given != nil || scale.isFinite, "original_max_position_embeddings", "must exceed 1")
+    return .longrope(
+      short: try factors("short_factor"), long: try factors("long_factor"), trained: original,
+      scale: given ?? scale)
   }
 
   init(dimension: Int, theta: Double, scaling: Scaling) {
@@ -99,7 +138,7 @@ struct RotaryFrequencies: Sendable {
 
   /// One frequency a pair for a sequence of `length` tokens, and the factor of cos and sin.
   func frequencies(length: Int) -> (values: [Double], scale: Double) {
-    let half = dimension / 2
+    let half = (dimension + 1) / 2
     let plain = { (theta: Double) in
       (0..<half).map { pow(theta, -2 * Double($0) / Double(dimension)) }
     }
@@ -107,6 +146,8 @@ struct RotaryFrequencies: Sendable {
     case .none: return (plain(theta), 1)
     case .linear(let factor): return (plain(theta).map { $0 / factor }, 1)
     case .factors(let factors): return (zip(plain(theta), factors).map { $0 / $1 }, 1)
+    case .longrope(let short, let long, let trained, let scale):
+      return (zip(plain(theta), length > trained ? long : short).map { $0 / $1 }, scale)
     case .dynamic(let factor, let trained):
       let longer = Double(max(length, trained)) / Double(trained)
       let exponent = Double(dimension) / Double(max(dimension - 2, 1))

@@ -30,6 +30,8 @@ public final class TokenScope<Scalar: RealScalar> {
   }
 
   private let rows: Rows
+  /// What every prompt looks at besides its own tokens, if anything: an encoder's output.
+  private let contexts: [Variable<Scalar>]
   /// Position of every row's source token.
   public let sourcePositions: [Int]
   /// Position of every row's target token.
@@ -40,9 +42,10 @@ public final class TokenScope<Scalar: RealScalar> {
   private(set) var caches: [[KeyValueCache<Scalar>]] = []
   private var attentions = 0
 
-  /// All tokens of some prompts, which take these rows.
-  init(prompts: [Range<Int>]) {
+  /// All tokens of some prompts, which take these rows, and the prompts' contexts in models that have them.
+  init(prompts: [Range<Int>], contexts: [Variable<Scalar>] = []) {
     rows = .prompts(prompts)
+    self.contexts = contexts
     sourcePositions = prompts.flatMap { 0..<$0.count }
     targetPositions = sourcePositions
     lengths = prompts.flatMap { Array(repeating: $0.count, count: $0.count) }
@@ -52,6 +55,7 @@ public final class TokenScope<Scalar: RealScalar> {
   /// One row a Jacobian; `caches` are those of its prompt that a scope of whole prompts left behind at the same block.
   init(_ selections: [(selection: TokenSelection, caches: [KeyValueCache<Scalar>])]) {
     rows = .selection(selections)
+    contexts = []  // their keys and values are in the caches
     sourcePositions = selections.map(\.selection.source)
     targetPositions = selections.map(\.selection.target)
     lengths = selections.map { $0.caches.first?.count ?? 0 }
@@ -78,6 +82,36 @@ public final class TokenScope<Scalar: RealScalar> {
       }
       return selectedAttention(
         queries: queries, keys: keys, values: values, rows: rows, settings: settings)
+    }
+  }
+
+  /// Attention of the rows to their prompts' contexts, which are constant: `queries` at the targets; `keysAndValues` makes
+  /// of a context what is looked at, and is asked once for each.
+  func attendContext(
+    queries: Variable<Scalar>, settings: AttentionSettings<Scalar>,
+    keysAndValues: (Variable<Scalar>) -> (keys: Variable<Scalar>, values: Variable<Scalar>)
+  ) -> Variable<Scalar> {
+    defer { attentions += 1 }
+    switch rows {
+    case .prompts(let prompts):
+      for (p, context) in contexts.enumerated() {
+        if let first = contexts[..<p].firstIndex(where: { isSame($0, context) }) {
+          caches[p].append(caches[first][attentions])
+        } else {
+          let (keys, values) = keysAndValues(context)
+          caches[p].append(
+            KeyValueCache(keys: keys, values: values, headDimension: settings.headDimension))
+        }
+      }
+      return sequenceAttention(
+        queries: queries, counts: prompts.map(\.count), caches: caches.map { $0[attentions] },
+        settings: settings)
+    case .selection(let selections):
+      let rows = selections.map {
+        AttentionRow(cache: $0.caches[attentions], source: nil, target: $0.selection.target)
+      }
+      return selectedAttention(
+        queries: queries, keys: nil, values: nil, rows: rows, settings: settings)
     }
   }
 

@@ -18,7 +18,12 @@ struct WeightReader {
   init(_ source: any TensorSource, prefix: String, alternatives: [String], probe: String) {
     self.source = source
     table = nil
-    let stored = ([prefix] + alternatives).first { source.contains($0 + probe) }
+    let prefixes = [prefix] + alternatives
+    let stored =
+      prefixes.first { source.contains($0 + probe) }
+      // Something is missing; let the error call it as the rest is called.
+      ?? prefixes.sorted { $0.count > $1.count }
+      .first { p in source.tensors.contains { $0.name.hasPrefix(p) } }
     self.prefix = (prefix, stored ?? prefix)
   }
 
@@ -64,6 +69,17 @@ struct WeightReader {
     return try source.tensor(name)
   }
 
+  private func tensor(
+    _ canonical: String, shape: [Int]
+  ) throws(CheckpointError) -> StoredTensor {
+    let tensor = try tensor(canonical)
+    guard tensor.shape == shape else {
+      throw .wrongShape(
+        file: tensor.file, tensor: tensor.name, shape: tensor.shape, needed: "\(shape)")
+    }
+    return tensor
+  }
+
   /// Throws `ModelError.unreadTensor` if a block, numbered after one of these words, has a tensor that nobody read.
   func refuseUnread(after words: [String]) throws(ModelError) {
     for tensor in source.tensors where !tensor.isComputed && !read.names.contains(tensor.name) {
@@ -82,10 +98,27 @@ struct WeightReader {
     try tensor(canonical).matrix(rows: rows, columns: columns)
   }
 
+  /// A stack (count, rows, columns) of weight matrices. Throws `CheckpointError` as `matrix` does.
+  func matrices(
+    _ canonical: String, count: Int, rows: Int, columns: Int
+  ) throws(CheckpointError) -> [StoredMatrix] {
+    try tensor(canonical).matrices(count: count, rows: rows, columns: columns)
+  }
+
+  /// A convolution's kernel of this shape as the linear map (first side, all others) of what lies under it.
+  func kernel(_ canonical: String, shape: [Int]) throws(CheckpointError) -> StoredMatrix {
+    try tensor(canonical, shape: shape).flattened.matrix()
+  }
+
   /// A norm or a bias of this length, widened; it must be finite. Throws `CheckpointError`, `ModelError.weightNotFinite`.
   func vector(_ canonical: String, count: Int) throws -> [Float] {
-    let tensor = try tensor(canonical)
-    let values = try tensor.vector(count: count)
+    try numbers(canonical, shape: [count])
+  }
+
+  /// The numbers of a small tensor of this shape, likewise.
+  func numbers(_ canonical: String, shape: [Int]) throws -> [Float] {
+    let tensor = try tensor(canonical, shape: shape)
+    let values = tensor.numbers()
     guard values.allSatisfy(\.isFinite) else {
       throw ModelError.weightNotFinite(tensor: tensor.name)
     }

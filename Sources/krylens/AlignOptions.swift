@@ -30,6 +30,23 @@ struct AlignOptions: ParsableArguments {
       valueName: "list"))
   var tokenIds: [IntegerList] = []
 
+  @Option(
+    help: ArgumentHelp(
+      "An image in place of a prompt (vit): a .safetensors file holding pixel_values; may be "
+        + "given more than once.", valueName: "file"))
+  var image: [String] = []
+
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp(
+      "The text the encoder reads (t5); prompts are the decoder's.", valueName: "text"))
+  var encoderPrompt: String?
+
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp("The same as token ids, used as they are.", valueName: "list"))
+  var encoderTokenIds: IntegerList?
+
   @Option(help: ArgumentHelp("Singular triplets of each Jacobian (default: 10).", valueName: "k"))
   var top: Int?
 
@@ -112,8 +129,8 @@ struct AlignOptions: ParsableArguments {
   var saveHiddenStates = false
 
   func validate() throws {
-    guard !prompt.isEmpty || prompts != nil || !tokenIds.isEmpty else {
-      throw ValidationError("nothing to run: give --prompt, --prompts or --token-ids")
+    guard !prompt.isEmpty || prompts != nil || !tokenIds.isEmpty || !image.isEmpty else {
+      throw ValidationError("nothing to run: give --prompt, --prompts, --token-ids or --image")
     }
     if let threads, !(1...1024).contains(threads) {
       throw ValidationError("--threads \(threads): must be from 1 to 1024")
@@ -136,6 +153,8 @@ struct AlignOptions: ParsableArguments {
       threads: threads ?? ProcessInfo.processInfo.activeProcessorCount)
     let paperRanks = likePaper && rankShare == nil ? [10, 30, 50] : nil
     let chosen = ranks.map { Set($0.values).sorted() } ?? paperRanks
+    s.encoderPrompt = encoderPrompt
+    s.encoderTokenIds = encoderTokenIds?.values
     s.top = top ?? max(10, chosen?.max() ?? 0)
     s.ranks = chosen ?? [s.top]
     s.rankShare = rankShare
@@ -158,11 +177,11 @@ struct AlignOptions: ParsableArguments {
     return s
   }
 
-  /// All prompts: texts, then the file's, then token ids.
+  /// All prompts: texts, then the file's, then token ids, then images.
   func inputs() throws -> [PromptInput] {
     var inputs = prompt.map { PromptInput.text($0) }
     if let prompts { inputs += try PromptFile.read(prompts).map { .text($0) } }
-    return inputs + tokenIds.map { .tokens($0.values) }
+    return inputs + tokenIds.map { .tokens($0.values) } + image.map { .image($0) }
   }
 
   /// A file's or folder's own name; a hub name as it is.

@@ -92,9 +92,12 @@ struct AlignmentTable {
   }
 
   private static func title(_ prompt: PromptRecord, _ number: Int?) -> String {
-    let tokens = prompt.tokenIds?.count ?? 0
-    var title = number.map { "prompt \($0): " } ?? "prompt: "
-    title += prompt.text.map { "\(quoted($0)), \(tokens) tokens" } ?? "\(tokens) token ids"
+    let tokens = prompt.trajectory.norms[0].count
+    let name = prompt.image == nil ? "prompt" : "image"
+    var title = number.map { "\(name) \($0): " } ?? "\(name): "
+    let given = prompt.text ?? prompt.image
+    title += given.map { "\(quoted($0)), \(tokens) tokens" } ?? "\(tokens) token ids"
+    if let encoder = prompt.encoderTokenIds { title += ", behind \(encoder.count) of the encoder" }
     if let token = prompt.nextToken {
       title += ", next token \(quoted(token))"
     } else if let id = prompt.nextTokenId {

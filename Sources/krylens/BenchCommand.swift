@@ -26,7 +26,9 @@ struct BenchCommand: ParsableCommand {
 
   @Option(
     parsing: .unconditional,
-    help: "The prompt as token ids (default: ten ids); the Jacobian is of the last one.")
+    help:
+      "The prompt as token ids (default: ten ids), an encoder's too; models of images are given noise."
+  )
   var tokenIds = IntegerList(argument: "1,2,3,4,5,6,7,8,9,10")!
 
   @Option(help: "Residual norms are held to T · σ₁.")

@@ -29,7 +29,8 @@ struct InfoCommand: ParsableCommand {
       ("width", "\(d.width)"),
       ("hidden width", "\(d.hiddenWidth)"),
       ("heads", "\(d.heads), of keys and values \(d.keyValueHeads)"),
-      ("vocabulary", "\(d.vocabulary)"),
+      ("vocabulary", d.vocabulary > 0 ? "\(d.vocabulary)" : "none"),
+      ("input", Self.input(d)),
       ("positions", d.positions.map { "\($0)" } ?? "not limited"),
       ("parameters", "\(d.parameters)"),
     ]
@@ -46,6 +47,16 @@ struct InfoCommand: ParsableCommand {
     ]
     for (name, value) in rows {
       print(name.padding(toLength: 16, withPad: " ", startingAt: 0) + value)
+    }
+  }
+
+  private static func input(_ model: ModelDescription) -> String {
+    switch model.input {
+    case .tokens: "tokens"
+    case .decoder(let start):
+      "tokens of the decoder (text behind token \(start)) and, by --encoder-prompt or "
+        + "--encoder-token-ids, of the encoder"
+    case .image: "\(model.input): --image"
     }
   }
 

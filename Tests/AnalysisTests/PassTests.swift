@@ -55,7 +55,7 @@ struct PassTests {
     private init(_ model: some Transformer, _ plan: SolvePlan) throws {
       self.plan = plan
       forward = try SolvePass(
-        model, prompts: PassTests.prompts, selections: plan.tokens, plan: plan,
+        model, prompts: PassTests.prompts.map { .tokens($0) }, selections: plan.tokens, plan: plan,
         saveHiddenStates: false
       ) { _ in }
       coupling = try CouplingPass(model, forward, plan: plan) { _ in }

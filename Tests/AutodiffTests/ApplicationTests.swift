@@ -66,3 +66,22 @@ func rowsAreIndependent(program: Program) {
   #expect(a.apply(v) == first)
   #expect(a.workspaceBytes(vectors: 2) == 2 * a.workspaceBytes(vectors: 1))
 }
+
+/// Sequences that look at others' keys and values: as each token by itself, to rounding.
+@Test func sequencesLookElsewhere() {
+  var generator = SeededGenerator(seed: 6)
+  let settings = AttentionSettings<Double>(
+    heads: 2, keyValueHeads: 1, headDimension: 3, scale: 1, visible: { _, count in 0..<count })
+  let queries = Variable(generator.normalMatrix(rows: 5, columns: 6))
+  let caches = [4, 1].map { count in
+    KeyValueCache(
+      keys: Variable(generator.normalMatrix(rows: count, columns: 3)),
+      values: Variable(generator.normalMatrix(rows: count, columns: 3)), headDimension: 3)
+  }
+  let together = sequenceAttention(
+    queries: queries, counts: [2, 3], caches: caches, settings: settings)
+  let rows = (0..<5).map { AttentionRow(cache: caches[$0 < 2 ? 0 : 1], source: nil, target: $0) }
+  let single = selectedAttention(
+    queries: queries, keys: nil, values: nil, rows: rows, settings: settings)
+  for (a, b) in zip(together.value.elements, single.value.elements) { #expect(abs(a - b) < 1e-14) }
+}

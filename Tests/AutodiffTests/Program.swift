@@ -5,17 +5,18 @@ import Testing
 /// One program for every primitive and a few compositions, written once for both precisions.
 enum Program: Hashable, Sendable, CustomTestStringConvertible {
   case identity, independent, linear, linearTransposed, sums, gainAndShift, frozenFactor, gather
-  case rmsNorm, rmsNormGroups, layerNorm, layerNormGroups, softmax
+  case rows, rmsNorm, rmsNormGroups, layerNorm, layerNormGroups, softmax
   case rotaryHalves, rotaryNeighbours, gatedUnit
   case activation(Activation)
   case attention(String, softCap: Bool)
+  case contextAttention
 
   static let all: [Program] = plain + activations + attentions
 
   private static let plain: [Program] = [
     .identity, .independent, .linear, .linearTransposed, .sums, .gainAndShift, .frozenFactor,
-    .gather, .rmsNorm, .rmsNormGroups, .layerNorm, .layerNormGroups, .softmax, .rotaryHalves,
-    .rotaryNeighbours, .gatedUnit,
+    .gather, .rows, .rmsNorm, .rmsNormGroups, .layerNorm, .layerNormGroups, .softmax, .rotaryHalves,
+    .rotaryNeighbours, .gatedUnit, .contextAttention,
   ]
   private static let activations = Activation.allCases.map { Program.activation($0) }
   private static let attentions = ["qkv", "q", "kv", "v"].flatMap { active -> [Program] in
@@ -45,6 +46,11 @@ enum Program: Hashable, Sendable, CustomTestStringConvertible {
     case .gainAndShift: return x.scaled(by: numbers(n, seed: 3)).adding(numbers(n, seed: 4))
     case .frozenFactor: return x.activated(by: .silu) * fixed - fixed
     case .gather: return x.columns([4, 0, 0, 11]) * x.columns(2..<6)
+    case .rows:
+      // The last row twice, the first perhaps not at all, and put elsewhere.
+      let last = x.rows - 1
+      let taken = x.rows([last, x.rows / 2, last])
+      return (taken * taken).spread(to: [0, last, x.rows / 2], of: x.rows) + x
     case .rmsNorm: return x.rmsNorm(gain: numbers(n, seed: 4), epsilon: 1e-5)
     case .rmsNormGroups: return x.rmsNorm(gain: numbers(n / 3, seed: 4), epsilon: 1e-5, groups: 3)
     case .layerNorm:
@@ -61,6 +67,16 @@ enum Program: Hashable, Sendable, CustomTestStringConvertible {
         * x.linear(weights(8, n, seed: 2))
     case .activation(let φ): return x.activated(by: φ)
     case .attention(let active, let softCap): return attention(x, fixed, active, softCap)
+    case .contextAttention:
+      let settings = AttentionSettings<S>(
+        heads: 4, keyValueHeads: 2, headDimension: 3, scale: 1, visible: { _, count in 0..<count })
+      let context = KeyValueCache<S>(
+        keys: Variable(matrix(5, 6, seed: 1)), values: Variable(matrix(5, 6, seed: 2)),
+        headDimension: 3)
+      return selectedAttention(
+        queries: x, keys: nil, values: nil,
+        rows: (0..<x.rows).map { AttentionRow(cache: context, source: nil, target: $0) },
+        settings: settings)
     }
   }
 

@@ -40,8 +40,8 @@ struct Sketch: Transformer {
   }
 
   func embed<S: RealScalar>(
-    _ tokens: [Int], at positions: [Int], as precision: S.Type
-  ) throws(ModelError) -> Variable<S> { try embedding.embed(tokens) }
+    _ input: ModelInput, as precision: S.Type
+  ) throws(ModelError) -> Variable<S> { try embedding.embed(input.tokens) }
 
   func block<S: RealScalar>(_ index: Int, as precision: S.Type) -> any ResidualBlock<S> {
     SketchBlock(weights: blocks[index], width: description.width)
@@ -49,7 +49,7 @@ struct Sketch: Transformer {
 
   func finalNorm<S: RealScalar>(_ x: Variable<S>) -> Variable<S> { normalized(x) }
 
-  func logits<S: RealScalar>(_ x: Variable<S>) -> Variable<S> { x.linear(embedding) }
+  func logits<S: RealScalar>(_ x: Variable<S>) -> Variable<S>? { x.linear(embedding) }
 
   func tensorNames(ofBlock index: Int?) -> [String] {
     source.tensors.map(\.name).filter { blockNumber($0, after: ["layers."]) == index }

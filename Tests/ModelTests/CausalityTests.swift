@@ -9,7 +9,21 @@ import Testing
   /// J is zero, to the last bit, when the target comes before the source.
   @Test(arguments: Fixture.plain, Site.all)
   func futureHasNoInfluence(_ fixture: Fixture, _ site: Site) throws {
+    guard try fixture.load().description.isCausal else { return }
     try expectZero(fixture, site) { _ in [(3, 2), (4, 0), (6, 5)] }
+  }
+
+  /// Without a mask every token sees all others.
+  @Test(arguments: Fixture.plain, [JacobianSite.block, .attention])
+  func allSeeAll(_ fixture: Fixture, _ site: JacobianSite) throws {
+    let (model, expected) = (try fixture.load(), try fixture.expected())
+    guard !model.description.isCausal else { return }
+    let path = try Path<Double>(of: [expected.input], through: model)
+    for (point, (source, target)) in product(path.points, [(3, 2), (expected.last, 0), (0, 3)]) {
+      let tokens = TokenSelection(source: source, target: target)
+      let j = residualJacobian(model, at: point, [(0, tokens)], site: site)
+      #expect(j.materialized().frobeniusNorm > 1e-3)
+    }
   }
 
   /// A token sees itself and the window − 1 before it, in one block; the next one back has no influence, and the
@@ -19,7 +33,7 @@ import Testing
     try expectZero(fixture, site) { last in [(last - 5, last), (0, 5), (0, last)] }
     guard site.site != .mlp else { return }
     let (model, expected) = (try fixture.load(), try fixture.expected())
-    let path = try Path<Double>(of: [expected.tokenIds], through: model)
+    let path = try Path<Double>(of: [expected.input], through: model)
     for point in path.points {
       let inside = TokenSelection(source: expected.last - 4, target: expected.last)
       let j = residualJacobian(
@@ -37,7 +51,7 @@ import Testing
     _ fixture: Fixture, _ site: Site, _ pairs: (_ last: Int) -> [(Int, Int)]
   ) throws {
     let (model, expected) = (try fixture.load(), try fixture.expected())
-    let path = try Path<Double>(of: [expected.tokenIds], through: model)
+    let path = try Path<Double>(of: [expected.input], through: model)
     for (point, (source, target)) in product(path.points, pairs(expected.last)) {
       let tokens = TokenSelection(source: source, target: target)
       let j = residualJacobian(

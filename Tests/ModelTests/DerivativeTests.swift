@@ -28,7 +28,7 @@ import Testing
     _ fixture: Fixture, _ site: Site, _ precision: S.Type
   ) throws {
     let (model, expected) = (try fixture.load(), try fixture.expected())
-    let path = try Path<S>(of: [expected.tokenIds], through: model)
+    let path = try Path<S>(of: [expected.input], through: model)
     var generator = SeededGenerator(seed: 5)
     for (point, tokens) in product(path.points, Self.selections(expected)) {
       let j = residualJacobian(
@@ -52,22 +52,24 @@ import Testing
   @Test(arguments: Fixture.plain, Site.all)
   func finiteDifference(_ fixture: Fixture, _ site: Site) throws {
     let (model, expected) = (try fixture.load(), try fixture.expected())
-    let path = try Path<Double>(of: [expected.tokenIds], through: model)
+    let path = try Path<Double>(of: [expected.input], through: model)
     let h = 6e-6
     for (point, tokens) in product(path.points, Self.selections(expected)) {
       let jacobian = residualJacobian(
         model, at: point, [(0, tokens)], site: site.site, normed: site.normed
       ).materialized()
-      let x = sequenceInput(model, block: point.layer, point.states, site: site.site)
+      let x = sequenceInput(
+        model, block: point.layer, point.states, site: site.site, contexts: path.contexts)
       let base = sequenceUpdate(
-        model, block: point.layer, x, site: site.site, normed: site.normed)
+        model, block: point.layer, x, site: site.site, normed: site.normed, contexts: path.contexts)
       var difference = Matrix<Double>(rows: x.columns, columns: x.columns)
       for i in 0..<x.columns {
         let at = { (step: Double) in
           var moved = x
           moved[tokens.source, i] += step
           return sequenceUpdate(
-            model, block: point.layer, moved, site: site.site, normed: site.normed
+            model, block: point.layer, moved, site: site.site, normed: site.normed,
+            contexts: path.contexts
           ).row(tokens.target)
         }
         for (k, (up, down)) in zip(at(h), at(-h)).enumerated() {
@@ -86,7 +88,7 @@ import Testing
   /// Where both halves read X, J = J_mlp + J_attention.
   @Test(arguments: Fixture.plain) func chainRule(_ fixture: Fixture) throws {
     let (model, expected) = (try fixture.load(), try fixture.expected())
-    let path = try Path<Double>(of: [expected.tokenIds], through: model)
+    let path = try Path<Double>(of: [expected.input], through: model)
     for (point, token) in product(path.points, [0, 3, expected.last]) {
       let plusIdentity = { (site: JacobianSite) in
         var j = residualJacobian(model, at: point, [(0, TokenSelection(token))], site: site)
@@ -107,11 +109,12 @@ import Testing
   /// The linearization's value is what the sequence's update adds at the target, at every site and for pairs as well.
   @Test(arguments: Fixture.plain, Site.all) func value(_ fixture: Fixture, _ site: Site) throws {
     let (model, expected) = (try fixture.load(), try fixture.expected())
-    let path = try Path<Double>(of: [expected.tokenIds], through: model)
+    let path = try Path<Double>(of: [expected.input], through: model)
     for (point, tokens) in product(path.points, Self.selections(expected)) {
-      let x = sequenceInput(model, block: point.layer, point.states, site: site.site)
+      let x = sequenceInput(
+        model, block: point.layer, point.states, site: site.site, contexts: path.contexts)
       var update = sequenceUpdate(
-        model, block: point.layer, x, site: site.site, normed: site.normed)
+        model, block: point.layer, x, site: site.site, normed: site.normed, contexts: path.contexts)
       if site.normed && tokens.source == tokens.target { update = update - x }
       let value = residualJacobian(
         model, at: point, [(0, tokens)], site: site.site, normed: site.normed

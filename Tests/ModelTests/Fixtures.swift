@@ -83,15 +83,28 @@ struct Expected: Decodable {
 
   let published: Published?
   let modelType: String
+  /// Empty where the prompt is an image.
   let tokenIds: [Int]
-  let lastLogits: [Double]
+  let encoderTokenIds: [Int]?
+  let pixelValues: [[[Float]]]?
+  /// nil without a head that predicts tokens.
+  let lastLogits: [Double]?
   let hiddenNorms, hiddenLastToken: [[Double]]
   let sigmaLast: [[Double]]
   let sigmaAttention, sigmaMlp: [[Double]]?
   let sigmaCross: Cross
   let sigmaLastBlockNormed: [Double]
 
-  var last: Int { tokenIds.count - 1 }
+  var last: Int { hiddenNorms[0].count - 1 }
+
+  var input: ModelInput {
+    if let encoderTokenIds { return .decoder(tokenIds, encoder: encoderTokenIds) }
+    guard let pixels = pixelValues else { return .tokens(tokenIds) }
+    return .image(
+      PixelValues(
+        channels: pixels.count, height: pixels[0].count, width: pixels[0][0].count,
+        values: Array(pixels.joined().joined())))
+  }
 }
 
 func fixturePath(_ name: String) throws -> String {
@@ -158,10 +171,17 @@ struct Path<Scalar: RealScalar> {
   let points: [BlockPoint<Scalar>]
   /// X⁰ … X^L of every prompt: `states[l][p]` (tokens, width).
   let states: [[Matrix<Scalar>]]
-  let logits: Matrix<Scalar>
+  let logits: Matrix<Scalar>?
+  /// What the prompts' encoders made.
+  let contexts: [Variable<Scalar>]
 
   init(of prompts: [[Int]], through model: some Transformer) throws {
-    var hidden = try HiddenStates<Scalar>(prompts, in: model)
+    try self.init(of: prompts.map { .tokens($0) }, through: model)
+  }
+
+  init(of prompts: [ModelInput], through model: some Transformer) throws {
+    var hidden = try HiddenStates<Scalar>(inputs: prompts, in: model)
+    contexts = hidden.contexts
     var points: [BlockPoint<Scalar>] = []
     var states = [prompts.indices.map { hidden.states(ofPrompt: $0) }]
     for _ in 0..<model.description.layers {
@@ -177,10 +197,10 @@ struct Path<Scalar: RealScalar> {
 /// At the MLP site it is a function of Z instead of X.
 func sequenceUpdate(
   _ model: some Transformer, block layer: Int, _ x: Matrix<Double>, site: JacobianSite,
-  normed: Bool
+  normed: Bool, contexts: [Variable<Double>]
 ) -> Matrix<Double> {
   let block = model.block(layer, as: Double.self)
-  let scope = TokenScope<Double>(prompts: [0..<x.rows])
+  let scope = TokenScope<Double>(prompts: [0..<x.rows], contexts: contexts)
   let input = Variable(x)
   switch site {
   case .attention: return block.attention(Stream(input), in: scope).value
@@ -193,10 +213,12 @@ func sequenceUpdate(
 
 /// What enters the function of a site: X, or Z for the MLP.
 func sequenceInput(
-  _ model: some Transformer, block layer: Int, _ x: Matrix<Double>, site: JacobianSite
+  _ model: some Transformer, block layer: Int, _ x: Matrix<Double>, site: JacobianSite,
+  contexts: [Variable<Double>]
 ) -> Matrix<Double> {
   guard site == .mlp, !model.block(layer, as: Double.self).isParallel else { return x }
-  let attended = sequenceUpdate(model, block: layer, x, site: .attention, normed: false)
+  let attended = sequenceUpdate(
+    model, block: layer, x, site: .attention, normed: false, contexts: contexts)
   return (Variable(x) + Variable(attended)).value
 }
 

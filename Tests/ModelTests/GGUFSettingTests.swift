@@ -10,7 +10,7 @@ import Testing
     try sizes(extra).rotary.frequencies(length: 9).values
   }
 
-  private func sizes(_ extra: [String: JSONValue]) throws -> Llama.Sizes {
+  private func sizes(_ extra: [String: JSONValue]) throws -> DecoderSettings {
     let file = try GGUFFile(fixturePath("llama/model.gguf"))
     let configuration = Configuration(file: "model.gguf") { key in
       if let value = extra[key] { return value }
@@ -18,8 +18,10 @@ import Testing
       if let int = value.int { return .number(.integer(int)) }
       return value.double.map { .number(.real($0)) }
     }
-    return try Llama.Sizes(
-      gguf: configuration, WeightReader(file, ggufNames: Llama.ggufNames))
+    let settings = try DecoderSettings(
+      gguf: configuration, WeightReader(file, ggufNames: GatedDecoder.llamaNames))
+    try configuration.refuseUnread()
+    return settings
   }
 
   /// A factor without a type is linear; so is one under the older key; 0 and type none are no factor.

@@ -46,7 +46,7 @@ import Testing
   @Test func applicationsLeaveNoTrace() throws {
     let fixture = Fixture(name: "llama", form: .folder)
     let (model, expected) = (try fixture.load(), try fixture.expected())
-    let path = try Path<Double>(of: [expected.tokenIds], through: model)
+    let path = try Path<Double>(of: [expected.input], through: model)
     var generator = SeededGenerator(seed: 1)
     let j = residualJacobian(model, at: path.points[1], [(0, TokenSelection(expected.last))])
     let (v, u) = (

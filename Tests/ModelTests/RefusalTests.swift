@@ -59,6 +59,14 @@ import Testing
       "high_freq_factor",
     #"{"rope_type": "yarn", "factor": 2, "original_max_position_embeddings": 0}"#:
       "original_max_position_embeddings",
+    #"{"rope_type": "longrope", "factor": 2}"#: "short_factor",
+    #"{"rope_type": "longrope", "short_factor": [1, 2, 3], "long_factor": [1, 2, "x"]}"#:
+      "long_factor",
+    #"{"rope_type": "longrope", "short_factor": [1, 2, 3], "long_factor": [1, 2]}"#: "long_factor",
+    #"{"rope_type": "longrope", "long_factor": [1, 2, 3], "short_factor": [1, 0, 2]}"#:
+      "short_factor",
+    #"{"rope_type": "longrope", "factor": 4, "original_max_position_embeddings": 1}"#:
+      "original_max_position_embeddings",
     #"{"rope_type": 3}"#: "rope_type",
   ].map { Setting("rope_parameters", $0, at: $1) }
 
@@ -76,7 +84,7 @@ import Testing
 
   static let unsupported = [
     Setting("hidden_act", "\"swiglu9\""),
-    Setting("rope_parameters", #"{"rope_type": "longrope", "factor": 2}"#, at: "rope_type"),
+    Setting("rope_parameters", #"{"rope_type": "proportional"}"#, at: "rope_type"),
     Setting("rope_scaling", #"{"type": "su", "factor": 2}"#, at: "rope_type"),
     Setting(
       "rope_parameters", #"{"rope_type": "linear", "factor": 2, "partial_rotary_factor": 0.5}"#,
@@ -88,7 +96,7 @@ import Testing
     Setting("residual_multiplier", "0.22"), Setting("embedding_multiplier", "12"),
     Setting("logits_scaling", "8"), Setting("attention_multiplier", "0.01"),
     Setting("use_qk_norm", "true"), Setting("partial_rotary_factor", "0.5"),
-    Setting("num_local_experts", "8"), Setting("layer_types", #"["full_attention"]"#),
+    Setting("num_local_experts", "8"), Setting("layer_types", #"["sliding_attention"]"#),
     Setting("clip_qkv", "8"), Setting("alibi", "true"), Setting("no_rope_layers", "[1, 0]"),
     Setting("quantization_config", #"{"quant_method": "gptq", "bits": 4}"#),
   ]
@@ -111,19 +119,71 @@ import Testing
     Setting("residual_multiplier", "1.0"), Setting("partial_rotary_factor", "1"),
     Setting("use_qk_norm", "false"), Setting("quantization_config", "null"),
     Setting("no_rope_layers", "[]"), Setting("head_dim", "null"), Setting("head_dim", nil),
-    Setting("rope_scaling", "null"), Setting("unheard_of", "[1, 2]"),
+    Setting("rope_scaling", "null"), Setting("layer_types", #"["full_attention"]"#),
+    Setting("unheard_of", "[1, 2]"),
   ])
   func neutral(_ setting: Setting) throws {
     let expected = try Fixture(name: "llama", form: .folder).expected()
-    let path = try Path<Double>(of: [expected.tokenIds], through: setting.draft().load())
-    expectClose(path.logits.elements, expected.lastLogits, 1e-9)
+    let path = try Path<Double>(of: [expected.input], through: setting.draft().load())
+    expectClose(try #require(path.logits).elements, try #require(expected.lastLogits), 1e-9)
+  }
+
+  /// What a family has besides must be right as well: kind, bounds, one part with another.
+  @Test(arguments: [
+    ("mixtral", Setting("num_experts_per_tok", "6")),
+    ("mixtral", Setting("num_local_experts", "0")),
+    ("qwen2", Setting("layer_types", #"["full_attention"]"#)),
+    ("qwen2", Setting("layer_types", #"["full_attention", 1, 2]"#)),
+    ("qwen3-odd", Setting("use_sliding_window", "false", at: "sliding_window")),
+    ("qwen3-odd", Setting("sliding_window", "0")), ("qwen3-odd", Setting("sliding_window", "null")),
+    ("gemma", Setting("hidden_activation", "\"silu\"")),
+    ("gemma2", Setting("attn_logit_softcapping", "0")),
+    ("gemma2", Setting("final_logit_softcapping", "\"30\"")),
+    ("gemma2", Setting("query_pre_attn_scalar", "-1")),
+    ("gemma2", Setting("sliding_window", "null")),
+    ("olmo", Setting("clip_qkv", "0")), ("olmo", Setting("clip_qkv", "[1]")),
+    ("phi3", Setting("partial_rotary_factor", "1.5")),
+    ("phi3", Setting("partial_rotary_factor", "0")),
+  ])
+  func badKey(of family: String, _ setting: Setting) throws {
+    var draft = try setting.draft(of: family)
+    // The older spelling of rotary keys stands beside these.
+    if family == "phi3" { draft.configuration["rope_parameters"] = nil }
+    let error = try #require(throws: ModelError.self) { try draft.load() }
+    guard case .badKey(_, setting.place, _) = error else {
+      Issue.record("\(error)")
+      return
+    }
+  }
+
+  /// What one family reads is refused by another that has it not.
+  @Test(arguments: [
+    ("qwen2", Setting("layer_types", #"["chunked_attention", "", ""]"#)),
+    ("qwen2", Setting("mlp_bias", "true")), ("qwen3", Setting("clip_qkv", "8")),
+    ("gemma", Setting("use_bidirectional_attention", "true")),
+    ("gemma", Setting("attn_logit_softcapping", "50")), ("gemma", Setting("sliding_window", "4")),
+    ("gemma2", Setting("use_bidirectional_attention", "true")),
+    ("olmo", Setting("sliding_window", "4")), ("olmo2", Setting("clip_qkv", "8")),
+    ("phi3", Setting("lm_head_bias", "true")), ("phi3", Setting("attention_bias", "true")),
+    (
+      "phi3",
+      Setting("rope_parameters", #"{"rope_type": "linear", "factor": 2}"#, at: "rope_type")
+    ),
+    ("mixtral", Setting("partial_rotary_factor", "0.5")), ("mixtral", Setting("mlp_bias", "true")),
+  ])
+  func unsupportedKey(of family: String, _ setting: Setting) throws {
+    let error = try #require(throws: ModelError.self) { try setting.draft(of: family).load() }
+    guard case .unsupportedKey(_, setting.place, _, _) = error else {
+      Issue.record("\(error)")
+      return
+    }
   }
 
   /// Mistral's window is 4096 where a file does not mention it, and none where it says null.
   @Test func windowByDefault() throws {
     let windows = try [nil, "null", "7"].map { value in
       let model = try Setting("sliding_window", value).draft(of: "mistral").load()
-      return try #require(model as? Llama).sizes.window
+      return try #require(model as? GatedDecoder).blocks[0].attention.window
     }
     #expect(windows == [4096, nil, 7])
   }

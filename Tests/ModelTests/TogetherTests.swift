@@ -6,10 +6,21 @@ import Testing
 
 /// What is computed together is what is computed one by one: sums come in another order, nothing else changes.
 @Suite struct TogetherTests {
-  /// Prompts of several lengths, the shortest of one token.
-  static func prompts(_ expected: Expected) -> [[Int]] {
+  /// Prompts of several lengths, the shortest of one token; of a decoder, two with one encoder's tokens and two with others;
+  /// images, whose length is always the same.
+  static func prompts(_ expected: Expected) -> [ModelInput] {
+    if case .image(let image) = expected.input {
+      return [1, -1, 0.5, 2].map { factor in
+        .image(
+          PixelValues(
+            channels: image.channels, height: image.height, width: image.width,
+            values: image.values.map { factor * $0 }))
+      }
+    }
     let ids = expected.tokenIds
-    return [Array(ids.prefix(4)), ids, Array(ids.suffix(1)), Array(ids.reversed())]
+    let prompts = [Array(ids.prefix(4)), ids, Array(ids.suffix(1)), Array(ids.reversed())]
+    guard let encoder = expected.encoderTokenIds else { return prompts.map { .tokens($0) } }
+    return zip(prompts, [encoder, [3, 4], encoder, encoder + [5]]).map { .decoder($0, encoder: $1) }
   }
 
   /// Jacobians as rows of one linearization: its matrix is block diagonal, and its blocks are those.
@@ -89,9 +100,12 @@ import Testing
     let tolerance = 500 * Double(S.ulpOfOne)
     for (p, prompt) in prompts.enumerated() {
       let alone = try Path<S>(of: [prompt], through: model)
-      expectClose(Array(together.logits.row(p)), alone.logits.elements, tolerance, "logits \(p)")
+      if let logits = together.logits {
+        expectClose(
+          Array(logits.row(p)), try #require(alone.logits).elements, tolerance, "logits \(p)")
+      }
       for l in alone.states.indices {
-        #expect(together.states[l][p].rows == prompt.count)
+        #expect(together.states[l][p].rows == model.description.tokenCount(of: prompt))
         expectClose(
           together.states[l][p].elements, alone.states[l][0].elements, tolerance,
           "state \(l) of prompt \(p)")

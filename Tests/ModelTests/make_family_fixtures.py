@@ -48,7 +48,8 @@ class Case:
     # Tokens of the prompt.
     length: int = 9
     published: Published = Published()
-    # Arguments of the model besides the prompt, by name; expected.json holds them too.
+    # Arguments of the model besides the prompt, by name; expected.json holds them too, an encoder's `input_ids` as
+    # `encoder_token_ids`.
     inputs: dict = dataclasses.field(default_factory=dict)
     # The tensors as a checkpoint stores them, from the parameters of the model.
     stored: Callable[[dict], dict] = lambda state: state
@@ -99,10 +100,12 @@ def make(name, case):
     stored = {k: v.contiguous() for k, v in case.stored(state).items()}
     save_file(stored, folder / "model.safetensors", metadata={"format": "pt"})
 
-    ids = token_ids(config, case.seed, case.length)
     inputs = {key: torch.tensor(value) for key, value in case.inputs.items()}
-    expected, _, states = expectations(
-        config, case.anatomy, state, inputs | {"input_ids": torch.tensor([ids])}, case.cross)
+    ids = []
+    if case.anatomy.prompt:
+        ids = token_ids(config, case.seed, case.length)
+        inputs[case.anatomy.prompt] = torch.tensor([ids])
+    expected, _, states = expectations(config, case.anatomy, state, inputs, case.cross)
     head = {
         "model_type": config.model_type,
         "published": {
@@ -110,7 +113,11 @@ def make(name, case):
             "buffers": case.published.buffers},
         "token_ids": ids,
     }
-    write_json(folder / "expected.json", head | case.inputs | expected | trajectories(states))
+    given = {
+        "encoder_token_ids" if key == "input_ids" else key: value[0]  # a batch of one
+        for key, value in case.inputs.items()
+    }
+    write_json(folder / "expected.json", head | given | expected | trajectories(states))
 
 
 def cases():

@@ -201,6 +201,9 @@ YARN = dict(rope_type="yarn", rope_theta=10000.0, factor=4.0, original_max_posit
 LLAMA3 = dict(
     rope_type="llama3", rope_theta=500000.0, factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0,
     original_max_position_embeddings=8192)
+LONGROPE = dict(
+    rope_type="longrope", rope_theta=10000.0, original_max_position_embeddings=64,
+    short_factor=[1.0 + i / 50 for i in range(16)], long_factor=[1.0 + i * i / 9 for i in range(16)])
 
 # Settings of the kinds of scaling: (name, max_position_embeddings, rope_parameters), for heads of 32.
 ROTARY = [
@@ -221,6 +224,10 @@ ROTARY = [
     ("yarn shrinking", 2048, YARN | dict(factor=0.5)),
     ("yarn by lengths", 16384, {k: v for k, v in YARN.items() if k != "factor"} | dict(factor=None)),
     ("yarn small base", 8192, YARN | dict(rope_theta=3.0)),
+    ("longrope", 1024, LONGROPE),
+    ("longrope at its own length", 64, {k: v for k, v in LONGROPE.items() if not k.startswith("original")}),
+    ("longrope factor", 1024, LONGROPE | dict(factor=5.0)),
+    ("longrope attention factor", 1024, LONGROPE | dict(attention_factor=1.3)),
 ]
 LENGTHS = (1, 64, 65, 100, 1000)
 

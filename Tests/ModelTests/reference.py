@@ -30,7 +30,11 @@ class Anatomy:
     mlp: Callable | None = None
     # The module of a block whose input is Z, the state between the halves; None in a parallel block.
     middle: str | None = None
+    # The logits from what the head gives: logits(model, y).
+    logits: Callable = lambda model, y: y
     model_class: type = AutoModelForCausalLM
+    # The argument that the prompt's tokens are; None where there are none.
+    prompt: str | None = "input_ids"
     # Which of its implementations of attention.
     attention: str = "eager"
 
@@ -113,7 +117,8 @@ def _expectations(model, anatomy, inputs, cross):
         calls.append((block, x, args, kwargs))
 
     hooks = [b.register_forward_pre_hook(record, with_kwargs=True) for b in blocks]
-    logits = model(**inputs, use_cache=False).logits
+    cache = {"use_cache": False} if hasattr(model.config, "use_cache") else {}
+    output = model(**inputs, **cache)
     for hook in hooks:
         hook.remove()
 
@@ -160,9 +165,9 @@ def _expectations(model, anatomy, inputs, cross):
     states = [x for _, x, _, _ in calls] + [run(*calls[-1])]  # X⁰ … X^L, before the final norm
     if anatomy.head:
         head = model.get_submodule(anatomy.head)
-        assert torch.allclose(head(norm(states[-1])), logits, rtol=1e-12)
+        assert torch.allclose(anatomy.logits(model, head(norm(states[-1]))), output.logits, rtol=1e-12)
     expected = {
-        "last_logits": logits[0, -1].tolist(),
+        "last_logits": output.logits[0, -1].tolist() if anatomy.head else None,
         "hidden_norms": [x[0].norm(dim=-1).tolist() for x in states],
         "hidden_last_token": [x[0, -1].tolist() for x in states],
         "sigma_last": sigma(depth),
@@ -239,7 +244,9 @@ def lively_weights(config, anatomy, seed, rounded_to=torch.float32):
         elif isinstance(owner, torch.nn.Embedding):
             value = 0.9 * noise
         else:
-            inputs = shape[0] if isinstance(owner, Conv1D) else math.prod(shape[1:])
+            # Of a stack of matrices (experts), those of each.
+            inputs = math.prod(shape[2:] if len(shape) == 3 else shape[1:])
+            inputs = shape[0] if isinstance(owner, Conv1D) else inputs
             value = 1.2 * noise / math.sqrt(inputs)
         state[name] = torch.tensor(value).to(rounded_to).to(torch.float32)
     return state

@@ -100,13 +100,13 @@ public final class KeyValueCache<Scalar: RealScalar> {
 public struct AttentionRow<Scalar: RealScalar> {
   /// All tokens' keys and values.
   public let cache: KeyValueCache<Scalar>
-  /// The token whose key and value carry a tangent.
-  public let source: Int
+  /// The token whose key and value carry a tangent; nil when none does.
+  public let source: Int?
   /// The token that asks.
   public let target: Int
 
   /// A row.
-  public init(cache: KeyValueCache<Scalar>, source: Int, target: Int) {
+  public init(cache: KeyValueCache<Scalar>, source: Int?, target: Int) {
     self.cache = cache
     self.source = source
     self.target = target
@@ -116,35 +116,38 @@ public struct AttentionRow<Scalar: RealScalar> {
 /// Attention of every token of some sequences, evaluated: (tokens, heads · headDimension), a constant. Vaswani et al.,
 /// arXiv 1706.03762.
 ///
-/// The rows of `queries` are the sequences' tokens one after another, each sequence with its own cache. Cost
-/// O(heads · tokens² · headDimension) a sequence; memory tokens² numbers for one head at a time.
+/// The rows of `queries` are the sequences' tokens one after another, each sequence with its own cache; `counts` says how
+/// many are whose where a sequence looks at the keys and values of another. Cost O(heads · tokens² · headDimension) a
+/// sequence; memory tokens² numbers for one head at a time.
 @_specialize(where Scalar == Float)
 @_specialize(where Scalar == Double)
 public func sequenceAttention<Scalar: RealScalar>(
-  queries: Variable<Scalar>, caches: [KeyValueCache<Scalar>], settings: AttentionSettings<Scalar>
+  queries: Variable<Scalar>, counts: [Int]? = nil, caches: [KeyValueCache<Scalar>],
+  settings: AttentionSettings<Scalar>
 ) -> Variable<Scalar> {
   let (d, rows) = (settings.headDimension, queries.rows)
+  let counts = counts ?? caches.map(\.count)
   precondition(queries.columns == settings.heads * d, "queries have heads · headDimension features")
-  precondition(caches.reduce(0) { $0 + $1.count } == rows, "one query a token")
+  precondition(counts.count == caches.count && counts.reduce(0, +) == rows, "one query a token")
   let out = Buffer<Scalar>(count: queries.count)
-  let longest = caches.map(\.count).max() ?? 0
-  let scores = Buffer<Scalar>(count: longest * longest)  // (keys, queries)
+  let largest = zip(counts, caches).map { $0 * $1.count }.max() ?? 0
+  let scores = Buffer<Scalar>(count: largest)  // (keys, queries)
   var first = 0
-  for cache in caches {
-    let n = cache.count
+  for (n, cache) in zip(counts, caches) {
+    let seen = cache.count
     for h in 0..<settings.heads {
       let group = h * settings.keyValueHeads / settings.heads
       let start = h * d * rows + first
       Scalar.multiply(
-        cache.keys(head: group, 0..<n), queries.buffer.base + start, stride: rows,
+        cache.keys(head: group, 0..<seen), queries.buffer.base + start, stride: rows,
         into: scores.base, stride: n, vectors: n, accumulating: false)
       for q in 0..<n {
-        softmax(over: settings.visible(q, n), count: n, scores.base + q, stride: n) {
+        softmax(over: settings.visible(q, seen), count: seen, scores.base + q, stride: n) {
           settings.score($1, head: h, query: q, key: $0).0
         }
       }
       Scalar.multiplyAdjoint(
-        cache.values(head: group, 0..<n), scores.base, stride: n, into: out.base + start,
+        cache.values(head: group, 0..<seen), scores.base, stride: n, into: out.base + start,
         stride: rows, vectors: n, accumulating: false)
     }
     first += n
@@ -177,18 +180,21 @@ private func softmax<Scalar: RealScalar>(
 /// Attention of one query a row, as a function of that query and of the key and value of one token of its sequence; the
 /// other tokens' keys and values are constants of the cache, which also supplies the primal of the active ones.
 ///
-/// `queries` (rows, heads · headDimension); `keys`, `values` (rows, keyValueHeads · headDimension); any may be constant.
-/// A source the query does not see has no influence.
+/// `queries` (rows, heads · headDimension); `keys`, `values` (rows, keyValueHeads · headDimension); any may be constant, and
+/// nil when no row has a source. A source the query does not see has no influence.
 @_specialize(where Scalar == Float)
 @_specialize(where Scalar == Double)
 public func selectedAttention<Scalar: RealScalar>(
-  queries: Variable<Scalar>, keys: Variable<Scalar>, values: Variable<Scalar>,
+  queries: Variable<Scalar>, keys: Variable<Scalar>?, values: Variable<Scalar>?,
   rows: [AttentionRow<Scalar>], settings: AttentionSettings<Scalar>
 ) -> Variable<Scalar> {
-  precondition(rows.count == queries.rows && rows.count == keys.rows, "one selection a row")
+  precondition(
+    rows.count == queries.rows && keys.map { $0.rows == rows.count } ?? true, "one selection a row")
   let (d, n) = (settings.headDimension, rows.count)
   precondition(queries.columns == settings.heads * d, "queries have heads · headDimension features")
-  precondition(keys.columns == settings.keyValueHeads * d, "keys have their heads' features")
+  precondition(
+    keys.map { $0.columns == settings.keyValueHeads * d } ?? true,
+    "keys have their heads' features")
   let out = Buffer<Scalar>(count: queries.count)
   var points: [AttentionStep<Scalar>.Point] = []
   for (r, row) in rows.enumerated() {
@@ -196,7 +202,7 @@ public func selectedAttention<Scalar: RealScalar>(
     let count = seen.count
     let point = AttentionStep<Scalar>.Point(
       cache: row.cache, seen: seen,
-      source: seen.contains(row.source) ? row.source - seen.lowerBound : nil,
+      source: row.source.flatMap { seen.contains($0) ? $0 - seen.lowerBound : nil },
       probabilities: Buffer(count: settings.heads * count),
       slopes: Buffer(count: settings.heads * count))
     for h in 0..<settings.heads {
@@ -217,11 +223,11 @@ public func selectedAttention<Scalar: RealScalar>(
     }
     points.append(point)
   }
-  guard let trace = queries.site?.trace ?? keys.site?.trace ?? values.site?.trace else {
+  guard let trace = queries.site?.trace ?? keys?.site?.trace ?? values?.site?.trace else {
     return Variable(rows: n, columns: queries.columns, buffer: out)
   }
   let step = AttentionStep(
-    settings: settings, query: queries.position, key: keys.position, value: values.position,
+    settings: settings, query: queries.position, key: keys?.position, value: values?.position,
     queryValues: queries.buffer, points: points)
   return trace.record(step, rows: n, columns: queries.columns, value: out)
 }

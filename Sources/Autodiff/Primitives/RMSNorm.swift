@@ -28,7 +28,8 @@ extension Variable {
           let i = (group * n + c) * rows + row
           let (x, g) = (buffer.base[i], gain?[c] ?? 1)
           d.base[i] = g * Scalar(r)
-          out.base[i] = d.base[i] * x
+          // Rounded once: an error of r would be one of all features together, which scores add up.
+          out.base[i] = Scalar(Double(g) * r * Double(x))
           p.base[i] = g * x * cubed
         }
       }

@@ -1,0 +1,103 @@
+import Checkpoint
+import Model
+import Tokenization
+
+/// Makes of prompts as they were given what the model is run on.
+struct PromptReader {
+  private let model: ModelDescription
+  private let tokenizer: Tokenizer?
+  /// The encoder's tokens, the same for all prompts; nil unless the model has an encoder.
+  private let encoder: [Int]?
+
+  /// Precondition: `checkKinds` has passed, and there is a tokenizer if there is text.
+  init(_ settings: RunSettings, _ model: ModelDescription, _ tokenizer: Tokenizer?) {
+    (self.model, self.tokenizer) = (model, tokenizer)
+    encoder =
+      settings.encoderTokenIds ?? settings.encoderPrompt.map { tokenizer?.encode($0) ?? [] }
+  }
+
+  /// Throws `RunError.badOption`, by the option's name, for images where the model reads tokens and the other way round, for an
+  /// encoder's side where there is no encoder, and for none or two where there is one.
+  static func checkKinds(
+    of prompts: [PromptInput], _ settings: RunSettings, _ model: ModelDescription
+  ) throws(RunError) {
+    for prompt in prompts {
+      switch (model.input, prompt) {
+      case (.image, .image), (.tokens, .tokens), (.tokens, .text), (.decoder, .tokens),
+        (.decoder, .text):
+        continue
+      case (_, .image(let path)):
+        throw .badOption(
+          option: "--image", value: path,
+          reason: "a \(model.family) model reads tokens; give --prompt or --token-ids instead")
+      case (_, let prompt):
+        let option = if case .text = prompt { "--prompt" } else { "--token-ids" }
+        throw .badOption(
+          option: option, value: "",
+          reason: "a \(model.family) model reads images; give --image instead")
+      }
+    }
+    let hasEncoder = if case .decoder = model.input { true } else { false }
+    switch (settings.encoderPrompt, settings.encoderTokenIds) {
+    case (nil, nil) where hasEncoder:
+      throw .badOption(
+        option: "--encoder-prompt", value: "",
+        reason: "is missing, and the model's decoder looks at an encoder's output; give it, or "
+          + "--encoder-token-ids")
+    case (_?, _?):
+      throw .badOption(
+        option: "--encoder-prompt", value: "",
+        reason: "and --encoder-token-ids exclude each other; give one of them")
+    case (_?, nil) where !hasEncoder, (nil, _?) where !hasEncoder:
+      throw .badOption(
+        option: settings.encoderPrompt == nil ? "--encoder-token-ids" : "--encoder-prompt",
+        value: "", reason: "a \(model.family) model has no encoder; leave it out")
+    default: break
+    }
+  }
+
+  /// What the model is run on for prompt `index`, from 0. Throws `RunError`, `ModelError`, and `CheckpointError` for a file
+  /// of pixel values that cannot be read.
+  func read(_ prompt: PromptInput, index: Int) throws -> ModelInput {
+    let tokens: [Int]
+    switch prompt {
+    case .image(let path): return try image(path)
+    case .tokens(let ids): tokens = ids
+    case .text(let text): tokens = encoded(text)
+    }
+    guard !tokens.isEmpty else { throw RunError.emptyPrompt(index: index) }
+    let input = encoder.map { ModelInput.decoder(tokens, encoder: $0) } ?? .tokens(tokens)
+    try model.check(input)
+    return input
+  }
+
+  private func encoded(_ text: String) -> [Int] {
+    guard let tokenizer, !text.isEmpty else { return [] }
+    guard case .decoder(let start) = model.input else { return tokenizer.encode(text) }
+    // A decoder is to go on with its text, so no token that ends one.
+    return [start] + tokenizer.encode(text, addingSpecialTokens: false)
+  }
+
+  private func image(_ path: String) throws -> ModelInput {
+    let refusal = { (reason: String) in
+      RunError.badOption(option: "--image", value: path, reason: reason)
+    }
+    guard path.utf8.suffix(12).elementsEqual(".safetensors".utf8) else {
+      throw refusal(
+        "pixel values are read from .safetensors files; put the image there as the model's image "
+          + "processor makes it, a float32 tensor pixel_values (channels, height, width)")
+    }
+    do {
+      let pixels = try PixelValues(safetensors: path)
+      try model.check(.image(pixels))
+      guard pixels.values.allSatisfy(\.isFinite) else {
+        throw refusal("pixel_values holds NaN or infinity; write the file again")
+      }
+      return .image(pixels)
+    } catch CheckpointError.missingTensor {
+      throw refusal("has no tensor pixel_values; write the image's pixel values under that name")
+    } catch let error as ModelError {
+      throw refusal("\(error)")
+    }
+  }
+}

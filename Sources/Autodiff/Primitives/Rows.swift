@@ -1,0 +1,71 @@
+import LinearAlgebra
+
+extension Variable {
+  /// Some of the rows, in this order.
+  public func rows(_ indices: [Int]) -> Variable { moved(indices.count, from: indices, to: nil) }
+
+  /// The rows as the rows `indices` of `count`, the others 0: the adjoint of `rows(_:)`.
+  public func spread(to indices: [Int], of count: Int) -> Variable {
+    precondition(indices.count == rows, "one place a row")
+    return moved(count, from: nil, to: indices)
+  }
+
+  private func moved(_ count: Int, from: [Int]?, to: [Int]?) -> Variable {
+    let (large, indices) = from.map { (rows, $0) } ?? (count, to ?? [])
+    precondition(indices.allSatisfy { $0 >= 0 && $0 < large }, "rows outside the variable")
+    let step = RowStep<Scalar>(
+      input: position, columns: columns, large: large, indices: indices, spreads: from == nil)
+    let out = Buffer<Scalar>(count: columns * count)
+    step.move(buffer.base, into: out.base, lanes: 1, spreads: step.spreads, accumulating: false)
+    guard let site else { return Variable(rows: count, columns: columns, buffer: out) }
+    return site.trace.record(step, rows: count, columns: columns, value: out)
+  }
+}
+
+/// Takes rows out of a larger number, or puts them there; each is the other's adjoint.
+private struct RowStep<Scalar: RealScalar>: Primitive {
+  let input: Int?
+  let columns: Int
+  /// Rows on the side that has more.
+  let large: Int
+  let indices: [Int]
+  let spreads: Bool
+
+  var inputs: [Int] { input.map { [$0] } ?? [] }
+
+  func jvp(_ workspace: Workspace<Scalar>, into out: UnsafeMutablePointer<Scalar>) {
+    guard let input else { return }
+    move(
+      workspace.slot(input), into: out, lanes: workspace.vectors, spreads: spreads,
+      accumulating: false)
+  }
+
+  func vjp(_ workspace: Workspace<Scalar>, _ cotangent: UnsafePointer<Scalar>) {
+    guard let input else { return }
+    let (target, accumulating) = workspace.target(of: input)
+    move(
+      cotangent, into: target, lanes: workspace.vectors, spreads: !spreads,
+      accumulating: accumulating)
+  }
+
+  @_specialize(where Scalar == Float)
+  @_specialize(where Scalar == Double)
+  func move(
+    _ x: UnsafePointer<Scalar>, into y: UnsafeMutablePointer<Scalar>, lanes b: Int, spreads: Bool,
+    accumulating: Bool
+  ) {
+    let small = indices.count
+    // A row may be asked for more than once: then its cotangents add up.
+    if spreads && !accumulating { y.update(repeating: 0, count: columns * large * b) }
+    for c in 0..<columns {
+      for (k, r) in indices.enumerated() {
+        let (few, many) = ((c * small + k) * b, (c * large + r) * b)
+        if spreads {
+          axpy(1, x + few, y + many, b, true)
+        } else {
+          axpy(1, x + many, y + few, b, accumulating)
+        }
+      }
+    }
+  }
+}

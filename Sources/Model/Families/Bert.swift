@@ -1,0 +1,106 @@
+import Autodiff
+import Checkpoint
+import LinearAlgebra
+
+/// BERT: an encoder whose blocks normalise behind each sum instead of before each half.
+///
+/// A block is X ↦ Z = norm(X + attention X), F = norm(Z + mlp Z), every token seeing all others. f = F − X, although the
+/// block has no path along which X passes unchanged; attention's half is Z − X, the MLP's F − Z. X⁰ is the normalised sum
+/// of the embeddings of words, positions and the first token type. The last block ends in its own norm and none follows,
+/// so its Jacobian behind the final norm is the plain one.
+/// Devlin et al., arXiv 1810.04805.
+struct Bert: Transformer {
+  /// What predicts masked words: U norm(φ(W x)) + c.
+  struct Head: Sendable {
+    let transform: LinearWeights
+    let activation: Activation
+    let norm: LayerNormWeights
+    let output: LinearWeights
+  }
+
+  let description: ModelDescription
+  let source: any TensorSource
+  let words, positions: StoredMatrix
+  /// The embedding of the token type all tokens have here, the first.
+  let type: [Float]
+  let norm: LayerNormWeights
+  let layers: [LayerNormDecoder.Layer]
+  /// Absent in checkpoints of the bare encoder.
+  let head: Head?
+
+  /// Reads a model of this family. Throws `ModelError`, `CheckpointError`.
+  init(_ file: ModelFile) throws {
+    let c = file.configuration
+    let weights = WeightReader(
+      file.tensors, prefix: "bert.", alternatives: [""], probe: "embeddings.word_embeddings.weight")
+    let r = try EncoderReader(c, weights)
+    let limit = try c.size("max_position_embeddings", default: 512)
+    let types = try c.size("type_vocab_size", default: 2)
+    let vocabulary = try c.size("vocab_size", default: 30522)
+    let isTied = try c.flag("tie_word_embeddings", default: true)
+    let scheme = try c.text("position_embedding_type", default: "absolute")
+    guard scheme == "absolute" else {
+      throw ModelError.unsupportedKey(
+        file: c.file, key: "position_embedding_type", value: "\"\(scheme)\"",
+        reason: "known is absolute")
+    }
+    try c.refuseUnread()
+
+    let embedding = { (name: String, rows: Int) in
+      try weights.matrix("bert.embeddings.\(name)_embeddings.weight", rows: rows, columns: r.width)
+    }
+    words = try embedding("word", vocabulary)
+    positions = try embedding("position", limit)
+    type = try embedding("token_type", types).row(0)
+    norm = try r.norm("bert.embeddings.LayerNorm")
+    layers = try r.blocks(
+      of: "bert.", attentionNorm: "attention.output.LayerNorm", projections: "attention.self",
+      mlpNorm: "output.LayerNorm")
+    head = try Self.head(r, words, isTied: isTied)
+    source = file.tensors
+    description = ModelDescription(
+      family: "bert", modelType: file.modelType, layers: r.layers, width: r.width,
+      vocabulary: vocabulary, heads: r.heads, keyValueHeads: r.heads, hiddenWidth: r.hidden,
+      positions: limit, parameters: file.parameterCount, storedTypes: file.storedTypes,
+      isCausal: false,
+      residual: LayerNormDecoder.Arrangement.normAfter.residual
+        + "; no norm follows the last block, so --last normed is the same as residual")
+  }
+
+  /// The head of a masked language model, if the checkpoint has one. Its bias went by two names.
+  private static func head(
+    _ r: EncoderReader, _ words: StoredMatrix, isTied: Bool
+  ) throws -> Head? {
+    let name = "cls.predictions."
+    guard r.weights.contains(name + "transform.dense.weight") else { return nil }
+    var output = try r.weights.head(name + "decoder", tied: isTied, to: words)
+    let bias = r.weights.contains(name + "decoder.bias") ? "decoder.bias" : "bias"
+    output.bias = try r.weights.vector(name + bias, count: words.rows)
+    return Head(
+      transform: try r.weights.linear(
+        name + "transform.dense", outputs: r.width, inputs: r.width, bias: true),
+      activation: r.activation, norm: try r.norm(name + "transform.LayerNorm"), output: output)
+  }
+
+  func tensorNames(ofBlock index: Int?) -> [String] {
+    source.tensors.map(\.name).filter { blockNumber($0, after: EncoderReader.blockWords) == index }
+  }
+
+  func embed<S: RealScalar>(
+    _ input: ModelInput, as precision: S.Type
+  ) throws(ModelError) -> Variable<S> {
+    let ids = input.tokens
+    let sum: Variable<S> = try words.embed(ids) + positions.embed(Array(ids.indices))
+    return norm(sum.adding(type.map { S($0) }))
+  }
+
+  func block<S: RealScalar>(_ index: Int, as precision: S.Type) -> any ResidualBlock<S> {
+    LayerNormBlock(layer: layers[index], arrangement: .normAfter)
+  }
+
+  func finalNorm<S: RealScalar>(_ x: Variable<S>) -> Variable<S> { x }
+
+  func logits<S: RealScalar>(_ x: Variable<S>) -> Variable<S>? {
+    head.map { $0.output($0.norm($0.transform(x).activated(by: $0.activation))) }
+  }
+}

@@ -1,0 +1,43 @@
+import Autodiff
+import Checkpoint
+
+extension GatedDecoder {
+  /// Gemma: a block of Llama with a GELU in its gated MLP, heads of a size of their own, norms that store their gain less 1,
+  /// and an embedding that enters times √width.
+  ///
+  /// X ↦ Z = X + attention(norm X), F = Z + mlp(norm Z). Gemma Team, arXiv 2403.08295.
+  init(gemma file: ModelFile) throws {
+    let c = file.configuration
+    var s = try DecoderSettings(
+      c,
+      .init(
+        layers: 28, width: 3072, hidden: 24576, heads: 16, keyValueHeads: 16, headDimension: 256,
+        positions: 8192, tiedHead: true))
+    s.activation = try .ofGemma(c)
+    s.attentionBias = try c.flag("attention_bias", default: false)
+    try c.refuseUnread()
+    let reader = DecoderReader(file, s, gainOffset: 1)
+    try self.init(
+      file, reader, family: "gemma", norm: reader.norm("model.norm"),
+      embeddingScale: Double(s.width).squareRoot(), note: "X⁰ is the embedding times √width"
+    ) { block, _ in
+      try block.withNormsBefore(block.attention(), block.mlp())
+    }
+  }
+}
+
+extension Activation {
+  /// The first files say `gelu` and mean its tanh approximation; later ones add `hidden_activation`, which then must agree.
+  fileprivate static func ofGemma(_ c: Configuration) throws(ModelError) -> Activation {
+    func read(_ key: String, _ fallback: Activation) throws(ModelError) -> Activation {
+      guard try c.optionalText(key) != nil else { return fallback }
+      let activation = try Activation(c, key, default: "")
+      return activation == .gelu ? .geluTanh : activation
+    }
+    let activation = try read("hidden_act", .geluTanh)
+    try c.check(
+      try read("hidden_activation", activation) == activation, "hidden_activation",
+      "is not what \"hidden_act\" says")
+    return activation
+  }
+}

@@ -1,0 +1,45 @@
+import Checkpoint
+
+extension GatedDecoder {
+  /// Gemma 2: Gemma with a second norm behind each half, soft caps on scores and logits, and a sliding window in every other
+  /// block.
+  ///
+  /// X ↦ Z = X + norm(attention(norm X)), F = Z + norm(mlp(norm Z)); f = F − X, the norms behind the halves included.
+  /// Gemma Team, arXiv 2408.00118.
+  init(gemma2 file: ModelFile) throws {
+    let c = file.configuration
+    var s = try DecoderSettings(
+      c,
+      .init(
+        layers: 26, width: 2304, hidden: 9216, heads: 8, keyValueHeads: 4, headDimension: 256,
+        positions: 8192, activation: ("hidden_activation", "gelu_pytorch_tanh"), tiedHead: true))
+    s.attentionBias = try c.flag("attention_bias", default: false)
+    let scale = 1 / (try c.positive("query_pre_attn_scalar", default: 256)).squareRoot()
+    let scoreCap = try c.nullablePositive("attn_logit_softcapping", absent: 50)
+    let logitCap = try c.nullablePositive("final_logit_softcapping", absent: 30)
+    let window = try c.nullableSize("sliding_window", absent: 4096)
+    try c.check(window != nil, "sliding_window", "is null, and every other block needs it")
+    // The first block slides, the second does not, and so on.
+    let windows = try s.windows(c, window) { $0 % 2 == 0 }
+    try c.refuseUnread()
+    let reader = DecoderReader(file, s, gainOffset: 1)
+    try self.init(
+      file, reader, family: "gemma2", norm: reader.norm("model.norm"),
+      embeddingScale: Double(s.width).squareRoot(), logitCap: logitCap,
+      residual: "f(X) = F(X) − X = norm(attention(norm X)) + norm(mlp(norm Z)), "
+        + "Z = X + norm(attention(norm X))",
+      note: "X⁰ is the embedding times √width"
+    ) { block, l in
+      var attention = try block.attention(window: windows(l))
+      attention.scale = scale
+      attention.softCap = scoreCap
+      return Block(
+        beforeAttention: try block.norm("input_layernorm"),
+        afterAttention: try block.norm("post_attention_layernorm"),
+        attention: attention,
+        beforeMLP: try block.norm("pre_feedforward_layernorm"),
+        afterMLP: try block.norm("post_feedforward_layernorm"),
+        mlp: try block.mlp())
+    }
+  }
+}

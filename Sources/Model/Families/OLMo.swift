@@ -1,0 +1,28 @@
+import Checkpoint
+
+extension GatedDecoder {
+  /// OLMo: a block of Llama with LayerNorms that have no weights, and queries, keys and values clipped if the file says so.
+  ///
+  /// X ↦ Z = X + attention(norm X), F = Z + mlp(norm Z). Groeneveld et al., arXiv 2402.00838.
+  init(olmo file: ModelFile) throws {
+    let c = file.configuration
+    let norm = LayerNormWeights(epsilon: 1e-5)
+    var s = try DecoderSettings(c, epsilon: norm.epsilon)
+    s.attentionBias = try c.flag("attention_bias", default: false)
+    let clip = try c.nullablePositive("clip_qkv", absent: nil)
+    try c.refuseUnread()
+    let reader = DecoderReader(file, s)
+    try self.init(
+      file, reader, family: "olmo", norm: norm,
+      note: clip.map {
+        "queries, keys and values are clipped at ±\($0), where their derivative is 0"
+      }
+    ) { block, _ in
+      var attention = try block.attention()
+      attention.clip = clip
+      return Block(
+        beforeAttention: norm, attention: attention, beforeMLP: norm,
+        mlp: try block.mlp())
+    }
+  }
+}

@@ -1,0 +1,30 @@
+import Checkpoint
+
+extension GatedDecoder {
+  /// OLMo 2: norms behind the halves of a block instead of before them, and RMSNorms over all queries and all keys of a
+  /// token.
+  ///
+  /// X ↦ Z = X + norm(attention(X)), F = Z + norm(mlp(Z)); f = F − X, the norms included. OLMo Team, arXiv 2501.00656.
+  init(olmo2 file: ModelFile) throws {
+    let c = file.configuration
+    var s = try DecoderSettings(c, .init(epsilon: 1e-5))
+    s.attentionBias = try c.flag("attention_bias", default: false)
+    try c.refuseUnread()
+    let reader = DecoderReader(file, s)
+    let (queries, keys) = (s.heads * s.headDimension, s.keyValueHeads * s.headDimension)
+    try self.init(
+      file, reader, family: "olmo2", norm: reader.norm("model.norm"),
+      residual: "f(X) = F(X) − X = norm(attention(X)) + norm(mlp(Z)), Z = X + norm(attention(X))",
+      note: "the norms stand behind the halves"
+    ) { block, _ in
+      var attention = try block.attention()
+      attention.queryNorm = try block.norm("self_attn.q_norm", count: queries)
+      attention.keyNorm = try block.norm("self_attn.k_norm", count: keys)
+      return Block(
+        afterAttention: try block.norm("post_attention_layernorm"),
+        attention: attention,
+        afterMLP: try block.norm("post_feedforward_layernorm"),
+        mlp: try block.mlp())
+    }
+  }
+}

@@ -1,0 +1,42 @@
+import Checkpoint
+import LinearAlgebra
+
+extension GatedDecoder {
+  /// Phi-3, Phi-3.5 mini and medium, and Phi-4: a block of Llama whose queries, keys and values come out of one matrix, and
+  /// gate and up of another; perhaps only a part of a head rotates.
+  ///
+  /// X ↦ Z = X + attention(norm X), F = Z + mlp(norm Z). Abdin et al., arXiv 2404.14219.
+  init(phi3 file: ModelFile) throws {
+    let c = file.configuration
+    let s = try DecoderSettings(
+      c, .init(width: 3072, hidden: 8192, positions: 4096, epsilon: 1e-5, rotatedShare: 1),
+      rotary: .init(longropeNames: ["longrope", "su", "yarn"], original: 4096))
+    switch s.rotary.scaling {
+    case .none, .longrope: break
+    default:
+      throw ModelError.unsupportedKey(
+        file: c.file, key: "rope_type", value: "\(s.rotary.scaling)",
+        reason: "known for this family are default and longrope")
+    }
+    let window = try c.optionalSize("sliding_window")
+    try c.refuseUnread()
+    let reader = DecoderReader(file, s)
+    let (queries, keys) = (s.heads * s.headDimension, s.keyValueHeads * s.headDimension)
+    try self.init(file, reader, family: "phi3", norm: reader.norm("model.norm")) { block, _ in
+      let linear = { (name: String, outputs: Int, inputs: Int) in
+        try block.weights.linear(name, outputs: outputs, inputs: inputs, bias: false)
+      }
+      let qkv = try linear("self_attn.qkv_proj", queries + 2 * keys, s.width)
+      let gateAndUp = try linear("mlp.gate_up_proj", 2 * s.hidden, s.width)
+      return try block.withNormsBefore(
+        block.attention(
+          .separate(
+            query: qkv.outputs(0..<queries), key: qkv.outputs(queries..<queries + keys),
+            value: qkv.outputs(queries + keys..<queries + 2 * keys)),
+          output: linear("self_attn.o_proj", s.width, queries), window: window),
+        MLPWeights(
+          gate: gateAndUp.outputs(0..<s.hidden), up: gateAndUp.outputs(s.hidden..<2 * s.hidden),
+          down: linear("mlp.down_proj", s.width, s.hidden), activation: s.activation))
+    }
+  }
+}

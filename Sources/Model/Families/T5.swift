@@ -1,0 +1,227 @@
+import Autodiff
+import Checkpoint
+import LinearAlgebra
+
+/// The decoder of T5, of its version 1.1 and of what was trained from that (lm-adapted, Flan).
+///
+/// A block is X ↦ Y = X + attention(norm X), Z = Y + cross(norm Y), F = Z + mlp(norm Z), and f = F − X is the sum of all
+/// three; the attention half is both attentions, Z − X. RMSNorm, no biases, scores unscaled, with a learned bias that
+/// depends on how far query and key are apart and that all blocks of a stack share. Cross-attention looks at the output
+/// of the encoder, which runs once on its own tokens and is held constant. The first version has a ReLU MLP and scales
+/// the states by width^−½ before the head, which is the embedding; version 1.1 has a gated MLP and a head of its own.
+/// Raffel et al., arXiv 1910.10683; Shazeer, arXiv 2002.05202.
+struct T5: Transformer {
+  struct Layer: Sendable {
+    let attentionNorm: [Float]
+    let attention: AttentionWeights
+    /// In the decoder.
+    let cross: Cross?
+    let mlpNorm: [Float]
+    /// With a gate in version 1.1.
+    let mlp: MLPWeights
+  }
+
+  struct Cross: Sendable {
+    let norm: [Float]
+    let query, key, value, output: LinearWeights
+  }
+
+  struct Stack: Sendable {
+    let layers: [Layer]
+    let norm: [Float]
+  }
+
+  /// What the configuration says, with the reference's defaults.
+  struct Settings: Sendable {
+    let width, hidden, heads, headDimension, decoderLayers, encoderLayers, buckets, reach: Int
+    let epsilon: Double
+    let activation: Activation
+    let isGated, scalesLogits: Bool
+    let start: Int
+
+    init(_ c: Configuration) throws(ModelError) {
+      width = try c.size("d_model", "hidden_size", default: 512)
+      hidden = try c.size("d_ff", default: 2048)
+      heads = try c.size("num_heads", "num_attention_heads", default: 8)
+      headDimension = try c.size("d_kv", "head_dim", default: 64)
+      encoderLayers = try c.size("num_layers", "num_hidden_layers", default: 6)
+      decoderLayers = try c.size("num_decoder_layers", default: encoderLayers)
+      buckets = try c.size("relative_attention_num_buckets", default: 32)
+      reach = try c.size("relative_attention_max_distance", default: 128)
+      epsilon = try c.positive("layer_norm_epsilon", default: 1e-6)
+      try c.check(
+        buckets >= 4, "relative_attention_num_buckets", "must be at least 4")
+      try c.check(
+        (buckets / 2 + 1...1 << 20).contains(reach), "relative_attention_max_distance",
+        "must be more than half of the buckets and at most 2²⁰")
+      // `relu`, `gated-gelu`, …; gelu behind a gate is its tanh approximation.
+      let projection = try c.text("feed_forward_proj", default: "relu")
+      let parts = projection.split(separator: "-", omittingEmptySubsequences: false)
+      try c.check(
+        parts.count == 1 || parts.count == 2 && parts[0] == "gated", "feed_forward_proj",
+        "must name an activation, or gated- and one")
+      isGated = try c.flag("is_gated_act", default: parts.count == 2)
+      activation = try Activation(
+        c, "dense_act_fn", default: projection == "gated-gelu" ? "gelu_new" : String(parts.last!))
+      let isTied = try c.flag("tie_word_embeddings", default: true)
+      scalesLogits = try c.flag("scale_decoder_outputs", default: isTied)
+      let pad = try c.optionalID("pad_token_id") ?? 0
+      start = try c.optionalID("decoder_start_token_id") ?? pad
+      try c.refuseUnread()
+    }
+  }
+
+  static let (blockWords, encoderWords) = (["decoder.block."], ["encoder.block."])
+
+  let settings: Settings
+  let description: ModelDescription
+  let source: any TensorSource
+  let embedding, head: StoredMatrix
+  let encoder, decoder: Stack
+
+  /// Reads a model of this family. Throws `ModelError`, `CheckpointError`.
+  init(_ file: ModelFile) throws {
+    settings = try Settings(file.configuration)
+    let s = settings
+    let weights = WeightReader(
+      file.tensors, prefix: "transformer.", alternatives: [""],
+      probe: "decoder.final_layer_norm.weight")
+    // One matrix under any of its names; a head that is stored is used, tied or not.
+    let names = ["shared", "decoder.embed_tokens", "encoder.embed_tokens"].map {
+      "transformer.\($0).weight"
+    }
+    let vocabulary = try file.configuration.size("vocab_size", default: 32128)
+    let matrix = { (name: String) in try weights.matrix(name, rows: vocabulary, columns: s.width) }
+    embedding = try matrix(names.first { weights.contains($0) } ?? names[0])
+    head = weights.contains("lm_head.weight") ? try matrix("lm_head.weight") : embedding
+    encoder = try Stack(weights, "transformer.encoder.", s, isDecoder: false)
+    decoder = try Stack(weights, "transformer.decoder.", s, isDecoder: true)
+    try weights.refuseUnread(after: Self.blockWords + Self.encoderWords)
+    source = file.tensors
+    description = ModelDescription(
+      family: "t5", modelType: file.modelType, layers: s.decoderLayers, width: s.width,
+      vocabulary: vocabulary, heads: s.heads, keyValueHeads: s.heads, hiddenWidth: s.hidden,
+      parameters: file.parameterCount, storedTypes: file.storedTypes,
+      input: .decoder(start: s.start),
+      residual: "of the decoder, the encoder's output held constant: f(X) = attention(norm X) + "
+        + "cross(norm Y) + mlp(norm Z), Y = X + attention(norm X), Z = Y + cross(norm Y); the site "
+        + "attention is both attentions")
+  }
+
+  func tensorNames(ofBlock index: Int?) -> [String] { names(Self.blockWords, index) }
+
+  private func names(_ words: [String], _ index: Int?) -> [String] {
+    source.tensors.map(\.name).filter { blockNumber($0, after: words) == index }
+  }
+
+  // MARK: Computation
+
+  func embed<S: RealScalar>(
+    _ input: ModelInput, as precision: S.Type
+  ) throws(ModelError) -> Variable<S> {
+    try embedding.embed(input.tokens)
+  }
+
+  func encode<S: RealScalar>(
+    _ tokens: [Int], as precision: S.Type
+  ) throws(ModelError) -> Variable<S> {
+    var x: Variable<S> = try embedding.embed(tokens)
+    for (l, layer) in encoder.layers.enumerated() {
+      let block = T5Block<S>(settings: settings, layer: layer)
+      x = x + block.update(Stream(x), in: TokenScope(prompts: [0..<tokens.count]))
+      let names = names(Self.encoderWords, l)
+      try requireFinite(x, layer: 0, tensors: names)
+      for name in names { try? source.tensor(name).advise(.dontNeed) }
+    }
+    return x.rmsNorm(gain: encoder.norm.map { S($0) }, epsilon: S(settings.epsilon))
+  }
+
+  func block<S: RealScalar>(_ index: Int, as precision: S.Type) -> any ResidualBlock<S> {
+    T5Block(settings: settings, layer: decoder.layers[index])
+  }
+
+  func finalNorm<S: RealScalar>(_ x: Variable<S>) -> Variable<S> {
+    x.rmsNorm(gain: decoder.norm.map { S($0) }, epsilon: S(settings.epsilon))
+  }
+
+  func logits<S: RealScalar>(_ x: Variable<S>) -> Variable<S>? {
+    settings.scalesLogits
+      ? (1 / S(settings.width).squareRoot() * x).linear(head) : x.linear(head)
+  }
+}
+
+extension T5.Stack {
+  /// The encoder's or the decoder's weights.
+  fileprivate init(
+    _ weights: WeightReader, _ stack: String, _ s: T5.Settings, isDecoder: Bool
+  ) throws {
+    let inner = s.heads * s.headDimension
+    let linear = { (name: String, outputs: Int, inputs: Int) in
+      try weights.linear(name, outputs: outputs, inputs: inputs, bias: false)
+    }
+    let norm = { (layer: String) in try weights.vector("\(layer)layer_norm.weight", count: s.width)
+    }
+    let projections = { (name: String) in
+      try "qkv".map { try linear("\(name).\($0)", inner, s.width) }
+        + [try linear("\(name).o", s.width, inner)]
+    }
+    let table = try weights.matrix(
+      "\(stack)block.0.layer.0.SelfAttention.relative_attention_bias.weight", rows: s.buckets,
+      columns: s.heads)
+    let bias = RelativeBias(
+      (0..<s.buckets).map { table.row($0) }, reach: s.reach, isCausal: isDecoder)
+    var layers: [T5.Layer] = []
+    // One by one: a file that lies about their number must not make room for them all.
+    for l in 0..<(isDecoder ? s.decoderLayers : s.encoderLayers) {
+      let block = "\(stack)block.\(l).layer."
+      let own = try projections(block + "0.SelfAttention")
+      let other = isDecoder ? try projections(block + "1.EncDecAttention") : []
+      let mlp = block + (isDecoder ? "2." : "1.")
+      let dense = mlp + "DenseReluDense."
+      layers.append(
+        T5.Layer(
+          attentionNorm: try norm(block + "0."),
+          attention: AttentionWeights(
+            heads: s.heads, keyValueHeads: s.heads, headDimension: s.headDimension,
+            projection: .separate(query: own[0], key: own[1], value: own[2]), output: own[3],
+            scale: 1, isCausal: isDecoder,
+            bias: { head, query, key in bias(head: head, distance: key - query) }),
+          cross: isDecoder
+            ? T5.Cross(
+              norm: try norm(block + "1."), query: other[0], key: other[1], value: other[2],
+              output: other[3])
+            : nil,
+          mlpNorm: try norm(mlp),
+          mlp: MLPWeights(
+            gate: s.isGated ? try linear(dense + "wi_0", s.hidden, s.width) : nil,
+            up: try linear(dense + (s.isGated ? "wi_1" : "wi"), s.hidden, s.width),
+            down: try linear(dense + "wo", s.width, s.hidden), activation: s.activation)))
+    }
+    self.layers = layers
+    self.norm = try weights.vector("\(stack)final_layer_norm.weight", count: s.width)
+  }
+}
+
+/// One block, in one precision.
+private struct T5Block<Scalar: RealScalar>: ResidualBlock {
+  let settings: T5.Settings
+  let layer: T5.Layer
+
+  func attention(_ x: Stream<Scalar>, in scope: TokenScope<Scalar>) -> Variable<Scalar> {
+    let attended = layer.attention(x.map { normalized($0, layer.attentionNorm) }, in: scope)
+    guard let cross = layer.cross else { return attended }
+    let looked = scope.attendContext(
+      queries: cross.query(normalized(x.target + attended, cross.norm)),
+      settings: AttentionSettings(
+        heads: settings.heads, keyValueHeads: settings.heads,
+        headDimension: settings.headDimension, scale: 1, visible: { _, count in 0..<count })
+    ) { (cross.key($0), cross.value($0)) }
+    return attended + cross.output(looked)
+  }
+
+  func mlp(_ z: Variable<Scalar>) -> Variable<Scalar> { layer.mlp(normalized(z, layer.mlpNorm)) }
+
+  private func normalized(_ x: Variable<Scalar>, _ gain: [Float]) -> Variable<Scalar> {
+    x.rmsNorm(gain: gain.map { Scalar($0) }, epsilon: Scalar(settings.epsilon))
+  }
+}

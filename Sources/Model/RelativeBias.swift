@@ -1,0 +1,34 @@
+import Foundation
+
+/// What T5 adds to a score for the distance from query to key: a learned number a head and bucket of distances.
+///
+/// Half of the buckets of a direction hold one distance each; those beyond are shared by distances that grow
+/// exponentially, up to the reach, and the last holds all from there on. A causal table knows one direction, another gives
+/// each half of the buckets. Raffel et al., arXiv 1910.10683, section 2.1.
+struct RelativeBias: Sendable {
+  /// (buckets, heads)
+  private let table: [[Float]]
+  /// The bucket of every distance from 0 to the reach, in one direction.
+  private let buckets: [Int]
+
+  /// Precondition: at least 4 rows, and `reach` is more than half as many.
+  init(_ table: [[Float]], reach: Int, isCausal: Bool) {
+    self.table = table
+    let count = isCausal ? table.count : table.count / 2
+    let exact = count / 2
+    // In single precision, as the reference: at whole powers the rounding decides.
+    let scale = Float(log(Double(reach) / Double(exact)))
+    buckets = (0...reach).map { distance in
+      guard distance >= exact else { return distance }
+      let step = log(Float(distance) / Float(exact)) / scale * Float(count - exact)
+      return min(exact + Int(step), count - 1)
+    }
+  }
+
+  /// `distance` is the key's position less the query's.
+  func callAsFunction(head: Int, distance: Int) -> Double {
+    let bucket = buckets[min(abs(distance), buckets.count - 1)]
+    // The second half of the buckets is for keys behind the query.
+    return Double(table[distance > 0 ? table.count / 2 + bucket : bucket][head])
+  }
+}

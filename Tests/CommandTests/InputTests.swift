@@ -1,0 +1,133 @@
+import Analysis
+import Checkpoint
+import Foundation
+import TestSupport
+import Testing
+
+/// Models that read something else than one list of token ids: what is recorded of it, and what is refused.
+struct InputTests {
+  private static let options = ["--top", "3", "--ranks", "3"]
+
+  /// The fixture's image as a file in `scratch`.
+  private static func pixels(_ name: String, in scratch: ScratchFolder) throws -> String {
+    struct Image: Decodable { let pixel_values: [[[Float]]] }
+    let path = ModelFixture(name).folder + "/expected.json"
+    let image = try JSONDecoder().decode(
+      Image.self, from: Data(contentsOf: URL(fileURLWithPath: path))
+    ).pixel_values
+    let shape = [1, image.count, image[0].count, image[0][0].count]
+    let file = scratch["\(name).safetensors"]
+    try SafetensorsWriter.write(
+      [(.init(name: "pixel_values", shape: shape), Array(image.joined().joined()))], to: file)
+    return file
+  }
+
+  private func expect(_ prompt: PromptRecord, _ fixture: String) throws {
+    struct Spectra: Decodable { let sigma_last: [[Double]] }
+    let path = ModelFixture(fixture).folder + "/expected.json"
+    let wanted = try JSONDecoder().decode(
+      Spectra.self, from: Data(contentsOf: URL(fileURLWithPath: path))
+    ).sigma_last
+    #expect(prompt.layers.count == wanted.count)
+    for (layer, sigma) in zip(prompt.layers, wanted) {
+      for (found, value) in zip(layer.singularValues, sigma) {
+        #expect(abs(found - value) <= 3e-5 * sigma[0])
+      }
+    }
+  }
+
+  @Test(arguments: ["vit", "vit-odd"]) func images(_ name: String) throws {
+    let scratch = try ScratchFolder()
+    let file = try Self.pixels(name, in: scratch)
+    let run = try Command.align(
+      ModelFixture(name).folder, Self.options + ["--image", file, "--image", file])
+    #expect(run.record.prompts.count == 2)
+    for prompt in run.record.prompts {
+      #expect(prompt.text == nil && prompt.tokenIds == nil && prompt.image == file)
+      #expect(prompt.nextTokenId == nil && prompt.nextToken == nil)
+      try expect(prompt, name)
+    }
+    #expect(run.finished.output.contains("image 2: "))
+  }
+
+  /// One encoder's side for all prompts; text goes behind the start token, and its end is left open.
+  @Test func encoder() throws {
+    struct Tokens: Decodable { let token_ids, encoder_token_ids: [Int] }
+    let folder = ModelFixture("t5").folder
+    let tokens = try JSONDecoder().decode(
+      Tokens.self, from: Data(contentsOf: URL(fileURLWithPath: "\(folder)/expected.json")))
+    let encoder = ["--encoder-token-ids", tokens.encoder_token_ids.list]
+    let run = try Command.align(
+      folder, Self.options + encoder + ["--token-ids", "1,2", "--token-ids", tokens.token_ids.list])
+    #expect(run.record.settings.encoderTokenIds == tokens.encoder_token_ids)
+    #expect(run.record.prompts.map(\.tokenIds) == [[1, 2], tokens.token_ids])
+    #expect(run.record.prompts.allSatisfy { $0.encoderTokenIds == tokens.encoder_token_ids })
+    try expect(run.record.prompts[1], "t5")
+  }
+
+  /// Without a head there is no next token; a masked language model has one.
+  @Test(arguments: [("bert", true), ("bert-bare", false)])
+  func encoderOnly(_ name: String, _ hasHead: Bool) throws {
+    let options = Self.options + ["--token-ids", "3,4,5,6"]
+    let model = ModelFixture(name).folder
+    let prompt = try Command.align(model, options).record.prompts[0]
+    #expect((prompt.nextTokenId != nil) == hasHead && prompt.encoderTokenIds == nil)
+    // No mask; and no norm behind the last block.
+    _ = try Command.align(model, options + ["--from-token", "3", "--to-token", "0"])
+    let normed = try Command.align(model, options + ["--last", "normed"]).record.prompts[0]
+    for (a, b) in zip(prompt.layers, normed.layers) {
+      for (s, t) in zip(a.singularValues, b.singularValues) {
+        #expect(abs(s - t) <= 1e-5 * a.singularValues[0])
+      }
+    }
+  }
+
+  struct Wrong: Sendable, CustomTestStringConvertible {
+    let model: String
+    let options: [String]
+    let names: [String]
+    var testDescription: String { "\(model) \(options.joined(separator: " "))" }
+    init(_ model: String, _ options: String..., names: [String]) {
+      (self.model, self.options, self.names) = (model, options, names)
+    }
+  }
+
+  /// An option and a family that do not go together: one line, that names both and what to do.
+  @Test(arguments: [
+    Wrong("llama", "--image", "cat.safetensors", names: ["--image", "llama", "--token-ids"]),
+    Wrong("t5", "--image", "cat.safetensors", names: ["--image", "t5", "--token-ids"]),
+    Wrong("vit", "--token-ids", "1,2", names: ["--token-ids", "vit", "--image"]),
+    Wrong("vit", "-p", "a cat", names: ["--prompt", "vit", "--image"]),
+    Wrong("vit", "--image", "cat.png", names: ["--image cat.png", ".safetensors", "pixel_values"]),
+    Wrong(
+      "bert", "--token-ids", "1", "--encoder-token-ids", "1",
+      names: ["--encoder-token-ids", "bert", "leave it out"]),
+    Wrong(
+      "llama", "--token-ids", "1", "--encoder-prompt", "a",
+      names: ["--encoder-prompt", "llama", "leave it out"]),
+    Wrong("t5", "--token-ids", "1", names: ["--encoder-prompt", "--encoder-token-ids"]),
+    Wrong(
+      "t5", "--token-ids", "1", "--encoder-prompt", "a", "--encoder-token-ids", "1",
+      names: ["--encoder-prompt", "--encoder-token-ids", "one of them"]),
+  ])
+  func refused(_ wrong: Wrong) throws {
+    let scratch = try ScratchFolder()
+    let finished = try Command.run(
+      ["align", ModelFixture(wrong.model).folder, "-o", "run"] + wrong.options, in: scratch)
+    #expect(finished.status == 64 && finished.complaints.count == 1, "\(finished.error)")
+    #expect(scratch.contents.isEmpty)
+    for name in wrong.names { #expect(finished.error.contains(name), "\(finished.error)") }
+  }
+
+  /// A file of pixel values that does not fit the model.
+  @Test func wrongImage() throws {
+    let scratch = try ScratchFolder()
+    let file = try Self.pixels("vit-odd", in: scratch)
+    let finished = try Command.run(
+      ["align", ModelFixture("vit").folder, "-o", "run", "--image", file], in: scratch)
+    #expect(finished.status == 64 && finished.complaints.count == 1, "\(finished.error)")
+    for name in ["--image", file, "(1, 7, 13)", "(3, 12, 12)"] {
+      #expect(finished.error.contains(name), "\(finished.error)")
+    }
+  }
+}
