@@ -80,22 +80,23 @@ public struct RunPlan: Sendable {
 
     // Products at the widths of the run.
     let one = Self.seconds(of: a, rows: r, vectors: cost.vectors)
-    let wideVectors = max(8, CouplingPass.width / r)
+    let couplingVectors = 2 * blocks * k
+    let wideVectors = min(max(8, CouplingPass.width / r), couplingVectors)
     let wide = Self.seconds(of: a, rows: r, vectors: wideVectors)
     a.releaseWorkspace()
 
-    let couplingVectors = 2 * blocks * k
     let couplingCalls = (couplingVectors + wideVectors - 1) / wideVectors + 1
-    let solveWorkspace = a.workspaceBytes(vectors: cost.vectors)
-    let couplingWorkspace = a.workspaceBytes(vectors: min(wideVectors, couplingVectors))
+    let solveWorkspace = a.workspaceBytes(vectors: cost.widest)
+    let couplingWorkspace = a.workspaceBytes(vectors: wideVectors)
     // Row-major copies of states: the block's input, one prompt's, and two layers in double precision.
     let copies = n * width * (4 + 4 + 4 + 16)
-    let solving = cost.basisBytes + solveWorkspace
+    // A block's own evaluation is over when its Jacobians are solved.
+    let solving = max(cost.basisBytes + solveWorkspace, evaluation)
     let coupling =
       couplingWorkspace + r * vectorBytes
-      * (2 * couplingVectors + 3 * min(wideVectors, couplingVectors))
+      * (2 * couplingVectors + 3 * wideVectors)
       + r * blocks * 2 * k * k * 8 * blocks
-    let solves = solving + copies + evaluation
+    let solves = solving + copies
     var parts = [
       Part(name: "the program, vocabulary and norms", bytes: program + (2 << 20)),
       Part(
@@ -107,9 +108,11 @@ public struct RunPlan: Sendable {
     }
     if solves > coupling {
       parts += [
-        Part(name: "hidden states and forward pass", bytes: evaluation + copies),
+        Part(name: "hidden states", bytes: copies),
         Part(name: "bases of the solver", bytes: cost.basisBytes),
-        Part(name: "workspace of products", bytes: solveWorkspace),
+        Part(
+          name: "workspace of products, or of the forward pass",
+          bytes: solving - cost.basisBytes),
       ]
     } else {
       parts += [
@@ -132,7 +135,7 @@ public struct RunPlan: Sendable {
     let total =
       Double(d.layers) * perBlock
       + Double(blocks) * (Double(cost.passes) * one + Double(couplingCalls) * wide)
-    seconds = 0.7 * total...1.8 * total + 0.5
+    seconds = 0.6 * total...1.8 * total + 0.5
   }
 
   /// The best of three timed products, forward and back in turn.

@@ -8,8 +8,9 @@ import Lanczos
 struct SolverCost: Sendable {
   /// Readings of the weights.
   let passes: Int
-  /// Vectors of each problem in an application.
+  /// Vectors of each problem in an application, and in the widest one, which measures the residual norms.
   let vectors: Int
+  let widest: Int
   /// Bases of all problems that are in memory together.
   let basisBytes: Int
 
@@ -19,18 +20,18 @@ struct SolverCost: Sendable {
     switch kind {
     case .dense:
       // The matrix, LAPACK's copy, U and Vᵀ with their transposes, and the work array of dgesdd.
-      (passes, vectors) = ((width + 31) / 32 + 4, 32)
+      (passes, vectors, widest) = ((width + 31) / 32 + 4, 32, 32)
       basisBytes = 8 * width * vectorBytes
     case .arpack:
       passes = 70 + 5 * k / 2
-      vectors = k
+      (vectors, widest) = (1, k)
       basisBytes = (max(2 * k + 1, 20) + 4 + 3 * k) * vectorBytes
     case .auto, .block, .randomized:
       let b = max(1, min(k <= 50 ? 8 : 16, 32 / r, width))
       // With 8 vectors; narrower blocks need more passes and fewer vectors. A group waits for its slowest.
       let narrower = pow(8 / Double(b), 0.6) * (r > 1 ? 1.15 : 1)
       passes = Int((22 + 0.6 * Double(k)) * narrower)
-      vectors = max(b, k)
+      (vectors, widest) = (b, max(b, min(k, 32 / r)))
       basisBytes = r * (passes * b + 4 * k + 3 * b) * vectorBytes
     }
   }
