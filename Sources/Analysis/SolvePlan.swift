@@ -100,7 +100,7 @@ struct SolvePlan {
     }
     site = s.site
     normedLayer = s.last == .normed ? model.layers : nil
-    solver = s.solver
+    solver = s.solver.chosen(for: s.top, width: width)
     tolerance = s.tolerance
     seed = s.seed
     coversPath =

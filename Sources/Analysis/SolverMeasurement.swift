@@ -99,7 +99,7 @@ public struct SolverMeasurement: Codable, Sendable {
     // The meter's peak starts at what is there before the solve.
     let before = MemoryMeter.privateBytes
     let meter = MemoryMeter()
-    var method = solver.solver(tolerance: tolerance, seed: seed)
+    var method = solver.chosen(for: top, width: d.width).solver(tolerance: tolerance, seed: seed)
     if let blockSize, var block = method as? BlockLanczosSolver {
       block.blockSize = blockSize
       method = block

@@ -1,0 +1,14 @@
+import Lanczos
+import Testing
+
+/// `auto` takes the dense SVD for more than a quarter of a small spectrum and the block solver for the rest; a solver asked
+/// for by name is the one that answers.
+@Test func autoIsDecidedByTheShareOfTheSpectrum() {
+  #expect(SolverKind.auto.chosen(for: 64, width: 256) == .block)
+  #expect(SolverKind.auto.chosen(for: 65, width: 256) == .dense)
+  #expect(SolverKind.auto.chosen(for: 257, width: 1024) == .dense)
+  #expect(SolverKind.auto.chosen(for: 2000, width: 4096) == .block)
+  for kind in SolverKind.allCases where kind != .auto {
+    #expect(kind.chosen(for: 65, width: 256) == kind)
+  }
+}
