@@ -2,9 +2,11 @@
 SWIFT ?= swift
 PYTHON ?= python3
 PREFIX ?= /usr/local
+SECONDS ?= 600
+READERS ?=
 PROMPT ?= What is the capital of France? The capital is
 KRYLENS = .build/release/krylens
-SOURCES = Package.swift Sources Tests benchmarks
+SOURCES = Package.swift Sources Tests benchmarks fuzz
 
 help:       ## this list
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -29,6 +31,9 @@ lint:       ## style, and what must not stand in the sources
 format:     ## write the style into the sources
 	$(SWIFT) format --in-place --recursive $(SOURCES)
 
+fuzz: setup ## try to break the readers of files, SECONDS=600 each; READERS="gguf config" takes some
+	fuzz/run.sh $(SECONDS) $(READERS)
+
 verify-gguf: build ## the same weights as GGUF and as float32 safetensors: one answer (Python: gguf, safetensors)
 	@scripts/setup.sh pip
 	@model=$$(scripts/fetch-demo-model.sh) && $(PYTHON) scripts/verify_gguf.py $(KRYLENS) "$$model"
@@ -50,4 +55,4 @@ install: build ## the command and its completions, under PREFIX
 	$(KRYLENS) --generate-completion-script fish > "$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/krylens.fish"
 
 export PROMPT
-.PHONY: help setup build demo test lint format verify-gguf bench docs install
+.PHONY: help setup build demo test lint format fuzz verify-gguf bench docs install

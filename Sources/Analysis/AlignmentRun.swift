@@ -66,7 +66,7 @@ public struct AlignmentRun {
   ) throws -> Tokenizer? {
     do {
       if case .gguf(let file) = directory.kind { return try Tokenizer(gguf: file) }
-      if let path = directory.tokenizerPath { return try Tokenizer(tokenizerJSON: path) }
+      if let path = try directory.tokenizerPath { return try Tokenizer(tokenizerJSON: path) }
     } catch  where !isNeeded {
       return nil
     }

@@ -19,21 +19,27 @@ public struct CheckpointDirectory: Sendable {
   /// Its weights.
   public let tensors: any TensorSource
 
-  /// `tokenizer.json`, if the folder has one; a GGUF file holds its own vocabulary.
-  public var tokenizerPath: String? { file("tokenizer.json") }
-
-  /// The path of a file of the folder, nil if there is none of this name or the model is a `.gguf` file.
-  public func file(_ name: String) -> String? {
-    guard case .huggingFace = kind else { return nil }
-    let candidate = "\(path)/\(name)"
-    return FileManager.default.fileExists(atPath: candidate) ? candidate : nil
+  /// `tokenizer.json`, if the folder has one; a GGUF file holds its own vocabulary. Throws `CheckpointError.unsafePath`.
+  public var tokenizerPath: String? {
+    get throws(CheckpointError) { try file("tokenizer.json") }
   }
 
-  /// Opens a model: a folder with config.json and safetensors, a `.gguf` file, or a name as on the Hugging Face hub
+  /// The path of a file of the folder, nil if there is none of this name or the model is a `.gguf` file.
+  ///
+  /// Throws `CheckpointError.unsafePath` if it is a link out of the folder, other than into its own blobs in the cache.
+  public func file(_ name: String) throws(CheckpointError) -> String? {
+    guard case .huggingFace = kind, FileManager.default.fileExists(atPath: "\(path)/\(name)") else {
+      return nil
+    }
+    return try ModelFolder(path).file(name)
+  }
+
+  /// Opens a model: a folder with config.json and safetensors or pytorch_model.bin, a `.gguf` file, or a name as on the Hugging Face hub
   /// (`org/name`) that lies in the local cache. A path that exists wins over a hub name. Nothing is downloaded.
   ///
-  /// The cache is `HF_HUB_CACHE` of `environment`, else `HF_HOME`/hub, else ~/.cache/huggingface/hub. Throws
-  /// `CheckpointError.notAModel` when there is nothing to open, and what the files' readers throw.
+  /// The cache is `HF_HUB_CACHE` of `environment`, else `HF_HOME`/hub, else ~/.cache/huggingface/hub, as
+  /// huggingface_hub finds it. Throws `CheckpointError.notAModel` when there is nothing to open, `unsafePath` for a file
+  /// that is a link out of the folder (blobs of the same cached model excepted), and what the files' readers throw.
   public init(
     opening model: String,
     environment: [String: String] = ProcessInfo.processInfo.environment
@@ -83,45 +89,72 @@ public struct CheckpointDirectory: Sendable {
     } catch {
       throw .cannotRead(file: path, reason: "the folder cannot be listed")
     }
-    func all(_ suffix: String) -> [String] {
-      names.filter { $0.utf8.suffix(suffix.utf8.count).elementsEqual(suffix.utf8) }
-    }
+    let folder = ModelFolder(path)
     guard names.contains("config.json") else {
       let remedy =
-        all(".gguf").first.map { "give the .gguf file itself: \(path)/\($0)" }
+        names.ending(in: ".gguf").first.map { "give the .gguf file itself: \(path)/\($0)" }
         ?? "give the folder of a Hugging Face model, with config.json and .safetensors files"
       throw .notAModel(path: path, reason: "a folder without config.json", remedy: remedy)
     }
-    let config = try ConfigurationFile("\(path)/config.json")
+    let config = try ConfigurationFile(folder.file("config.json"))
     let generation =
       names.contains("generation_config.json")
-      ? try ConfigurationFile("\(path)/generation_config.json") : nil
+      ? try ConfigurationFile(folder.file("generation_config.json")) : nil
 
-    // The same preference as transformers: one file, then an index; then whatever there is.
-    let tensors: any TensorSource
-    if names.contains("model.safetensors") {
-      tensors = try SafetensorsFile("\(path)/model.safetensors")
-    } else if names.contains("model.safetensors.index.json") {
-      tensors = try SafetensorsIndex(index: "\(path)/model.safetensors.index.json")
-    } else {
-      let files = all(".safetensors").map { "\(path)/\($0)" }
-      guard !files.isEmpty else {
-        let others =
-          all(".bin") + all(".bin.index.json") + all(".pt") + all(".pth") + all(".h5")
-          + all(".msgpack")
-        guard let other = others.first else {
-          throw .notAModel(
-            path: path, reason: "a folder with config.json but without weights",
-            remedy: "download the model's .safetensors files into it")
-        }
-        throw .notAModel(
-          path: path, reason: "its weights (\(other)) are not safetensors",
-          remedy: "convert them, in Python: from transformers import AutoModel; "
-            + "AutoModel.from_pretrained(\"\(path)\").save_pretrained(\"NEW-FOLDER\")")
-      }
-      tensors = try SafetensorsIndex(files: files, in: path)
+    return (
+      .huggingFace(config: config, generationConfig: generation), try weights(of: folder, names)
+    )
+  }
+
+  /// The same preference as transformers: safetensors, pickles; of each one file, then an index. Between the two, whatever
+  /// safetensors there are; pickles of other names are as often an optimizer's state.
+  private static func weights(
+    of folder: ModelFolder, _ names: [String]
+  ) throws(CheckpointError) -> any TensorSource {
+    func safetensors(_ file: String) throws(CheckpointError) -> any TensorSource {
+      try SafetensorsFile(file)
     }
-    return (.huggingFace(config: config, generationConfig: generation), tensors)
+    func pickle(_ file: String) throws(CheckpointError) -> any TensorSource {
+      try PyTorchFile(file)
+    }
+    if names.contains("model.safetensors") {
+      return try safetensors(folder.file("model.safetensors"))
+    }
+    if names.contains("model.safetensors.index.json") {
+      return try ShardedTensors(
+        index: folder.file("model.safetensors.index.json"), opening: safetensors)
+    }
+    var files: [String] = []
+    for name in names.ending(in: ".safetensors") { files.append(try folder.file(name)) }
+    if !files.isEmpty {
+      return try ShardedTensors(files: files, in: folder.path, opening: safetensors)
+    }
+    if names.contains("pytorch_model.bin") {
+      return try pickle(folder.file("pytorch_model.bin"))
+    }
+    if names.contains("pytorch_model.bin.index.json") {
+      return try ShardedTensors(
+        index: folder.file("pytorch_model.bin.index.json"), opening: pickle)
+    }
+    let others = [".bin", ".pt", ".pth", ".h5", ".msgpack"].flatMap { names.ending(in: $0) }
+    guard let other = others.first else {
+      throw .notAModel(
+        path: folder.path, reason: "a folder with config.json but without weights",
+        remedy: "download the model's .safetensors files into it")
+    }
+    throw .notAModel(
+      path: folder.path,
+      reason: "its weights (\(other)) are neither safetensors nor "
+        + "pytorch_model.bin",
+      remedy: "convert them, in Python: from transformers import AutoModel; "
+        + "AutoModel.from_pretrained(\"\(folder.path)\").save_pretrained(\"NEW-FOLDER\")")
+  }
+}
+
+extension [String] {
+  /// Those that end in `suffix`, byte by byte.
+  fileprivate func ending(in suffix: String) -> [String] {
+    filter { $0.utf8.suffix(suffix.utf8.count).elementsEqual(suffix.utf8) }
   }
 }
 
@@ -138,12 +171,12 @@ struct HubCache {
     func set(_ name: String) -> String? {
       environment[name].flatMap { $0.isEmpty ? nil : expanded($0) }
     }
-    path =
-      set("HF_HUB_CACHE") ?? set("HF_HOME").map { $0 + "/hub" }
-      ?? expanded("~/.cache/huggingface/hub")
+    let home =
+      set("HF_HOME") ?? (set("XDG_CACHE_HOME") ?? expanded("~/.cache")) + "/huggingface"
+    path = set("HF_HUB_CACHE") ?? set("HUGGINGFACE_HUB_CACHE") ?? home + "/hub"
   }
 
-  /// The folder of a model's main revision. Throws `CheckpointError.notAModel`, `invalidField`.
+  /// The folder of a model's main revision. Throws `CheckpointError.notAModel`, `invalidField`, `unsafePath`.
   func snapshot(of name: String) throws(CheckpointError) -> String {
     let parts = name.split(separator: "/", omittingEmptySubsequences: false)
     guard (1...2).contains(parts.count), parts.allSatisfy(Self.isPlain) else {
@@ -169,13 +202,14 @@ struct HubCache {
     guard Self.isPlain(revision[...]) else {
       throw .invalidField(file: reference, field: "revision", reason: "it is no revision's name")
     }
-    let snapshot = "\(folder)/snapshots/\(revision)"
+    let snapshots = ModelFolder("\(folder)/snapshots")
+    let snapshot = "\(snapshots.path)/\(revision)"
     guard FileManager.default.fileExists(atPath: snapshot) else {
       throw .notAModel(
         path: name, reason: "the cache lacks its main revision (\(snapshot))",
         remedy: "download it again (hf download \(name)), or give another snapshot's folder")
     }
-    return snapshot
+    return try snapshots.file(revision)
   }
 
   /// Whether this is a name and no path: letters, digits, `-`, `_` and `.`, and not only dots.

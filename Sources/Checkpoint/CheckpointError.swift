@@ -39,6 +39,14 @@ public enum CheckpointError: Error, Equatable, Sendable {
   case gap(file: String, tensor: String, bytes: Int)
   /// The tensor begins at no multiple of the file's alignment.
   case misaligned(file: String, tensor: String, offset: UInt64, alignment: Int)
+  /// An entry of a zip archive that is compressed, encrypted, or not as its header says.
+  case unusableEntry(file: String, entry: String, reason: String)
+  /// No pickle, at byte `offset` of the file.
+  case malformedPickle(file: String, offset: Int, reason: String)
+  /// A pickle that asks for what no tensor needs: an opcode, or a function or class by name.
+  case forbiddenPickle(file: String, offset: Int, what: String)
+  /// A tensor whose numbers do not lie row after row.
+  case strided(file: String, tensor: String, shape: [Int], strides: [Int])
   /// A stored type there is no kernel for.
   case unsupportedType(file: String, tensor: String, type: String)
   /// No tensor of this name.
@@ -101,6 +109,20 @@ extension CheckpointError: CustomStringConvertible {
       return
         "\(file): tensor \(shown(tensor)) begins at byte \(offset), no multiple of \(alignment); "
         + "convert the model again"
+    case .unusableEntry(let file, let entry, let reason):
+      return
+        "\(file): zip entry \(shown(entry)): \(reason); copy or download the file again, or get "
+        + "the model as .safetensors"
+    case .malformedPickle(let file, let offset, let reason):
+      return "\(file): not a valid pickle at byte \(offset): \(reason); \(again)"
+    case .forbiddenPickle(let file, let offset, let what):
+      return
+        "\(file): its pickle asks for \(shown(what)) at byte \(offset), which weights do not need "
+        + "and may be hostile; nothing of it was run: get the model as .safetensors"
+    case .strided(let file, let tensor, let shape, let strides):
+      return
+        "\(file): tensor \(shown(tensor)) is a transposed or expanded view, shape \(shape) with "
+        + "strides \(strides); make it .contiguous() before torch.save, or save as .safetensors"
     case .unsupportedType(let file, let tensor, let type):
       return
         "\(file): tensor \(shown(tensor)) is stored as \(shown(type)), which is not supported; "

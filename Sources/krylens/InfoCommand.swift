@@ -43,7 +43,7 @@ struct InfoCommand: ParsableCommand {
       ("residual", d.residual),
       ("Jacobian", "J = ∂f(X)ₜ₂ / ∂xₜ₁, \(d.width) × \(d.width), \(reach)"),
       ("supported", "sites block, attention, mlp; last block residual, drop, normed"),
-      ("tokenizer", tokenizer(directory)),
+      ("tokenizer", try tokenizer(directory)),
     ]
     for (name, value) in rows {
       print(name.padding(toLength: 16, withPad: " ", startingAt: 0) + value)
@@ -60,10 +60,10 @@ struct InfoCommand: ParsableCommand {
     }
   }
 
-  private func tokenizer(_ directory: CheckpointDirectory) -> String {
+  private func tokenizer(_ directory: CheckpointDirectory) throws -> String {
     if case .gguf(let file) = directory.kind {
       return file["tokenizer.ggml.model"]?.string ?? "none; give prompts as --token-ids"
     }
-    return directory.tokenizerPath ?? "none; give prompts as --token-ids"
+    return try directory.tokenizerPath ?? "none; give prompts as --token-ids"
   }
 }

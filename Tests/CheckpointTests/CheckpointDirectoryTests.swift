@@ -26,9 +26,9 @@ private func open(
     #expect(model.path == folder.path && model.request == folder.path)
     #expect(model.tensors.tensors.map(\.name) == ["a"])
     #expect(model.tensors.contains("a") && !model.tensors.contains("stray"))
-    #expect(model.tokenizerPath == nil)
+    #expect(try model.tokenizerPath == nil)
     try folder.write("{}", to: "tokenizer.json")
-    #expect(model.tokenizerPath == folder.path + "/tokenizer.json")
+    #expect(try model.tokenizerPath == folder.path + "/tokenizer.json")
     guard case .huggingFace(let config, nil) = model.kind else {
       Issue.record("another kind")
       return
@@ -110,15 +110,39 @@ private func open(
     #expect(thrown.description.contains(field), "\(thrown)")
   }
 
+  /// A link out of the folder is refused whichever file it stands for; one within it is as good as a file.
+  @Test(arguments: [
+    "config.json", "generation_config.json", "model.safetensors", "model.safetensors.index.json",
+    "part.safetensors", "pytorch_model.bin", "pytorch_model.bin.index.json", "tokenizer.json",
+  ])
+  func linksOutOfTheFolderAreRefused(name: String) throws {
+    let parent = try TemporaryFolder()
+    let model = parent.path + "/model"
+    try parent.write("{}", to: "model/config.json")
+    try parent.write("{}", to: "outside")
+    if name == "tokenizer.json" { try write(["a"], to: model + "/model.safetensors") }
+    try? FileManager.default.removeItem(atPath: "\(model)/\(name)")
+    try parent.link("model/\(name)", to: "../outside")
+    #expect(throws: CheckpointError.unsafePath(file: model, field: name, path: name)) {
+      try open(model).tokenizerPath
+    }
+  }
+
+  @Test func linksWithinTheFolderAreFollowed() throws {
+    let folder = try TemporaryFolder()
+    try folder.write("{}", to: "real/config")
+    try folder.link("config.json", to: "real/config")
+    try write(["a"], to: folder.path + "/real/weights")
+    try folder.link("model.safetensors", to: folder.path + "/real/weights")
+    #expect(try open(folder.path).tensors.contains("a"))
+  }
+
   @Test(arguments: [
     ([], "config.json", "Hugging Face"),
     (["m.gguf"], "config.json", "m.gguf"),
     (["config.json"], "without weights", ".safetensors"),
-    (["config.json", "pytorch_model.bin"], "pytorch_model.bin", "save_pretrained"),
-    (
-      ["config.json", "pytorch_model.bin.index.json"], "pytorch_model.bin.index.json",
-      "save_pretrained"
-    ),
+    (["config.json", "optimizer.bin"], "optimizer.bin", "save_pretrained"),
+    (["config.json", "model.pt"], "model.pt", "save_pretrained"),
     (["config.json", "tf_model.h5"], "tf_model.h5", "save_pretrained"),
   ])
   func whatIsNoModelSaysWhatWouldBe(files: [String], reason: String, remedy: String) throws {
@@ -149,7 +173,7 @@ private func open(
         return
       }
       #expect(file.tensors.count == 2 && model.tensors.tensors.count == 2)
-      #expect(model.tokenizerPath == nil)
+      #expect(try model.tokenizerPath == nil)
     }
   }
 
@@ -190,6 +214,8 @@ private func open(
     ("home/hub", ["HF_HOME": "%/home"]),
     ("home/hub", ["HF_HOME": "~/home", "HOME": "%", "HF_HUB_CACHE": ""]),
     (".cache/huggingface/hub", ["HOME": "%"]),
+    ("old", ["HUGGINGFACE_HUB_CACHE": "%/old", "HF_HOME": "/nonexistent"]),
+    ("xdg/huggingface/hub", ["XDG_CACHE_HOME": "%/xdg", "HOME": "/nonexistent"]),
   ])
   func snapshotsAreFound(cache: String, environment: [String: String]) throws {
     let folder = try TemporaryFolder()
@@ -211,6 +237,31 @@ private func open(
     let shard = "hub/models--org--name/snapshots/abc123/model-00001-of-00001.safetensors"
     try FileManager.default.removeItem(atPath: "\(folder.path)/\(shard)")
     try folder.link(shard, to: "../../../models--org--other/blobs/shard")
+    let thrown = #expect(throws: CheckpointError.self) {
+      try open("org/name", ["HF_HUB_CACHE": folder.path + "/hub"])
+    }
+    #expect(thrown?.caseName == "unsafePath")
+  }
+
+  @Test func aSnapshotThatIsALinkElsewhereIsRefused() throws {
+    let folder = try TemporaryFolder()
+    try makeCache(folder, at: "hub", model: "org--name")
+    let snapshot = "\(folder.path)/hub/models--org--name/snapshots/abc123"
+    try FileManager.default.moveItem(atPath: snapshot, toPath: folder.path + "/elsewhere")
+    try folder.link("hub/models--org--name/snapshots/abc123", to: folder.path + "/elsewhere")
+    let thrown = #expect(throws: CheckpointError.self) {
+      try open("org/name", ["HF_HUB_CACHE": folder.path + "/hub"])
+    }
+    #expect(thrown?.caseName == "unsafePath")
+  }
+
+  @Test func aConfigurationOutsideTheBlobsIsRefused() throws {
+    let folder = try TemporaryFolder()
+    try makeCache(folder, at: "hub", model: "org--name")
+    try folder.write("{}", to: "secret.json")
+    let config = "hub/models--org--name/snapshots/abc123/config.json"
+    try FileManager.default.removeItem(atPath: "\(folder.path)/\(config)")
+    try folder.link(config, to: folder.path + "/secret.json")
     let thrown = #expect(throws: CheckpointError.self) {
       try open("org/name", ["HF_HUB_CACHE": folder.path + "/hub"])
     }

@@ -57,38 +57,40 @@ import Testing
     #expect(read > 0 && read < Self.rounds)
   }
 
-  @Test(arguments: [UInt64(3), 4]) func safetensors(seed: UInt64) throws {
-    var generator = SeededGenerator(seed: seed)
-    let folder = try TemporaryFolder()
-    let original = try MappedFile(try fixture("types.safetensors"))
-    let bytes = try original.copy(0..<original.count)
-    var read = 0
-    for _ in 0..<Self.rounds {
-      let path = try folder.write(mutated(bytes, &generator), to: "m.safetensors")
-      do {
-        try exhaust(try SafetensorsFile(path))
-        read += 1
-      } catch is CheckpointError {}
-    }
-    #expect(read > 0 && read < Self.rounds)
-  }
-
-  @Test(arguments: ["metadata.gguf", "Q4_K.gguf"], [UInt64(5), 6])
-  func gguf(name: String, seed: UInt64) throws {
+  /// Many changed copies of a fixture, of which some are still read and some are not.
+  private func survive(
+    _ name: String, seed: UInt64, reading read: (String) throws -> Void
+  ) throws {
     var generator = SeededGenerator(seed: seed)
     let folder = try TemporaryFolder()
     let original = try MappedFile(try fixture(name))
     let bytes = try original.copy(0..<original.count)
-    var read = 0
+    var count = 0
     for _ in 0..<Self.rounds {
-      let path = try folder.write(mutated(bytes, &generator), to: "m.gguf")
+      let path = try folder.write(mutated(bytes, &generator), to: "mutated")
       do {
-        let file = try GGUFFile(path)
-        for (_, value) in file.metadata { _ = try? value.array?.values() }
-        try exhaust(file)
-        read += 1
+        try read(path)
+        count += 1
       } catch is CheckpointError {}
     }
-    #expect(read > 0 && read < Self.rounds)
+    #expect(count > 0 && count < Self.rounds)
+  }
+
+  @Test(arguments: [UInt64(3), 4]) func safetensors(seed: UInt64) throws {
+    try survive("types.safetensors", seed: seed) { try exhaust(try SafetensorsFile($0)) }
+  }
+
+  @Test(arguments: ["metadata.gguf", "Q4_K.gguf"], [UInt64(5), 6])
+  func gguf(name: String, seed: UInt64) throws {
+    try survive(name, seed: seed) {
+      let file = try GGUFFile($0)
+      for (_, value) in file.metadata { _ = try? value.array?.values() }
+      try exhaust(file)
+    }
+  }
+
+  @Test(arguments: ["types.bin", "tied.bin"], [UInt64(7), 8])
+  func pytorch(name: String, seed: UInt64) throws {
+    try survive(name, seed: seed) { try exhaust(try PyTorchFile($0)) }
   }
 }

@@ -41,6 +41,22 @@ expected = {
 }
 (folder / "types.safetensors.json").write_text(json.dumps(expected))
 
+# The same as torch.save writes them, now, in another protocol, and as it did before 1.6; a state dictionary with shared and
+# with cut-out storages; a view whose numbers do not lie in order.
+torch.save(tensors, folder / "types.bin")
+torch.save(tensors, folder / "protocol4.bin", pickle_protocol=4)
+torch.save(tensors, folder / "legacy.bin", _use_new_zipfile_serialization=False)
+module = torch.nn.Module()
+module.embedding = torch.nn.Embedding(4, 3)
+module.head = torch.nn.Linear(3, 4, bias=False)
+with torch.no_grad():
+    module.embedding.weight.copy_(torch.arange(12).reshape(4, 3))
+module.head.weight = module.embedding.weight
+state = module.state_dict(keep_vars=True)
+state["rows"] = state["head.weight"].detach()[1:3]
+torch.save(state, folder / "tied.bin")
+torch.save({"w": tensors["f32"].t()}, folder / "transposed.bin")
+
 # GGUF with metadata of every kind. The tensor is there because a file without one is unusual.
 writer = gguf.GGUFWriter(folder / "metadata.gguf", "test")
 writer.add_uint8("u8", 200)

@@ -334,15 +334,17 @@ struct OptionTests {
   @Test func hubNamesLieInTheCache() throws {
     let scratch = try ScratchFolder()
     let files = FileManager.default
-    let snapshot = "hub/models--org--tiny/snapshots/0123abc"
-    for folder in [snapshot, "hub/models--org--tiny/refs"] {
+    let model = "hub/models--org--tiny"
+    let snapshot = "\(model)/snapshots/0123abc"
+    for folder in [snapshot, "\(model)/blobs", "\(model)/refs"] {
       try files.createDirectory(atPath: scratch[folder], withIntermediateDirectories: true)
     }
-    try scratch.write("0123abc".utf8, to: "hub/models--org--tiny/refs/main")
+    try scratch.write("0123abc".utf8, to: "\(model)/refs/main")
     for file in ["config.json", "model.safetensors"] {
+      try files.copyItem(
+        atPath: "\(Self.llama.folder)/\(file)", toPath: scratch["\(model)/blobs/\(file)"])
       try files.createSymbolicLink(
-        atPath: scratch["\(snapshot)/\(file)"],
-        withDestinationPath: "\(Self.llama.folder)/\(file)")
+        atPath: scratch["\(snapshot)/\(file)"], withDestinationPath: "../../blobs/\(file)")
     }
     for environment in [
       ["HF_HUB_CACHE": scratch["hub"]], ["HF_HOME": scratch.path, "HF_HUB_CACHE": ""],
