@@ -98,52 +98,5 @@ struct AddedTokens: Sendable {
 
   private func isSpace(_ scalar: UInt32) -> Bool { ScalarTraits(of: scalar).contains(.space) }
 
-  /// `\w` of Unicode Technical Standard 18, annex C.
-  private func isWord(_ value: UInt32) -> Bool {
-    guard let properties = Unicode.Scalar(value)?.properties else { return false }
-    switch properties.generalCategory {
-    case .nonspacingMark, .spacingMark, .enclosingMark, .decimalNumber, .connectorPunctuation:
-      return true
-    default: return properties.isAlphabetic || properties.isJoinControl
-    }
-  }
-}
-
-/// Texts by their scalars, one node per prefix.
-private struct TokenTrie: Sendable {
-  /// The child of a node along a scalar, under `node << 32 | scalar`.
-  private var children: [UInt64: Int] = [:]
-  /// What ends at each node.
-  private var values: [Int?] = [nil]
-
-  var isEmpty: Bool { values.count == 1 }
-
-  /// Adds a text that is not empty; of two equal texts the later holds.
-  mutating func insert(_ text: [UInt32], value: Int) {
-    if text.isEmpty { return }
-    var node = 0
-    for scalar in text {
-      let key = UInt64(node) << 32 | UInt64(scalar)
-      if let child = children[key] {
-        node = child
-      } else {
-        children[key] = values.count
-        node = values.count
-        values.append(nil)
-      }
-    }
-    values[node] = value
-  }
-
-  /// The longest text here that `text` begins with. O(its length).
-  func longestPrefix(of text: ArraySlice<UInt32>) -> (length: Int, value: Int)? {
-    var result: (length: Int, value: Int)?
-    var node = 0
-    for (i, scalar) in text.enumerated() {
-      guard let child = children[UInt64(node) << 32 | UInt64(scalar)] else { break }
-      node = child
-      if let value = values[node] { result = (i + 1, value) }
-    }
-    return result
-  }
+  private func isWord(_ scalar: UInt32) -> Bool { ScalarTraits(of: scalar).contains(.word) }
 }

@@ -20,7 +20,7 @@ struct BytePairEncoding: Sendable {
   var unknownToken: Int32?
   /// Whether a run of such characters is one unknown token.
   var fusesUnknown = false
-  /// The tokens `<0x00>` … `<0xFF>`, spelling a character that is in no token; tried before `unknownToken`.
+  /// `Vocabulary.byteTokens`, if they spell characters that are in no token; tried before `unknownToken`.
   var byteTokens: [Int32?] = []
   /// Whether a piece that is a token is that token, merges or not.
   var ignoresMerges = false
@@ -30,14 +30,6 @@ struct BytePairEncoding: Sendable {
 
   private static func key(_ left: Int32, _ right: Int32) -> UInt64 {
     UInt64(UInt32(bitPattern: left)) << 32 | UInt64(UInt32(bitPattern: right))
-  }
-
-  /// Lets characters that are in no token be spelt by the tokens `<0x00>` … `<0xFF>` that there are.
-  mutating func setByteTokens() {
-    byteTokens = (0...UInt8.max).map { byte in
-      let digits = String(byte, radix: 16, uppercase: true)
-      return vocabulary.id(of: byte < 16 ? "<0x0\(digits)>" : "<0x\(digits)>")
-    }
   }
 
   /// Makes room for so many merges.

@@ -9,6 +9,9 @@ indirect enum Decoder: Sendable {
   case replace(SplitPattern, by: [UInt32])
   /// `replacement` into a blank, or, at the beginning and if such a prefix is put there, into nothing.
   case metaspace(replacement: UInt32, hasPrefix: Bool)
+  /// Tokens that begin with `prefix` go on without it, others with a blank before, but for the first; within each, if
+  /// `cleansUp`, the blanks of English that belong to no word are taken away.
+  case wordPiece(prefix: String, cleansUp: Bool)
   /// All tokens into one.
   case fuse
   /// Removes at most so many of a scalar at the ends of each token.
@@ -47,6 +50,16 @@ indirect enum Decoder: Sendable {
         }
         return String(result)
       }
+    case .wordPiece(let prefix, let cleansUp):
+      return tokens.enumerated().map { i, token in
+        let continues = token.utf8.starts(with: prefix.utf8)
+        let text =
+          i == 0
+          ? token
+          : continues
+            ? String(token.unicodeScalars.dropFirst(prefix.unicodeScalars.count)) : " " + token
+        return cleansUp ? Self.cleanUp(text) : text
+      }
     case .fuse: return [tokens.joined()]
     case .strip(let scalar, let start, let stop):
       return tokens.map { token in
@@ -56,6 +69,28 @@ indirect enum Decoder: Sendable {
         return String(String.UnicodeScalarView(scalars))
       }
     case .sequence(let steps): return steps.reduce(tokens) { $1.decode($0) }
+    }
+  }
+
+  /// Undoes, one after another, what splitting at punctuation does to English.
+  private static func cleanUp(_ text: String) -> String {
+    let repairs = [
+      (" .", "."), (" ?", "?"), (" !", "!"), (" ,", ","), (" ' ", "'"), (" n't", "n't"),
+      (" 'm", "'m"),
+      (" do not", " don't"), (" 's", "'s"), (" 've", "'ve"), (" 're", "'re"),
+    ]
+    return repairs.reduce(text) { text, repair in
+      var result: [UInt8] = []
+      var rest = Array(text.utf8)[...]
+      while !rest.isEmpty {
+        if rest.starts(with: repair.0.utf8) {
+          result += repair.1.utf8
+          rest = rest.dropFirst(repair.0.utf8.count)
+        } else if let byte = rest.popFirst() {
+          result.append(byte)
+        }
+      }
+      return String(decoding: result, as: UTF8.self)
     }
   }
 

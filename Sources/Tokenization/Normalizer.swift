@@ -1,9 +1,12 @@
 /// Rewrites text before it is cut.
 indirect enum Normalizer: Sendable {
-  /// Canonical decomposition, and composition after it if `composes`: NFD and NFC.
-  case canonical(composes: Bool)
-  /// Every scalar by its lowercase mapping, without regard to its neighbours.
-  case lowercase
+  /// Canonical decomposition, or compatibility decomposition, and composition after it if `composes`: NFD, NFC, NFKD,
+  /// NFKC.
+  case form(composes: Bool, compatibility: Bool)
+  /// Every scalar by itself.
+  case scalars(ScalarRule)
+  /// By a table of SentencePiece.
+  case characters(CharacterMap)
   /// Puts a text before any text that is not empty.
   case prepend([UInt32])
   /// Replaces every match.
@@ -16,16 +19,38 @@ indirect enum Normalizer: Sendable {
   /// The normal form of a text.
   func normalize(_ text: [UInt32]) -> [UInt32] {
     switch self {
-    case .canonical(let composes): CanonicalNormalization.normalize(text, composing: composes)
-    case .lowercase:
-      text.flatMap { value in
-        Unicode.Scalar(value)?.properties.lowercaseMapping.unicodeScalars.map(\.value) ?? [value]
-      }
+    case .form(let composes, let compatibility):
+      NormalizationForm.normalize(text, composing: composes, compatibility: compatibility)
+    case .scalars(let rule): applying(rule, to: text)
+    case .characters(let map): map.normalize(text)
     case .prepend(let prefix): text.isEmpty ? [] : prefix + text
     case .replace(let pattern, let replacement): replacing(pattern, by: replacement, in: text)
     case .strip(let left, let right): stripping(text[...], left: left, right: right)
     case .sequence(let steps): steps.reduce(text) { $1.normalize($0) }
     }
+  }
+
+  static let nfc = Normalizer.form(composes: true, compatibility: false)
+  static let nfd = Normalizer.form(composes: false, compatibility: false)
+
+  /// BERT's own, in its parts.
+  static func bert(
+    cleans: Bool, separatesIdeographs: Bool, stripsAccents: Bool, lowercases: Bool
+  ) -> Normalizer {
+    .sequence(
+      (cleans ? [.scalars(.clean)] : [])
+        + (separatesIdeographs ? [.scalars(.separateIdeographs)] : [])
+        + (stripsAccents ? [.nfd, .scalars(.withoutNonspacingMarks)] : [])
+        + (lowercases ? [.scalars(.lowercase)] : []))
+  }
+
+  private func applying(_ rule: ScalarRule, to text: [UInt32]) -> [UInt32] {
+    var result: [UInt32] = []
+    result.reserveCapacity(text.count)
+    for value in text {
+      if let scalar = Unicode.Scalar(value) { rule.append(scalar, to: &result) }
+    }
+    return result
   }
 
   private func replacing(

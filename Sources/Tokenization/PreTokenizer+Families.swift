@@ -2,8 +2,8 @@
 // family's own tokenizer.json says, not the approximation that other readers of GGUF make of it.
 
 extension SplitPattern {
-  /// A pattern of this file, which is known to compile.
-  fileprivate static func known(_ pattern: String) -> SplitPattern {
+  /// A pattern of this module, which is known to compile.
+  static func known(_ pattern: String) -> SplitPattern {
     do {
       return try SplitPattern(pattern)
     } catch {
@@ -47,15 +47,23 @@ extension PreTokenizer {
       inverted: false)
   }
 
-  /// Punctuation: what Unicode calls so, and every ASCII character that is neither letter, digit nor control.
-  ///
-  /// The reference has its categories from Unicode 8 here, so of later punctuation (a few signs of South Asian scripts)
-  /// it knows nothing.
+  /// Punctuation, as `ScalarTraits` has it.
   static func punctuation(_ behavior: SplitBehavior) -> PreTokenizer {
-    let punctuation = ScalarClass(
-      traits: .punctuation, ranges: [0x21...0x2F, 0x3A...0x40, 0x5B...0x60, 0x7B...0x7E])
-    return .split(SplitPattern(punctuation), behavior, inverted: false)
+    .split(SplitPattern(ScalarClass(traits: .punctuation)), behavior, inverted: false)
   }
+
+  /// Cuts at white space and drops it.
+  static let whitespaceSplit = PreTokenizer.split(
+    SplitPattern(ScalarClass(traits: .space)), .removed, inverted: false)
+
+  /// `\w+|[^\w\s]+`: what lies between white space, words apart from the rest.
+  static let whitespace = PreTokenizer.sequence([
+    whitespaceSplit,
+    .split(SplitPattern(ScalarClass(traits: .word)), .contiguous, inverted: false),
+  ])
+
+  /// What lies between white space, each punctuation character a piece.
+  static let bert = PreTokenizer.sequence([whitespaceSplit, .punctuation(.isolated)])
 
   /// Cuts by one pattern after another, then spells the bytes.
   private static func byteLevel(after patterns: SplitPattern...) -> PreTokenizer {

@@ -1,4 +1,4 @@
-/// Cuts text into the pieces that byte pair encoding never merges across.
+/// Cuts text into the pieces that no token reaches across.
 indirect enum PreTokenizer: Sendable {
   /// Cuts at the matches of a pattern, or, `inverted`, takes what lies between them for the matches.
   case split(SplitPattern, SplitBehavior, inverted: Bool)
@@ -18,8 +18,8 @@ indirect enum PreTokenizer: Sendable {
     case first
   }
 
-  /// Cuts each of the pieces further; `isAtStart` says that the first one begins the whole text.
-  func apply(to pieces: inout Pieces, isAtStart: Bool) {
+  /// Cuts each of the pieces further.
+  func apply(to pieces: inout Pieces) {
     switch self {
     case .split(let pattern, let behavior, let inverted):
       pieces.split(by: pattern, behavior, inverted: inverted)
@@ -30,7 +30,7 @@ indirect enum PreTokenizer: Sendable {
       }
     case .byteLevel: pieces.rewrite { ByteLevelAlphabet.encode($0, into: &$1) }
     case .metaspace(let replacement, let prefix, let splits):
-      var isFirst = isAtStart
+      var isFirst = pieces.beginText
       pieces.rewrite { piece, result in
         if prefix == .always || (prefix == .first && isFirst),
           piece.first != replacement, piece.first != 0x20
@@ -46,7 +46,7 @@ indirect enum PreTokenizer: Sendable {
           inverted: false)
       }
     case .sequence(let steps):
-      for step in steps { step.apply(to: &pieces, isAtStart: isAtStart) }
+      for step in steps { step.apply(to: &pieces) }
     }
   }
 }
@@ -71,12 +71,15 @@ struct Pieces: Sendable {
   private(set) var scalars: [UInt32]
   /// Where each piece lies, from left to right; none is empty.
   private(set) var ranges: [Range<Int>]
+  /// Whether the first piece begins where the whole text does.
+  private(set) var beginText: Bool
   /// The steps the matchers took, the measure of work.
   private(set) var steps = 0
 
   /// One piece, or none if the text is empty.
-  init(_ text: ArraySlice<UInt32>) {
-    scalars = Array(text)
+  init(_ text: [UInt32], beginText: Bool = true) {
+    scalars = text
+    self.beginText = beginText
     ranges = text.isEmpty ? [] : [0..<text.count]
   }
 
@@ -109,6 +112,7 @@ struct Pieces: Sendable {
       if position < piece.upperBound { parts.append((position..<piece.upperBound, inverted)) }
       behavior.join(parts, into: &result)
     }
+    if result.first?.lowerBound != ranges.first?.lowerBound { beginText = false }
     ranges = result
     steps += matcher.steps
   }

@@ -1,8 +1,9 @@
-/// What a pattern can ask of a scalar: one bit for its general category, and one of two for being white space.
+/// What a pattern can ask of a scalar: one bit for its general category, one of two for being white space, and one
+/// each for two sets that are not made of categories.
 ///
 /// Computed once per scalar of a text, so that every test of a class afterwards is one `and`.
 struct ScalarTraits: OptionSet, Sendable {
-  let rawValue: UInt32
+  let rawValue: UInt64
 
   /// Bit i of the first thirty: general category i, by the two letters of the Unicode Standard, table 4-4.
   private static let categoryNames = [
@@ -13,10 +14,15 @@ struct ScalarTraits: OptionSet, Sendable {
   static let space = ScalarTraits(rawValue: 1 << 30)
   /// Its absence.
   static let nonSpace = ScalarTraits(rawValue: 1 << 31)
+  /// `\w` of Unicode Technical Standard 18, annex C.
+  static let word = ScalarTraits(rawValue: 1 << 32)
+  /// What Unicode 8 calls punctuation, and every ASCII character that is neither letter, digit, blank nor control.
+  static let punctuation = ScalarTraits(rawValue: 1 << 33)
 
-  /// Categories N and P, as in `\p{N}` and `\p{P}`.
+  /// All general categories.
+  static let categories = ScalarTraits(rawValue: 1 << 30 - 1)
+  /// Category N, as in `\p{N}`.
   static let numbers = ScalarTraits(rawValue: 0b111 << 8)
-  static let punctuation = ScalarTraits(rawValue: 0b111_1111 << 11)
 
   /// The categories of a name as in `\p{…}`: `Lu` is one, `L` is all that begin with L.
   static func categories(named name: String) -> ScalarTraits? {
@@ -31,7 +37,7 @@ struct ScalarTraits: OptionSet, Sendable {
 
   private static let ascii: [ScalarTraits] = (0..<128).map { ScalarTraits(lookingUp: $0) }
 
-  init(rawValue: UInt32) { self.rawValue = rawValue }
+  init(rawValue: UInt64) { self.rawValue = rawValue }
 
   /// The traits of a scalar value.
   init(of scalar: UInt32) {
@@ -44,7 +50,7 @@ struct ScalarTraits: OptionSet, Sendable {
       return
     }
     let properties = scalar.properties
-    let category: UInt32 =
+    let category: UInt64 =
       switch properties.generalCategory {
       case .uppercaseLetter: 0
       case .lowercaseLetter: 1
@@ -78,7 +84,14 @@ struct ScalarTraits: OptionSet, Sendable {
       case .unassigned: 29
       @unknown default: 29
       }
-    self.init(rawValue: 1 << category | (properties.isWhitespace ? 1 << 30 : 1 << 31))
+    var traits: ScalarTraits = [
+      ScalarTraits(rawValue: 1 << category), properties.isWhitespace ? .space : .nonSpace,
+    ]
+    if properties.isAlphabetic || properties.isJoinControl || [5, 6, 7, 8, 11].contains(category) {
+      traits.insert(.word)
+    }
+    if EarlierUnicode.isPunctuation(scalar) { traits.insert(.punctuation) }
+    self = traits
   }
 }
 

@@ -271,9 +271,7 @@ struct SplitPatternParser {
       } else if member.isNegated {
         // \P{…} and \D: all categories but those; the bits of white space are no categories.
         guard member.ranges.isEmpty else { throw unsupported("a set within a set") }
-        let categories = ScalarTraits([.space, .nonSpace]).symmetricDifference(
-          ScalarTraits(rawValue: .max))
-        result.traits.formUnion(categories.subtracting(member.traits))
+        result.traits.formUnion(ScalarTraits.categories.subtracting(member.traits))
       } else {
         result.traits.formUnion(member.traits)
         result.ranges += member.ranges

@@ -3,8 +3,8 @@ import Checkpoint
 extension Tokenizer {
   /// Reads a `tokenizer.json`, the format of the Python package `tokenizers`, whose results it gives token for token.
   ///
-  /// Understood are models of type `BPE`, byte-level or with byte fallback, and what the published ones are
-  /// combined with; see `Normalizer`, `PreTokenizer`, `Decoder`. The settings `truncation` and `padding` belong to
+  /// Understood are models of type `BPE`, byte-level or with byte fallback, `Unigram` and `WordPiece`, and what the
+  /// published ones are combined with; see `Normalizer`, `PreTokenizer`, `Decoder`. The settings `truncation` and `padding` belong to
   /// batches of training and are not applied. Throws `CheckpointError` if the file cannot be read or is no JSON,
   /// `TokenizationError` for the rest.
   public init(tokenizerJSON file: String) throws {
@@ -14,7 +14,7 @@ extension Tokenizer {
   init(_ root: JSONField) throws(TokenizationError) {
     let normalizer: Normalizer? =
       if let field = try root.optional("normalizer") { try Normalizer(field) } else { nil }
-    let model = try BytePairEncoding(root.required("model"))
+    let model = try TokenModel(root.required("model"))
     var added: [AddedToken] = []
     for field in try root.optional("added_tokens")?.elements() ?? [] {
       let token = try AddedToken(field)
@@ -132,6 +132,16 @@ extension JSONField {
     }
   }
 
+  /// A table of SentencePiece, in base 64.
+  fileprivate func characterMap() throws(TokenizationError) -> CharacterMap {
+    guard let bytes = bytes(base64: try string()) else { throw invalid("is not in base 64") }
+    do throws(CharacterMap.Malformed) {
+      return try CharacterMap(bytes)
+    } catch {
+      throw invalid(error.reason)
+    }
+  }
+
   /// The steps of a sequence; a hostile file's nesting is bounded by the depth of its JSON.
   fileprivate func steps<Step>(
     _ key: String, _ make: (JSONField) throws(TokenizationError) -> Step
@@ -157,9 +167,22 @@ extension AddedToken {
 extension Normalizer {
   fileprivate init(_ field: JSONField) throws(TokenizationError) {
     switch try field.type() {
-    case "NFC": self = .canonical(composes: true)
-    case "NFD": self = .canonical(composes: false)
-    case "Lowercase": self = .lowercase
+    case "NFC": self = .nfc
+    case "NFD": self = .nfd
+    case "NFKC": self = .form(composes: true, compatibility: true)
+    case "NFKD": self = .form(composes: false, compatibility: true)
+    case "Lowercase": self = .scalars(.lowercase)
+    case "StripAccents": self = .scalars(.withoutMarks)
+    case "Nmt": self = .scalars(.nmt)
+    case "BertNormalizer":
+      let lowercases = try field.required("lowercase").bool()
+      self = .bert(
+        cleans: try field.required("clean_text").bool(),
+        separatesIdeographs: try field.required("handle_chinese_chars").bool(),
+        stripsAccents: try field.bool("strip_accents", default: lowercases),
+        lowercases: lowercases)
+    case "Precompiled":
+      self = .characters(try field.required("precompiled_charsmap").characterMap())
     case "Prepend": self = .prepend(try field.required("prepend").scalars())
     case "Replace":
       self = .replace(
@@ -183,6 +206,9 @@ extension PreTokenizer {
       let split: [PreTokenizer] =
         try field.bool("use_regex", default: true) ? [.split(.gpt2)] : []
       self = .sequence(prefix + split + [.byteLevel])
+    case "BertPreTokenizer": self = .bert
+    case "Whitespace": self = .whitespace
+    case "WhitespaceSplit": self = .whitespaceSplit
     case "Digits":
       self = .digits(individually: try field.bool("individual_digits", default: false))
     case "Punctuation":
@@ -232,6 +258,10 @@ extension Decoder {
     case "ByteLevel": self = .byteLevel
     case "ByteFallback": self = .byteFallback
     case "Fuse": self = .fuse
+    case "WordPiece":
+      self = .wordPiece(
+        prefix: try field.required("prefix").string(),
+        cleansUp: try field.required("cleanup").bool())
     case "Replace":
       self = .replace(
         try field.required("pattern").pattern(), by: try field.required("content").scalars())
@@ -246,101 +276,6 @@ extension Decoder {
         stop: max(0, try field.required("stop").int()))
     case "Sequence": self = .sequence(try field.steps("decoders", Decoder.init))
     case let type: throw field.unsupported("of type \(quoted(type))")
-    }
-  }
-}
-
-extension BytePairEncoding {
-  fileprivate init(_ field: JSONField) throws(TokenizationError) {
-    // Files of 2019 leave the type out, and only BPE has merges.
-    if let type = try field.optional("type") {
-      guard try type.string() == "BPE" else { throw type.unsupported(quoted(try type.string())) }
-    } else if try field.optional("merges") == nil {
-      throw .missingField(file: field.file, field: "\(field.path).type")
-    }
-    for key in ["continuing_subword_prefix", "end_of_word_suffix"] {
-      if let affix = try field.optional(key), try !affix.string().isEmpty {
-        throw affix.unsupported(quoted(try affix.string()))
-      }
-    }
-    if let dropout = try field.optional("dropout"), dropout.value.double != 0 {
-      throw dropout.unsupported("random")
-    }
-
-    let vocab = try field.required("vocab")
-    let members = try vocab.object().members
-    var vocabulary = Vocabulary(capacity: members.count)
-    for (token, value) in members {
-      func invalid(_ reason: String) -> TokenizationError {
-        vocab.invalid("token \(quoted(token)) \(reason)")
-      }
-      guard let id = value.int else { throw invalid("has no whole number for its id") }
-      var token = token
-      token.makeContiguousUTF8()
-      do throws(Vocabulary.Conflict) {
-        try vocabulary.insert(token.utf8Span.span, id: id)
-      } catch {
-        throw switch error {
-        case .idOutOfRange: invalid("has the id \(id), which is not below \(Vocabulary.idLimit)")
-        case .idTaken: invalid("has the id \(id) of another")
-        case .tokenTaken: invalid("occurs twice")
-        }
-      }
-    }
-    self.init(vocabulary: vocabulary)
-
-    try addMerges(field.required("merges"))
-    ignoresMerges = try field.bool("ignore_merges", default: false)
-    fusesUnknown = try field.bool("fuse_unk", default: false)
-    if try field.bool("byte_fallback", default: false) { setByteTokens() }
-    if let unknown = try field.optional("unk_token") {
-      let token = try unknown.string()
-      guard let id = self.vocabulary.id(of: token) else {
-        throw unknown.invalid("\(quoted(token)) is not in model.vocab")
-      }
-      unknownToken = id
-    }
-  }
-
-  /// The merges, each `"a b"` or `["a", "b"]`.
-  private mutating func addMerges(_ field: JSONField) throws(TokenizationError) {
-    guard let merges = field.value.array else { throw field.invalid("must be an array") }
-    reserve(merges: merges.count)
-    var both: [UInt8] = []
-    var rank: Int32 = 0
-    let vocabulary = vocabulary
-    for (i, merge) in merges.enumerated() {
-      func invalid(_ reason: String) -> TokenizationError {
-        .invalidField(file: field.file, field: "\(field.path)[\(i)]", reason: reason)
-      }
-      both.removeAll(keepingCapacity: true)
-      let boundary: Int
-      switch merge {
-      case .string(let text):
-        if text.utf8.starts(with: "#version".utf8) { continue }
-        both += text.utf8
-        guard let blank = both.firstIndex(of: 0x20), both.lastIndex(of: 0x20) == blank else {
-          throw invalid("must be two tokens with one blank between them")
-        }
-        both.remove(at: blank)
-        boundary = blank
-      case .array(let pair):
-        guard pair.count == 2, let left = pair[0].string, let right = pair[1].string else {
-          throw invalid("must be two tokens")
-        }
-        both += left.utf8
-        boundary = both.count
-        both += right.utf8
-      default: throw invalid("must be two tokens")
-      }
-      do throws(Vocabulary.NoSuchToken) {
-        let (left, right, joined) = try vocabulary.merge(both.span, boundary: boundary)
-        addMerge(left, right, Merge(rank: rank, token: joined))
-      } catch {
-        throw invalid(
-          "\(quoted(String(decoding: error.text, as: UTF8.self))) is not in model.vocab")
-      }
-      rank += 1
     }
   }
 }

@@ -1,13 +1,13 @@
 /// Text to token ids and back, as the model was trained with.
 ///
-/// Encoding finds added tokens, normalizes the text between them, cuts it into pieces, encodes each by byte pair
-/// encoding, and puts the tokens around the whole that the model expects there (`<s>` and its like). Each step is
+/// Encoding finds added tokens, normalizes the text between them, cuts it into pieces, encodes each by the model (byte
+/// pairs, unigrams or word pieces), and puts the tokens around the whole that are expected there (`<s>` and its like). Each step is
 /// the one that the tokenizer's file describes; what a file asks for and is not implemented is an error on reading
 /// it, never left out.
 ///
 /// Everything is compared by its bytes: composed and decomposed é are different texts unless the file normalizes.
 public struct Tokenizer: Sendable {
-  let model: BytePairEncoding
+  let model: TokenModel
   let normalizer: Normalizer?
   let preTokenizer: PreTokenizer?
   let addedTokens: AddedTokens
@@ -18,7 +18,7 @@ public struct Tokenizer: Sendable {
   private let addedByID: [Int: AddedToken]
 
   init(
-    model: BytePairEncoding, normalizer: Normalizer?, preTokenizer: PreTokenizer?,
+    model: TokenModel, normalizer: Normalizer?, preTokenizer: PreTokenizer?,
     addedTokens: AddedTokens, decoder: Decoder?, prefix: [Int], suffix: [Int]
   ) {
     self.model = model
@@ -33,14 +33,14 @@ public struct Tokenizer: Sendable {
 
   /// The token ids of a text; `addingSpecialTokens` puts those around it that the model expects there.
   ///
-  /// O(n log n) in the length of the text, whatever it is.
+  /// O(n log n) in the length n of the text, or O(n · longest token), whatever it is.
   public func encode(_ text: String, addingSpecialTokens: Bool = true) -> [Int] {
-    var work = BytePairEncoding.Workspace()
+    var work = TokenModel.Workspace()
     return encode(text, addingSpecialTokens: addingSpecialTokens, using: &work)
   }
 
   func encode(
-    _ text: String, addingSpecialTokens: Bool, using work: inout BytePairEncoding.Workspace
+    _ text: String, addingSpecialTokens: Bool, using work: inout TokenModel.Workspace
   ) -> [Int] {
     var result = addingSpecialTokens ? prefix : []
     let scalars = text.unicodeScalars.map(\.value)
@@ -48,8 +48,8 @@ public struct Tokenizer: Sendable {
       switch segment {
       case .token(let id): result.append(id)
       case .text(let text):
-        var pieces = Pieces(text[...])
-        preTokenizer?.apply(to: &pieces, isAtStart: isAtStart)
+        var pieces = Pieces(text, beginText: isAtStart)
+        preTokenizer?.apply(to: &pieces)
         for range in pieces.ranges {
           model.encode(pieces.scalars[range], into: &result, using: &work)
         }

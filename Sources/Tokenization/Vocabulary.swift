@@ -91,6 +91,19 @@ struct Vocabulary: Sendable {
     return bytes[starts[entry]..<starts[entry + 1]]
   }
 
+  /// Calls `body` with every token and its id, in the order they were added.
+  func forEach(_ body: (ArraySlice<UInt8>, Int) -> Void) {
+    for entry in ids.indices { body(bytes[starts[entry]..<starts[entry + 1]], Int(ids[entry])) }
+  }
+
+  /// The tokens `<0x00>` … `<0xFF>`, as far as there are.
+  var byteTokens: [Int32?] {
+    (0...UInt8.max).map { byte in
+      let digits = String(byte, radix: 16, uppercase: true)
+      return id(of: byte < 16 ? "<0x0\(digits)>" : "<0x\(digits)>")
+    }
+  }
+
   private static let hashMask: UInt64 = ~0 << 32
   private static func entry(in slot: UInt64) -> Int { Int(slot & ~hashMask) - 1 }
 

@@ -61,6 +61,34 @@ enum Fixtures {
   }
 }
 
+/// What the reference makes of every scalar in one step.
+struct ScalarExpectation: Sendable {
+  /// A tokenizer.json with nothing but the step.
+  let tokenizer: String
+  /// A checksum for every 2¹⁴ scalars.
+  let sums: [UInt32]
+
+  /// The version of Unicode that assigned the scalars, and the steps.
+  static let all: (unicode: Int, steps: [ScalarExpectation]) = {
+    let root = try? JSONValue.parse(file: Fixtures.path("expected.json")).object
+    let steps = root?["steps"]?.array?.map { step in
+      ScalarExpectation(
+        tokenizer: step.object?["tokenizer"]?.string ?? "",
+        sums: step.object?["sums"]?.array?.compactMap { $0.int.flatMap(UInt32.init(exactly:)) }
+          ?? [])
+    }
+    return (root?["unicode"]?.int ?? 0, steps ?? [])
+  }()
+}
+
+extension Tokenizer {
+  /// The tokenizer of a text in JSON.
+  init(json: String) throws {
+    let value = try JSONValue.parse(Array(json.utf8), source: "t.json")
+    try self.init(JSONField(file: "t.json", path: "", value: value))
+  }
+}
+
 extension String {
   /// The text as its bytes, which are what is compared.
   var bytes: [UInt8] { Array(utf8) }

@@ -13,18 +13,38 @@ import Testing
     #"{"model":{"type":"BPE","vocab":\#(vocab),"merges":\#(merges)\#(model)}\#(others)}"#
   }
 
-  private func load(_ json: String) throws -> Tokenizer {
-    var json = json
-    let value = try json.withUTF8 {
-      try JSONValue.parse(UnsafeRawBufferPointer($0), source: "t.json")
-    }
-    return try Tokenizer(JSONField(file: "t.json", path: "", value: value))
+  /// A model of unigrams.
+  private static func unigram(
+    _ vocab: String = #"["<unk>",0],["a",-1]"#, unknown: String = "0", others: String = ""
+  ) -> String {
+    #"{"model":{"type":"Unigram","unk_id":\#(unknown),"vocab":[\#(vocab)]\#(others)}}"#
   }
+
+  /// A model of word pieces.
+  private static func wordPiece(
+    _ vocab: String = ###"{"[UNK]":0,"a":1,"##a":2}"###, unknown: String = #""[UNK]""#,
+    prefix: String = "\"##\"", limit: String = "100"
+  ) -> String {
+    #"{"model":{"type":"WordPiece","unk_token":\#(unknown),"continuing_subword_prefix":\#(prefix),"#
+      + #""max_input_chars_per_word":\#(limit),"vocab":\#(vocab)}}"#
+  }
+
+  /// A normalizer of SentencePiece, its table in base 64.
+  private static func precompiled(_ table: String) -> String {
+    document(others: #","normalizer":{"type":"Precompiled","precompiled_charsmap":\#(table)}"#)
+  }
+
+  private func load(_ json: String) throws -> Tokenizer { try Tokenizer(json: json) }
 
   @Test func theDefaultIsSound() throws {
     #expect(try load(Self.document()).encode("abba") == [2, 1, 0])
     #expect(try load(Self.document(merges: #"[["a","b"]]"#)).encode("abba") == [2, 1, 0])
     #expect(try load(Self.document(merges: ##"["#version: 0.2","a b"]"##)).encode("ab") == [2])
+    #expect(try load(Self.unigram()).encode("abba") == [1, 0, 1])
+    #expect(try load(Self.wordPiece()).encode("aaa") == [1, 2, 2])
+    #expect(try load(Self.wordPiece(limit: "2")).encode("aaa") == [0])
+    // An array of one node without children.
+    #expect(try load(Self.precompiled(#""BAAAAAAAAAA=""#)).encode("ab") == [2])
   }
 
   @Test(arguments: [
@@ -60,6 +80,43 @@ import Testing
       document(others: #","added_tokens":[{"id":3,"content":"x"},{"id":3,"content":"y"}]"#),
       "added_tokens"
     ),
+    (unigram("7"), "model.vocab"),
+    (unigram(#"["<unk>"]"#), "model.vocab"),
+    (unigram(#"["<unk>","0"]"#), "model.vocab"),
+    (unigram(#"[0,0]"#), "model.vocab"),
+    (unigram(#"["<unk>",0],["a",-1],["a",-2]"#), "model.vocab"),
+    (unigram(unknown: "2"), "model.unk_id"),
+    (unigram(unknown: "-1"), "model.unk_id"),
+    (unigram(unknown: "9223372036854775807"), "model.unk_id"),
+    (unigram(unknown: "null"), "model.unk_id"),
+    (unigram(unknown: #""<unk>""#), "model.unk_id"),
+    (unigram(others: #","byte_fallback":1"#), "model.byte_fallback"),
+    (#"{"model":{"type":"Unigram","unk_id":0,"vocab":{}}}"#, "model.vocab"),
+    (wordPiece("[]"), "model.vocab"),
+    (wordPiece(#"{"[UNK]":0,"a":0}"#), "model.vocab"),
+    (wordPiece(#"{"[UNK]":16777216}"#), "model.vocab"),
+    (wordPiece("{}"), "model.unk_token"),
+    (wordPiece(unknown: "0"), "model.unk_token"),
+    (wordPiece(prefix: "null"), "model.continuing_subword_prefix"),
+    (wordPiece(limit: "-1"), "model.max_input_chars_per_word"),
+    (wordPiece(limit: "1.5"), "model.max_input_chars_per_word"),
+    (precompiled("7"), "normalizer.precompiled_charsmap"),
+    (precompiled(#""""#), "normalizer.precompiled_charsmap"),
+    (precompiled(#""A""#), "normalizer.precompiled_charsmap"),
+    (precompiled(#""====""#), "normalizer.precompiled_charsmap"),
+    (precompiled(#""AAA!""#), "normalizer.precompiled_charsmap"),
+    // No array; one of five bytes; of four gigabytes; two ends without replacement; no UTF-8.
+    (precompiled(#""AAAAAA==""#), "normalizer.precompiled_charsmap"),
+    (precompiled(#""BQAAAAAAAAAA""#), "normalizer.precompiled_charsmap"),
+    (precompiled(#""/////wAAAAA=""#), "normalizer.precompiled_charsmap"),
+    (precompiled(#""BAAAAAABAAA=""#), "normalizer.precompiled_charsmap"),
+    (precompiled(#""BAAAAAD9/38A""#), "normalizer.precompiled_charsmap"),
+    (precompiled(#""BAAAAAAAAAD/""#), "normalizer.precompiled_charsmap"),
+    (document(others: #","normalizer":{"type":"BertNormalizer"}"#), "normalizer.lowercase"),
+    (
+      document(others: #","decoder":{"type":"WordPiece","prefix":"@","cleanup":0}"#),
+      "decoder.cleanup"
+    ),
     (document(others: #","normalizer":{}"#), "normalizer.type"),
     (
       document(others: #","pre_tokenizer":{"type":"Sequence","pretokenizers":[{}]}"#),
@@ -85,12 +142,14 @@ import Testing
   }
 
   @Test(arguments: [
-    (#"{"model":{"type":"Unigram","vocab":[]}}"#, "model.type", "Unigram"),
-    (#"{"model":{"type":"WordPiece","vocab":{}}}"#, "model.type", "WordPiece"),
+    (#"{"model":{"type":"WordLevel","vocab":{}}}"#, "model.type", "WordLevel"),
     (document(model: #","end_of_word_suffix":"</w>""#), "model.end_of_word_suffix", "</w>"),
     (document(model: #","dropout":0.1"#), "model.dropout", "random"),
-    (document(others: #","normalizer":{"type":"NFKC"}"#), "normalizer", "NFKC"),
-    (document(others: #","pre_tokenizer":{"type":"BertPreTokenizer"}"#), "pre_tokenizer", "Bert"),
+    (document(others: #","normalizer":{"type":"Rot13"}"#), "normalizer", "Rot13"),
+    (
+      document(others: #","pre_tokenizer":{"type":"UnicodeScripts"}"#), "pre_tokenizer",
+      "UnicodeScripts"
+    ),
     (
       document(
         others:
@@ -98,7 +157,7 @@ import Testing
       ),
       "pre_tokenizer.pattern.Regex", #"\p{Han}+"#
     ),
-    (document(others: #","decoder":{"type":"WordPiece"}"#), "decoder", "WordPiece"),
+    (document(others: #","decoder":{"type":"CTC"}"#), "decoder", "CTC"),
   ])
   func whatIsNotSupported(_ json: String, field: String, value: String) throws {
     let error = try #require(throws: TokenizationError.self) { _ = try load(json) }

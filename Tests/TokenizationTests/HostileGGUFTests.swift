@@ -22,6 +22,11 @@ import Testing
         bytes: little(UInt32(9)) + little(UInt32(8)) + little(UInt64(values.count))
           + values.flatMap(text))
     }
+    static func reals(_ values: [Float]) -> Value {
+      Value(
+        bytes: little(UInt32(9)) + little(UInt32(6)) + little(UInt64(values.count))
+          + values.flatMap { little($0.bitPattern) })
+    }
     static func ints(_ values: [Int32]) -> Value {
       Value(
         bytes: little(UInt32(9)) + little(UInt32(5)) + little(UInt64(values.count))
@@ -59,14 +64,16 @@ import Testing
   @Test(arguments: [
     "no model", "model", "model type", "pre", "no tokens", "twice", "types", "no merges", "merge",
     "blank",
-    "bos", "no bos", "flag", "scores",
+    "bos", "no bos", "flag", "scores", "no scores", "short scores", "infinite score", "map",
+    "no map",
+    "no unknown", "no separator",
   ])
   func damage(_ what: String) throws {
     var fields = Self.sound
     let field: String
     switch what {
     case "no model": (field, fields["model"]) = ("model", nil)
-    case "model": (field, fields["model"]) = ("model", .string("bert"))
+    case "model": (field, fields["model"]) = ("model", .string("rwkv"))
     case "model type": (field, fields["model"]) = ("model", .uint(1))
     case "pre": (field, fields["pre"]) = ("pre", .string("no-such-family"))
     case "no tokens": (field, fields["tokens"]) = ("tokens", nil)
@@ -79,6 +86,28 @@ import Testing
       (field, fields["bos_token_id"]) = ("bos_token_id", .uint(3))
       fields["add_bos_token"] = .bool(true)
     case "no bos": (field, fields["add_bos_token"]) = ("bos_token_id", .bool(true))
+    case "no scores":
+      (field, fields["model"], fields["unknown_token_id"]) = ("scores", .string("t5"), .uint(0))
+    case "short scores":
+      (field, fields["scores"]) = ("scores", .reals([0, 1]))
+      (fields["model"], fields["unknown_token_id"]) = (.string("t5"), .uint(0))
+    case "infinite score":
+      (field, fields["scores"]) = ("scores", .reals([0, .nan, .infinity]))
+      (fields["model"], fields["unknown_token_id"]) = (.string("t5"), .uint(0))
+    case "map":
+      (field, fields["precompiled_charsmap"]) = (
+        "precompiled_charsmap", .ints([255, 255, 255, 255, 0])
+      )
+      (fields["model"], fields["unknown_token_id"]) = (.string("t5"), .uint(0))
+      fields["scores"] = .reals([0, 0, 0])
+    case "no map":
+      (field, fields["precompiled_charsmap"]) = ("precompiled_charsmap", .uint(1))
+      (fields["model"], fields["unknown_token_id"]) = (.string("t5"), .uint(0))
+      fields["scores"] = .reals([0, 0, 0])
+    case "no unknown": (field, fields["model"]) = ("unknown_token_id", .string("bert"))
+    case "no separator":
+      (field, fields["model"]) = ("seperator_token_id", .string("bert"))
+      (fields["unknown_token_id"], fields["cls_token_id"]) = (.uint(0), .uint(1))
     case "flag": (field, fields["add_bos_token"]) = ("add_bos_token", .uint(1))
     default:
       (field, fields["model"]) = ("scores", .string("llama"))

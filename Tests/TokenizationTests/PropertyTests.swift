@@ -38,8 +38,8 @@ import Testing
   @Test(arguments: Fixtures.lossless) func piecesAreTheText(_ name: String) throws {
     let tokenizer = try Fixtures.tokenizer(name)
     for text in Fixtures.expected.texts {
-      var pieces = Pieces(text.unicodeScalars.map(\.value)[...])
-      tokenizer.preTokenizer?.apply(to: &pieces, isAtStart: true)
+      var pieces = Pieces(text.unicodeScalars.map(\.value))
+      tokenizer.preTokenizer?.apply(to: &pieces)
       let spelt = pieces.ranges.map { String(scalarValues: pieces.scalars[$0]) }
       #expect(pieces.ranges.allSatisfy { !$0.isEmpty })
       #expect(Decoder.byteLevel.decode(spelt).joined().bytes == text.bytes)
@@ -70,13 +70,16 @@ import Testing
           ? marks.randomElement(using: &generator) ?? 0x300
           : UInt32.random(in: 0xC0..<0x2200, using: &generator)
       }
-      let composed = CanonicalNormalization.normalize(text, composing: true)
-      let decomposed = CanonicalNormalization.normalize(text, composing: false)
+      let composed = NormalizationForm.normalize(text, composing: true, compatibility: false)
+      let decomposed = NormalizationForm.normalize(text, composing: false, compatibility: false)
       #expect(String(scalarValues: composed) == String(scalarValues: text))
       #expect(String(scalarValues: decomposed) == String(scalarValues: text))
-      #expect(CanonicalNormalization.normalize(decomposed, composing: true) == composed)
-      #expect(CanonicalNormalization.normalize(composed, composing: false) == decomposed)
-      #expect(CanonicalNormalization.normalize(composed, composing: true) == composed)
+      #expect(
+        NormalizationForm.normalize(decomposed, composing: true, compatibility: false) == composed)
+      #expect(
+        NormalizationForm.normalize(composed, composing: false, compatibility: false) == decomposed)
+      #expect(
+        NormalizationForm.normalize(composed, composing: true, compatibility: false) == composed)
     }
   }
 
@@ -87,11 +90,50 @@ import Testing
     let tokenizer = try Fixtures.tokenizer(name)
     for unit in ["a", " ", "ab", "\n", "the ", "é", "1"] {
       let text = String(repeating: unit, count: 20_000)
-      var work = BytePairEncoding.Workspace()
+      var work = TokenModel.Workspace()
       _ = tokenizer.encode(text, addingSpecialTokens: false, using: &work)
       // ▁ and é are up to three bytes for one.
-      #expect(work.candidates <= 3 * 3 * (text.utf8.count + 1))
+      #expect(work.bytePairs.candidates <= 3 * 3 * (text.utf8.count + 1))
     }
+  }
+
+  /// From every position no more scalars are looked at than the longest token has, and one.
+  @Test(arguments: Fixtures.names.filter { $0.contains("unigram") || $0.contains("t5") })
+  func unigramsCostTheirLongestEach(_ name: String) throws {
+    let tokenizer = try Fixtures.tokenizer(name)
+    let longest = try longestToken(of: tokenizer)
+    for unit in ["a", "▁", "ab", "\n", "the", "é", "the quick "] {
+      let count = String(repeating: unit, count: 20_000).unicodeScalars.count
+      var work = TokenModel.Workspace()
+      _ = tokenizer.encode(
+        String(repeating: unit, count: 20_000), addingSpecialTokens: false, using: &work)
+      // NFKD and the like make no more than three scalars of one of these.
+      #expect(work.unigram.steps <= 3 * (count + 1) * (longest + 1))
+      if unit == "a" { #expect(work.unigram.steps >= count) }
+    }
+  }
+
+  /// So it is for word pieces, whose words may be as long as the file allows.
+  @Test(arguments: ["bert-uncased", "word-pieces-bare"]) func wordPiecesCostTheirLongestEach(
+    _ name: String
+  ) throws {
+    let tokenizer = try Fixtures.tokenizer(name)
+    let longest = try longestToken(of: tokenizer)
+    for unit in ["a", "ab ", "the", "中", "!"] {
+      for count in [3, 90, 3_900, 20_000] {
+        let text = String(repeating: unit, count: count)
+        var work = TokenModel.Workspace()
+        _ = tokenizer.encode(text, addingSpecialTokens: false, using: &work)
+        #expect(work.wordPieceSteps <= text.unicodeScalars.count * (longest + 1))
+      }
+    }
+  }
+
+  private func longestToken(of tokenizer: Tokenizer) throws -> Int {
+    let lengths = (0..<tokenizer.vocabularySize).compactMap {
+      tokenizer.token($0)?.unicodeScalars.count
+    }
+    return try #require(lengths.max())
   }
 
   /// Every fork of a program is taken at most once at each position, however the text is made.
@@ -100,8 +142,8 @@ import Testing
     for unit in ["a", " ", "\n ", "A", "aA", "'", " !", "1", "\u{301}", "\t\r"] {
       let count = 20_000
       let scalars = String(repeating: unit, count: count).unicodeScalars.map(\.value)
-      var pieces = Pieces(scalars[...])
-      tokenizer.preTokenizer?.apply(to: &pieces, isAtStart: true)
+      var pieces = Pieces(scalars)
+      tokenizer.preTokenizer?.apply(to: &pieces)
       // No family has a hundred forks, and byte-level spelling no more than doubles these texts.
       #expect(pieces.steps <= 2 * 100 * (scalars.count + 1))
     }

@@ -2,17 +2,23 @@
 
     python make_fixtures.py
 
-needs `tokenizers` and `gguf`. For every configuration below, a small vocabulary is trained on the text at hand and
+needs `tokenizers`, `gguf` and `sentencepiece`. For every configuration below, a small vocabulary is trained on the text at hand and
 written as Fixtures/NAME.json, put together the way the tokenizer.json of the named family is. Fixtures/expected.json
 holds the ids and the decoded text of every difficult text under every one of them. NAME.gguf is the same vocabulary
 in a GGUF file.
 """
 
+import base64
+import collections
+import io
 import json
 import os
 import random
+import unicodedata
+import zlib
 
 import gguf
+import sentencepiece as sp
 import tokenizers
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, trainers
 from tokenizers import pre_tokenizers as pre
@@ -68,6 +74,16 @@ TEXTS = [
     "<|endoftext|>", "<|endoftext|><|endoftext|>", "a<|endoftext|>b", " <|endoftext|> ", "<|endoftext", "<s>Hello</s> world<s>", "</s><unk>",
     "▁already▁marked ▁", "Ġalready Ċspelt", "[MASK] x[MASK]  y [MASK]z", "word wordy words wo rd WORD word.", "keep  this\n token", "<0x41> <0xFF>",
     "#version 2 #version", "İstanbul DİYARBAKIR", "ǅ ᾼ ʰ ª º",
+]  # fmt: skip
+
+TEXTS += [
+    "\u202eright to left\u202c \u2066isolated\u2069 \u061c x\u00ady", "ｆｕｌｌｗｉｄｔｈ　ＡＢＣ１２３ ｶﾞｷﾞ ㌢ ㍿ ™ ℃ Ⅻ ﷺ",
+    "e\u0301\u0302\u0303 \u00ea\u0301 a\u0323\u0302 \u1ead q\u0308\u0323 \u0301lone", "x" * 101 + " " + "y" * 100 + " z" + "\u0301" * 120,
+    "a\r\nb\r\n\r\n  c\r", "1\u200d2 \u200c\u200d x\u200b\u200by \ufeffbom", "\\u00e9 \\x41 &#233; %C3%A9 \\n \\\\ \\ud83d",
+    "\U0001f9d1\u200d\U0001f4bb\U0001f9d1\U0001f3fd\u200d\U0001f91d\u200d\U0001f9d1\U0001f3fb \u0e01\u0e33 \u1100\u1161\u11a8\u11a8",
+    "don't do not won ' t , . ! ? it 's I 'm", "unbelievably 中国人 naïveté ÉCOLE straße ΣΊΣΥΦΟΣ", "a" * 300, " " * 200 + "x", "\n " * 30,
+    "\u2581\u2581a \u2581 b\u2581", "  \t \u3000 a", "<unk> <unk>x<pad></s> [UNK] [CLS]x[SEP]", "१२३ ๑๒๓ ꣐ 𑁦 ᭞ ᙮ 𑇉 ؝",
+    "\u1734 \u1885 \ua9bd \u0f35 \u0903 \u20dd \ufe0f", "\u0344 \u2126 \u212b \u1e9b\u0323 \u017f \ufdfa \u3392 \U0001d49c",
 ]  # fmt: skip
 
 generator = random.Random(1)
@@ -286,8 +302,12 @@ def sentencepiece(size=420):
     """Vocabulary and merges as a converter derives them from a SentencePiece model: every pair that spells a token."""
     tokenizer = Tokenizer(models.BPE(unk_token="<unk>"))
     tokenizer.pre_tokenizer = pre.Metaspace()
-    trainer = trainers.BpeTrainer(vocab_size=size, limit_alphabet=90, show_progress=False)
-    tokenizer.train_from_iterator(TRAINING[:5] * 3 + TRAINING[6:8] + TRAINING[12:], trainer)
+    training = TRAINING[:5] * 3 + TRAINING[6:8] + TRAINING[12:]
+    # The alphabet is chosen here: the trainer settles ties differently from run to run.
+    counts = collections.Counter("".join(training).replace(" ", "▁"))
+    alphabet = sorted(counts, key=lambda c: (-counts[c], c))[:90]
+    trainer = trainers.BpeTrainer(vocab_size=size, initial_alphabet=alphabet, limit_alphabet=90, show_progress=False)
+    tokenizer.train_from_iterator(training, trainer)
     trained = json.loads(tokenizer.to_str())["model"]
     merged = ["".join(pair) for pair in trained["merges"]]
     characters = [t for t in trained["vocab"] if t not in set(merged)]
@@ -365,6 +385,202 @@ def unfused():
 
 
 # ---------------------------------------------------------------------------------------------------------------------
+# Unigrams and word pieces.
+
+
+def character_map(rules):
+    """The table SentencePiece compiles of rules, sequence to sequence, out of the model it is part of."""
+    path = os.path.join(FOLDER, "rules.tsv")
+    with open(path, "w") as file:
+        for source, target in rules:
+            spelt = ["".join(f"{ord(c):X} " for c in side).strip() for side in (source, target)]
+            file.write("\t".join(spelt) + "\n")
+    model = io.BytesIO()
+    sp.SentencePieceTrainer.train(sentence_iterator=iter(TRAINING), model_writer=model, vocab_size=600, hard_vocab_limit=False,
+                                  normalization_rule_tsv=path, minloglevel=2)  # fmt: skip
+    os.remove(path)
+    # Of the protocol buffer: field 3 of the model, the normalizer, and its field 2, the table.
+    return field_of(field_of(model.getvalue(), 3), 2)
+
+
+def field_of(message, wanted):
+    """The bytes of a field of a protocol buffer."""
+    position = 0
+
+    def number():
+        nonlocal position
+        value = shift = 0
+        while True:
+            byte = message[position]
+            position += 1
+            value |= (byte & 0x7F) << shift
+            shift += 7
+            if byte < 0x80:
+                return value
+
+    while position < len(message):
+        key = number()
+        if key & 7 == 0:
+            number()
+        else:
+            size = {1: 8, 5: 4}[key & 7] if key & 7 in (1, 5) else number()
+            if key >> 3 == wanted:
+                return message[position : position + size]
+            position += size
+    raise ValueError(f"no field {wanted}")
+
+
+def unigram_vocabulary(size=500):
+    """Tokens and scores: what the trainer finds, with scores rounded to what a float of 32 bits holds."""
+    tokenizer = Tokenizer(models.Unigram())
+    tokenizer.pre_tokenizer = pre.Metaspace()
+    trainer = trainers.UnigramTrainer(vocab_size=size, unk_token="<unk>", special_tokens=["<pad>", "</s>", "<unk>"],
+                                      show_progress=False)  # fmt: skip
+    tokenizer.train_from_iterator(TRAINING[:7] * 2 + TRAINING[12:], trainer)
+    vocabulary = json.loads(tokenizer.to_str())["model"]["vocab"]
+    ranked = sorted(vocabulary[3:], key=lambda pair: (-round(pair[1], 3), pair[0]))
+    return vocabulary[:3] + [[token, round(score * 64) / 64] for token, score in ranked]
+
+
+def unigram(name, normalizer, pre_tokenizer, decoder, byte_fallback=False, specials=("</s>",), **flags):
+    vocabulary = [list(pair) for pair in UNIGRAMS]
+    if byte_fallback:
+        vocabulary += [[f"<0x{byte:02X}>", -20.0] for byte in range(256)]
+    tokenizer = Tokenizer(models.Unigram([tuple(pair) for pair in vocabulary], 2, byte_fallback))
+    if normalizer:
+        tokenizer.normalizer = normalizer
+    if pre_tokenizer:
+        tokenizer.pre_tokenizer = pre_tokenizer
+    if decoder:
+        tokenizer.decoder = decoder
+    tokenizer.add_special_tokens(["<pad>", "</s>", "<unk>"])
+    if specials:
+        tokenizer.post_processor = processors.TemplateProcessing(
+            single="$A </s>", pair="$A </s> $B </s>", special_tokens=[("</s>", 1)]
+        )
+    names.append(name)
+    save(name, tokenizer)
+    if flags:
+        write_unigram_gguf(name, vocabulary, **flags)
+
+
+def write_unigram_gguf(name, vocabulary, table, **flags):
+    writer = gguf.GGUFWriter(os.path.join(FOLDER, name + ".gguf"), "t5")
+    kinds = {"<pad>": gguf.TokenType.CONTROL, "</s>": gguf.TokenType.CONTROL, "<unk>": gguf.TokenType.UNKNOWN}
+    writer.add_tokenizer_model("t5")
+    writer.add_tokenizer_pre("default")
+    writer.add_token_list([token for token, _ in vocabulary])
+    writer.add_token_scores([score for _, score in vocabulary])
+    writer.add_token_types([int(kinds.get(token, gguf.TokenType.NORMAL)) for token, _ in vocabulary])
+    writer.add_precompiled_charsmap(table)
+    writer.add_eos_token_id(1)
+    writer.add_unk_token_id(2)
+    for key, value in flags.items():
+        writer.add_bool(f"tokenizer.ggml.{key}", value)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
+def t5():
+    # What SentencePiece's own rules do to these texts, in a small table: NFKC, controls dropped, blanks made plain.
+    nmt = normalizers.Sequence([normalizers.Nmt(), normalizers.NFKC()])
+    alphabet = sorted({c for text in TEXTS + TRAINING for c in text if c != "\0"})
+    rules = {c: nmt.normalize_str(c) for c in alphabet if nmt.normalize_str(c) != c}
+    rules |= {a + b: nmt.normalize_str(a + b) for text in TEXTS for a, b in zip(text, text[1:])
+              if "\0" not in a + b and "\u0300" <= b < "\u0370" and nmt.normalize_str(a + b) != nmt.normalize_str(a) + nmt.normalize_str(b)}  # fmt: skip
+    table = character_map(rules.items())
+    charsmap = base64.b64encode(table).decode()
+
+    def precompiled():
+        return normalizers.Precompiled(table)
+
+    assert charsmap
+    both = [normalizers.Strip(left=True, right=True), normalizers.Replace(Regex(" {2,}"), " ")]
+    unigram("t5", normalizers.Sequence([precompiled()] + both), pre.Metaspace(), decoders.Metaspace(),
+            table=table, remove_extra_whitespaces=True, add_space_prefix=True, add_bos_token=False, add_eos_token=True)  # fmt: skip
+    unigram("t5-older", precompiled(), pre.Sequence([pre.WhitespaceSplit(), pre.Metaspace()]), decoders.Metaspace())
+    converted = [precompiled(), normalizers.Strip(left=False, right=True), normalizers.Replace(Regex(" {2,}"), "▁")]
+    unigram("unigram-bytes", normalizers.Sequence(converted), pre.Metaspace(prepend_scheme="first"),
+            decoders.Sequence([decoders.ByteFallback(), decoders.Metaspace(prepend_scheme="first")]), byte_fallback=True)  # fmt: skip
+    unigram("unigram-plain", None, None, None, specials=())
+    unigram("unigram-first", normalizers.NFKD(), pre.Sequence([pre.WhitespaceSplit(), pre.Metaspace(prepend_scheme="first")]),
+            decoders.Metaspace(prepend_scheme="first"))  # fmt: skip
+    unigram("unigram-never", normalizers.Sequence([normalizers.Nmt(), normalizers.NFKC(), normalizers.StripAccents()]),
+            pre.Metaspace(prepend_scheme="never", split=False), decoders.Metaspace(prepend_scheme="never"))  # fmt: skip
+
+
+def word_piece(normalizer, pre_tokenizer, size=500, limit=100, prefix="##", uncased=True):
+    # All frequent characters, and the most frequent beginnings and continuations of words: the trainer settles ties
+    # differently from run to run.
+    cleaning = normalizers.BertNormalizer(lowercase=uncased)
+    words = [word for text in TRAINING for word, _ in pre.BertPreTokenizer().pre_tokenize_str(cleaning.normalize_str(text))]
+    counts = collections.Counter()
+    for word in words:
+        for start in range(len(word)):
+            for end in range(start + 2, len(word) + 1):
+                counts[("##" if start else "") + word[start:end]] += 1 if start else 2
+    characters = collections.Counter("".join(words))
+    alphabet = sorted(characters, key=lambda c: (-characters[c], c))[:120]
+    specials = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    tokens = specials + alphabet + ["##" + c for c in alphabet]
+    tokens += sorted(counts, key=lambda t: (-counts[t], t))[: size - len(tokens)]
+    vocabulary = {t.replace("##", prefix, 1) if t.startswith("##") else t: i for i, t in enumerate(tokens)}
+    tokenizer = Tokenizer(models.WordPiece(
+        vocabulary, unk_token="[UNK]", max_input_chars_per_word=limit, continuing_subword_prefix=prefix))  # fmt: skip
+    if normalizer:
+        tokenizer.normalizer = normalizer
+    tokenizer.pre_tokenizer = pre_tokenizer
+    tokenizer.decoder = decoders.WordPiece(prefix=prefix, cleanup=limit == 100)
+    tokenizer.add_special_tokens(specials)
+    return tokenizer
+
+
+def write_bert_gguf(name, document):
+    """As llama.cpp's converter has it: ▁ before what begins a word, nothing before what continues one."""
+    tokens = sorted(document["model"]["vocab"], key=document["model"]["vocab"].get)
+    special = {token["content"] for token in document["added_tokens"]}
+    writer = gguf.GGUFWriter(os.path.join(FOLDER, name + ".gguf"), "bert")
+    writer.add_tokenizer_model("bert")
+    writer.add_tokenizer_pre("default")
+    writer.add_token_list([t if t in special else t[2:] if t.startswith("##") else "▁" + t for t in tokens])
+    writer.add_token_types([int(gguf.TokenType.CONTROL if t in special else gguf.TokenType.NORMAL) for t in tokens])
+    writer.add_unk_token_id(1)
+    writer.add_sep_token_id(3)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
+def bert():
+    def named(name, tokenizer, edit=None, with_gguf=False):
+        names.append(name)
+        document = save(name, tokenizer, edit)
+        if with_gguf:
+            write_bert_gguf(name, document)
+
+    uncased = word_piece(normalizers.BertNormalizer(), pre.BertPreTokenizer())
+    uncased.post_processor = template(uncased, "[CLS]", "[SEP]")
+    # Published files ask for lengths that only batches need.
+    uncased.enable_truncation(16)
+    uncased.enable_padding(length=16)
+    named("bert-uncased", uncased, with_gguf=True)
+    cased = word_piece(normalizers.BertNormalizer(lowercase=False), pre.BertPreTokenizer(), uncased=False)
+    cased.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
+    # The files of 2019 do not say what their model is.
+    named("bert-cased", cased, edit=lambda document: document["model"].pop("type"), with_gguf=True)
+    rough = word_piece(
+        normalizers.BertNormalizer(clean_text=False, handle_chinese_chars=False, strip_accents=True, lowercase=False),
+        pre.Whitespace(), limit=12, prefix="@@", uncased=False)  # fmt: skip
+    named("word-pieces", rough)
+    bare = word_piece(normalizers.Sequence([normalizers.NFD(), normalizers.StripAccents()]), pre.WhitespaceSplit(), limit=4000)
+    bare.add_tokens([AddedToken("ecole", single_word=True), AddedToken("do", normalized=False)])
+    named("word-pieces-bare", bare)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
 
 os.makedirs(FOLDER, exist_ok=True)
 for old in os.listdir(FOLDER):
@@ -399,11 +615,16 @@ mistral()
 gemma()
 metaspace()
 unfused()
+UNIGRAMS = unigram_vocabulary()
+t5()
+bert()
 
 # JSON has no way to write half a surrogate pair, and none is in the texts.
 expected = {"tokenizers": tokenizers.__version__, "texts": TEXTS, "cases": {}}
 for name in names:
     tokenizer = Tokenizer.from_file(os.path.join(FOLDER, name + ".json"))
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
     ids = [tokenizer.encode(text).ids for text in TEXTS]
     expected["cases"][name] = {
         "ids": ids,
@@ -415,6 +636,28 @@ for name in names:
     for key in ("decoded", "skipped"):
         texts = expected["cases"][name][key]
         expected["cases"][name][key] = [None if d == t else d for d, t in zip(texts, TEXTS)]
+# What each step makes of every scalar that Python's Unicode knows, between two letters: a checksum for each 2¹⁴ of them.
+expected["unicode"] = int(unicodedata.unidata_version.split(".")[0])
+expected["steps"] = []
+for step in [normalizers.NFC(), normalizers.NFD(), normalizers.NFKC(), normalizers.NFKD(), normalizers.Lowercase(),
+             normalizers.StripAccents(), normalizers.Nmt(), normalizers.BertNormalizer(), pre.BertPreTokenizer(),
+             pre.Whitespace(), pre.WhitespaceSplit(), pre.Digits(), pre.Punctuation()]:  # fmt: skip
+    tokenizer = Tokenizer(models.BPE())
+    is_normalizer = hasattr(step, "normalize_str")
+    if is_normalizer:
+        tokenizer.normalizer = step
+    else:
+        tokenizer.pre_tokenizer = step
+    sums = []
+    for block in range(0, 0x110000, 1 << 14):
+        checksum = 0
+        for text in (chr(c) for c in range(block, block + (1 << 14)) if not 0xD800 <= c < 0xE000):
+            if unicodedata.category(text) != "Cn":
+                text = f"x{text}y"
+                pieces = [step.normalize_str(text)] if is_normalizer else [p for p, _ in step.pre_tokenize_str(text)]
+                checksum = zlib.crc32("".join(piece + "\n" for piece in pieces).encode(), checksum)
+        sums.append(checksum)
+    expected["steps"].append({"tokenizer": tokenizer.to_str(), "sums": sums})
 with open(os.path.join(FOLDER, "expected.json"), "w", encoding="utf-8") as file:
     json.dump(expected, file, ensure_ascii=True, separators=(",", ":"))
 print(sum(os.path.getsize(os.path.join(FOLDER, f)) for f in os.listdir(FOLDER)), "bytes")

@@ -1,20 +1,28 @@
-/// The normalization forms NFD and NFC of the Unicode Standard, annex 15.
+/// The normalization forms NFD, NFC, NFKD and NFKC of the Unicode Standard, annex 15.
 ///
 /// The standard library compares strings by them without giving them away, and Foundation, which does, would have
 /// to be loaded for this alone.
-enum CanonicalNormalization {
+enum NormalizationForm {
   /// Decomposes, orders the marks, and composes again if wanted. O(n) but for the sorting of runs of marks.
-  static func normalize(_ text: [UInt32], composing: Bool) -> [UInt32] {
+  static func normalize(_ text: [UInt32], composing: Bool, compatibility: Bool) -> [UInt32] {
     // Nothing below U+0300 takes part in a composition, or, if nothing is to be decomposed, changes at all.
-    if text.allSatisfy({ $0 < (composing ? 0x300 : 0xC0) }) { return text }
+    let changing: UInt32 = compatibility ? 0xA0 : composing ? 0x300 : 0xC0
+    if text.allSatisfy({ $0 < changing }) { return text }
     var result: [UInt32] = []
     result.reserveCapacity(text.count)
-    for scalar in text { decompose(scalar, into: &result) }
+    for scalar in text {
+      if compatibility, scalar >= 0xA0, let whole = compatibilityTable.decomposition[scalar] {
+        result += whole
+      } else {
+        decompose(scalar, into: &result)
+      }
+    }
     orderMarks(&result)
     return composing ? compose(result) : result
   }
 
   private static let tables = CanonicalTables(CanonicalTables.decompositions)
+  private static let compatibilityTable = CompatibilityTable(CompatibilityTable.decompositions)
 
   // Hangul syllables are arithmetic: 19 leading consonants, 21 vowels, 27 trailing consonants or none. The Unicode
   // Standard, section 3.12.
@@ -108,35 +116,64 @@ struct CanonicalTables: Sendable {
   /// Two scalars, the first in the upper half of the key, as one.
   private(set) var composition: [UInt64: UInt32] = [:]
 
-  /// Reads `scalar=first` or `scalar=first+second`, in hexadecimal, separated by blanks; `scalar~first+second` is not
-  /// composed again.
+  /// Reads `scalar=first` or `scalar=first+second`; `scalar~first+second` is not composed again.
   init(_ table: StaticString) {
-    var numbers: [UInt32] = [0]
-    var composes = false
-    table.withUTF8Buffer { bytes in
-      for byte in bytes {
-        switch byte {
-        case UInt8(ascii: " "), UInt8(ascii: "\n"):
-          add(numbers, composes: composes)
-          numbers = [0]
-        case UInt8(ascii: "+"): numbers.append(0)
-        case UInt8(ascii: "="), UInt8(ascii: "~"):
-          composes = byte == UInt8(ascii: "=")
-          numbers.append(0)
-        default:
-          // A hexadecimal digit: '0'…'9' or 'A'…'F'.
-          let digit = byte < 0x3A ? byte - 0x30 : byte - 0x37
-          numbers[numbers.count - 1] = numbers[numbers.count - 1] << 4 | UInt32(digit)
-        }
+    forEachEntry(of: table) { numbers, kind in
+      let (scalar, first) = (numbers[0], numbers[1])
+      let second = numbers.count > 2 ? numbers[2] : nil
+      decomposition[scalar] = (first, second)
+      if kind == UInt8(ascii: "="), let second {
+        composition[UInt64(first) << 32 | UInt64(second)] = scalar
       }
     }
-    add(numbers, composes: composes)
   }
+}
 
-  private mutating func add(_ numbers: [UInt32], composes: Bool) {
-    let (scalar, first) = (numbers[0], numbers[1])
-    let second = numbers.count > 2 ? numbers[2] : nil
-    decomposition[scalar] = (first, second)
-    if composes, let second { composition[UInt64(first) << 32 | UInt64(second)] = scalar }
+/// The compatibility decompositions of single scalars, in full and in order, where they are not canonical.
+struct CompatibilityTable: Sendable {
+  /// A scalar as others.
+  private(set) var decomposition: [UInt32: [UInt32]] = [:]
+
+  /// Reads `scalar=first+second+…`, or `scalar-last-first` for a run of scalars that are those from `first` on.
+  init(_ table: StaticString) {
+    forEachEntry(of: table) { numbers, kind in
+      if kind == UInt8(ascii: "-") {
+        for scalar in numbers[0]...numbers[1] {
+          decomposition[scalar] = [numbers[2] + scalar - numbers[0]]
+        }
+      } else {
+        decomposition[numbers[0]] = Array(numbers[1...])
+      }
+    }
   }
+}
+
+/// Calls `body` with the hexadecimal numbers of every entry of a table, and with what stands before the second; entries
+/// are separated by blanks. What Unicode 9 did not have yet is passed over, as the reference's tables are of that time.
+private func forEachEntry(of table: StaticString, _ body: ([UInt32], UInt8) -> Void) {
+  func finish(_ numbers: [UInt32], _ kind: UInt8) {
+    guard let scalar = Unicode.Scalar(numbers[0]), EarlierUnicode.isAssigned(scalar, in: 9) else {
+      return
+    }
+    body(numbers, kind)
+  }
+  var numbers: [UInt32] = [0]
+  var kind: UInt8 = 0
+  table.withUTF8Buffer { bytes in
+    for byte in bytes {
+      switch byte {
+      case UInt8(ascii: " "), UInt8(ascii: "\n"):
+        finish(numbers, kind)
+        numbers = [0]
+      case UInt8(ascii: "+"), UInt8(ascii: "="), UInt8(ascii: "~"), UInt8(ascii: "-"):
+        if numbers.count == 1 { kind = byte }
+        numbers.append(0)
+      default:
+        // A hexadecimal digit: '0'…'9' or 'A'…'F'.
+        let digit = byte < 0x3A ? byte - 0x30 : byte - 0x37
+        numbers[numbers.count - 1] = numbers[numbers.count - 1] << 4 | UInt32(digit)
+      }
+    }
+  }
+  finish(numbers, kind)
 }

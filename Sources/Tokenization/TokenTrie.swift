@@ -1,0 +1,54 @@
+/// Texts by their scalars, one node per prefix.
+struct TokenTrie: Sendable {
+  /// The child of a node along a scalar, under `node << 32 | scalar`.
+  private var children: [UInt64: Int32] = [:]
+  /// What ends at each node, −1 if nothing does.
+  private var values: [Int32] = [-1]
+
+  var isEmpty: Bool { values.count == 1 }
+
+  /// Adds a text that is not empty; of two equal texts the later holds. Values are not negative.
+  mutating func insert(_ text: some Sequence<UInt32>, value: Int) {
+    var node: Int32 = 0
+    for scalar in text {
+      let key = Self.key(node, scalar)
+      if let child = children[key] {
+        node = child
+      } else {
+        let child = Int32(values.count)
+        children[key] = child
+        node = child
+        values.append(-1)
+      }
+    }
+    if node > 0 { values[Int(node)] = Int32(value) }
+  }
+
+  /// Calls `body` with length and value of every text here that `text` begins with, from the shortest.
+  ///
+  /// Returns the scalars looked at, at most one more than the longest text here has.
+  @discardableResult
+  func forEachPrefix(of text: ArraySlice<UInt32>, _ body: (Int, Int) -> Void) -> Int {
+    var node: Int32 = 0
+    var steps = 0
+    for scalar in text {
+      steps += 1
+      guard let child = children[Self.key(node, scalar)] else { break }
+      node = child
+      let value = values[Int(node)]
+      if value >= 0 { body(steps, Int(value)) }
+    }
+    return steps
+  }
+
+  /// The longest text here that `text` begins with.
+  func longestPrefix(of text: ArraySlice<UInt32>) -> (length: Int, value: Int)? {
+    var result: (length: Int, value: Int)?
+    forEachPrefix(of: text) { result = ($0, $1) }
+    return result
+  }
+
+  private static func key(_ node: Int32, _ scalar: UInt32) -> UInt64 {
+    UInt64(UInt32(bitPattern: node)) << 32 | UInt64(scalar)
+  }
+}

@@ -1,0 +1,49 @@
+import Testing
+
+@testable import Tokenization
+
+/// Every scalar, by itself, becomes what the reference makes of it, in every step that looks at what a scalar is.
+@Suite struct ScalarTests {
+  /// CRC-32 as zlib has it, going on from a sum.
+  private func checksum(_ bytes: some Sequence<UInt8>, from sum: UInt32) -> UInt32 {
+    var sum = ~sum
+    for byte in bytes { sum = Self.table[Int((sum ^ UInt32(byte)) & 0xFF)] ^ sum >> 8 }
+    return ~sum
+  }
+
+  private static let table: [UInt32] = (0..<256).map { byte in
+    (0..<8).reduce(byte) { sum, _ in sum & 1 == 1 ? 0xEDB8_8320 ^ sum >> 1 : sum >> 1 }
+  }
+
+  @Test(arguments: ScalarExpectation.all.steps.indices) func everyScalar(_ i: Int) throws {
+    let (unicode, steps) = ScalarExpectation.all
+    let tokenizer = try Tokenizer(json: steps[i].tokenizer)
+    try #require(steps[i].sums.count == 0x110000 >> 14)
+    for (block, expected) in steps[i].sums.enumerated() {
+      var sum: UInt32 = 0
+      for value in UInt32(block << 14)..<UInt32((block + 1) << 14) {
+        guard let scalar = Unicode.Scalar(value),
+          EarlierUnicode.isAssigned(scalar, in: unicode), !isNoncharacter(value)
+        else { continue }
+        var text: [UInt32] = [0x78, value, 0x79]
+        text = tokenizer.normalizer?.normalize(text) ?? text
+        var pieces = Pieces(text)
+        tokenizer.preTokenizer?.apply(to: &pieces)
+        for range in pieces.ranges {
+          sum = checksum(String(scalarValues: pieces.scalars[range] + [0x0A]).utf8, from: sum)
+        }
+      }
+      #expect(sum == expected, "\(steps[i].tokenizer.prefix(200)): block \(block)")
+    }
+  }
+
+  /// Noncharacters have an age and no category.
+  private func isNoncharacter(_ value: UInt32) -> Bool {
+    value & 0xFFFE == 0xFFFE || (0xFDD0...0xFDEF).contains(value)
+  }
+
+  @Test func everyStepIsThere() {
+    #expect(ScalarExpectation.all.steps.count >= 13)
+    #expect(ScalarExpectation.all.unicode >= 14)
+  }
+}
