@@ -6,7 +6,9 @@ extension GatedDecoder {
   /// X ↦ Z = X + attention(norm X), F = Z + mlp(norm Z). Groeneveld et al., arXiv 2402.00838.
   init(olmo file: ModelFile) throws {
     let c = file.configuration
-    let norm = LayerNormWeights(epsilon: 1e-5)
+    // No config.json has the key, GGUF has.
+    let norm = LayerNormWeights(
+      epsilon: try c.positive("attention.layer_norm_epsilon", default: 1e-5))
     var s = try DecoderSettings(c, epsilon: norm.epsilon)
     s.attentionBias = try c.flag("attention_bias", default: false)
     let clip = try c.nullablePositive("clip_qkv", absent: nil)
@@ -25,4 +27,10 @@ extension GatedDecoder {
         mlp: try block.mlp())
     }
   }
+}
+
+extension GGUFDialect {
+  static let olmo = GGUFDialect(
+    architecture: "olmo", names: decoder, keys: ["clip_qkv": ["attention.clamp_kqv"]],
+    neighboursPair: true, settings: { $0.biases() })
 }

@@ -71,7 +71,9 @@ struct T5: Transformer {
     }
   }
 
-  static let (blockWords, encoderWords) = (["decoder.block."], ["encoder.block."])
+  static let (blockWords, encoderWords) = (
+    ["decoder.block.", "dec.blk."], ["encoder.block.", "enc.blk."]
+  )
 
   let settings: Settings
   let description: ModelDescription
@@ -83,8 +85,8 @@ struct T5: Transformer {
   init(_ file: ModelFile) throws {
     settings = try Settings(file.configuration)
     let s = settings
-    let weights = WeightReader(
-      file.tensors, prefix: "transformer.", alternatives: [""],
+    let weights = file.weights(
+      prefix: "transformer.", alternatives: [""],
       probe: "decoder.final_layer_norm.weight")
     // One matrix under any of its names; a head that is stored is used, tied or not.
     let names = ["shared", "decoder.embed_tokens", "encoder.embed_tokens"].map {
