@@ -68,7 +68,7 @@ def first(config, *keys, default=None):
     return next((config[k] for k in keys if config.get(k) is not None), default)
 
 
-def write_sizes(writer, config, state):
+def write_sizes(writer, config):
     """Sizes and functions; returns (heads, key-value heads, features of a head)."""
     kind = config["model_type"]
     width = first(config, "hidden_size", "n_embd", "d_model")
@@ -161,7 +161,7 @@ def write_others(writer, config):
 
 
 def neighbours(tensor, heads):
-    """Rows of q or k in the order in which features that rotate together are neighbours."""
+    """Rows of q or k (weights or biases) in the order in which features that rotate together are neighbours."""
     halves = tensor.reshape(heads, 2, -1, *tensor.shape[1:])
     return halves.swapaxes(1, 2).reshape(tensor.shape)
 
@@ -233,6 +233,13 @@ def converted(config, state, heads, key_value, size):
         yield name, value
 
 
+def finish(writer):
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
 def make(name):
     folder = FIXTURES / name
     config = json.loads((folder / "config.json").read_text())
@@ -248,7 +255,7 @@ def make(name):
     writer = gguf.GGUFWriter(path, architecture)
     writer.add_name(name)
     writer.add_file_type(gguf.LlamaFileType.ALL_F32)
-    sizes = write_sizes(writer, config, state)
+    sizes = write_sizes(writer, config)
     write_rotation(writer, config, sizes[2])
     write_others(writer, config)
     layers = first(config, "num_hidden_layers", "n_layer", "n_layers", "num_layers")
@@ -259,10 +266,7 @@ def make(name):
         target = names.get_name(key, try_suffixes=(".weight", ".bias"))
         assert target, key
         writer.add_tensor(target, np.ascontiguousarray(value))
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
+    finish(writer)
 
 
 if __name__ == "__main__":
