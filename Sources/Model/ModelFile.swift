@@ -25,26 +25,32 @@ public struct ModelFile {
 
   /// Reads which architecture a checkpoint asks for. Throws `ModelError.badKey`, `CheckpointError`.
   public init(_ directory: CheckpointDirectory) throws {
-    tensors = directory.tensors
     switch directory.kind {
     case .huggingFace(let config, _):
       format = .huggingFace
+      tensors = directory.tensors
       configuration = Configuration(file: config.path, object: config.object)
       modelType = try configuration.text("model_type")
       ggufFamily = nil
     case .gguf(let file):
-      format = .gguf
       let general = Configuration(file: directory.path) { file[$0]?.json }
       let architecture = try general.text("general.architecture")
-      modelType = architecture
-      let metadata = GGUFMetadata(
-        file: directory.path, architecture: architecture, tensors: file
-      ) { file["\(architecture).\($0)"]?.json }
-      let family = ModelFamily.of(metadata)
-      ggufFamily = family
-      configuration =
-        try family?.dialect.map { try metadata.configuration($0) } ?? metadata.untranslated
+      self = try ModelFile(
+        GGUFMetadata(file: directory.path, architecture: architecture, tensors: file) {
+          file["\(architecture).\($0)"]?.json
+        })
     }
+  }
+
+  /// Of a GGUF file. Throws `ModelError.badKey`, `unsupportedKey`, `CheckpointError`.
+  init(_ metadata: GGUFMetadata) throws {
+    format = .gguf
+    modelType = metadata.architecture
+    tensors = metadata.tensors
+    let family = ModelFamily.of(metadata)
+    ggufFamily = family
+    configuration =
+      try family?.dialect.map { try metadata.configuration($0) } ?? metadata.untranslated
   }
 
   /// Finds tensors by canonical names that begin with `prefix`, in a folder also with one of `alternatives` in its place.
@@ -70,8 +76,8 @@ extension TensorInfo {
   var isComputed: Bool {
     [
       "rope_freqs.weight", "rope_factors_long.weight", "rope_factors_short.weight", ".inv_freq",
-      "attn.bias", "attn.masked_bias",
-      "attention.bias", "attention.masked_bias",
+      ".attn.bias", ".attn.masked_bias",
+      ".attention.bias", ".attention.masked_bias",
       "embeddings.position_ids", "EncDecAttention.relative_attention_bias.weight",
       "cross_attn_rel_b.weight",
     ].contains { name.hasSuffix($0) }
@@ -220,6 +226,9 @@ public enum ModelFamily: String, Sendable, CaseIterable {
 ///
 /// Nothing is copied but norms and biases. Throws `CheckpointError` and `ModelError`.
 public func loadTransformer(_ directory: CheckpointDirectory) throws -> any Transformer {
-  let file = try ModelFile(directory)
-  return try ModelFamily.of(file).load(file)
+  try loadTransformer(ModelFile(directory))
+}
+
+func loadTransformer(_ file: ModelFile) throws -> any Transformer {
+  try ModelFamily.of(file).load(file)
 }

@@ -57,7 +57,10 @@ import Testing
     guard
       case .yarn(let factor, let fast, let slow, let trained, let scale, let truncate) =
         try sizes(scaling).rotary.scaling
-    else { return Issue.record("not yarn") }
+    else {
+      Issue.record("not yarn")
+      return
+    }
     #expect(factor == 4 && fast == 32 && slow == 1 && trained == 16 && truncate)
     #expect(abs(scale - 1.138629436111989) < 1e-15)
   }

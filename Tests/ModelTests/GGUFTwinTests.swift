@@ -75,6 +75,41 @@ struct GGUFTwin: Sendable, CustomTestStringConvertible {
     }
   }
 
+  /// One key after another missing or hostile: a model or an error that says what is wrong, and no crash.
+  @Test(arguments: GGUFTwin.all) func hostileMetadata(_ twin: GGUFTwin) throws {
+    let file = try GGUFFile(twin.path)
+    let architecture = try #require(file["general.architecture"]?.string)
+    let keys = [
+      "block_count", "context_length", "embedding_length", "feed_forward_length",
+      "decoder_block_count", "attention.head_count", "attention.head_count_kv",
+      "attention.key_length", "attention.value_length", "attention.layer_norm_epsilon",
+      "attention.layer_norm_rms_epsilon", "attention.sliding_window", "attention.clamp_kqv",
+      "attention.max_alibi_bias", "attention.relative_buckets_count", "attention.causal",
+      "rope.dimension_count", "rope.freq_base", "rope.scaling.type", "rope.scaling.factor",
+      "rope.scaling.original_context_length", "rope.scaling.attn_factor", "expert_count",
+      "expert_used_count", "tensor_data_layout", "attn_logit_softcapping",
+      "use_parallel_residual", "decoder_start_token_id", "vocab_size",
+    ]
+    let values: [JSONValue?] =
+      [nil, .array([]), .bool(true), .string("yarn"), .string("longrope")]
+      + [0, -1, 1, 1 << 31, 1 << 40, .max, .min].map { .number(.integer($0)) }
+      + [0.5, -.infinity, .nan, 1e300, 5e-324].map { .number(.real($0)) }
+    for key in keys {
+      for value in values {
+        let metadata = GGUFMetadata(
+          file: "model.gguf", architecture: architecture, tensors: file
+        ) { $0 == key ? value : file["\(architecture).\($0)"]?.json }
+        do {
+          _ = try loadTransformer(ModelFile(metadata))
+        } catch let error as ModelError {
+          #expect(!error.description.isEmpty)
+        } catch let error as CheckpointError {
+          #expect(!error.description.isEmpty)
+        }
+      }
+    }
+  }
+
   private func spectra(
     _ model: some Transformer, _ expected: Expected
   ) throws -> (states: [[Double]], sigma: [[Double]], logits: [Double]?) {

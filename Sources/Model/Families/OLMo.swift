@@ -17,7 +17,8 @@ extension GatedDecoder {
     try self.init(
       file, reader, family: "olmo", norm: norm,
       note: clip.map {
-        "queries, keys and values are clipped at ±\($0), where their derivative is 0"
+        // GGUF has it in single precision.
+        "queries, keys and values are clipped at ±\(Float($0)), where their derivative is 0"
       }
     ) { block, _ in
       var attention = try block.attention()

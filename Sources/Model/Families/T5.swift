@@ -52,7 +52,7 @@ struct T5: Transformer {
       try c.check(
         buckets >= 4, "relative_attention_num_buckets", "must be at least 4")
       try c.check(
-        (buckets / 2 + 1...1 << 20).contains(reach), "relative_attention_max_distance",
+        reach > buckets / 2 && reach <= 1 << 20, "relative_attention_max_distance",
         "must be more than half of the buckets and at most 2²⁰")
       // `relu`, `gated-gelu`, …; gelu behind a gate is its tanh approximation.
       let projection = try c.text("feed_forward_proj", default: "relu")
