@@ -86,7 +86,9 @@ let package = Package(
       resources: [.copy("Fixtures")]),
     .testTarget(
       name: "ModelTests", dependencies: ["Model", "Lanczos", "TestSupport"],
-      exclude: ["make_fixtures.py", "make_family_fixtures.py", "reference.py", "families"],
+      exclude: [
+        "make_fixtures.py", "make_family_fixtures.py", "make_gguf.py", "reference.py", "families",
+      ],
       resources: [.copy("Fixtures")]),
     .testTarget(
       name: "AlignmentTests", dependencies: ["Alignment", "TestSupport"],

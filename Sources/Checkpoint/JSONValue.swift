@@ -61,7 +61,7 @@ public struct JSONObject: Sendable {
   }
 
   /// The position in `members` of the second of two equal keys is thrown as `DuplicateKey`.
-  init(_ members: [(key: String, value: JSONValue)]) throws(DuplicateKey) {
+  package init(_ members: [(key: String, value: JSONValue)]) throws(DuplicateKey) {
     self.members = members
     guard members.count > 8 else {
       for (i, member) in members.enumerated() {
@@ -87,5 +87,5 @@ public struct JSONObject: Sendable {
     return positions[UTF8Key(key)].map { members[$0].value }
   }
 
-  struct DuplicateKey: Error { let position: Int }
+  package struct DuplicateKey: Error { let position: Int }
 }

@@ -64,16 +64,22 @@ enum QueryKeyValue: Sendable {
   /// One matrix for all three, and where among its outputs each of them lies.
   case fused(LinearWeights, query: [Int], key: [Int], value: [Int])
 
-  /// Fused, all queries before all keys before all values.
-  static func stacked(_ weights: LinearWeights, width: Int) -> QueryKeyValue {
-    let third = { (i: Int) in Array(i * width..<(i + 1) * width) }
-    return .fused(weights, query: third(0), key: third(1), value: third(2))
+  /// Fused, all queries before all keys before all values; as many keys as queries if not said otherwise.
+  static func stacked(_ weights: LinearWeights, width: Int, keys: Int? = nil) -> QueryKeyValue {
+    let keys = keys ?? width
+    return .fused(
+      weights, query: Array(0..<width), key: Array(width..<width + keys),
+      value: Array(width + keys..<width + 2 * keys))
   }
 
-  /// Fused by groups of heads: a group's queries, then its key, then its value.
+  /// Fused by groups of heads: a group's queries, then its key, then its value. GGUF stacks what is grouped elsewhere.
   static func grouped(
-    _ weights: LinearWeights, heads: Int, keyValueHeads: Int, headDimension: Int
+    _ weights: LinearWeights, heads: Int, keyValueHeads: Int, headDimension: Int,
+    in format: ModelFile.Format
   ) -> QueryKeyValue {
+    if format == .gguf {
+      return stacked(weights, width: heads * headDimension, keys: keyValueHeads * headDimension)
+    }
     let queries = heads / keyValueHeads
     let pick = { (part: Range<Int>) in
       (0..<keyValueHeads).flatMap { group in

@@ -1,6 +1,6 @@
 import Checkpoint
 
-/// Reads the keys of a model's configuration: a config.json, or the metadata of a GGUF file under its architecture.
+/// Reads the keys of a model's configuration: a config.json, or the metadata of a GGUF file in its words.
 ///
 /// Every key is looked up by name, with its alternatives in older spellings, checked for kind and bounds, and
 /// remembered, so that what a family never looked at can be refused when it matters.
@@ -9,12 +9,23 @@ public final class Configuration {
   let file: String
   private let lookup: (String) -> JSONValue?
   private var read: Set<String> = []
+  /// What the file calls its keys, where that is not as they are asked for, and what goes before all of them.
+  private let keys: [String: [String]]
+  private let prefix: String
 
   /// Over any source of values.
-  init(file: String, lookup: @escaping (String) -> JSONValue?) {
+  init(
+    file: String, prefix: String = "", keys: [String: [String]] = [:],
+    lookup: @escaping (String) -> JSONValue?
+  ) {
     self.file = file
     self.lookup = lookup
+    self.keys = keys
+    self.prefix = prefix
   }
+
+  /// A key as the file spells it, for messages.
+  func spelled(_ key: String) -> String { prefix + (keys[key]?.first ?? key) }
 
   convenience init(file: String, object: JSONObject) {
     self.init(file: file) { object[$0] }
@@ -22,7 +33,7 @@ public final class Configuration {
 
   /// The value of the first of these keys that is there and not null.
   func value(_ keys: [String]) -> (key: String, value: JSONValue)? {
-    read.formUnion(keys)
+    read.formUnion(keys.flatMap { [$0] + (self.keys[$0] ?? []) })
     for key in keys {
       if let value = lookup(key), !value.isNull { return (key, value) }
     }
@@ -38,13 +49,13 @@ public final class Configuration {
   ) throws(ModelError) -> T? {
     guard let (key, value) = value(keys) else { return nil }
     guard let result = convert(value) else {
-      throw .badKey(file: file, key: key, reason: "must be \(kind)")
+      throw .badKey(file: file, key: spelled(key), reason: "must be \(kind)")
     }
     return result
   }
 
   private func require<T>(_ value: T?, _ keys: [String]) throws(ModelError) -> T {
-    guard let value else { throw .badKey(file: file, key: keys[0], reason: "is missing") }
+    guard let value else { throw .badKey(file: file, key: spelled(keys[0]), reason: "is missing") }
     return value
   }
 
@@ -135,12 +146,12 @@ public final class Configuration {
   func optionalObject(_ keys: String...) throws(ModelError) -> Configuration? {
     guard let (key, _) = value(keys) else { return nil }
     let object = try optional(keys, "an object") { $0.object }
-    return object.map { object in Configuration(file: "\(file), \(key)", object: object) }
+    return object.map { object in Configuration(file: "\(file), \(spelled(key))", object: object) }
   }
 
   /// Throws `ModelError.badKey` unless `condition` holds.
   func check(_ condition: Bool, _ key: String, _ reason: String) throws(ModelError) {
-    guard condition else { throw .badKey(file: file, key: key, reason: reason) }
+    guard condition else { throw .badKey(file: file, key: spelled(key), reason: reason) }
   }
 
   /// Throws `ModelError.unsupportedKey`, with the key's value, unless `condition` holds.
@@ -149,7 +160,7 @@ public final class Configuration {
   ) throws(ModelError) {
     guard !condition else { return }
     throw .unsupportedKey(
-      file: file, key: key, value: lookup(key)?.shown ?? "absent", reason: reason)
+      file: file, key: spelled(key), value: lookup(key)?.shown ?? "absent", reason: reason)
   }
 
   /// Throws `ModelError.unsupportedKey` if a key that changes the mathematics of some model is set to other than its
@@ -158,7 +169,8 @@ public final class Configuration {
     for (key, neutral) in Self.influential where !read.contains(key) {
       guard let value = lookup(key), !value.isNull, !neutral(value) else { continue }
       throw .unsupportedKey(
-        file: file, key: key, value: value.shown, reason: "this family does not have it here")
+        file: file, key: spelled(key), value: value.shown,
+        reason: "this family does not have it here")
     }
   }
 
@@ -192,6 +204,16 @@ public final class Configuration {
       ("full_attention", never), ("sliding_attention", never),
       // As GGUF calls them.
       ("attention.scale", never), ("embedding_scale", one), ("residual_scale", one),
+      ("attention.output_scale", one), ("attention.temperature_length", off),
+      ("attention.temperature_scale", off), ("attention.causal", { $0.bool == true }),
+      ("attention.sliding_window", off), ("attention.sliding_window_pattern", never),
+      ("attention.shared_kv_layers", off), ("attention.clamp_kqv", off),
+      ("attention.max_alibi_bias", off), ("rope.freq_base_swa", never),
+      ("rope.scaling.attn_factor", one), ("rope.scaling.yarn_ext_factor", one),
+      ("rope.scaling.yarn_attn_factor", one), ("rope.scaling.yarn_log_multiplier", off),
+      ("expert_count", off), ("expert_shared_count", off), ("expert_weights_scale", one),
+      ("expert_gating_func", one), ("router_logit_softcapping", off), ("swin_norm", off),
+      ("leading_dense_block_count", off), ("nextn_predict_layers", off),
     ]
   }()
 }

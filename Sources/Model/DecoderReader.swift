@@ -14,13 +14,14 @@ struct DecoderReader {
     self.gainOffset = gainOffset
   }
 
-  /// Of a Hugging Face folder, with or without the prefix `model.`.
+  /// Of a folder, with or without the prefix `model.`, or of a GGUF file, whose norms store what they multiply by.
   init(_ file: ModelFile, _ settings: DecoderSettings, gainOffset: Double = 0) {
+    var settings = settings
+    settings.neighboursPair = file.dialect?.neighboursPair ?? false
     self.init(
-      WeightReader(
-        file.tensors, prefix: "model.", alternatives: ["", "transformer."],
-        probe: "embed_tokens.weight"),
-      settings, gainOffset: gainOffset)
+      file.weights(
+        prefix: "model.", alternatives: ["", "transformer."], probe: "embed_tokens.weight"),
+      settings, gainOffset: file.format == .gguf ? 0 : gainOffset)
   }
 
   /// The reader of block `l`.

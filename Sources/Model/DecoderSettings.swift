@@ -47,6 +47,8 @@ struct DecoderSettings: Sendable {
     keyValueHeads =
       try c.nullableSize("num_key_value_heads", absent: defaults.keyValueHeads) ?? heads
     headDimension = try c.size("head_dim", default: defaults.headDimension ?? max(width / heads, 1))
+    try c.check(
+      heads * headDimension <= 1 << 31, "head_dim", "makes more than 2³¹ features of all heads")
     let trained = try c.size("max_position_embeddings", default: defaults.positions)
     epsilon =
       if let fixed { fixed } else { try c.positive("rms_norm_eps", default: defaults.epsilon) }

@@ -3,7 +3,7 @@ import Autodiff
 /// Reads what BERT and ViT have in common: sizes, by keys of the same names, and blocks.
 struct EncoderReader {
   /// What stands before the number of a block in a tensor's name.
-  static let blockWords = ["encoder.layer."]
+  static let blockWords = ["encoder.layer.", "blk."]
 
   let weights: WeightReader
   let layers, width, hidden, heads: Int

@@ -63,7 +63,9 @@ struct GatedDecoder: Transformer {
 
   /// Experts are read when they are chosen, and not ahead.
   func tensorNames(aheadOfBlock index: Int) -> [String] {
-    tensorNames(ofBlock: index).filter { !$0.contains(".experts.") }
+    tensorNames(ofBlock: index).filter {
+      !$0.contains(".experts.") && !$0.contains("_exps.")
+    }
   }
 
   func embed<S: RealScalar>(

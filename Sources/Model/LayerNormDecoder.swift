@@ -47,20 +47,21 @@ struct LayerNormDecoder: Transformer {
   let layers: [Layer]
   let head: Head
   /// What stands before the number of a block in a tensor's name.
-  let blockWord: String
+  let blockWords: [String]
 
   /// Puts a family's parts together, once all of them are read. Throws `ModelError.unreadTensor`.
   init(
     _ file: ModelFile, _ weights: WeightReader, family: String, arrangement: Arrangement,
     positions: Int?, embedding: Embedding, layers: [Layer], head: Head, blockWord: String
   ) throws(ModelError) {
-    try weights.refuseUnread(after: [blockWord])
+    let blockWords = file.format == .gguf ? ["blk."] : [blockWord]
+    try weights.refuseUnread(after: blockWords)
     source = file.tensors
     self.arrangement = arrangement
     self.embedding = embedding
     self.layers = layers
     self.head = head
-    self.blockWord = blockWord
+    self.blockWords = blockWords
     // There is at least one layer.
     let (attention, mlp) = (layers[0].attention, layers[0].mlp)
     description = ModelDescription(
@@ -79,7 +80,7 @@ struct LayerNormDecoder: Transformer {
   }
 
   func tensorNames(ofBlock index: Int?) -> [String] {
-    source.tensors.map(\.name).filter { blockNumber($0, after: [blockWord]) == index }
+    source.tensors.map(\.name).filter { blockNumber($0, after: blockWords) == index }
   }
 
   func embed<S: RealScalar>(

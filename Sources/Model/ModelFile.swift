@@ -18,22 +18,45 @@ public struct ModelFile {
   public let configuration: Configuration
   /// The weights.
   public let tensors: any TensorSource
+  /// The family of a GGUF file whose architecture is known.
+  let ggufFamily: ModelFamily?
+  /// How that family's GGUF files are read.
+  var dialect: GGUFDialect? { ggufFamily?.dialect }
 
-  /// Reads which architecture a checkpoint asks for. Throws `ModelError.badKey`.
+  /// Reads which architecture a checkpoint asks for. Throws `ModelError.badKey`, `CheckpointError`.
   public init(_ directory: CheckpointDirectory) throws {
-    tensors = directory.tensors
     switch directory.kind {
     case .huggingFace(let config, _):
       format = .huggingFace
+      tensors = directory.tensors
       configuration = Configuration(file: config.path, object: config.object)
       modelType = try configuration.text("model_type")
+      ggufFamily = nil
     case .gguf(let file):
-      format = .gguf
       let general = Configuration(file: directory.path) { file[$0]?.json }
       let architecture = try general.text("general.architecture")
-      modelType = architecture
-      configuration = Configuration(file: directory.path) { file["\(architecture).\($0)"]?.json }
+      self = try ModelFile(
+        GGUFMetadata(file: directory.path, architecture: architecture, tensors: file) {
+          file["\(architecture).\($0)"]?.json
+        })
     }
+  }
+
+  /// Of a GGUF file. Throws `ModelError.badKey`, `unsupportedKey`, `CheckpointError`.
+  init(_ metadata: GGUFMetadata) throws {
+    format = .gguf
+    modelType = metadata.architecture
+    tensors = metadata.tensors
+    let family = ModelFamily.of(metadata)
+    ggufFamily = family
+    configuration =
+      try family?.dialect.map { try metadata.configuration($0) } ?? metadata.untranslated
+  }
+
+  /// Finds tensors by canonical names that begin with `prefix`, in a folder also with one of `alternatives` in its place.
+  func weights(prefix: String, alternatives: [String], probe: String) -> WeightReader {
+    dialect.map { WeightReader(tensors, ggufNames: $0.names) }
+      ?? WeightReader(tensors, prefix: prefix, alternatives: alternatives, probe: probe)
   }
 
   /// Numbers in all weights; tables that are computed from the configuration do not count.
@@ -52,20 +75,12 @@ extension TensorInfo {
   /// with a bias of its cross-attention).
   var isComputed: Bool {
     [
-      "rope_freqs.weight", ".inv_freq", "attn.bias", "attn.masked_bias",
-      "attention.bias", "attention.masked_bias",
+      "rope_freqs.weight", "rope_factors_long.weight", "rope_factors_short.weight", ".inv_freq",
+      ".attn.bias", ".attn.masked_bias",
+      ".attention.bias", ".attention.masked_bias",
       "embeddings.position_ids", "EncDecAttention.relative_attention_bias.weight",
+      "cross_attn_rel_b.weight",
     ].contains { name.hasSuffix($0) }
-  }
-}
-
-extension GGUFValue {
-  /// A scalar as JSON has it; arrays are not needed here.
-  fileprivate var json: JSONValue? {
-    if let int { return .number(.integer(int)) }
-    if let double { return .number(.real(double)) }
-    if let bool { return .bool(bool) }
-    return string.map { .string($0) }
   }
 }
 
@@ -127,7 +142,39 @@ public enum ModelFamily: String, Sendable, CaseIterable {
   }
 
   /// `general.architecture` in GGUF files.
-  public var ggufArchitectures: [String] { self == .llama ? ["llama"] : [] }
+  public var ggufArchitectures: [String] { dialect.map { [$0.architecture] } ?? [] }
+
+  /// How GGUF files of this family are read, if llama.cpp has it.
+  var dialect: GGUFDialect? {
+    switch self {
+    case .llama: .llama
+    case .qwen2: .qwen2
+    case .qwen3: .qwen3
+    case .gemma: .gemma
+    case .gemma2: .gemma2
+    case .olmo: .olmo
+    case .olmo2: .olmo2
+    case .phi3: .phi3
+    case .mixtral: .mixtral
+    case .gpt2: .gpt2
+    case .gptNeoX: .gptNeoX
+    case .gptJ: .gptJ
+    case .phi: .phi
+    case .bloom: .bloom
+    case .mpt: .mpt
+    case .falcon: .falcon
+    case .stableLM: .stableLM
+    case .t5: .t5
+    case .bert: .bert
+    case .gptNeo, .opt, .vit: nil
+    }
+  }
+
+  /// The family of a GGUF file: Mixtral's are of the architecture llama, with experts.
+  fileprivate static func of(_ metadata: GGUFMetadata) -> ModelFamily? {
+    let families = allCases.filter { $0.ggufArchitectures.contains(metadata.architecture) }
+    return families.first { ($0 == .mixtral) == metadata.isMixture } ?? families.first
+  }
 
   fileprivate func load(_ file: ModelFile) throws -> any Transformer {
     switch self {
@@ -156,20 +203,22 @@ public enum ModelFamily: String, Sendable, CaseIterable {
     }
   }
 
-  private static func names(_ format: ModelFile.Format) -> [(name: String, family: ModelFamily)] {
-    allCases.flatMap { family in
-      (format == .gguf ? family.ggufArchitectures : family.huggingFaceTypes).map { ($0, family) }
-    }
-  }
-
-  /// The family a file asks for. Throws `ModelError.unknownArchitecture`.
+  /// The family a file asks for. Throws `ModelError.unknownArchitecture`, or `unsupportedKey` for a family that has no GGUF.
   public static func of(_ file: ModelFile) throws(ModelError) -> ModelFamily {
-    let names = names(file.format)
-    guard let match = names.first(where: { $0.name == file.modelType }) else {
-      throw .unknownArchitecture(
-        file: file.configuration.file, name: file.modelType, known: names.map(\.name))
+    let named = allCases.first { $0.huggingFaceTypes.contains(file.modelType) }
+    if let family = file.format == .gguf ? file.ggufFamily : named { return family }
+    if file.format == .gguf, let named, named.dialect == nil {
+      throw .unsupportedKey(
+        file: file.configuration.file, key: "general.architecture", value: "\"\(file.modelType)\"",
+        reason: "llama.cpp has no such architecture, so nothing says how the file is to be read; "
+          + "open a folder of config.json and safetensors")
     }
-    return match.family
+    var known: [String] = []
+    for name in allCases.flatMap({
+      file.format == .gguf ? $0.ggufArchitectures : $0.huggingFaceTypes
+    }) where !known.contains(name) { known.append(name) }
+    throw .unknownArchitecture(
+      file: file.configuration.file, name: file.modelType, known: known)
   }
 }
 
@@ -177,6 +226,9 @@ public enum ModelFamily: String, Sendable, CaseIterable {
 ///
 /// Nothing is copied but norms and biases. Throws `CheckpointError` and `ModelError`.
 public func loadTransformer(_ directory: CheckpointDirectory) throws -> any Transformer {
-  let file = try ModelFile(directory)
-  return try ModelFamily.of(file).load(file)
+  try loadTransformer(ModelFile(directory))
+}
+
+func loadTransformer(_ file: ModelFile) throws -> any Transformer {
+  try ModelFamily.of(file).load(file)
 }

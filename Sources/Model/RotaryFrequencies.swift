@@ -18,8 +18,6 @@ struct RotaryFrequencies: Sendable {
     /// Frequencies divided one by one, by other numbers once the sequence is longer than `trained`.
     /// Ding et al., arXiv 2402.13753.
     case longrope(short: [Double], long: [Double], trained: Int, scale: Double)
-    /// Frequencies divided one by one: GGUF's `rope_freqs.weight`.
-    case factors([Double])
   }
 
   /// What a family reads otherwise than Llama does.
@@ -54,7 +52,17 @@ struct RotaryFrequencies: Sendable {
       share = try parameters?.optionalNumber(key) ?? plain ?? defaultShare
       try configuration.check(share > 0 && share <= 1, key, "must lie above 0 and not above 1")
     }
-    self.dimension = Int(Double(dimension) * share)
+    var rotated = Int(Double(dimension) * share)
+    // GGUF counts the features instead.
+    let key = "rope.dimension_count"
+    if let count = try configuration.optionalSize(key) {
+      try configuration.check(
+        defaultShare == nil ? count == dimension : count <= dimension, key,
+        "is not the size of a head, nor a part of it where a part may rotate")
+      try configuration.check(count % 2 == 0, key, "is odd, and features rotate in pairs")
+      rotated = count
+    }
+    self.dimension = rotated
     try configuration.check(
       self.dimension > 0 && 2 * ((self.dimension + 1) / 2) <= dimension, "head_dim",
       "gives \(self.dimension) rotated features, which do not pair up")
@@ -145,7 +153,6 @@ struct RotaryFrequencies: Sendable {
     switch scaling {
     case .none: return (plain(theta), 1)
     case .linear(let factor): return (plain(theta).map { $0 / factor }, 1)
-    case .factors(let factors): return (zip(plain(theta), factors).map { $0 / $1 }, 1)
     case .longrope(let short, let long, let trained, let scale):
       return (zip(plain(theta), length > trained ? long : short).map { $0 / $1 }, scale)
     case .dynamic(let factor, let trained):

@@ -80,10 +80,14 @@ struct WeightReader {
     return tensor
   }
 
-  /// Throws `ModelError.unreadTensor` if a block, numbered after one of these words, has a tensor that nobody read.
+  /// Throws `ModelError.unreadTensor` if a block, numbered after one of these words, has a tensor that nobody read. Of a
+  /// GGUF file every tensor must have been read, but those of a classifier behind the model.
   func refuseUnread(after words: [String]) throws(ModelError) {
     for tensor in source.tensors where !tensor.isComputed && !read.names.contains(tensor.name) {
-      if blockNumber(tensor.name, after: words) != nil {
+      let isPart =
+        table == nil
+        ? blockNumber(tensor.name, after: words) != nil : !tensor.name.hasPrefix("cls")
+      if isPart {
         throw .unreadTensor(tensor: tensor.name)
       }
     }

@@ -1,4 +1,5 @@
 import Checkpoint
+import Foundation
 import Testing
 
 @testable import Model
@@ -11,17 +12,25 @@ import Testing
   }
 
   private func sizes(_ extra: [String: JSONValue]) throws -> DecoderSettings {
-    let file = try GGUFFile(fixturePath("llama/model.gguf"))
-    let configuration = Configuration(file: "model.gguf") { key in
-      if let value = extra[key] { return value }
-      guard let value = file["llama.\(key)"] else { return nil }
-      if let int = value.int { return .number(.integer(int)) }
-      return value.double.map { .number(.real($0)) }
-    }
-    let settings = try DecoderSettings(
-      gguf: configuration, WeightReader(file, ggufNames: GatedDecoder.llamaNames))
+    let configuration = try configuration("llama", .llama, extra)
+    let settings = try DecoderSettings(configuration)
+    _ = try configuration.flag("attention_bias", default: false)
     try configuration.refuseUnread()
     return settings
+  }
+
+  /// The configuration of a fixture's file with more metadata; `.null` takes some away.
+  private func configuration(
+    _ name: String, _ dialect: GGUFDialect, _ extra: [String: JSONValue]
+  ) throws -> Configuration {
+    let file = try GGUFFile(fixturePath("\(name)/model.gguf"))
+    let metadata = GGUFMetadata(
+      file: "model.gguf", architecture: dialect.architecture, tensors: file
+    ) { key in
+      if let value = extra[key] { return value.isNull ? nil : value }
+      return file["\(dialect.architecture).\(key)"]?.json
+    }
+    return try metadata.configuration(dialect)
   }
 
   /// A factor without a type is linear; so is one under the older key; 0 and type none are no factor.
@@ -39,18 +48,95 @@ import Testing
     #expect(try frequencies(["rope.scaling.type": .string("linear")]) == plain)
   }
 
+  /// Yarn as the reference has it, where llama.cpp has the same.
+  @Test func yarn() throws {
+    let scaling: [String: JSONValue] = [
+      "rope.scaling.type": .string("yarn"), "rope.scaling.factor": .number(.real(4)),
+      "rope.scaling.original_context_length": .number(.integer(16)),
+    ]
+    guard
+      case .yarn(let factor, let fast, let slow, let trained, let scale, let truncate) =
+        try sizes(scaling).rotary.scaling
+    else {
+      Issue.record("not yarn")
+      return
+    }
+    #expect(factor == 4 && fast == 32 && slow == 1 && trained == 16 && truncate)
+    #expect(abs(scale - 1.138629436111989) < 1e-15)
+  }
+
   @Test(arguments: [
-    ("rope.scaling.type", JSONValue.string("yarn")), ("expert_count", .number(.integer(8))),
+    ("rope.scaling.type", JSONValue.string("dynamic")), ("rope.scaling.type", .bool(true)),
     ("rope.dimension_count", .number(.integer(4))), ("rope.freq_base", .number(.real(.infinity))),
     ("attention.layer_norm_rms_epsilon", .number(.real(.nan))),
+    ("attention.layer_norm_rms_epsilon", .null), ("block_count", .null),
+    ("context_length", .null), ("attention.head_count", .null), ("embedding_length", .bool(true)),
     ("rope.scaling.factor", .number(.real(-2))), ("attention.head_count_kv", .number(.integer(3))),
+    ("attention.head_count_kv", .array([])), ("feed_forward_length", .array([])),
+    ("attention.value_length", .number(.integer(5))),
+    ("attention.head_count", .number(.integer(0))),
     ("block_count", .number(.integer(0))), ("logit_scale", .number(.real(0.1))),
     ("attention.scale", .number(.real(0.1))), ("residual_scale", .number(.real(0.2))),
-    ("embedding_scale", .number(.real(12))),
+    ("embedding_scale", .number(.real(12))), ("attention.causal", .bool(false)),
+    ("attention.clamp_kqv", .number(.real(3))), ("attention.max_alibi_bias", .number(.real(8))),
+    ("expert_count", .number(.integer(8))), ("attention.sliding_window_pattern", .array([])),
+    ("rope.scaling.yarn_attn_factor", .number(.real(2))),
   ])
   func refused(_ key: String, _ value: JSONValue) throws {
     let error = try #require(throws: ModelError.self) { try sizes([key: value]) }
-    let place = key == "attention.head_count_kv" ? "num_key_value_heads" : key
-    #expect(error.description.contains("model.gguf") && error.description.contains(place))
+    // A factor lies among the parameters that it makes.
+    let place = key == "rope.scaling.factor" ? "llama.rope.scaling" : "llama.\(key)"
+    #expect(error.description.contains("model.gguf"))
+    #expect(error.description.contains(place), "\(error)")
+  }
+
+  /// Zero is how files say that there is none.
+  @Test(arguments: ["expert_count", "attention.clamp_kqv", "attention.sliding_window"])
+  func none(_ key: String) throws { _ = try sizes([key: .number(.integer(0))]) }
+
+  /// Families that llama.cpp does not have are refused for that reason, all else by its name.
+  @Test(arguments: [
+    ("gpt_neo", "no such architecture"), ("opt", "no such architecture"),
+    ("vit", "no such architecture"), ("mamba", "is not known"), ("gpt_neox", "is not known"),
+  ])
+  func unknownArchitecture(_ name: String, _ reason: String) throws {
+    func number<T: FixedWidthInteger>(_ value: T) -> Data {
+      withUnsafeBytes(of: value.littleEndian) { Data($0) }
+    }
+    func text(_ value: String) -> Data { number(UInt64(value.utf8.count)) + Data(value.utf8) }
+    // Version 3, no tensors, one key with a string.
+    let file =
+      Data("GGUF".utf8) + number(UInt32(3)) + number(UInt64(0)) + number(UInt64(1))
+      + text("general.architecture") + number(UInt32(8)) + text(name)
+    let url = FileManager.default.temporaryDirectory.appending(path: "\(UUID().uuidString).gguf")
+    try file.write(to: url)
+    defer { try? FileManager.default.removeItem(at: url) }
+    let error = try #require(throws: ModelError.self) {
+      try loadTransformer(CheckpointDirectory(opening: url.path()))
+    }
+    #expect(error.description.contains("\"\(name)\"") && error.description.contains(reason))
+    #expect(error.description.contains(url.lastPathComponent))
+  }
+
+  /// The largest Gemma 2 divides its scores by √(width / heads), all others by the root of a head's size.
+  @Test func gemma2Scale() throws {
+    func scale(_ blocks: Int) throws -> Double {
+      let metadata = GGUFMetadata(
+        file: "model.gguf", architecture: "gemma2",
+        tensors: try GGUFFile(
+          fixturePath("gemma2/altered.gguf"))
+      ) {
+        [
+          "block_count": .number(.integer(blocks)), "embedding_length": .number(.integer(4608)),
+          "context_length": .number(.integer(8192)), "attention.head_count": .number(.integer(32)),
+          "feed_forward_length": .number(.integer(36864)),
+          "attention.key_length": .number(.integer(128)),
+          "attention.layer_norm_rms_epsilon": .number(.real(1e-6)),
+        ][$0]
+      }
+      return try metadata.configuration(.gemma2).number("query_pre_attn_scalar")
+    }
+    #expect(try scale(46) == 144)
+    #expect(try scale(42) == 128)
   }
 }

@@ -82,7 +82,7 @@ import Testing
     let expected = try fixture.expected()
     let type: String? =
       switch fixture.form {
-      case .gguf: "llama"
+      case .gguf: try #require(ModelFamily(rawValue: model.family)).ggufArchitectures[0]
       case .published: expected.published?.modelType
       case .folder, .bfloat16: nil
       }

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Make Fixtures/NAME for every case in families/: a tiny random checkpoint, and what it must give.
 
-Needs torch, transformers and safetensors. `make_family_fixtures.py [NAME…]` writes the named fixtures again, by
+Needs torch, transformers, safetensors and gguf. `make_family_fixtures.py [NAME…]` writes the named fixtures again, by
 default all, byte for byte; Fixtures/README.md says what is in them.
 """
 import dataclasses
@@ -16,6 +16,7 @@ import torch
 from safetensors.torch import save_file
 from transformers import AutoConfig, PreTrainedConfig
 
+import make_gguf
 from reference import (
     Anatomy, expectations, lively_weights, meta_model, token_ids, trajectories, write_json)
 
@@ -118,6 +119,8 @@ def make(name, case):
         for key, value in case.inputs.items()
     }
     write_json(folder / "expected.json", head | given | expected | trajectories(states))
+    if name in make_gguf.CASES:
+        make_gguf.make(name)
 
 
 def cases():

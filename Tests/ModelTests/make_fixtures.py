@@ -19,6 +19,7 @@ from transformers import AutoConfig, LlamaConfig, MistralConfig
 from transformers import modeling_rope_utils
 from transformers.models.llama import modeling_llama
 
+from make_gguf import finish, neighbours
 from reference import (
     LLAMA, couplings, expectations, lifted, lively_weights, token_ids, trajectories, write_json)
 
@@ -61,12 +62,6 @@ def write_shards(folder, state):
     (folder / "model.safetensors.index.json").write_text(json.dumps(index, indent=1) + "\n")
 
 
-def gguf_rows(tensor, heads):
-    """Rows of q or k (weights or biases) in the order of GGUF's llama: rotary partners side by side."""
-    half = tensor.shape[0] // heads // 2
-    return tensor.reshape(heads, 2, half, *tensor.shape[1:]).swapaxes(1, 2).reshape(tensor.shape)
-
-
 def write_gguf(path, config, state, name):
     """The same weights as a GGUF file of architecture llama, all F32."""
     writer = gguf.GGUFWriter(path, "llama")
@@ -104,14 +99,11 @@ def write_gguf(path, config, state, name):
         value = state[key].numpy()
         for projection, count in heads.items():
             if projection in key:
-                value = gguf_rows(value, count)
+                value = neighbours(value, count)
         target = names.get_name(key, try_suffixes=(".weight", ".bias"))
         assert target, key
         writer.add_tensor(target, np.ascontiguousarray(value))
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
+    finish(writer)
 
 
 # ----------------------------------------------------------------------------------------- fixtures

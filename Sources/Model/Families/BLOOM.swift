@@ -18,8 +18,8 @@ extension LayerNormDecoder {
     let isTied = try c.flag("tie_word_embeddings", default: true)
     try c.refuseUnread()
 
-    let weights = WeightReader(
-      file.tensors, prefix: "transformer.", alternatives: [""], probe: "word_embeddings.weight")
+    let weights = file.weights(
+      prefix: "transformer.", alternatives: [""], probe: "word_embeddings.weight")
     let model = weights.scoped("transformer.")
     let tokens = try model.table("word_embeddings.weight", columns: width)
     let layers = try Self.blocks(layerCount) { l in
@@ -33,7 +33,7 @@ extension LayerNormDecoder {
           heads: heads, keyValueHeads: heads, headDimension: headDimension,
           projection: .grouped(
             try linear("self_attention.query_key_value", 3 * width, width), heads: heads,
-            keyValueHeads: heads, headDimension: headDimension),
+            keyValueHeads: heads, headDimension: headDimension, in: file.format),
           output: try linear("self_attention.dense", width, width),
           bias: ALiBi.bias(heads: heads)),
         mlpNorm: try block.layerNorm("post_attention_layernorm", width: width, epsilon: epsilon),
@@ -53,4 +53,28 @@ extension LayerNormDecoder {
         weights: try weights.head("lm_head", tied: isTied, to: tokens)),
       blockWord: "h.")
   }
+}
+
+extension GGUFDialect {
+  static let bloom = GGUFDialect(
+    architecture: "bloom",
+    names: bloomNames.merging(
+      [
+        "transformer.word_embeddings_layernorm": "token_embd_norm",
+        "transformer.h.#.post_attention_layernorm": "blk.#.ffn_norm",
+      ]) { $1 })
+
+  /// Those Falcon took over.
+  static let bloomNames = [
+    "transformer.word_embeddings": "token_embd", "transformer.ln_f": "output_norm",
+    "lm_head": "output",
+  ].merging(
+    inBlocks(
+      "transformer.h.#.",
+      [
+        "input_layernorm": "attn_norm", "self_attention.query_key_value": "attn_qkv",
+        "self_attention.dense": "attn_output", "mlp.dense_h_to_4h": "ffn_up",
+        "mlp.dense_4h_to_h": "ffn_down",
+      ])
+  ) { $1 }
 }

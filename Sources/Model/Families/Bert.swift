@@ -31,8 +31,8 @@ struct Bert: Transformer {
   /// Reads a model of this family. Throws `ModelError`, `CheckpointError`.
   init(_ file: ModelFile) throws {
     let c = file.configuration
-    let weights = WeightReader(
-      file.tensors, prefix: "bert.", alternatives: [""], probe: "embeddings.word_embeddings.weight")
+    let weights = file.weights(
+      prefix: "bert.", alternatives: [""], probe: "embeddings.word_embeddings.weight")
     let r = try EncoderReader(c, weights)
     let limit = try c.size("max_position_embeddings", default: 512)
     let types = try c.size("type_vocab_size", default: 2)
@@ -44,6 +44,9 @@ struct Bert: Transformer {
         file: c.file, key: "position_embedding_type", value: "\"\(scheme)\"",
         reason: "known is absolute")
     }
+    let causal = "attention.causal"
+    try c.checkSupported(
+      try !c.flag(causal, default: false), causal, "every token sees all others")
     try c.refuseUnread()
 
     let embedding = { (name: String, rows: Int) in
@@ -103,4 +106,30 @@ struct Bert: Transformer {
   func logits<S: RealScalar>(_ x: Variable<S>) -> Variable<S>? {
     head.map { $0.output($0.norm($0.transform(x).activated(by: $0.activation))) }
   }
+}
+
+extension GGUFDialect {
+  /// Of the encoder alone: heads are left out.
+  static let bert = GGUFDialect(
+    architecture: "bert",
+    names: [
+      "bert.embeddings.word_embeddings": "token_embd",
+      "bert.embeddings.position_embeddings": "position_embd",
+      "bert.embeddings.token_type_embeddings": "token_types",
+      "bert.embeddings.LayerNorm": "token_embd_norm",
+    ].merging(
+      inBlocks(
+        "bert.encoder.layer.#.",
+        [
+          "attention.self.query": "attn_q", "attention.self.key": "attn_k",
+          "attention.self.value": "attn_v", "attention.output.dense": "attn_output",
+          "attention.output.LayerNorm": "attn_output_norm", "intermediate.dense": "ffn_up",
+          "output.dense": "ffn_down", "output.LayerNorm": "layer_output_norm",
+        ])
+    ) { $1 },
+    settings: { file in
+      var settings: [String: JSONValue] = [:]
+      settings["type_vocab_size"] = file.rows("token_types.weight")
+      return settings
+    })
 }

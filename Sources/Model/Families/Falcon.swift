@@ -1,4 +1,5 @@
 import Autodiff
+import Checkpoint
 import LinearAlgebra
 
 extension LayerNormDecoder {
@@ -35,10 +36,13 @@ extension LayerNormDecoder {
     let epsilon = try c.positive("layer_norm_epsilon", default: 1e-5)
     let activation = try Activation(c, "activation", default: "gelu")
     let isTied = try c.flag("tie_word_embeddings", default: true)
+    let layout = "tensor_data_layout"
+    try c.checkSupported(
+      try c.text(layout, default: "jploski") == "jploski", layout, "known is jploski")
     try c.refuseUnread()
 
-    let weights = WeightReader(
-      file.tensors, prefix: "transformer.", alternatives: [""], probe: "word_embeddings.weight")
+    let weights = file.weights(
+      prefix: "transformer.", alternatives: [""], probe: "word_embeddings.weight")
     let model = weights.scoped("transformer.")
     let tokens = try model.table("word_embeddings.weight", columns: width)
     let layers = try Self.blocks(layerCount) { l in
@@ -58,7 +62,8 @@ extension LayerNormDecoder {
           projection: .grouped(
             try linear(
               "self_attention.query_key_value", (heads + 2 * keyValueHeads) * headDimension, width),
-            heads: heads, keyValueHeads: keyValueHeads, headDimension: headDimension),
+            heads: heads, keyValueHeads: keyValueHeads, headDimension: headDimension,
+            in: file.format),
           output: try linear("self_attention.dense", width, width),
           rotary: usesALiBi ? nil : rotary,
           bias: usesALiBi
@@ -77,4 +82,21 @@ extension LayerNormDecoder {
         weights: try weights.head("lm_head", tied: isTied, to: tokens)),
       blockWord: "h.")
   }
+}
+
+extension GGUFDialect {
+  /// Two norms are one more; with one, or with one key-value head, the forms do not differ.
+  static let falcon = GGUFDialect(
+    architecture: "falcon",
+    names: bloomNames.merging(
+      ["transformer.h.#.ln_mlp": "blk.#.attn_norm", "transformer.h.#.ln_attn": "blk.#.attn_norm_2"]
+    ) { $1 },
+    keys: ["num_kv_heads": ["attention.head_count_kv", "attention.head_count"]],
+    settings: {
+      [
+        "new_decoder_architecture": .bool(true),
+        "num_ln_in_parallel_attn": .number(
+          .integer($0.contains("blk.0.attn_norm_2.weight") ? 2 : 1)),
+      ]
+    })
 }

@@ -4,7 +4,7 @@ import LinearAlgebra
 extension LayerNormDecoder {
   /// GPT-2: X ↦ Z = X + attention(norm X), F = Z + mlp(norm Z), learned positions, the head mostly the embedding.
   ///
-  /// Weight matrices are stored (inputs, outputs). The scores may also be divided by the number of the block.
+  /// Weight matrices are stored (inputs, outputs), but in GGUF. The scores may also be divided by the number of the block.
   /// Radford et al., *Language Models are Unsupervised Multitask Learners*, 2019.
   init(gpt2 file: ModelFile) throws {
     let c = file.configuration
@@ -21,11 +21,13 @@ extension LayerNormDecoder {
     let isTied = try c.flag("tie_word_embeddings", default: true)
     try c.refuseUnread()
 
-    let weights = WeightReader(gpt2: file)
+    let weights = file.gpt2Weights
     let layers = try Self.blocks(layerCount) { l in
       let block = weights.scoped("transformer.h.\(l).")
       let linear = { (name: String, outputs: Int, inputs: Int) in
-        try block.linear(name, outputs: outputs, inputs: inputs, bias: true, transposed: true)
+        try block.linear(
+          name, outputs: outputs, inputs: inputs, bias: true,
+          transposed: file.format == .huggingFace)
       }
       let scale = isScaled ? 1 / Double(headDimension).squareRoot() : 1
       return Layer(
@@ -48,13 +50,14 @@ extension LayerNormDecoder {
   }
 }
 
-extension WeightReader {
+extension ModelFile {
   /// The names of GPT-2, which others took over; its base model has them without the prefix.
-  init(gpt2 file: ModelFile) {
-    self.init(
-      file.tensors, prefix: "transformer.", alternatives: [""], probe: "wte.weight")
+  var gpt2Weights: WeightReader {
+    weights(prefix: "transformer.", alternatives: [""], probe: "wte.weight")
   }
+}
 
+extension WeightReader {
   /// Under those names: the embedding, with a table of positions if there are learned ones; final norm and head.
   func ends(
     width: Int, positions: Int?, epsilon: Double, tied: Bool, headBias: Bool = false
@@ -70,4 +73,23 @@ extension WeightReader {
       weights: try self.head("lm_head", tied: tied, to: tokens, bias: headBias))
     return (embedding, head)
   }
+}
+
+extension GGUFDialect {
+  /// What lies before and behind GPT-2's blocks.
+  static let gpt2Ends = [
+    "transformer.wte": "token_embd", "transformer.wpe": "position_embd",
+    "transformer.ln_f": "output_norm", "lm_head": "output",
+  ]
+
+  static let gpt2 = GGUFDialect(
+    architecture: "gpt2",
+    names: gpt2Ends.merging(
+      inBlocks(
+        "transformer.h.#.",
+        [
+          "ln_1": "attn_norm", "attn.c_attn": "attn_qkv", "attn.c_proj": "attn_output",
+          "ln_2": "ffn_norm", "mlp.c_fc": "ffn_up", "mlp.c_proj": "ffn_down",
+        ])
+    ) { $1 })
 }

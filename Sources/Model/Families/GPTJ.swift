@@ -23,7 +23,7 @@ extension LayerNormDecoder {
     let isTied = try c.flag("tie_word_embeddings", default: false)
     try c.refuseUnread()
 
-    let weights = WeightReader(gpt2: file)
+    let weights = file.gpt2Weights
     let layers = try Self.blocks(layerCount) { l in
       let block = weights.scoped("transformer.h.\(l).")
       let norm = try block.layerNorm("ln_1", width: width, epsilon: epsilon)
@@ -52,4 +52,20 @@ extension LayerNormDecoder {
       file, weights, family: "gptj", arrangement: .parallel, positions: positions,
       embedding: embedding, layers: layers, head: head, blockWord: "h.")
   }
+}
+
+extension GGUFDialect {
+  /// llama.cpp names the tensors but writes no such files; ggml's own description of the format has the keys.
+  static let gptJ = GGUFDialect(
+    architecture: "gptj",
+    names: gpt2Ends.merging(
+      inBlocks(
+        "transformer.h.#.",
+        [
+          "ln_1": "attn_norm", "attn.q_proj": "attn_q", "attn.k_proj": "attn_k",
+          "attn.v_proj": "attn_v", "attn.out_proj": "attn_output", "mlp.fc_in": "ffn_up",
+          "mlp.fc_out": "ffn_down",
+        ])
+    ) { $1 },
+    keys: ["rotary_dim": ["rope.dimension_count"]])
 }

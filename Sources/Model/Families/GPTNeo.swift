@@ -21,7 +21,7 @@ extension LayerNormDecoder {
     let isTied = try c.flag("tie_word_embeddings", default: true)
     try c.refuseUnread()
 
-    let weights = WeightReader(gpt2: file)
+    let weights = file.gpt2Weights
     let layers = try Self.blocks(layerCount) { l in
       let block = weights.scoped("transformer.h.\(l).")
       let projection = { (name: String, bias: Bool) in

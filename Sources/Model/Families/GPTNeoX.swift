@@ -1,4 +1,5 @@
 import Autodiff
+import Checkpoint
 import LinearAlgebra
 
 extension LayerNormDecoder {
@@ -25,8 +26,8 @@ extension LayerNormDecoder {
     _ = try c.flag("is_decoder", default: true)
     try c.refuseUnread()
 
-    let weights = WeightReader(
-      file.tensors, prefix: "gpt_neox.", alternatives: [""], probe: "embed_in.weight")
+    let weights = file.weights(
+      prefix: "gpt_neox.", alternatives: [""], probe: "embed_in.weight")
     let tokens = try weights.table("gpt_neox.embed_in.weight", columns: width)
     let layers = try Self.blocks(layerCount) { l in
       let block = weights.scoped("gpt_neox.layers.\(l).")
@@ -39,7 +40,7 @@ extension LayerNormDecoder {
           heads: heads, keyValueHeads: heads, headDimension: headDimension,
           projection: .grouped(
             try linear("attention.query_key_value", 3 * width, width, hasBias), heads: heads,
-            keyValueHeads: heads, headDimension: headDimension),
+            keyValueHeads: heads, headDimension: headDimension, in: file.format),
           output: try linear("attention.dense", width, width, hasBias), rotary: rotary),
         mlpNorm: try block.layerNorm("post_attention_layernorm", width: width, epsilon: epsilon),
         mlp: MLPWeights(
@@ -58,4 +59,22 @@ extension LayerNormDecoder {
       ),
       blockWord: "layers.")
   }
+}
+
+extension GGUFDialect {
+  static let gptNeoX = GGUFDialect(
+    architecture: "gptneox",
+    names: [
+      "gpt_neox.embed_in": "token_embd", "gpt_neox.final_layer_norm": "output_norm",
+      "embed_out": "output", "lm_head": "output",
+    ].merging(
+      inBlocks(
+        "gpt_neox.layers.#.",
+        [
+          "input_layernorm": "attn_norm", "attention.query_key_value": "attn_qkv",
+          "attention.dense": "attn_output", "post_attention_layernorm": "ffn_norm",
+          "mlp.dense_h_to_4h": "ffn_up", "mlp.dense_4h_to_h": "ffn_down",
+        ])
+    ) { $1 },
+    settings: { ["attention_bias": .bool($0.contains("blk.0.attn_qkv.bias"))] })
 }

@@ -41,3 +41,10 @@ extension Activation {
     return activation
   }
 }
+
+extension GGUFDialect {
+  /// The norms are stored as what they multiply by; so they are of Gemma 2.
+  static let gemma = GGUFDialect(
+    architecture: "gemma", names: decoder, epsilon: "attention.layer_norm_rms_epsilon",
+    settings: { $0.biases() })
+}

@@ -43,3 +43,21 @@ extension GatedDecoder {
     }
   }
 }
+
+extension GGUFDialect {
+  /// No key has the scale of the scores. It is that of the heads' size but in the largest model, of 46 blocks.
+  static let gemma2 = GGUFDialect(
+    architecture: "gemma2",
+    names: decoder(with: normsBehind.merging(["pre_feedforward_layernorm": "ffn_norm"]) { $1 }),
+    epsilon: "attention.layer_norm_rms_epsilon",
+    keys: ["sliding_window": ["attention.sliding_window"]],
+    settings: { file in
+      var settings = file.biases()
+      var size = file.headDimension
+      if file.size("block_count") == 46, let width = file.size("embedding_length") {
+        size = file.size("attention.head_count").map { width / $0 }
+      }
+      settings["query_pre_attn_scalar"] = size.map { .number(.integer($0)) }
+      return settings
+    })
+}

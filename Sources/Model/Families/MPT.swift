@@ -1,4 +1,5 @@
 import Autodiff
+import Checkpoint
 import LinearAlgebra
 
 extension LayerNormDecoder {
@@ -29,8 +30,8 @@ extension LayerNormDecoder {
     if let attention { try Self.checkAttention(attention, clip) }
     try c.refuseUnread()
 
-    let weights = WeightReader(
-      file.tensors, prefix: "transformer.", alternatives: [""], probe: "wte.weight")
+    let weights = file.weights(
+      prefix: "transformer.", alternatives: [""], probe: "wte.weight")
     let model = weights.scoped("transformer.")
     let tokens = try model.table("wte.weight", columns: width)
     let layers = try Self.blocks(layerCount) { l in
@@ -76,4 +77,30 @@ extension LayerNormDecoder {
       try !c.flag("qk_ln", default: false), "qk_ln", "queries and keys have no norms")
     try c.refuseUnread()
   }
+}
+
+extension GGUFDialect {
+  static let mpt = GGUFDialect(
+    architecture: "mpt",
+    names: [
+      "transformer.wte": "token_embd", "transformer.norm_f": "output_norm", "lm_head": "output",
+    ].merging(
+      inBlocks(
+        "transformer.blocks.#.",
+        [
+          "norm_1": "attn_norm", "attn.Wqkv": "attn_qkv", "attn.out_proj": "attn_output",
+          "norm_2": "ffn_norm", "ffn.up_proj": "ffn_up", "ffn.down_proj": "ffn_down",
+        ])
+    ) { $1 },
+    keys: ["max_seq_len": ["context_length"]],
+    settings: { file in
+      let (alibi, clip) = ("attention.max_alibi_bias", "attention.clamp_kqv")
+      let slopes = file.value(alibi) ?? .number(.integer(0))
+      return [
+        "attn_config": .members(
+          ("alibi", .bool(slopes.double != 0)), ("alibi_bias_max", slopes),
+          ("clip_qkv", file.value(clip))),
+        alibi: .null, clip: .null,
+      ]
+    })
 }

@@ -38,6 +38,9 @@ extension DecoderReader {
   /// reference implementation holds them.
   fileprivate func mixture(experts: Int, chosen: Int) throws -> ExpertMixture {
     let s = settings
+    if weights.contains("block_sparse_moe.experts.w1.weight") {
+      return try stackedMixture(experts: experts, chosen: chosen)
+    }
     let (published, stacked) = ("block_sparse_moe.", "mlp.")
     let isStacked = ["gate.weight", "experts.down_proj"].contains { weights.contains(stacked + $0) }
     let router = try weights.matrix(
@@ -67,6 +70,26 @@ extension DecoderReader {
         down: LinearWeights(weights: down), activation: s.activation)
     }
     return ExpertMixture(router: router, experts: mlps, chosen: chosen)
+  }
+}
+
+extension DecoderReader {
+  /// `block_sparse_moe` with a tensor of all experts for each of w1, w3, w2, as GGUF has it.
+  private func stackedMixture(experts: Int, chosen: Int) throws -> ExpertMixture {
+    let s = settings
+    let stack = { (name: String, rows: Int, columns: Int) in
+      try weights.matrices(
+        "block_sparse_moe.experts.\(name).weight", count: experts, rows: rows, columns: columns
+      ).map { LinearWeights(weights: $0) }
+    }
+    let gates = try stack("w1", s.hidden, s.width)
+    let (ups, downs) = (try stack("w3", s.hidden, s.width), try stack("w2", s.width, s.hidden))
+    return ExpertMixture(
+      router: try weights.matrix(
+        "block_sparse_moe.gate.weight", rows: experts, columns: s.width),
+      experts: (0..<experts).map {
+        MLPWeights(gate: gates[$0], up: ups[$0], down: downs[$0], activation: s.activation)
+      }, chosen: chosen)
   }
 }
 
@@ -106,4 +129,18 @@ struct ExpertMixture: FeedForward {
     }
     return result
   }
+}
+
+extension GGUFDialect {
+  static let mixtral = GGUFDialect(
+    architecture: "llama",
+    names: decoder(with: [
+      "block_sparse_moe.gate": "ffn_gate_inp", "block_sparse_moe.experts.w1": "ffn_gate_exps",
+      "block_sparse_moe.experts.w2": "ffn_down_exps", "block_sparse_moe.experts.w3": "ffn_up_exps",
+    ]),
+    epsilon: "attention.layer_norm_rms_epsilon",
+    keys: [
+      "num_local_experts": ["expert_count"], "num_experts_per_tok": ["expert_used_count"],
+      "sliding_window": ["attention.sliding_window"],
+    ], neighboursPair: true)
 }

@@ -6,7 +6,9 @@ extension GatedDecoder {
   /// X ↦ Z = X + attention(norm X), F = Z + mlp(norm Z). Groeneveld et al., arXiv 2402.00838.
   init(olmo file: ModelFile) throws {
     let c = file.configuration
-    let norm = LayerNormWeights(epsilon: 1e-5)
+    // No config.json has the key, GGUF has.
+    let norm = LayerNormWeights(
+      epsilon: try c.positive("attention.layer_norm_epsilon", default: 1e-5))
     var s = try DecoderSettings(c, epsilon: norm.epsilon)
     s.attentionBias = try c.flag("attention_bias", default: false)
     let clip = try c.nullablePositive("clip_qkv", absent: nil)
@@ -15,7 +17,8 @@ extension GatedDecoder {
     try self.init(
       file, reader, family: "olmo", norm: norm,
       note: clip.map {
-        "queries, keys and values are clipped at ±\($0), where their derivative is 0"
+        // GGUF has it in single precision.
+        "queries, keys and values are clipped at ±\(Float($0)), where their derivative is 0"
       }
     ) { block, _ in
       var attention = try block.attention()
@@ -25,4 +28,10 @@ extension GatedDecoder {
         mlp: try block.mlp())
     }
   }
+}
+
+extension GGUFDialect {
+  static let olmo = GGUFDialect(
+    architecture: "olmo", names: decoder, keys: ["clip_qkv": ["attention.clamp_kqv"]],
+    neighboursPair: true, settings: { $0.biases() })
 }

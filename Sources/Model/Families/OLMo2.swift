@@ -28,3 +28,9 @@ extension GatedDecoder {
     }
   }
 }
+
+extension GGUFDialect {
+  static let olmo2 = GGUFDialect(
+    architecture: "olmo2", names: decoder(with: headNorms.merging(normsBehind) { $1 }),
+    epsilon: "attention.layer_norm_rms_epsilon", settings: { $0.biases() })
+}

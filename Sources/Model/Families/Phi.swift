@@ -23,8 +23,8 @@ extension LayerNormDecoder {
     let isTied = try c.flag("tie_word_embeddings", default: false)
     try c.refuseUnread()
 
-    let weights = WeightReader(
-      file.tensors, prefix: "model.", alternatives: [""], probe: "embed_tokens.weight")
+    let weights = file.weights(
+      prefix: "model.", alternatives: [""], probe: "embed_tokens.weight")
     let tokens = try weights.table("model.embed_tokens.weight", columns: width)
     let layers = try Self.blocks(layerCount) { l in
       let block = weights.scoped("model.layers.\(l).")
@@ -67,4 +67,12 @@ extension LayerNormDecoder {
         weights: try weights.head("lm_head", tied: isTied, to: tokens, bias: true)),
       blockWord: "layers.")
   }
+}
+
+extension GGUFDialect {
+  static let phi = GGUFDialect(
+    architecture: "phi2",
+    names: decoder(with: [
+      "self_attn.dense": "attn_output", "mlp.fc1": "ffn_up", "mlp.fc2": "ffn_down",
+    ]).merging(["model.final_layernorm": "output_norm"]) { $1 })
 }

@@ -40,3 +40,11 @@ extension GatedDecoder {
     }
   }
 }
+
+extension GGUFDialect {
+  static let phi3 = GGUFDialect(
+    architecture: "phi3",
+    names: decoder(with: ["self_attn.qkv_proj": "attn_qkv", "mlp.gate_up_proj": "ffn_up"]),
+    epsilon: "attention.layer_norm_rms_epsilon",
+    keys: ["sliding_window": ["attention.sliding_window"]])
+}

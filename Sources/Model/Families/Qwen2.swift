@@ -28,3 +28,8 @@ extension DecoderSettings {
     return try windows(c, isUsed ? window : nil) { Double($0) >= first }
   }
 }
+
+extension GGUFDialect {
+  static let qwen2 = GGUFDialect(
+    architecture: "qwen2", names: decoder, epsilon: "attention.layer_norm_rms_epsilon")
+}

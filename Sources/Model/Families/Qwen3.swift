@@ -24,3 +24,10 @@ extension GatedDecoder {
     }
   }
 }
+
+extension GGUFDialect {
+  static let qwen3 = GGUFDialect(
+    architecture: "qwen3", names: decoder(with: headNorms),
+    epsilon: "attention.layer_norm_rms_epsilon",
+    settings: { $0.biases() })
+}

@@ -1,4 +1,5 @@
 import Autodiff
+import Checkpoint
 import LinearAlgebra
 
 extension LayerNormDecoder {
@@ -27,8 +28,8 @@ extension LayerNormDecoder {
       try c.number("rotary_scaling_factor", default: 1) == 1, "rotary_scaling_factor", "it is 1")
     try c.refuseUnread()
 
-    let weights = WeightReader(
-      file.tensors, prefix: "model.", alternatives: [""], probe: "embed_tokens.weight")
+    let weights = file.weights(
+      prefix: "model.", alternatives: [""], probe: "embed_tokens.weight")
     let model = weights.scoped("model.")
     let tokens = try model.table("embed_tokens.weight", columns: width)
     let layers = try Self.blocks(layerCount) { l in
@@ -39,10 +40,14 @@ extension LayerNormDecoder {
       let norm = { try block.layerNorm($0, width: width, epsilon: epsilon) }
       let headNorm = { (name: String, heads: Int) -> HeadNormWeights? in
         guard normsHeads else { return nil }
-        let gains = try (0..<heads).map { h in
-          try block.vector("self_attn.\(name).norms.\(h).weight", count: headDimension)
-        }
-        return HeadNormWeights(heads: heads, gain: gains.flatMap { $0 }, epsilon: epsilon)
+        let norm = "self_attn.\(name)"
+        let gains =
+          try file.format == .gguf
+          ? block.numbers("\(norm).weight", shape: [heads, headDimension])
+          : (0..<heads).flatMap {
+            try block.vector("\(norm).norms.\($0).weight", count: headDimension)
+          }
+        return HeadNormWeights(heads: heads, gain: gains, epsilon: epsilon)
       }
       let attentionNorm = try norm("input_layernorm")
       let keys = keyValueHeads * headDimension
@@ -72,4 +77,19 @@ extension LayerNormDecoder {
         weights: try weights.head("lm_head", tied: isTied, to: tokens)),
       blockWord: "layers.")
   }
+}
+
+extension GGUFDialect {
+  /// The tensors tell of norms and parallel halves; the key of the latter is true in files whose halves are not.
+  static let stableLM = GGUFDialect(
+    architecture: "stablelm",
+    names: decoder(with: [
+      "self_attn.q_layernorm": "attn_q_norm", "self_attn.k_layernorm": "attn_k_norm",
+    ]),
+    settings: { file in
+      file.biases(attention: "use_qkv_bias").merging([
+        "qk_layernorm": .bool(file.contains("blk.0.attn_q_norm.weight")),
+        "use_parallel_residual": .bool(!file.contains("blk.0.ffn_norm.weight")),
+      ]) { $1 }
+    })
 }

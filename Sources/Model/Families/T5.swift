@@ -52,7 +52,7 @@ struct T5: Transformer {
       try c.check(
         buckets >= 4, "relative_attention_num_buckets", "must be at least 4")
       try c.check(
-        (buckets / 2 + 1...1 << 20).contains(reach), "relative_attention_max_distance",
+        reach > buckets / 2 && reach <= 1 << 20, "relative_attention_max_distance",
         "must be more than half of the buckets and at most 2²⁰")
       // `relu`, `gated-gelu`, …; gelu behind a gate is its tanh approximation.
       let projection = try c.text("feed_forward_proj", default: "relu")
@@ -71,7 +71,9 @@ struct T5: Transformer {
     }
   }
 
-  static let (blockWords, encoderWords) = (["decoder.block."], ["encoder.block."])
+  static let (blockWords, encoderWords) = (
+    ["decoder.block.", "dec.blk."], ["encoder.block.", "enc.blk."]
+  )
 
   let settings: Settings
   let description: ModelDescription
@@ -83,8 +85,8 @@ struct T5: Transformer {
   init(_ file: ModelFile) throws {
     settings = try Settings(file.configuration)
     let s = settings
-    let weights = WeightReader(
-      file.tensors, prefix: "transformer.", alternatives: [""],
+    let weights = file.weights(
+      prefix: "transformer.", alternatives: [""],
       probe: "decoder.final_layer_norm.weight")
     // One matrix under any of its names; a head that is stored is used, tied or not.
     let names = ["shared", "decoder.embed_tokens", "encoder.embed_tokens"].map {

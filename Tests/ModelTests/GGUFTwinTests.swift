@@ -1,0 +1,125 @@
+import Checkpoint
+import Foundation
+import LinearAlgebra
+import Testing
+
+@testable import Model
+
+/// A fixture's GGUF file against its folder: one model, whatever the order in which each lays its numbers out.
+struct GGUFTwin: Sendable, CustomTestStringConvertible {
+  let name: String
+  /// `altered.gguf` has the weights of a folder whose config.json says what GGUF cannot; altered.json makes up for it.
+  let isAltered: Bool
+
+  var testDescription: String { name }
+
+  static let all = Fixture.names.flatMap { name in
+    [false, true].map { GGUFTwin(name: name, isAltered: $0) }.filter { twin in
+      (try? twin.path).map(FileManager.default.fileExists) ?? false
+    }
+  }
+
+  var path: String {
+    get throws { try fixturePath("\(name)/\(isAltered ? "altered" : "model").gguf") }
+  }
+
+  func load() throws -> any Transformer {
+    try loadTransformer(CheckpointDirectory(opening: path))
+  }
+
+  func loadFolder() throws -> any Transformer {
+    var draft = try Draft(of: name)
+    if isAltered {
+      let data = try Data(contentsOf: URL(filePath: fixturePath("\(name)/altered.json")))
+      let changes = try #require(JSONSerialization.jsonObject(with: data) as? [String: Any])
+      draft.configuration.merge(changes) { $1 }
+    }
+    return try draft.load()
+  }
+}
+
+@Suite struct GGUFTwinTests {
+  @Test func twins() {
+    let types = Set(GGUFTwin.all.map { $0.name.prefix { $0 != "-" } })
+    #expect(types.count >= 20)
+  }
+
+  /// The weights are the same numbers and the arithmetic is; GGUF keeps ε of the norms, θ and the rotary factors as
+  /// float32, 6e-8 each, and Gemma's gains are rounded once more when 1 is added.
+  @Test(arguments: GGUFTwin.all) func agrees(_ twin: GGUFTwin) throws {
+    let expected = try Fixture(name: twin.name, form: .folder).expected()
+    let models = (try twin.load(), try twin.loadFolder())
+    let (here, there) = (
+      try spectra(models.0, expected), try spectra(models.1, expected)
+    )
+    for (l, (x, y)) in zip(here.states, there.states).enumerated() {
+      expectClose(x, y, 1e-6, "state \(l)")
+    }
+    for (l, (x, y)) in zip(here.sigma, there.sigma).enumerated() {
+      expectClose(x, y, 1e-6, "σ \(l)")
+    }
+    // The head of another task is left out.
+    if let x = here.logits { expectClose(x, try #require(there.logits), 1e-6, "logits") }
+    #expect((here.logits == nil) == (models.0.description.family == "bert"))
+    #expect(models.0.description.residual == models.1.description.residual)
+    #expect(models.0.description.positions == models.1.description.positions)
+    #expect(models.0.description.vocabulary == models.1.description.vocabulary)
+  }
+
+  /// What a block's tensors are called decides what is read ahead of it, and let go behind.
+  @Test(arguments: GGUFTwin.all) func tensorsOfBlocks(_ twin: GGUFTwin) throws {
+    let model = try twin.load()
+    for l in 0..<model.description.layers {
+      let names = model.tensorNames(ofBlock: l)
+      #expect(names.count >= 6 && names.allSatisfy { $0.contains("blk.\(l).") })
+    }
+  }
+
+  /// One key after another missing or hostile: a model or an error that says what is wrong, and no crash.
+  @Test(arguments: GGUFTwin.all) func hostileMetadata(_ twin: GGUFTwin) throws {
+    let file = try GGUFFile(twin.path)
+    let architecture = try #require(file["general.architecture"]?.string)
+    let keys = [
+      "block_count", "context_length", "embedding_length", "feed_forward_length",
+      "decoder_block_count", "attention.head_count", "attention.head_count_kv",
+      "attention.key_length", "attention.value_length", "attention.layer_norm_epsilon",
+      "attention.layer_norm_rms_epsilon", "attention.sliding_window", "attention.clamp_kqv",
+      "attention.max_alibi_bias", "attention.relative_buckets_count", "attention.causal",
+      "rope.dimension_count", "rope.freq_base", "rope.scaling.type", "rope.scaling.factor",
+      "rope.scaling.original_context_length", "rope.scaling.attn_factor", "expert_count",
+      "expert_used_count", "tensor_data_layout", "attn_logit_softcapping",
+      "use_parallel_residual", "decoder_start_token_id", "vocab_size",
+    ]
+    let values: [JSONValue?] =
+      [nil, .array([]), .bool(true), .string("yarn"), .string("longrope")]
+      + [0, -1, 1, 1 << 31, 1 << 40, .max, .min].map { .number(.integer($0)) }
+      + [0.5, -.infinity, .nan, 1e300, 5e-324].map { .number(.real($0)) }
+    for key in keys {
+      for value in values {
+        let metadata = GGUFMetadata(
+          file: "model.gguf", architecture: architecture, tensors: file
+        ) { $0 == key ? value : file["\(architecture).\($0)"]?.json }
+        do {
+          _ = try loadTransformer(ModelFile(metadata))
+        } catch let error as ModelError {
+          #expect(!error.description.isEmpty)
+        } catch let error as CheckpointError {
+          #expect(!error.description.isEmpty)
+        }
+      }
+    }
+  }
+
+  private func spectra(
+    _ model: some Transformer, _ expected: Expected
+  ) throws -> (states: [[Double]], sigma: [[Double]], logits: [Double]?) {
+    let path = try Path<Double>(of: [expected.input], through: model)
+    let last = TokenSelection(expected.last)
+    let sigma = try (0..<model.description.layers).map { l in
+      try residualJacobian(
+        model, at: path.points[l], [(0, last)], site: .block, normed: false
+      ).materialized().singularValueDecomposition().values
+    }
+    return (path.states.map { $0[0].elements }, sigma, path.logits?.elements)
+  }
+}

@@ -1,0 +1,274 @@
+#!/usr/bin/env python3
+"""Make the GGUF twins of the fixtures of other families than Llama's, all F32, as llama.cpp's converter writes them.
+
+Needs gguf and safetensors. `make_gguf.py [NAME…]` reads Fixtures/NAME and writes, by default for every case below,
+- Fixtures/NAME/model.gguf, where GGUF says everything that config.json does, or else
+- Fixtures/NAME/altered.gguf and altered.json: the same weights, and what of config.json becomes of it there.
+"""
+import json
+import pathlib
+import sys
+
+import gguf
+import numpy as np
+from safetensors.numpy import load_file
+
+FIXTURES = pathlib.Path(__file__).parent / "Fixtures"
+
+# What config.json says and GGUF cannot, and what it says instead (None: nothing), by fixture. Others GGUF cannot
+# hold at all: BLOOM's sums of normed streams, Falcon with ALiBi, Phi's norms of heads, a dynamic theta, odd rotations.
+CASES = {
+    "bert": {},
+    "bert-bare": {"hidden_act": "gelu"},
+    "bloom": {},
+    "falcon": {},
+    "falcon-one-norm": {},
+    "falcon-two-norms": {},
+    "gemma": {},
+    "gemma2": {"query_pre_attn_scalar": 6},
+    "gpt2": {},
+    "gpt2-odd": {
+        "activation_function": "gelu_new", "scale_attn_weights": True,
+        "scale_attn_by_inverse_layer_idx": False},
+    "gpt_neox": {},
+    "gpt_neox-sequential": {"hidden_act": "gelu"},
+    "gptj": {},
+    "gptj-odd": {"activation_function": "gelu_new"},
+    "mixtral": {},
+    "mixtral-dense": {},
+    "mixtral-stacked": {},
+    "mpt": {},
+    "mpt-odd": {"attn_config": {"alibi": True}},
+    "olmo": {},
+    "olmo2": {},
+    "olmo2-odd": {},
+    "phi": {},
+    "phi3": {},
+    "phi3-long": {},
+    "qwen2": {},
+    "qwen2-window": {"use_sliding_window": False, "layer_types": None},
+    "qwen3": {},
+    "qwen3-odd": {"use_sliding_window": False, "layer_types": None, "hidden_act": "silu"},
+    "stablelm": {},
+    "stablelm-parallel": {"hidden_act": "silu"},
+    "t5": {"relative_attention_max_distance": 128},
+    "t5-gated": {},
+}
+
+ARCHITECTURES = {
+    "gpt_neox": "gptneox", "mixtral": "llama", "phi": "phi2",
+}
+
+
+# ------------------------------------------------------------------------------------------- metadata
+
+
+def first(config, *keys, default=None):
+    """The first of these keys that says something."""
+    return next((config[k] for k in keys if config.get(k) is not None), default)
+
+
+def write_sizes(writer, config):
+    """Sizes and functions; returns (heads, key-value heads, features of a head)."""
+    kind = config["model_type"]
+    width = first(config, "hidden_size", "n_embd", "d_model")
+    heads = first(config, "num_attention_heads", "n_head", "n_heads", "num_heads")
+    key_value = first(config, "num_key_value_heads", "num_kv_heads", default=heads)
+    if kind == "falcon" and not config["new_decoder_architecture"]:
+        key_value = 1
+    stated = first(config, "head_dim", "d_kv")
+    size = stated or width // heads
+    writer.add_block_count(first(config, "num_hidden_layers", "n_layer", "n_layers", "num_layers"))
+    writer.add_context_length(
+        first(config, "max_position_embeddings", "n_positions", "max_seq_len", default=512))
+    writer.add_embedding_length(width)
+    hidden = first(config, "intermediate_size", "n_inner", "ffn_hidden_size", "d_ff")
+    writer.add_feed_forward_length(hidden or 4 * width)
+    writer.add_head_count(heads)
+    writer.add_head_count_kv(key_value)
+    if stated:
+        writer.add_key_length(stated)
+        writer.add_value_length(stated)
+    epsilon = first(config, "rms_norm_eps", "layer_norm_eps", "layer_norm_epsilon", default=1e-5)
+    if "rms_norm_eps" in config or kind == "t5":
+        writer.add_layer_norm_rms_eps(epsilon)
+    if "rms_norm_eps" not in config:
+        writer.add_layer_norm_eps(epsilon)
+    if kind not in ("qwen2", "qwen3") and config.get("sliding_window"):
+        writer.add_sliding_window(config["sliding_window"])
+    if config.get("num_local_experts"):
+        writer.add_expert_count(config["num_local_experts"])
+        writer.add_expert_used_count(config["num_experts_per_tok"])
+    if config.get("clip_qkv"):
+        writer.add_clamp_kqv(config["clip_qkv"])
+    if "use_parallel_residual" in config:
+        # For StableLM the converter writes true where config.json says nothing.
+        writer.add_parallel_residual(config["use_parallel_residual"] or kind == "stablelm")
+    return heads, key_value, size
+
+
+def write_rotation(writer, config, size):
+    """θ, features that rotate, and how they are stretched."""
+    rope = config.get("rope_parameters")
+    if config.get("rotary_dim"):
+        writer.add_rope_dimension_count(config["rotary_dim"])
+    if not rope:
+        return
+    share = rope.get("partial_rotary_factor", 1)
+    rotated = int(share * size)
+    writer.add_rope_dimension_count(rotated)
+    writer.add_rope_freq_base(float(rope["rope_theta"]))
+    kind = rope["rope_type"]
+    original = first(
+        config, "original_max_position_embeddings",
+        default=rope.get("original_max_position_embeddings"))
+    if kind in ("linear", "yarn"):
+        writer.add_rope_scaling_type(gguf.RopeScalingType(kind))
+        writer.add_rope_scaling_factor(float(rope["factor"]))
+    if original:
+        writer.add_rope_scaling_orig_ctx_len(original)
+    if kind == "longrope":
+        scale = config["max_position_embeddings"] / original
+        writer.add_rope_scaling_type(gguf.RopeScalingType.LONGROPE)
+        writer.add_rope_scaling_attn_factors(float(np.sqrt(1 + np.log(scale) / np.log(original))))
+        for name in ("long", "short"):
+            writer.add_tensor(
+                f"rope_factors_{name}.weight", np.array(rope[f"{name}_factor"], dtype=np.float32))
+
+
+def write_others(writer, config):
+    """What one family alone has."""
+    match config["model_type"]:
+        case "falcon":
+            writer.add_tensor_data_layout("jploski")
+        case "mpt":
+            attention = config["attn_config"]
+            writer.add_max_alibi_bias(float(attention["alibi_bias_max"]))
+            if attention["clip_qkv"]:
+                writer.add_clamp_kqv(attention["clip_qkv"])
+        case "gemma2":
+            writer.add_attn_logit_softcapping(config["attn_logit_softcapping"])
+            writer.add_final_logit_softcapping(config["final_logit_softcapping"])
+        case "t5":
+            writer.add_decoder_block_count(config["num_decoder_layers"])
+            writer.add_relative_attn_buckets_count(config["relative_attention_num_buckets"])
+            writer.add_decoder_start_token_id(config["decoder_start_token_id"])
+        case "bert":
+            writer.add_causal_attention(False)
+
+
+# -------------------------------------------------------------------------------------------- tensors
+
+
+def neighbours(tensor, heads):
+    """Rows of q or k (weights or biases) in the order in which features that rotate together are neighbours."""
+    halves = tensor.reshape(heads, 2, -1, *tensor.shape[1:])
+    return halves.swapaxes(1, 2).reshape(tensor.shape)
+
+
+def stacked(tensor, key_value, size):
+    """Rows of a fused projection, group by group of heads, as all queries, all keys, all values."""
+    groups = tensor.reshape(key_value, -1, size, *tensor.shape[1:])
+    parts = (groups[:, :-2], groups[:, -2], groups[:, -1])
+    return np.concatenate([part.reshape(-1, *tensor.shape[1:]) for part in parts])
+
+
+def experts(state):
+    """All experts' matrices of a kind in one tensor."""
+    result, apart = {}, {}
+    for name, value in state.items():
+        stem, _, part = name.partition(".experts.")
+        stem = stem.replace(".mlp", ".block_sparse_moe")
+        merged = stem.replace("model.", "").replace("block_sparse_moe", "feed_forward.experts")
+        if part == "gate_up_proj":
+            result[f"{merged}.w1.weight"], result[f"{merged}.w3.weight"] = np.split(value, 2, axis=1)
+        elif part == "down_proj":
+            result[f"{merged}.w2.weight"] = value
+        elif part:
+            number, matrix, _ = part.split(".")
+            apart.setdefault(f"{merged}.{matrix}.weight", {})[int(number)] = value
+        else:
+            result[name.replace(".mlp.gate.", ".block_sparse_moe.gate.")] = value
+    return result | {n: np.stack([m[e] for e in sorted(m)]) for n, m in apart.items()}
+
+
+def head_norms(state):
+    """StableLM's norms of heads in one tensor for the queries and one for the keys."""
+    result, apart = {}, {}
+    for name, value in state.items():
+        stem, _, part = name.partition(".norms.")
+        if part:
+            apart.setdefault(f"{stem}.weight", {})[int(part.split(".")[0])] = value
+        else:
+            result[name] = value
+    return result | {n: np.stack([m[h] for h in sorted(m)]) for n, m in apart.items()}
+
+
+def converted(config, state, heads, key_value, size):
+    """The tensors as the converter gives them to the map of names."""
+    kind = config["model_type"]
+    if kind == "mixtral":
+        state = experts(state)
+    if kind == "stablelm":
+        state = head_norms(state)
+    for name, value in state.items():
+        if kind == "bert":
+            name = name.removeprefix("bert.")
+            if name.startswith(("cls.", "pooler.")):
+                continue
+        if kind == "bloom":
+            name = name.removeprefix("transformer.")
+        if kind in ("gemma", "gemma2"):
+            if name == "lm_head.weight":
+                continue
+            value = value + 1 if name.endswith("norm.weight") else value
+        if kind in ("mixtral", "olmo") and ".q_proj." in name:
+            value = neighbours(value, heads)
+        if kind in ("mixtral", "olmo") and ".k_proj." in name:
+            value = neighbours(value, key_value)
+        if kind in ("falcon", "bloom", "gpt_neox") and ".query_key_value." in name:
+            value = stacked(value, key_value, size)
+        if kind == "gpt2" and name.endswith(("c_attn.weight", "c_proj.weight", "c_fc.weight")):
+            value = value.T
+        yield name, value
+
+
+def finish(writer):
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
+def make(name):
+    folder = FIXTURES / name
+    config = json.loads((folder / "config.json").read_text())
+    state = load_file(folder / "model.safetensors")
+    kind, changes = config["model_type"], CASES[name]
+    # A head of another task is left out as well.
+    is_whole = not changes and kind != "bert"
+    path = folder / ("model.gguf" if is_whole else "altered.gguf")
+    if not is_whole:
+        (folder / "altered.json").write_text(json.dumps(changes) + "\n")
+
+    architecture = ARCHITECTURES.get(kind, kind)
+    writer = gguf.GGUFWriter(path, architecture)
+    writer.add_name(name)
+    writer.add_file_type(gguf.LlamaFileType.ALL_F32)
+    sizes = write_sizes(writer, config)
+    write_rotation(writer, config, sizes[2])
+    write_others(writer, config)
+    layers = first(config, "num_hidden_layers", "n_layer", "n_layers", "num_layers")
+    layers = max(layers, config.get("num_decoder_layers", 0))
+    arch = next(a for a, n in gguf.MODEL_ARCH_NAMES.items() if n == architecture)
+    names = gguf.get_tensor_name_map(arch, layers)
+    for key, value in sorted(converted(config, state, *sizes)):
+        target = names.get_name(key, try_suffixes=(".weight", ".bias"))
+        assert target, key
+        writer.add_tensor(target, np.ascontiguousarray(value))
+    finish(writer)
+
+
+if __name__ == "__main__":
+    for case in sys.argv[1:] or CASES:
+        make(case)
