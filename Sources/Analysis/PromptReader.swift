@@ -110,7 +110,7 @@ struct PromptReader {
   /// Of a PNG or JPEG file, prepared as the model's folder says.
   private func decodedPixels(_ path: String) throws -> PixelValues {
     let settings = "preprocessor_config.json"
-    guard let settingsPath = directory.file(settings) else {
+    guard let settingsPath = try directory.file(settings) else {
       throw refusal(
         path,
         "the model has no \(settings), which says how its images are prepared; put it in "
