@@ -12,6 +12,7 @@ let package = Package(
     .library(name: "Lanczos", targets: ["Lanczos"]),
     .library(name: "Checkpoint", targets: ["Checkpoint"]),
     .library(name: "Tokenization", targets: ["Tokenization"]),
+    .library(name: "Images", targets: ["Images"]),
     .library(name: "Model", targets: ["Model"]),
     .library(name: "Alignment", targets: ["Alignment"]),
     .library(name: "Analysis", targets: ["Analysis"]),
@@ -26,6 +27,9 @@ let package = Package(
       name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
     .systemLibrary(
       name: "CARPACK", pkgConfig: "arpack", providers: [.apt(["libarpack2-dev"])]),
+    .systemLibrary(name: "CPNG", pkgConfig: "libpng", providers: [.apt(["libpng-dev"])]),
+    .systemLibrary(name: "CJPEG", pkgConfig: "libjpeg", providers: [.apt(["libjpeg-dev"])]),
+    .target(name: "CImages", dependencies: ["CPNG", "CJPEG"]),
     .target(name: "CKernels"),
     .target(name: "CMappedFile"),
     .target(
@@ -46,14 +50,15 @@ let package = Package(
       dependencies: [
         "Checkpoint", .product(name: "HeapModule", package: "swift-collections"),
       ]),
-    .target(name: "Model", dependencies: ["Autodiff", "Checkpoint"]),
+    .target(name: "Images", dependencies: ["CImages"]),
+    .target(name: "Model", dependencies: ["Autodiff", "Checkpoint", "Images"]),
     .target(
       name: "Alignment",
       dependencies: ["LinearAlgebra", .product(name: "RealModule", package: "swift-numerics")]),
     .target(
       name: "Analysis",
       dependencies: [
-        "Model", "Lanczos", "Alignment", "Tokenization",
+        "Model", "Images", "Lanczos", "Alignment", "Tokenization",
       ]),
     .executableTarget(
       name: "krylens",
@@ -85,7 +90,11 @@ let package = Package(
       exclude: ["make_fixtures.py", "make_canonical_tables.py"],
       resources: [.copy("Fixtures")]),
     .testTarget(
-      name: "ModelTests", dependencies: ["Model", "Lanczos", "TestSupport"],
+      name: "ImagesTests", dependencies: ["Images", "LinearAlgebra", "TestSupport"],
+      exclude: ["make_fixtures.py"],
+      resources: [.copy("Fixtures")]),
+    .testTarget(
+      name: "ModelTests", dependencies: ["Model", "Images", "Lanczos", "TestSupport"],
       exclude: [
         "make_fixtures.py", "make_family_fixtures.py", "make_gguf.py", "reference.py", "families",
       ],

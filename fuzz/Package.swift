@@ -12,6 +12,7 @@ let readers: [(name: String, dependencies: [Target.Dependency])] = [
   ("pytorch", []),
   ("config", [model]),
   ("tokenizer", [tokenization]),
+  ("image", [.product(name: "Images", package: "krylens")]),
 ]
 let package = Package(
   name: "fuzz",

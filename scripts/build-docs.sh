@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-modules="LinearAlgebra Autodiff Lanczos Checkpoint Tokenization Model Alignment Analysis"
+modules="LinearAlgebra Autodiff Lanczos Checkpoint Tokenization Images Model Alignment Analysis"
 work=.build/documentation-work
 output=.build/documentation
 rm -rf "$work" "$output"
@@ -13,9 +13,9 @@ mkdir -p "$work"
 includes=(-I .build/release/Modules)
 # Module maps of C targets: written by hand in the system modules and the packages, made by the build for our own.
 while IFS= read -r map; do includes+=(-Xcc "-fmodule-map-file=$map"); done < <(
-  find Sources .build/checkouts/*/Sources .build/release/C{Kernels,MappedFile}.build -name module.modulemap)
+  find Sources .build/checkouts/*/Sources .build/release/C{Images,Kernels,MappedFile}.build -name module.modulemap)
 while IFS= read -r flag; do includes+=(-Xcc "$flag"); done < <(
-  pkg-config --cflags-only-I openblas arpack | tr ' ' '\n' | grep .)
+  pkg-config --cflags-only-I openblas arpack libpng libjpeg | tr ' ' '\n' | grep .)
 triple=$(swift -print-target-info | sed -nE 's/.*"unversionedTriple" *: *"(.*)".*/\1/p')
 
 archives=()

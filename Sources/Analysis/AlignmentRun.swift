@@ -52,7 +52,7 @@ public struct AlignmentRun {
     let tokenizer = try Self.tokenizer(of: directory, isNeeded: needsText)
     self.tokenizer = tokenizer
     guard !inputs.isEmpty else { throw RunError.emptyPrompt(index: 0) }
-    let reader = PromptReader(settings, model.description, tokenizer)
+    let reader = PromptReader(settings, model.description, tokenizer, directory)
     prompts = try inputs.enumerated().map { ($1, try reader.read($1, index: $0)) }
     plan = try SolvePlan(
       settings, model.description,

@@ -1,4 +1,5 @@
 import Checkpoint
+import Images
 import Model
 import Tokenization
 
@@ -6,12 +7,16 @@ import Tokenization
 struct PromptReader {
   private let model: ModelDescription
   private let tokenizer: Tokenizer?
+  private let directory: CheckpointDirectory
   /// The encoder's tokens, the same for all prompts; nil unless the model has an encoder.
   private let encoder: [Int]?
 
   /// Precondition: `checkKinds` has passed, and there is a tokenizer if there is text.
-  init(_ settings: RunSettings, _ model: ModelDescription, _ tokenizer: Tokenizer?) {
-    (self.model, self.tokenizer) = (model, tokenizer)
+  init(
+    _ settings: RunSettings, _ model: ModelDescription, _ tokenizer: Tokenizer?,
+    _ directory: CheckpointDirectory
+  ) {
+    (self.model, self.tokenizer, self.directory) = (model, tokenizer, directory)
     encoder =
       settings.encoderTokenIds ?? settings.encoderPrompt.map { tokenizer?.encode($0) ?? [] }
   }
@@ -56,8 +61,8 @@ struct PromptReader {
     }
   }
 
-  /// What the model is run on for prompt `index`, from 0. Throws `RunError`, `ModelError`, and `CheckpointError` for a file
-  /// of pixel values that cannot be read.
+  /// What the model is run on for prompt `index`, from 0. Throws `RunError`, `ModelError`, and `CheckpointError` or
+  /// `ImageError` for a file that cannot be read.
   func read(_ prompt: PromptInput, index: Int) throws -> ModelInput {
     let tokens: [Int]
     switch prompt {
@@ -79,25 +84,47 @@ struct PromptReader {
   }
 
   private func image(_ path: String) throws -> ModelInput {
-    let refusal = { (reason: String) in
-      RunError.badOption(option: "--image", value: path, reason: reason)
+    let isStored = path.utf8.suffix(12).elementsEqual(".safetensors".utf8)
+    let pixels = try isStored ? storedPixels(path) : decodedPixels(path)
+    do {
+      try model.check(.image(pixels))
+    } catch {
+      throw refusal(path, "\(error)")
     }
-    guard path.utf8.suffix(12).elementsEqual(".safetensors".utf8) else {
-      throw refusal(
-        "pixel values are read from .safetensors files; put the image there as the model's image "
-          + "processor makes it, a float32 tensor pixel_values (channels, height, width)")
-    }
+    return .image(pixels)
+  }
+
+  private func storedPixels(_ path: String) throws -> PixelValues {
     do {
       let pixels = try PixelValues(safetensors: path)
-      try model.check(.image(pixels))
       guard pixels.values.allSatisfy(\.isFinite) else {
-        throw refusal("pixel_values holds NaN or infinity; write the file again")
+        throw refusal(path, "pixel_values holds NaN or infinity; write the file again")
       }
-      return .image(pixels)
+      return pixels
     } catch CheckpointError.missingTensor {
-      throw refusal("has no tensor pixel_values; write the image's pixel values under that name")
-    } catch let error as ModelError {
-      throw refusal("\(error)")
+      throw refusal(
+        path, "has no tensor pixel_values; write the image's pixel values under that name")
     }
+  }
+
+  /// Of a PNG or JPEG file, prepared as the model's folder says.
+  private func decodedPixels(_ path: String) throws -> PixelValues {
+    let settings = "preprocessor_config.json"
+    guard let settingsPath = try directory.file(settings) else {
+      throw refusal(
+        path,
+        "the model has no \(settings), which says how its images are prepared; put it in "
+          + "the model's folder, or give the prepared image as a .safetensors file with a float32 "
+          + "tensor pixel_values (channels, height, width)")
+    }
+    let processor = try ImageProcessor(settingsPath)
+    let file = try MappedFile(path)
+    let image = try withExtendedLifetime(file) { try RGBImage(decoding: file.bytes, file: path) }
+    try file.checkIntact()
+    return try processor.pixelValues(of: image)
+  }
+
+  private func refusal(_ path: String, _ reason: String) -> RunError {
+    .badOption(option: "--image", value: path, reason: reason)
   }
 }

@@ -32,8 +32,8 @@ struct AlignOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "An image in place of a prompt (vit): a .safetensors file holding pixel_values; may be "
-        + "given more than once.", valueName: "file"))
+      "An image in place of a prompt (vit): PNG, JPEG, or a .safetensors file holding "
+        + "pixel_values; may be given more than once.", valueName: "file"))
   var image: [String] = []
 
   @Option(

@@ -98,7 +98,9 @@ struct InputTests {
     Wrong("t5", "--image", "cat.safetensors", names: ["--image", "t5", "--token-ids"]),
     Wrong("vit", "--token-ids", "1,2", names: ["--token-ids", "vit", "--image"]),
     Wrong("vit", "-p", "a cat", names: ["--prompt", "vit", "--image"]),
-    Wrong("vit", "--image", "cat.png", names: ["--image cat.png", ".safetensors", "pixel_values"]),
+    Wrong(
+      "vit", "--image", "cat.png",
+      names: ["--image cat.png", "preprocessor_config.json", ".safetensors", "pixel_values"]),
     Wrong(
       "bert", "--token-ids", "1", "--encoder-token-ids", "1",
       names: ["--encoder-token-ids", "bert", "leave it out"]),
@@ -128,6 +130,64 @@ struct InputTests {
     #expect(finished.status == 64 && finished.complaints.count == 1, "\(finished.error)")
     for name in ["--image", file, "(1, 7, 13)", "(3, 12, 12)"] {
       #expect(finished.error.contains(name), "\(finished.error)")
+    }
+  }
+
+  /// The fixture with a preprocessor_config.json of these settings.
+  private func vit(_ settings: String, in scratch: ScratchFolder) throws -> String {
+    let model = try scratch.copy(ModelFixture("vit").folder, as: "vit")
+    try scratch.write(Array(settings.utf8), to: "vit/preprocessor_config.json")
+    return model
+  }
+
+  /// A PNG and a JPEG that must be turned, prepared as the folder says: the same answer as for the pixel values that
+  /// transformers makes of them.
+  @Test(arguments: ["rgb-8.png", "orientation-6.jpg"]) func decodedImages(_ name: String) throws {
+    struct Processed: Decodable {
+      let image, settings: String
+      let shape: [Int]
+      let values: Data
+    }
+    let folder = ModelFixture.path("ImagesTests/Fixtures")
+    let all = try JSONDecoder().decode(
+      [Processed].self, from: Data(contentsOf: URL(fileURLWithPath: "\(folder)/processed.json")))
+    let expected = try #require(all.first { $0.image == name && $0.shape == [3, 12, 12] })
+    let values = expected.values.withUnsafeBytes { bytes in
+      (0..<bytes.count / 4).map { bytes.loadUnaligned(fromByteOffset: 4 * $0, as: Float.self) }
+    }
+    let scratch = try ScratchFolder()
+    let model = try vit(expected.settings, in: scratch)
+    let stored = scratch["pixels.safetensors"]
+    try SafetensorsWriter.write(
+      [(.init(name: "pixel_values", shape: expected.shape), values)], to: stored)
+    let prompts = try Command.align(
+      model, Self.options + ["--image", "\(folder)/\(name)", "--image", stored]
+    ).record.prompts
+    #expect(prompts.map(\.image) == ["\(folder)/\(name)", stored])
+    for (a, b) in zip(prompts[0].layers, prompts[1].layers) {
+      for (s, t) in zip(a.singularValues, b.singularValues) {
+        // The last bit of a JPEG's bytes is a decoder's own; half a percent of the range.
+        #expect(abs(s - t) <= (name.hasSuffix(".png") ? 3e-5 : 1e-2) * b.singularValues[0])
+      }
+    }
+  }
+
+  /// Images that do not come out as the model reads them, are damaged, or are none: one line that names the file.
+  @Test func wrongImages() throws {
+    let folder = ModelFixture.path("ImagesTests/Fixtures")
+    let scratch = try ScratchFolder()
+    let model = try vit(#"{"size": 13}"#, in: scratch)
+    let image = try Data(contentsOf: URL(fileURLWithPath: "\(folder)/rgb-8.png"))
+    let cases: [(path: String, status: Int32, names: [String])] = [
+      ("\(folder)/rgb-8.png", 64, ["--image", "(3, 13, 13)", "(3, 12, 12)"]),
+      (try scratch.write(image.dropLast(100), to: "short.png"), 1, ["short.png", "PNG"]),
+      (try scratch.write(Array("GIF89a".utf8), to: "cat.jpg"), 1, ["cat.jpg", "neither"]),
+      (scratch["none.png"], 1, ["none.png"]),
+    ]
+    for (path, status, names) in cases {
+      let finished = try Command.run(["align", model, "-o", "run", "--image", path], in: scratch)
+      #expect(finished.status == status && finished.complaints.count == 1, "\(finished.error)")
+      for name in names { #expect(finished.error.contains(name), "\(finished.error)") }
     }
   }
 }

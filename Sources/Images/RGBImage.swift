@@ -1,0 +1,83 @@
+import CImages
+
+/// An image of 8 bits a colour.
+public struct RGBImage: Sendable, Equatable {
+  /// Pixels a row.
+  public let width: Int
+  /// Rows.
+  public let height: Int
+  /// (height, width, 3): red, green, blue.
+  public let pixels: [UInt8]
+
+  /// Bytes an image may have, 2²⁸: the pixels beyond which Pillow speaks of a decompression bomb.
+  public static let byteLimit = 1 << 28
+  /// Pixels a side may have, as libpng has it: decoders work by rows.
+  public static let longestSide = 1_000_000
+
+  /// Precondition: as many bytes as the sides say, and sides from 1.
+  public init(width: Int, height: Int, pixels: [UInt8]) {
+    precondition(
+      width > 0 && height > 0 && pixels.count == 3 * width * height, "three bytes a pixel")
+    (self.width, self.height) = (width, height)
+    self.pixels = pixels
+  }
+
+  /// Decodes a PNG or JPEG file, upright: turned as its EXIF orientation asks. Which of both it is, its first bytes say.
+  ///
+  /// The colours are those of Pillow's `convert("RGB")`: grey and palettes become colours, alpha and profiles are dropped,
+  /// CMYK is converted without a profile. Nothing is allocated for an image of more than `byteLimit` bytes; on the way a
+  /// progressive JPEG takes two to three times as much. `file` is for messages. Throws `ImageError`.
+  public init(
+    decoding bytes: UnsafeRawBufferPointer, file: String, byteLimit: Int = Self.byteLimit
+  ) throws(ImageError) {
+    guard let format = ImageFormat(beginningOf: bytes), let start = bytes.baseAddress else {
+      throw .unknownFormat(file: file)
+    }
+    var image = cim_image()
+    image.bytes = start.assumingMemoryBound(to: UInt8.self)
+    image.count = bytes.count
+    func read(into pixels: UnsafeMutablePointer<UInt8>?) -> String? {
+      withUnsafeTemporaryAllocation(of: CChar.self, capacity: Int(CIM_MESSAGE_LENGTH)) { message in
+        (image.pixels, image.message) = (pixels, message.baseAddress)
+        let isRead = format == .png ? cim_read_png(&image) : cim_read_jpeg(&image)
+        return isRead == 1 ? nil : String(cString: message.baseAddress!)
+      }
+    }
+    func damaged(_ reason: String) -> ImageError {
+      .damaged(file: file, format: format.rawValue, reason: reason)
+    }
+
+    if let reason = read(into: nil) { throw damaged(reason) }
+    let (width, height) = (Int(image.width), Int(image.height))
+    guard width > 0 && height > 0 else { throw damaged("it has no pixels") }
+    guard
+      max(width, height) <= Self.longestSide, width * height <= byteLimit / 3
+    else { throw .tooLarge(file: file, width: width, height: height, byteLimit: byteLimit) }
+    var reason: String?
+    let pixels = [UInt8](unsafeUninitializedCapacity: 3 * width * height) { buffer, count in
+      reason = read(into: buffer.baseAddress)
+      count = reason == nil ? 3 * width * height : 0
+    }
+    if let reason { throw damaged(reason) }
+    let orientation = Orientation(of: bytes, format)
+    self = RGBImage(width: width, height: height, pixels: pixels).turned(upright: orientation)
+  }
+}
+
+/// What a file is, by its first bytes.
+enum ImageFormat: String {
+  case png = "PNG"
+  case jpeg = "JPEG"
+
+  static let pngSignature: [UInt8] = [0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A]
+
+  init?(beginningOf bytes: UnsafeRawBufferPointer) {
+    if bytes.starts(with: Self.pngSignature) {
+      self = .png
+    } else if bytes.starts(with: [0xFF, 0xD8, 0xFF]) {
+      self = .jpeg
+    } else {
+      return nil
+    }
+  }
+}

@@ -1,0 +1,117 @@
+import Foundation
+import Images
+import Model
+import TestSupport
+import Testing
+
+/// preprocessor_config.json against transformers' processors that compute with Pillow.
+struct ImageProcessorTests {
+  struct Processed: Decodable, Sendable, CustomTestStringConvertible {
+    let image, settings: String
+    let shape: [Int]
+    let step: Int
+    let values: Data
+    var testDescription: String { "\(image) \(settings)" }
+
+    static let all: [Processed] = {
+      let path = ModelFixture.path("ImagesTests/Fixtures/processed.json")
+      let data = try? Data(contentsOf: URL(fileURLWithPath: path))
+      return data.flatMap { try? JSONDecoder().decode([Processed].self, from: $0) } ?? []
+    }()
+
+    var numbers: [Float] {
+      values.withUnsafeBytes { bytes in
+        (0..<bytes.count / 4).map { bytes.loadUnaligned(fromByteOffset: 4 * $0, as: Float.self) }
+      }
+    }
+  }
+
+  private static func image(_ name: String) throws -> RGBImage {
+    let path = ModelFixture.path("ImagesTests/Fixtures/\(name)")
+    let data = try Data(contentsOf: URL(fileURLWithPath: path))
+    return try data.withUnsafeBytes { try RGBImage(decoding: $0, file: path) }
+  }
+
+  private static func processor(
+    _ settings: String, in scratch: ScratchFolder
+  ) throws -> ImageProcessor {
+    try ImageProcessor(scratch.write(Array(settings.utf8), to: "preprocessor_config.json"))
+  }
+
+  @Test func allAreThere() { #expect(Processed.all.count == 18) }
+
+  /// Within one level of 255, the one bit that decoders of JPEG may differ by; a PNG to a few roundings of single precision.
+  @Test(arguments: Processed.all) func reference(_ expected: Processed) throws {
+    let scratch = try ScratchFolder()
+    let processor = try Self.processor(expected.settings, in: scratch)
+    let pixels = try processor.pixelValues(of: Self.image(expected.image))
+    try #require([pixels.channels, pixels.height, pixels.width] == expected.shape)
+    let found = (0..<3 * pixels.height).filter { $0 % pixels.height % expected.step == 0 }
+      .flatMap { pixels.values[$0 * pixels.width..<($0 + 1) * pixels.width] }
+    let numbers = expected.numbers
+    try #require(found.count == numbers.count)
+    let isExact = expected.image.hasSuffix(".png")
+    let black = RGBImage(width: 1, height: 1, pixels: [0, 0, 0])
+    let dark = RGBImage(width: 1, height: 1, pixels: [1, 1, 1])
+    let level = zip(
+      try processor.pixelValues(of: black).values, try processor.pixelValues(of: dark).values
+    ).map { abs($0 - $1) }.max()!
+    for (a, b) in zip(found, numbers) {
+      #expect(abs(a - b) <= (isExact ? 0 : 1.01 * level) + 4 * abs(b).ulp)
+    }
+  }
+
+  /// What changes the pixels and is not done here, or cannot be.
+  @Test(arguments: [
+    (#"{"do_pad": true}"#, "do_pad"),
+    (#"{"crop_pct": 0.9}"#, "crop_pct"),
+    (#"{"do_flip_channel_order": true}"#, "do_flip_channel_order"),
+    (#"{"data_format": "channels_last"}"#, "data_format"),
+    (#"{"image_processor_type": "CLIPImageProcessor"}"#, "image_processor_type"),
+    (#"{"feature_extractor_type": "BeitFeatureExtractor"}"#, "feature_extractor_type"),
+    (#"{"resample": 1}"#, "resample"),
+    (#"{"resample": "bilinear"}"#, "resample"),
+    (#"{"size": 0}"#, "size"),
+    (#"{"size": "large"}"#, "size"),
+    (#"{"size": [1, 2, 3]}"#, "size"),
+    (#"{"size": 1000000}"#, "size"),
+    (#"{"size": {"shortest_edge": 3, "longest_edge": 4}}"#, "size"),
+    (#"{"do_center_crop": true}"#, "crop_size"),
+    (#"{"do_center_crop": true, "crop_size": {"shortest_edge": 3}}"#, "crop_size"),
+    (#"{"do_resize": 1}"#, "do_resize"),
+    (#"{"image_mean": [0.5]}"#, "image_mean"),
+    (#"{"image_std": 0}"#, "image_std"),
+    (#"{"rescale_factor": 1e300}"#, "rescale_factor"),
+  ])
+  func refused(_ settings: String, _ key: String) throws {
+    let scratch = try ScratchFolder()
+    let error = #expect(throws: ModelError.self) {
+      try Self.processor(settings, in: scratch)
+    }
+    let message = "\(try #require(error))"
+    #expect(
+      message.contains("\(key)") && message.contains("preprocessor_config.json"), "\(message)")
+  }
+
+  /// Off is as good as absent.
+  @Test func neutral() throws {
+    let scratch = try ScratchFolder()
+    _ = try Self.processor(
+      #"{"do_pad": false, "crop_pct": null, "size": null, "resample": null, "do_convert_rgb": true}"#,
+      in: scratch)
+  }
+
+  /// A size that is within the bounds, and an image that it makes too much of.
+  @Test func tooLarge() throws {
+    let scratch = try ScratchFolder()
+    let tall = RGBImage(width: 1, height: 5000, pixels: .init(repeating: 0, count: 15000))
+    let processor = try Self.processor(
+      #"{"size": {"height": 1, "width": 65536}}"#, in: scratch)
+    let shortest = try Self.processor(
+      #"{"size": {"shortest_edge": 60000}}"#, in: scratch)
+    for processor in [processor, shortest] {
+      let error = #expect(throws: ModelError.self) { try processor.pixelValues(of: tall) }
+      #expect(error.map { "\($0)".contains("\"size\"") } == true)
+    }
+  }
+}
