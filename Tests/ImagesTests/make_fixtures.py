@@ -1,6 +1,6 @@
 """Writes Fixtures/: images of every kind, what Pillow makes of them, and what transformers' processors make of two.
 
-    python3 Tests/ImagesTests/make_fixtures.py        needs pillow, numpy, transformers
+    python3 Tests/ImagesTests/make_fixtures.py        needs pillow from 13, numpy, transformers
 """
 import base64
 import io
@@ -104,7 +104,8 @@ def described(image):
 def scaled(image):
     for resample in (0, 2, 3):
         for width, height in [
-                (12, 12), (23, 17), (23, 9), (8, 17), (1, 1), (46, 34), (57, 5), (3, 61), (22, 18)]:
+                (12, 12), (23, 17), (23, 9), (8, 17), (1, 1), (46, 34), (57, 5), (3, 61), (22, 18),
+                (20, 11), (20, 10)]:
             yield {"resample": resample, **described(image.resize((width, height), resample))}
 
 

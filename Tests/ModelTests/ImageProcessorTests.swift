@@ -106,7 +106,7 @@ struct ImageProcessorTests {
     let scratch = try ScratchFolder()
     let tall = RGBImage(width: 1, height: 5000, pixels: .init(repeating: 0, count: 15000))
     let processor = try Self.processor(
-      #"{"size": {"height": 1, "width": 65536}}"#, in: scratch)
+      #"{"size": {"height": 6000, "width": 65536}}"#, in: scratch)
     let shortest = try Self.processor(
       #"{"size": {"shortest_edge": 60000}}"#, in: scratch)
     for processor in [processor, shortest] {
