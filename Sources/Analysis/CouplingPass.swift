@@ -6,7 +6,8 @@ import Model
 /// The second pass, backwards over the blocks: every Jacobian applied to the bases of all others, exactly.
 ///
 /// A(i|j) = Uⱼᵀ Jᵢ Vⱼ takes K products Jᵢ v a pair, the crossed form as many Jᵢ u: 2 L K vectors through each block, which
-/// is wide enough for `sgemm`. Jᵢ is never replaced by its own triplets. A few probes more estimate ‖Jᵢ‖_F.
+/// is wide enough for products at the speed of arithmetic. Jᵢ is never replaced by its own triplets. A few probes more
+/// estimate ‖Jᵢ‖_F.
 /// Backwards, because the last blocks' weights are the likeliest still in memory.
 struct CouplingPass {
   /// For every prompt: Jacobian i in the basis of j, at the largest rank; i and j run over the linearized blocks.
@@ -17,7 +18,7 @@ struct CouplingPass {
 
   /// Probes of ‖J‖_F's tail. The tail's relative error is about (2 / probes)^½ over the root of its stable rank.
   private static let probes = 16
-  /// Vectors that travel together, all prompts': wide enough for `sgemm`, narrow enough for the cache.
+  /// Vectors that travel together, all prompts': as many as one product takes at once, few enough for the cache.
   static let width = 128
 
   /// Runs the pass; `step` hears of every block that is done and may throw.
