@@ -1,5 +1,5 @@
 /// One way of reading couplings: everything a number of a table depends on besides the pair.
-public struct CouplingSetting: Sendable, Hashable {
+public struct CouplingSetting: Sendable, Hashable, Codable {
   /// K.
   public var rank: Int
   /// A or |A|.

@@ -113,7 +113,9 @@ public struct AlignmentRun {
       model: ModelRecord(
         name: settings.name, source: directory.request, family: d.family, modelType: d.modelType,
         layers: d.layers, width: d.width, parameters: d.parameters, storedTypes: d.storedTypes),
-      settings: settings, prompts: results.map(\.record), seconds: seconds,
+      settings: settings, prompts: results.map(\.record),
+      statistics: StudyStatistics(results.map(\.record), diagonal: settings.diagonal),
+      seconds: seconds,
       peakMemoryBytes: meter.peakResidentBytes, peakPrivateBytes: meter.peakPrivateBytes)
     return RunResult(record: record, prompts: results)
   }

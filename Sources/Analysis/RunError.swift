@@ -10,6 +10,8 @@ public enum RunError: Error, Equatable, CustomStringConvertible, Sendable {
   case outputNotEmpty(path: String)
   /// Writing failed.
   case cannotWrite(path: String, reason: String)
+  /// A folder that holds no run, or a damaged one.
+  case badRun(path: String, reason: String)
   /// The user asked to stop.
   case interrupted
 
@@ -27,6 +29,8 @@ public enum RunError: Error, Equatable, CustomStringConvertible, Sendable {
       "\(path) exists and is not empty; choose another folder with --output, or remove it"
     case .cannotWrite(let path, let reason):
       "\(path): cannot be written (\(reason)); make room there, or choose another folder with --output"
+    case .badRun(let path, let reason):
+      "\(path): is no run that can be read (\(reason)); name a folder that krylens align has written"
     case .interrupted: "interrupted; nothing was written"
     }
   }

@@ -12,6 +12,8 @@ public struct RunRecord: Codable, Sendable {
   public var settings: RunSettings
   /// One a prompt, in the order given.
   public var prompts: [PromptRecord]
+  /// Means over the prompts.
+  public var statistics: StudyStatistics
   /// Wall-clock seconds.
   public var seconds: Seconds
   /// Peak resident bytes, mapped weights that were touched included.

@@ -1,0 +1,36 @@
+import Checkpoint
+import Foundation
+
+/// A run folder, read again.
+public struct StoredRun: Sendable {
+  /// Where it lies.
+  public let path: String
+  /// Its `result.json`.
+  public let record: RunRecord
+
+  /// Reads `result.json` of a run folder. Throws `RunError.badRun` when there is none, or it is none of ours.
+  public init(_ path: String) throws(RunError) {
+    self.path = path
+    do {
+      let file = try MappedFile("\(path)/result.json")
+      record = try RunRecord(json: Data(try file.copy(0..<file.count)))
+    } catch let error as DecodingError {
+      throw .badRun(path: path, reason: "result.json: \(Self.place(of: error))")
+    } catch {
+      throw .badRun(path: path, reason: "\(error)")
+    }
+  }
+
+  /// Which key, and what is wrong with it.
+  private static func place(of error: DecodingError) -> String {
+    let (keys, context): ([any CodingKey], DecodingError.Context)
+    switch error {
+    case .typeMismatch(_, let c), .valueNotFound(_, let c), .dataCorrupted(let c):
+      (keys, context) = (c.codingPath, c)
+    case .keyNotFound(let key, let c): (keys, context) = (c.codingPath + [key], c)
+    @unknown default: return "\(error)"
+    }
+    let path = keys.map { $0.intValue.map(String.init) ?? $0.stringValue }
+    return "\(path.joined(separator: ".")): \(context.debugDescription)"
+  }
+}
