@@ -38,12 +38,47 @@ public struct CouplingSetting: Sendable, Hashable, Codable {
   }
 }
 
+/// What is common to all Jacobians of a table; what varies, or is not common, is nil.
+public struct CouplingPlace: Sendable, Hashable, Codable {
+  /// The block of the Jacobians i.
+  public var layer: Int?
+  /// The block of the bases j.
+  public var basisLayer: Int?
+  /// The input token, from 0.
+  public var fromToken: Int?
+  /// The output token, from 0.
+  public var toToken: Int?
+
+  /// A place.
+  public init(
+    layer: Int? = nil, basisLayer: Int? = nil, fromToken: Int? = nil, toToken: Int? = nil
+  ) {
+    self.layer = layer
+    self.basisLayer = basisLayer
+    self.fromToken = fromToken
+    self.toToken = toToken
+  }
+
+  private enum CodingKeys: String, CodingKey { case layer, basisLayer, fromToken, toToken }
+
+  /// All four keys; what is nil is `null`.
+  public func encode(to encoder: any Encoder) throws {
+    var values = encoder.container(keyedBy: CodingKeys.self)
+    try values.encode(layer, forKey: .layer)
+    try values.encode(basisLayer, forKey: .basisLayer)
+    try values.encode(fromToken, forKey: .fromToken)
+    try values.encode(toToken, forKey: .toToken)
+  }
+}
+
 /// Scores of all pairs of two lists of Jacobians: row = Jacobian i, column = basis of j.
 ///
 /// Missing entries are nil, never 0.
 public struct CouplingMatrix: Sendable, Equatable {
   /// What the rows and columns run over.
   public let kind: CouplingKind
+  /// Which blocks and tokens all of them have in common.
+  public let place: CouplingPlace
   /// How the entries are to be read.
   public let setting: CouplingSetting
   /// Names of the Jacobians i: blocks from 1, or tokens from 0.
@@ -63,7 +98,8 @@ public struct CouplingMatrix: Sendable, Equatable {
   /// equal names mean equal Jacobians: true across depth, false when, say, the tokens of two different blocks are compared.
   public init(
     kind: CouplingKind, setting: CouplingSetting, rows: [Int], columns: [Int],
-    couplings: [[BlockCoupling]], nulls: [NullLevel]? = nil, comparesSameJacobians: Bool = true
+    couplings: [[BlockCoupling]], nulls: [NullLevel]? = nil, comparesSameJacobians: Bool = true,
+    place: CouplingPlace = CouplingPlace()
   ) {
     precondition(
       couplings.count == rows.count && couplings.allSatisfy { $0.count == columns.count },
@@ -73,6 +109,7 @@ public struct CouplingMatrix: Sendable, Equatable {
       couplings.allSatisfy { $0.allSatisfy { $0.form == setting.form } },
       "couplings of another form than the setting")
     self.kind = kind
+    self.place = place
     self.setting = setting
     self.rows = rows
     self.columns = columns
@@ -112,7 +149,7 @@ public struct CouplingMatrix: Sendable, Equatable {
 
 extension CouplingMatrix: Codable {
   private enum CodingKeys: String, CodingKey {
-    case kind, rank, sign, normalisation, form, score, rows, columns, matrix, null
+    case kind, rows, columns, matrix, null
     case diagonalIsTrivial, meanOffDiagonal
   }
 
@@ -120,12 +157,8 @@ extension CouplingMatrix: Codable {
   public init(from decoder: any Decoder) throws {
     let values = try decoder.container(keyedBy: CodingKeys.self)
     kind = try values.decode(CouplingKind.self, forKey: .kind)
-    setting = CouplingSetting(
-      rank: try values.decode(Int.self, forKey: .rank),
-      sign: try values.decode(CouplingSign.self, forKey: .sign),
-      normalisation: try values.decode(CouplingNormalisation.self, forKey: .normalisation),
-      form: try values.decode(CouplingForm.self, forKey: .form),
-      score: try values.decode(CouplingScore.self, forKey: .score))
+    place = try CouplingPlace(from: decoder)
+    setting = try CouplingSetting(from: decoder)
     rows = try values.decode([Int].self, forKey: .rows)
     columns = try values.decode([Int].self, forKey: .columns)
     matrix = try values.decode([[Double?]].self, forKey: .matrix)
@@ -142,13 +175,10 @@ extension CouplingMatrix: Codable {
 
   /// One object; missing numbers are `null`, and so is `null` itself when no level is known.
   public func encode(to encoder: any Encoder) throws {
+    try place.encode(to: encoder)
+    try setting.encode(to: encoder)
     var values = encoder.container(keyedBy: CodingKeys.self)
     try values.encode(kind, forKey: .kind)
-    try values.encode(setting.rank, forKey: .rank)
-    try values.encode(setting.sign, forKey: .sign)
-    try values.encode(setting.normalisation, forKey: .normalisation)
-    try values.encode(setting.form, forKey: .form)
-    try values.encode(setting.score, forKey: .score)
     try values.encode(rows, forKey: .rows)
     try values.encode(columns, forKey: .columns)
     try values.encode(matrix, forKey: .matrix)

@@ -7,9 +7,9 @@ import Tokenization
 
 /// A whole run: a model and prompts in, singular triplets, coupling and trajectories out.
 ///
-/// Prompts go in groups of at most `groupSize`, each group twice through the blocks. First with the hidden states: at every
-/// block the Jacobians are linearized where the prompts stand and solved. Then backwards, applying every Jacobian to the
-/// bases of all others. Groups depend on the order of the prompts alone.
+/// Prompts go in groups, each twice through the blocks. First with the hidden states: at every block the Jacobians are
+/// linearized where the prompts stand and solved. Then backwards, applying every Jacobian to the bases of those it is
+/// compared with. Groups depend on the prompts and their tokens alone.
 /// Aubry et al., arXiv 2407.07810.
 public struct AlignmentRun {
   /// What is run.
@@ -19,10 +19,8 @@ public struct AlignmentRun {
   private let tokenizer: Tokenizer?
   private let prompts: [(given: PromptInput, input: ModelInput)]
   private let plan: SolvePlan
+  private let groups: [PromptGroup]
   private let loadSeconds: Double
-
-  /// Prompts that go through the blocks together.
-  static let groupSize = 16
 
   /// Opens the model, tokenizes the prompts and checks every option against both, before any work is done.
   ///
@@ -53,10 +51,24 @@ public struct AlignmentRun {
     self.tokenizer = tokenizer
     guard !inputs.isEmpty else { throw RunError.emptyPrompt(index: 0) }
     let reader = PromptReader(settings, model.description, tokenizer, directory)
-    prompts = try inputs.enumerated().map { ($1, try reader.read($1, index: $0)) }
-    plan = try SolvePlan(
+    var prompts = try inputs.enumerated().map { ($1, try reader.read($1, index: $0)) }
+    let plan = try SolvePlan(
       settings, model.description,
-      promptLengths: prompts.map { model.description.tokenCount(of: $0.input) })
+      promptLengths: prompts.map { model.description.tokenCount(of: $0.1) })
+    if let shard = settings.shard {
+      let range = shard.range(of: prompts.count)
+      guard !range.isEmpty else {
+        throw RunError.badOption(
+          option: "--shard", value: "\(shard.index)/\(shard.count)",
+          reason: "has no prompt, as there are \(prompts.count); divide them into fewer parts")
+      }
+      prompts = Array(prompts[range])
+      self.plan = plan.restricted(to: range)
+    } else {
+      self.plan = plan
+    }
+    self.prompts = prompts
+    groups = PromptGroup.groups(self.plan.selections)
     loadSeconds = monotonicSeconds() - start
   }
 
@@ -74,84 +86,89 @@ public struct AlignmentRun {
     return nil
   }
 
-  /// What the largest group of prompts will cost. Passes the first two blocks and times a few products.
-  public func predicted() throws -> RunPlan {
-    let groups = stride(from: 0, to: prompts.count, by: Self.groupSize).map {
-      $0..<min($0 + Self.groupSize, prompts.count)
-    }
-    let tokens = { (group: Range<Int>) in
-      group.reduce(0) { $0 + model.description.tokenCount(of: prompts[$1].input) }
-    }
-    let largest = groups.max { tokens($0) < tokens($1) }!
-    return try predicted(model, largest)
+  /// What decides the run's numbers, for `RunFolder`. Reads the weights once. Throws `CheckpointError`.
+  public func manifest() throws -> RunManifest {
+    let d = model.description
+    return RunManifest(
+      krylens: krylensVersion,
+      model: ModelRecord(
+        name: settings.name, source: directory.request, family: d.family, modelType: d.modelType,
+        layers: d.layers, width: d.width, parameters: d.parameters, storedTypes: d.storedTypes,
+        fingerprint: try directory.fingerprint()),
+      settings: settings, layers: plan.layers,
+      prompts: zip(prompts, plan.selections).map { PromptHeader($0.given, $0.input, $1) })
   }
 
-  private func predicted(_ model: some Transformer, _ group: Range<Int>) throws -> RunPlan {
+  /// What the largest group of prompts will cost. Passes the first two blocks and times a few products.
+  public func predicted() throws -> RunPlan {
+    let work = { (group: PromptGroup) in
+      group.prompts.reduce(group.problems.count) {
+        $0 + model.description.tokenCount(of: prompts[$1].input)
+      }
+    }
+    return try predicted(model, groups.max { work($0) < work($1) }!)
+  }
+
+  private func predicted(_ model: some Transformer, _ group: PromptGroup) throws -> RunPlan {
     try RunPlan(
-      model, prompts: group.map { prompts[$0].input }, plan: plan,
+      model, group.prompts.map { prompts[$0].input }, group, plan: plan,
       saveHiddenStates: settings.saveHiddenStates)
   }
 
-  /// Runs it. Throws what a damaged file or a stopped run throws; a solve that did not converge is a result.
-  public func run(progress: (any RunProgress)? = nil, meter: MemoryMeter) throws -> RunResult {
+  /// Runs it, in memory or in a folder, where it goes on from what is finished there.
+  ///
+  /// Throws what a damaged file or a stopped run throws; a solve that did not converge is a result.
+  public func run(
+    in folder: RunFolder? = nil, progress: (any RunProgress)? = nil, meter: MemoryMeter
+  ) throws -> RunResult {
     let start = monotonicSeconds()
-    var results: [PromptResult] = []
+    let journal: any RunJournal = folder?.journal ?? MemoryJournal()
     var seconds = RunRecord.Seconds(total: 0, load: loadSeconds, solve: 0, coupling: 0)
-    for first in stride(from: 0, to: prompts.count, by: Self.groupSize) {
-      let group = Array(first..<min(first + Self.groupSize, prompts.count))
-      let part = try run(model, group, progress)
-      results += part.prompts
-      seconds.solve += part.solveSeconds
-      seconds.coupling += part.couplingSeconds
+    var count = progressCount
+    for group in groups {
+      try run(model, group, journal, &seconds) { phase, units, isNew in
+        progress?.update(count.add(units, to: phase, computed: isNew))
+        if progress?.isCancelled == true {
+          throw RunError.interrupted(resume: folder.flatMap { $0.keepsWork ? $0.path : nil })
+        }
+      }
     }
     try directory.tensors.checkIntact()
     seconds.total = loadSeconds + monotonicSeconds() - start
     meter.sample()
-    let d = model.description
-    let record = RunRecord(
-      krylens: krylensVersion,
-      model: ModelRecord(
-        name: settings.name, source: directory.request, family: d.family, modelType: d.modelType,
-        layers: d.layers, width: d.width, parameters: d.parameters, storedTypes: d.storedTypes),
-      settings: settings, prompts: results.map(\.record),
-      statistics: StudyStatistics(results.map(\.record), diagonal: settings.diagonal),
-      seconds: seconds,
-      peakMemoryBytes: meter.peakResidentBytes, peakPrivateBytes: meter.peakPrivateBytes)
-    return RunResult(record: record, prompts: results)
+    return try RunAssembly(manifest: try folder?.manifest ?? manifest(), journal: journal).result(
+      seconds: seconds, peakMemoryBytes: meter.peakResidentBytes,
+      peakPrivateBytes: meter.peakPrivateBytes)
   }
 
   private func run(
-    _ model: some Transformer, _ group: [Int], _ progress: (any RunProgress)?
-  ) throws -> (prompts: [PromptResult], solveSeconds: Double, couplingSeconds: Double) {
+    _ model: some Transformer, _ group: PromptGroup, _ journal: any RunJournal,
+    _ seconds: inout RunRecord.Seconds,
+    _ step: (_ phase: ProgressCount.Phase, _ units: Int, _ isNew: Bool) throws -> Void
+  ) throws {
     let start = monotonicSeconds()
-    let total = prompts.count * (model.description.layers + plan.layers.count)
-    let done = group[0] * (model.description.layers + plan.layers.count)
-    let step = { (phase: String, blocks: Int) throws in
-      progress?.update(phase, completed: done + group.count * blocks, total: total)
-      if progress?.isCancelled == true { throw RunError.interrupted }
-    }
+    let units = group.problems.count
     let forward = try SolvePass(
-      model, prompts: group.map { prompts[$0].input }, selections: group.map { plan.tokens[$0] },
-      plan: plan, saveHiddenStates: settings.saveHiddenStates
-    ) { try step("solving", $0) }
+      model, group.prompts.map { prompts[$0].input }, group, plan: plan, journal: journal,
+      saveHiddenStates: settings.saveHiddenStates, decode: { tokenizer?.decode([$0]) }
+    ) { try step(.solving, units, $1) }
     let middle = monotonicSeconds()
-    let coupling = try CouplingPass(model, forward, plan: plan) {
-      try step("coupling", model.description.layers + $0)
+    try CouplingPass.run(model, forward, group, plan: plan, journal: journal) {
+      try step(.coupling, units, $1)
     }
-    let results = group.enumerated().map { p, index in
-      let (given, input) = prompts[index]
-      return PromptResult(
-        given: given, input: input, selection: plan.tokens[index], index: p, forward: forward,
-        coupling: coupling, plan: plan, tokenizer: tokenizer)
-    }
-    return (results, middle - start, monotonicSeconds() - middle)
+    seconds.solve += middle - start
+    seconds.coupling += monotonicSeconds() - middle
   }
-}
 
-/// What a run leaves: the record, and the arrays that go into files of their own.
-public struct RunResult {
-  /// For `result.json`.
-  public let record: RunRecord
-  /// One a prompt.
-  public let prompts: [PromptResult]
+  private var progressCount: ProgressCount {
+    let problems = groups.reduce(0) { $0 + $1.problems.count }
+    let cost = SolverCost(
+      plan.solver, width: model.description.width, count: plan.top,
+      problems: groups[0].batches[0].count)
+    return ProgressCount(
+      solving: (problems * model.description.layers, cost.passes * cost.vectors),
+      coupling: (
+        problems * plan.layers.count, 2 * plan.mostBases * (plan.ranks.max() ?? 1)
+      ))
+  }
 }

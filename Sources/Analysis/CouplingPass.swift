@@ -3,114 +3,171 @@ import Autodiff
 import LinearAlgebra
 import Model
 
-/// The second pass, backwards over the blocks: every Jacobian applied to the bases of all others, exactly.
+/// The second pass, backwards over the blocks: every Jacobian applied to the bases of those it is compared with, exactly.
 ///
-/// A(i|j) = Uⱼᵀ Jᵢ Vⱼ takes K products Jᵢ v a pair, the crossed form as many Jᵢ u: 2 L K vectors through each block, which
-/// is wide enough for products at the speed of arithmetic. Jᵢ is never replaced by its own triplets. A few probes more
-/// estimate ‖Jᵢ‖_F.
-/// Backwards, because the last blocks' weights are the likeliest still in memory.
-struct CouplingPass {
-  /// For every prompt: Jacobian i in the basis of j, at the largest rank; i and j run over the linearized blocks.
-  private(set) var same: [[[BlockCoupling]]]
-  private(set) var crossed: [[[BlockCoupling]]]
-  /// For every prompt and block.
-  private(set) var frobeniusNorms: [[FrobeniusNorm]]
-
+/// A(i|j) = Uⱼᵀ Jᵢ Vⱼ takes K products Jᵢ v a pair, the crossed form as many Jᵢ u: across depth 2 L K vectors through each
+/// block, which is wide enough for products at the speed of arithmetic. Jᵢ is never replaced by its own triplets. A few
+/// probes more estimate ‖Jᵢ‖_F. Backwards, because the last blocks' weights are the likeliest still in memory.
+enum CouplingPass {
   /// Probes of ‖J‖_F's tail. The tail's relative error is about (2 / probes)^½ over the root of its stable rank.
   private static let probes = 16
-  /// Vectors that travel together, all prompts': as many as one product takes at once, few enough for the cache.
+  /// Vectors that travel together, all problems': as many as one product takes at once, few enough for the cache.
   static let width = 128
 
-  /// Runs the pass; `step` hears of every block that is done and may throw.
-  init(
-    _ model: some Transformer, _ forward: SolvePass, plan: SolvePlan, step: (Int) throws -> Void
+  /// Runs the pass into the journal; `step` hears of every block that is done, whether it was new, and may throw.
+  static func run(
+    _ model: some Transformer, _ forward: SolvePass, _ group: PromptGroup, plan: SolvePlan,
+    journal: any RunJournal, step: (_ blocks: Int, _ isNew: Bool) throws -> Void
   ) throws {
-    let (prompts, blocks) = (forward.triplets[0].count, forward.triplets.count)
-    let k = plan.ranks.max()!
-    let empty = Array(
-      repeating: Array(repeating: [BlockCoupling](), count: blocks), count: prompts)
-    (same, crossed) = (empty, empty)
-    frobeniusNorms = Array(
-      repeating: Array(repeating: FrobeniusNorm(allSingularValues: []), count: blocks),
-      count: prompts)
-    // For every prompt the right vectors of all blocks, then the left ones: (2 · blocks · k, d).
-    let bases = (0..<prompts).map { p in
-      forward.triplets.flatMap { $0[p].rightVectors.prefix(k).elements }
-        + forward.triplets.flatMap { $0[p].leftVectors.prefix(k).elements }
-    }
-    for (done, i) in (0..<blocks).reversed().enumerated() {
-      if i > 0 { model.advise(.willNeed, block: plan.layers[i - 1] - 1) }
-      let jacobian = forward.jacobians[i]
-      let images = Self.images(of: jacobian, bases, vectors: 2 * blocks * k)
-      for p in 0..<prompts {
-        let d = jacobian.outputShape.columns
-        let values = Array(forward.triplets[i][p].singularValues.prefix(k))
-        let image = { (vector: Int) in
-          Matrix(
-            rows: k, columns: d, elements: Array(images[p][vector * d..<(vector + k) * d]))
+    for (done, i) in plan.layers.indices.reversed().enumerated() {
+      if let batches = forward.jacobians[i] {
+        if i > 0 { model.advise(.willNeed, block: plan.layers[i - 1] - 1) }
+        var found: [JacobianCouplings] = []
+        for (jacobian, members) in zip(batches, group.batches) {
+          let row = JacobianRows(
+            jacobian: jacobian, own: members.map { forward.solved[i].triplets[$0] },
+            bases: members.map { problem in
+              peers(of: problem, atBlock: i, group, plan).map {
+                forward.solved[$0.block].triplets[$0.problem]
+              }
+            })
+          found += row.couplings(rank: plan.ranks.max()!, seed: plan.seed)
+          jacobian.releaseWorkspace()
         }
-        same[p][i] = (0..<blocks).map { j in
-          BlockCoupling(
-            form: .same, images: image(j * k),
-            basis: forward.triplets[j][p].leftVectors.prefix(k), singularValues: values)
-        }
-        crossed[p][i] = (0..<blocks).map { j in
-          BlockCoupling(
-            form: .crossed, images: image((blocks + j) * k),
-            basis: forward.triplets[j][p].rightVectors.prefix(k), singularValues: values)
-        }
+        try journal.keep(found, group, layer: plan.layers[i])
+        model.advise(.dontNeed, block: plan.layers[i] - 1)
       }
-      let norms = Self.frobeniusNorms(of: jacobian, forward.triplets[i], seed: plan.seed)
-      for p in 0..<prompts { frobeniusNorms[p][i] = norms[p] }
-      jacobian.releaseWorkspace()
-      model.advise(.dontNeed, block: plan.layers[i] - 1)
-      try step(done + 1)
+      try step(done + 1, forward.jacobians[i] != nil)
     }
   }
 
-  /// J of every prompt applied to that prompt's vectors.
-  private static func images(
-    of jacobian: Linearization<Float>, _ inputs: [[Double]], vectors: Int
-  ) -> [[Double]] {
-    let (n, m) = (jacobian.inputShape.columns, jacobian.outputShape.columns)
-    let prompts = inputs.count
-    let chunk = max(8, width / prompts)
-    var images = inputs.map { _ in [Double]() }
-    for p in images.indices { images[p].reserveCapacity(vectors * m) }
-    for start in stride(from: 0, to: vectors, by: chunk) {
-      let b = min(chunk, vectors - start)
-      let input = inputs.flatMap { $0[start * n..<(start + b) * n] }  // (prompts, b, n)
-      var output = [Double](repeating: 0, count: prompts * b * m)
-      var span = output.mutableSpan
-      jacobian.applyRows(input.span, into: &span, vectors: b)
-      for p in images.indices { images[p] += output[p * b * m..<(p + 1) * b * m] }
-    }
-    return images
+  /// The Jacobians in whose bases one is seen: across depth those of its tokens at all blocks, else those of its prompt
+  /// at the basis block. In the order of the blocks, or of the token that varies.
+  private static func peers(
+    of problem: Int, atBlock i: Int, _ group: PromptGroup, _ plan: SolvePlan
+  ) -> [(block: Int, problem: Int)] {
+    if plan.kind == .depth { return plan.layers.indices.map { ($0, problem) } }
+    return group.problems(ofPrompt: group.problems[problem].prompt).map { (plan.basis ?? i, $0) }
   }
 
-  /// ‖J‖_F of every prompt: exact from all singular values, else by random signs, V projected out.
-  private static func frobeniusNorms(
-    of jacobian: Linearization<Float>, _ triplets: [SingularTriplets], seed: UInt64
-  ) -> [FrobeniusNorm] {
-    let n = jacobian.inputShape.columns
-    if triplets[0].singularValues.count == n {
-      return triplets.map { FrobeniusNorm(allSingularValues: $0.singularValues) }
-    }
-    var generator = SeededGenerator(seed: seed)
-    let inputs = triplets.map { t -> [Double] in
-      let z = Matrix(
-        rows: probes, columns: n,
-        elements: (0..<probes * n).map { _ in generator.next() & 1 == 0 ? 1.0 : -1.0 })
-      // z − (z Vᵀ) V, row by row.
-      let components = Matrix.product(z, .none, t.rightVectors, .transposed)
-      return (z - Matrix.product(components, .none, t.rightVectors)).elements
-    }
-    let m = jacobian.outputShape.columns
-    return zip(triplets, images(of: jacobian, inputs, vectors: probes)).map { t, image in
-      let squares = (0..<probes).map { z in
-        image[z * m..<(z + 1) * m].reduce(0) { $0 + $1 * $1 }
+  /// The rows of one linearization, and the bases that each is to be seen in.
+  private struct JacobianRows {
+    let jacobian: Linearization<Float>
+    /// One a row.
+    let own: [SingularTriplets]
+    let bases: [[SingularTriplets]]
+
+    /// Rows of different numbers of bases go together; the shorter ones are fed zeros at the end.
+    func couplings(rank k: Int, seed: UInt64) -> [JacobianCouplings] {
+      let norms = frobeniusNorms(seed: seed)
+      let values = own.map { Array($0.singularValues.prefix(k)) }
+      var result = norms.map { JacobianCouplings(same: [], crossed: [], frobeniusNorm: $0) }
+      for form in CouplingForm.allCases {
+        let most = bases.map(\.count).max() ?? 0
+        for first in stride(from: 0, to: most, by: chunk(rank: k)) {
+          let end = min(first + chunk(rank: k), most)
+          let inputs = bases.map { bases in
+            (first..<end).flatMap { j in
+              j < bases.count
+                ? bases[j].vectors(into: form).prefix(k).elements
+                : [Double](repeating: 0, count: k * jacobian.inputShape.columns)
+            }
+          }
+          let images = images(of: inputs, vectors: (end - first) * k)
+          for r in own.indices {
+            for j in first..<min(end, bases[r].count) {
+              let m = k * jacobian.outputShape.columns
+              let image = Matrix(
+                rows: k, columns: jacobian.outputShape.columns,
+                elements: Array(images[r][(j - first) * m..<(j - first + 1) * m]))
+              let coupling = BlockCoupling(
+                form: form, images: image, basis: bases[r][j].vectors(outOf: form).prefix(k),
+                singularValues: values[r])
+              if form == .same {
+                result[r].same.append(coupling)
+              } else {
+                result[r].crossed.append(coupling)
+              }
+            }
+          }
+        }
       }
-      return FrobeniusNorm(singularValues: t.singularValues, squaredProbeNorms: squares)
+      return result
+    }
+
+    /// Bases taken at once: together they fill whole products, as long as their images are not too many to hold.
+    private func chunk(rank k: Int) -> Int {
+      let vectors = slice
+      return max(1, min(vectors / gcd(vectors, k), 1024 / (own.count * k)))
+    }
+
+    /// Vectors of each row in one product.
+    private var slice: Int { max(8, CouplingPass.width / own.count) }
+
+    /// J of every row applied to that row's vectors.
+    private func images(of inputs: [[Double]], vectors: Int) -> [[Double]] {
+      let (n, m) = (jacobian.inputShape.columns, jacobian.outputShape.columns)
+      var images = inputs.map { _ in [Double]() }
+      for r in images.indices { images[r].reserveCapacity(vectors * m) }
+      let parts = (vectors + slice - 1) / slice
+      let even = (vectors + parts - 1) / parts
+      for start in stride(from: 0, to: vectors, by: even) {
+        let b = min(even, vectors - start)
+        let input = inputs.flatMap { $0[start * n..<(start + b) * n] }  // (rows, b, n)
+        var output = [Double](repeating: 0, count: inputs.count * b * m)
+        var span = output.mutableSpan
+        jacobian.applyRows(input.span, into: &span, vectors: b)
+        for r in images.indices { images[r] += output[r * b * m..<(r + 1) * b * m] }
+      }
+      return images
+    }
+
+    /// ‖J‖_F of every row: exact from all singular values, else by random signs, V projected out.
+    private func frobeniusNorms(seed: UInt64) -> [FrobeniusNorm] {
+      let n = jacobian.inputShape.columns
+      if own[0].singularValues.count == n {
+        return own.map { FrobeniusNorm(allSingularValues: $0.singularValues) }
+      }
+      var generator = SeededGenerator(seed: seed)
+      let inputs = own.map { t -> [Double] in
+        let z = Matrix(
+          rows: probes, columns: n,
+          elements: (0..<probes * n).map { _ in generator.next() & 1 == 0 ? 1.0 : -1.0 })
+        // z − (z Vᵀ) V, row by row.
+        let components = Matrix.product(z, .none, t.rightVectors, .transposed)
+        return (z - Matrix.product(components, .none, t.rightVectors)).elements
+      }
+      let m = jacobian.outputShape.columns
+      return zip(own, images(of: inputs, vectors: probes)).map { t, image in
+        let squares = (0..<probes).map { z in
+          image[z * m..<(z + 1) * m].reduce(0) { $0 + $1 * $1 }
+        }
+        return FrobeniusNorm(singularValues: t.singularValues, squaredProbeNorms: squares)
+      }
     }
   }
 }
+
+/// One Jacobian in the bases of those it is compared with.
+struct JacobianCouplings: Sendable {
+  /// A(i|j), one a basis.
+  var same: [BlockCoupling]
+  /// B(i|j), one a basis.
+  var crossed: [BlockCoupling]
+  /// ‖Jᵢ‖_F.
+  let frobeniusNorm: FrobeniusNorm
+}
+
+extension SingularTriplets {
+  /// What J is applied to in this form.
+  fileprivate func vectors(into form: CouplingForm) -> Matrix<Double> {
+    form == .same ? rightVectors : leftVectors
+  }
+
+  /// What the image is compared with.
+  fileprivate func vectors(outOf form: CouplingForm) -> Matrix<Double> {
+    form == .same ? leftVectors : rightVectors
+  }
+}
+
+private func gcd(_ a: Int, _ b: Int) -> Int { b == 0 ? a : gcd(b, a % b) }

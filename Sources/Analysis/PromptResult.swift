@@ -1,94 +1,94 @@
 import Alignment
 import LinearAlgebra
 import Model
-import Tokenization
 
-/// What was found on one prompt: its record, and the arrays behind it.
-public struct PromptResult {
+/// What was found on one prompt: its record, and the coupling as it is to be shown.
+public struct PromptResult: Sendable {
   /// For `result.json`.
   public let record: PromptRecord
   /// The coupling that is to be shown, at each rank: sign, normalisation, form and score as in the settings.
   public let shown: [CouplingMatrix]
-  /// The triplets of every linearized block.
-  public let triplets: [SingularTriplets]
-  /// X⁰ … X^L (tokens, width) if they were to be saved, else empty.
-  public let hiddenStates: [Matrix<Float>]
 
   /// The first block of the 1/σ₁ fit, as in the authors' code; fewer blocks than that start at 1.
   private static let fitStart = 10
 
-  /// Collects prompt `index` of a group.
+  /// Collects what the journal holds of a prompt, all of it or less. `finished` lists the blocks whose triplets are known,
+  /// as positions among the run's; couplings count only if they are there for all blocks.
   init(
-    given: PromptInput, input: ModelInput, selection: TokenSelection, index p: Int,
-    forward: SolvePass,
-    coupling: CouplingPass, plan: SolvePlan, tokenizer: Tokenizer?
+    _ manifest: RunManifest, _ header: PromptHeader, path: PathRecord?, finished: [Int],
+    solved: [(triplets: [SingularTriplets], seconds: Double)], couplings: [[JacobianCouplings]]?
   ) {
-    triplets = forward.triplets.map { $0[p] }
-    hiddenStates = forward.hiddenStates[p]
-    let norms = coupling.frobeniusNorms[p]
-    let width = triplets[0].rightVectors.columns
-    let nulls = norms.map { NullLevel(frobeniusNorm: $0, width: width) }
-    let layers = zip(plan.layers, triplets).enumerated().map { i, pair in
-      let (layer, t) = pair
-      var remedy: String?
-      if case .stopped(let text) = t.report.outcome { remedy = text }
-      return LayerRecord(
-        layer: layer, fromToken: selection.source, toToken: selection.target,
-        singularValues: t.singularValues, residualNorms: t.residualNorms,
-        converged: t.report.isConverged, remedy: remedy,
-        relativeGaps: SpectrumShape.relativeGaps(t.singularValues), frobeniusNorm: norms[i],
-        solver: t.report.solver,
-        applications: .init(jvp: t.report.applications.jvp, vjp: t.report.applications.vjp),
-        passes: t.report.applications.passes, seconds: forward.solveSeconds[i])
+    let settings = manifest.settings
+    let layers = zip(finished, solved).enumerated().flatMap { position, pair in
+      zip(header.selections, pair.1.triplets).enumerated().map { s, found in
+        LayerRecord(
+          layer: manifest.layers[pair.0], found.0, found.1, seconds: pair.1.seconds,
+          frobeniusNorm: couplings?[position][s].frobeniusNorm)
+      }
     }
-    let table = { (setting: CouplingSetting) in
-      CouplingMatrix(
-        kind: .depth, setting: setting, rows: plan.layers, columns: plan.layers,
-        couplings: setting.form == .same ? coupling.same[p] : coupling.crossed[p], nulls: nulls)
+    let tables = couplings.map {
+      CouplingTables(
+        manifest, header.selections, triplets: solved.map(\.triplets), couplings: $0)
     }
-    shown = plan.shown.map(table)
-    let tables = plan.ranks.flatMap { CouplingSetting.combinations(rank: $0).map(table) }
-    var fit: InverseLeadingFit?
-    let start = plan.layers.filter { $0 >= Self.fitStart }.count >= 3 ? Self.fitStart : 1
-    if let line = SpectrumShape.inverseLeadingFit(
-      leading: triplets.map { $0.singularValues[0] }, layers: plan.layers, from: start)
-    {
-      fit = InverseLeadingFit(
-        start: start, slope: line.slope, intercept: line.intercept, rSquared: line.rSquared)
-    }
-    let next = forward.nextTokens?[p]
-    var (text, image): (String?, String?)
-    if case .text(let value) = given { text = value }
-    if case .image(let path) = given { image = path }
+    shown = settings.ranks.flatMap { rank in tables?.read(settings.shown(rank: rank)) ?? [] }
     record = PromptRecord(
-      text: text, image: image, tokenIds: image == nil ? input.tokens : nil,
-      encoderTokenIds: input.encoderTokens, nextTokenId: next,
-      nextToken: next.flatMap { tokenizer?.decode([$0]) }, layers: layers, coupling: tables,
-      overlap: plan.ranks.map { Self.overlap(forward.triplets.map { $0[p] }, rank: $0) },
-      trajectory: Self.trajectory(forward, p), inverseLeadingFit: fit)
+      text: header.text, image: header.image, imageHash: header.imageHash,
+      tokenIds: header.tokenIds, encoderTokenIds: header.encoderTokenIds,
+      nextTokenId: path?.nextTokenId, nextToken: path?.nextToken, layers: layers,
+      coupling: settings.ranks.flatMap { rank in
+        CouplingSetting.combinations(rank: rank).flatMap { tables?.read($0) ?? [] }
+      }, overlap: settings.ranks.flatMap { tables?.overlaps(rank: $0) ?? [] },
+      trajectory: path?.trajectory ?? .nothing,
+      inverseLeadingFit: Self.fit(finished.map { manifest.layers[$0] }, solved.map(\.triplets)))
   }
 
-  private static func overlap(_ triplets: [SingularTriplets], rank: Int) -> OverlapRecord {
-    let pairs = triplets.map { a in triplets.map { SubspaceOverlap(a, $0, rank: rank) } }
-    return OverlapRecord(
-      rank: rank,
-      chance: SubspaceOverlap.chance(rank: rank, width: triplets[0].rightVectors.columns),
-      left: pairs.map { $0.map(\.left) }, right: pairs.map { $0.map(\.right) })
+  /// Of the last token's Jacobians.
+  private static func fit(
+    _ layers: [Int], _ triplets: [[SingularTriplets]]
+  ) -> InverseLeadingFit? {
+    let start = layers.filter { $0 >= fitStart }.count >= 3 ? fitStart : 1
+    let leading = triplets.map { $0.last?.singularValues.first ?? 0 }
+    return SpectrumShape.inverseLeadingFit(leading: leading, layers: layers, from: start).map {
+      InverseLeadingFit(
+        start: start, slope: $0.slope, intercept: $0.intercept, rSquared: $0.rSquared)
+    }
   }
+}
 
-  private static func trajectory(_ forward: SolvePass, _ p: Int) -> TrajectoryRecord {
-    let cosine = forward.linearisedPath.flatMap {
-      LinearisedPath.cosine(image: Array($0.image.row(p)), final: Array($0.final.row(p)))
-    }
-    let (norms, shapes) = (forward.trajectories[p].norms, forward.trajectories[p].shapes)
-    // A token with a zero state, such as padding embedded as zeros, has no growth; all else still stands.
-    let growths = shapes.indices.map { t in
-      try? ExponentialGrowth(norms: norms.map { $0[t] }, token: t)
-    }
-    return TrajectoryRecord(
-      norms: norms,
-      lineShapeScore: shapes.map { $0.score.flatMap { $0.isFinite ? $0 : nil } },
-      zeroSteps: shapes.map(\.zeroSteps), growth: growths.map { $0?.mean },
-      expodistance: growths.map { $0?.expodistance }, linearisedPathCosine: cosine)
+extension LayerRecord {
+  /// Of one Jacobian's triplets.
+  fileprivate init(
+    layer: Int, _ tokens: TokenSelection, _ t: SingularTriplets, seconds: Double,
+    frobeniusNorm: FrobeniusNorm?
+  ) {
+    var remedy: String?
+    if case .stopped(let text) = t.report.outcome { remedy = text }
+    self.init(
+      layer: layer, fromToken: tokens.source, toToken: tokens.target,
+      singularValues: t.singularValues, residualNorms: t.residualNorms,
+      converged: t.report.isConverged, remedy: remedy,
+      relativeGaps: SpectrumShape.relativeGaps(t.singularValues), frobeniusNorm: frobeniusNorm,
+      solver: t.report.solver,
+      applications: .init(jvp: t.report.applications.jvp, vjp: t.report.applications.vjp),
+      passes: t.report.applications.passes, seconds: seconds)
+  }
+}
+
+extension TrajectoryRecord {
+  /// Of a path that has not been followed to the end.
+  fileprivate static var nothing: TrajectoryRecord {
+    TrajectoryRecord(
+      norms: [], lineShapeScore: [], zeroSteps: [], growth: [], expodistance: [],
+      linearisedPathCosine: nil, picture: nil)
+  }
+}
+
+extension RunSettings {
+  /// How the coupling at a rank is shown.
+  func shown(rank: Int) -> CouplingSetting {
+    CouplingSetting(
+      rank: rank, sign: sign,
+      normalisation: CouplingNormalisation(rawValue: normalisation) ?? .frobenius, form: form,
+      score: score)
   }
 }

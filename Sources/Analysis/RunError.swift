@@ -8,12 +8,16 @@ public enum RunError: Error, Equatable, CustomStringConvertible, Sendable {
   case noTokenizer(path: String)
   /// A folder that holds something already.
   case outputNotEmpty(path: String)
+  /// A folder of a run whose numbers are others than this one's would be.
+  case otherRun(path: String, reason: String)
+  /// A folder that another process is writing.
+  case inUse(path: String)
   /// Writing failed.
   case cannotWrite(path: String, reason: String)
   /// A folder that holds no run, or a damaged one.
   case badRun(path: String, reason: String)
-  /// The user asked to stop.
-  case interrupted
+  /// The user asked to stop. The folder, if there is something in it to go on from.
+  case interrupted(resume: String?)
 
   /// What is wrong and what to do.
   public var description: String {
@@ -26,12 +30,20 @@ public enum RunError: Error, Equatable, CustomStringConvertible, Sendable {
       "\(path) has no tokenizer.json; put it there, or give token ids (--token-ids, --encoder-token-ids) in place "
         + "of text"
     case .outputNotEmpty(let path):
-      "\(path) exists and is not empty; choose another folder with --output, or remove it"
+      "\(path) exists, is not empty and holds no run; choose another folder with --output, or remove it"
+    case .otherRun(let path, let reason):
+      "\(path) holds another run: \(reason); choose another folder with --output, or repeat that run's command to go "
+        + "on with it"
+    case .inUse(let path):
+      "\(path) is being written by another process; wait for it, or choose another folder with --output"
     case .cannotWrite(let path, let reason):
-      "\(path): cannot be written (\(reason)); make room there, or choose another folder with --output"
+      "\(path): cannot be written (\(reason)); make room there, or choose another folder with --output (in the same "
+        + "one, what was finished is taken up again)"
     case .badRun(let path, let reason):
       "\(path): is no run that can be read (\(reason)); name a folder that krylens align has written"
-    case .interrupted: "interrupted; nothing was written"
+    case .interrupted(nil): "interrupted; nothing was finished, and nothing is kept"
+    case .interrupted(let path?):
+      "interrupted; what was finished is kept in \(path): the same command with -o \(path) goes on from there"
     }
   }
 }

@@ -1,83 +1,159 @@
 import Checkpoint
 import Foundation
-import LinearAlgebra
 
-/// The folder a run leaves: made whole in a hidden folder beside it, then renamed, so that it is there whole or not at all.
+/// The folder of a run: what is finished lies in its `partial` until all is, and then the results take its place.
 ///
-/// `result.json`, `triplets.safetensors`, tables as CSV, and the hidden states if they were asked for.
-public struct RunFolder {
-  /// Where the run will be, as it was named.
+/// Every file is written aside and renamed, `result.json` last. So a run that ends early, however it ends, loses the unit
+/// it was at, and the same command goes on from there.
+public final class RunFolder {
+  /// Where the run is, as it was named.
   public let path: String
-  private let destination: URL
+  /// Whether the folder holds the whole of this run already.
+  public let isComplete: Bool
+  let journal: FolderJournal
+  let manifest: RunManifest
+  /// Folders that were made for it, outermost first.
+  private var made: [String] = []
+  private var lock: CInt = -1
 
-  /// Tries whether the folder can be made, before any work, and leaves nothing behind.
+  private static let partial = "partial"
+
+  /// Opens the folder of a run before any work: a new or empty one, or one in which the same run has been begun.
   ///
-  /// Throws `RunError.outputNotEmpty`, or `cannotWrite` when nothing can be made there.
-  public init(_ path: String) throws {
+  /// Throws `RunError.outputNotEmpty` for a folder that holds something else, `otherRun` for one of a run whose numbers
+  /// would be others, `inUse` while another process is at it, and `cannotWrite` when nothing can be made there.
+  public init(_ path: String, for manifest: RunManifest) throws {
     self.path = path
-    destination = URL(fileURLWithPath: path).standardizedFileURL.resolvingSymlinksInPath()
+    self.manifest = manifest
+    let home = URL(fileURLWithPath: path).standardizedFileURL.resolvingSymlinksInPath().path
+    let partial = "\(home)/\(Self.partial)"
+    journal = FolderJournal(partial)
     let files = FileManager.default
-    if files.fileExists(atPath: destination.path) {
-      let contents = try? files.contentsOfDirectory(atPath: destination.path)
-      guard contents?.isEmpty == true else { throw RunError.outputNotEmpty(path: path) }
+    let contents = try? files.contentsOfDirectory(atPath: home)
+    if files.fileExists(atPath: home) {
+      guard let contents else { throw RunError.outputNotEmpty(path: path) }
+      if let earlier = Self.manifest(in: home) {
+        if let reason = try earlier.obstacle(to: manifest) {
+          throw RunError.otherRun(path: path, reason: reason)
+        }
+      } else if !contents.isEmpty {
+        throw RunError.outputNotEmpty(path: path)
+      }
     }
-    takeBack(try makeStaging())
+    isComplete = contents?.contains("result.json") == true
+    guard !isComplete else { return }
+    do {
+      try makeFolder(partial)
+      lock = open("\(partial)/lock", O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
+      guard lock >= 0 else { throw failure() }
+      guard flock(lock, LOCK_EX | LOCK_NB) == 0 else { throw RunError.inUse(path: path) }
+      let encoder = JSONEncoder()
+      encoder.keyEncodingStrategy = .convertToSnakeCase
+      encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+      try write(try encoder.encode(manifest), to: "manifest.json", into: partial)
+    } catch RunError.inUse(let path) {
+      throw RunError.inUse(path: path)
+    } catch {
+      abandon()
+      throw error
+    }
   }
 
-  /// Writes everything. Throws `RunError.cannotWrite`; then nothing of it stays.
-  public func write(_ result: RunResult) throws {
-    let made = try makeStaging()
+  deinit { release() }
+
+  /// Lets other processes at the folder; this one is done with it.
+  public func release() {
+    if lock >= 0 { close(lock) }
+    lock = -1
+  }
+
+  /// What is begun or finished in a folder; nil if it holds no run.
+  static func manifest(in folder: String) -> RunManifest? {
+    let read = { (name: String) -> Data? in
+      FileManager.default.contents(atPath: "\(folder)/\(name)")
+    }
+    if let data = read("result.json") {
+      return (try? RunRecord(json: data)).map { RunManifest($0) }
+    }
+    let decoder = JSONDecoder()
+    decoder.keyDecodingStrategy = .convertFromSnakeCase
+    return read("\(partial)/manifest.json").flatMap {
+      try? decoder.decode(RunManifest.self, from: $0)
+    }
+  }
+
+  /// What is known of a run that has been begun in a folder and not finished; nil if there is none.
+  static func begun(in folder: String) throws -> RunRecord? {
+    guard let manifest = manifest(in: folder) else { return nil }
+    return try RunAssembly(
+      manifest: manifest, journal: FolderJournal("\(folder)/\(partial)")
+    ).result(
+      seconds: .init(total: 0, load: 0, solve: 0, coupling: 0), peakMemoryBytes: 0,
+      peakPrivateBytes: 0
+    ).record
+  }
+
+  /// Whether the end of the process now would leave something to go on from.
+  public var keepsWork: Bool { !journal.isEmpty }
+
+  /// Writes the results of a complete run and clears what they were made of. Throws `RunError.cannotWrite`; then what is
+  /// finished stays.
+  public func finish(_ result: RunResult) throws {
+    let assembly = RunAssembly(manifest: manifest, journal: journal)
     do {
-      try write(try result.record.json(), to: "result.json")
-      for table in RunTables.all(result) { try write(Data(table.text.utf8), to: table.name) }
-      try writeTriplets(result)
-      if result.prompts.contains(where: { !$0.hiddenStates.isEmpty }) {
-        try writeHiddenStates(result)
+      var arrays = ["triplets.safetensors"]
+      let aside = { (name: String) in "\(self.journal.path)/\(name)" }
+      try assembly.writeTriplets(to: aside(arrays[0]))
+      if try assembly.writeCouplings(to: aside("couplings.safetensors")) {
+        arrays.append("couplings.safetensors")
       }
-      guard rename(staging, destination.path) == 0 else { throw failure() }
-    } catch {
-      takeBack(made)
-      guard case CheckpointError.cannotWrite(_, let reason) = error else { throw error }
+      if manifest.settings.saveHiddenStates {
+        arrays.append("hidden_states.safetensors")
+        try assembly.writeHiddenStates(to: aside("hidden_states.safetensors"))
+      }
+      for name in arrays {
+        guard rename(aside(name), "\(home)/\(name)") == 0 else { throw failure() }
+      }
+      for table in RunTables.all(result) {
+        try write(Data(table.text.utf8), to: table.name, into: home)
+      }
+      try write(try result.record.json(), to: "result.json", into: home)
+    } catch CheckpointError.cannotWrite(_, let reason) {
       throw RunError.cannotWrite(path: path, reason: reason)
     }
+    try? FileManager.default.removeItem(atPath: journal.path)
   }
 
-  /// Beside the folder, so that renaming it stays on one file system.
-  private var staging: String {
-    let name = ".\(destination.lastPathComponent).partial-\(getpid())"
-    return destination.deletingLastPathComponent().appendingPathComponent(name).path
+  /// After a failure: takes back what was made, unless there is something to go on from, and that is to be believed.
+  public func abandon(keepingWork: Bool = true) {
+    guard !isComplete, !(keepingWork && keepsWork) else { return }
+    try? FileManager.default.removeItem(atPath: journal.path)
+    for folder in made.reversed() { rmdir(folder) }
   }
 
-  /// Makes the hidden folder, and the folders on the way to it that are not there; returns what it made, outermost first.
-  private func makeStaging() throws -> [String] {
-    var missing = [staging]
-    var folder = destination.deletingLastPathComponent()
+  private var home: String { (journal.path as NSString).deletingLastPathComponent }
+
+  /// Makes a folder, and those on the way to it that are not there.
+  private func makeFolder(_ path: String) throws {
+    var missing: [String] = []
+    var folder = URL(fileURLWithPath: path)
     while !FileManager.default.fileExists(atPath: folder.path), folder.path != "/" {
       missing.append(folder.path)
       folder.deleteLastPathComponent()
     }
-    var made: [String] = []
     for folder in missing.reversed() {
       if mkdir(folder, 0o777) == 0 {
         made.append(folder)
-      } else if errno != EEXIST || folder == staging {
-        let error = failure()
-        takeBack(made)
-        throw error
+      } else if errno != EEXIST {
+        throw failure()
       }
     }
-    return made
   }
 
-  /// Removes the hidden folder, and those on the way to it that nobody else has put anything into.
-  private func takeBack(_ made: [String]) {
-    if made.last == staging { try? FileManager.default.removeItem(atPath: staging) }
-    for folder in made.reversed() { rmdir(folder) }
-  }
-
-  /// By `write(2)` and `fsync(2)`: a full disk is found here, not later.
-  private func write(_ data: Data, to name: String) throws {
-    let file = open("\(staging)/\(name)", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
+  /// By `write(2)` and `fsync(2)`, so that a full disk is found here, not later; then renamed.
+  private func write(_ data: Data, to name: String, into folder: String) throws {
+    let temporary = "\(journal.path)/\(name).tmp"
+    let file = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
     guard file >= 0 else { throw failure() }
     defer { close(file) }
     try data.withUnsafeBytes { bytes in
@@ -89,41 +165,10 @@ public struct RunFolder {
         rest = rest.dropFirst(written)
       }
     }
-    guard fsync(file) == 0 else { throw failure() }
+    guard fsync(file) == 0, rename(temporary, "\(folder)/\(name)") == 0 else { throw failure() }
   }
 
   private func failure() -> RunError {
     .cannotWrite(path: path, reason: String(cString: strerror(errno)))
-  }
-
-  /// `p0.l1.U`, `p0.l1.V` (k, d) and `p0.l1.S` (k), rows are vectors.
-  private func writeTriplets(_ result: RunResult) throws {
-    var entries: [SafetensorsWriter.Entry] = []
-    var numbers: [[Double]] = []
-    for (p, prompt) in result.prompts.enumerated() {
-      for (record, t) in zip(prompt.record.layers, prompt.triplets) {
-        let name = "p\(p).l\(record.layer)."
-        let (u, v) = (t.leftVectors, t.rightVectors)
-        entries.append(.init(name: name + "U", shape: [u.rows, u.columns]))
-        entries.append(.init(name: name + "V", shape: [v.rows, v.columns]))
-        entries.append(.init(name: name + "S", shape: [t.singularValues.count]))
-        numbers += [u.elements, v.elements, t.singularValues]
-      }
-    }
-    let writer = try SafetensorsWriter("\(staging)/triplets.safetensors", entries: entries)
-    for part in numbers { try writer.append(part.map { Float($0) }) }
-    try writer.finish()
-  }
-
-  /// `p0.x0` … `p0.xL` (tokens, width).
-  private func writeHiddenStates(_ result: RunResult) throws {
-    let states = result.prompts.enumerated().flatMap { p, prompt in
-      prompt.hiddenStates.enumerated().map { l, x in (name: "p\(p).x\(l)", x) }
-    }
-    let writer = try SafetensorsWriter(
-      "\(staging)/hidden_states.safetensors",
-      entries: states.map { .init(name: $0.name, shape: [$0.1.rows, $0.1.columns]) })
-    for (_, x) in states { try writer.append(x.elements) }
-    try writer.finish()
   }
 }

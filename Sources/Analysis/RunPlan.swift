@@ -45,11 +45,13 @@ public struct RunPlan: Sendable {
   }
 
   init(
-    _ model: some Transformer, prompts: [ModelInput], plan: SolvePlan, saveHiddenStates: Bool
+    _ model: some Transformer, _ prompts: [ModelInput], _ group: PromptGroup, plan: SolvePlan,
+    saveHiddenStates: Bool
   ) throws {
     let d = model.description
     let (width, n) = (d.width, prompts.reduce(0) { $0 + d.tokenCount(of: $1) })
-    let (r, blocks) = (prompts.count, plan.layers.count)
+    let (r, blocks) = (group.problems.count, plan.layers.count)
+    let largest = group.batches.max { $0.count < $1.count }!
     let program = MemoryMeter.privateBytes
     let residentFiles = max(0, MemoryMeter.residentBytes - program)
 
@@ -67,25 +69,28 @@ public struct RunPlan: Sendable {
       evaluation = ValueMemory.peakBytes - valuesBefore
       let live = ValueMemory.liveBytes
       jacobian = residualJacobian(
-        model, at: point, prompts.indices.map { ($0, plan.tokens[$0]) }, site: plan.site)
+        model, at: point, group.problems[largest].map { ($0.prompt, $0.tokens) }, site: plan.site)
       // The caches of keys and values stay with the linearization; the states of the point do not.
-      saved = max(saved, ValueMemory.liveBytes - live + point.cacheBytes)
+      let values = (ValueMemory.liveBytes - live) * r / largest.count
+      saved = max(saved, values + point.cacheBytes)
       times.append(monotonicSeconds() - start)
       model.advise(.dontNeed, block: l)
     }
     let a = jacobian!
-    let cost = SolverCost(plan.solver, width: width, count: plan.top, problems: r)
+    let cost = SolverCost(plan.solver, width: width, count: plan.top, problems: largest.count)
     let k = plan.ranks.max()!
     let vectorBytes = width * MemoryLayout<Double>.stride
 
     // Products at the widths of the run.
-    let one = Self.seconds(of: a, rows: r, vectors: cost.vectors)
-    let couplingVectors = 2 * blocks * k
-    let wideVectors = min(max(8, CouplingPass.width / r), couplingVectors)
-    let wide = Self.seconds(of: a, rows: r, vectors: wideVectors)
+    let batch = largest.count
+    let one = Self.seconds(of: a, rows: batch, vectors: cost.vectors)
+    let couplingVectors = 2 * plan.mostBases * k
+    let wideVectors = min(max(8, CouplingPass.width / batch), couplingVectors)
+    let wide = Self.seconds(of: a, rows: batch, vectors: wideVectors)
     a.releaseWorkspace()
 
-    let couplingCalls = (couplingVectors + wideVectors - 1) / wideVectors + 1
+    let couplingCalls =
+      ((couplingVectors + wideVectors - 1) / wideVectors + 1) * group.batches.count
     let solveWorkspace = a.workspaceBytes(vectors: cost.widest)
     let couplingWorkspace = a.workspaceBytes(vectors: wideVectors)
     // Row-major copies of states: the block's input, one prompt's, and two layers in double precision.
@@ -93,9 +98,8 @@ public struct RunPlan: Sendable {
     // A block's own evaluation is over when its Jacobians are solved.
     let solving = max(cost.basisBytes + solveWorkspace, evaluation)
     let coupling =
-      couplingWorkspace + r * vectorBytes
-      * (2 * couplingVectors + 3 * wideVectors)
-      + r * blocks * 2 * k * k * 8 * blocks
+      couplingWorkspace + batch * vectorBytes * (2 * (wideVectors + k) + 3 * wideVectors)
+      + r * plan.mostBases * 2 * k * k * 8
     let solves = solving + copies
     var parts = [
       Part(name: "the program, vocabulary and norms", bytes: program + (2 << 20)),
@@ -129,12 +133,13 @@ public struct RunPlan: Sendable {
         name: "weights: the largest block, or the head",
         bytes: max(sizes.max() ?? 0, model.headBytes)),
     ]
-    solvePasses = blocks * cost.passes
-    otherPasses = d.layers * r.signum() + blocks * (1 + couplingCalls)
+    solvePasses = blocks * cost.passes * group.batches.count
+    otherPasses = d.layers + blocks * (group.batches.count + couplingCalls)
     let perBlock = times.last ?? 0
     let total =
       Double(d.layers) * perBlock
-      + Double(blocks) * (Double(cost.passes) * one + Double(couplingCalls) * wide)
+      + Double(blocks)
+      * (Double(cost.passes * group.batches.count) * one + Double(couplingCalls) * wide)
     seconds = 0.6 * total...1.8 * total + 0.5
   }
 

@@ -6,6 +6,8 @@ import Model
 public struct RunRecord: Codable, Sendable {
   /// The version that wrote it.
   public var krylens: String
+  /// Whether every prompt is there, with all that belongs to it.
+  public var complete: Bool
   /// The model.
   public var model: ModelRecord
   /// Every option in force.
@@ -52,6 +54,8 @@ public struct ModelRecord: Codable, Sendable {
   public var parameters: Int
   /// Their types.
   public var storedTypes: [String]
+  /// `CheckpointDirectory.fingerprint()`.
+  public var fingerprint: String
 }
 
 /// What was found on one prompt.
@@ -60,6 +64,8 @@ public struct PromptRecord: Codable, Sendable {
   @Nullable public var text: String?
   /// The image, if it was one.
   @Nullable public var image: String?
+  /// A hash of the image's pixel values, if it was one.
+  @Nullable public var imageHash: String?
   /// The tokens; of an image there are none.
   @Nullable public var tokenIds: [Int]?
   /// The tokens the encoder read, in models that have one.
@@ -68,7 +74,7 @@ public struct PromptRecord: Codable, Sendable {
   @Nullable public var nextTokenId: Int?
   /// Its text, if there is a tokenizer.
   @Nullable public var nextToken: String?
-  /// One a Jacobian.
+  /// One a Jacobian, block after block.
   public var layers: [LayerRecord]
   /// All combinations of sign, normalisation and form, at every rank.
   public var coupling: [CouplingMatrix]
@@ -118,8 +124,10 @@ public struct LayerRecord: Codable, Sendable {
   }
 }
 
-/// ‖UᵢᵀUⱼ‖_F² / K and the same of V, for all pairs of blocks.
+/// ‖UᵢᵀUⱼ‖_F² / K and the same of V, for all pairs of a coupling table.
 public struct OverlapRecord: Codable, Sendable {
+  /// Which Jacobians the pairs are of.
+  public var place: CouplingPlace
   /// K.
   public var rank: Int
   /// K/d: what independent subspaces would have.
@@ -142,8 +150,39 @@ public struct TrajectoryRecord: Codable, Sendable {
   public var growth: [Double?]
   /// Var(a) / mean(a)², one a token; null where there is no growth to speak of.
   public var expodistance: [Double?]
-  /// cos((I + J^L) ⋯ (I + J¹) x⁰, x^L) of the token the Jacobians are of; null unless all blocks were linearized.
+  /// cos((I + J^L) ⋯ (I + J¹) x⁰, x^L) of the last token the Jacobians are of; null unless all blocks were linearized.
   @Nullable public var linearisedPathCosine: Double?
+  /// All tokens' paths in the plane of their two main directions; null where the states are too many to keep.
+  @Nullable public var picture: PictureRecord?
+}
+
+/// `PathPicture`, as recorded.
+public struct PictureRecord: Codable, Sendable {
+  /// (x, y) at `[token][layer]`, layers 0…L.
+  public var points: [[[Double]]]
+  /// The shares of the total variance along the two directions.
+  public var explainedVariance: [Double]
+}
+
+extension TrajectoryRecord {
+  /// Of paths that were followed to the end.
+  init(_ followed: TrajectoryAccumulator, _ cosine: Double?, _ picture: PathPicture?) {
+    let (norms, shapes) = (followed.norms, followed.shapes)
+    // A token with a zero state, such as padding embedded as zeros, has no growth; all else still stands.
+    let growths = shapes.indices.map { t in
+      try? ExponentialGrowth(norms: norms.map { $0[t] }, token: t)
+    }
+    self.init(
+      norms: norms,
+      lineShapeScore: shapes.map { $0.score.flatMap { $0.isFinite ? $0 : nil } },
+      zeroSteps: shapes.map(\.zeroSteps), growth: growths.map { $0?.mean },
+      expodistance: growths.map { $0?.expodistance }, linearisedPathCosine: cosine,
+      picture: picture.map {
+        PictureRecord(
+          points: $0.polylines.map { $0.map { [$0.x, $0.y] } },
+          explainedVariance: [$0.explainedVariance.x, $0.explainedVariance.y])
+      })
+  }
 }
 
 /// Least squares of 1/σ₁(l) against l.

@@ -24,48 +24,6 @@ public struct Nullable<Value: Codable & Sendable>: Codable, Sendable {
   }
 }
 
-/// A token of a prompt: the last one, or an index from 0, negative from the end.
-public enum TokenIndex: Sendable, Equatable, Codable {
-  /// The last token.
-  case last
-  /// From 0; −1 is the last.
-  case index(Int)
-
-  /// Reads `last` or an integer; nil for anything else.
-  public init?(_ text: String) {
-    if text == "last" {
-      self = .last
-    } else if let i = Int(text) {
-      self = .index(i)
-    } else {
-      return nil
-    }
-  }
-
-  /// The position in a prompt of `count` tokens, nil when there is none.
-  public func position(in count: Int) -> Int? {
-    switch self {
-    case .last: count > 0 ? count - 1 : nil
-    case .index(let i): (-count..<count).contains(i) ? (i + count) % count : nil
-    }
-  }
-
-  /// Reads what `encode(to:)` writes.
-  public init(from decoder: any Decoder) throws {
-    let container = try decoder.singleValueContainer()
-    if let i = try? container.decode(Int.self) { self = .index(i) } else { self = .last }
-  }
-
-  /// `"last"` or the index.
-  public func encode(to encoder: any Encoder) throws {
-    var container = encoder.singleValueContainer()
-    switch self {
-    case .last: try container.encode("last")
-    case .index(let i): try container.encode(i)
-    }
-  }
-}
-
 /// One prompt as it was given.
 public enum PromptInput: Sendable, Equatable {
   /// Text, for the model's tokenizer.
@@ -92,10 +50,19 @@ public struct RunSettings: Codable, Sendable {
   @Nullable public var rankShare: Double?
   /// Blocks, counted from 1; nil for all.
   @Nullable public var layers: [Int]?
-  /// The input token t1.
+  /// What coupling compares.
+  public var kind = CouplingKind.depth
+  /// The input token t1, of kinds that have one: not of `self` and `context-output`.
   public var fromToken = TokenIndex.last
-  /// The output token t2.
+  /// The output token t2, of kinds that have one: not of `self` and `context-input`.
   public var toToken = TokenIndex.last
+  /// The tokens that vary: t of J_tt across depth (if from and to are `last`) and in `self`, the outputs of
+  /// `context-input`, the inputs of `context-output`.
+  public var tokens = TokenList.last
+  /// The block whose bases are compared with, in kinds other than `depth`; nil for each block's own.
+  @Nullable public var basisLayer: Int?
+  /// The part of the prompts that is run; nil for all.
+  @Nullable public var shard: Shard?
   /// Which residual function.
   public var site = JacobianSite.block
   /// What becomes of the last block.

@@ -20,7 +20,9 @@ enum RunTables {
   }
 
   private static func coupling(_ result: RunResult) -> String {
-    var text = "prompt,kind,rank,sign,normalisation,form,score,row,column,value,null\n"
+    var text =
+      "prompt,kind,rank,sign,normalisation,form,score,row,column,value,null,"
+      + "layer,basis_layer,from_token,to_token\n"
     for (p, prompt) in result.prompts.enumerated() {
       for c in prompt.record.coupling {
         let s = c.setting
@@ -29,8 +31,13 @@ enum RunTables {
           + "\(s.form.rawValue),\(s.score.rawValue)"
         for (i, row) in c.matrix.enumerated() {
           let null = shown(c.null?[i] ?? nil)
+          let at = c.place
+          let place = [at.layer, at.basisLayer, at.fromToken, at.toToken].map {
+            $0.map(String.init) ?? ""
+          }
+          .joined(separator: ",")
           for (j, value) in row.enumerated() {
-            text += "\(head),\(c.rows[i]),\(c.columns[j]),\(shown(value)),\(null)\n"
+            text += "\(head),\(c.rows[i]),\(c.columns[j]),\(shown(value)),\(null),\(place)\n"
           }
         }
       }

@@ -6,12 +6,14 @@ import Model
 struct SolvePlan {
   /// Blocks to linearize, from 1.
   let layers: [Int]
-  /// For every prompt, from which token to which.
-  let tokens: [TokenSelection]
+  /// For every prompt, from which tokens to which: one Jacobian each at every block.
+  private(set) var selections: [[TokenSelection]]
+  /// What coupling compares.
+  let kind: CouplingKind
+  /// The block whose bases are compared with, as a position in `layers`; nil for each block's own.
+  let basis: Int?
   let top: Int
   let ranks: [Int]
-  /// The coupling to be shown, at each rank.
-  let shown: [CouplingSetting]
   let site: JacobianSite
   /// The block whose output goes through the final norm first, from 1.
   let normedLayer: Int?
@@ -37,7 +39,7 @@ struct SolvePlan {
       throw .badOption(
         option: "--ranks", value: "\(bad)", reason: "must be from 1 to --top, which is \(s.top)")
     }
-    guard let normalisation = CouplingNormalisation(rawValue: s.normalisation) else {
+    guard CouplingNormalisation(rawValue: s.normalisation) != nil else {
       throw .badOption(
         option: "--normalisation", value: s.normalisation,
         reason: "must be frobenius, trace, or p= and a number from 1 on")
@@ -62,42 +64,27 @@ struct SolvePlan {
         option: "--last", value: "normed",
         reason: "is defined for --site block only, and the site is \(s.site.rawValue)")
     }
-    var tokens: [TokenSelection] = []
-    for length in promptLengths {
-      let position = { (option: String, index: TokenIndex) throws(RunError) -> Int in
-        guard let position = index.position(in: length) else {
-          guard case .index(let i) = index else { throw .emptyPrompt(index: tokens.count) }
-          throw .badOption(
-            option: option, value: "\(i)",
-            reason: "prompt \(tokens.count + 1) has the tokens 0 to \(length - 1)")
-        }
-        return position
-      }
-      let selection = TokenSelection(
-        source: try position("--from-token", s.fromToken),
-        target: try position("--to-token", s.toToken))
-      if model.isCausal, selection.target < selection.source {
+    var basis: Int?
+    if let layer = s.basisLayer {
+      guard s.kind != .depth else {
         throw .badOption(
-          option: "--to-token", value: "\(selection.target)",
-          reason: "comes before --from-token \(selection.source), and under the model's causal "
-            + "mask no token influences an earlier one")
+          option: "--basis-layer", value: "\(layer)",
+          reason: "is for kinds that compare tokens; --kind depth compares all blocks anyway")
       }
-      tokens.append(selection)
+      basis = layers.firstIndex(of: layer)
+      guard basis != nil else {
+        throw .badOption(
+          option: "--basis-layer", value: "\(layer)",
+          reason: "is not among the --layers that are run")
+      }
     }
-    let kinds = Set(tokens.map { $0.source == $0.target })
-    guard kinds.count <= 1 else {
-      throw .badOption(
-        option: "--from-token", value: "",
-        reason: "is the --to-token in some of the prompts and another in others; run those apart")
-    }
+    let selections = try Self.selections(s, isCausal: model.isCausal, promptLengths)
     self.layers = layers
-    self.tokens = tokens
+    self.selections = selections
+    self.basis = basis
+    kind = s.kind
     top = s.top
     ranks = s.ranks
-    shown = s.ranks.map {
-      CouplingSetting(
-        rank: $0, sign: s.sign, normalisation: normalisation, form: s.form, score: s.score)
-    }
     site = s.site
     normedLayer = s.last == .normed ? model.layers : nil
     solver = s.solver.chosen(for: s.top, width: width)
@@ -105,6 +92,75 @@ struct SolvePlan {
     seed = s.seed
     coversPath =
       s.site == .block && s.last == .residual && layers == Array(1...model.layers)
-      && kinds.contains(true)
+      && selections.joined().allSatisfy { $0.source == $0.target }
+  }
+
+  /// The same for some of the prompts.
+  func restricted(to prompts: Range<Int>) -> SolvePlan {
+    var plan = self
+    plan.selections = Array(selections[prompts])
+    return plan
+  }
+
+  /// The most Jacobians that one is compared with.
+  var mostBases: Int { kind == .depth ? layers.count : selections.map(\.count).max() ?? 0 }
+
+  /// The Jacobians' tokens in every prompt, in the order of the token that varies. Throws `RunError.badOption`.
+  private static func selections(
+    _ s: RunSettings, isCausal: Bool, _ promptLengths: [Int]
+  ) throws(RunError) -> [[TokenSelection]] {
+    var all: [[TokenSelection]] = []
+    for (p, length) in promptLengths.enumerated() {
+      guard length > 0 else { throw .emptyPrompt(index: p) }
+      let range = "prompt \(p + 1) has the tokens 0 to \(length - 1)"
+      let position = { (option: String, index: TokenIndex) throws(RunError) -> Int in
+        guard let position = index.position(in: length) else {
+          guard case .index(let i) = index else { throw .emptyPrompt(index: p) }
+          throw .badOption(option: option, value: "\(i)", reason: range)
+        }
+        return position
+      }
+      if let missing = s.tokens.missing(in: length) {
+        throw .badOption(option: "--tokens", value: "\(missing)", reason: range)
+      }
+      let varying = s.tokens.positions(in: length)
+      switch s.kind {
+      case .depth where s.fromToken == .last && s.toToken == .last, .tokens:
+        all.append(varying.map { TokenSelection($0) })
+      case .depth:
+        let pair = TokenSelection(
+          source: try position("--from-token", s.fromToken),
+          target: try position("--to-token", s.toToken))
+        if isCausal, pair.target < pair.source {
+          throw .badOption(
+            option: "--to-token", value: "\(pair.target)",
+            reason: "comes before --from-token \(pair.source), and under the model's causal "
+              + "mask no token influences an earlier one")
+        }
+        all.append([pair])
+      case .contextInput:
+        let source = try position("--from-token", s.fromToken)
+        all.append(
+          varying.filter { !isCausal || $0 >= source }
+            .map { TokenSelection(source: source, target: $0) })
+      case .contextOutput:
+        let target = try position("--to-token", s.toToken)
+        all.append(
+          varying.filter { !isCausal || $0 <= target }
+            .map { TokenSelection(source: $0, target: target) })
+      }
+      guard !all[p].isEmpty else {
+        throw .badOption(
+          option: "--tokens", value: "",
+          reason: "leaves no pair of tokens that the model's causal mask lets through in prompt "
+            + "\(p + 1)")
+      }
+    }
+    guard s.kind != .depth || Set(all.joined().map { $0.source == $0.target }).count <= 1 else {
+      throw .badOption(
+        option: "--from-token", value: "",
+        reason: "is the --to-token in some of the prompts and another in others; run those apart")
+    }
+    return all
   }
 }

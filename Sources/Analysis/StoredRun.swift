@@ -8,10 +8,17 @@ public struct StoredRun: Sendable {
   /// Its `result.json`.
   public let record: RunRecord
 
-  /// Reads `result.json` of a run folder. Throws `RunError.badRun` when there is none, or it is none of ours.
+  /// Reads `result.json` of a run folder, or what is finished of a run that has not ended: then the record is not
+  /// `complete`. Throws `RunError.badRun` when there is neither, or it is none of ours.
   public init(_ path: String) throws(RunError) {
     self.path = path
     do {
+      if !FileManager.default.fileExists(atPath: "\(path)/result.json"),
+        let begun = try RunFolder.begun(in: path)
+      {
+        record = begun
+        return
+      }
       let file = try MappedFile("\(path)/result.json")
       record = try RunRecord(json: Data(try file.copy(0..<file.count)))
     } catch let error as DecodingError {

@@ -12,7 +12,7 @@ public final class SafetensorsWriter {
     public let name: String
     /// Its sides, row-major.
     public let shape: [Int]
-    /// F32, F16 or BF16.
+    /// F32, F16, BF16, or F64 of numbers that are appended as they are stored.
     public let elementType: ElementType
 
     /// A tensor to be written.
@@ -38,7 +38,7 @@ public final class SafetensorsWriter {
 
   /// Begins the file, whose tensors follow one another in the order of `entries`.
   ///
-  /// Precondition: names differ, sides are natural, types are F32, F16 or BF16. Throws `CheckpointError.cannotWrite`.
+  /// Precondition: names differ, sides are natural, types are those of `Entry`. Throws `CheckpointError.cannotWrite`.
   public init(
     _ path: String, entries: [Entry], metadata: [String: String] = [:]
   ) throws(CheckpointError) {
@@ -106,14 +106,15 @@ public final class SafetensorsWriter {
     if buffer.count >= Self.bufferSize { try flush() }
   }
 
-  /// Gives the file its name, after its bytes have reached the disk. Precondition: every tensor is complete.
+  /// Gives the file its name, after its bytes have reached the disk; with `isDurable` false, the end of the process is
+  /// survived, but not that of the machine. Precondition: every tensor is complete.
   ///
   /// Throws `CheckpointError.cannotWrite`.
-  public func finish() throws(CheckpointError) {
+  public func finish(isDurable: Bool = true) throws(CheckpointError) {
     precondition(isOpen, "finished twice")
     precondition(current == entries.count, "numbers are missing")
     try flush()
-    guard fsync(descriptor) == 0 else { throw failure() }
+    guard !isDurable || fsync(descriptor) == 0 else { throw failure() }
     isOpen = false
     guard close(descriptor) == 0, rename(temporary, path) == 0 else {
       let error = failure()
@@ -131,6 +132,7 @@ public final class SafetensorsWriter {
   }
 
   private func put(_ numbers: Span<Float>, as type: ElementType) {
+    precondition(type != .f64, "numbers of F64 are appended as they are stored")
     switch type {
     case .f16: put(numbers) { Float16($0).bitPattern }
     case .bf16: put(numbers, Self.bfloat16)
@@ -197,7 +199,7 @@ public final class SafetensorsWriter {
     for entry in entries {
       precondition(names.insert(UTF8Key(entry.name)).inserted, "\(entry.name): twice, or reserved")
       precondition(
-        [.f32, .f16, .bf16].contains(entry.elementType), "\(entry.name): no type to write")
+        [.f32, .f16, .bf16, .f64].contains(entry.elementType), "\(entry.name): no type to write")
       let end = offset + count(entry) * entry.elementType.blockBytes
       members.append(
         "\(quoted(entry.name)):{\"dtype\":\"\(entry.elementType.name)\",\"shape\":"

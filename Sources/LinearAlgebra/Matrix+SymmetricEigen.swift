@@ -11,6 +11,8 @@ extension Matrix where Scalar == Double {
     precondition(rows == columns, "\(rows) × \(columns) is not square")
     precondition(count <= rows, "\(count) eigenpairs of a matrix of order \(rows)")
     guard count > 0 else { return ([], Matrix(rows: 0, columns: columns)) }
+    // LAPACK itself may not come back from a NaN.
+    guard elements.allSatisfy(\.isFinite) else { throw LAPACKError(routine: "dsyevr", info: -6) }
     var a = self
     var n = blasInt(rows)
     var (first, last, found) = (blasInt(rows - count + 1), blasInt(rows), Int32(0))

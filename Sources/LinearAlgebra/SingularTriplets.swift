@@ -31,9 +31,9 @@ public struct SingularTriplets: Sendable {
 }
 
 /// What a solver did, and how it ended.
-public struct ConvergenceReport: Sendable {
+public struct ConvergenceReport: Sendable, Codable {
   /// How a solve ended. Everything but `converged` comes with a remedy in its description.
-  public enum Outcome: Sendable, Equatable {
+  public enum Outcome: Sendable, Equatable, Codable {
     /// Every residual norm is within tolerance · σ₁.
     case converged
     /// Some are not; the text says what to change.

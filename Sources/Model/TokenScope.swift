@@ -2,7 +2,7 @@ import Autodiff
 import LinearAlgebra
 
 /// From which token to which a Jacobian goes: positions in the prompt, from 0.
-public struct TokenSelection: Hashable, Sendable {
+public struct TokenSelection: Hashable, Sendable, Codable {
   /// The input token t1.
   public let source: Int
   /// The output token t2.

@@ -1,6 +1,8 @@
 import Analysis
 import ArgumentParser
+import Checkpoint
 import Foundation
+import Model
 
 /// The main job: triplets of every block, coupling across depth, trajectories; a run folder.
 struct AlignCommand: ParsableCommand {
@@ -14,7 +16,7 @@ struct AlignCommand: ParsableCommand {
   @Option(
     name: .shortAndLong,
     help: ArgumentHelp(
-      "The run folder; must not exist, or be empty (default: krylens-runs/NAME-TIME).",
+      "The run folder: new, empty, or that of the same run, which is then resumed (default: krylens-runs/NAME-TIME).",
       valueName: "dir"))
   var output: String?
 
@@ -30,13 +32,28 @@ struct AlignCommand: ParsableCommand {
       let path = output ?? Self.defaultOutput(settings.name)
       settings.output = path
       let run = try AlignmentRun(settings, prompts: try options.inputs())
-      let folder = try RunFolder(path)
-      if let limit = settings.maxMemory { try run.predicted().requireWithin(limit) }
-      let result = try run.run(progress: progress, meter: meter)
-      try folder.write(result)
-      progress.finish()
-      if !quiet { print(AlignmentTable(result, folder: path).text) }
+      let folder = try RunFolder(path, for: try run.manifest())
+      guard !folder.isComplete else {
+        if !quiet { print("\(path) holds the whole of this run already; nothing was done") }
+        return
+      }
+      do {
+        if let limit = settings.maxMemory { try run.predicted().requireWithin(limit) }
+        if folder.keepsWork, !quiet { note("going on from what is finished in \(path)") }
+        let result = try run.run(in: folder, progress: progress, meter: meter)
+        try folder.finish(result)
+        progress.finish()
+        if !quiet { print(AlignmentTable(result, folder: path).text) }
+      } catch {
+        // A model that is damaged, or changed under the run, leaves nothing to go on from.
+        folder.abandon(keepingWork: !(error is ModelError || error is CheckpointError))
+        throw error
+      }
     }
+  }
+
+  private func note(_ text: String) {
+    FileHandle.standardError.write(Data("\(text)\n".utf8))
   }
 
   /// krylens-runs/NAME-20260131-120000

@@ -67,14 +67,41 @@ struct AlignOptions: ParsableArguments {
   var layers: LayerList?
 
   @Option(
-    parsing: .unconditional,
     help: ArgumentHelp(
-      "Input token: last, or an index from 0, negative from the end.", valueName: "token"))
-  var fromToken = TokenIndex.last
+      "What coupling compares: all blocks at a token (depth), the tokens of a block (self), or a block's Jacobians with "
+        + "a common input or output token (context-input, context-output).", valueName: "kind"))
+  var kind = CouplingKind.depth
 
   @Option(
-    parsing: .unconditional, help: ArgumentHelp("Output token, likewise.", valueName: "token"))
-  var toToken = TokenIndex.last
+    parsing: .unconditional,
+    help: ArgumentHelp(
+      "The tokens that vary: last, all, or indices 0,3,-1 (default: last for depth, else all).",
+      valueName: "list"))
+  var tokens: TokenList?
+
+  @Option(
+    help: ArgumentHelp(
+      "The block whose bases all others are seen in, for kinds other than depth (default: each block's own).",
+      valueName: "block"))
+  var basisLayer: Int?
+
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp(
+      "Input token: last, or an index from 0, negative from the end (default: last; 0 for context-input).",
+      valueName: "token"))
+  var fromToken: TokenIndex?
+
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp("Output token, likewise (default: last).", valueName: "token"))
+  var toToken: TokenIndex?
+
+  @Option(
+    help: ArgumentHelp(
+      "One part of the prompts, 2/8 for the second of eight; krylens merge joins the runs.",
+      valueName: "part"))
+  var shard: Shard?
 
   @Option(help: "Which residual function of a block.")
   var site = JacobianSite.block
@@ -141,8 +168,28 @@ struct AlignOptions: ParsableArguments {
     if let rankShare, !(rankShare > 0 && rankShare <= 1) {
       throw ValidationError("--rank-share \(rankShare): must lie between 0 and 1")
     }
+    try validateTokens()
     if rankShare != nil, ranks != nil {
       throw ValidationError("--ranks and --rank-share exclude each other; give one of them")
+    }
+  }
+
+  /// Which of the options that name tokens go together.
+  private func validateTokens() throws {
+    let unused: [(option: String, isGiven: Bool)] =
+      switch kind {
+      case .depth:
+        tokens == nil ? [] : [("--from-token", fromToken != nil), ("--to-token", toToken != nil)]
+      case .tokens: [("--from-token", fromToken != nil), ("--to-token", toToken != nil)]
+      case .contextInput: [("--to-token", toToken != nil)]
+      case .contextOutput: [("--from-token", fromToken != nil)]
+      }
+    if let option = unused.first(where: \.isGiven)?.option {
+      throw ValidationError(
+        kind == .depth
+          ? "\(option) and --tokens exclude each other; give one of them"
+          : "\(option) does not go with --kind \(kind.rawValue), whose tokens are those of --tokens; leave it out"
+      )
     }
   }
 
@@ -159,8 +206,12 @@ struct AlignOptions: ParsableArguments {
     s.ranks = chosen ?? [s.top]
     s.rankShare = rankShare
     s.layers = layers?.values
-    s.fromToken = fromToken
-    s.toToken = toToken
+    s.kind = kind
+    s.fromToken = fromToken ?? (kind == .contextInput ? .index(0) : .last)
+    s.toToken = toToken ?? .last
+    s.tokens = tokens ?? (kind == .depth ? .last : .all)
+    s.basisLayer = basisLayer
+    s.shard = shard
     s.site = site
     s.last = last ?? (likePaper ? .normed : .residual)
     s.solver = solver

@@ -15,6 +15,18 @@ extension LastBlockMode: ExpressibleByArgument {}
 extension DiagonalMode: ExpressibleByArgument {}
 extension JacobianSite: ExpressibleByArgument {}
 
+extension CouplingKind: ExpressibleByArgument {}
+
+extension TokenList: ExpressibleByArgument {
+  /// As `init(_:)`.
+  public init?(argument: String) { self.init(argument) }
+}
+
+extension Shard: ExpressibleByArgument {
+  /// As `init(_:)`.
+  public init?(argument: String) { self.init(argument) }
+}
+
 extension TokenIndex: ExpressibleByArgument {
   /// As `init(_:)`.
   public init?(argument: String) { self.init(argument) }

@@ -19,17 +19,23 @@ final class ProgressBar: RunProgress {
 
   var isCancelled: Bool { interrupted.load(ordering: .relaxed) }
 
-  func update(_ phase: String, completed: Int, total: Int) {
-    guard isDrawn, total > 0 else { return }
+  func update(_ state: RunProgressState) {
+    guard isDrawn, state.total > 0 else { return }
     let width = 32
-    let filled = width * completed / total
+    let filled = width * state.completed / state.total
     let seconds = Date().timeIntervalSince(start)
-    // Honest only once something is done.
-    let left = completed > 0 ? seconds * Double(total - completed) / Double(completed) : 0
     let bar = String(repeating: "█", count: filled) + String(repeating: "░", count: width - filled)
+    let left = state.secondsLeft.map { ", about \(Self.spoken($0)) left" } ?? ""
     let text =
-      "\r\(bar) \(phase) \(completed)/\(total), \(Int(seconds)) s, about \(Int(left.rounded(.up))) s left"
+      "\r\(bar) \(state.phase) \(state.completed)/\(state.total), \(Self.spoken(seconds))\(left)"
     write(text + "\u{1B}[K")
+  }
+
+  /// 45 s, 12 min, 3 h 20 min.
+  private static func spoken(_ seconds: Double) -> String {
+    let minutes = Int((seconds / 60).rounded())
+    if seconds < 90 { return "\(Int(seconds.rounded(.up))) s" }
+    return minutes < 90 ? "\(minutes) min" : "\(minutes / 60) h \(minutes % 60) min"
   }
 
   /// Clears the line; nothing is drawn after that.

@@ -22,7 +22,7 @@ struct PassTests {
       var hidden = try HiddenStates<Double>(PassTests.prompts, in: model)
       let all = PassTests.prompts.indices
       let tokens = { (hidden: HiddenStates<Double>) in
-        all.map { p in Array(hidden.states(ofPrompt: p).row(plan.tokens[p].target)) }
+        all.map { p in Array(hidden.states(ofPrompt: p).row(plan.selections[p][0].target)) }
       }
       states.append(tokens(hidden))
       for l in 1...model.description.layers {
@@ -32,7 +32,7 @@ struct PassTests {
         jacobians.append(
           all.map { p in
             residualJacobian(
-              model, at: point, [(p, plan.tokens[p])], site: plan.site,
+              model, at: point, [(p, plan.selections[p][0])], site: plan.site,
               normed: l == plan.normedLayer
             ).materialized()
           })
@@ -44,7 +44,8 @@ struct PassTests {
   private struct Passes {
     let plan: SolvePlan
     let forward: SolvePass
-    let coupling: CouplingPass
+    /// Of every linearized block, then of every prompt.
+    let couplings: [[JacobianCouplings]]
     let dense: Dense
 
     init(_ fixture: ModelFixture, _ change: (inout RunSettings) -> Void = { _ in }) throws {
@@ -54,11 +55,14 @@ struct PassTests {
 
     private init(_ model: some Transformer, _ plan: SolvePlan) throws {
       self.plan = plan
+      let group = PromptGroup.groups(plan.selections)[0]
+      let journal = MemoryJournal()
       forward = try SolvePass(
-        model, prompts: PassTests.prompts.map { .tokens($0) }, selections: plan.tokens, plan: plan,
-        saveHiddenStates: false
-      ) { _ in }
-      coupling = try CouplingPass(model, forward, plan: plan) { _ in }
+        model, PassTests.prompts.map { .tokens($0) }, group, plan: plan, journal: journal,
+        saveHiddenStates: false, decode: { _ in nil }
+      ) { _, _ in }
+      try CouplingPass.run(model, forward, group, plan: plan, journal: journal) { _, _ in }
+      couplings = plan.layers.map { journal.couplings(group, layer: $0) ?? [] }
       dense = try Dense(model, plan)
     }
 
@@ -101,17 +105,17 @@ struct PassTests {
         let jacobian = run.dense.jacobians[i][p]
         let scale = jacobian.frobeniusNorm
         for j in 0..<blocks {
-          let t = run.forward.triplets[j][p]
+          let t = run.forward.solved[j].triplets[p]
           let (u, v) = (t.leftVectors, t.rightVectors)
           for (found, left, right) in [
-            (run.coupling.same[p][i][j], u, v), (run.coupling.crossed[p][i][j], v, u),
+            (run.couplings[i][p].same[j], u, v), (run.couplings[i][p].crossed[j], v, u),
           ] {
             let wanted = Matrix.product(left, .none, .product(jacobian, .none, right, .transposed))
             for (a, b) in zip(found.matrix.elements, wanted.elements) {
               #expect(abs(a - b) <= 1e-5 * scale)
             }
             #expect(
-              found.singularValues == run.forward.triplets[i][p].singularValues)
+              found.singularValues == run.forward.solved[i].triplets[p].singularValues)
           }
         }
       }
@@ -121,7 +125,7 @@ struct PassTests {
   @Test(arguments: ModelFixture.all)
   func spectraAreThoseOfTheWholeJacobian(fixture: ModelFixture) throws {
     let run = try Passes(fixture)
-    for (jacobians, found) in zip(run.dense.jacobians, run.forward.triplets) {
+    for (jacobians, found) in zip(run.dense.jacobians, run.forward.solved.map(\.triplets)) {
       for (jacobian, t) in zip(jacobians, found) {
         let values = try jacobian.singularValueDecomposition().1
         for (s, wanted) in zip(t.singularValues, values) {
@@ -135,7 +139,6 @@ struct PassTests {
   @Test(arguments: ModelFixture.all)
   func linearisedPath(fixture: ModelFixture) throws {
     let run = try Passes(fixture)
-    let path = try #require(run.forward.linearisedPath)
     for p in Self.prompts.indices {
       var y = run.dense.states[0][p]
       for jacobians in run.dense.jacobians {
@@ -145,9 +148,7 @@ struct PassTests {
       }
       let final = try #require(run.dense.states.last)[p]
       let wanted = try #require(LinearisedPath.cosine(image: y, final: final))
-      let found = try #require(
-        LinearisedPath.cosine(
-          image: Array(path.image.row(p)), final: Array(path.final.row(p))))
+      let found = try #require(run.forward.paths[p].trajectory.linearisedPathCosine)
       #expect(abs(found - wanted) <= 1e-5)
     }
   }
@@ -158,7 +159,8 @@ struct PassTests {
     for fixture in ModelFixture.all {
       let run = try Passes(fixture)
       for p in Self.prompts.indices {
-        for (norm, jacobians) in zip(run.coupling.frobeniusNorms[p], run.dense.jacobians) {
+        for (norm, jacobians) in zip(run.couplings.map { $0[p].frobeniusNorm }, run.dense.jacobians)
+        {
           let truth = jacobians[p].frobeniusNorm
           let error = try #require(norm.standardError)
           #expect(!norm.isExact && error > 0 && error < 0.2 * truth)
@@ -168,7 +170,9 @@ struct PassTests {
     }
     let whole = try Passes(ModelFixture("odd")) { ($0.top, $0.ranks) = (20, [20]) }
     for p in Self.prompts.indices {
-      for (norm, jacobians) in zip(whole.coupling.frobeniusNorms[p], whole.dense.jacobians) {
+      for (norm, jacobians) in zip(
+        whole.couplings.map { $0[p].frobeniusNorm }, whole.dense.jacobians)
+      {
         #expect(norm.isExact)
         #expect(abs(norm.value - jacobians[p].frobeniusNorm) <= 1e-6 * norm.value)
       }

@@ -9,11 +9,14 @@ struct RunTests {
   private func run(
     _ progress: (any RunProgress)? = nil, _ change: (inout RunSettings) -> Void = { _ in }
   ) throws -> RunResult {
+    try alignmentRun(change).run(progress: progress, meter: MemoryMeter())
+  }
+
+  private func alignmentRun(_ change: (inout RunSettings) -> Void) throws -> AlignmentRun {
     var settings = RunSettings(model: ModelFixture("llama").folder, name: "llama", threads: 1)
     (settings.top, settings.ranks) = (4, [2, 4])
     change(&settings)
     return try AlignmentRun(settings, prompts: [.tokens([5, 3, 9]), .tokens([7])])
-      .run(progress: progress, meter: MemoryMeter())
   }
 
   @Test func recordRoundTrips() throws {
@@ -44,8 +47,8 @@ struct RunTests {
     var steps: [(phase: String, completed: Int, total: Int)] = []
     let limit: Int
     init(cancelAfter limit: Int = .max) { self.limit = limit }
-    func update(_ phase: String, completed: Int, total: Int) {
-      steps.append((phase, completed, total))
+    func update(_ state: RunProgressState) {
+      steps.append((state.phase, state.completed, state.total))
     }
     var isCancelled: Bool { steps.count >= limit }
   }
@@ -62,32 +65,143 @@ struct RunTests {
   @Test(arguments: [1, 3, 5])
   func cancelledRunsStop(after limit: Int) {
     let watch = Watch(cancelAfter: limit)
-    #expect(throws: RunError.interrupted) { try run(watch) }
+    #expect(throws: RunError.interrupted(resume: nil)) { try run(watch) }
     #expect(watch.steps.count == limit)
   }
 
   // MARK: Folder
 
-  @Test func folderIsThereWholeOrNotAtAll() throws {
-    let scratch = try ScratchFolder()
-    let folder = try RunFolder(scratch["deep/run"])
-    #expect(scratch.contents.isEmpty)
-    let result = try run()
-    try folder.write(result)
-    #expect(scratch.contents == ["deep"])
-    #expect(try FileManager.default.contentsOfDirectory(atPath: scratch["deep"]) == ["run"])
-    #expect(throws: RunError.outputNotEmpty(path: scratch["deep/run"])) {
-      try RunFolder(scratch["deep/run"])
+  // MARK: Folder
+
+  private func folder(_ path: String, _ change: (inout RunSettings) -> Void = { _ in }) throws
+    -> (run: AlignmentRun, folder: RunFolder)
+  {
+    let run = try alignmentRun(change)
+    return (run, try RunFolder(path, for: try run.manifest()))
+  }
+
+  /// What a run writes, times, memory and the folder's own name aside.
+  private func contents(_ folder: String) throws -> [String: Data] {
+    var files: [String: Data] = [:]
+    for name in try FileManager.default.contentsOfDirectory(atPath: folder) {
+      files[name] = try Data(contentsOf: URL(fileURLWithPath: "\(folder)/\(name)"))
     }
-    // Somebody else came first: theirs stays, ours goes.
-    let late = try RunFolder(scratch["other/run"])
+    var record = try RunRecord(json: try #require(files["result.json"]))
+    record.seconds = .init(total: 0, load: 0, solve: 0, coupling: 0)
+    (record.peakMemoryBytes, record.peakPrivateBytes, record.settings.output) = (0, 0, nil)
+    for p in record.prompts.indices {
+      for l in record.prompts[p].layers.indices { record.prompts[p].layers[l].seconds = 0 }
+    }
+    files["result.json"] = try record.json()
+    return files
+  }
+
+  @Test func foldersTakeBackWhatWasNotNeeded() throws {
+    let scratch = try ScratchFolder()
+    let (_, folder) = try folder(scratch["deep/run"])
+    #expect(!folder.isComplete && !folder.keepsWork)
+    folder.abandon()
+    #expect(scratch.contents.isEmpty)
     try FileManager.default.createDirectory(
-      atPath: scratch["other/run"], withIntermediateDirectories: true)
-    try scratch.write(Array("theirs".utf8), to: "other/run/file")
-    #expect(throws: RunError.self) { try late.write(result) }
-    #expect(try FileManager.default.contentsOfDirectory(atPath: scratch["other"]) == ["run"])
-    #expect(
-      try FileManager.default.contentsOfDirectory(atPath: scratch["other/run"]) == ["file"])
+      atPath: scratch["taken"], withIntermediateDirectories: true)
+    try scratch.write(Array("theirs".utf8), to: "taken/file")
+    #expect(throws: RunError.outputNotEmpty(path: scratch["taken"])) {
+      try self.folder(scratch["taken"])
+    }
+    #expect(try FileManager.default.contentsOfDirectory(atPath: scratch["taken"]) == ["file"])
+  }
+
+  /// Stopped after every number of blocks there is, and resumed: bit for bit the undisturbed run.
+  @Test func stoppedRunsGoOn() throws {
+    let scratch = try ScratchFolder()
+    let change = { (settings: inout RunSettings) in settings.saveHiddenStates = true }
+    let whole = try folder(scratch["whole"], change)
+    let watch = Watch()
+    try whole.folder.finish(
+      try whole.run.run(in: whole.folder, progress: watch, meter: MemoryMeter()))
+    let wanted = try contents(scratch["whole"])
+    #expect(wanted.count == 7 && wanted["hidden_states.safetensors"] != nil)
+    for limit in 1..<watch.steps.count {
+      let name = scratch["stopped-\(limit)"]
+      let first = try folder(name, change)
+      #expect(throws: RunError.interrupted(resume: name)) {
+        try first.run.run(
+          in: first.folder, progress: Watch(cancelAfter: limit), meter: MemoryMeter())
+      }
+      first.folder.abandon()
+      let begun = try StoredRun(name).record
+      #expect(!begun.complete && begun.prompts.count == 2)
+      // Somebody else must wait.
+      #expect(throws: RunError.inUse(path: name)) { try self.folder(name, change) }
+      first.folder.release()
+      let second = try folder(name, change)
+      #expect(second.folder.keepsWork)
+      try second.folder.finish(try second.run.run(in: second.folder, meter: MemoryMeter()))
+      #expect(try contents(name) == wanted, "stopped after \(limit)")
+    }
+  }
+
+  /// A unit that the machine's end has torn is computed again.
+  @Test func damagedUnitsAreComputedAgain() throws {
+    let scratch = try ScratchFolder()
+    let whole = try folder(scratch["whole"])
+    let result = try whole.run.run(in: whole.folder, meter: MemoryMeter())
+    let partial = scratch["whole/partial"]
+    let units = try FileManager.default.contentsOfDirectory(atPath: partial).filter {
+      $0.hasPrefix("g")
+    }
+    // Triplets and couplings of three blocks, and the paths.
+    #expect(units.count == 7)
+    for (i, unit) in units.sorted().enumerated() {
+      let url = URL(fileURLWithPath: "\(partial)/\(unit)")
+      var bytes = try Data(contentsOf: url)
+      switch i % 3 {
+      case 0: bytes[bytes.count - 3] ^= 1
+      case 1: bytes.removeLast(bytes.count / 2)
+      default: bytes = Data(count: bytes.count)
+      }
+      try bytes.write(to: url)
+    }
+    whole.folder.release()
+    let again = try folder(scratch["whole"])
+    let repeated = try again.run.run(in: again.folder, meter: MemoryMeter())
+    #expect(repeated.record.complete)
+    #expect(repeated.record.prompts.map(\.coupling) == result.record.prompts.map(\.coupling))
+  }
+
+  @Test func otherRunsAreRefused() throws {
+    let scratch = try ScratchFolder()
+    let path = scratch["run"]
+    let first = try folder(path)
+    #expect(throws: RunError.interrupted(resume: path)) {
+      try first.run.run(in: first.folder, progress: Watch(cancelAfter: 2), meter: MemoryMeter())
+    }
+    first.folder.release()
+    func expectRefusal(_ word: String, _ change: (inout RunSettings) -> Void) {
+      let error = #expect(throws: RunError.self) { try folder(path, change) }
+      guard case .otherRun(_, let reason)? = error else {
+        Issue.record("\(String(describing: error))")
+        return
+      }
+      #expect(reason.contains(word), "\(reason)")
+    }
+    let refusals = {
+      expectRefusal("--tolerance") { $0.tolerance = 1e-6 }
+      expectRefusal("--site") { $0.site = .mlp }
+      expectRefusal("--seed is 0 there and 7 here") { $0.seed = 7 }
+      expectRefusal("weights") { $0.model = ModelFixture("odd").folder }
+    }
+    refusals()
+    // Where no number depends on it, a difference does no harm.
+    let change = { (settings: inout RunSettings) in
+      (settings.threads, settings.name, settings.output) = (2, "other", "elsewhere")
+    }
+    let second = try folder(path, change)
+    try second.folder.finish(try second.run.run(in: second.folder, meter: MemoryMeter()))
+    second.folder.release()
+    #expect(try StoredRun(path).record.model.name == "other")
+    refusals()
+    #expect(try folder(path).folder.isComplete)
   }
 
   // MARK: Memory

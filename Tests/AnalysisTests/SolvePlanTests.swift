@@ -39,8 +39,7 @@ struct SolvePlanTests {
   @Test func defaults() throws {
     let plan = try plan { _ in }
     #expect(plan.layers == [1, 2, 3] && plan.normedLayer == nil && plan.coversPath)
-    #expect(plan.tokens == [TokenSelection(3), TokenSelection(5)])
-    #expect(plan.shown.map(\.rank) == [4])
+    #expect(plan.selections == [[TokenSelection(3)], [TokenSelection(5)]])
   }
 
   @Test func lastBlock() throws {
@@ -76,7 +75,9 @@ struct SolvePlanTests {
   @Test func tokens() throws {
     let cross = try plan { ($0.fromToken, $0.toToken) = (.index(1), .index(-2)) }
     #expect(
-      cross.tokens == [TokenSelection(source: 1, target: 2), TokenSelection(source: 1, target: 4)])
+      cross.selections == [
+        [TokenSelection(source: 1, target: 2)], [TokenSelection(source: 1, target: 4)],
+      ])
     expectRefusal("--from-token") { $0.fromToken = .index(4) }
     expectRefusal("--to-token") { $0.toToken = .index(-5) }
     expectRefusal("--to-token") { ($0.fromToken, $0.toToken) = (.index(2), .index(1)) }
@@ -84,7 +85,77 @@ struct SolvePlanTests {
     expectRefusal("--from-token") { $0.fromToken = .index(3) }
     // Without a causal mask any token influences any other.
     let back = try plan(isCausal: false) { ($0.fromToken, $0.toToken) = (.index(2), .index(1)) }
-    #expect(back.tokens.allSatisfy { $0 == TokenSelection(source: 2, target: 1) })
+    #expect(back.selections.allSatisfy { $0 == [TokenSelection(source: 2, target: 1)] })
+  }
+
+  @Test func kinds() throws {
+    let pairs = { (pairs: [(Int, Int)]) in pairs.map { TokenSelection(source: $0, target: $1) } }
+    let all = try plan(lengths: [3]) { ($0.kind, $0.tokens) = (.tokens, .all) }
+    #expect(all.selections == [pairs([(0, 0), (1, 1), (2, 2)])] && all.mostBases == 3)
+    // Each once and in order, however they are named.
+    let some = try plan(lengths: [4, 6]) { $0.tokens = .indices([-1, 0, 3]) }
+    #expect(some.selections == [pairs([(0, 0), (3, 3)]), pairs([(0, 0), (3, 3), (5, 5)])])
+    #expect(some.mostBases == 3 && some.coversPath)
+    let from = try plan(lengths: [4]) {
+      ($0.kind, $0.fromToken, $0.tokens) = (.contextInput, .index(1), .all)
+    }
+    #expect(from.selections == [pairs([(1, 1), (1, 2), (1, 3)])] && !from.coversPath)
+    let to = try plan(lengths: [4]) {
+      ($0.kind, $0.toToken, $0.tokens) = (.contextOutput, .index(2), .all)
+    }
+    #expect(to.selections == [pairs([(0, 2), (1, 2), (2, 2)])])
+    // Without a causal mask every token may be an input.
+    let back = try plan(lengths: [4], isCausal: false) {
+      ($0.kind, $0.toToken, $0.tokens) = (.contextOutput, .index(0), .indices([1, 3]))
+    }
+    #expect(back.selections == [pairs([(1, 0), (3, 0)])])
+    expectRefusal("--tokens") { ($0.kind, $0.tokens) = (.tokens, .indices([4])) }
+    expectRefusal("--tokens") {
+      ($0.kind, $0.toToken, $0.tokens) = (.contextOutput, .index(0), .indices([1]))
+    }
+    #expect(try plan { ($0.kind, $0.basisLayer) = (.tokens, 2) }.basis == 1)
+    expectRefusal("--basis-layer") { $0.basisLayer = 2 }
+    expectRefusal("--basis-layer") { ($0.kind, $0.basisLayer, $0.layers) = (.tokens, 2, [1, 3]) }
+  }
+
+  /// Groups fill up to 16 Jacobians; batches are homogeneous, even, and cover every problem once and in order.
+  @Test func groupsAndBatches() throws {
+    let lengths = [5, 5, 5, 5, 40, 1, 15, 2]
+    let plan = try plan(lengths: lengths) { ($0.kind, $0.tokens) = (.contextOutput, .all) }
+    let groups = PromptGroup.groups(plan.selections)
+    #expect(groups.map(\.prompts) == [0..<3, 3..<4, 4..<5, 5..<7, 7..<8])
+    for group in groups {
+      #expect(group.batches.flatMap { Array($0) } == Array(group.problems.indices))
+      for batch in group.batches {
+        #expect(batch.count <= 16)
+        #expect(Set(group.problems[batch].map { $0.tokens.source == $0.tokens.target }).count == 1)
+      }
+      for (p, prompt) in group.prompts.enumerated() {
+        #expect(
+          group.problems[group.problems(ofPrompt: p)].map(\.tokens) == plan.selections[prompt])
+      }
+    }
+    #expect(groups[2].batches.map(\.count) == [13, 13, 13, 1])
+  }
+
+  @Test func shards() {
+    for count in 1...9 {
+      for total in 0...20 {
+        let parts = (1...count).map { Shard(index: $0, count: count)!.range(of: total) }
+        #expect(parts.flatMap { Array($0) } == Array(0..<total))
+        #expect(parts.map(\.count).max()! - parts.map(\.count).min()! <= 1)
+      }
+    }
+    #expect(Shard("2/8") == Shard(index: 2, count: 8))
+    for text in ["", "2", "0/8", "9/8", "2/8/3", "a/b", "-1/2", "1/99999999999", " 1/2"] {
+      #expect(Shard(text) == nil, "\(text)")
+    }
+  }
+
+  @Test func spellingOfTokenLists() {
+    #expect(TokenList("last") == .last && TokenList("all") == .all)
+    #expect(TokenList("0, 3,-1") == .indices([0, 3, -1]))
+    for text in ["", "first", "1,,2", "1;2", "1.0"] { #expect(TokenList(text) == nil, "\(text)") }
   }
 
   @Test(arguments: 1...5)

@@ -27,7 +27,8 @@ struct ResultFileTests {
     #expect(run.scratch.contents == ["run"])
     #expect(
       try FileManager.default.contentsOfDirectory(atPath: run.folder).sorted() == [
-        "coupling.csv", "result.json", "singular_values.csv", "trajectory.csv",
+        "coupling.csv", "couplings.safetensors", "result.json", "singular_values.csv",
+        "trajectory.csv",
         "triplets.safetensors",
       ])
   }
@@ -36,8 +37,8 @@ struct ResultFileTests {
     let result = try raw(try Self.run.get())
     #expect(
       Set(result.keys) == [
-        "krylens", "model", "settings", "prompts", "seconds", "peak_memory_bytes",
-        "peak_private_bytes",
+        "krylens", "complete", "model", "settings", "prompts", "statistics", "seconds",
+        "peak_memory_bytes", "peak_private_bytes",
       ])
     #expect(result["krylens"] as? String == krylensVersion)
     let model = try object(result["model"])
@@ -136,7 +137,8 @@ struct ResultFileTests {
   @Test func settingsHoldEveryOptionByItsLongName() throws {
     let settings = try object(try raw(try Self.run.get())["settings"])
     let options = [
-      "top", "ranks", "rank_share", "layers", "from_token", "to_token", "site", "last", "solver",
+      "top", "ranks", "rank_share", "layers", "kind", "from_token", "to_token", "tokens",
+      "basis_layer", "shard", "site", "last", "solver",
       "tolerance", "seed", "sign", "normalisation", "form", "score", "diagonal", "like_paper",
       "max_memory", "name", "threads", "output", "save_hidden_states",
     ]

@@ -1,0 +1,146 @@
+import Alignment
+import Checkpoint
+import Foundation
+import LinearAlgebra
+
+/// A journal in a folder: one file a unit, written aside and renamed, so that a unit is there whole or not at all.
+///
+/// Arrays are F64 in safetensors files, everything else JSON, so that what is read again is what was computed, bit by bit.
+/// Every file carries a hash of its contents: what the machine's end has torn is computed again.
+final class FolderJournal: RunJournal {
+  /// The folder.
+  let path: String
+
+  /// In a folder that is there.
+  init(_ path: String) { self.path = path }
+
+  /// Whether any unit is kept.
+  var isEmpty: Bool {
+    let names = (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
+    return !names.contains { $0.hasPrefix("g") && !$0.hasSuffix(".tmp") }
+  }
+
+  // MARK: Triplets
+
+  private struct SolvedNotes: Codable {
+    let reports: [ConvergenceReport]
+    let seconds: Double
+  }
+
+  func solved(_ group: PromptGroup, layer: Int) -> SolvedBlock? {
+    guard let file = ArrayFile(reading: name(group, "l\(layer).triplets")),
+      let notes = file.notes(SolvedNotes.self), notes.reports.count == group.problems.count
+    else { return nil }
+    var triplets: [SingularTriplets] = []
+    for (r, report) in notes.reports.enumerated() {
+      guard let u = file.matrix("\(r).U"), let v = file.matrix("\(r).V"),
+        let s = file.matrix("\(r).S"), let residuals = file.matrix("\(r).residuals")
+      else { return nil }
+      triplets.append(
+        SingularTriplets(
+          singularValues: s.elements, leftVectors: u, rightVectors: v,
+          residualNorms: residuals.elements, report: report))
+    }
+    return SolvedBlock(triplets: triplets, seconds: notes.seconds)
+  }
+
+  func keep(_ solved: SolvedBlock, _ group: PromptGroup, layer: Int) throws {
+    var file = ArrayFile()
+    for (r, t) in solved.triplets.enumerated() {
+      file.append("\(r).U", t.leftVectors)
+      file.append("\(r).V", t.rightVectors)
+      file.append("\(r).S", Matrix([t.singularValues]))
+      file.append("\(r).residuals", Matrix([t.residualNorms]))
+    }
+    let notes = SolvedNotes(reports: solved.triplets.map(\.report), seconds: solved.seconds)
+    try file.write(to: name(group, "l\(layer).triplets"), notes: notes)
+  }
+
+  // MARK: Couplings
+
+  private struct CouplingNotes: Codable {
+    let frobeniusNorms: [FrobeniusNorm]
+    let bases: [Int]
+  }
+
+  func couplings(_ group: PromptGroup, layer: Int) -> [JacobianCouplings]? {
+    guard let file = ArrayFile(reading: name(group, "l\(layer).coupling")),
+      let notes = file.notes(CouplingNotes.self), notes.bases.count == group.problems.count,
+      notes.frobeniusNorms.count == notes.bases.count
+    else { return nil }
+    var result: [JacobianCouplings] = []
+    for (r, norm) in notes.frobeniusNorms.enumerated() {
+      guard let values = file.matrix("\(r).S")?.elements else { return nil }
+      let k = values.count
+      let couplings = { (form: CouplingForm) -> [BlockCoupling]? in
+        guard let stacked = file.matrix("\(r).\(form.rawValue)"), stacked.columns == k,
+          stacked.rows == notes.bases[r] * k
+        else { return nil }
+        return (0..<notes.bases[r]).map { j in
+          let part = Array(stacked.elements[j * k * k..<(j + 1) * k * k])
+          return BlockCoupling(
+            form: form, matrix: Matrix(rows: k, columns: k, elements: part), singularValues: values)
+        }
+      }
+      guard let same = couplings(.same), let crossed = couplings(.crossed) else { return nil }
+      result.append(JacobianCouplings(same: same, crossed: crossed, frobeniusNorm: norm))
+    }
+    return result
+  }
+
+  func keep(_ couplings: [JacobianCouplings], _ group: PromptGroup, layer: Int) throws {
+    var file = ArrayFile()
+    for (r, found) in couplings.enumerated() {
+      let values = found.same[0].singularValues
+      file.append("\(r).S", Matrix([values]))
+      for (form, couplings) in [(CouplingForm.same, found.same), (.crossed, found.crossed)] {
+        file.append(
+          "\(r).\(form.rawValue)",
+          Matrix(
+            rows: couplings.count * values.count, columns: values.count,
+            elements: couplings.flatMap(\.matrix.elements)))
+      }
+    }
+    let notes = CouplingNotes(
+      frobeniusNorms: couplings.map(\.frobeniusNorm), bases: couplings.map(\.same.count))
+    try file.write(to: name(group, "l\(layer).coupling"), notes: notes)
+  }
+
+  // MARK: Paths
+
+  func paths(ofGroup group: PromptGroup) -> [PathRecord]? {
+    guard let file = ArrayFile(reading: name(group, "paths")),
+      let paths = file.notes([PathRecord].self), paths.count == group.prompts.count
+    else { return nil }
+    return paths
+  }
+
+  func keep(_ paths: [PathRecord], ofGroup group: PromptGroup) throws {
+    try ArrayFile().write(to: name(group, "paths"), notes: paths)
+  }
+
+  func hiddenStates(_ group: PromptGroup) -> [[Matrix<Float>]]? {
+    guard let file = ArrayFile(reading: name(group, "states")), let layers = file.notes(Int.self)
+    else { return nil }
+    var result: [[Matrix<Float>]] = []
+    for p in group.prompts.indices {
+      let states = (0..<layers).compactMap { file.matrix("\(p).\($0)")?.converted(to: Float.self) }
+      guard states.count == layers else { return nil }
+      result.append(states)
+    }
+    return result
+  }
+
+  func keep(hiddenStates: [[Matrix<Float>]], _ group: PromptGroup) throws {
+    var file = ArrayFile()
+    for (p, states) in hiddenStates.enumerated() {
+      // Widened, which loses nothing.
+      for (l, x) in states.enumerated() { file.append("\(p).\(l)", x.converted(to: Double.self)) }
+    }
+    try file.write(to: name(group, "states"), notes: hiddenStates.first?.count ?? 0)
+  }
+
+  private func name(_ group: PromptGroup, _ unit: String) -> String {
+    "\(path)/g\(group.index).\(unit).safetensors"
+  }
+}

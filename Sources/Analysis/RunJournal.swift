@@ -1,0 +1,81 @@
+import Alignment
+import LinearAlgebra
+
+/// What a run has finished so far, unit by unit, so that it need not be computed again.
+///
+/// A unit is the triplets of a group's Jacobians at one block, their couplings, or the group's paths.
+protocol RunJournal: AnyObject {
+  /// The triplets of a block's Jacobians, if they are known.
+  func solved(_ group: PromptGroup, layer: Int) throws -> SolvedBlock?
+  /// Keeps them.
+  func keep(_ solved: SolvedBlock, _ group: PromptGroup, layer: Int) throws
+  /// The couplings of a block's Jacobians, if they are known.
+  func couplings(_ group: PromptGroup, layer: Int) throws -> [JacobianCouplings]?
+  /// Keeps them.
+  func keep(_ couplings: [JacobianCouplings], _ group: PromptGroup, layer: Int) throws
+  /// The prompts' paths, if they are known.
+  func paths(ofGroup group: PromptGroup) throws -> [PathRecord]?
+  /// Keeps them.
+  func keep(_ paths: [PathRecord], ofGroup group: PromptGroup) throws
+  /// X⁰ … X^L of every prompt, if they were kept.
+  func hiddenStates(_ group: PromptGroup) throws -> [[Matrix<Float>]]?
+  /// Keeps them.
+  func keep(hiddenStates: [[Matrix<Float>]], _ group: PromptGroup) throws
+}
+
+/// The triplets of all problems of a group at one block.
+struct SolvedBlock: Sendable {
+  /// One a problem.
+  let triplets: [SingularTriplets]
+  /// How long the solve took for each.
+  let seconds: Double
+}
+
+/// What is known of a prompt once it has gone through all blocks.
+struct PathRecord: Codable, Sendable {
+  /// Of all its tokens.
+  let trajectory: TrajectoryRecord
+  /// The likeliest next token, in models that predict tokens.
+  let nextTokenId: Int?
+  /// Its text.
+  let nextToken: String?
+}
+
+/// A journal that ends with the process.
+final class MemoryJournal: RunJournal {
+  private struct Unit: Hashable {
+    let group: Int
+    let layer: Int
+  }
+
+  private var solved: [Unit: SolvedBlock] = [:]
+  private var couplings: [Unit: [JacobianCouplings]] = [:]
+  private var paths: [Int: [PathRecord]] = [:]
+  private var states: [Int: [[Matrix<Float>]]] = [:]
+
+  func solved(_ group: PromptGroup, layer: Int) -> SolvedBlock? {
+    solved[Unit(group: group.index, layer: layer)]
+  }
+
+  func keep(_ block: SolvedBlock, _ group: PromptGroup, layer: Int) {
+    solved[Unit(group: group.index, layer: layer)] = block
+  }
+
+  func couplings(_ group: PromptGroup, layer: Int) -> [JacobianCouplings]? {
+    couplings[Unit(group: group.index, layer: layer)]
+  }
+
+  func keep(_ found: [JacobianCouplings], _ group: PromptGroup, layer: Int) {
+    couplings[Unit(group: group.index, layer: layer)] = found
+  }
+
+  func paths(ofGroup group: PromptGroup) -> [PathRecord]? { paths[group.index] }
+
+  func keep(_ found: [PathRecord], ofGroup group: PromptGroup) { paths[group.index] = found }
+
+  func hiddenStates(_ group: PromptGroup) -> [[Matrix<Float>]]? { states[group.index] }
+
+  func keep(hiddenStates: [[Matrix<Float>]], _ group: PromptGroup) {
+    states[group.index] = hiddenStates
+  }
+}

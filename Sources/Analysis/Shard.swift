@@ -1,0 +1,42 @@
+/// One of several parts of a run's prompts, which processes or machines share: `2/8` is the second of eight.
+public struct Shard: Sendable, Hashable, Codable {
+  /// From 1.
+  public let index: Int
+  /// How many there are.
+  public let count: Int
+
+  /// Part `index` of `count`; nil unless 1 ≤ index ≤ count ≤ 2²⁰.
+  public init?(index: Int, count: Int) {
+    guard index >= 1, index <= count, count <= 1 << 20 else { return nil }
+    self.index = index
+    self.count = count
+  }
+
+  /// Reads `2/8`; nil for anything else.
+  public init?(_ text: String) {
+    let parts = text.split(separator: "/", omittingEmptySubsequences: false)
+    guard parts.count == 2, let index = Int(parts[0]), let count = Int(parts[1]) else { return nil }
+    self.init(index: index, count: count)
+  }
+
+  /// The part's prompts, among `total`: neighbours, parts of one size or one apart.
+  public func range(of total: Int) -> Range<Int> {
+    let bound = { (i: Int) in total * i / count }
+    return bound(index - 1)..<bound(index)
+  }
+
+  /// Reads what `encode(to:)` writes.
+  public init(from decoder: any Decoder) throws {
+    let container = try decoder.singleValueContainer()
+    guard let shard = Shard(try container.decode(String.self)) else {
+      throw DecodingError.dataCorruptedError(in: container, debugDescription: "no part like 2/8")
+    }
+    self = shard
+  }
+
+  /// `"2/8"`.
+  public func encode(to encoder: any Encoder) throws {
+    var container = encoder.singleValueContainer()
+    try container.encode("\(index)/\(count)")
+  }
+}
