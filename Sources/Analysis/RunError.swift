@@ -10,6 +10,8 @@ public enum RunError: Error, Equatable, CustomStringConvertible, Sendable {
   case outputNotEmpty(path: String)
   /// A folder of a run whose numbers are others than this one's would be.
   case otherRun(path: String, reason: String)
+  /// Runs that cannot be joined.
+  case notTogether(path: String, reason: String)
   /// A folder that another process is writing.
   case inUse(path: String)
   /// Writing failed.
@@ -34,6 +36,8 @@ public enum RunError: Error, Equatable, CustomStringConvertible, Sendable {
     case .otherRun(let path, let reason):
       "\(path) holds another run: \(reason); choose another folder with --output, or repeat that run's command to go "
         + "on with it"
+    case .notTogether(let path, let reason):
+      "\(path): cannot be joined with the others: \(reason); name runs of one model with one set of options"
     case .inUse(let path):
       "\(path) is being written by another process; wait for it, or choose another folder with --output"
     case .cannotWrite(let path, let reason):

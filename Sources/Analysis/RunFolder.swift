@@ -12,11 +12,10 @@ public final class RunFolder {
   public let isComplete: Bool
   let journal: FolderJournal
   let manifest: RunManifest
-  /// Folders that were made for it, outermost first.
-  private var made: [String] = []
+  private var partial: OutputFolder?
   private var lock: CInt = -1
 
-  private static let partial = "partial"
+  private static let partialName = "partial"
 
   /// Opens the folder of a run before any work: a new or empty one, or one in which the same run has been begun.
   ///
@@ -26,7 +25,7 @@ public final class RunFolder {
     self.path = path
     self.manifest = manifest
     let home = URL(fileURLWithPath: path).standardizedFileURL.resolvingSymlinksInPath().path
-    let partial = "\(home)/\(Self.partial)"
+    let partial = "\(home)/\(Self.partialName)"
     journal = FolderJournal(partial)
     let files = FileManager.default
     let contents = try? files.contentsOfDirectory(atPath: home)
@@ -42,17 +41,17 @@ public final class RunFolder {
     }
     isComplete = contents?.contains("result.json") == true
     guard !isComplete else { return }
+    let made = try OutputFolder(making: partial, name: path)
+    self.partial = made
+    lock = open("\(partial)/lock", O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
+    // Whoever holds the lock owns what is there.
+    guard lock < 0 || flock(lock, LOCK_EX | LOCK_NB) == 0 else { throw RunError.inUse(path: path) }
     do {
-      try makeFolder(partial)
-      lock = open("\(partial)/lock", O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
-      guard lock >= 0 else { throw failure() }
-      guard flock(lock, LOCK_EX | LOCK_NB) == 0 else { throw RunError.inUse(path: path) }
+      guard lock >= 0 else { throw made.failure() }
       let encoder = JSONEncoder()
       encoder.keyEncodingStrategy = .convertToSnakeCase
       encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-      try write(try encoder.encode(manifest), to: "manifest.json", into: partial)
-    } catch RunError.inUse(let path) {
-      throw RunError.inUse(path: path)
+      try made.write(try encoder.encode(manifest), to: "manifest.json")
     } catch {
       abandon()
       throw error
@@ -77,7 +76,7 @@ public final class RunFolder {
     }
     let decoder = JSONDecoder()
     decoder.keyDecodingStrategy = .convertFromSnakeCase
-    return read("\(partial)/manifest.json").flatMap {
+    return read("\(partialName)/manifest.json").flatMap {
       try? decoder.decode(RunManifest.self, from: $0)
     }
   }
@@ -86,7 +85,7 @@ public final class RunFolder {
   static func begun(in folder: String) throws -> RunRecord? {
     guard let manifest = manifest(in: folder) else { return nil }
     return try RunAssembly(
-      manifest: manifest, journal: FolderJournal("\(folder)/\(partial)")
+      manifest: manifest, journal: FolderJournal("\(folder)/\(partialName)")
     ).result(
       seconds: .init(total: 0, load: 0, solve: 0, coupling: 0), peakMemoryBytes: 0,
       peakPrivateBytes: 0
@@ -99,10 +98,11 @@ public final class RunFolder {
   /// Writes the results of a complete run and clears what they were made of. Throws `RunError.cannotWrite`; then what is
   /// finished stays.
   public func finish(_ result: RunResult) throws {
+    guard let partial else { return }
     let assembly = RunAssembly(manifest: manifest, journal: journal)
     do {
       var arrays = ["triplets.safetensors"]
-      let aside = { (name: String) in "\(self.journal.path)/\(name)" }
+      let aside = { (name: String) in "\(partial.path)/\(name)" }
       try assembly.writeTriplets(to: aside(arrays[0]))
       if try assembly.writeCouplings(to: aside("couplings.safetensors")) {
         arrays.append("couplings.safetensors")
@@ -112,63 +112,23 @@ public final class RunFolder {
         try assembly.writeHiddenStates(to: aside("hidden_states.safetensors"))
       }
       for name in arrays {
-        guard rename(aside(name), "\(home)/\(name)") == 0 else { throw failure() }
+        guard rename(aside(name), "\(home)/\(name)") == 0 else { throw partial.failure() }
       }
-      for table in RunTables.all(result) {
-        try write(Data(table.text.utf8), to: table.name, into: home)
-      }
-      try write(try result.record.json(), to: "result.json", into: home)
     } catch CheckpointError.cannotWrite(_, let reason) {
       throw RunError.cannotWrite(path: path, reason: reason)
     }
-    try? FileManager.default.removeItem(atPath: journal.path)
+    for table in RunTables.all(result.record) {
+      try partial.write(Data(table.text.utf8), to: table.name, into: home)
+    }
+    try partial.write(try result.record.json(), to: "result.json", into: home)
+    try? FileManager.default.removeItem(atPath: partial.path)
   }
 
   /// After a failure: takes back what was made, unless there is something to go on from, and that is to be believed.
   public func abandon(keepingWork: Bool = true) {
     guard !isComplete, !(keepingWork && keepsWork) else { return }
-    try? FileManager.default.removeItem(atPath: journal.path)
-    for folder in made.reversed() { rmdir(folder) }
+    partial?.takeBack()
   }
 
   private var home: String { (journal.path as NSString).deletingLastPathComponent }
-
-  /// Makes a folder, and those on the way to it that are not there.
-  private func makeFolder(_ path: String) throws {
-    var missing: [String] = []
-    var folder = URL(fileURLWithPath: path)
-    while !FileManager.default.fileExists(atPath: folder.path), folder.path != "/" {
-      missing.append(folder.path)
-      folder.deleteLastPathComponent()
-    }
-    for folder in missing.reversed() {
-      if mkdir(folder, 0o777) == 0 {
-        made.append(folder)
-      } else if errno != EEXIST {
-        throw failure()
-      }
-    }
-  }
-
-  /// By `write(2)` and `fsync(2)`, so that a full disk is found here, not later; then renamed.
-  private func write(_ data: Data, to name: String, into folder: String) throws {
-    let temporary = "\(journal.path)/\(name).tmp"
-    let file = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
-    guard file >= 0 else { throw failure() }
-    defer { close(file) }
-    try data.withUnsafeBytes { bytes in
-      var rest = bytes[...]
-      while !rest.isEmpty {
-        let written = Foundation.write(
-          file, UnsafeRawBufferPointer(rebasing: rest).baseAddress, rest.count)
-        guard written > 0 else { throw failure() }
-        rest = rest.dropFirst(written)
-      }
-    }
-    guard fsync(file) == 0, rename(temporary, "\(folder)/\(name)") == 0 else { throw failure() }
-  }
-
-  private func failure() -> RunError {
-    .cannotWrite(path: path, reason: String(cString: strerror(errno)))
-  }
 }

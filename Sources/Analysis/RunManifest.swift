@@ -43,7 +43,19 @@ public struct RunManifest: Codable, Sendable {
   /// What keeps another run from going on where this one stopped, if anything does: the option or the part that differs.
   ///
   /// Options that no number depends on may differ.
-  public func obstacle(to other: RunManifest) throws -> String? {
+  func obstacle(to other: RunManifest) throws -> String? {
+    if let reason = try obstacleBesidesPrompts(to: other) { return reason }
+    guard prompts.count == other.prompts.count else {
+      return "it has \(prompts.count) prompts, and this one \(other.prompts.count)"
+    }
+    for (p, pair) in zip(prompts, other.prompts).enumerated() where pair.0 != pair.1 {
+      return "prompt \(p + 1) is another"
+    }
+    return nil
+  }
+
+  /// What keeps the prompts of both from standing in one run.
+  func obstacleBesidesPrompts(to other: RunManifest) throws -> String? {
     if krylens != other.krylens {
       return "it was made by version \(krylens), and this is \(other.krylens)"
     }
@@ -57,14 +69,7 @@ public struct RunManifest: Codable, Sendable {
       "--\(key.replacingOccurrences(of: "_", with: "-")) is \(mine[key] ?? "null") there and "
         + "\(theirs[key] ?? "null") here"
     }
-    guard differences.isEmpty else { return differences.joined(separator: ", ") }
-    guard prompts.count == other.prompts.count else {
-      return "it has \(prompts.count) prompts, and this one \(other.prompts.count)"
-    }
-    for (p, pair) in zip(prompts, other.prompts).enumerated() where pair.0 != pair.1 {
-      return "prompt \(p + 1) is another"
-    }
-    return nil
+    return differences.isEmpty ? nil : differences.joined(separator: ", ")
   }
 }
 
@@ -100,7 +105,7 @@ struct PromptHeader: Codable, Sendable, Equatable {
   init(_ record: PromptRecord) {
     (text, image, imageHash) = (record.text, record.image, record.imageHash)
     (tokenIds, encoderTokenIds) = (record.tokenIds, record.encoderTokenIds)
-    selections = record.layers.prefix { $0.layer == record.layers[0].layer }.map {
+    selections = record.layers.prefix { $0.layer == record.layers.first?.layer }.map {
       TokenSelection(source: $0.fromToken, target: $0.toToken)
     }
   }

@@ -1,16 +1,16 @@
 /// The CSV files of a run: one row a number, with the indices it belongs to.
 enum RunTables {
-  static func all(_ result: RunResult) -> [(name: String, text: String)] {
+  static func all(_ run: RunRecord) -> [(name: String, text: String)] {
     [
-      ("singular_values.csv", singularValues(result)), ("coupling.csv", coupling(result)),
-      ("trajectory.csv", trajectory(result)),
+      ("singular_values.csv", singularValues(run)), ("coupling.csv", coupling(run)),
+      ("trajectory.csv", trajectory(run)),
     ]
   }
 
-  private static func singularValues(_ result: RunResult) -> String {
+  private static func singularValues(_ run: RunRecord) -> String {
     var text = "prompt,layer,from_token,to_token,index,singular_value,residual_norm\n"
-    for (p, prompt) in result.prompts.enumerated() {
-      for l in prompt.record.layers {
+    for (p, prompt) in run.prompts.enumerated() {
+      for l in prompt.layers {
         for (i, (s, r)) in zip(l.singularValues, l.residualNorms).enumerated() {
           text += "\(p),\(l.layer),\(l.fromToken),\(l.toToken),\(i + 1),\(s),\(r)\n"
         }
@@ -19,12 +19,12 @@ enum RunTables {
     return text
   }
 
-  private static func coupling(_ result: RunResult) -> String {
+  private static func coupling(_ run: RunRecord) -> String {
     var text =
       "prompt,kind,rank,sign,normalisation,form,score,row,column,value,null,"
       + "layer,basis_layer,from_token,to_token\n"
-    for (p, prompt) in result.prompts.enumerated() {
-      for c in prompt.record.coupling {
+    for (p, prompt) in run.prompts.enumerated() {
+      for c in prompt.coupling {
         let s = c.setting
         let head =
           "\(p),\(c.kind.rawValue),\(s.rank),\(s.sign.rawValue),\(s.normalisation.rawValue),"
@@ -45,10 +45,10 @@ enum RunTables {
     return text
   }
 
-  private static func trajectory(_ result: RunResult) -> String {
+  private static func trajectory(_ run: RunRecord) -> String {
     var text = "prompt,token,quantity,layer,value\n"
-    for (p, prompt) in result.prompts.enumerated() {
-      let t = prompt.record.trajectory
+    for (p, prompt) in run.prompts.enumerated() {
+      let t = prompt.trajectory
       for (l, norms) in t.norms.enumerated() {
         for (token, norm) in norms.enumerated() { text += "\(p),\(token),norm,\(l),\(norm)\n" }
       }
