@@ -96,7 +96,8 @@ let package = Package(
     .testTarget(
       name: "ModelTests", dependencies: ["Model", "Images", "Lanczos", "TestSupport"],
       exclude: [
-        "make_fixtures.py", "make_family_fixtures.py", "make_gguf.py", "reference.py", "families",
+        "make_fixtures.py", "make_family_fixtures.py", "make_gguf.py", "make_initialisation.py",
+        "reference.py", "families",
       ],
       resources: [.copy("Fixtures")]),
     .testTarget(

@@ -29,7 +29,8 @@ public struct AlignmentRun {
     let start = monotonicSeconds()
     Threads.use(requested.threads)
     directory = try CheckpointDirectory(opening: requested.model)
-    let model = try loadTransformer(directory)
+    let model = try loadTransformer(
+      directory, randomSeed: requested.randomInit ? requested.seed : nil)
     self.model = model
     var settings = requested
     if let share = settings.rankShare {
@@ -133,7 +134,7 @@ public struct AlignmentRun {
         }
       }
     }
-    try directory.tensors.checkIntact()
+    try model.source.checkIntact()
     seconds.total = loadSeconds + monotonicSeconds() - start
     meter.sample()
     return try RunAssembly(manifest: try folder?.manifest ?? manifest(), journal: journal).result(

@@ -38,6 +38,8 @@ public enum PromptInput: Sendable, Equatable {
 public struct RunSettings: Codable, Sendable {
   /// The model as it was named.
   public var model: String
+  /// Whether its weights are random instead, as the reference implementation initialises them, by the seed.
+  public var randomInit = false
   /// The text an encoder reads, in models that have one.
   @Nullable public var encoderPrompt: String?
   /// Its token ids instead.
@@ -71,7 +73,7 @@ public struct RunSettings: Codable, Sendable {
   public var solver = SolverKind.auto
   /// Residual norms are held to tolerance · σ₁.
   public var tolerance = 1e-5
-  /// Of start vectors and probes.
+  /// Of start vectors, probes and random weights.
   public var seed: UInt64 = 0
   /// Shown coupling: sign.
   public var sign = CouplingSign.signed

@@ -14,13 +14,22 @@ public final class MappedFile: @unchecked Sendable {
   private let guardian: OpaquePointer
 
   /// Maps the regular file at `path`, which must not be empty. Throws `CheckpointError.cannotRead`.
-  public init(_ path: String) throws(CheckpointError) {
-    func failure(_ reason: String) -> CheckpointError { .cannotRead(file: path, reason: reason) }
-    func systemFailure() -> CheckpointError { failure(String(cString: strerror(errno))) }
-    guard !path.utf8.contains(0) else { throw failure("the path holds a null character") }
+  public convenience init(_ path: String) throws(CheckpointError) {
+    guard !path.utf8.contains(0) else {
+      throw .cannotRead(file: path, reason: "the path holds a null character")
+    }
     // Without O_NONBLOCK, opening a named pipe would wait for a writer.
     let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
-    guard descriptor >= 0 else { throw systemFailure() }
+    guard descriptor >= 0 else {
+      throw .cannotRead(file: path, reason: String(cString: strerror(errno)))
+    }
+    try self.init(descriptor: descriptor, path: path)
+  }
+
+  /// Maps an open file, which is closed with this object or when it cannot be mapped; `path` is for messages.
+  init(descriptor: CInt, path: String) throws(CheckpointError) {
+    func failure(_ reason: String) -> CheckpointError { .cannotRead(file: path, reason: reason) }
+    func systemFailure() -> CheckpointError { failure(String(cString: strerror(errno))) }
     var keepOpen = false
     defer { if !keepOpen { close(descriptor) } }
 

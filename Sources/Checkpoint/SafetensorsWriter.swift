@@ -84,7 +84,7 @@ public final class SafetensorsWriter {
     while next < numbers.count {
       precondition(missing > 0, "more numbers than the entries hold")
       let count = min(missing, numbers.count - next, Self.bufferSize / 4)
-      put(numbers.span.extracting(next..<next + count), as: entries[current].elementType)
+      entries[current].elementType.encode(numbers.span.extracting(next..<next + count), to: &buffer)
       next += count
       missing -= count
       skipComplete()
@@ -131,29 +131,6 @@ public final class SafetensorsWriter {
     }
   }
 
-  private func put(_ numbers: Span<Float>, as type: ElementType) {
-    precondition(type != .f64, "numbers of F64 are appended as they are stored")
-    switch type {
-    case .f16: put(numbers) { Float16($0).bitPattern }
-    case .bf16: put(numbers, Self.bfloat16)
-    default: put(numbers) { $0.bitPattern }
-    }
-  }
-
-  private func put<Bits: FixedWidthInteger & BitwiseCopyable>(
-    _ numbers: Span<Float>, _ bits: (Float) -> Bits
-  ) {
-    let size = MemoryLayout<Bits>.size
-    let start = buffer.count
-    buffer.append(contentsOf: repeatElement(0, count: numbers.count * size))
-    buffer.withUnsafeMutableBytes { bytes in
-      for i in numbers.indices {
-        bytes.storeBytes(
-          of: bits(numbers[i]).littleEndian, toByteOffset: start + i * size, as: Bits.self)
-      }
-    }
-  }
-
   private func flush() throws(CheckpointError) {
     var written = 0
     while written < buffer.count {
@@ -176,13 +153,6 @@ public final class SafetensorsWriter {
       preconditionFailure("\(entry.name): no possible shape")
     }
     return count
-  }
-
-  /// The upper half of the number, rounded to nearest even; a NaN stays one.
-  private static func bfloat16(_ number: Float) -> UInt16 {
-    let bits = number.bitPattern
-    guard !number.isNaN else { return UInt16(bits >> 16) | 0x40 }
-    return UInt16((bits + 0x7FFF + (bits >> 16 & 1)) >> 16)
   }
 
   /// The length, and the JSON padded with spaces so that the numbers begin at a multiple of 8.

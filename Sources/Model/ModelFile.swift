@@ -17,9 +17,11 @@ public struct ModelFile {
   /// The keys of config.json, or the metadata under the architecture's name.
   public let configuration: Configuration
   /// The weights.
-  public let tensors: any TensorSource
+  public private(set) var tensors: any TensorSource
   /// The family of a GGUF file whose architecture is known.
   let ggufFamily: ModelFamily?
+  /// The padding token of a GGUF file's vocabulary, if it has one.
+  private(set) var paddingToken: Int?
   /// How that family's GGUF files are read.
   var dialect: GGUFDialect? { ggufFamily?.dialect }
 
@@ -39,6 +41,7 @@ public struct ModelFile {
         GGUFMetadata(file: directory.path, architecture: architecture, tensors: file) {
           file["\(architecture).\($0)"]?.json
         })
+      paddingToken = file["tokenizer.ggml.padding_token_id"]?.int
     }
   }
 
@@ -51,6 +54,13 @@ public struct ModelFile {
     ggufFamily = family
     configuration =
       try family?.dialect.map { try metadata.configuration($0) } ?? metadata.untranslated
+  }
+
+  /// The same model with random weights, as `family` is initialised. Throws `ModelError`, `CheckpointError`.
+  func initialised(as family: ModelFamily, seed: UInt64) throws -> ModelFile {
+    var file = self
+    file.tensors = try RandomInitialisation(self, family: family, seed: seed).weights(of: tensors)
+    return file
   }
 
   /// Finds tensors by canonical names that begin with `prefix`, in a folder also with one of `alternatives` in its place.
@@ -170,6 +180,23 @@ public enum ModelFamily: String, Sendable, CaseIterable {
     }
   }
 
+  /// How its tensors are initialised.
+  var initialisation: Initialisation {
+    switch self {
+    case .llama, .qwen2, .qwen3, .mixtral, .phi, .stableLM: Initialisation()
+    case .olmo, .olmo2: Initialisation(paddingToken: 1)
+    case .phi3: Initialisation(paddingToken: 32_000)
+    case .gemma, .gemma2: .gemma
+    case .gptNeoX, .gptJ: Initialisation(hasPadding: false)
+    case .gptNeo, .bloom, .mpt, .falcon: Initialisation(isTied: true, hasPadding: false)
+    case .gpt2: .gpt2
+    case .opt: Initialisation(key: "init_std", isTied: true, paddingToken: 1)
+    case .t5: .t5
+    case .bert: Initialisation(isTied: true, paddingToken: 0)
+    case .vit: .vit
+    }
+  }
+
   /// The family of a GGUF file: Mixtral's are of the architecture llama, with experts.
   fileprivate static func of(_ metadata: GGUFMetadata) -> ModelFamily? {
     let families = allCases.filter { $0.ggufArchitectures.contains(metadata.architecture) }
@@ -224,11 +251,17 @@ public enum ModelFamily: String, Sendable, CaseIterable {
 
 /// Opens a model: finds its family, and checks every tensor's name, shape and type before any work is done.
 ///
-/// Nothing is copied but norms and biases. Throws `CheckpointError` and `ModelError`.
-public func loadTransformer(_ directory: CheckpointDirectory) throws -> any Transformer {
-  try loadTransformer(ModelFile(directory))
+/// Nothing is copied but norms and biases. With a `randomSeed` the weights are not the file's: they are made anew, as the
+/// reference implementation initialises the family, on disk in the folder for temporary files, of which nothing stays.
+/// Throws `CheckpointError` and `ModelError`.
+public func loadTransformer(
+  _ directory: CheckpointDirectory, randomSeed: UInt64? = nil
+) throws -> any Transformer {
+  try loadTransformer(ModelFile(directory), randomSeed: randomSeed)
 }
 
-func loadTransformer(_ file: ModelFile) throws -> any Transformer {
-  try ModelFamily.of(file).load(file)
+func loadTransformer(_ file: ModelFile, randomSeed: UInt64? = nil) throws -> any Transformer {
+  let family = try ModelFamily.of(file)
+  guard let seed = randomSeed else { return try family.load(file) }
+  return try family.load(file.initialised(as: family, seed: seed))
 }

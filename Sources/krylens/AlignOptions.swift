@@ -12,6 +12,13 @@ struct AlignOptions: ParsableArguments {
     help: "A Hugging Face folder, a .gguf file, or a hub name that lies in the local cache.")
   var model: String
 
+  @Flag(
+    help: """
+      The model as it is before training: random weights by the seed, as transformers initialises the family. They take \
+      disk space in TMPDIR while the command runs.
+      """)
+  var randomInit = false
+
   @Option(
     name: .shortAndLong, parsing: .unconditionalSingleValue,
     help: ArgumentHelp("A prompt; may be given more than once.", valueName: "text"))
@@ -117,7 +124,7 @@ struct AlignOptions: ParsableArguments {
   @Option(help: ArgumentHelp("Residual norms are held to t · σ₁.", valueName: "t"))
   var tolerance = 1e-5
 
-  @Option(help: ArgumentHelp("Of start vectors and probes.", valueName: "n"))
+  @Option(help: ArgumentHelp("Of start vectors, probes and random weights.", valueName: "n"))
   var seed: UInt64 = 0
 
   @Option(help: "Shown coupling: entries or their magnitudes (default: signed).")
@@ -200,6 +207,7 @@ struct AlignOptions: ParsableArguments {
       threads: threads ?? ProcessInfo.processInfo.activeProcessorCount)
     let paperRanks = likePaper && rankShare == nil ? [10, 30, 50] : nil
     let chosen = ranks.map { Set($0.values).sorted() } ?? paperRanks
+    s.randomInit = randomInit
     s.encoderPrompt = encoderPrompt
     s.encoderTokenIds = encoderTokenIds?.values
     s.top = top ?? max(10, chosen?.max() ?? 0)
@@ -235,10 +243,13 @@ struct AlignOptions: ParsableArguments {
     return inputs + tokenIds.map { .tokens($0.values) } + image.map { .image($0) }
   }
 
-  /// A file's or folder's own name; a hub name as it is.
+  /// A file's or folder's own name; a hub name as it is. Random weights are no longer that model's.
   private var defaultName: String {
-    guard FileManager.default.fileExists(atPath: model) else { return model }
-    let last = URL(fileURLWithPath: model).standardizedFileURL.lastPathComponent
-    return last.hasSuffix(".gguf") ? String(last.dropLast(5)) : last
+    var name = model
+    if FileManager.default.fileExists(atPath: model) {
+      name = URL(fileURLWithPath: model).standardizedFileURL.lastPathComponent
+      if name.hasSuffix(".gguf") { name.removeLast(5) }
+    }
+    return randomInit ? "\(name) (random)" : name
   }
 }

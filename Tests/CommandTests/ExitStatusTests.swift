@@ -281,6 +281,21 @@ struct ExitStatusTests {
     #expect(finished.error.contains("--output") && scratch.contents.isEmpty)
   }
 
+  /// The same where random weights are put, before any work.
+  @Test func randomWeightsThatMustNotGrow() throws {
+    let (scratch, temporary) = (try ScratchFolder(), try ScratchFolder())
+    let finished = try Command.run(
+      [
+        "-c", "ulimit -f 8; exec \"$0\" \"$@\"", Command.executable, "align",
+        ModelFixture("llama").folder, "-o", "run", "--random-init",
+      ] + Self.tokens, executable: "/bin/sh", in: scratch,
+      environment: ["TMPDIR": temporary.path])
+    #expect(finished.status == 1 && finished.output.isEmpty)
+    #expect(finished.complaints.count == 1 && finished.error.contains(temporary.path))
+    #expect(finished.error.contains("TMPDIR") && scratch.contents.isEmpty)
+    #expect(temporary.contents.isEmpty)
+  }
+
   /// 64 kB of memory as a disk, where the tests may mount one.
   @Test func fullDisk() throws {
     #if os(Linux)

@@ -414,4 +414,33 @@ struct OptionTests {
       ["plan", Self.llama.folder, "--top", "25"] + Self.tokens, in: scratch)
     #expect(wrong.status == 64 && wrong.error.contains("--top 25"))
   }
+
+  // MARK: Random weights
+
+  /// Another model under another name, the same for the same seed; and of the weights it was given on disk, nothing stays.
+  @Test(arguments: ["llama", "llama/model.gguf", "llama/bf16"])
+  func randomInit(_ model: String) throws {
+    let path = Self.llama.folder + model.dropFirst("llama".count)
+    let temporary = try ScratchFolder()
+    let options = Self.tokens + ["--top", "4"]
+    let align = { (more: [String]) in
+      try Command.align(path, options + more, environment: ["TMPDIR": temporary.path])
+    }
+    let (trained, random) = (try align([]), try align(["--random-init"]))
+    let record = random.record
+    #expect(record.settings.randomInit && !trained.record.settings.randomInit)
+    #expect(record.model.name == "\(trained.record.model.name) (random)")
+    #expect(record.model.storedTypes == trained.record.model.storedTypes)
+    #expect(record.model.parameters == trained.record.model.parameters)
+    #expect(random.finished.output.contains("(random)"))
+    for (a, b) in zip(record.prompts[0].layers, trained.record.prompts[0].layers) {
+      #expect(abs(a.singularValues[0] / b.singularValues[0] - 1) > 1e-2)
+    }
+    #expect(try timeless(align(["--random-init"]).record) == timeless(record))
+    let other = try align(["--random-init", "--seed", "1", "--name", "other"]).record
+    #expect(other.model.name == "other")
+    #expect(
+      other.prompts[0].layers[0].singularValues[0] != record.prompts[0].layers[0].singularValues[0])
+    #expect(temporary.contents.isEmpty)
+  }
 }

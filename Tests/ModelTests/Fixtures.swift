@@ -153,15 +153,17 @@ struct Draft {
     tensors[i] = (.init(name: name, shape: shape), numbers)
   }
 
+  func load() throws -> any Transformer { try loadTransformer(open()) }
+
   /// The folder goes away again; what is mapped stays readable.
-  func load() throws -> any Transformer {
+  func open() throws -> CheckpointDirectory {
     let folder = FileManager.default.temporaryDirectory.appending(path: UUID().uuidString)
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
     defer { try? FileManager.default.removeItem(at: folder) }
     try JSONSerialization.data(withJSONObject: configuration)
       .write(to: folder.appending(path: "config.json"))
     try SafetensorsWriter.write(tensors, to: folder.appending(path: "model.safetensors").path())
-    return try loadTransformer(CheckpointDirectory(opening: folder.path()))
+    return try CheckpointDirectory(opening: folder.path())
   }
 }
 

@@ -93,3 +93,13 @@ extension GGUFDialect {
         ])
     ) { $1 })
 }
+
+extension Initialisation {
+  /// The maps back into the stream are smaller by the root of how many of them add up: two a block.
+  static let gpt2 = Initialisation(
+    isTied: true, hasPadding: false,
+    exceptions: { file, deviation in
+      let layers = try file.configuration.size("n_layer", "num_hidden_layers", default: 12)
+      return [("c_proj", .normal(deviation: deviation / (2 * Double(layers)).squareRoot()))]
+    })
+}

@@ -48,3 +48,10 @@ extension GGUFDialect {
     architecture: "gemma", names: decoder, epsilon: "attention.layer_norm_rms_epsilon",
     settings: { $0.biases() })
 }
+
+extension Initialisation {
+  /// All norms multiply by 1, which is stored less 1 in a folder; so they do in Gemma 2.
+  static let gemma = Initialisation(
+    isTied: true, paddingToken: 0,
+    exceptions: { file, _ in [("norm", .constant(file.format == .gguf ? 1 : 0))] })
+}

@@ -227,3 +227,22 @@ private struct T5Block<Scalar: RealScalar>: ResidualBlock {
     x.rmsNorm(gain: gain.map { Scalar($0) }, epsilon: Scalar(settings.epsilon))
   }
 }
+
+extension Initialisation {
+  /// Each matrix by its inputs, times one factor; queries also by what scores are not divided by. The embedding is of
+  /// deviation 1 times the factor, and gains are the factor.
+  static let t5 = Initialisation(
+    key: "initializer_factor", deviation: 1, isTied: true, hasPadding: false,
+    exceptions: { file, factor in
+      let s = try T5.Settings(file.configuration)
+      let (width, head) = (Double(s.width), Double(s.headDimension))
+      let normal = { (inputs: Double) in Initialiser.normal(deviation: factor / inputs.squareRoot())
+      }
+      return [
+        (".q", normal(width * head)), (".k", normal(width)), (".v", normal(width)),
+        (".o", normal(Double(s.heads) * head)), ("relative_attention_bias", normal(width)),
+        (".wi", normal(width)), (".wi_0", normal(width)), (".wi_1", normal(width)),
+        (".wo", normal(Double(s.hidden))), ("layer_norm", .constant(Float(factor))),
+      ]
+    })
+}

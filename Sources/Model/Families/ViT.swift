@@ -103,3 +103,15 @@ extension Configuration {
     return (sides[0], sides[1])
   }
 }
+
+extension Initialisation {
+  /// What is added to the patches is cut off at 2, the limit and not the deviations.
+  static let vit = Initialisation(
+    hasPadding: false,
+    exceptions: { _, deviation in
+      [
+        ("position_embeddings", .normal(deviation: deviation, limit: 2)),
+        ("cls_token", .normal(deviation: deviation, limit: 2)), ("mask_token", .constant(0)),
+      ]
+    })
+}

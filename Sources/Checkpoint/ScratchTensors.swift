@@ -1,0 +1,90 @@
+import LinearAlgebra
+import Synchronization
+
+/// Tensors whose numbers are made here, in place of those of the same names in `original`, which keeps the others.
+///
+/// Made once, a piece at a time on all threads, into a file without a name that is mapped: nothing of it stays, however
+/// the process ends, and it takes disk, not memory.
+package final class ScratchTensors: TensorSource {
+  /// Numbers made at a time.
+  package static let pieceLength = 1 << 18
+
+  private let original: any TensorSource
+  private let file: MappedFile
+  /// The made tensors.
+  private let made: TensorTable
+  /// What there is, in the order of the original.
+  package let tensors: [TensorInfo]
+
+  /// Makes the tensors of `original` that `types` has a type for, F32, F16 or BF16. `numbers` gives those of a tensor in a
+  /// range, which begins at a multiple of `pieceLength`; it is called on any thread.
+  ///
+  /// Throws `CheckpointError.cannotWrite` when the disk is full, `cannotRead`.
+  package init(
+    replacing original: any TensorSource, types: (TensorInfo) -> ElementType?,
+    numbers: (TensorInfo, Range<Int>) -> [Float]
+  ) throws(CheckpointError) {
+    self.original = original
+    var (infos, made): ([TensorInfo], [TensorInfo]) = ([], [])
+    var end = 0
+    for info in original.tensors {
+      guard let type = types(info) else {
+        infos.append(info)
+        continue
+      }
+      let new = TensorInfo(
+        name: info.name, shape: info.shape, typeName: type.name, elementType: type,
+        byteRange: end..<end + info.count * type.blockBytes)
+      end = (new.byteRange.upperBound + 63) / 64 * 64  // each begins on a cache line
+      infos.append(new)
+      made.append(new)
+    }
+    tensors = infos
+    let scratch = try ScratchFile(count: end)
+    self.made = try TensorTable(made, file: scratch.folder)
+    try Self.write(made, to: scratch, numbers)
+    file = try scratch.mapped()
+  }
+
+  private static func write(
+    _ infos: [TensorInfo], to scratch: borrowing ScratchFile,
+    _ numbers: (TensorInfo, Range<Int>) -> [Float]
+  ) throws(CheckpointError) {
+    let pieces = infos.flatMap { info in
+      stride(from: 0, to: info.count, by: pieceLength).map {
+        (info: info, range: $0..<min($0 + pieceLength, info.count))
+      }
+    }
+    let failure = Mutex<CheckpointError?>(nil)
+    Threads.forEach(pieces.count) { p in
+      guard failure.withLock({ $0 == nil }), let type = pieces[p].info.elementType else { return }
+      let (info, range) = pieces[p]
+      var bytes: [UInt8] = []
+      type.encode(numbers(info, range).span, to: &bytes)
+      do throws(CheckpointError) {
+        let offset = info.byteRange.lowerBound + range.lowerBound * type.blockBytes
+        try scratch.write(bytes, at: offset)
+      } catch {
+        failure.withLock { $0 = error }
+      }
+    }
+    if let error = failure.withLock({ $0 }) { throw error }
+  }
+
+  /// What is known of a tensor, nil if there is none of this name.
+  package func info(_ name: String) -> TensorInfo? {
+    made.position(of: name).map { made.infos[$0] } ?? original.info(name)
+  }
+
+  /// A view of a tensor's bytes. Throws `CheckpointError.missingTensor` and `unsupportedType`.
+  package func tensor(_ name: String) throws(CheckpointError) -> StoredTensor {
+    guard made.position(of: name) != nil else { return try original.tensor(name) }
+    return try made.tensor(name, in: file)
+  }
+
+  /// Throws `CheckpointError.changedWhileMapped` if a file changed since it was opened.
+  package func checkIntact() throws(CheckpointError) {
+    try original.checkIntact()
+    try file.checkIntact()
+  }
+}

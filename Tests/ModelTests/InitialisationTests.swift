@@ -1,0 +1,312 @@
+@testable import Checkpoint
+import Foundation
+import LinearAlgebra
+import TestSupport
+import Testing
+
+@testable import Model
+
+/// How transformers initialises a fixture's tensors, from initialisation.json.
+struct ExpectedInitialisation: Decodable {
+  struct Kind: Decodable {
+    /// What all numbers are, or else the deviation they are drawn with.
+    let constant, deviation: Double?
+    /// The row of zeros in the embedding.
+    let zeroRow: Int?
+    let names: [String]
+  }
+
+  let folder, changed: [Kind]
+  let gguf: [Kind]?
+  /// With which keys in config.json `changed` is expected.
+  let keys: [String: Double]
+
+  static let all = Result {
+    let decoder = JSONDecoder()
+    decoder.keyDecodingStrategy = .convertFromSnakeCase
+    return try decoder.decode(
+      [String: ExpectedInitialisation].self,
+      from: Data(contentsOf: URL(filePath: fixturePath("initialisation.json"))))
+  }
+}
+
+/// A fixture in one of the forms whose initialisation is known.
+struct UntrainedModel: Sendable, CustomTestStringConvertible {
+  enum Form: String, CaseIterable { case folder, changed, gguf }
+
+  let name: String
+  let form: Form
+
+  static let all = Fixture.names.flatMap { name in
+    Form.allCases.map { UntrainedModel(name: name, form: $0) }.filter {
+      $0.form != .gguf || (try? $0.ggufPath) != nil
+    }
+  }
+
+  var testDescription: String { "\(name), \(form.rawValue)" }
+
+  private var ggufPath: String? {
+    get throws {
+      try ["model", "altered"].map { try fixturePath("\(name)/\($0).gguf") }
+        .first { FileManager.default.fileExists(atPath: $0) }
+    }
+  }
+
+  func expected() throws -> ExpectedInitialisation {
+    try #require(try ExpectedInitialisation.all.get()[name])
+  }
+
+  /// What is expected of a tensor: the number of its block is left open.
+  func kinds() throws -> (String) -> ExpectedInitialisation.Kind? {
+    let expected = try expected()
+    let kinds =
+      switch form {
+      case .folder: expected.folder
+      case .changed: expected.changed
+      case .gguf: try #require(expected.gguf)
+      }
+    var table: [String: ExpectedInitialisation.Kind] = [:]
+    for kind in kinds { for name in kind.names { table[name] = kind } }
+    return { table[$0.replacing(/\.\d+\./, with: ".#.", maxReplacements: 1)] }
+  }
+
+  func file() throws -> ModelFile {
+    guard form != .gguf else {
+      return try ModelFile(CheckpointDirectory(opening: try #require(try ggufPath)))
+    }
+    guard form == .changed else {
+      return try ModelFile(CheckpointDirectory(opening: fixturePath(name)))
+    }
+    var draft = try Draft(of: name)
+    for (key, value) in try expected().keys {
+      draft.configuration[key] = Int(exactly: value).map { $0 as Any } ?? value
+    }
+    return try ModelFile(draft.open())
+  }
+
+  func random(seed: UInt64) throws -> ModelFile {
+    let file = try file()
+    return try file.initialised(as: ModelFamily.of(file), seed: seed)
+  }
+}
+
+extension TensorSource {
+  fileprivate func numbers(_ name: String) throws -> [Float] { try tensor(name).numbers() }
+}
+
+/// Numbers that should be normal with mean 0, gathered in units of the deviation they should have.
+private struct Sample {
+  var (count, sum, squares, inside) = (0.0, 0.0, 0.0, 0.0)
+
+  mutating func add(_ numbers: [Float], deviation: Double) {
+    for number in numbers {
+      let x = Double(number) / deviation
+      count += 1
+      sum += x
+      squares += x * x
+      inside += abs(x) < 1 ? 1 : 0
+    }
+  }
+
+  /// Mean 0, variance 1 and a share of erf(2^-½) within 1, each to 5 standard errors: N^-½, (2/N)^½, (p(1 − p)/N)^½.
+  func expectNormal(
+    _ comment: Comment, sourceLocation: SourceLocation = #_sourceLocation
+  ) {
+    let share = 0.6826894921
+    #expect(abs(sum / count) <= 5 / count.squareRoot(), comment, sourceLocation: sourceLocation)
+    #expect(
+      abs(squares / count - 1) <= 5 * (2 / count).squareRoot(), comment,
+      sourceLocation: sourceLocation)
+    #expect(
+      abs(inside / count - share) <= 5 * (share * (1 - share) / count).squareRoot(), comment,
+      sourceLocation: sourceLocation)
+  }
+}
+
+@Suite struct InitialisationTests {
+  @Test func everyFixtureIsExpected() throws {
+    #expect(try ExpectedInitialisation.all.get().keys.sorted() == Fixture.names)
+  }
+
+  /// Every tensor alone, which the fixtures' sizes let many seeds make up for, and all of a model together.
+  @Test(arguments: UntrainedModel.all) func asTransformers(_ model: UntrainedModel) throws {
+    let kind = try model.kinds()
+    var (samples, everything) = ([String: Sample](), Sample())
+    for seed in 0..<16 as Range<UInt64> {
+      let source = try model.random(seed: seed).tensors
+      for info in source.tensors where !info.isComputed {
+        let expected = try #require(kind(info.name), "\(info.name)")
+        var numbers = try source.numbers(info.name)
+        if let constant = expected.constant {
+          #expect(numbers.allSatisfy { $0 == Float(constant) }, "\(info.name)")
+        }
+        guard let deviation = expected.deviation else { continue }
+        if let row = expected.zeroRow {
+          let width = info.shape[1]
+          #expect(numbers[row * width..<(row + 1) * width].allSatisfy { $0 == 0 }, "\(info.name)")
+          numbers.removeSubrange(row * width..<(row + 1) * width)
+        }
+        #expect(numbers.allSatisfy { $0 != 0 }, "\(info.name)")
+        samples[info.name, default: Sample()].add(numbers, deviation: deviation)
+        everything.add(numbers, deviation: deviation)
+      }
+    }
+    for (name, sample) in samples { sample.expectNormal("\(name)") }
+    everything.expectNormal("all tensors")
+  }
+
+  /// The untrained twin is a model like any other, and its own weights may be anything.
+  @Test(arguments: Fixture.names) func runs(_ name: String) throws {
+    var draft = try Draft(of: name)
+    for i in draft.tensors.indices {
+      draft.tensors[i].numbers = draft.tensors[i].numbers.map { _ in .nan }
+    }
+    let model = try loadTransformer(draft.open(), randomSeed: 1)
+    let input = try Fixture(name: name, form: .folder).expected().input
+    let path = try Path<Float>(of: [input], through: model)
+    #expect(path.states.joined().allSatisfy { $0.elements.allSatisfy(\.isFinite) })
+  }
+
+  // MARK: What the numbers depend on
+
+  @Test func seeds() throws {
+    let model = UntrainedModel(name: "llama", form: .folder)
+    let (a, b, c) = (
+      try model.random(seed: 3).tensors, try model.random(seed: 3).tensors,
+      try model.random(seed: 4).tensors
+    )
+    for info in a.tensors where info.shape.count > 1 {
+      #expect(try a.numbers(info.name) == b.numbers(info.name))
+      #expect(try zip(a.numbers(info.name), c.numbers(info.name)).allSatisfy { $0 != $1 })
+    }
+  }
+
+  /// A tensor's name and the seed make its numbers: not its place in the file, not the format.
+  @Test func formats() throws {
+    let folder = try UntrainedModel(name: "llama", form: .folder).random(seed: 3).tensors
+    let gguf = try UntrainedModel(name: "llama", form: .gguf).random(seed: 3)
+    let names = gguf.weights(prefix: "", alternatives: [], probe: "")
+    for name in folder.tensors.map(\.name) {
+      #expect(try folder.numbers(name) == gguf.tensors.numbers(names.storedName(name)), "\(name)")
+    }
+  }
+
+  /// A head that is tied to the embedding is the embedding, also where a file stores both.
+  @Test(arguments: [("gemma", "model.embed_tokens"), ("gpt2", "transformer.wte"), ("t5", "shared")])
+  func tiedHead(_ name: String, _ embedding: String) throws {
+    var draft = try Draft(of: name)
+    let (entry, numbers) = try #require(
+      draft.tensors.first { $0.entry.name == "\(embedding).weight" })
+    draft.tensors.append((.init(name: "lm_head.weight", shape: entry.shape), numbers))
+    for isTied in [true, false] {
+      draft.configuration["tie_word_embeddings"] = isTied
+      let file = try ModelFile(draft.open())
+      let random = try file.initialised(as: ModelFamily.of(file), seed: 5).tensors
+      let (head, words) = (try random.numbers("lm_head.weight"), try random.numbers(entry.name))
+      #expect((head == words) == isTied)
+    }
+  }
+
+  // MARK: Tables
+
+  /// What follows from the configuration is not drawn.
+  @Test func computedTables() throws {
+    let model = UntrainedModel(name: "llama3-rope", form: .gguf)
+    let (random, file) = (try model.random(seed: 0).tensors, try model.file().tensors)
+    #expect(try random.numbers("rope_freqs.weight") == file.numbers("rope_freqs.weight"))
+  }
+
+  /// Tensors of every stored type, one of them of several pieces.
+  private struct Table: TensorSource {
+    let tensors: [TensorInfo]
+    init(_ tensors: [(name: String, shape: [Int], type: ElementType?)]) {
+      self.tensors = tensors.map {
+        TensorInfo(
+          name: $0.name, shape: $0.shape, typeName: $0.type?.name ?? "I64", elementType: $0.type,
+          byteRange: 0..<0)
+      }
+    }
+    func info(_ name: String) -> TensorInfo? { tensors.first { $0.name == name } }
+    func tensor(_ name: String) throws(CheckpointError) -> StoredTensor {
+      throw .missingTensor(file: "", tensor: name)
+    }
+    func checkIntact() {}
+  }
+
+  private func random(_ table: Table, keys: [String: Any] = [:]) throws -> any TensorSource {
+    var draft = try Draft(of: "llama")
+    draft.configuration.merge(keys) { $1 }
+    let file = try ModelFile(draft.open())
+    return try RandomInitialisation(file, family: .llama, seed: 7).weights(of: table)
+  }
+
+  @Test func storedTypes() throws {
+    let kept: [ElementType: ElementType] = [.f32: .f32, .f64: .f32, .f16: .f16]
+    var entries: [(name: String, shape: [Int], type: ElementType?)] = [("ids", [2], nil)]
+    for type in ElementType.allCases { entries.append(("\(type).weight", [3, 256], type)) }
+    let source = try random(Table(entries))
+    for type in ElementType.allCases {
+      let info = try #require(source.info("\(type).weight"))
+      let expected = kept[type] ?? .bf16
+      #expect(info.elementType == expected && info.typeName == expected.name)
+      #expect(try source.tensor(info.name).elementType == expected)
+      #expect(info.byteRange.count == 768 * expected.blockBytes)
+    }
+    #expect(source.tensors.count == ElementType.allCases.count + 1)
+    #expect(source.info("ids")?.elementType == nil)
+    #expect(throws: CheckpointError.self) { try source.tensor("ids") }
+  }
+
+  /// Pieces are drawn apart and do not repeat one another; the row of padding may lie across two.
+  @Test(arguments: [1, -2]) func pieces(_ padding: Int) throws {
+    let (rows, width) = (3, ScratchTensors.pieceLength * 3 / 4)
+    let table = Table([("model.embed_tokens.weight", [rows, width], .f32)])
+    var numbers = try random(table, keys: ["pad_token_id": padding])
+      .numbers("model.embed_tokens.weight")
+    #expect(numbers[width..<2 * width].allSatisfy { $0 == 0 })
+    numbers.removeSubrange(width..<2 * width)
+    #expect(numbers.allSatisfy { $0 != 0 } && Set(numbers.prefix(1000)).count == 1000)
+    #expect(numbers[0] != numbers[ScratchTensors.pieceLength])
+    var sample = Sample()
+    sample.add(numbers, deviation: 0.02)
+    sample.expectNormal("\(numbers.count) numbers")
+  }
+
+  /// A padding token that the embedding does not have is none.
+  @Test(arguments: [-4, 3, 1 << 40]) func paddingElsewhere(_ padding: Int) throws {
+    let table = Table([("model.embed_tokens.weight", [3, 64], .f32)])
+    let numbers = try random(table, keys: ["pad_token_id": padding])
+      .numbers("model.embed_tokens.weight")
+    #expect(numbers.allSatisfy { $0 != 0 })
+  }
+
+  /// Names of old files; a bias is 0 and a gain 1 by either.
+  @Test func oldNames() throws {
+    let source = try random(
+      Table([("a.LayerNorm.gamma", [9], .f32), ("a.LayerNorm.beta", [9], .f32)]))
+    #expect(try source.numbers("a.LayerNorm.gamma").allSatisfy { $0 == 1 })
+    #expect(try source.numbers("a.LayerNorm.beta").allSatisfy { $0 == 0 })
+  }
+
+  @Test(arguments: [-0.02, 0, 101, "x"] as [any Sendable & CustomStringConvertible])
+  func hostileDeviation(_ value: any Sendable & CustomStringConvertible) throws {
+    #expect(throws: ModelError.self) {
+      try random(Table([]), keys: ["initializer_range": value])
+    }
+  }
+
+  /// Positions of ViT are cut off at ±2, whatever the deviation; the others are not.
+  @Test func truncation() throws {
+    var draft = try Draft(of: "vit")
+    draft.configuration["initializer_range"] = 2
+    let file = try ModelFile(draft.open())
+    let random = try file.initialised(as: .vit, seed: 0).tensors
+    let numbers = try random.numbers("embeddings.position_embeddings")
+    #expect(numbers.allSatisfy { abs($0) <= 2 })
+    // Of a normal distribution cut off at ±1 deviation, x² has the mean 0.29113, and its own deviation is 0.970 of that.
+    let mean = numbers.reduce(0) { $0 + Double($1 * $1) } / Double(numbers.count)
+    #expect(abs(mean / (4 * 0.29113) - 1) <= 5 * 0.970 / Double(numbers.count).squareRoot())
+    #expect(
+      try random.numbers("encoder.layer.0.intermediate.dense.weight").contains { abs($0) > 2 })
+  }
+}
