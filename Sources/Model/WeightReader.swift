@@ -91,7 +91,7 @@ struct WeightReader {
         table == nil
         ? blockNumber(tensor.name, after: words) != nil : !tensor.name.hasPrefix("cls")
       if isPart {
-        throw .unreadTensor(tensor: tensor.name)
+        throw .unreadTensor(file: source.path, tensor: tensor.name)
       }
     }
   }
@@ -127,7 +127,7 @@ struct WeightReader {
     let tensor = try tensor(canonical, shape: shape)
     let values = tensor.numbers()
     guard values.allSatisfy(\.isFinite) else {
-      throw ModelError.weightNotFinite(tensor: tensor.name)
+      throw ModelError.weightNotFinite(file: tensor.file, tensor: tensor.name)
     }
     return values
   }
