@@ -17,9 +17,10 @@ fi
 work=.build/fuzz
 
 for reader in "${readers[@]}"; do
-  # --sanitize links libFuzzer, which brings `main`; the Swift code is instrumented by -sanitize only.
+  # --sanitize links libFuzzer, which brings `main`; the Swift code is instrumented by -sanitize only. The macro is the
+  # usual one of fuzzing: checksums are not looked at.
   "${SWIFT:-swift}" build --package-path fuzz --scratch-path "$work/build" -c release \
-    --sanitize=fuzzer --sanitize=address \
+    --sanitize=fuzzer --sanitize=address -Xcc -DFUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION \
     -Xswiftc -parse-as-library -Xswiftc -sanitize=fuzzer,address -Xswiftc -g \
     --product "fuzz-$reader"
 done
@@ -34,6 +35,7 @@ for reader in "${readers[@]}"; do
   echo "fuzz: $reader for $duration s"
   # Freed memory is held back to catch its use; less of it than by default, as it counts as memory.
   TMPDIR=$scratch ASAN_OPTIONS=quarantine_size_mb=32 ASAN_SYMBOLIZER_PATH=$symbolizer \
+    LSAN_OPTIONS=suppressions=fuzz/suppressions.txt:print_suppressions=0 \
     "$work/build/release/fuzz-$reader" "$work/corpus/$reader" "$work/seeds/$reader" \
     -dict="$work/seeds/$reader.dict" -artifact_prefix="$work/findings/$reader-" \
     -max_total_time="$duration" -timeout=10 -rss_limit_mb=1024 -max_len=20000 \

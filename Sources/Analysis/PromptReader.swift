@@ -110,6 +110,12 @@ struct PromptReader {
   /// Of a PNG or JPEG file, prepared as the model's folder says.
   private func decodedPixels(_ path: String) throws -> PixelValues {
     let settings = "preprocessor_config.json"
+    guard case .image(let channels, _, _) = model.input, channels == 1 || channels == 3 else {
+      throw refusal(
+        path,
+        "the model reads \(model.input), neither grey nor colours; give them as a .safetensors file "
+          + "with a float32 tensor pixel_values (channels, height, width)")
+    }
     guard let settingsPath = try directory.file(settings) else {
       throw refusal(
         path,
@@ -117,7 +123,7 @@ struct PromptReader {
           + "the model's folder, or give the prepared image as a .safetensors file with a float32 "
           + "tensor pixel_values (channels, height, width)")
     }
-    let processor = try ImageProcessor(settingsPath)
+    let processor = try ImageProcessor(settingsPath, channels: channels)
     let file = try MappedFile(path)
     let image = try withExtendedLifetime(file) { try RGBImage(decoding: file.bytes, file: path) }
     try file.checkIntact()

@@ -92,7 +92,8 @@ public struct CheckpointDirectory: Sendable {
     let folder = ModelFolder(path)
     guard names.contains("config.json") else {
       let remedy =
-        names.ending(in: ".gguf").first.map { "give the .gguf file itself: \(path)/\($0)" }
+        adapterRemedy(names)
+        ?? names.ending(in: ".gguf").first.map { "give the .gguf file itself: \(path)/\($0)" }
         ?? "give the folder of a Hugging Face model, with config.json and .safetensors files"
       throw .notAModel(path: path, reason: "a folder without config.json", remedy: remedy)
     }
@@ -104,6 +105,13 @@ public struct CheckpointDirectory: Sendable {
     return (
       .huggingFace(config: config, generationConfig: generation), try weights(of: folder, names)
     )
+  }
+
+  /// What to do with a folder of the differences that PEFT trained, nil if it is none.
+  private static func adapterRemedy(_ names: [String]) -> String? {
+    names.contains("adapter_config.json")
+      ? "it holds an adapter; merge it into its model, in Python: AutoPeftModelForCausalLM"
+        + ".from_pretrained(…).merge_and_unload().save_pretrained(\"NEW-FOLDER\")" : nil
   }
 
   /// The same preference as transformers: safetensors, pickles; of each one file, then an index. Between the two, whatever
@@ -197,9 +205,10 @@ struct HubCache {
         remedy: "download it again (hf download \(name)), or give the snapshot's folder")
     }
     let file = try MappedFile(reference)
-    let revision = String(decoding: try file.copy(0..<min(file.count, 256)), as: UTF8.self)
+    let longest = 256
+    let revision = String(decoding: try file.copy(0..<min(file.count, longest)), as: UTF8.self)
       .trimmingCharacters(in: .whitespacesAndNewlines)
-    guard Self.isPlain(revision[...]) else {
+    guard file.count < longest, Self.isPlain(revision[...]) else {
       throw .invalidField(file: reference, field: "revision", reason: "it is no revision's name")
     }
     let snapshots = ModelFolder("\(folder)/snapshots")

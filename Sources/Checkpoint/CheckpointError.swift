@@ -65,7 +65,8 @@ extension CheckpointError: CustomStringConvertible {
     let again = "the file is damaged or incomplete: copy or download it again"
     switch self {
     case .cannotRead(let file, let reason):
-      return "\(file): cannot be read (\(reason)); check the path and its permissions"
+      return "\(file): cannot be read (\(reason)); check the path and its permissions, or get the "
+        + "file again"
     case .cannotWrite(let file, let reason):
       return "\(file): cannot be written (\(reason)); check the folder, its permissions and space"
     case .changedWhileMapped(let file):
@@ -75,7 +76,8 @@ extension CheckpointError: CustomStringConvertible {
       return "\(file): not valid JSON at byte \(offset): \(reason); \(again), or mend that place"
     case .notThisFormat(let file, let format, let reason):
       return
-        "\(file): not a \(format) file (\(reason)); give a .safetensors or .gguf file, or its folder"
+        "\(file): not a \(format) file (\(reason)); download it again, or get the model as "
+        + ".safetensors or .gguf"
     case .unsupportedVersion(let file, let format, let version):
       return "\(file): \(format) version \(version) is not supported; convert it to version 3"
     case .truncated(let file, let field, let needed, let available):
@@ -137,13 +139,16 @@ extension CheckpointError: CustomStringConvertible {
       return "\(file): \(shown(field)) leads out of the model's folder (\(shown(path))); "
         + "put the file inside the folder and name it there"
     case .notAModel(let path, let reason, let remedy):
-      return "\(path): \(reason); \(remedy)"
+      return "\(path.isEmpty ? "''" : path): \(reason); \(remedy)"
     }
   }
 }
 
+/// A name from a file in quotation marks, fit to be printed.
+func shown(_ name: String) -> String { "'\(escaped(name))'" }
+
 /// A name from a file, fit to be printed: control characters escaped, at most 80 characters.
-func shown(_ name: String) -> String {
+package func escaped(_ name: String) -> String {
   var result = ""
   for scalar in name.unicodeScalars.prefix(80) {
     switch scalar.properties.generalCategory {
@@ -152,5 +157,5 @@ func shown(_ name: String) -> String {
     default: result.unicodeScalars.append(scalar)
     }
   }
-  return name.unicodeScalars.dropFirst(80).isEmpty ? "'\(result)'" : "'\(result)…'"
+  return name.unicodeScalars.dropFirst(80).isEmpty ? result : "\(result)…"
 }

@@ -16,6 +16,9 @@ public final class GGUFFile: TensorSource {
   private let keys: [UTF8Key: Int]
   private let table: TensorTable
 
+  /// Where it lies.
+  public var path: String { file.path }
+
   /// What there is, in the order of the file; unsupported types included.
   public var tensors: [TensorInfo] { table.infos }
 

@@ -13,7 +13,8 @@ public final class MappedFile: @unchecked Sendable {
   private let descriptor: CInt
   private let guardian: OpaquePointer
 
-  /// Maps the regular file at `path`, which must not be empty. Throws `CheckpointError.cannotRead`.
+  /// Maps the regular file at `path`, which must not be empty. Throws `CheckpointError.cannotRead`, and `notAModel` for what
+  /// Git has in place of a large file that was not fetched.
   public convenience init(_ path: String) throws(CheckpointError) {
     guard !path.utf8.contains(0) else {
       throw .cannotRead(file: path, reason: "the path holds a null character")
@@ -53,6 +54,11 @@ public final class MappedFile: @unchecked Sendable {
     self.descriptor = descriptor
     self.guardian = guardian
     bytes = UnsafeRawBufferPointer(start: start, count: count)
+    guard !bytes.starts(with: "version https://git-lfs.github.com/".utf8) else {
+      throw .notAModel(
+        path: path, reason: "a pointer of Git LFS, not the file itself",
+        remedy: "fetch it with git lfs pull, or download it")
+    }
   }
 
   deinit {

@@ -16,20 +16,21 @@ struct ModelFolder {
   }
 
   /// The path of the file that `field` of `file` calls `name`, with all links resolved, once it is known to stay where
-  /// the model is. Throws `CheckpointError.unsafePath`, and `cannotRead` if there is no such file.
+  /// the model is. Throws `CheckpointError.unsafePath` with where it leads to, and `cannotRead` if there is no such file.
   func resolve(
     _ name: String, file: String, field: String
   ) throws(CheckpointError) -> String {
-    let unsafe = CheckpointError.unsafePath(file: file, field: field, path: name)
     let parts = name.utf8.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false)
     guard !name.utf8.contains(0), parts.allSatisfy({ !$0.isEmpty && !$0.elementsEqual("..".utf8) })
-    else { throw unsafe }  // an absolute path begins with an empty part
+    else {  // an absolute path begins with an empty part
+      throw .unsafePath(file: file, field: field, path: name)
+    }
     guard let home = realPath(path) else {
       throw .cannotRead(file: path, reason: "the folder is gone")
     }
     guard let resolved = realPath("\(path)/\(name)") else {
-      throw .cannotRead(
-        file: "\(path)/\(name)", reason: "\(field) leads to it, and it does not exist")
+      let reason = String(cString: strerror(errno))
+      throw .cannotRead(file: "\(path)/\(name)", reason: "\(reason); \(field) leads to it")
     }
     let homeParts = home.split(separator: "/").map(String.init)
     var allowed = [home + "/"]
@@ -38,14 +39,16 @@ struct ModelFolder {
     {
       allowed.append("/" + homeParts.dropLast(2).joined(separator: "/") + "/blobs/")
     }
-    guard allowed.contains(where: { resolved.utf8.starts(with: $0.utf8) }) else { throw unsafe }
+    guard allowed.contains(where: { resolved.utf8.starts(with: $0.utf8) }) else {
+      throw .unsafePath(file: file, field: field, path: resolved)
+    }
     return resolved
   }
 
   /// The path of a file of this name that the folder is known to have, once its links are known to stay where the model
   /// is. Throws `CheckpointError.unsafePath`, `cannotRead`.
   func file(_ name: String) throws(CheckpointError) -> String {
-    _ = try resolve(name, file: path, field: name)
+    _ = try resolve(name, file: "\(path)/\(name)", field: "the link")
     return "\(path)/\(name)"
   }
 }

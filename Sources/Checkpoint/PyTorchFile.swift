@@ -11,6 +11,9 @@ public final class PyTorchFile: TensorSource {
   public let file: MappedFile
   private let table: TensorTable
 
+  /// Where it lies.
+  public var path: String { file.path }
+
   /// What there is, in the order of the pickle; unsupported types included.
   public var tensors: [TensorInfo] { table.infos }
 

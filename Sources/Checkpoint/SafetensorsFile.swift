@@ -12,6 +12,9 @@ public final class SafetensorsFile: TensorSource {
   public let metadata: [String: String]
   private let table: TensorTable
 
+  /// Where it lies.
+  public var path: String { file.path }
+
   /// What there is, in the order of the file; unsupported types included.
   public var tensors: [TensorInfo] { table.infos }
 

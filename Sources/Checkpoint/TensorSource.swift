@@ -1,5 +1,8 @@
 /// Named weights: safetensors, their shards, and GGUF look the same from here up.
 public protocol TensorSource: Sendable {
+  /// The file, or what names the files or holds them, for messages.
+  var path: String { get }
+
   /// What there is, in the order of the files; unsupported types included.
   var tensors: [TensorInfo] { get }
 

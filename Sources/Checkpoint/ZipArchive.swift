@@ -1,8 +1,9 @@
 /// A zip archive whose files lie in it as they are, neither compressed nor encrypted: what torch.save writes.
 ///
 /// Refused is whatever would let two readers see two archives: entries that overlap or share a name, a header that
-/// contradicts the directory, a directory that is not where its record says. Checksums are not compared, since that would
-/// read every weight.
+/// contradicts the directory, a directory that is not where its record says. Checksums are not compared:
+/// that would read every weight, torch.load does not do it either, and torch.save can be told to leave them wrong
+/// (`torch.serialization.set_crc32_options`).
 /// Format: PKWARE's APPNOTE.TXT, 4.3 (records), 4.4 (flags), 4.5.3 (zip64).
 struct ZipArchive {
   /// A file in the archive.

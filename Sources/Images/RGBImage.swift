@@ -64,6 +64,21 @@ public struct RGBImage: Sendable, Equatable {
   }
 }
 
+extension RGBImage {
+  /// Every pixel's luma in all three colours, as Pillow's `convert("L")` weighs and rounds it: 0.299 R + 0.587 G + 0.114 B
+  /// in units of 2⁻¹⁶. Grey stays as it is. ITU-R BT.601.
+  public var grey: RGBImage {
+    var grey = pixels
+    for i in stride(from: 0, to: pixels.count, by: 3) {
+      let luma =
+        19595 * UInt32(pixels[i]) + 38470 * UInt32(pixels[i + 1]) + 7471 * UInt32(pixels[i + 2])
+      let level = UInt8((luma + 1 << 15) >> 16)
+      for colour in 0..<3 { grey[i + colour] = level }
+    }
+    return RGBImage(width: width, height: height, pixels: grey)
+  }
+}
+
 /// What a file is, by its first bytes.
 enum ImageFormat: String {
   case png = "PNG"

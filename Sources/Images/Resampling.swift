@@ -77,7 +77,11 @@ extension RGBImage {
   }
 
   /// Columns first where they lose more than twice as many pixels as rows do. What is between the passes is rounded, so the
-  /// order shows; Pillow before 13 took rows first, but for images more than a hundred times as high as wide.
+  /// order shows.
+  ///
+  /// The rule is inferred: Pillow 13 is known to have one of this kind (python-pillow/Pillow, pull request 9549), and this one
+  /// explained its bytes for 3000 pairs of sizes, a third of them at the rule's edge, without exception. Pillow before 13
+  /// took rows first, but for images more than a hundred times as high as wide.
   private func scalesColumnsFirst(width w: Int, height h: Int) -> Bool {
     h < height && height - h > 2 * (width - w)
   }

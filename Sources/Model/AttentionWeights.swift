@@ -72,6 +72,13 @@ enum QueryKeyValue: Sendable {
       value: Array(width + keys..<width + 2 * keys))
   }
 
+  /// The same as three matrices, views of the one.
+  static func parts(of fused: LinearWeights, queries: Int, keys: Int) -> QueryKeyValue {
+    .separate(
+      query: fused.outputs(0..<queries), key: fused.outputs(queries..<queries + keys),
+      value: fused.outputs(queries + keys..<queries + 2 * keys))
+  }
+
   /// Fused by groups of heads: a group's queries, then its key, then its value. GGUF stacks what is grouped elsewhere.
   static func grouped(
     _ weights: LinearWeights, heads: Int, keyValueHeads: Int, headDimension: Int,

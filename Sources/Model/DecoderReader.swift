@@ -40,14 +40,9 @@ struct DecoderReader {
   func attention(window: Int? = nil, outputBias: Bool? = nil) throws -> AttentionWeights {
     let s = settings
     let (queries, keys) = (s.heads * s.headDimension, s.keyValueHeads * s.headDimension)
-    let projection = { (name: String, outputs: Int) in
-      try weights.linear(name, outputs: outputs, inputs: s.width, bias: s.attentionBias)
-    }
     return attention(
-      .separate(
-        query: try projection("self_attn.q_proj", queries),
-        key: try projection("self_attn.k_proj", keys),
-        value: try projection("self_attn.v_proj", keys)),
+      try weights.projections(
+        "self_attn", queries: queries, keys: keys, inputs: s.width, bias: s.attentionBias),
       output: try weights.linear(
         "self_attn.o_proj", outputs: s.width, inputs: queries, bias: outputBias ?? s.attentionBias),
       window: window)

@@ -74,7 +74,9 @@ extension Transformer {
     guard !states.isFinite else { return }
     for name in tensors {
       guard let tensor = try? source.tensor(name) else { continue }
-      if !tensor.numbers().allSatisfy(\.isFinite) { throw .weightNotFinite(tensor: name) }
+      if !tensor.numbers().allSatisfy(\.isFinite) {
+        throw .weightNotFinite(file: tensor.file, tensor: name)
+      }
     }
     throw .stateNotFinite(layer: layer)
   }

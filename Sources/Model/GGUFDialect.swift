@@ -13,6 +13,11 @@ struct GGUFDialect: Sendable {
   var epsilon = "attention.layer_norm_epsilon"
   /// Where keys of this family stand, beside those all have; the first that is there counts.
   var keys: [String: [String]] = [:]
+  /// Keys without which there is no model: the defaults of a config.json are not those of a file.
+  var required = [
+    "block_count", "context_length", "embedding_length", "feed_forward_length",
+    "attention.head_count",
+  ]
   /// Whether the rows of q and k lie so that features that rotate together are neighbours.
   var neighboursPair = false
   /// What follows from the tensors and sizes, or from the architecture alone, by key of config.json or, to say that it was
@@ -29,12 +34,6 @@ struct GGUFDialect: Sendable {
     "max_position_embeddings": ["context_length"], "rope_theta": ["rope.freq_base"],
     "rope_parameters": ["rope.scaling"],
     "original_max_position_embeddings": ["rope.scaling.original_context_length"],
-  ]
-
-  /// Without them there is no model, and the defaults of a config.json are not theirs.
-  fileprivate static let required = [
-    "block_count", "context_length", "embedding_length", "feed_forward_length",
-    "attention.head_count",
   ]
 
   /// Of these, 0 is how files say that there is none.
@@ -87,7 +86,7 @@ struct GGUFMetadata: Sendable {
 
   /// The keys of a config.json. Throws `ModelError.badKey`, `CheckpointError`.
   func configuration(_ dialect: GGUFDialect) throws -> Configuration {
-    for key in GGUFDialect.required + [dialect.epsilon] where value(key) == nil {
+    for key in dialect.required + [dialect.epsilon] where value(key) == nil {
       throw ModelError.badKey(file: file, key: "\(architecture).\(key)", reason: "is missing")
     }
     let head = headDimension.map { JSONValue.number(.integer($0)) }

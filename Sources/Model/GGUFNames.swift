@@ -9,6 +9,7 @@ extension GGUFDialect {
     "model.layers.#.self_attn.q_proj": "blk.#.attn_q",
     "model.layers.#.self_attn.k_proj": "blk.#.attn_k",
     "model.layers.#.self_attn.v_proj": "blk.#.attn_v",
+    "model.layers.#.self_attn.qkv_proj": "blk.#.attn_qkv",
     "model.layers.#.self_attn.o_proj": "blk.#.attn_output",
     "model.layers.#.post_attention_layernorm": "blk.#.ffn_norm",
     "model.layers.#.mlp.gate_proj": "blk.#.ffn_gate",
@@ -35,10 +36,12 @@ extension GGUFDialect {
 }
 
 extension GGUFMetadata {
-  /// Biases that are there or not, by the key that says so in a config.json: of `attn_q` and of `ffn_gate`.
+  /// Biases that are there or not, by the key that says so in a config.json: of the queries and of `ffn_gate`.
   func biases(attention: String? = "attention_bias", mlp: String? = nil) -> [String: JSONValue] {
     var flags: [String: JSONValue] = [:]
-    if let attention { flags[attention] = .bool(contains("blk.0.attn_q.bias")) }
+    if let attention {
+      flags[attention] = .bool(["attn_q", "attn_qkv"].contains { contains("blk.0.\($0).bias") })
+    }
     if let mlp { flags[mlp] = .bool(contains("blk.0.ffn_gate.bias")) }
     return flags
   }

@@ -9,12 +9,14 @@ import Images
 public struct ImageProcessor: Sendable {
   /// The file, for messages.
   private let file: String
+  /// Of the model: 3, or 1 for grey.
+  private let channels: Int
   /// nil: not scaled.
   private let size: Size?
   private let resampling: Resampling
   /// nil: not cropped.
   private let crop: (height: Int, width: Int)?
-  /// (3, 256): what each level of each colour becomes.
+  /// (channels, 256): what each level of each colour becomes.
   private let levels: [[Float]]
 
   private enum Size {
@@ -49,10 +51,15 @@ public struct ImageProcessor: Sendable {
     "size_divisor",
   ]
 
-  /// Reads a preprocessor_config.json. Throws `ModelError`, `CheckpointError`.
-  public init(_ path: String) throws {
+  /// Reads a preprocessor_config.json for a model of 3 channels, or of 1: of an image it gets the luma, as if Pillow's
+  /// `convert("L")` had come first. Throws `ModelError`, `CheckpointError`.
+  ///
+  /// Precondition: 1 or 3 channels.
+  public init(_ path: String, channels: Int = 3) throws {
+    precondition(channels == 1 || channels == 3, "grey or colours")
     let c = Configuration(file: path, object: try ConfigurationFile(path).object)
     file = path
+    self.channels = channels
     var name = "ViTImageProcessor"
     for key in ["feature_extractor_type", "image_processor_type"] {
       name = try c.text(key, default: name)
@@ -97,7 +104,7 @@ public struct ImageProcessor: Sendable {
     } else {
       crop = nil
     }
-    levels = try Self.levels(c)
+    levels = try Self.levels(c, channels: channels)
   }
 
   /// One number, [height, width], {height, width} or {shortest_edge}; nil if the key is absent.
@@ -130,21 +137,25 @@ public struct ImageProcessor: Sendable {
   }
 
   /// In the reference's precisions: scaled in double, rounded, normalised in single.
-  private static func levels(_ c: Configuration) throws(ModelError) -> [[Float]] {
+  private static func levels(
+    _ c: Configuration, channels: Int
+  ) throws(ModelError) -> [[Float]] {
     func colours(_ key: String) throws(ModelError) -> [Float] {
-      guard let value = c.value([key])?.value else { return [0.5, 0.5, 0.5] }
-      if value.array == nil { return .init(repeating: Float(try c.number(key)), count: 3) }
+      guard let value = c.value([key])?.value else { return .init(repeating: 0.5, count: channels) }
+      if value.array == nil { return .init(repeating: Float(try c.number(key)), count: channels) }
       let values = try c.numbers(key)
-      try c.check(values.count == 3, key, "must hold one number, or one for red, green and blue")
+      let each = channels == 1 ? "the model has one channel" : "or one for red, green and blue"
+      try c.check(values.count == channels, key, "must hold one number, \(each)")
       return values.map { Float($0) }
     }
     let factor =
       try c.flag("do_rescale", default: true)
       ? try c.number("rescale_factor", default: 1 / 255.0) : 1
-    var levels = [[Float]](repeating: (0...255).map { Float(Double($0) * factor) }, count: 3)
+    var levels = [[Float]](
+      repeating: (0...255).map { Float(Double($0) * factor) }, count: channels)
     if try c.flag("do_normalize", default: true) {
       let (mean, deviation) = (try colours("image_mean"), try colours("image_std"))
-      for i in 0..<3 { levels[i] = levels[i].map { ($0 - mean[i]) / deviation[i] } }
+      for i in 0..<channels { levels[i] = levels[i].map { ($0 - mean[i]) / deviation[i] } }
     }
     try c.check(
       levels.joined().allSatisfy(\.isFinite), "image_std",
@@ -155,7 +166,8 @@ public struct ImageProcessor: Sendable {
   /// An image as the model takes it. Throws `ModelError.badKey` where scaling it as the file says takes more memory than any
   /// image may (`RGBImage.byteLimit`).
   public func pixelValues(of image: RGBImage) throws(ModelError) -> PixelValues {
-    var image = image
+    // Grey has one level in all colours, and keeps it through what follows.
+    var image = channels == 1 ? image.grey : image
     if let (height, width) = scaledSides(of: image) {
       guard let bytes = image.bytesToResize(width: width, height: height),
         bytes <= RGBImage.byteLimit
@@ -170,11 +182,12 @@ public struct ImageProcessor: Sendable {
     if let crop { image = image.cropped(width: crop.width, height: crop.height) }
     let count = image.width * image.height
     var values: [Float] = []
-    values.reserveCapacity(3 * count)
+    values.reserveCapacity(channels * count)
     for (colour, level) in levels.enumerated() {
       for pixel in 0..<count { values.append(level[Int(image.pixels[3 * pixel + colour])]) }
     }
-    return PixelValues(channels: 3, height: image.height, width: image.width, values: values)
+    return PixelValues(
+      channels: channels, height: image.height, width: image.width, values: values)
   }
 
   private func scaledSides(of image: RGBImage) -> (height: Int, width: Int)? {

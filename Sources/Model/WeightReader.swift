@@ -4,7 +4,8 @@ import LinearAlgebra
 /// Finds a family's tensors under their canonical names, whatever the file calls them, and checks their shapes.
 ///
 /// The canonical name is the one of the Hugging Face implementation. A GGUF file has names of its own, given by a table in
-/// which `#` stands for the number of the block; a folder may leave out or add a prefix.
+/// which `#` stands for the number of the block, and a second one for that of an expert; a folder may leave out or add a
+/// prefix.
 struct WeightReader {
   let source: any TensorSource
   private let read = NameSet()
@@ -50,16 +51,18 @@ struct WeightReader {
     }
     let suffix = canonical.hasSuffix(".bias") ? ".bias" : ".weight"
     let stem = canonical.hasSuffix(suffix) ? String(canonical.dropLast(suffix.count)) : canonical
-    // The number of the block is the one part that is a number.
     var parts = stem.split(separator: ".", omittingEmptySubsequences: false)
-    var block: Substring = ""
-    if let i = parts.firstIndex(where: { Int($0) != nil }) {
-      block = parts[i]
+    var numbers: [Substring] = []
+    var found = table?[stem]
+    // The first number is the block's; one behind it may belong to the name.
+    for i in parts.indices where found == nil && Int(parts[i]) != nil {
+      numbers.append(parts[i])
       parts[i] = "#"
+      found = table?[parts.joined(separator: ".")]
     }
-    guard let name = table?[parts.joined(separator: ".")] else { return canonical }
-    return name.split(separator: "#", omittingEmptySubsequences: false).joined(separator: block)
-      + suffix
+    guard let found else { return canonical }
+    let pieces = found.split(separator: "#", omittingEmptySubsequences: false)
+    return zip(pieces, numbers + [""]).map { $0 + $1 }.joined() + suffix
   }
 
   /// The stored tensor, remembered as read. Throws `CheckpointError.missingTensor`, `unsupportedType`.
@@ -88,7 +91,7 @@ struct WeightReader {
         table == nil
         ? blockNumber(tensor.name, after: words) != nil : !tensor.name.hasPrefix("cls")
       if isPart {
-        throw .unreadTensor(tensor: tensor.name)
+        throw .unreadTensor(file: source.path, tensor: tensor.name)
       }
     }
   }
@@ -124,7 +127,7 @@ struct WeightReader {
     let tensor = try tensor(canonical, shape: shape)
     let values = tensor.numbers()
     guard values.allSatisfy(\.isFinite) else {
-      throw ModelError.weightNotFinite(tensor: tensor.name)
+      throw ModelError.weightNotFinite(file: tensor.file, tensor: tensor.name)
     }
     return values
   }
@@ -137,6 +140,22 @@ struct WeightReader {
     return LinearWeights(
       weights: try matrix("\(name).weight", rows: rows, columns: columns),
       bias: bias ? try vector("\(name).bias", count: outputs) : nil, transposed: transposed)
+  }
+
+  /// `q_proj`, `k_proj` and `v_proj` of an attention. A GGUF file may have them in one, all queries before all keys before
+  /// all values, where llama.cpp's converter was asked to fuse them; of Phi 2 it once always did.
+  func projections(
+    _ attention: String, queries: Int, keys: Int, inputs: Int, bias: Bool
+  ) throws -> QueryKeyValue {
+    let part = { (name: String, outputs: Int) in
+      try linear("\(attention).\(name)", outputs: outputs, inputs: inputs, bias: bias)
+    }
+    if table != nil, contains("\(attention).qkv_proj.weight") {
+      return .parts(of: try part("qkv_proj", queries + 2 * keys), queries: queries, keys: keys)
+    }
+    return .separate(
+      query: try part("q_proj", queries), key: try part("k_proj", keys),
+      value: try part("v_proj", keys))
   }
 
   /// A table with as many rows as it has: embeddings are often longer than the vocabulary.

@@ -9,6 +9,12 @@ struct CharacterMap: Sendable {
   private let units: [UInt32]
   private let replacements: [UInt8]
 
+  /// Scalars of the longest replacement.
+  var longestReplacement: Int {
+    replacements.split(separator: 0)
+      .map { String(decoding: $0, as: UTF8.self).unicodeScalars.count }.max() ?? 0
+  }
+
   /// What is wrong with a table.
   struct Malformed: Error, Equatable {
     let reason: String

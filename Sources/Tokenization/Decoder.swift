@@ -19,6 +19,16 @@ indirect enum Decoder: Sendable {
   /// One after another.
   case sequence([Decoder])
 
+  /// As `Normalizer.growth`, of a token.
+  var growth: Double {
+    switch self {
+    case .byteLevel, .byteFallback, .metaspace, .fuse, .strip: 1
+    case .wordPiece: 2
+    case .replace(_, let replacement): Double(max(1, replacement.count))
+    case .sequence(let steps): steps.reduce(1) { $0 * $1.growth }
+    }
+  }
+
   /// The text of tokens that no decoder is given for: they stand for themselves, blanks between them.
   static func joinWithoutDecoder(_ tokens: [String]) -> String { tokens.joined(separator: " ") }
 

@@ -8,7 +8,7 @@ struct JSONField {
 
   /// The same field's error.
   func invalid(_ reason: String) -> TokenizationError {
-    .invalidField(file: file, field: path, reason: reason)
+    .invalidField(file: file, field: path.isEmpty ? "the whole" : path, reason: reason)
   }
 
   /// The error of a sound value that is not implemented.

@@ -30,6 +30,20 @@ indirect enum Normalizer: Sendable {
     }
   }
 
+  /// How many times as long a text may become, at most. Each step's factor counts, since a hostile sequence has every step
+  /// feed the next.
+  var growth: Double {
+    switch self {
+    case .form(_, let compatibility): compatibility ? 18 : 4  // U+FDFA, U+1F82
+    case .scalars(.lowercase), .scalars(.separateIdeographs): 3
+    case .scalars, .strip: 1
+    case .characters(let map): Double(max(1, map.longestReplacement))
+    case .prepend(let prefix): Double(1 + prefix.count)
+    case .replace(_, let replacement): Double(max(1, replacement.count))
+    case .sequence(let steps): steps.reduce(1) { $0 * $1.growth }
+    }
+  }
+
   static let nfc = Normalizer.form(composes: true, compatibility: false)
   static let nfd = Normalizer.form(composes: false, compatibility: false)
 

@@ -11,6 +11,16 @@ indirect enum PreTokenizer: Sendable {
   /// One after another.
   case sequence([PreTokenizer])
 
+  /// As `Normalizer.growth`.
+  var growth: Double {
+    switch self {
+    case .split: 1
+    case .prefixSpace, .metaspace: 2
+    case .byteLevel: 4  // bytes of a scalar
+    case .sequence(let steps): steps.reduce(1) { $0 * $1.growth }
+    }
+  }
+
   /// Which pieces `metaspace` begins with its replacement, unless they begin with it already.
   enum MetaspacePrefix: Sendable {
     case always, never

@@ -13,7 +13,9 @@ extension Tokenizer {
 
   init(_ root: JSONField) throws(TokenizationError) {
     let normalizer: Normalizer? =
-      if let field = try root.optional("normalizer") { try Normalizer(field) } else { nil }
+      if let field = try root.optional("normalizer") {
+        try field.bounded(Normalizer(field), \.growth)
+      } else { nil }
     let model = try TokenModel(root.required("model"))
     var added: [AddedToken] = []
     for field in try root.optional("added_tokens")?.elements() ?? [] {
@@ -40,9 +42,13 @@ extension Tokenizer {
       }
     }
     let preTokenizer: PreTokenizer? =
-      if let field = try root.optional("pre_tokenizer") { try PreTokenizer(field) } else { nil }
+      if let field = try root.optional("pre_tokenizer") {
+        try field.bounded(PreTokenizer(field)) { $0.growth * (normalizer?.growth ?? 1) }
+      } else { nil }
     let decoder: Decoder? =
-      if let field = try root.optional("decoder") { try Decoder(field) } else { nil }
+      if let field = try root.optional("decoder") {
+        try field.bounded(Decoder(field), \.growth)
+      } else { nil }
     var (prefix, suffix): ([Int], [Int]) = ([], [])
     if let field = try root.optional("post_processor") {
       try Self.addSpecialTokens(of: field, to: &prefix, &suffix)
@@ -52,6 +58,9 @@ extension Tokenizer {
       addedTokens: AddedTokens(added, normalizer: normalizer), decoder: decoder, prefix: prefix,
       suffix: suffix)
   }
+
+  /// Tokens around a text, at most; models have one or two.
+  private static let mostSpecialTokens = 64
 
   /// What a post-processor puts around a single text.
   private static func addSpecialTokens(
@@ -78,6 +87,9 @@ extension Tokenizer {
             throw piece.invalid("\(quoted(name)) is none of special_tokens")
           }
           for id in try token.required("ids").elements() {
+            guard before.count + after.count < Self.mostSpecialTokens else {
+              throw field.invalid("has more than \(Self.mostSpecialTokens) special tokens")
+            }
             if sequences == 0 {
               before.append(try id.tokenID())
             } else {
@@ -94,6 +106,9 @@ extension Tokenizer {
       prefix = before + prefix
       suffix += after
     case let type: throw field.unsupported("of type \(quoted(type))")
+    }
+    guard prefix.count + suffix.count <= Self.mostSpecialTokens else {
+      throw field.invalid("has more than \(Self.mostSpecialTokens) special tokens")
     }
   }
 
@@ -140,6 +155,17 @@ extension JSONField {
     } catch {
       throw invalid(error.reason)
     }
+  }
+
+  /// A chain of steps, unless it may blow up a text beyond what any published one does.
+  fileprivate func bounded<Steps>(
+    _ steps: Steps, _ growth: (Steps) -> Double
+  ) throws(TokenizationError) -> Steps {
+    let most = 10_000.0
+    guard growth(steps) <= most else {
+      throw invalid("its steps may make a text more than \(Int(most)) times as long")
+    }
+    return steps
   }
 
   /// The steps of a sequence; a hostile file's nesting is bounded by the depth of its JSON.

@@ -41,7 +41,7 @@ struct KindTests {
 
     init(_ jacobian: Matrix<Double>, rank: Int) throws {
       self.jacobian = jacobian
-      triplets = try DenseSolver().partialSVD(of: jacobian, count: rank)
+      triplets = try DenseSolver().partialSVD(of: DenseOperator(jacobian), count: rank)
     }
 
     /// Whether its leading values stand apart, so that its vectors are determined.
@@ -104,7 +104,7 @@ struct KindTests {
             }
             guard a.isClear, b.isClear else { continue }
             let wanted = BlockCoupling(
-              form: .same, of: a.jacobian,
+              form: .same, of: DenseOperator(a.jacobian),
               singularValues: Array(a.triplets.singularValues.prefix(rank)),
               inBasisOf: b.triplets
             ).score()

@@ -123,7 +123,12 @@ private func open(
     if name == "tokenizer.json" { try write(["a"], to: model + "/model.safetensors") }
     try? FileManager.default.removeItem(atPath: "\(model)/\(name)")
     try parent.link("model/\(name)", to: "../outside")
-    #expect(throws: CheckpointError.unsafePath(file: model, field: name, path: name)) {
+    let outside = try #require(realpath("\(parent.path)/outside", nil))
+    defer { free(outside) }
+    #expect(
+      throws: CheckpointError.unsafePath(
+        file: "\(model)/\(name)", field: "the link", path: String(cString: outside))
+    ) {
       try open(model).tokenizerPath
     }
   }

@@ -65,6 +65,58 @@ struct InputTests {
     try expect(run.record.prompts[1], "t5")
   }
 
+  /// A tokenizer as T5's is made: unigrams, words behind ▁, and </s> at the end.
+  private static let unigrams = """
+    {"added_tokens": [
+        {"id": 0, "content": "<pad>", "special": true}, {"id": 1, "content": "</s>", "special": true},
+        {"id": 2, "content": "<unk>", "special": true}],
+      "pre_tokenizer": {"type": "Sequence", "pretokenizers": [
+        {"type": "WhitespaceSplit"},
+        {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "always", "split": true}]},
+      "post_processor": {"type": "TemplateProcessing",
+        "single": [{"Sequence": {"id": "A", "type_id": 0}}, {"SpecialToken": {"id": "</s>", "type_id": 0}}],
+        "pair": [{"Sequence": {"id": "A", "type_id": 0}}, {"Sequence": {"id": "B", "type_id": 0}}],
+        "special_tokens": {"</s>": {"id": "</s>", "ids": [1], "tokens": ["</s>"]}}},
+      "decoder": {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "always", "split": true},
+      "model": {"type": "Unigram", "unk_id": 2, "byte_fallback": false, "vocab": [
+        ["<pad>", 0], ["</s>", 0], ["<unk>", 0], ["▁", -2], ["a", -3], ["b", -3.1], ["t", -3.2], ["s", -3.3],
+        ["at", -3.4], ["▁a", -2.5], ["▁ta", -4], ["bat", -4.5], ["▁tab", -5]]}}
+    """
+
+  /// Text on both sides: the encoder's with </s>, the decoder's behind the start token and open. Ids, σ in float64 and next
+  /// tokens are those of transformers' T5Tokenizer and T5ForConditionalGeneration, whose decoder gets its labels shifted.
+  @Test func encoderText() throws {
+    let scratch = try ScratchFolder()
+    let model = try scratch.copy(ModelFixture("t5").folder, as: "t5")
+    try scratch.write(Array(Self.unigrams.utf8), to: "t5/tokenizer.json")
+    let run = try Command.align(
+      model, Self.options + ["--encoder-prompt", "a tab at sat", "-p", "a bat", "-p", "tabs"])
+    let prompts = run.record.prompts
+    #expect(prompts.map(\.tokenIds) == [[0, 9, 3, 11], [0, 12, 7]])
+    #expect(prompts.allSatisfy { $0.encoderTokenIds == [9, 12, 3, 8, 3, 7, 8, 1] })
+    #expect(prompts.map(\.nextTokenId) == [19, 1])
+    let sigma = [
+      [
+        [12.86813414414522, 2.590095107998059, 1.4597355700510621],
+        [2.1865877830321603, 1.819940023214123, 1.1567500456873592],
+        [1.1854606863492347, 1.018283473952105, 0.890248402684534],
+      ],
+      [
+        [5.556537917327825, 4.229803685444991, 3.4598080568749157],
+        [2.4443620761281424, 1.9368020559666361, 1.4774451944031686],
+        [2.497177699834198, 1.401576518013263, 0.7719433712756866],
+      ],
+    ]
+    for (prompt, wanted) in zip(prompts, sigma) {
+      #expect(prompt.layers.count == wanted.count)
+      for (layer, values) in zip(prompt.layers, wanted) {
+        for (found, value) in zip(layer.singularValues, values) {
+          #expect(abs(found - value) <= 3e-5 * values[0])
+        }
+      }
+    }
+  }
+
   /// Without a head there is no next token; a masked language model has one.
   @Test(arguments: [("bert", true), ("bert-bare", false)])
   func encoderOnly(_ name: String, _ hasHead: Bool) throws {
@@ -133,16 +185,21 @@ struct InputTests {
     }
   }
 
-  /// The fixture with a preprocessor_config.json of these settings.
-  private func vit(_ settings: String, in scratch: ScratchFolder) throws -> String {
-    let model = try scratch.copy(ModelFixture("vit").folder, as: "vit")
+  /// A fixture with a preprocessor_config.json of these settings.
+  private func vit(
+    _ settings: String, of fixture: String = "vit", in scratch: ScratchFolder
+  ) throws -> String {
+    let model = try scratch.copy(ModelFixture(fixture).folder, as: "vit")
     try scratch.write(Array(settings.utf8), to: "vit/preprocessor_config.json")
     return model
   }
 
-  /// A PNG and a JPEG that must be turned, prepared as the folder says: the same answer as for the pixel values that
-  /// transformers makes of them.
-  @Test(arguments: ["rgb-8.png", "orientation-6.jpg"]) func decodedImages(_ name: String) throws {
+  /// A PNG and a JPEG that must be turned, prepared as the folder says, for a model of colours and one of grey: the same
+  /// answer as for the pixel values that transformers makes of them.
+  @Test(
+    arguments: ["rgb-8.png", "orientation-6.jpg"],
+    [("vit", [3, 12, 12]), ("vit-odd", [1, 7, 13])])
+  func decodedImages(_ name: String, _ input: (model: String, shape: [Int])) throws {
     struct Processed: Decodable {
       let image, settings: String
       let shape: [Int]
@@ -151,12 +208,12 @@ struct InputTests {
     let folder = ModelFixture.path("ImagesTests/Fixtures")
     let all = try JSONDecoder().decode(
       [Processed].self, from: Data(contentsOf: URL(fileURLWithPath: "\(folder)/processed.json")))
-    let expected = try #require(all.first { $0.image == name && $0.shape == [3, 12, 12] })
+    let expected = try #require(all.first { $0.image == name && $0.shape == input.shape })
     let values = expected.values.withUnsafeBytes { bytes in
       (0..<bytes.count / 4).map { bytes.loadUnaligned(fromByteOffset: 4 * $0, as: Float.self) }
     }
     let scratch = try ScratchFolder()
-    let model = try vit(expected.settings, in: scratch)
+    let model = try vit(expected.settings, of: input.model, in: scratch)
     let stored = scratch["pixels.safetensors"]
     try SafetensorsWriter.write(
       [(.init(name: "pixel_values", shape: expected.shape), values)], to: stored)
@@ -169,6 +226,33 @@ struct InputTests {
         // The last bit of a JPEG's bytes is a decoder's own; half a percent of the range.
         #expect(abs(s - t) <= (name.hasSuffix(".png") ? 3e-5 : 1e-2) * b.singularValues[0])
       }
+    }
+  }
+
+  /// Neither grey nor colours: only the user knows what the channels are.
+  @Test func fourChannels() throws {
+    let scratch = try ScratchFolder()
+    let model = try vit("{}", in: scratch)
+    let source = try SafetensorsFile("\(ModelFixture("vit").folder)/model.safetensors")
+    try SafetensorsWriter.write(
+      source.tensors.map { info in
+        let isKernel = info.name.hasSuffix("projection.weight")
+        let numbers = try source.tensor(info.name).numbers()
+        let shape = isKernel ? [info.shape[0], 4] + info.shape.dropFirst(2) : info.shape
+        let count = shape.reduce(1, *)
+        return (
+          .init(name: info.name, shape: shape), (0..<count).map { numbers[$0 % numbers.count] }
+        )
+      }, to: "\(model)/model.safetensors")
+    let config = try String(contentsOfFile: "\(model)/config.json", encoding: .utf8)
+    let changed = config.replacingOccurrences(
+      of: "\"num_channels\": 3", with: "\"num_channels\": 4")
+    try scratch.write(Array(changed.utf8), to: "vit/config.json")
+    let image = ModelFixture.path("ImagesTests/Fixtures/rgb-8.png")
+    let finished = try Command.run(["align", model, "-o", "run", "--image", image], in: scratch)
+    #expect(finished.status == 64 && finished.complaints.count == 1, "\(finished.error)")
+    for name in ["--image", image, "(4, 12, 12)", "pixel_values"] {
+      #expect(finished.error.contains(name), "\(finished.error)")
     }
   }
 

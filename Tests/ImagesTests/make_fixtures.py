@@ -124,12 +124,17 @@ def processed():
         ("vit", {}),
         ("deit", {"size": 15, "crop_size": 12}),
         ("deit", {}),
+        # For a model of one channel.
+        ("grey", {"size": {"height": 7, "width": 13}, "image_mean": 0.5, "image_std": 0.5}),
+        ("grey", {"size": 12, "resample": 3, "image_mean": [0.48], "image_std": 0.25}),
     ]
     for family, settings in cases:
-        kind, name = {"vit": (ViTImageProcessorPil, "ViTImageProcessor"),
-                      "deit": (DeiTImageProcessorPil, "DeiTFeatureExtractor")}[family]
+        kind, name = {"deit": (DeiTImageProcessorPil, "DeiTFeatureExtractor")}.get(
+            family, (ViTImageProcessorPil, "ViTImageProcessor"))
         for image in ("rgb-8.png", "orientation-6.jpg"):
-            values = kind(**settings)(load_image(str(FOLDER / image)), return_tensors="np")["pixel_values"][0]
+            colours = load_image(str(FOLDER / image))
+            values = kind(**settings)(
+                colours.convert("L") if family == "grey" else colours, return_tensors="np")["pixel_values"][0]
             # Of large ones a few rows will do.
             step = 1 if values.shape[1] < 100 else 61
             yield {

@@ -33,21 +33,25 @@ struct ImageProcessorTests {
   }
 
   private static func processor(
-    _ settings: String, in scratch: ScratchFolder
+    _ settings: String, channels: Int = 3, in scratch: ScratchFolder
   ) throws -> ImageProcessor {
-    try ImageProcessor(scratch.write(Array(settings.utf8), to: "preprocessor_config.json"))
+    try ImageProcessor(
+      scratch.write(Array(settings.utf8), to: "preprocessor_config.json"), channels: channels)
   }
 
-  @Test func allAreThere() { #expect(Processed.all.count == 18) }
+  @Test func allAreThere() { #expect(Processed.all.count == 22) }
 
   /// Within one level of 255, the one bit that decoders of JPEG may differ by; a PNG to a few roundings of single precision.
   @Test(arguments: Processed.all) func reference(_ expected: Processed) throws {
     let scratch = try ScratchFolder()
-    let processor = try Self.processor(expected.settings, in: scratch)
+    let processor = try Self.processor(
+      expected.settings, channels: expected.shape[0], in: scratch)
     let pixels = try processor.pixelValues(of: Self.image(expected.image))
     try #require([pixels.channels, pixels.height, pixels.width] == expected.shape)
-    let found = (0..<3 * pixels.height).filter { $0 % pixels.height % expected.step == 0 }
-      .flatMap { pixels.values[$0 * pixels.width..<($0 + 1) * pixels.width] }
+    let found = (0..<pixels.channels * pixels.height).filter {
+      $0 % pixels.height % expected.step == 0
+    }
+    .flatMap { pixels.values[$0 * pixels.width..<($0 + 1) * pixels.width] }
     let numbers = expected.numbers
     try #require(found.count == numbers.count)
     let isExact = expected.image.hasSuffix(".png")

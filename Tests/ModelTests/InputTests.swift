@@ -61,7 +61,7 @@ import Testing
     var draft = try Draft(of: "t5")
     try draft.alter(name) { $1[3] = .nan }
     let model = try draft.load()
-    #expect(throws: ModelError.weightNotFinite(tensor: name)) {
+    expectNotFinite(name) {
       try HiddenStates<Float>(inputs: [.decoder([1], encoder: [2])], in: model)
     }
   }

@@ -244,11 +244,12 @@ import Testing
     let error = try #require(throws: ModelError.self) {
       try setting.draft(of: "llama-biased").load()
     }
-    guard case .unreadTensor(let tensor) = error else {
+    guard case .unreadTensor(let file, let tensor) = error else {
       Issue.record("\(error)")
       return
     }
     #expect(tensor.contains(setting.place) && error.description.contains(tensor))
+    #expect(file.hasSuffix("/model.safetensors") && error.description.hasPrefix(file))
   }
 
   /// What is computed from the configuration may lie in the file as well.
@@ -269,7 +270,7 @@ import Testing
     ] {
       var draft = try Draft(of: "llama-biased")
       try draft.alter(tensor) { $1[5] = value }
-      #expect(throws: ModelError.weightNotFinite(tensor: tensor)) { try draft.load() }
+      expectNotFinite(tensor) { try draft.load() }
     }
   }
 
@@ -290,9 +291,7 @@ import Testing
       let model = try draft.load()
       var hidden = try HiddenStates<Float>([[3, 4, 5], [6]], in: model)
       _ = try hidden.advance(through: model)
-      let error = ModelError.weightNotFinite(tensor: tensor)
-      #expect(throws: error, "\(tensor)") { try hidden.advance(through: model) }
-      #expect(error.description.contains(tensor))
+      expectNotFinite(tensor) { try hidden.advance(through: model) }
     }
   }
 
@@ -302,7 +301,7 @@ import Testing
     try draft.alter("model.embed_tokens.weight") { $1[9 * 24] = .nan }
     let model = try draft.load()
     _ = try HiddenStates<Float>([[8, 10]], in: model)
-    #expect(throws: ModelError.weightNotFinite(tensor: "model.embed_tokens.weight")) {
+    expectNotFinite("model.embed_tokens.weight") {
       try HiddenStates<Float>([[8], [9]], in: model)
     }
   }
@@ -338,4 +337,18 @@ import Testing
     #expect(error.description.contains("65") && error.description.contains("64"))
     _ = try HiddenStates<Float>([Array(repeating: 60, count: 64), [0]], in: model)
   }
+}
+
+/// The error of this tensor, which names its file.
+func expectNotFinite<T>(
+  _ name: String, _ body: () throws -> T, sourceLocation: SourceLocation = #_sourceLocation
+) {
+  let error = #expect(throws: ModelError.self, sourceLocation: sourceLocation) { try body() }
+  guard case .weightNotFinite(let file, name)? = error else {
+    Issue.record("\(error.map { "\($0)" } ?? "no error")", sourceLocation: sourceLocation)
+    return
+  }
+  #expect(file.hasSuffix("/model.safetensors"), sourceLocation: sourceLocation)
+  let message = error.map { "\($0)" } ?? ""
+  #expect(message.hasPrefix(file) && message.contains(name), sourceLocation: sourceLocation)
 }

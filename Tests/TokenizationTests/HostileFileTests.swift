@@ -34,6 +34,23 @@ import Testing
     document(others: #","normalizer":{"type":"Precompiled","precompiled_charsmap":\#(table)}"#)
   }
 
+  private static let doubling = #"{"type":"Replace","pattern":{"String":"a"},"content":"aa"}"#
+  private static let spelling = #"{"type":"ByteLevel","add_prefix_space":false,"use_regex":false}"#
+
+  /// A sequence of the same step.
+  private static func repeated(_ step: String, _ key: String, _ count: Int) -> String {
+    let steps = Array(repeating: step, count: count).joined(separator: ",")
+    return #"{"type":"Sequence","\#(key)":[\#(steps)]}"#
+  }
+
+  /// A template of a special token, so many times, of so many ids.
+  private static func template(pieces: Int, ids: Int) -> String {
+    let piece = #"{"SpecialToken":{"id":"<s>","type_id":0}},"#
+    let list = Array(repeating: "0", count: ids).joined(separator: ",")
+    return #"{"type":"TemplateProcessing","single":[\#(String(repeating: piece, count: pieces))"#
+      + #"{"Sequence":{"id":"A","type_id":0}}],"special_tokens":{"<s>":{"id":"<s>","ids":[\#(list)]}}}"#
+  }
+
   private func load(_ json: String) throws -> Tokenizer { try Tokenizer(json: json) }
 
   @Test func theDefaultIsSound() throws {
@@ -43,13 +60,16 @@ import Testing
     #expect(try load(Self.unigram()).encode("abba") == [1, 0, 1])
     #expect(try load(Self.wordPiece()).encode("aaa") == [1, 2, 2])
     #expect(try load(Self.wordPiece(limit: "2")).encode("aaa") == [0])
+    let doubled = Self.document(
+      others: #","normalizer":\#(Self.repeated(Self.doubling, "normalizers", 3))"#)
+    #expect(try load(doubled).encode("a").count == 8)
     // An array of one node without children.
     #expect(try load(Self.precompiled(#""BAAAAAAAAAA=""#)).encode("ab") == [2])
   }
 
   @Test(arguments: [
     ("{}", "model"),
-    ("[]", ""),
+    ("[]", "the whole"),
     (#"{"model":{}}"#, "model.type"),
     (#"{"model":{"type":"BPE"}}"#, "model.vocab"),
     (#"{"model":{"type":"BPE","vocab":{}}}"#, "model.merges"),
@@ -118,6 +138,32 @@ import Testing
       "decoder.cleanup"
     ),
     (document(others: #","normalizer":{}"#), "normalizer.type"),
+    // Every step doubles what the one before it made.
+    (document(others: #","normalizer":\#(repeated(doubling, "normalizers", 14))"#), "normalizer"),
+    (document(others: #","decoder":\#(repeated(doubling, "decoders", 14))"#), "decoder"),
+    (
+      document(others: #","pre_tokenizer":\#(repeated(spelling, "pretokenizers", 7))"#),
+      "pre_tokenizer"
+    ),
+    (
+      document(
+        others:
+          #","normalizer":\#(repeated(doubling, "normalizers", 13)),"pre_tokenizer":\#(spelling)"#),
+      "pre_tokenizer"
+    ),
+    (
+      document(
+        others:
+          #","normalizer":{"type":"Prepend","prepend":"\#(String(repeating: "x", count: 10_000))"}"#
+      ), "normalizer"
+    ),
+    (document(others: #","post_processor":\#(template(pieces: 1, ids: 65))"#), "post_processor"),
+    (document(others: #","post_processor":\#(template(pieces: 65, ids: 1))"#), "post_processor"),
+    (
+      document(
+        others: #","post_processor":\#(repeated(template(pieces: 1, ids: 2), "processors", 33))"#),
+      "post_processor.processors[32]"
+    ),
     (
       document(others: #","pre_tokenizer":{"type":"Sequence","pretokenizers":[{}]}"#),
       "pre_tokenizer.pretokenizers[0].type"

@@ -55,7 +55,8 @@ extension LayerNormDecoder {
 }
 
 extension GGUFDialect {
-  /// llama.cpp names the tensors but writes no such files; ggml's own description of the format has the keys.
+  /// llama.cpp names the tensors but neither writes nor reads such files; ggml's description of the format has the keys, and
+  /// GPT4All reads both so (gpt4all-backend/gptj.cpp, October 2023). None of them knows a size of the MLP.
   static let gptJ = GGUFDialect(
     architecture: "gptj",
     names: gpt2Ends.merging(
@@ -67,5 +68,9 @@ extension GGUFDialect {
           "mlp.fc_out": "ffn_down",
         ])
     ) { $1 },
-    keys: ["rotary_dim": ["rope.dimension_count"]])
+    keys: ["rotary_dim": ["rope.dimension_count"]],
+    required: [
+      "block_count", "context_length", "embedding_length", "attention.head_count",
+      "rope.dimension_count",
+    ])
 }

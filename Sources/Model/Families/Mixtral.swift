@@ -34,7 +34,7 @@ extension GatedDecoder {
 }
 
 extension DecoderReader {
-  /// `block_sparse_moe` with the experts' w1, w3, w2, as published; or `mlp` with all experts in one tensor, as the
+  /// `block_sparse_moe` with the experts' w1, w3, w2, as published and in the first GGUF files; or `mlp` with all experts in one tensor, as the
   /// reference implementation holds them.
   fileprivate func mixture(experts: Int, chosen: Int) throws -> ExpertMixture {
     let s = settings
@@ -132,11 +132,14 @@ struct ExpertMixture: FeedForward {
 }
 
 extension GGUFDialect {
+  /// Every expert had tensors of its own until April 2024 (llama.cpp, pull request 6387).
   static let mixtral = GGUFDialect(
     architecture: "llama",
     names: decoder(with: [
       "block_sparse_moe.gate": "ffn_gate_inp", "block_sparse_moe.experts.w1": "ffn_gate_exps",
       "block_sparse_moe.experts.w2": "ffn_down_exps", "block_sparse_moe.experts.w3": "ffn_up_exps",
+      "block_sparse_moe.experts.#.w1": "ffn_gate.#",
+      "block_sparse_moe.experts.#.w2": "ffn_down.#", "block_sparse_moe.experts.#.w3": "ffn_up.#",
     ]),
     epsilon: "attention.layer_norm_rms_epsilon",
     keys: [

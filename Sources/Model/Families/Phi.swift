@@ -46,10 +46,8 @@ extension LayerNormDecoder {
         attentionNorm: norm,
         attention: AttentionWeights(
           heads: heads, keyValueHeads: keyValueHeads, headDimension: headDimension,
-          projection: .separate(
-            query: try linear("self_attn.q_proj", width, width),
-            key: try linear("self_attn.k_proj", keys, width),
-            value: try linear("self_attn.v_proj", keys, width)),
+          projection: try block.projections(
+            "self_attn", queries: width, keys: keys, inputs: width, bias: true),
           output: try linear("self_attn.dense", width, width),
           queryNorm: try headNorm("q_layernorm", heads),
           keyNorm: try headNorm("k_layernorm", keyValueHeads), rotary: rotary),

@@ -30,9 +30,7 @@ extension GatedDecoder {
       let gateAndUp = try linear("mlp.gate_up_proj", 2 * s.hidden, s.width)
       return try block.withNormsBefore(
         block.attention(
-          .separate(
-            query: qkv.outputs(0..<queries), key: qkv.outputs(queries..<queries + keys),
-            value: qkv.outputs(queries + keys..<queries + 2 * keys)),
+          .parts(of: qkv, queries: queries, keys: keys),
           output: linear("self_attn.o_proj", s.width, queries), window: window),
         MLPWeights(
           gate: gateAndUp.outputs(0..<s.hidden), up: gateAndUp.outputs(s.hidden..<2 * s.hidden),
@@ -44,7 +42,7 @@ extension GatedDecoder {
 extension GGUFDialect {
   static let phi3 = GGUFDialect(
     architecture: "phi3",
-    names: decoder(with: ["self_attn.qkv_proj": "attn_qkv", "mlp.gate_up_proj": "ffn_up"]),
+    names: decoder(with: ["mlp.gate_up_proj": "ffn_up"]),
     epsilon: "attention.layer_norm_rms_epsilon",
     keys: ["sliding_window": ["attention.sliding_window"]])
 }

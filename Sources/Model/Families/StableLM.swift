@@ -34,8 +34,8 @@ extension LayerNormDecoder {
     let tokens = try model.table("embed_tokens.weight", columns: width)
     let layers = try Self.blocks(layerCount) { l in
       let block = model.scoped("layers.\(l).")
-      let linear = { (name: String, outputs: Int, inputs: Int, bias: Bool) in
-        try block.linear(name, outputs: outputs, inputs: inputs, bias: bias)
+      let linear = { (name: String, outputs: Int, inputs: Int) in
+        try block.linear(name, outputs: outputs, inputs: inputs, bias: false)
       }
       let norm = { try block.layerNorm($0, width: width, epsilon: epsilon) }
       let headNorm = { (name: String, heads: Int) -> HeadNormWeights? in
@@ -55,18 +55,16 @@ extension LayerNormDecoder {
         attentionNorm: attentionNorm,
         attention: AttentionWeights(
           heads: heads, keyValueHeads: keyValueHeads, headDimension: headDimension,
-          projection: .separate(
-            query: try linear("self_attn.q_proj", width, width, hasBias),
-            key: try linear("self_attn.k_proj", keys, width, hasBias),
-            value: try linear("self_attn.v_proj", keys, width, hasBias)),
-          output: try linear("self_attn.o_proj", width, width, false),
+          projection: try block.projections(
+            "self_attn", queries: width, keys: keys, inputs: width, bias: hasBias),
+          output: try linear("self_attn.o_proj", width, width),
           queryNorm: try headNorm("q_layernorm", heads),
           keyNorm: try headNorm("k_layernorm", keyValueHeads), rotary: rotary),
         mlpNorm: isParallel ? attentionNorm : try norm("post_attention_layernorm"),
         mlp: MLPWeights(
-          gate: try linear("mlp.gate_proj", hidden, width, false),
-          up: try linear("mlp.up_proj", hidden, width, false),
-          down: try linear("mlp.down_proj", width, hidden, false), activation: activation))
+          gate: try linear("mlp.gate_proj", hidden, width),
+          up: try linear("mlp.up_proj", hidden, width),
+          down: try linear("mlp.down_proj", width, hidden), activation: activation))
     }
     try self.init(
       file, weights, family: "stablelm", arrangement: isParallel ? .parallel : .sequential,

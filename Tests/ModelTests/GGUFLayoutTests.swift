@@ -1,0 +1,168 @@
+import Foundation
+import LinearAlgebra
+import Testing
+
+@testable import Checkpoint
+@testable import Model
+
+/// GGUF files whose writers laid the same numbers out otherwise: older ones, and those asked to.
+@Suite struct GGUFLayoutTests {
+  /// q, k and v in one, weights and biases: all of Phi 2 until 2024, any family with the converter's `--fuse-qkv`.
+  @Test(arguments: [
+    "llama", "llama-biased", "mistral", "qwen2", "qwen3", "gemma", "olmo", "olmo2", "mixtral",
+    "phi", "stablelm",
+  ])
+  func fusedProjections(_ name: String) throws {
+    try expectSame(name) { tensors in
+      for l in 0..<8 {
+        for suffix in ["weight", "bias"] {
+          let parts = ["q", "k", "v"].compactMap {
+            tensors.removeValue(forKey: "blk.\(l).attn_\($0).\(suffix)")
+          }
+          guard let first = parts.first else { continue }
+          #expect(parts.count == 3)
+          let rows = parts.reduce(0) { $0 + $1.shape[0] }
+          tensors["blk.\(l).attn_qkv.\(suffix)"] = Numbers(
+            [rows] + first.shape.dropFirst(), parts.flatMap(\.values))
+        }
+      }
+    }
+  }
+
+  /// Every expert's matrices by themselves.
+  @Test(arguments: ["mixtral", "mixtral-dense"]) func separateExperts(_ name: String) throws {
+    try expectSame(name) { tensors in
+      for (stored, stack) in tensors {
+        guard let end = stored.range(of: "_exps.weight") else { continue }
+        tensors[stored] = nil
+        let count = stack.values.count / stack.shape[0]
+        for e in 0..<stack.shape[0] {
+          tensors["\(stored[..<end.lowerBound]).\(e).weight"] = Numbers(
+            Array(stack.shape.dropFirst()), Array(stack.values[e * count..<(e + 1) * count]))
+        }
+      }
+    }
+  }
+
+  /// One matrix fewer, or one of other sides: an error that names the tensor, not another layout.
+  @Test func refused() throws {
+    let missing = try #require(throws: CheckpointError.self) {
+      try load("mixtral") { $0["blk.1.ffn_up_exps.weight"] = nil }
+    }
+    #expect(missing.description.contains("'blk.1.ffn_up_exps.weight'"), "\(missing)")
+    let short = try #require(throws: CheckpointError.self) {
+      try load("phi") { tensors in
+        for part in ["q", "k", "v"] { tensors["blk.0.attn_\(part).weight"] = nil }
+        tensors["blk.0.attn_qkv.weight"] = Numbers([1, 1], [0])
+      }
+    }
+    #expect(short.description.contains("'blk.0.attn_qkv.weight'"), "\(short)")
+    let both = try #require(throws: ModelError.self) {
+      try load("phi") { tensors in
+        for (suffix, shape) in [("weight", [60, 20]), ("bias", [60])] {
+          let zeros = Array(repeating: Float(0), count: shape.reduce(1, *))
+          tensors["blk.0.attn_qkv.\(suffix)"] = Numbers(shape, zeros)
+        }
+      }
+    }
+    #expect(both.description.contains("blk.0.attn_") && both.description.contains("no part"))
+  }
+
+  /// The size of GPT-J's MLP is four times the width where the file, as is usual, does not have it; without the features
+  /// that rotate there is no model.
+  @Test func gptJ() throws {
+    let file = try GGUFFile(fixturePath("gptj/model.gguf"))
+    func load(without key: String) throws -> ModelDescription {
+      let metadata = GGUFMetadata(file: "model.gguf", architecture: "gptj", tensors: file) {
+        $0 == key ? nil : file["gptj.\($0)"]?.json
+      }
+      return try loadTransformer(ModelFile(metadata)).description
+    }
+    #expect(try load(without: "feed_forward_length").hiddenWidth == 96)
+    let error = try #require(throws: ModelError.self) {
+      try load(without: "rope.dimension_count")
+    }
+    #expect(error.description.contains("gptj.rope.dimension_count"), "\(error)")
+  }
+
+  // MARK: Files in memory
+
+  fileprivate struct Numbers {
+    let shape: [Int]
+    let values: [Float]
+    init(_ shape: [Int], _ values: [Float]) { (self.shape, self.values) = (shape, values) }
+  }
+
+  /// A fixture's GGUF file with other tensors.
+  private func load(
+    _ name: String, _ change: (inout [String: Numbers]) -> Void
+  ) throws -> any Transformer {
+    let file = try GGUFFile(fixturePath("\(name)/model.gguf"))
+    var tensors: [String: Numbers] = [:]
+    for info in file.tensors {
+      tensors[info.name] = Numbers(info.shape, try file.tensor(info.name).numbers())
+    }
+    change(&tensors)
+    let architecture = try #require(file["general.architecture"]?.string)
+    return try loadTransformer(
+      ModelFile(
+        GGUFMetadata(
+          file: "model.gguf", architecture: architecture, tensors: MemoryTensors(tensors)
+        ) { file["\(architecture).\($0)"]?.json }))
+  }
+
+  /// The same states and logits, up to the order in which a product of other sides adds.
+  private func expectSame(
+    _ name: String, _ change: (inout [String: Numbers]) -> Void
+  ) throws {
+    let tokens = try Fixture(name: name, form: .gguf).expected().tokenIds
+    let here = try load(name, change)
+    let there = try Fixture(name: name, form: .gguf).load()
+    #expect(here.description.parameters == there.description.parameters)
+    let (x, y) = (
+      try Path<Double>(of: [tokens], through: here), try Path<Double>(of: [tokens], through: there)
+    )
+    for (a, b) in zip(x.states, y.states) { expectClose(a[0].elements, b[0].elements, 1e-12) }
+    expectClose(try #require(x.logits).elements, try #require(y.logits).elements, 1e-12)
+  }
+}
+
+/// Named float32 tensors in memory.
+private final class MemoryTensors: TensorSource {
+  private final class Bytes: @unchecked Sendable {
+    let buffer: UnsafeMutableRawBufferPointer
+
+    init(_ values: [Float]) {
+      buffer = .allocate(byteCount: 4 * values.count, alignment: 64)
+      values.withUnsafeBytes { buffer.copyMemory(from: $0) }
+    }
+
+    deinit { buffer.deallocate() }
+  }
+
+  let path = "memory"
+  let tensors: [TensorInfo]
+  private let bytes: [String: Bytes]
+
+  init(_ tensors: [String: GGUFLayoutTests.Numbers]) {
+    self.tensors = tensors.sorted { $0.key < $1.key }.map { name, numbers in
+      TensorInfo(
+        name: name, shape: numbers.shape, typeName: "F32", elementType: .f32,
+        byteRange: 0..<4 * numbers.values.count)
+    }
+    bytes = tensors.mapValues { Bytes($0.values) }
+  }
+
+  func info(_ name: String) -> TensorInfo? { tensors.first { $0.name == name } }
+
+  func tensor(_ name: String) throws(CheckpointError) -> StoredTensor {
+    guard let info = info(name), let bytes = bytes[name] else {
+      throw .missingTensor(file: path, tensor: name)
+    }
+    return StoredTensor(
+      name: name, shape: info.shape, elementType: .f32,
+      bytes: UnsafeRawBufferPointer(bytes.buffer), file: path, owner: bytes)
+  }
+
+  func checkIntact() {}
+}
