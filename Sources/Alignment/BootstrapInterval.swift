@@ -21,17 +21,29 @@ public struct BootstrapInterval: Sendable, Equatable, Codable {
     count: Int, level: Double = 0.95, resamples: Int = 2000, seed: UInt64 = 0,
     statistic: ([Int]) -> Double?
   ) {
+    self.init(strata: [count], level: level, resamples: resamples, seed: seed) { statistic($0[0]) }
+  }
+
+  /// The same for things in strata, such as the prompts of several models: each stratum is resampled within itself.
+  ///
+  /// `statistic` is given the indices drawn in each. nil when no stratum has 2 things to draw from, else as above.
+  public init?(
+    strata counts: [Int], level: Double = 0.95, resamples: Int = 2000, seed: UInt64 = 0,
+    statistic: ([[Int]]) -> Double?
+  ) {
     precondition(level > 0 && level < 1 && resamples >= 1, "a level in (0, 1) and some resamples")
-    guard count >= 2 else { return nil }
+    guard counts.contains(where: { $0 >= 2 }) else { return nil }
     var generator = SeededGenerator(seed: seed)
-    var draw = [Int](repeating: 0, count: count)
+    var draws = counts.map { [Int](repeating: 0, count: $0) }
     var values: [Double] = []
     for _ in 0..<resamples {
-      for i in draw.indices {
-        // The high word of a product is uniform enough (bias count/2⁶⁴) and the same in every release.
-        draw[i] = Int(UInt64(count).multipliedFullWidth(by: generator.next()).high)
+      for (s, count) in counts.enumerated() {
+        for i in 0..<count {
+          // The high word of a product is uniform enough (bias count/2⁶⁴) and the same in every release.
+          draws[s][i] = Int(UInt64(count).multipliedFullWidth(by: generator.next()).high)
+        }
       }
-      if let value = statistic(draw), value.isFinite { values.append(value) }
+      if let value = statistic(draws), value.isFinite { values.append(value) }
     }
     guard 2 * values.count > resamples else { return nil }
     values.sort()

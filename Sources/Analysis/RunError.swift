@@ -18,6 +18,10 @@ public enum RunError: Error, Equatable, CustomStringConvertible, Sendable {
   case cannotWrite(path: String, reason: String)
   /// A folder that holds no run, or a damaged one.
   case badRun(path: String, reason: String)
+  /// A table that is none, or says something impossible.
+  case badTable(path: String, line: Int, reason: String)
+  /// Too few models that have both a number and a score.
+  case tooFewScored(count: Int, needed: Int, path: String)
   /// The user asked to stop. The folder, if there is something in it to go on from.
   case interrupted(resume: String?)
 
@@ -45,6 +49,10 @@ public enum RunError: Error, Equatable, CustomStringConvertible, Sendable {
         + "one, what was finished is taken up again)"
     case .badRun(let path, let reason):
       "\(path): is no run that can be read (\(reason)); name a folder that krylens align has written"
+    case .badTable(let path, let line, let reason): "\(path), line \(line): \(reason)"
+    case .tooFewScored(let count, let needed, let path):
+      "\(count) of the \(needed) models that a correlation needs have both a number and a score; add runs, or name "
+        + "them as \(path) does (align --name)"
     case .interrupted(nil): "interrupted; nothing was finished, and nothing is kept"
     case .interrupted(let path?):
       "interrupted; what was finished is kept in \(path): the same command with -o \(path) goes on from there"

@@ -1,13 +1,8 @@
 import Foundation
 
 extension RunRecord {
-  /// The bytes of `result.json`: keys in snake case and sorted, numbers with all their digits.
-  public func json() throws -> Data {
-    let encoder = JSONEncoder()
-    encoder.keyEncodingStrategy = .convertToSnakeCase
-    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-    return try encoder.encode(self)
-  }
+  /// The bytes of `result.json`.
+  public func json() throws -> Data { try recordJSON(self) }
 
   /// Reads what `json()` writes. Throws `DecodingError`.
   public init(json: Data) throws {
@@ -15,4 +10,12 @@ extension RunRecord {
     decoder.keyDecodingStrategy = .convertFromSnakeCase
     self = try decoder.decode(RunRecord.self, from: json)
   }
+}
+
+/// A result as JSON: keys in snake case and sorted, numbers with all their digits.
+public func recordJSON(_ value: some Encodable) throws -> Data {
+  let encoder = JSONEncoder()
+  encoder.keyEncodingStrategy = .convertToSnakeCase
+  encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+  return try encoder.encode(value)
 }

@@ -28,6 +28,11 @@ public struct StoredRun: Sendable {
     }
   }
 
+  /// The same for every way of naming the folder.
+  var resolvedPath: String {
+    URL(fileURLWithPath: path).standardizedFileURL.resolvingSymlinksInPath().path
+  }
+
   /// Which key, and what is wrong with it.
   private static func place(of error: DecodingError) -> String {
     let (keys, context): ([any CodingKey], DecodingError.Context)

@@ -15,7 +15,7 @@ struct AlignmentTable {
     let m = record.model
     var lines = [
       "\(m.name): \(m.family), \(m.layers) blocks, width \(m.width), "
-        + "\(Self.millions(m.parameters)) parameters, \(m.storedTypes.joined(separator: " "))"
+        + "\(millions(m.parameters)) parameters, \(m.storedTypes.joined(separator: " "))"
     ]
     let tables = result.prompts.map { Self.tables($0, record.settings) }
     let isBrief = tables.joined().count > Self.mostTables
@@ -254,11 +254,6 @@ struct AlignmentTable {
 
   // MARK: Numbers and names
 
-  /// Right-aligned; counts characters, which `String(format:)` does not.
-  private static func padded(_ text: String, _ width: Int) -> String {
-    String(repeating: " ", count: max(0, width - text.count)) + text
-  }
-
   private static func fixed(_ x: Double?) -> String { x.map { String(format: "%.4f", $0) } ?? "" }
 
   private static func number4(_ x: Double) -> String {
@@ -266,23 +261,14 @@ struct AlignmentTable {
       ? String(format: "%.4f", x) : String(format: "%.3e", x)
   }
 
-  /// In quotes, control characters escaped: a token or a prompt must not steer the terminal.
   private static func quoted(_ text: String, _ limit: Int = 100) -> String {
-    let escaped = text.unicodeScalars.map { scalar in
-      scalar.properties.generalCategory == .control || scalar.properties.generalCategory == .format
-        ? scalar.escaped(asASCII: true) : String(scalar)
-    }.joined()
-    return "\"\(escaped.count > limit ? escaped.prefix(limit - 3) + "…" : escaped[...])\""
+    "\"\(printable(text, limit))\""
   }
 
   private static func lowered(_ n: Int) -> String {
     String(
       String.UnicodeScalarView(
         "\(n)".unicodeScalars.map { Unicode.Scalar($0.value - 48 + 0x2080)! }))
-  }
-
-  private static func millions(_ n: Int) -> String {
-    n >= 1_000_000 ? String(format: "%.1f M", Double(n) / 1e6) : "\(n)"
   }
 
   private static func megabytes(_ bytes: Int) -> String {

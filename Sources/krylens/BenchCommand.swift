@@ -55,10 +55,7 @@ struct BenchCommand: ParsableCommand {
     let measurements = try kinds.map { try measureApart($0) }
     let dense = measurements.first { $0.solver == SolverKind.dense.rawValue }
     if json {
-      let encoder = JSONEncoder()
-      encoder.keyEncodingStrategy = .convertToSnakeCase
-      encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
-      print(String(decoding: try encoder.encode(measurements), as: UTF8.self))
+      print(String(decoding: try recordJSON(measurements), as: UTF8.self))
       return
     }
     print("width \(measurements[0].width), top \(top), block \(layer), tolerance \(tolerance)")

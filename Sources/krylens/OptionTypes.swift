@@ -14,6 +14,7 @@ extension CouplingScore: ExpressibleByArgument {}
 extension LastBlockMode: ExpressibleByArgument {}
 extension DiagonalMode: ExpressibleByArgument {}
 extension JacobianSite: ExpressibleByArgument {}
+extension TrajectoryStatistic.Tokens: ExpressibleByArgument {}
 
 extension CouplingKind: ExpressibleByArgument {}
 

@@ -8,6 +8,10 @@ struct Reference: Decodable, Sendable {
     let x, y, z: [Double]
     let r, slope, intercept, pValue, rho, rankP, partialR, partialP, mean, standardError: Double
   }
+  struct Pairs: Decodable, Sendable {
+    let a, b: [Double]
+    let mean, standardError, pValue: Double
+  }
   struct Tail: Decodable, Sendable {
     let t: Double
     let degreesOfFreedom: Int
@@ -35,6 +39,7 @@ struct Reference: Decodable, Sendable {
   }
 
   let correlations: [CorrelationCase]
+  let pairs: [Pairs]
   let tails: [Tail]
   let betas: [Beta]
   let path: Path

@@ -66,6 +66,8 @@ import Testing
     #expect(Correlation([0.1, 0.1, 0.1], [1, 2, 3]) == nil)
     #expect(Correlation([1, 2, 3], [0.1, 0.1, 0.1]) == nil)
     #expect(Correlation([1, 2, .nan], [1, 2, 3]) == nil)
+    // Finite, but their squares are not.
+    #expect(Correlation([1, 2, 1e200], [1, 2, 3]) == nil)
     #expect(RankCorrelation([1, 2, .nan], [1, 2, 3]) == nil)
     #expect(RankCorrelation([2, 2, 2], [1, 2, 3]) == nil)
     #expect(LineFit([1, 1, 1], [1, 2, 3]) == nil)
@@ -112,6 +114,34 @@ import Testing
   }
 }
 
+@Suite struct PairedDifferenceTests {
+  /// At most 32 numbers are summed; t inherits what the differences lose, some ε of |a| / |b − a|, here at most 100 ε.
+  @Test func agreesWithScipy() throws {
+    for c in try Reference.load().pairs {
+      let got = try #require(PairedDifference(from: c.a, to: c.b))
+      #expect(got.count == c.a.count)
+      #expect(close(got.mean, c.mean, 1e-13) && close(got.standardError, c.standardError, 1e-13))
+      #expect(close(got.pValue, c.pValue, 1e-10), "p \(got.pValue), scipy \(c.pValue)")
+      #expect(got.interval.lower <= got.mean && got.mean <= got.interval.upper)
+      let back = try #require(PairedDifference(from: c.b, to: c.a))
+      #expect(back.mean == -got.mean && back.pValue == got.pValue)
+    }
+  }
+
+  @Test func whatIsCommonToAPairDoesNotCount() throws {
+    let (a, shifts) = ([1.0, 20, 300], [0.5, 0.25, 0.75])
+    let got = try #require(PairedDifference(from: a, to: zip(a, shifts).map { $0 + $1 }))
+    #expect(got == PairedDifference(from: [0, 0, 0], to: shifts))
+  }
+
+  @Test func equalAndMissingNumbers() throws {
+    #expect(PairedDifference(from: [1, 2, 3], to: [1, 2, 3])?.pValue == 1)
+    #expect(PairedDifference(from: [1, 2, 3], to: [2, 3, 4])?.pValue == 0)
+    #expect(PairedDifference(from: [1], to: [2]) == nil)
+    #expect(PairedDifference(from: [1, .infinity], to: [2, 3]) == nil)
+  }
+}
+
 @Suite struct BootstrapTests {
   @Test func aSeedFixesTheInterval() {
     let values = [0.2, 0.5, 0.1, 0.9, 0.4, 0.45]
@@ -144,6 +174,23 @@ import Testing
       })
     #expect(close(interval.lower, 2, 1e-12) && close(interval.upper, 2, 1e-12))
     #expect(interval.resamples <= 2000)
+  }
+
+  /// Each stratum is drawn within itself, as often as it has things; a stratum of one is always that one.
+  @Test func strataKeepTheirOwn() throws {
+    var draws = 0
+    let interval = BootstrapInterval(strata: [3, 1, 2], seed: 5) { drawn in
+      draws += 1
+      #expect(drawn.map(\.count) == [3, 1, 2])
+      #expect(zip(drawn, [3, 1, 2]).allSatisfy { $0.allSatisfy((0..<$1).contains) })
+      return Double(drawn[0].reduce(0, +) + drawn[2].reduce(0, +))
+    }
+    #expect(draws == 2000)
+    // Sums run from 0 to 6 + 2, and their outer 2.5 % are not reached by chance alone.
+    #expect(try #require(interval).lower < 4 && interval!.upper > 4)
+    let plain = BootstrapInterval(count: 4, seed: 5) { Double($0.reduce(0, +)) }
+    #expect(plain == BootstrapInterval(strata: [4], seed: 5) { Double($0[0].reduce(0, +)) })
+    #expect(BootstrapInterval(strata: [1, 1, 0]) { _ in 1 } == nil)
   }
 
   @Test func undefinedIntervalsAreMissing() {

@@ -43,6 +43,44 @@ def correlation(n, slope, noise, seed, ties=False):
     } | mean
 
 
+def paired(n, shift, noise, seed):
+    """Student's paired test of b − a."""
+    generator = np.random.default_rng(seed)
+    a = generator.normal(size=n)
+    b = a + shift + noise * generator.normal(size=n)
+    return {
+        "a": a.tolist(), "b": b.tolist(), "mean": (b - a).mean(), "standardError": stats.sem(b - a),
+        "pValue": stats.ttest_rel(b, a).pvalue}
+
+
+def scores(n, prompts, threshold, seed):
+    """Models with a number a prompt and a score; what linregress, spearmanr and residuals on ln(width) say of them."""
+    generator = np.random.default_rng(seed)
+    depth = generator.integers(12, 81, n)
+    width = 64 * generator.integers(8, 129, n)
+    parameters = 12 * depth * width**2 + 32000 * width
+    level = generator.uniform(0.1, 0.7, n)
+    per_prompt = level[:, None] + 0.02 * generator.normal(size=(n, prompts))
+    x = per_prompt.mean(1)
+    y = np.round(20 + 45 * level + 2 * np.log(width / 512) + 4 * generator.normal(size=n), 2)
+    rivals = {"ln(parameters)": np.log(parameters), "depth": depth.astype(float), "ln(width)": np.log(width)}
+    line, rank = stats.linregress(x, y), stats.spearmanr(x, y)
+    r, p = partial(x, y, np.log(width))
+    kept = y > threshold
+    above = stats.linregress(x[kept], y[kept])
+    return {
+        "models": [
+            {"name": f"org/model-{i}", "perPrompt": per_prompt[i].tolist(), "score": y[i],
+             "parameters": int(parameters[i]), "depth": int(depth[i]), "width": int(width[i])}
+            for i in range(n)],
+        "r": line.rvalue, "rSquared": line.rvalue**2, "slope": line.slope, "intercept": line.intercept,
+        "pValue": line.pvalue, "rho": rank.statistic, "rankP": rank.pvalue, "partialR": r, "partialP": p,
+        "rivals": {name: stats.linregress(z, y).rvalue ** 2 for name, z in rivals.items()},
+        "threshold": threshold, "aboveCount": int(kept.sum()), "aboveRSquared": above.rvalue**2,
+        "abovePValue": above.pvalue,
+    }
+
+
 def path(layers, tokens, width, seed):
     generator = np.random.default_rng(seed)
     states = np.cumsum(generator.normal(size=(layers + 1, tokens, width)) + 0.2, axis=0)
@@ -111,11 +149,13 @@ def main():
             correlation(4, 1.0, 0.5, 1), correlation(12, 0.9, 0.8, 2), correlation(40, -0.4, 1.0, 3),
             correlation(30, 2.0, 0.01, 4), correlation(25, 0.8, 1.0, 5, ties=True),
         ],
+        "pairs": [paired(2, 1.0, 0.1, 8), paired(8, 0.05, 0.2, 9), paired(32, 0.5, 0.1, 10)],
         "tails": tails, "betas": betas, "path": path(6, 4, 9, 6),
         "coupling": couplings(3, 10, (2, 4), 7),
     }
     FIXTURES.mkdir(exist_ok=True)
     (FIXTURES / "reference.json").write_text(json.dumps(fixture) + "\n")
+    (FIXTURES / "scores.json").write_text(json.dumps(scores(12, 5, 40.0, 11)) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,48 @@
+import Alignment
+
+/// What of a run is held against a score.
+public enum RunQuantity: Sendable {
+  /// Coupling; the largest rank unless the reading names one.
+  case coupling(CouplingReading)
+  /// A number of the tokens' paths.
+  case path(TrajectoryStatistic.Quantity, TrajectoryStatistic.Tokens)
+
+  /// What a run has of it.
+  struct Measured {
+    /// Over prompts.
+    let value: PromptMean
+    /// The coupling itself, if it is one.
+    let coupling: CouplingStatistic?
+  }
+
+  /// What `run` has of it. Throws `RunError.badOption` when it was not recorded.
+  func measured(in run: StoredRun) throws(RunError) -> Measured {
+    switch self {
+    case .coupling(let reading):
+      guard let statistic = reading.statistics(of: run.record).last else {
+        let has = run.record.statistics.coupling
+        let parts = [
+          ("kind", has.map(\.kind.rawValue)), ("rank", has.map { "\($0.setting.rank)" }),
+          ("normalisation", has.map(\.setting.normalisation.rawValue)),
+        ].map { "\($0) " + Set($1).sorted().joined(separator: ", ") }
+        throw .badOption(
+          option: run.path, value: "",
+          reason:
+            "has no such coupling; choose with --kind, --rank and --normalisation what all runs have ("
+            + (has.isEmpty ? "it has none" : "it has \(parts.joined(separator: "; "))") + ")")
+      }
+      return Measured(value: statistic.value, coupling: statistic)
+    case .path(let quantity, let tokens):
+      let statistic = run.record.statistics.trajectory(quantity, tokens)
+      return Measured(value: statistic?.value ?? PromptMean([]), coupling: nil)
+    }
+  }
+
+  /// What it is called: a word for a column, and more for a title.
+  var name: String {
+    switch self {
+    case .coupling: "coupling"
+    case .path(let quantity, _): quantity.rawValue
+    }
+  }
+}

@@ -1,0 +1,49 @@
+import Foundation
+
+/// Somebody's text on one line of a terminal: what would steer it is escaped.
+func escaped(_ text: String) -> String {
+  text.unicodeScalars.map { scalar in
+    switch scalar.properties.generalCategory {
+    case .control, .format, .lineSeparator, .paragraphSeparator: scalar.escaped(asASCII: true)
+    default: String(scalar)
+    }
+  }.joined()
+}
+
+/// The same, and of at most `limit` characters.
+func printable(_ text: String, _ limit: Int = 100) -> String {
+  let escaped = escaped(text)
+  return escaped.count > limit ? escaped.prefix(limit - 3) + "…" : escaped
+}
+
+/// Right-aligned; counts characters, which `String(format:)` does not.
+func padded(_ text: String, _ width: Int) -> String {
+  String(repeating: " ", count: max(0, width - text.count)) + text
+}
+
+/// Lines of a table: its first column to the left, the others to the right, each as wide as it has to be.
+func aligned(_ rows: [[String]]) -> [String] {
+  let count = rows.map(\.count).max() ?? 0
+  let widths = (0..<count).map { c in rows.map { c < $0.count ? $0[c].count : 0 }.max() ?? 0 }
+  return rows.map { row in
+    let cells = zip(row, widths).enumerated().map { c, cell in
+      let (text, width) = cell
+      return c == 0
+        ? text + String(repeating: " ", count: width - text.count) : padded(text, width)
+    }
+    return cells.joined(separator: "  ")
+  }
+}
+
+/// 134.5 M
+func millions(_ n: Int) -> String {
+  n >= 1_000_000 ? String(format: "%.1f M", Double(n) / 1e6) : "\(n)"
+}
+
+/// Four significant digits.
+func short(_ x: Double) -> String { String(format: "%.4g", x) }
+
+/// `p = 0.013`, or a bound where Double has no smaller number.
+func probability(_ p: Double) -> String {
+  p > 0 ? String(format: "p = %.2g", p) : "p < 1e-300"
+}
