@@ -6,12 +6,8 @@ import Foundation
 import Lanczos
 import Model
 
-/// The options that say what is run; `align` has them all.
+/// The options that say what is run on a model; `align` has them all.
 struct AlignOptions: ParsableArguments {
-  @Argument(
-    help: "A Hugging Face folder, a .gguf file, or a hub name that lies in the local cache.")
-  var model: String
-
   @Option(
     name: .shortAndLong, parsing: .unconditionalSingleValue,
     help: ArgumentHelp("A prompt; may be given more than once.", valueName: "text"))
@@ -193,13 +189,14 @@ struct AlignOptions: ParsableArguments {
     }
   }
 
-  /// The settings these options mean.
-  var settings: RunSettings {
+  /// The settings these options mean for a model, and for the training step it was taken at.
+  func settings(for model: String, step: Int?) -> RunSettings {
     var s = RunSettings(
-      model: model, name: name ?? defaultName,
+      model: model, name: name ?? Self.defaultName(of: model),
       threads: threads ?? ProcessInfo.processInfo.activeProcessorCount)
     let paperRanks = likePaper && rankShare == nil ? [10, 30, 50] : nil
     let chosen = ranks.map { Set($0.values).sorted() } ?? paperRanks
+    s.step = step
     s.encoderPrompt = encoderPrompt
     s.encoderTokenIds = encoderTokenIds?.values
     s.top = top ?? max(10, chosen?.max() ?? 0)
@@ -236,7 +233,7 @@ struct AlignOptions: ParsableArguments {
   }
 
   /// A file's or folder's own name; a hub name as it is.
-  private var defaultName: String {
+  private static func defaultName(of model: String) -> String {
     guard FileManager.default.fileExists(atPath: model) else { return model }
     let last = URL(fileURLWithPath: model).standardizedFileURL.lastPathComponent
     return last.hasSuffix(".gguf") ? String(last.dropLast(5)) : last

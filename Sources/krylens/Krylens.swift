@@ -15,6 +15,6 @@ struct Krylens: ParsableCommand {
     version: krylensVersion,
     subcommands: [
       AlignCommand.self, InfoCommand.self, PlanCommand.self, BenchCommand.self,
-      SynthesizeCommand.self,
+      SynthesizeCommand.self, EmergenceCommand.self,
     ])
 }
