@@ -13,6 +13,8 @@ package final class ScratchTensors: TensorSource {
   private let file: MappedFile
   /// The made tensors.
   private let made: TensorTable
+  /// That of the original.
+  package var path: String { original.path }
   /// What there is, in the order of the original.
   package let tensors: [TensorInfo]
 
