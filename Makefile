@@ -21,6 +21,10 @@ demo: build ## fetch SmolLM2-135M-Instruct once (98 MB) and look at it; PROMPT="
 	@scripts/setup.sh pip
 	@model=$$(scripts/fetch-demo-model.sh) && $(KRYLENS) align "$$model" --prompt "$$PROMPT"
 
+demo-training: build ## what emerges in training: coupling over eight committed checkpoints of a tiny model; fetches nothing
+	@rm -rf krylens-runs/training-demo
+	@$(KRYLENS) emergence benchmarks/training-demo/checkpoints --prompts benchmarks/training-demo/prompts.txt -o krylens-runs/training-demo
+
 test: setup ## all tests, optimised
 	$(SWIFT) test -c release -Xswiftc -enable-testing
 
@@ -58,4 +62,4 @@ install: build ## the command and its completions, under PREFIX
 	$(KRYLENS) --generate-completion-script fish > "$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/krylens.fish"
 
 export PROMPT
-.PHONY: help setup build demo test lint format fuzz verify-gguf verify-minilm bench docs install
+.PHONY: help setup build demo demo-training test lint format fuzz verify-gguf verify-minilm bench docs install

@@ -95,7 +95,7 @@ public struct AlignmentRun {
       model: ModelRecord(
         name: settings.name, source: directory.request, family: d.family, modelType: d.modelType,
         layers: d.layers, width: d.width, parameters: d.parameters, storedTypes: d.storedTypes,
-        fingerprint: try directory.fingerprint()),
+        fingerprint: try directory.fingerprint(), trainingStep: settings.step),
       settings: settings, layers: plan.layers,
       prompts: zip(prompts, plan.selections).map { PromptHeader($0.given, $0.input, $1) })
   }

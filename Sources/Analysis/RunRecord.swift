@@ -56,6 +56,8 @@ public struct ModelRecord: Codable, Sendable {
   public var storedTypes: [String]
   /// `CheckpointDirectory.fingerprint()`.
   public var fingerprint: String
+  /// The step of training it was taken at, if it is known.
+  @Nullable public var trainingStep: Int?
 }
 
 /// What was found on one prompt.

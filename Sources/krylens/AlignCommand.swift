@@ -11,6 +11,7 @@ struct AlignCommand: ParsableCommand {
     abstract:
       "Singular triplets of every block's residual Jacobian, and how well the blocks line up.")
 
+  @OptionGroup var model: ModelOptions
   @OptionGroup var options: AlignOptions
 
   @Option(
@@ -24,40 +25,49 @@ struct AlignCommand: ParsableCommand {
   var quiet = false
 
   func run() throws {
-    let meter = MemoryMeter()
-    let progress = ProgressBar(isShown: !quiet)
     try withExitStatus {
-      defer { progress.finish() }
-      var settings = options.settings
+      let settings = options.settings(for: model.path, step: model.trainingStep)
       let path = output ?? Self.defaultOutput(settings.name)
-      settings.output = path
-      let run = try AlignmentRun(settings, prompts: try options.inputs())
-      let folder = try RunFolder(path, for: try run.manifest())
-      guard !folder.isComplete else {
-        if !quiet { print("\(path) holds the whole of this run already; nothing was done") }
-        return
-      }
-      do {
-        if let limit = settings.maxMemory { try run.predicted().requireWithin(limit) }
-        if folder.keepsWork, !quiet { note("going on from what is finished in \(path)") }
-        let result = try run.run(in: folder, progress: progress, meter: meter)
-        try folder.finish(result)
-        progress.finish()
-        if !quiet { print(AlignmentTable(result, folder: path).text) }
-      } catch {
-        // A model that is damaged, or changed under the run, leaves nothing to go on from.
-        folder.abandon(keepingWork: !(error is ModelError || error is CheckpointError))
-        throw error
-      }
+      let result = try Self.run(settings, try options.inputs(), into: path, quiet: quiet)
+      guard !quiet else { return }
+      print(
+        result.map { AlignmentTable($0, folder: path).text }
+          ?? "\(path) holds the whole of this run already; nothing was done")
     }
   }
 
-  private func note(_ text: String) {
+  /// One run into a folder, where it goes on from what is finished there; nil if the folder holds the whole of it already.
+  static func run(
+    _ settings: RunSettings, _ inputs: [PromptInput], into path: String, quiet: Bool
+  ) throws -> RunResult? {
+    let meter = MemoryMeter()
+    let progress = ProgressBar(isShown: !quiet)
+    defer { progress.finish() }
+    var settings = settings
+    settings.output = path
+    let run = try AlignmentRun(settings, prompts: inputs)
+    let folder = try RunFolder(path, for: try run.manifest())
+    guard !folder.isComplete else { return nil }
+    do {
+      if let limit = settings.maxMemory { try run.predicted().requireWithin(limit) }
+      if folder.keepsWork, !quiet { note("going on from what is finished in \(path)") }
+      let result = try run.run(in: folder, progress: progress, meter: meter)
+      try folder.finish(result)
+      return result
+    } catch {
+      // A model that is damaged, or changed under the run, leaves nothing to go on from.
+      folder.abandon(keepingWork: !(error is ModelError || error is CheckpointError))
+      throw error
+    }
+  }
+
+  /// A line on standard error.
+  static func note(_ text: String) {
     FileHandle.standardError.write(Data("\(text)\n".utf8))
   }
 
   /// krylens-runs/NAME-20260131-120000
-  private static func defaultOutput(_ name: String) -> String {
+  static func defaultOutput(_ name: String) -> String {
     let format = DateFormatter()
     format.locale = Locale(identifier: "en_US_POSIX")
     format.dateFormat = "yyyyMMdd-HHmmss"

@@ -6,12 +6,8 @@ import Foundation
 import Lanczos
 import Model
 
-/// The options that say what is run; `align` has them all.
+/// The options that say what is run on a model; `align` has them all.
 struct AlignOptions: ParsableArguments {
-  @Argument(
-    help: "A Hugging Face folder, a .gguf file, or a hub name that lies in the local cache.")
-  var model: String
-
   @Flag(
     help: """
       The model as it is before training: random weights by the seed, as transformers initialises the family. They take \
@@ -200,13 +196,14 @@ struct AlignOptions: ParsableArguments {
     }
   }
 
-  /// The settings these options mean.
-  var settings: RunSettings {
+  /// The settings these options mean for a model, and for the training step it was taken at.
+  func settings(for model: String, step: Int?) -> RunSettings {
     var s = RunSettings(
-      model: model, name: name ?? defaultName,
+      model: model, name: name ?? defaultName(of: model),
       threads: threads ?? ProcessInfo.processInfo.activeProcessorCount)
     let paperRanks = likePaper && rankShare == nil ? [10, 30, 50] : nil
     let chosen = ranks.map { Set($0.values).sorted() } ?? paperRanks
+    s.step = step
     s.randomInit = randomInit
     s.encoderPrompt = encoderPrompt
     s.encoderTokenIds = encoderTokenIds?.values
@@ -244,7 +241,7 @@ struct AlignOptions: ParsableArguments {
   }
 
   /// A file's or folder's own name; a hub name as it is. Random weights are no longer that model's.
-  private var defaultName: String {
+  private func defaultName(of model: String) -> String {
     var name = model
     if FileManager.default.fileExists(atPath: model) {
       name = URL(fileURLWithPath: model).standardizedFileURL.lastPathComponent

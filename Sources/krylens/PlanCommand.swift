@@ -8,6 +8,7 @@ struct PlanCommand: ParsableCommand {
     commandName: "plan",
     abstract: "Predicts memory by part, passes over the weights and seconds of align; no Jacobian.")
 
+  @OptionGroup var model: ModelOptions
   @OptionGroup var options: AlignOptions
 
   @Option(name: .shortAndLong, help: "As of align; nothing is written.")
@@ -18,7 +19,7 @@ struct PlanCommand: ParsableCommand {
 
   func run() throws {
     try withExitStatus {
-      let settings = options.settings
+      let settings = options.settings(for: model.path, step: model.trainingStep)
       let plan = try AlignmentRun(settings, prompts: try options.inputs()).predicted()
       let line = { (name: String, bytes: Int) in
         String(format: "%10.1f MB  ", Double(bytes) / 1e6) + name

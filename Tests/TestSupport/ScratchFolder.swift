@@ -35,6 +35,11 @@ public final class ScratchFolder: Sendable {
     return self[name]
   }
 
+  /// Makes a folder in it, and those on the way there.
+  public func makeFolder(_ name: String) throws {
+    try FileManager.default.createDirectory(atPath: self[name], withIntermediateDirectories: true)
+  }
+
   /// Copies a file or folder here; returns its path.
   @discardableResult
   public func copy(_ path: String, as name: String) throws -> String {

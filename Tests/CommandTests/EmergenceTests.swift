@@ -1,0 +1,169 @@
+import Alignment
+import Analysis
+import Foundation
+import TestSupport
+import Testing
+
+/// A sequence of checkpoints becomes a run each, a table and `emergence.csv`.
+struct EmergenceTests {
+  private static let tokens = ["--token-ids", "5,3,9,7", "--token-ids", "1,2", "--top", "4"]
+  private static let columns = [
+    "step", "position", "quantity", "tokens", "rank", "mean", "standard_error", "lower", "upper",
+    "null",
+  ]
+
+  /// Three checkpoints of one shape with other weights each, listed out of order by their names.
+  private func checkpoints() throws -> ScratchFolder {
+    let scratch = try ScratchFolder()
+    for (step, seed) in [(0, 1), (10, 2), (9, 3)] {
+      let made = try Command.run(
+        [
+          "synthesize", "--like", "smollm2-135m", "--layers", "3", "--width", "64",
+          "--vocabulary", "16", "--dtype", "f32", "--seed", "\(seed)", "models/step\(step)",
+        ], in: scratch)
+      try #require(made.status == 0, "\(made.error)")
+    }
+    return scratch
+  }
+
+  private func rows(_ path: String) throws -> [[String: String]] {
+    let lines = try String(contentsOfFile: path, encoding: .utf8).split(separator: "\n").map {
+      $0.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
+    }
+    #expect(lines.first == Self.columns)
+    return try lines.dropFirst().map { fields in
+      try #require(fields.count == Self.columns.count, "\(fields)")
+      return Dictionary(uniqueKeysWithValues: zip(Self.columns, fields))
+    }
+  }
+
+  @Test func everyCheckpointIsARunOfAlign() throws {
+    let scratch = try checkpoints()
+    let options = Self.tokens + ["--ranks", "2,4", "--threads", "1"]
+    let finished = try Command.run(["emergence", "models", "-o", "out"] + options, in: scratch)
+    try #require(finished.status == 0, "\(finished.error)")
+    let files = FileManager.default
+    #expect(
+      try files.contentsOfDirectory(atPath: scratch["out"]).sorted()
+        == ["emergence.csv", "step0", "step10", "step9"])
+    let rows = try rows(scratch["out/emergence.csv"])
+    for step in [0, 9, 10] {
+      let record = try StoredRun(scratch["out/step\(step)"]).record
+      #expect(record.model.trainingStep == step && record.model.name == "step\(step)")
+      // The same numbers as of align by itself.
+      let alone = try Command.run(
+        ["align", "models/step\(step)", "-o", "alone\(step)"] + options, in: scratch)
+      try #require(alone.status == 0, "\(alone.error)")
+      for table in ["coupling.csv", "trajectory.csv", "singular_values.csv"] {
+        #expect(
+          files.contents(atPath: scratch["out/step\(step)/\(table)"])
+            == files.contents(atPath: scratch["alone\(step)/\(table)"]), "\(table)")
+      }
+      // What the table says is what the run says.
+      for rank in [2, 4] {
+        let statistic = try #require(
+          record.statistics.coupling(.depth, CouplingSetting(rank: rank)))
+        let row = try #require(
+          rows.first {
+            $0["step"] == "\(step)" && $0["quantity"] == "coupling" && $0["rank"] == "\(rank)"
+          })
+        #expect(Double(row["mean"] ?? "") == statistic.value.mean)
+        #expect(Double(row["standard_error"] ?? "") == statistic.value.standardError)
+        #expect(Double(row["lower"] ?? "") == statistic.value.interval?.lower)
+        #expect(Double(row["upper"] ?? "") == statistic.value.interval?.upper)
+        #expect(Double(row["null"] ?? "") == statistic.null)
+      }
+      for statistic in record.statistics.trajectory {
+        let row = try #require(
+          rows.first {
+            $0["step"] == "\(step)" && $0["quantity"] == statistic.quantity.rawValue
+              && $0["tokens"] == statistic.tokens.rawValue
+          })
+        #expect(Double(row["mean"] ?? "") == statistic.value.mean)
+      }
+    }
+    // 2 ranks of coupling; 3 quantities of 3 groups of tokens, and the cosine.
+    #expect(rows.count == 3 * (2 + 10))
+    // By number, not by name; step 0 at half of the first step on a logarithmic axis.
+    let couplings = rows.filter { $0["quantity"] == "coupling" && $0["rank"] == "4" }
+    #expect(couplings.compactMap { $0["step"] } == ["0", "9", "10"])
+    #expect(couplings.compactMap { Double($0["position"] ?? "") } == [4.5, 9, 10])
+    let printed = finished.output.split(separator: "\n").compactMap {
+      $0.split(separator: " ").first.flatMap { Int($0) }
+    }
+    #expect(printed == [0, 9, 10])
+    #expect(finished.output.contains("at step 0 to") && finished.output.contains("at step 10"))
+  }
+
+  @Test func theStepOfAlignIsGivenOrInTheName() throws {
+    let scratch = try checkpoints()
+    let cases: [(model: String, options: [String], step: Int?)] = [
+      ("models/step9", [], 9), ("models/step9", ["--step", "700"], 700),
+      (ModelFixture("llama").folder, [], nil), (ModelFixture("llama").folder, ["--step", "3"], 3),
+    ]
+    for (i, example) in cases.enumerated() {
+      let finished = try Command.run(
+        ["align", example.model, "-o", "run\(i)", "--quiet"] + Self.tokens + example.options,
+        in: scratch)
+      try #require(finished.status == 0, "\(finished.error)")
+      let record = try StoredRun(scratch["run\(i)"]).record
+      #expect(record.model.trainingStep == example.step && record.settings.step == example.step)
+    }
+  }
+
+  @Test(arguments: [
+    (["emergence", "nothing"], "step128"),
+    (["emergence", "models", "models/step9"], "leave one of them out"),
+    (["emergence", "models", "--score", "misfit"], "one-minus"),
+    (["emergence", "models", "--normalisation", "p=1.5"], "frobenius or trace"),
+    (["emergence"], "checkpoints"),
+    (["align", "models/step9", "--step", "-1"], "--step"),
+  ])
+  func wrongUsage(arguments: [String], says words: String) throws {
+    let scratch = try checkpoints()
+    let finished = try Command.run(arguments + Self.tokens + ["-o", "out"], in: scratch)
+    #expect(finished.status == 64)
+    #expect(finished.error.contains(words), "\(finished.error)")
+    #expect(scratch.contents == ["models"])
+  }
+
+  @Test func aDamagedCheckpointIsFoundBeforeAnyWork() throws {
+    let scratch = try checkpoints()
+    try scratch.write([1, 2, 3], to: "models/step10/model.safetensors")
+    let finished = try Command.run(
+      ["emergence", "models", "-o", "out"] + Self.tokens, in: scratch)
+    #expect(finished.status == 1 && finished.error.contains("step10/model.safetensors"))
+    #expect(scratch.contents == ["models"])
+  }
+}
+
+/// The committed checkpoints of benchmarks/training-demo show what its README says.
+struct TrainingDemoTests {
+  private static let folder = ModelFixture.path("../benchmarks/training-demo")
+
+  @Test func couplingEmerges() throws {
+    let scratch = try ScratchFolder()
+    let ends = ["step0", "step2048"].map { "\(Self.folder)/checkpoints/\($0)" }
+    let finished = try Command.run(
+      ["emergence"] + ends + ["--prompts", "\(Self.folder)/prompts.txt", "-o", "out"], in: scratch)
+    try #require(finished.status == 0, "\(finished.error)")
+    let couplings = try [0, 2048].map { step in
+      let record = try StoredRun(scratch["out/step\(step)"]).record
+      return try #require(record.statistics.coupling(.depth, CouplingSetting(rank: 10)))
+    }
+    let intervals = try couplings.map { try #require($0.value.interval) }
+    #expect(intervals[0].upper < intervals[1].lower)
+    // At first the blocks know nothing of each other; at last they do.
+    #expect(intervals[1].lower > (try #require(couplings[1].null)))
+  }
+
+  @Test func everyCheckpointLoads() throws {
+    let steps = try CheckpointSequence(["\(Self.folder)/checkpoints"]).checkpoints
+    #expect(steps.map(\.step) == [0, 16, 64, 128, 256, 512, 1024, 2048])
+    let scratch = try ScratchFolder()
+    for checkpoint in steps {
+      let finished = try Command.run(["info", checkpoint.model], in: scratch)
+      #expect(finished.status == 0, "\(finished.error)")
+    }
+  }
+}
