@@ -38,6 +38,8 @@ public enum PromptInput: Sendable, Equatable {
 public struct RunSettings: Codable, Sendable {
   /// The model as it was named.
   public var model: String
+  /// The training step the model was taken at, if it is known.
+  @Nullable public var step: Int?
   /// Whether its weights are random instead, as the reference implementation initialises them, by the seed.
   public var randomInit = false
   /// The training step the model was taken at, if it is known.

@@ -203,6 +203,7 @@ struct AlignOptions: ParsableArguments {
       threads: threads ?? ProcessInfo.processInfo.activeProcessorCount)
     let paperRanks = likePaper && rankShare == nil ? [10, 30, 50] : nil
     let chosen = ranks.map { Set($0.values).sorted() } ?? paperRanks
+    s.step = step
     s.randomInit = randomInit
     s.step = step
     s.encoderPrompt = encoderPrompt

@@ -6,13 +6,9 @@ import Foundation
 struct EmergenceTable {
   let text: String
 
-  private let emergence: Emergence
-  private let prompts: Int
-
   /// `record` is of any of the runs: all have the same settings.
   init(_ emergence: Emergence, _ record: RunRecord, folder: String) {
-    self.emergence = emergence
-    prompts = record.prompts.count
+    let prompts = record.prompts.count
     let (m, s) = (record.model, record.settings)
     let rank = s.ranks.max() ?? s.top
     let columns = [
@@ -39,15 +35,15 @@ struct EmergenceTable {
       lines.append(padded("\(step)", 10) + columns.map { $0.cells(step) }.joined())
     }
     lines.append("")
-    lines += columns.compactMap(change)
+    lines += columns.compactMap(Self.change)
     lines += ["", "written to \(folder)"]
     text = lines.joined(separator: "\n")
   }
 
   /// From the first checkpoint to the last, in words, and what lies beyond both between them; nil for a number that is
   /// missing in either.
-  private func change(_ column: Column) -> String? {
-    guard emergence.steps.count > 1, let first = column.points.first, let last = column.points.last,
+  private static func change(_ column: Column) -> String? {
+    guard column.points.count > 1, let first = column.points.first, let last = column.points.last,
       let a = first.value.mean, let b = last.value.mean
     else { return nil }
     var text =
@@ -71,7 +67,7 @@ struct EmergenceTable {
     return text
   }
 
-  private func range(_ interval: BootstrapInterval) -> String {
+  private static func range(_ interval: BootstrapInterval) -> String {
     "\(number(interval.lower)) to \(number(interval.upper))"
   }
 }
@@ -95,8 +91,3 @@ private struct Column {
 }
 
 private func number(_ x: Double) -> String { String(format: "%.4f", x) }
-
-/// Right-aligned; counts characters, which `String(format:)` does not.
-private func padded(_ text: String, _ width: Int) -> String {
-  String(repeating: " ", count: max(1, width - text.count)) + text
-}
