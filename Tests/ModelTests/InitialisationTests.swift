@@ -218,6 +218,7 @@ private struct Sample {
 
   /// Tensors of every stored type, one of them of several pieces.
   private struct Table: TensorSource {
+    let path = "table"
     let tensors: [TensorInfo]
     init(_ tensors: [(name: String, shape: [Int], type: ElementType?)]) {
       self.tensors = tensors.map {
