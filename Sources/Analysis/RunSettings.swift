@@ -42,8 +42,6 @@ public struct RunSettings: Codable, Sendable {
   @Nullable public var step: Int?
   /// Whether its weights are random instead, as the reference implementation initialises them, by the seed.
   public var randomInit = false
-  /// The training step the model was taken at, if it is known.
-  @Nullable public var step: Int?
   /// The text an encoder reads, in models that have one.
   @Nullable public var encoderPrompt: String?
   /// Its token ids instead.
