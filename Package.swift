@@ -16,6 +16,7 @@ let package = Package(
     .library(name: "Model", targets: ["Model"]),
     .library(name: "Alignment", targets: ["Alignment"]),
     .library(name: "Analysis", targets: ["Analysis"]),
+    .library(name: "Report", targets: ["Report"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
@@ -61,10 +62,11 @@ let package = Package(
       dependencies: [
         "Model", "Images", "Lanczos", "Alignment", "Tokenization",
       ]),
+    .target(name: "Report", dependencies: ["Analysis", "Alignment", "Checkpoint"]),
     .executableTarget(
       name: "krylens",
       dependencies: [
-        "Analysis", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        "Analysis", "Report", .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "SwiftCSV", package: "SwiftCSV"),
       ]),
 
@@ -107,6 +109,8 @@ let package = Package(
       exclude: ["make_fixtures.py"],
       resources: [.copy("Fixtures")]),
     .testTarget(name: "AnalysisTests", dependencies: ["Analysis", "TestSupport"]),
+    .testTarget(
+      name: "ReportTests", dependencies: ["Report", "Analysis", "Checkpoint", "TestSupport"]),
     .testTarget(
       name: "DocumentationTests",
       dependencies: ["Autodiff", "Checkpoint", "Lanczos", "Model", "TestSupport"]),

@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-modules="LinearAlgebra Autodiff Lanczos Checkpoint Tokenization Images Model Alignment Analysis"
+modules="LinearAlgebra Autodiff Lanczos Checkpoint Tokenization Images Model Alignment Analysis Report"
 work=.build/documentation-work
 output=.build/documentation
 rm -rf "$work" "$output"

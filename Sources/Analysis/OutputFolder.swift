@@ -1,16 +1,16 @@
 import Foundation
 
 /// A folder that files are written into, each aside first and then renamed.
-struct OutputFolder {
+package struct OutputFolder {
   /// Where it is.
-  let path: String
+  package let path: String
   /// What the user called the place, for messages.
   let name: String
   /// Folders that were made on the way to it, outermost first.
   private let made: [String]
 
   /// Makes the folder, and those on the way to it that are not there. Throws `RunError.cannotWrite`; then none stays.
-  init(making path: String, name: String) throws(RunError) {
+  package init(making path: String, name: String) throws(RunError) {
     self.path = path
     self.name = name
     var missing: [String] = []
@@ -33,14 +33,14 @@ struct OutputFolder {
   }
 
   /// Removes the folder with what is in it, and those that were made on the way to it, if they are empty.
-  func takeBack() {
+  package func takeBack() {
     try? FileManager.default.removeItem(atPath: path)
     for folder in made.reversed() { rmdir(folder) }
   }
 
   /// By `write(2)` and `fsync(2)`, so that a full disk is found here, not later; then renamed, into `folder` if that is
   /// another. Throws `RunError.cannotWrite`.
-  func write(_ data: Data, to file: String, into folder: String? = nil) throws(RunError) {
+  package func write(_ data: Data, to file: String, into folder: String? = nil) throws(RunError) {
     let temporary = "\(path)/\(file).tmp"
     let descriptor = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
     guard descriptor >= 0 else { throw failure() }

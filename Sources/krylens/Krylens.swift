@@ -16,6 +16,6 @@ struct Krylens: ParsableCommand {
     subcommands: [
       AlignCommand.self, InfoCommand.self, PlanCommand.self, BenchCommand.self,
       SynthesizeCommand.self, MergeCommand.self, CompareCommand.self, CorrelateCommand.self,
-      EmergenceCommand.self,
+      EmergenceCommand.self, ReportCommand.self,
     ])
 }

@@ -1,0 +1,56 @@
+/// The data of a figure, as it lies beside it: tab-separated, one line of column names, `NaN` where a number is missing.
+///
+/// The only way by which text reaches gnuplot. There it is drawn by `with labels` or as a column's title, `noenhanced`, so
+/// that nothing in it is a command, a format or markup.
+struct DataTable {
+  /// Behind the figure's name, `.dat` is added: `-rows`; empty for the first.
+  let suffix: String
+  private(set) var text: String
+
+  /// A field.
+  enum Field: ExpressibleByIntegerLiteral, ExpressibleByFloatLiteral {
+    /// A number, missing when it is nil or not finite.
+    case number(Double?)
+    /// A whole number.
+    case integer(Int)
+    /// Somebody's text.
+    case label(String)
+
+    init(integerLiteral value: Int) { self = .integer(value) }
+    init(floatLiteral value: Double) { self = .number(value) }
+
+    fileprivate var text: String {
+      switch self {
+      case .number(let x?) where x.isFinite: "\(x)"
+      case .number: "NaN"
+      case .integer(let i): "\(i)"
+      case .label(let text): DataTable.label(text)
+      }
+    }
+  }
+
+  /// With these columns, and no rows yet.
+  init(_ suffix: String = "", columns: [String]) {
+    self.suffix = suffix
+    text = columns.map(Self.label).joined(separator: "\t") + "\n"
+  }
+
+  /// Adds a row.
+  mutating func append(_ fields: [Field]) {
+    text += fields.map(\.text).joined(separator: "\t") + "\n"
+  }
+
+  /// Ends a line of a figure: the next row begins another.
+  mutating func endLine() { text += "\n" }
+
+  /// What of a text may stand in a field: one line, at most 40 characters. gnuplot takes a quote for the begin of a quoted
+  /// field and a backslash for an escape, so that others that look like them stand there.
+  static func label(_ text: String) -> String {
+    let plain = plainText(text, limit: 40)
+    let shown = String(
+      String.UnicodeScalarView(
+        plain.unicodeScalars.map { $0 == "\"" ? "”" : $0 == "\\" ? "⧵" : $0 }))
+    // An empty field would be none, and ]]> in an SVG is an error, which gnuplot does not know.
+    return shown.isEmpty ? " " : shown.replacing("]]>", with: "]] >")
+  }
+}

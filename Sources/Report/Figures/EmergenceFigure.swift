@@ -1,0 +1,128 @@
+import Alignment
+import Analysis
+import Foundation
+
+extension Figure {
+  /// Coupling and line-shape score over training, one line an architecture.
+  ///
+  /// The axis is logarithmic; step 0 stands left of it, behind a dotted line. nil without two checkpoints of one architecture.
+  static func emergence(_ runs: [ReportedRun]) -> Figure? {
+    let checkpoints = runs.filter { ($0.record.model.trainingStep ?? -1) >= 0 }
+    let trained = checkpoints.filter { $0.kind == checkpoints[0].kind }
+    let lines = grouped(trained).filter {
+      Set($0.runs.compactMap(\.record.model.trainingStep)).count > 1
+    }
+    let steps = Set(lines.flatMap { $0.runs.compactMap(\.record.model.trainingStep) })
+    guard let first = steps.filter({ $0 > 0 }).min(), let last = steps.max() else { return nil }
+    let hasZero = steps.contains(0)
+    // A third of a decade, or more if the axis is long, left of the first step.
+    let zero = Double(first) / max(2, pow(Double(last) / Double(first), 0.12))
+    let measures: [(name: String, label: String, value: (ReportedRun) -> PromptMean?)] = [
+      ("coupling", trained[0].scoreName, { $0.coupling?.value }),
+      ("line-shape", "line-shape score", { $0.path(.lineShapeScore) }),
+    ]
+    var (tables, panels): ([DataTable], [String]) = ([], [])
+    let hasNull = lines.contains { $0.runs.contains { $0.coupling?.null != nil } }
+    for (m, measure) in measures.enumerated() {
+      var shown: [Double?] = []
+      var curves: [String] = []
+      for (g, line) in lines.enumerated() {
+        let suffix = "-\(measure.name)\(lines.count > 1 ? "-\(g + 1)" : "")"
+        var table = DataTable(
+          suffix, columns: ["place", "step", "mean", "lower", "upper", "null", line.name])
+        let ordered = line.runs.sorted {
+          ($0.record.model.trainingStep ?? 0) < ($1.record.model.trainingStep ?? 0)
+        }
+        for run in ordered {
+          guard let value = measure.value(run), let step = run.record.model.trainingStep else {
+            continue
+          }
+          let null = m == 0 ? run.coupling?.null : nil
+          let interval = value.interval
+          table.append([
+            .number(step == 0 ? zero : Double(step)), .integer(step), .number(value.mean),
+            .number(interval?.lower ?? value.mean), .number(interval?.upper ?? value.mean),
+            .number(null), .label(run.label),
+          ])
+          shown += [value.mean, interval?.lower, interval?.upper, null]
+        }
+        tables.append(table)
+        let (file, color) = ("name.'\(suffix).dat'", Palette.category(g))
+        curves += [
+          "\(file) using 1:4:5 with filledcurves fillstyle transparent solid 0.18 lc '\(color)'",
+          "\(file) using 1:3 with linespoints pt 7 ps 0.8 lw 2.5 lc '\(color)'"
+            + (lines.count > 1 ? " title columnhead(7)" : " title 'mean over prompts'"),
+        ]
+        if m == 0, hasNull {
+          curves.append(
+            "\(file) using 1:6 with lines dt 2 lw 2 lc '\(lines.count > 1 ? color : Palette.other)'"
+              + (g == 0 ? " title 'null level'" : ""))
+        }
+      }
+      panels.append(
+        """
+        set yrange \(Axis.range(shown))
+        set ylabel '\(measure.label)' offset 1
+        \(Axis.panel(x: m == 0 ? 0.08...0.48 : 0.575...0.98, y: 0.16...0.88))
+        plot \(curves.joined(separator: ", "))
+        """)
+    }
+    let border = (zero * Double(first)).squareRoot()
+    return Figure(
+      name: "emergence", title: "Emergence over training",
+      caption: "Coupling and line-shape score after so many steps of training, mean over prompts "
+        + "and its bootstrap interval"
+        + (hasNull ? "; dashed: the null level of coupling" : "")
+        + (hasZero ? ". Step 0, before training, stands left of the logarithmic axis" : "")
+        + ". Line-shape score: mean over all tokens of a prompt but the first. "
+        + readings(trained),
+      height: 540, tables: tables,
+      commands: """
+        set multiplot
+        set logscale x
+        set xrange [\((hasZero ? zero : Double(first)) / 1.2):\(Double(last) * 1.2)]
+        set xtics auto format '10^%T'
+        set xtics (\(decades(first, last)))
+        \(hasZero ? "set xtics add ('0' \(zero))" : "")
+        \(hasZero ? "set arrow 1 from \(border), graph 0 to \(border), graph 1 nohead lc '#777777' dt 3" : "")
+        set xlabel 'training step'
+        set key at graph 0.5, graph 1.02 center bottom \(lines.count > 2 ? "maxrows 3" : "horizontal")
+        \(panels.joined(separator: "\n"))
+        unset multiplot
+        """)
+  }
+
+  /// Powers of ten, and where they are few their doubles and halves, from `first` to `last`.
+  private static func decades(_ first: Int, _ last: Int) -> String {
+    var (marks, power): ([Int], Int) = ([], 1)
+    while power <= last {
+      marks += [power, 2 * power, 5 * power].filter { $0 >= first && $0 <= last }
+      guard power < Int.max / 100 else { break }
+      power *= 10
+    }
+    let powers = marks.filter { "\($0)".hasPrefix("1") }
+    return (powers.count > 2 ? powers : marks.isEmpty ? [first] : marks).map {
+      "'\(named($0))' \($0)"
+    }
+    .joined(separator: ", ")
+  }
+
+  /// 500, 2k, 1M.
+  private static func named(_ step: Int) -> String {
+    step % 1_000_000 == 0 && step > 0
+      ? "\(step / 1_000_000)M" : step % 1000 == 0 && step > 0 ? "\(step / 1000)k" : "\(step)"
+  }
+
+  /// Runs of one architecture, in the order of the first of them.
+  private static func grouped(_ runs: [ReportedRun]) -> [(name: String, runs: [ReportedRun])] {
+    var groups: [(key: Architecture, name: String, runs: [ReportedRun])] = []
+    for run in runs {
+      if let g = groups.firstIndex(where: { $0.key == run.architecture }) {
+        groups[g].runs.append(run)
+      } else {
+        groups.append((run.architecture, run.architecture.name, [run]))
+      }
+    }
+    return groups.map { ($0.name, $0.runs) }
+  }
+}

@@ -1,0 +1,142 @@
+import Alignment
+
+extension Figure {
+  /// Panels of token tables that are drawn.
+  private static let mostPanels = 6
+
+  /// Coupling of the tokens of one prompt with each other, at some blocks.
+  ///
+  /// nil for runs of another kind, or of single tokens.
+  static func tokens(_ run: ReportedRun) -> Figure? {
+    guard run.kind != .depth, let number = run.tables.firstIndex(where: { !$0.isEmpty }) else {
+      return nil
+    }
+    let all = run.tables[number].filter { $0.rows.count > 1 }
+    let chosen = spread(all.count, most: mostPanels).map { all[$0] }
+    let means = chosen.compactMap { MeanTable([$0]) }
+    let telling = means.flatMap(\.telling)
+    guard let low = telling.min(), let high = telling.max() else { return nil }
+    let columns = means.count == 4 ? 2 : min(means.count, 3)
+    let lines = (means.count + columns - 1) / columns
+    // Squares of `side` pixels, one every `pitch`.
+    let (side, pitch) = (270.0, 345.0)
+    let height = 30 + 400 * lines
+    var tables: [DataTable] = []
+    var panels: [String] = []
+    for (p, (mean, table)) in zip(means, chosen).enumerated() {
+      let suffix = p == 0 ? "" : "-\(p + 1)"
+      tables.append(mean.entries(suffix, named: ("token t'", "token t")))
+      let (column, line) = (Double(p % columns), Double(p / columns))
+      let (x, y) = (80 + column * pitch, Double(height) - 45 - line * 400 - side)
+      let (w, h) = (Double(Figure.width), Double(height))
+      panels.append(
+        """
+        set title 'block \(table.place.layer ?? 0)\(basis(table))' offset 0, -0.6
+        set xrange [-0.5:\(Double(mean.columns.count) - 0.5)]
+        set yrange [\(Double(mean.rows.count) - 0.5):-0.5]
+        set xtics \(Axis.tics(mean.columns, most: 10))
+        set ytics \(Axis.tics(mean.rows, most: 10))
+        \(Axis.panel(x: (x / w)...((x + side) / w), y: (y / h)...((y + side) / h)))
+        plot name.'\(suffix).dat' using 1:2:5 with \(image(mean.rows.count * mean.columns.count * means.count))
+        unset colorbox
+        """)
+    }
+    let bar = 80 + Double(columns - 1) * pitch + side + 20
+    return Figure(
+      name: "\(run.stem)-tokens", title: "Tokens against tokens",
+      caption: "\(run.kindInWords) Row t, column t', "
+        + "prompt \(number + 1) of \(run.label), "
+        + (chosen.count < all.count ? "\(chosen.count) of \(all.count) blocks. " : "every block. ")
+        + "Grey: a Jacobian in its own basis. One colour scale for all panels. \(run.levels) "
+        + run.reading,
+      height: height, tables: tables,
+      commands: """
+        set multiplot
+        unset grid
+        set xlabel 'token t′: the basis' offset 0, 0.3
+        set ylabel 'token t: the Jacobian' offset 0.5
+        set cbrange [\(low):\(high > low ? high : low + 1e-6)]
+        set cblabel '\(run.scoreName)'
+        set colorbox user origin screen \(bar / Double(Figure.width)), \
+        \((Double(height) - 45 - side) / Double(height)) size screen 0.012, \(side / Double(height))
+        set object 1 rectangle from graph 0, graph 0 to graph 1, graph 1 behind \
+        fillcolor rgb '\(Palette.blank)' fillstyle solid noborder
+        \(panels.joined(separator: "\n"))
+        unset multiplot
+        """)
+  }
+
+  /// Mean coupling of the tokens at every block, with its null level.
+  ///
+  /// nil for runs of another kind, or of fewer than two blocks.
+  static func tokensAlongDepth(_ run: ReportedRun) -> Figure? {
+    guard run.kind != .depth else { return nil }
+    let tables = run.tables.map { Dictionary(grouping: $0) { $0.place.layer ?? 0 } }
+    let blocks = Set(tables.flatMap(\.keys)).sorted()
+    guard blocks.count > 1 else { return nil }
+    var table = DataTable(columns: ["block", "mean", "standard error", "null"])
+    var (shown, hasErrors, hasNull, hasMean): ([Double?], Bool, Bool, Bool) = (
+      [], false, false, false
+    )
+    for block in blocks {
+      let here = tables.compactMap { $0[block] }
+      let mean = MeanEstimate(
+        here.compactMap { MeanEstimate($0.compactMap { $0.mean() })?.mean })
+      let null = MeanEstimate(here.joined().flatMap { ($0.null ?? []).compactMap { $0 } })?.mean
+      table.append([
+        .integer(block), .number(mean?.mean), .number(mean?.standardError), .number(null),
+      ])
+      let error = mean?.standardError ?? 0
+      shown += [mean.map { $0.mean - error }, mean.map { $0.mean + error }, null]
+      hasErrors = hasErrors || mean?.standardError != nil
+      hasNull = hasNull || null != nil
+      hasMean = hasMean || mean != nil
+    }
+    guard hasMean else { return nil }
+    var curves = [
+      "name.'.dat' using 1:2 with linespoints pt 7 ps 0.8 lw 2 lc '\(Palette.main)' "
+        + "title 'mean over pairs of tokens'"
+    ]
+    if hasErrors {
+      curves.insert(
+        "name.'.dat' using 1:2:3 with yerrorbars pt 0 lw 1.5 lc '\(Palette.main)'", at: 0)
+    }
+    if hasNull {
+      curves.append(
+        "name.'.dat' using 1:4 with lines dt 2 lw 2 lc '\(Palette.other)' title 'null level'")
+    }
+    let extent = (blocks[blocks.count - 1] - blocks[0]) + 1
+    return Figure(
+      name: "\(run.stem)-tokens-depth", title: "Coupling of tokens along depth",
+      caption: "\(run.kindInWords) Mean over pairs of different tokens, then over \(run.scope)"
+        + "\(hasErrors ? ", with its standard error over prompts" : ""). \(run.levels) \(run.reading)",
+      height: 440, tables: [table],
+      commands: """
+        set xrange \(Axis.range(blocks.map { Double($0) }))
+        set yrange \(Axis.range(shown))
+        set xtics \(Axis.integerStep(extent, most: 16))
+        set xlabel 'block'
+        set ylabel '\(run.scoreName)' offset 1
+        set key at graph 0.5, graph 1.02 center bottom horizontal
+        \(Axis.panel(x: 0.08...0.98, y: 0.18...0.90))
+        plot \(curves.joined(separator: ", "))
+        """)
+  }
+
+  private static func basis(_ table: CouplingMatrix) -> String {
+    guard let basis = table.place.basisLayer, basis != table.place.layer else { return "" }
+    return " in the bases of block \(basis)"
+  }
+}
+
+extension ReportedRun {
+  /// Which Jacobians are compared.
+  var kindInWords: String {
+    switch kind {
+    case .depth: "Blocks of one token against each other."
+    case .tokens: "Self: the Jacobian of token t to itself against that of token t'."
+    case .contextInput: "Context, common input: the Jacobians from one token to tokens t and t'."
+    case .contextOutput: "Context, common output: the Jacobians from tokens t and t' to one token."
+    }
+  }
+}

@@ -1,0 +1,61 @@
+import Alignment
+
+/// The mean of tables that have the same rows and columns, entry by entry.
+struct MeanTable {
+  let rows: [Int]
+  let columns: [Int]
+  let diagonalIsTrivial: Bool
+  /// Means over the tables that have the entry.
+  let values: [[Double?]]
+  /// Per row, the mean of the null levels.
+  let null: [Double?]
+  /// Per row, the mean of the entries that say something, over tables.
+  let rowMeans: [MeanEstimate?]
+  /// Tables that took part.
+  let count: Int
+
+  /// Of those that are like the first; nil when there are none.
+  init?(_ tables: [CouplingMatrix]) {
+    guard let first = tables.first else { return nil }
+    let like = tables.filter { $0.rows == first.rows && $0.columns == first.columns }
+    (rows, columns, count) = (first.rows, first.columns, like.count)
+    diagonalIsTrivial = first.diagonalIsTrivial
+    let (rows, columns, isTrivial) = (rows, columns, first.diagonalIsTrivial)
+    values = rows.indices.map { i in
+      columns.indices.map { j in MeanEstimate(like.compactMap { $0.matrix[i][j] })?.mean }
+    }
+    null = rows.indices.map { i in MeanEstimate(like.compactMap { $0.null?[i] ?? nil })?.mean }
+    rowMeans = rows.indices.map { i in
+      MeanEstimate(
+        like.compactMap { table in
+          let entries = columns.indices.filter { !(isTrivial && rows[i] == columns[$0]) }
+          return MeanEstimate(entries.compactMap { table.matrix[i][$0] })?.mean
+        })
+    }
+  }
+
+  /// Whether the entry is what it is by definition.
+  func isTrivial(_ i: Int, _ j: Int) -> Bool { diagonalIsTrivial && rows[i] == columns[j] }
+
+  /// The entries that say something, and the null levels.
+  var telling: [Double] {
+    let entries = rows.indices.flatMap { i in
+      columns.indices.compactMap { isTrivial(i, $0) ? nil : values[i][$0] }
+    }
+    return entries.isEmpty ? [] : entries + null.compactMap { $0 }
+  }
+
+  /// Column, row, value; what is trivial is left out.
+  func entries(_ suffix: String = "", named names: (String, String)) -> DataTable {
+    var table = DataTable(suffix, columns: ["column", "row", names.0, names.1, "coupling"])
+    for i in rows.indices {
+      for j in columns.indices {
+        table.append([
+          .integer(j), .integer(i), .integer(columns[j]), .integer(rows[i]),
+          .number(isTrivial(i, j) ? nil : values[i][j]),
+        ])
+      }
+    }
+    return table
+  }
+}

@@ -1,0 +1,167 @@
+import Alignment
+import Analysis
+import Foundation
+
+/// The page: a table of the runs, then every figure with its caption. No script, and nothing to be fetched.
+struct ReportPage {
+  /// All of it.
+  let html: String
+
+  /// `picture` gives a figure's SVG, which goes into the page as an image: in an image nothing is run or fetched.
+  init(
+    runs: [ReportedRun], sections: [RunReport.Section], picture: (Figure) throws -> Data
+  ) rethrows {
+    let models = Set(runs.map(\.record.model.name))
+    let title =
+      models.count == 1
+      ? plainText(runs[0].record.model.name, limit: 80)
+      : "\(runs.count) runs of \(models.count) models"
+    var body =
+      "<header><p class=\"kind\">Krylens report</p><h1><bdi>\(escapedHTML(title))</bdi></h1>"
+    body += "<p class=\"lead\">\(Self.lead(runs))</p></header>\n"
+    body += Self.unfinished(runs)
+    body += RunTable(runs).html
+    let isFolded = sections.count { $0.run != nil } > 3
+    for section in sections where !section.figures.isEmpty {
+      let figures = try section.figures.map { try Self.figure($0, picture($0)) }.joined()
+      guard let run = section.run else {
+        body += "<section>\n\(figures)</section>\n"
+        continue
+      }
+      let name = "<bdi>\(escapedHTML(run.label))</bdi>"
+      if runs.count == 1 {
+        body += "<section>\n\(figures)</section>\n"
+      } else if isFolded {
+        body +=
+          "<details id=\"\(run.stem)\"><summary><h2>\(name)</h2></summary>\n\(figures)</details>\n"
+      } else {
+        body += "<section id=\"\(run.stem)\"><h2>\(name)</h2>\n\(figures)</section>\n"
+      }
+    }
+    body += Self.legend(runs)
+    let versions = Set(runs.map(\.record.krylens)).sorted().map { plainText($0, limit: 20) }
+    html = """
+      <!DOCTYPE html>
+      <html lang="en">
+      <head>
+      <meta charset="utf-8">
+      <meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
+      <meta name="viewport" content="width=device-width, initial-scale=1">
+      <link rel="icon" href="data:,">
+      <title>\(escapedHTML(title)) – Krylens report</title>
+      <style>
+      \(Self.style)
+      </style>
+      </head>
+      <body>
+      <main>
+      \(body)</main>
+      <footer><p>Runs of Krylens \(escapedHTML(versions.joined(separator: ", "))); figures by gnuplot. \
+      Beside this page, in <code>figures</code>: every figure as SVG and PNG, its numbers and its commands.</p></footer>
+      </body>
+      </html>
+
+      """
+  }
+
+  /// The first thing to know.
+  private static func lead(_ runs: [ReportedRun]) -> String {
+    guard runs.count == 1, let run = runs.first else {
+      let prompts = runs.map(\.record.prompts.count).reduce(0, +)
+      return "Residual Jacobians of \(runs.count) runs, \(prompts) prompts in all: "
+        + "how the blocks couple, and how the tokens travel."
+    }
+    let count = run.record.prompts.count
+    let (m, prompts) = (run.record.model, "\(count) prompt\(count == 1 ? "" : "s")")
+    return "\(m.layers) block\(m.layers == 1 ? "" : "s") of width \(m.width), "
+      + "seen through \(run.record.settings.top) singular triplets of each residual Jacobian, "
+      + "on \(prompts). " + escapedHTML(run.levels)
+  }
+
+  private static func unfinished(_ runs: [ReportedRun]) -> String {
+    let names = runs.filter { !$0.record.complete }.map {
+      let count = $0.record.prompts.count
+      return "<bdi>\(escapedHTML($0.label))</bdi> (\(count) prompt\(count == 1 ? "" : "s") so far)"
+    }
+    return names.isEmpty
+      ? ""
+      : "<p class=\"notice\">Not finished: \(names.joined(separator: ", ")). "
+        + "What is shown is of the prompts that were done.</p>\n"
+  }
+
+  private static func figure(_ figure: Figure, _ svg: Data) -> String {
+    let data = figure.tables.map { table in
+      "<a href=\"figures/\(figure.name)\(table.suffix).dat\">data\(table.suffix.replacing("-", with: " "))</a>"
+    }.joined(separator: " · ")
+    return """
+      <figure id="\(figure.name)">
+      <h3>\(escapedHTML(figure.title))</h3>
+      <div class="picture"><img alt="\(escapedHTML(figure.title))" width="\(Figure.width)" \
+      height="\(figure.height)" src="data:image/svg+xml;base64,\(svg.base64EncodedString())"></div>
+      <figcaption dir="auto">\(escapedHTML(figure.caption))</figcaption>
+      <p class="files"><a href="figures/\(figure.name).svg">SVG</a> · \
+      <a href="figures/\(figure.name).png">PNG</a> · \(data) · \
+      <a href="figures/\(figure.name).gp">commands</a></p>
+      </figure>
+
+      """
+  }
+
+  private static func legend(_ runs: [ReportedRun]) -> String {
+    """
+    <section class="legend">
+    <h2>How to read it</h2>
+    <dl>
+    <dt>Coupling</dt><dd>How well the leading singular vectors of block j diagonalise the residual Jacobian of \
+    block i: A(i|j) = Uⱼᵀ Jᵢ Vⱼ against Sᵢ. 1 when they do; about the null level when they have nothing to do with it.</dd>
+    <dt>Null level</dt><dd>The score expected of bases that are independent of the Jacobian. A coupling says something \
+    where it lies clearly above.</dd>
+    <dt>Line-shape score</dt><dd>L / ‖sum of the unit steps‖ of a token's path through L blocks: 1 for a straight line, \
+    about √L for steps in independent directions.</dd>
+    <dt>Growth, expodistance</dt><dd>The mean a of ln(‖xˡ‖ / ‖xˡ⁻¹‖) over blocks, and the variance of it over a²: 0 when \
+    the norm grows exactly exponentially.</dd>
+    </dl>
+    <p>After Aubry, Meng, Sugolov and Papyan, “Transformer Block Coupling and its Correlation with Generalization \
+    in LLMs”, arXiv 2407.07810.</p>
+    </section>
+
+    """
+  }
+
+  private static let style = """
+    :root { color-scheme: light; --ink: #1b2430; --soft: #5c6773; --line: #dfe4ea; --accent: #0072b2; }
+    * { box-sizing: border-box; }
+    body { margin: 0; background: #f5f7f9; color: var(--ink); font: 16px/1.55 system-ui, -apple-system, "Segoe UI",
+      Roboto, "Helvetica Neue", "Noto Sans", "DejaVu Sans", Arial, sans-serif; overflow-wrap: anywhere; }
+    main, footer { max-width: 1120px; margin: 0 auto; padding: 0 20px; }
+    header { padding: 40px 0 12px; }
+    .kind { margin: 0; color: var(--accent); font-weight: 600; letter-spacing: .02em; }
+    h1 { margin: 2px 0 8px; font-size: 2.1rem; line-height: 1.2; }
+    h2 { margin: 36px 0 12px; font-size: 1.4rem; line-height: 1.25; }
+    h3 { margin: 0 0 8px; font-size: 1.1rem; }
+    .lead { margin: 0; max-width: 75ch; color: var(--soft); font-size: 1.05rem; }
+    .notice { margin: 16px 0; padding: 10px 16px; border-left: 4px solid #e69f00; background: #fff7e6; border-radius: 4px; }
+    .table { margin: 20px 0; overflow-x: auto; background: #fff; border: 1px solid var(--line); border-radius: 10px; }
+    table { width: 100%; border-collapse: collapse; font-size: .92rem; font-variant-numeric: tabular-nums; }
+    th, td { padding: 9px 14px; text-align: right; white-space: nowrap; border-bottom: 1px solid var(--line); }
+    tr:last-child td { border-bottom: 0; }
+    th { color: var(--soft); font-weight: 600; }
+    th:first-child, td:first-child { text-align: left; white-space: normal; min-width: 14em; }
+    td:nth-child(2), th:nth-child(2) { text-align: left; }
+    figure { margin: 20px 0; padding: 20px 22px; background: #fff; border: 1px solid var(--line); border-radius: 10px; }
+    .picture { overflow-x: auto; }
+    img { display: block; width: 100%; min-width: 640px; height: auto; }
+    figcaption { margin-top: 10px; color: var(--soft); font-size: .92rem; }
+    .files { margin: 8px 0 0; font-size: .85rem; color: var(--soft); }
+    a { color: var(--accent); }
+    summary { cursor: pointer; }
+    summary h2 { display: inline-block; margin: 14px 0; }
+    dl { display: grid; grid-template-columns: max-content 1fr; gap: 6px 20px; }
+    dt { font-weight: 600; } dd { margin: 0; }
+    footer { padding: 12px 20px 48px; color: var(--soft); font-size: .85rem; }
+    @media (max-width: 640px) {
+      h1 { font-size: 1.6rem; } figure { padding: 16px 14px; } dl { display: block; } dd { margin: 0 0 10px; }
+    }
+    @media print { body { background: #fff; } figure { break-inside: avoid; } }
+    """
+}

@@ -1,0 +1,50 @@
+import Alignment
+import Analysis
+
+/// The runs, one a row.
+struct RunTable {
+  /// A table that can be scrolled where it is too wide.
+  let html: String
+
+  init(_ runs: [ReportedRun]) {
+    let columns = [
+      "run", "family", "L", "d", "parameters", "prompts", "coupling", "null level",
+      "line-shape score",
+    ]
+    let rows = runs.map { run in
+      let (m, value) = (run.record.model, run.coupling?.value)
+      let error = value?.standardError.map { " ± \(short($0))" } ?? ""
+      let name =
+        "<a href=\"#\(run.stem)\"><bdi>\(escapedHTML(run.label))</bdi></a>"
+      let cells = [
+        plainText(m.family, limit: 20), "\(m.layers)", "\(m.width)", Self.parameters(m.parameters),
+        "\(run.record.prompts.count)" + (run.record.complete ? "" : ", unfinished"),
+        short(value?.mean) + error, short(run.coupling?.null),
+        Self.mean(run.path(.lineShapeScore)),
+      ]
+      return "<tr><td>\(runs.count > 1 ? name : "<bdi>\(escapedHTML(run.label))</bdi>")</td>"
+        + cells.map { "<td>\(escapedHTML($0))</td>" }.joined() + "</tr>"
+    }
+    html = """
+      <div class="table"><table>
+      <thead><tr>\(columns.map { "<th scope=\"col\">\($0)</th>" }.joined())</tr></thead>
+      <tbody>
+      \(rows.joined(separator: "\n"))
+      </tbody>
+      </table></div>
+
+      """
+  }
+
+  private static func mean(_ value: PromptMean?) -> String {
+    short(value?.mean) + (value?.standardError.map { " ± \(short($0))" } ?? "")
+  }
+
+  /// 134.5 M
+  private static func parameters(_ n: Int) -> String {
+    let units: [(Double, String)] = [(1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k")]
+    guard let (size, name) = units.first(where: { Double(n) >= $0.0 }) else { return "\(n)" }
+    let tenths = (Double(n) / size * 10).rounded() / 10
+    return "\(tenths) \(name)"
+  }
+}

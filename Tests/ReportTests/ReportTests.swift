@@ -1,0 +1,218 @@
+import Analysis
+import Foundation
+import TestSupport
+import Testing
+
+@testable import Report
+
+/// Which figures there are, and what the page says, of runs of all kinds.
+@Suite(
+  .enabled(
+    if: hasGnuplot, "gnuplot is not installed: no report can be made (apt-get install gnuplot-nox)")
+)
+struct ReportTests {
+  /// A report, drawn, its page and its files.
+  private struct Made {
+    let page: String
+    let files: [String]
+    let scripts: [String: String]
+
+    init(_ samples: [SampleRun]) throws {
+      let scratch = try ScratchFolder()
+      let report = try RunReport(try samples.map { try $0.stored(in: scratch) })
+      try report.write(to: scratch["report"])
+      page = try String(contentsOfFile: scratch["report/index.html"], encoding: .utf8)
+      let folder = scratch["report/figures"]
+      files = try FileManager.default.contentsOfDirectory(atPath: folder).sorted()
+      scripts = try files.filter { $0.hasSuffix(".gp") }.reduce(into: [:]) {
+        $0[$1] = try String(contentsOfFile: "\(folder)/\($1)", encoding: .utf8)
+      }
+    }
+
+    var figures: [String] { scripts.keys.map { String($0.dropLast(3)) }.sorted() }
+  }
+
+  private static let ofOneRun = [
+    "run-1-blocks", "run-1-depth", "run-1-norms", "run-1-paths", "run-1-spectra",
+  ]
+
+  /// Different ways of being small, unfinished, or many.
+  static let shapes: [(String, [SampleRun], [String])] = [
+    ("a run", [SampleRun()], ofOneRun + ["runs"]),
+    ("half-finished", [SampleRun(prompts: 1, isComplete: false)], ofOneRun),
+    ("no prompt yet", [SampleRun(prompts: 0, isComplete: false, hasBlocks: false)], []),
+    ("one prompt", [SampleRun(prompts: 1)], ofOneRun),
+    ("one layer", [SampleRun(layers: 1)], ["run-1-norms", "run-1-paths", "run-1-spectra", "runs"]),
+    (
+      "one layer, one value", [SampleRun(layers: 1, prompts: 1, rank: 1)],
+      ["run-1-norms", "run-1-paths"]
+    ),
+    ("two layers", [SampleRun(layers: 2, prompts: 1)], ofOneRun),
+    ("one token", [SampleRun(prompts: 1, tokens: 1)], ofOneRun),
+    (
+      "nothing but tables", [SampleRun(prompts: 1, hasPicture: false, hasBlocks: false)],
+      ["run-1-depth", "run-1-norms", "run-1-spectra"]
+    ),
+    ("many blocks", [SampleRun(layers: 40, prompts: 1, rank: 2)], ofOneRun),
+    (
+      "tokens", [SampleRun(prompts: 2, kind: .tokens)],
+      ["run-1-norms", "run-1-paths", "run-1-spectra", "run-1-tokens", "run-1-tokens-depth", "runs"]
+    ),
+    (
+      "contexts", [SampleRun(layers: 9, prompts: 1, kind: .contextOutput)],
+      ["run-1-norms", "run-1-paths", "run-1-spectra", "run-1-tokens", "run-1-tokens-depth"]
+    ),
+  ]
+
+  @Test(arguments: shapes.indices)
+  func drawsWhatThereIs(shape: Int) throws {
+    let (_, samples, figures) = Self.shapes[shape]
+    let made = try Made(samples)
+    #expect(made.figures == figures.sorted())
+    for name in figures {
+      #expect(made.files.contains("\(name).svg") && made.files.contains("\(name).png"))
+      #expect(made.page.contains("<figure id=\"\(name)\">"))
+    }
+    #expect(made.page.contains("Not finished") == !samples[0].isComplete)
+    try expectSelfContained(made.page)
+  }
+
+  @Test(arguments: shapes.indices)
+  func gnuplotHasNothingToComplainOf(shape: Int) throws {
+    let scratch = try ScratchFolder()
+    let report = try RunReport(try Self.shapes[shape].1.map { try $0.stored(in: scratch) })
+    let folder = try ReportFolder(scratch["report"])
+    for figure in report.sections.flatMap(\.figures) {
+      #expect(try folder.draw(figure, by: try Gnuplot()) == "", "\(figure.name)")
+    }
+  }
+
+  @Test func fiveRunsOfDifferentModels() throws {
+    let made = try Made([
+      SampleRun(name: "small", layers: 3, seed: 1),
+      SampleRun(name: "small", layers: 3, isRandom: true, seed: 2),
+      SampleRun(name: "large", layers: 6, seed: 3),
+      SampleRun(name: "large", layers: 6, isRandom: true, seed: 4),
+      SampleRun(name: "large", layers: 6, kind: .tokens, seed: 5),
+    ])
+    #expect(made.figures.contains("runs"))
+    #expect((1...5).allSatisfy { made.figures.contains("run-\($0)-spectra") })
+    #expect(made.page.contains("small, random weights"))
+    try expectSelfContained(made.page)
+  }
+
+  @Test(arguments: [[0, 1, 10, 1000], [512, 1000, 2000], [0, 1], [1, 2]])
+  func checkpointsShowEmergence(steps: [Int]) throws {
+    let made = try Made(steps.map { SampleRun(step: $0, seed: UInt64($0)) })
+    #expect(made.figures.contains("emergence"))
+    #expect(made.scripts["emergence.gp"]!.contains("xtics add ('0'") == steps.contains(0))
+  }
+
+  @Test(arguments: [[0], [7], [7, 7]])
+  func oneStepIsNoTraining(steps: [Int]) throws {
+    let made = try Made(steps.map { SampleRun(step: $0) })
+    #expect(!made.figures.contains("emergence"))
+  }
+
+  @Test(arguments: hostileTexts)
+  func hostileTextDoesNothing(text: String) throws {
+    let scratch = try ScratchFolder()
+    let samples = [
+      SampleRun(name: text, prompts: 1, step: 1, text: text),
+      SampleRun(name: text + "2", prompts: 1, kind: .contextInput, step: 2, text: text),
+    ]
+    // As part of a path too, as far as a path can hold it.
+    let name = String(text.replacing("/", with: "_").replacing("\0", with: "").prefix(20)) + "run"
+    let run = name.utf8.count < 200 ? name : "run"
+    let report = try RunReport(
+      try samples.enumerated().map { try $1.stored(in: scratch, as: "\($0)\(run)") })
+    try report.write(to: scratch["out \(run)"])
+    let page = try String(contentsOfFile: scratch["out \(run)/index.html"], encoding: .utf8)
+    try expectSelfContained(page)
+    #expect(Set(scratch.contents) == ["0\(run)", "1\(run)", "out \(run)"])
+    // Whatever the text is, gnuplot is told the same.
+    let plain = try ["x", "y"].enumerated().map { i, name in
+      var sample = samples[i]
+      (sample.name, sample.text) = (name, name)
+      return try sample.stored(in: scratch)
+    }
+    let scripts = { (report: RunReport) in report.sections.flatMap { $0.figures.map(\.script) } }
+    let isSame = scripts(report) == scripts(try RunReport(plain))
+    #expect(isSame)
+  }
+
+  @Test(arguments: ["mean", "<script>`id` \"%s\" $(x)"])
+  func scoresOfThreeModelsAreHeldAgainstCoupling(column: String) throws {
+    let scratch = try ScratchFolder()
+    let names = ["a", "b", "c"]
+    let runs = try names.enumerated().map {
+      try SampleRun(name: $1, seed: UInt64($0)).stored(in: scratch)
+    }
+    let random = try SampleRun(name: "a", isRandom: true, seed: 7).stored(in: scratch)
+    let scores = { (names: [String]) in
+      ScoreColumn(
+        name: column, source: "scores.csv",
+        scores: names.enumerated().reduce(into: [:]) { $0[$1.element] = Double($1.offset) })
+    }
+    let report = try RunReport(runs + [random], scores: scores(names))
+    try report.write(to: scratch["report"])
+    let page = try String(contentsOfFile: scratch["report/index.html"], encoding: .utf8)
+    try expectSelfContained(page)
+    #expect(page.contains("<figure id=\"correlation\">") && page.contains("of 3 models"))
+    #expect(throws: RunError.tooFewScored(count: 2, needed: 3, path: "scores.csv")) {
+      try RunReport(runs, scores: scores(["a", "b"]))
+    }
+  }
+
+  @Test func aFolderInUseIsLeftAlone() throws {
+    let scratch = try ScratchFolder()
+    let report = try RunReport([try SampleRun().stored(in: scratch, as: "run")])
+    #expect(throws: RunError.outputNotEmpty(path: scratch["run"])) {
+      try report.write(to: scratch["run"])
+    }
+    #expect(throws: RunError.self) { try report.write(to: "/proc/nothing/here") }
+    #expect(scratch.contents == ["run"])
+  }
+
+  /// No script, and no address but those of the files beside the page and of what it holds itself.
+  private func expectSelfContained(_ page: String) throws {
+    let lower = page.lowercased()
+    #expect(!lower.contains("<script") && !lower.contains("<iframe") && !lower.contains("<object"))
+    #expect(!lower.contains("<img src=x"))
+    let addresses = page.matches(of: /\b(?:src|href)="([^"]*)"/).map(\.1)
+    #expect(
+      addresses.allSatisfy {
+        $0.hasPrefix("data:") || $0.hasPrefix("#")
+          || $0.wholeMatch(of: /figures\/[a-z0-9-]+\.(svg|png|dat|gp)/) != nil
+      })
+    #expect(!page.contains("url(") && !page.contains("@import"))
+  }
+}
+
+/// Records that contradict themselves.
+struct DamagedRunTests {
+  @Test func noRunIsNoReport() {
+    #expect(throws: RunError.self) { try RunReport([]) }
+  }
+
+  @Test func pathsOfUnequalLengths() throws {
+    let scratch = try ScratchFolder()
+    var record = SampleRun().record
+    record.prompts[1].trajectory.norms[2].removeLast()
+    try FileManager.default.createDirectory(
+      atPath: scratch["run"], withIntermediateDirectories: true)
+    try scratch.write(try record.json(), to: "run/result.json")
+    let run = try StoredRun(scratch["run"])
+    let error = #expect(throws: RunError.self) { try RunReport([run]) }
+    #expect("\(error!)".contains("prompt 2"))
+  }
+
+  @Test func blocksOfAnotherShape() throws {
+    let scratch = try ScratchFolder()
+    let run = try SampleRun(layers: 3).stored(in: scratch, as: "three")
+    _ = try SampleRun(layers: 4).stored(in: scratch, as: "four")
+    try FileManager.default.removeItem(atPath: scratch["three/couplings.safetensors"])
+    try scratch.copy(scratch["four/couplings.safetensors"], as: "three/couplings.safetensors")
+    #expect(throws: (any Error).self) { try RunReport([run]) }
+  }
+}
