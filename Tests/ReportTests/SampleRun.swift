@@ -48,8 +48,7 @@ struct SampleRun {
       krylens: krylensVersion, complete: isComplete,
       model: ModelRecord(
         name: name, source: name, family: "llama", modelType: "llama", layers: layers, width: 8,
-        parameters: 1234, storedTypes: ["F32"], trainingStep: step,
-        fingerprint: "0"),
+        parameters: 1234, storedTypes: ["F32"], fingerprint: "0", trainingStep: step),
       settings: settings, prompts: found,
       statistics: StudyStatistics(found, diagonal: .excluded),
       seconds: .init(total: 1, load: 0, solve: 0.5, coupling: 0.5), peakMemoryBytes: 1,
