@@ -3,6 +3,7 @@ SWIFT ?= swift
 PYTHON ?= python3
 PREFIX ?= /usr/local
 SECONDS ?= 600
+KILLS ?= 50
 READERS ?=
 PROMPT ?= What is the capital of France? The capital is
 KRYLENS = .build/release/krylens
@@ -27,6 +28,9 @@ demo-training: build ## what emerges in training: coupling over eight committed 
 
 test: setup ## all tests, optimised
 	$(SWIFT) test -c release -Xswiftc -enable-testing
+
+kill-test: setup ## kill runs at random times, KILLS=50 rounds, and compare what they end with
+	KRYLENS_KILLS=$(KILLS) $(SWIFT) test -c release -Xswiftc -enable-testing --filter KillTests
 
 lint:       ## style, and what must not stand in the sources
 	$(SWIFT) format lint --strict --recursive $(SOURCES)
