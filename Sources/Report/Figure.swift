@@ -27,8 +27,10 @@ struct Figure {
     reset
     if (format eq 'svg') {
       set terminal svg size \(Self.width),\(height) dynamic noenhanced background '#ffffff' font 'sans-serif,17'
+      small = ',14'
     } else {
       set terminal pngcairo size \(Self.width),\(height) noenhanced background '#ffffff' font 'Sans,13'
+      small = ',10'
     }
     set output name.'.'.format
     set encoding utf8

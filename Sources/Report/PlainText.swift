@@ -24,6 +24,14 @@ func plainText(_ text: String, limit: Int) -> String {
   return String(scalars)
 }
 
+/// The same with what is too long cut out of its middle: where names are alike, they differ at their ends.
+func shortened(_ text: String, limit: Int) -> String {
+  let scalars = plainText(text, limit: 200).unicodeScalars
+  guard scalars.count > limit else { return String(scalars) }
+  let half = limit / 2
+  return String(scalars.prefix(half - 1)) + "…" + String(scalars.suffix(limit - half))
+}
+
 /// Text between tags or in a quoted attribute of HTML.
 func escapedHTML(_ text: String) -> String {
   var escaped = ""

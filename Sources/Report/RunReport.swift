@@ -94,8 +94,10 @@ public struct RunReport {
       let (model, settings) = (run.record.model, run.record.settings)
       let step = model.trainingStep.map { ", step \($0)" } ?? ""
       let kind = settings.kind == .depth ? "" : ", \(settings.kind.rawValue)"
-      return plainText(model.name, limit: 60) + (settings.randomInit ? ", random weights" : "")
-        + step + kind
+      // `align` says so in a name it makes itself.
+      let isSaid = model.name.contains("random")
+      let weights = settings.randomInit && !isSaid ? ", random weights" : ""
+      return plainText(model.name, limit: 60) + weights + step + kind
     }
     return names.indices.map { i in
       let same = names.indices.filter { names[$0] == names[i] }

@@ -22,6 +22,8 @@ struct TextTests {
     #expect(plainText("a\nb\tc", limit: 40) == "a↵b→c")
     #expect(plainText("abcdef", limit: 4) == "abc…")
     #expect(plainText("abcd", limit: 4) == "abcd")
+    #expect(shortened("a name, step 100", limit: 8) == "a n… 100")
+    #expect(shortened("a name", limit: 8) == "a name")
   }
 
   @Test(arguments: hostileTexts)

@@ -90,9 +90,9 @@ extension Figure {
         set cbrange [0:\(largest > 0 ? cbrt(largest) : 1)]
         set cbtics (\(marks.joined(separator: ", ")))
         set cblabel '|A(i|j)|'
-        set colorbox user origin screen 0.93, 0.09 size screen 0.014, 0.89
+        set colorbox user origin screen 0.90, 0.09 size screen 0.014, 0.89
         \(gaps.joined(separator: "\n"))
-        \(Axis.panel(x: 0.07...0.90, y: 0.09...0.98))
+        \(Axis.panel(x: 0.07...0.885, y: 0.09...0.98))
         plot name.'.dat' using 1:2:($7 ** (1.0 / 3)) with \(image(extent * extent))
         """)
   }

@@ -36,7 +36,7 @@ extension Figure {
     curves += [
       "name.'.dat' using 1:2:3:4 with xerrorbars pt 7 ps 1.1 lw 1.5 lc '\(Palette.main)' "
         + "title 'models'",
-      "name.'.dat' using 1:2:6 with labels left offset 0.8, 0.6 font ',14'",
+      "name.'.dat' using 1:2:6 with labels left offset 0.8, 0.6 font small",
     ]
     return Figure(
       name: "correlation", title: "Coupling and scores", caption: caption(study, found),

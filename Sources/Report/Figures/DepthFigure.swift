@@ -61,10 +61,10 @@ extension Figure {
         set ylabel 'block i: the Jacobian'
         set cbrange [\(low):\(high > low ? high : low + 1e-6)]
         set cblabel '\(run.scoreName)'
-        set colorbox user origin screen 0.515, 0.13 size screen 0.014, 0.79
+        set colorbox user origin screen 0.495, 0.13 size screen 0.014, 0.76
         set object 1 rectangle from graph 0, graph 0 to graph 1, graph 1 behind \
         fillcolor rgb '\(Palette.blank)' fillstyle solid noborder
-        \(Axis.panel(x: 0.0725...0.4938, y: 0.13...0.92))
+        \(Axis.panel(x: 0.0725...0.478, y: 0.13...0.89))
         plot name.'.dat' using 1:2:5 with \(image(mean.rows.count * mean.columns.count))
         unset object 1
         set grid
@@ -73,7 +73,7 @@ extension Figure {
         set xlabel '\(run.scoreName)'
         unset ylabel
         set key at graph 0.5, graph 1.01 center bottom vertical
-        \(Axis.panel(x: 0.65...0.98, y: 0.13...0.92))
+        \(Axis.panel(x: 0.65...0.98, y: 0.13...0.89))
         plot \(curves.joined(separator: ", "))
         unset multiplot
         """)

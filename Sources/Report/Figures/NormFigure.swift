@@ -67,7 +67,7 @@ extension Figure {
         set xlabel 'layer l'
         set ylabel 'norm ‖xˡ‖' offset 1
         set key at graph 0.5, graph 1.02 center bottom horizontal
-        \(Axis.panel(x: 0.075...0.48, y: 0.15...0.91))
+        \(Axis.panel(x: 0.095...0.48, y: 0.15...0.91))
         plot \(curves(""))
         unset logscale y
         set xlabel 'block l'

@@ -12,10 +12,12 @@ extension Figure {
     guard !measures.isEmpty, runs.count > 1 || mostPrompts > 1 else { return nil }
     let hasTwins = runs.contains { $0.isRandom } && runs.contains { !$0.isRandom }
     var names = DataTable("-names", columns: ["run", "name"])
-    for (r, run) in runs.enumerated() { names.append([.integer(r), .label(run.label)]) }
+    for (r, run) in runs.enumerated() {
+      names.append([.integer(r), .label(shortened(run.label, limit: 28))])
+    }
     var tables = [names]
     var panels: [String] = []
-    let (left, right, gap) = (0.22, 0.985, 0.03)
+    let (left, right, gap) = (0.235, 0.985, 0.03)
     let width = (right - left + gap) / Double(measures.count) - gap
     let bottom = 100 / Double(height(runs.count))
     for (m, measure) in measures.enumerated() {
@@ -44,7 +46,7 @@ extension Figure {
         // The names stand left of the first panel: on its lower end, right-aligned.
         let end = range.dropFirst().prefix { $0 != ":" }
         curves.append(
-          "name.'-names.dat' using (\(end)):1:2 with labels right offset -1, 0 font ',14'")
+          "name.'-names.dat' using (\(end)):1:2 with labels right offset -1, 0 font small")
       }
       panels.append(
         """

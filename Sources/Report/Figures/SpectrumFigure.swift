@@ -47,7 +47,7 @@ extension Figure {
         set cbtics \(Axis.integerStep(high - low + 1, most: 8))
         set cblabel 'block'
         \(blocks.count > 1 ? "set colorbox user origin screen \(wide ? 0.93 : 0.455), 0.15 size screen 0.012, 0.80" : "unset colorbox")
-        \(Axis.panel(x: 0.075...(wide ? 0.91 : 0.44), y: 0.15...0.95))
+        \(Axis.panel(x: 0.085...(wide ? 0.91 : 0.44), y: 0.15...0.95))
         plot name.'.dat' using 2:3:1 with \(rank > 30 ? "lines" : "linespoints pt 7 ps 0.4") lw 1.5 lc palette
         unset logscale y
         """)
