@@ -78,9 +78,10 @@ public struct RunMerge {
   ///
   /// Throws `RunError.outputNotEmpty`, `cannotWrite`, and `badRun` for arrays that are no longer what was written.
   public func write(to path: String) throws -> RunRecord {
-    if let contents = try? FileManager.default.contentsOfDirectory(atPath: path), !contents.isEmpty
-    {
-      throw RunError.outputNotEmpty(path: path)
+    let files = FileManager.default
+    if files.fileExists(atPath: path) {
+      let contents = try? files.contentsOfDirectory(atPath: path)
+      guard contents?.isEmpty == true else { throw RunError.outputNotEmpty(path: path) }
     }
     let folder = try OutputFolder(
       making: URL(fileURLWithPath: path).standardizedFileURL.path, name: path)

@@ -96,6 +96,11 @@ struct RunMergeTests {
       #expect(error?.description.contains(word) == true, "\(String(describing: error))")
       #expect(!scratch.contents.contains("merged"))
     }
+    try scratch.write(Array("kept".utf8), to: "file")
+    #expect(throws: RunError.outputNotEmpty(path: scratch["file"])) {
+      try RunMerge([scratch["a"]]).write(to: scratch["file"])
+    }
+    #expect(scratch.contents.contains("file"))
     try expectRefusal(["half-1"], "2/2")
     try expectRefusal(["half-1", "half-1"], "part 1 of 2")
     try expectRefusal(["half-1", "half-2", "a"], "no part of 2")
