@@ -35,7 +35,7 @@ public final class RunFolder {
         if let reason = try earlier.obstacle(to: manifest) {
           throw RunError.otherRun(path: path, reason: reason)
         }
-      } else if !contents.isEmpty {
+      } else if !contents.isEmpty, !Self.isBarelyBegun(home) {
         throw RunError.outputNotEmpty(path: path)
       }
     }
@@ -64,6 +64,14 @@ public final class RunFolder {
   public func release() {
     if lock >= 0 { close(lock) }
     lock = -1
+  }
+
+  /// Whether a folder holds nothing but what a run leaves that ends before its manifest is written.
+  private static func isBarelyBegun(_ folder: String) -> Bool {
+    let files = FileManager.default
+    let inside = try? files.contentsOfDirectory(atPath: "\(folder)/\(partialName)")
+    return (try? files.contentsOfDirectory(atPath: folder)) == [partialName]
+      && inside?.allSatisfy { $0 == "lock" || $0.hasSuffix(".tmp") } == true
   }
 
   /// What is begun or finished in a folder; nil if it holds no run.

@@ -102,6 +102,14 @@ struct RunTests {
     #expect(!folder.isComplete && !folder.keepsWork)
     folder.abandon()
     #expect(scratch.contents.isEmpty)
+    // What ends before its manifest is written is no other run.
+    for files in [[], ["lock"], ["lock", "manifest.json.tmp"]] {
+      try FileManager.default.createDirectory(
+        atPath: scratch["barely/partial"], withIntermediateDirectories: true)
+      for file in files { try scratch.write([], to: "barely/partial/\(file)") }
+      try self.folder(scratch["barely"]).folder.abandon()
+      try? FileManager.default.removeItem(atPath: scratch["barely"])
+    }
     try FileManager.default.createDirectory(
       atPath: scratch["taken"], withIntermediateDirectories: true)
     try scratch.write(Array("theirs".utf8), to: "taken/file")
