@@ -26,7 +26,8 @@ struct AlignCommand: ParsableCommand {
 
   func run() throws {
     try withExitStatus {
-      let settings = options.settings(for: model.path, step: model.trainingStep)
+      let settings = options.settings(
+        for: model.path, step: model.trainingStep(isTrained: !options.randomInit))
       let path = output ?? Self.defaultOutput(settings.name)
       let result = try Self.run(settings, try options.inputs(), into: path, quiet: quiet)
       guard !quiet else { return }

@@ -29,6 +29,11 @@ struct EmergenceCommand: ParsableCommand {
   var quiet = false
 
   func validate() throws {
+    if options.randomInit {
+      throw ValidationError(
+        "--random-init: every checkpoint would have the same random weights; give it to krylens align"
+      )
+    }
     // Read from the records, which hold these readings and no others.
     if let normalisation, !CouplingNormalisation.allCases.contains(normalisation) {
       throw ValidationError(

@@ -21,6 +21,8 @@ struct ModelOptions: ParsableArguments {
     }
   }
 
-  /// As given, or as the name tells.
-  var trainingStep: Int? { step ?? TrainingStep.named(path) }
+  /// As given, or as the name tells of trained weights.
+  func trainingStep(isTrained: Bool) -> Int? {
+    step ?? (isTrained ? TrainingStep.named(path) : nil)
+  }
 }

@@ -19,7 +19,8 @@ struct PlanCommand: ParsableCommand {
 
   func run() throws {
     try withExitStatus {
-      let settings = options.settings(for: model.path, step: model.trainingStep)
+      let settings = options.settings(
+        for: model.path, step: model.trainingStep(isTrained: !options.randomInit))
       let plan = try AlignmentRun(settings, prompts: try options.inputs()).predicted()
       let line = { (name: String, bytes: Int) in
         String(format: "%10.1f MB  ", Double(bytes) / 1e6) + name

@@ -37,6 +37,10 @@ struct EmergenceTests {
     }
   }
 
+  private func modified(_ path: String) throws -> Date? {
+    try FileManager.default.attributesOfItem(atPath: path)[.modificationDate] as? Date
+  }
+
   @Test func everyCheckpointIsARunOfAlign() throws {
     let scratch = try checkpoints()
     let options = Self.tokens + ["--ranks", "2,4", "--threads", "1"]
@@ -92,13 +96,20 @@ struct EmergenceTests {
       $0.split(separator: " ").first.flatMap { Int($0) }
     }
     #expect(printed == [0, 9, 10])
+    // A second time nothing is run, and the same is said.
+    let times = try [0, 9, 10].map { try modified("\(scratch["out"])/step\($0)/result.json") }
+    let again = try Command.run(["emergence", "models", "-o", "out"] + options, in: scratch)
+    #expect(again.status == 0 && again.output == finished.output, "\(again.error)")
+    #expect(
+      try [0, 9, 10].map { try modified("\(scratch["out"])/step\($0)/result.json") } == times)
     #expect(finished.output.contains("at step 0 to") && finished.output.contains("at step 10"))
   }
 
   @Test func theStepOfAlignIsGivenOrInTheName() throws {
     let scratch = try checkpoints()
     let cases: [(model: String, options: [String], step: Int?)] = [
-      ("models/step9", [], 9), ("models/step9", ["--step", "700"], 700),
+      ("models/step9", [], 9), ("models/step9", ["--random-init"], nil),
+      ("models/step9", ["--step", "700"], 700),
       (ModelFixture("llama").folder, [], nil), (ModelFixture("llama").folder, ["--step", "3"], 3),
     ]
     for (i, example) in cases.enumerated() {
@@ -116,6 +127,7 @@ struct EmergenceTests {
     (["emergence", "models", "models/step9"], "leave one of them out"),
     (["emergence", "models", "--score", "misfit"], "one-minus"),
     (["emergence", "models", "--normalisation", "p=1.5"], "frobenius or trace"),
+    (["emergence", "models", "--random-init"], "krylens align"),
     (["emergence"], "checkpoints"),
     (["align", "models/step9", "--step", "-1"], "--step"),
   ])

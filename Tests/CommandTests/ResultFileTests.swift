@@ -140,7 +140,7 @@ struct ResultFileTests {
       "top", "ranks", "rank_share", "layers", "kind", "from_token", "to_token", "tokens",
       "basis_layer", "shard", "site", "last", "solver",
       "tolerance", "seed", "sign", "normalisation", "form", "score", "diagonal", "like_paper",
-      "max_memory", "name", "threads", "output", "save_hidden_states",
+      "step", "max_memory", "name", "threads", "output", "save_hidden_states",
     ]
     for option in options { #expect(settings[option] != nil, "\(option)") }
     #expect(settings["top"] as? Int == 4 && settings["ranks"] as? [Int] == [2, 4])
