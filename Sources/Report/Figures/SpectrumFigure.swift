@@ -85,8 +85,8 @@ extension Figure {
         set ytics auto
         set xlabel 'block'
         set ylabel '1/σ₁' offset 1
-        set key top left
-        \(Axis.panel(x: (rank > 1 ? 0.60 : 0.08)...0.98, y: 0.15...0.95))
+        set key at graph 0.5, graph 1.02 bottom center
+        \(Axis.panel(x: (rank > 1 ? 0.62 : 0.08)...0.98, y: 0.15...0.90))
         plot \(curves.joined(separator: ", "))
         """)
     }
