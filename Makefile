@@ -72,4 +72,4 @@ install: build ## the command and its completions, under PREFIX
 	$(KRYLENS) --generate-completion-script fish > "$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/krylens.fish"
 
 export PROMPT
-.PHONY: help setup build demo demo-training test lint format fuzz verify-gguf verify-minilm test-report test-python-docs bench docs install
+.PHONY: help setup build demo demo-training test kill-test lint format fuzz verify-gguf verify-minilm test-report test-python-docs bench docs install

@@ -109,8 +109,12 @@ enum CouplingPass {
       let (n, m) = (jacobian.inputShape.columns, jacobian.outputShape.columns)
       var images = inputs.map { _ in [Double]() }
       for r in images.indices { images[r].reserveCapacity(vectors * m) }
+      // Slices of one size, as far as the kernels' registers are filled: 16 vectors of all rows together.
       let parts = (vectors + slice - 1) / slice
-      let even = (vectors + parts - 1) / parts
+      let unit = 16 / gcd(16, own.count)
+      let least = (vectors + parts - 1) / parts
+      let filled = (least + unit - 1) / unit * unit
+      let even = filled <= slice ? filled : least
       for start in stride(from: 0, to: vectors, by: even) {
         let b = min(even, vectors - start)
         let input = inputs.flatMap { $0[start * n..<(start + b) * n] }  // (rows, b, n)

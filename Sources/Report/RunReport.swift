@@ -17,7 +17,8 @@ public struct RunReport {
     let figures: [Figure]
   }
 
-  /// Of these runs, in their order, except that a twin of random weights follows its model; and of the scores of their
+  /// Of these runs, in their order, except that checkpoints of one architecture come by their step, and a twin of random
+  /// weights follows its model; and of the scores of their
   /// models, if they are known.
   ///
   /// Throws `RunError.badOption` when there are none, or their couplings cannot be held against scores together,
@@ -35,7 +36,7 @@ public struct RunReport {
       let key = { (i: Int) in
         (
           all.firstIndex { $0.architecture == all[i].architecture && $0.kind == all[i].kind } ?? i,
-          all[i].isRandom ? 1 : 0, i
+          all[i].isRandom ? 1 : 0, all[i].record.model.trainingStep ?? -1, i
         )
       }
       return key(a) < key(b)
@@ -92,9 +93,9 @@ public struct RunReport {
   private static func labels(_ runs: [StoredRun]) -> [String] {
     let names = runs.map { run in
       let (model, settings) = (run.record.model, run.record.settings)
-      let step = model.trainingStep.map { ", step \($0)" } ?? ""
+      let step = model.trainingStep.map { model.name.contains("\($0)") ? "" : ", step \($0)" } ?? ""
       let kind = settings.kind == .depth ? "" : ", \(settings.kind.rawValue)"
-      // `align` says so in a name it makes itself.
+      // `align` says so in a name it makes itself, and a checkpoint's own name mostly has its step.
       let isSaid = model.name.contains("random")
       let weights = settings.randomInit && !isSaid ? ", random weights" : ""
       return plainText(model.name, limit: 60) + weights + step + kind

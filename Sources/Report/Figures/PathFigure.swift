@@ -23,7 +23,7 @@ extension Figure {
     let others = Array(paths.dropFirst())
     let isFar = others.count > 1 && extent(paths) > 3 * extent(others)
     let parts = isFar ? [paths, others] : [paths]
-    let widths = isFar ? [0.07...0.44, 0.53...0.905] : [0.07...0.905]
+    let widths = isFar ? [0.085...0.44, 0.535...0.905] : [0.085...0.905]
     var tables = [table]
     var panels: [String] = []
     for (part, width) in zip(parts, widths) {
