@@ -52,6 +52,9 @@ verify-minilm: build ## a trained BERT, from text to coupling, against float64 (
 test-report: build ## a report opens in a headless browser, fetches nothing, and has nothing to complain of (Chromium)
 	@$(PYTHON) scripts/test_report.py $(KRYLENS)
 
+test-python-docs: build ## what docs/python.md and README.md show of Python runs, on two small runs (Python: numpy, safetensors)
+	@$(PYTHON) scripts/test_python_docs.py $(KRYLENS)
+
 bench: setup ## products of a stored matrix with few vectors, against OpenBLAS and a plain read
 	$(SWIFT) run -c release thin-products
 
@@ -69,4 +72,4 @@ install: build ## the command and its completions, under PREFIX
 	$(KRYLENS) --generate-completion-script fish > "$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/krylens.fish"
 
 export PROMPT
-.PHONY: help setup build demo demo-training test kill-test lint format fuzz verify-gguf verify-minilm test-report bench docs install
+.PHONY: help setup build demo demo-training test kill-test lint format fuzz verify-gguf verify-minilm test-report test-python-docs bench docs install

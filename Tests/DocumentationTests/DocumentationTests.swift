@@ -28,7 +28,10 @@ private let root = here.deletingLastPathComponent().deletingLastPathComponent()
   }
 
   /// A link to a file of the repository leads to one.
-  @Test(arguments: ["README.md", "CONTRIBUTING.md", "docs/architecture.md"])
+  @Test(arguments: [
+    "README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/tutorial.md",
+    "docs/reading-the-numbers.md", "docs/python.md",
+  ])
   func everyLinkLeadsSomewhere(document: String) throws {
     let file = root.appending(path: document)
     let text = try String(contentsOf: file, encoding: .utf8)
