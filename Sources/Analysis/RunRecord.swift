@@ -86,6 +86,8 @@ public struct PromptRecord: Codable, Sendable {
   public var trajectory: TrajectoryRecord
   /// 1/σ₁ against depth.
   @Nullable public var inverseLeadingFit: InverseLeadingFit?
+  /// Why there are no results; null where there are.
+  @Nullable public var failed: PromptFailure?
 }
 
 /// The triplets of one Jacobian, without their vectors.

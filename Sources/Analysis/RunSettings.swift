@@ -24,6 +24,15 @@ public struct Nullable<Value: Codable & Sendable>: Codable, Sendable {
   }
 }
 
+extension KeyedDecodingContainer {
+  /// A key that an earlier version did not write is nil.
+  public func decode<Value>(
+    _ type: Nullable<Value>.Type, forKey key: Key
+  ) throws -> Nullable<Value> {
+    try decodeIfPresent(type, forKey: key) ?? Nullable(wrappedValue: nil)
+  }
+}
+
 /// One prompt as it was given.
 public enum PromptInput: Sendable, Equatable {
   /// Text, for the model's tokenizer.
