@@ -16,6 +16,12 @@ public enum RunError: Error, Equatable, CustomStringConvertible, Sendable {
   case inUse(path: String)
   /// Writing failed.
   case cannotWrite(path: String, reason: String)
+  /// Something that was finished cannot be read now; it is not lost.
+  case cannotRead(path: String, reason: String)
+  /// Something that was finished is gone, or no longer what was written.
+  case lostUnit(path: String, unit: String)
+  /// No prompt came through: why, for each.
+  case allFailed([PromptFailure])
   /// A folder that holds no run, or a damaged one.
   case badRun(path: String, reason: String)
   /// A table that is none, or says something impossible.
@@ -47,6 +53,14 @@ public enum RunError: Error, Equatable, CustomStringConvertible, Sendable {
     case .cannotWrite(let path, let reason):
       "\(path): cannot be written (\(reason)); make room there, or choose another folder with --output (in the same "
         + "one, what was finished is taken up again)"
+    case .cannotRead(let path, let reason):
+      "\(path): cannot be read (\(reason)); what was finished is kept: see to that, and repeat the command, which goes "
+        + "on from there"
+    case .lostUnit(let path, let unit):
+      "\(path): \(unit) disappeared or changed while the run went on; the rest is kept: repeat the command, which "
+        + "computes it again, and let nothing else write there"
+    case .allFailed(let failures):
+      failures.map { "\($0)" }.joined(separator: "\n")
     case .badRun(let path, let reason):
       "\(path): is no run that can be read (\(reason)); name a folder that krylens align has written"
     case .badTable(let path, let line, let reason): "\(path), line \(line): \(reason)"

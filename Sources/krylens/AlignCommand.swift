@@ -30,10 +30,12 @@ struct AlignCommand: ParsableCommand {
         for: model.path, step: model.trainingStep(isTrained: !options.randomInit))
       let path = output ?? Self.defaultOutput(settings.name)
       let result = try Self.run(settings, try options.inputs(), into: path, quiet: quiet)
-      guard !quiet else { return }
-      print(
-        result.map { AlignmentTable($0, folder: path).text }
-          ?? "\(path) holds the whole of this run already; nothing was done")
+      if !quiet {
+        print(
+          result.map { AlignmentTable($0, folder: path).text }
+            ?? "\(path) holds the whole of this run already; nothing was done")
+      }
+      try failures(result?.record.failures ?? [])
     }
   }
 
@@ -56,10 +58,16 @@ struct AlignCommand: ParsableCommand {
       try folder.finish(result)
       return result
     } catch {
-      // A model that is damaged, or changed under the run, leaves nothing to go on from.
-      folder.abandon(keepingWork: !(error is ModelError || error is CheckpointError))
+      folder.abandon()
       throw error
     }
+  }
+
+  /// Ends the command with status 1 if prompts have failed, and says which.
+  private func failures(_ failures: [PromptFailure]) throws {
+    guard !failures.isEmpty else { return }
+    for failure in failures { Self.note("\(failure)") }
+    throw ExitCode(1)
   }
 
   /// A line on standard error.
