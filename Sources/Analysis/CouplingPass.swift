@@ -37,7 +37,9 @@ enum CouplingPass {
             jacobian: batch.linearization, own: batch.members.map { triplets($0, i) },
             bases: zip(batch.members, isCoupled).map { problem, isCoupled in
               guard isCoupled else { return [] }
-              return peers(of: problem, atBlock: i, group, plan).map { triplets($0.problem, $0.block) }
+              return peers(of: problem, atBlock: i, group, plan).map {
+                triplets($0.problem, $0.block)
+              }
             })
           let couplings = rows.couplings(rank: plan.ranks.max()!, seed: plan.seed)
           for (r, problem) in batch.members.enumerated() where isCoupled[r] {

@@ -53,17 +53,17 @@ struct FailedPromptTests {
   struct Case: Sendable, CustomTestStringConvertible {
     let testDescription: String
     let value: Float
-    let layer: Int
+    let layers: ClosedRange<Int>
     let tensor: String?
   }
 
   static let cases = [
     // What enters the first block is no number.
     Case(
-      testDescription: "embedding", value: .infinity, layer: 0,
+      testDescription: "embedding", value: .infinity, layers: 0...0,
       tensor: "model.embed_tokens.weight"),
-    // The mean square of the state overflows where the norm's derivative is taken.
-    Case(testDescription: "product", value: 1e38, layer: 1, tensor: nil),
+    // The mean square of the state overflows where the norm's derivative is taken, at whichever block is first.
+    Case(testDescription: "product", value: 1e38, layers: 1...3, tensor: nil),
   ]
 
   /// One bad token among 20 prompts in two groups: the 19 others have what they have in a run without the fault, in which
@@ -77,12 +77,15 @@ struct FailedPromptTests {
     #expect(record.complete && record.prompts.count == 20)
     let failure = try #require(record.failures.first)
     #expect(record.failures.count == 1 && record.prompts[5].failed == failure)
-    #expect(failure.number == 6 && failure.layer == fault.layer && failure.tensor == fault.tensor)
+    #expect(failure.number == 6 && fault.layers.contains(failure.layer))
+    #expect(failure.tensor == fault.tensor)
     #expect(failure.token == 3 && record.prompts[5].layers.isEmpty)
     for (p, prompt) in record.prompts.enumerated() where p != 5 {
       for (mine, theirs) in zip(prompt.layers, healthy.prompts[p].layers) {
         let bound = 1e-4 * theirs.singularValues[0]  // ten times the tolerance of either solve
-        for (s, t) in zip(mine.singularValues, theirs.singularValues) { #expect(abs(s - t) < bound) }
+        for (s, t) in zip(mine.singularValues, theirs.singularValues) {
+          #expect(abs(s - t) < bound)
+        }
       }
       #expect(prompt.coupling.count == healthy.prompts[p].coupling.count)
       #expect(prompt.trajectory.norms == healthy.prompts[p].trajectory.norms)
