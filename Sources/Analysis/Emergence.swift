@@ -50,7 +50,8 @@ public struct Emergence: Sendable {
     }
     let all = runs.first?.record.prompts ?? []
     let kept = all.indices.filter { !failed.contains($0) }
-    prompts = Set(kept.map { all.firstAlike[$0] }).count
+    let alike = all.firstAlike
+    prompts = Set(kept.map { alike[$0] }).count
     notes = Self.notes(runs, failed: failed.sorted(), repeats: kept.count - prompts)
     points = zip(runs, statistics).flatMap { run, statistics in
       let (step, s) = (run.step, run.record.settings)

@@ -13,7 +13,7 @@ struct ComparisonTable {
       ? ["model and settings are the same"]
       : aligned(
         [["differs in", "A", "B"]]
-          + c.differences.map { [printable($0.key, 24)] + $0.values.map { printable($0, 26) } })
+          + c.differences.map { [printable($0.key, 24)] + $0.values.map(Self.cut) })
     lines += ["", "prompts in common: \(c.commonPrompts)"]
     switch c.likeness {
     case .sameFolder: lines.append("A and B are the same folder: all differences are zero")
@@ -71,13 +71,19 @@ struct ComparisonTable {
     guard q.difference != 0 || q.standing == .apart else { return "\(q.name): the same in both" }
     let text =
       "\(q.name): B is \(q.difference > 0 ? "higher" : "lower") by \(short(abs(q.difference))); "
-    let count = q.paired.map { "prompt by prompt (\($0.count)), \(probability($0.pValue))" } ?? ""
+    let count = q.paired.map { "(\($0.count) pairs, \(probability($0.pValue)))" } ?? ""
     switch q.standing {
     case .apart: return text + "the two stand apart \(count)"
     case .together: return text + "the two cannot be told apart \(count)"
     case .unknown:
       return text + "not judged, as \(q.unjudged ?? "nothing is known of it")"
     }
+  }
+
+  /// Somebody's text, of a long one the middle left out: names differ at their ends.
+  private static func cut(_ text: String) -> String {
+    let text = escaped(text)
+    return text.count > 26 ? "\(text.prefix(12))…\(text.suffix(13))" : text
   }
 
   private static func tiny(_ x: Double?) -> String { x.map { String(format: "%.1e", $0) } ?? "" }

@@ -196,7 +196,7 @@ struct CompareTests {
     #expect(coupling.number("first_null") != nil && coupling.number("second_null") != nil)
     let output = try runs.run(["compare", "a", "b"]).output
     #expect(
-      output.contains("coupling, depth, rank 4: B is higher by 0.6; the two stand apart prompt by"))
+      output.contains("coupling, depth, rank 4: B is higher by 0.6; the two stand apart (3 pairs"))
     #expect(
       output.contains("prompts in common: 3")
         && output.split(separator: "\n").allSatisfy { $0.count <= 80 })

@@ -84,7 +84,7 @@ extension PromptRecord {
 
 extension Finished {
   /// Standard output with the lines put together again that were broken to fit a terminal.
-  var unwrapped: String { output.replacing("\n  ", with: " ") }
+  var unwrapped: String { output.replacing(/\n {2,}/, with: " ") }
 }
 
 extension [String: Any] {
