@@ -146,6 +146,14 @@ struct RunMergeTests {
     #expect(refusal(["2 of others", "1"]).contains("another list, of 4 prompts"))
     #expect(
       try RunMerge(["2", "1"].map { scratch[$0] }).write(to: scratch["whole"]).promptList == nil)
+    // The same part of another list is another run, and a prompt twice in one list was asked for.
+    #expect(throws: RunError.self) { try part("1", Array(four[..<2]) + [.tokens([1])], 1) }
+    #expect(throws: RunError.self) { try part("1", four.dropLast() + [.tokens([1])], 1) }
+    try part("1 of twins", [four[0], four[0]], 1)
+    try part("2 of twins", [four[0], four[0]], 2)
+    let twins = try RunMerge(["1", "2"].map { scratch["\($0) of twins"] }).write(
+      to: scratch["twins"])
+    #expect(twins.prompts.count == 2 && twins.statistics.distinctPrompts == 1)
     // Earlier versions recorded no list: a prompt in two parts, or parts of other sizes, give it away.
     func forget(_ name: String) throws {
       var record = try StoredRun(scratch[name]).record
