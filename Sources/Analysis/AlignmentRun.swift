@@ -18,6 +18,8 @@ public struct AlignmentRun {
   private let model: any Transformer
   private let tokenizer: Tokenizer?
   private let prompts: [(given: PromptInput, input: ModelInput)]
+  /// Of a shard, the list `prompts` is a part of.
+  private let promptList: PromptList?
   private let plan: SolvePlan
   private let groups: [PromptGroup]
   private let loadSeconds: Double
@@ -63,9 +65,11 @@ public struct AlignmentRun {
           option: "--shard", value: "\(shard.index)/\(shard.count)",
           reason: "has no prompt, as there are \(prompts.count); divide them into fewer parts")
       }
+      promptList = PromptList(prompts.map { PromptHeader($0.0, $0.1, []) })
       prompts = Array(prompts[range])
       self.plan = plan.restricted(to: range)
     } else {
+      promptList = nil
       self.plan = plan
     }
     self.prompts = prompts
@@ -97,7 +101,13 @@ public struct AlignmentRun {
         layers: d.layers, width: d.width, parameters: d.parameters, storedTypes: d.storedTypes,
         fingerprint: try directory.fingerprint(), trainingStep: settings.step),
       settings: settings, layers: plan.layers,
-      prompts: zip(prompts, plan.selections).map { PromptHeader($0.given, $0.input, $1) })
+      prompts: zip(prompts, plan.selections).map { PromptHeader($0.given, $0.input, $1) },
+      promptList: promptList)
+  }
+
+  /// What the checkpoints of one training have in common with this run.
+  public var training: TrainingIdentity {
+    TrainingIdentity(model.description, prompts.map { PromptHeader($0.given, $0.input, []) })
   }
 
   /// What the largest group of prompts will cost. Passes the first two blocks and times a few products.

@@ -82,7 +82,7 @@ struct RunAssembly {
     let records = prompts.map(\.record)
     let record = RunRecord(
       krylens: manifest.krylens, complete: isComplete, model: manifest.model,
-      settings: manifest.settings, prompts: records,
+      settings: manifest.settings, promptList: manifest.promptList, prompts: records,
       statistics: StudyStatistics(records, diagonal: manifest.settings.diagonal), seconds: seconds,
       peakMemoryBytes: peakMemoryBytes, peakPrivateBytes: peakPrivateBytes)
     return RunResult(record: record, prompts: prompts)

@@ -28,6 +28,8 @@ public enum RunError: Error, Equatable, CustomStringConvertible, Sendable {
   case badTable(path: String, line: Int, reason: String)
   /// Too few models that have both a number and a score.
   case tooFewScored(count: Int, needed: Int, path: String)
+  /// Some checkpoints of many have no run, or one in which prompts failed; the others do.
+  case checkpointsFailed(count: Int, total: Int, path: String)
   /// The user asked to stop. The folder, if there is something in it to go on from.
   case interrupted(resume: String?)
 
@@ -47,7 +49,7 @@ public enum RunError: Error, Equatable, CustomStringConvertible, Sendable {
       "\(path) holds another run: \(reason); choose another folder with --output, or repeat that run's command to go "
         + "on with it"
     case .notTogether(let path, let reason):
-      "\(path): cannot be joined with the others: \(reason); name runs of one model with one set of options"
+      "\(path): cannot be joined with the others: \(reason)"
     case .inUse(let path):
       "\(path) is being written by another process; wait for it, or choose another folder with --output"
     case .cannotWrite(let path, let reason):
@@ -67,6 +69,9 @@ public enum RunError: Error, Equatable, CustomStringConvertible, Sendable {
     case .tooFewScored(let count, let needed, let path):
       "\(count) of the \(needed) models that a correlation needs have both a number and a score; add runs, or name "
         + "them as \(path) does (align --name)"
+    case .checkpointsFailed(let count, let total, let path):
+      "\(count) of \(total) checkpoints failed, as \(path) says; the others are finished, and the same command tries "
+        + "these again"
     case .interrupted(nil): "interrupted; nothing was finished, and nothing is kept"
     case .interrupted(let path?):
       "interrupted; what was finished is kept in \(path): the same command with -o \(path) goes on from there"

@@ -17,16 +17,19 @@ public struct RunManifest: Codable, Sendable {
   let layers: [Int]
   /// The prompts of this run; of a shard, its part of them.
   var prompts: [PromptHeader]
+  /// Of a shard, the whole list of prompts; nil in manifests of earlier versions.
+  let promptList: PromptList?
 
   init(
     krylens: String, model: ModelRecord, settings: RunSettings, layers: [Int],
-    prompts: [PromptHeader]
+    prompts: [PromptHeader], promptList: PromptList?
   ) {
     self.krylens = krylens
     self.model = model
     self.settings = settings
     self.layers = layers
     self.prompts = prompts
+    self.promptList = promptList
   }
 
   /// Of a run that has ended.
@@ -34,7 +37,7 @@ public struct RunManifest: Codable, Sendable {
     self.init(
       krylens: record.krylens, model: record.model, settings: record.settings,
       layers: Array(Set(record.prompts.flatMap { $0.layers.map(\.layer) })).sorted(),
-      prompts: record.prompts.map { PromptHeader($0) })
+      prompts: record.prompts.map { PromptHeader($0) }, promptList: record.promptList)
   }
 
   /// The groups its prompts go through the blocks in.
@@ -45,6 +48,10 @@ public struct RunManifest: Codable, Sendable {
   /// Options that no number depends on may differ, and its prompts may be some of this one's.
   func obstacle(to other: RunManifest) throws -> String? {
     if let reason = try obstacleBesidesPrompts(to: other) { return reason }
+    if let promptList, let list = other.promptList, promptList != list {
+      return
+        "it has a part of another list of prompts, of \(promptList.count) and not \(list.count)"
+    }
     let taken = places(of: other.prompts)
     guard let p = taken.firstIndex(of: nil) else { return nil }
     let prompt = other.prompts[p]

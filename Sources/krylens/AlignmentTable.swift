@@ -168,7 +168,13 @@ struct AlignmentTable {
   /// Means over the prompts, with their standard errors and bootstrap intervals.
   private static func study(_ record: RunRecord) -> [String] {
     let s = record.settings
-    var lines = ["over \(record.prompts.count) prompts:"]
+    let (given, distinct) = (record.prompts.count, record.statistics.distinctPrompts)
+    var lines = ["over \(distinct ?? given) prompt\(distinct == 1 ? "" : "s"):"]
+    if let distinct, distinct < given {
+      lines = [
+        "over \(distinct) of \(given) prompts; equal ones count once, those that failed do not:"
+      ]
+    }
     for rank in s.ranks {
       let setting = CouplingSetting(
         rank: rank, sign: s.sign,

@@ -18,7 +18,10 @@ struct MergeCommand: ParsableCommand {
   func run() throws {
     try withExitStatus {
       let record = try RunMerge(runs).write(to: output)
-      print("\(runs.count) runs, \(record.prompts.count) prompts; written to \(output)")
+      let failed = record.prompts.count { $0.failed != nil }
+      print(
+        "\(runs.count) runs, \(record.prompts.count) prompts"
+          + (failed > 0 ? ", of which \(failed) failed" : "") + "; written to \(output)")
     }
   }
 }
