@@ -14,6 +14,8 @@ import Tokenization
 public struct AlignmentRun {
   /// What is run.
   public let settings: RunSettings
+  /// What was made of prompts that may have been meant otherwise, one line each, for the user to read.
+  public let notes: [String]
   private let directory: CheckpointDirectory
   private let model: any Transformer
   private let tokenizer: Tokenizer?
@@ -50,12 +52,17 @@ public struct AlignmentRun {
       || inputs.contains { if case .text = $0 { true } else { false } }
     let tokenizer = try Self.tokenizer(of: directory, isNeeded: needsText)
     self.tokenizer = tokenizer
-    guard !inputs.isEmpty else { throw RunError.emptyPrompt(index: 0) }
+    guard !inputs.isEmpty else {
+      throw RunError.badOption(option: "--prompt", value: "", reason: "is missing; give at least one")
+    }
     let reader = PromptReader(settings, model.description, tokenizer, directory)
-    var prompts = try inputs.enumerated().map { ($1, try reader.read($1, index: $0)) }
+    try reader.checkEncoder(settings)
+    let labels = inputs.enumerated().map { PromptLabel(number: $0 + 1, $1) }
+    var prompts = try zip(inputs, labels).map { ($0, try reader.read($0, $1)) }
+    notes = reader.notes(zip(inputs, labels).map { ($0, $1) })
     let plan = try SolvePlan(
       settings, model.description,
-      promptLengths: prompts.map { model.description.tokenCount(of: $0.1) })
+      promptLengths: prompts.map { model.description.tokenCount(of: $0.1) }, labels: labels)
     if let shard = settings.shard {
       let range = shard.range(of: prompts.count)
       guard !range.isEmpty else {

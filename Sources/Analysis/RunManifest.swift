@@ -88,7 +88,7 @@ struct PromptHeader: Codable, Sendable, Equatable {
   let selections: [TokenSelection]
 
   init(_ given: PromptInput, _ input: ModelInput, _ selections: [TokenSelection]) {
-    if case .text(let value) = given { text = value } else { text = nil }
+    if case .text(let value, _) = given { text = value } else { text = nil }
     if case .image(let path) = given { image = path } else { image = nil }
     if case .image(let pixels) = input {
       var hash = ContentHash()
