@@ -114,7 +114,11 @@ public struct AlignmentRun {
         $0 + model.description.tokenCount(of: prompts[$1].input)
       }
     }
-    return try predicted(model, groups.max { work($0) < work($1) }!)
+    let largest = groups.max { work($0) < work($1) }!
+    var plan = try predicted(model, largest)
+    plan.groups = groups.count
+    plan.relativeWork = groups.reduce(0) { $0 + Double(work($1)) / Double(work(largest)) }
+    return plan
   }
 
   private func predicted(_ model: some Transformer, _ group: PromptGroup) throws -> RunPlan {

@@ -1,5 +1,7 @@
+import Checkpoint
+
 /// Why a prompt has no results: what stopped being a number, and where. The run's other prompts go on without it.
-public struct PromptFailure: Codable, Sendable {
+public struct PromptFailure: Codable, Sendable, Equatable {
   /// The prompt among those of the whole list, from 1.
   public var number: Int
   /// Its text, if it was given as text.
@@ -12,4 +14,14 @@ public struct PromptFailure: Codable, Sendable {
   @Nullable public var tensor: String?
   /// What happened, in a sentence.
   public var reason: String
+}
+
+extension PromptFailure: CustomStringConvertible {
+  /// One line: which prompt, where, and what happened.
+  public var description: String {
+    let words = text.map { " (\"\(escaped($0))\")" } ?? ""
+    let place = layer == 0 ? "at the embedding" : "at block \(layer)"
+    let at = token.map { "\(place), token \($0)" } ?? place
+    return "prompt \(number)\(words) failed \(at): \(reason)"
+  }
 }

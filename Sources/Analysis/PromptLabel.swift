@@ -76,15 +76,6 @@ public struct PromptLabel: Sendable, Equatable, CustomStringConvertible {
   }
 }
 
-extension PromptFailure: CustomStringConvertible {
-  /// `prompt 41 ("…") failed at block 2, token 5: what happened`, in one line.
-  public var description: String {
-    let place = layer == 0 ? "in the embedding" : "at block \(layer)"
-    return "\(PromptLabel(self)) failed \(place)" + (token.map { ", token \($0)" } ?? "")
-      + ": \(reason)" + (tensor.map { " (tensor \"\(escaped($0))\")" } ?? "")
-  }
-}
-
 extension RunError {
   /// Does some work on a prompt; what is thrown then says which prompt it is about.
   ///

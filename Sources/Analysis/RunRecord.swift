@@ -200,3 +200,8 @@ public struct InverseLeadingFit: Codable, Sendable {
   /// Of the fit; null when all values are equal.
   @Nullable public var rSquared: Double?
 }
+
+extension RunRecord {
+  /// The prompts without results, each with the reason.
+  public var failures: [PromptFailure] { prompts.compactMap(\.failed) }
+}

@@ -24,6 +24,8 @@ public struct Nullable<Value: Codable & Sendable>: Codable, Sendable {
   }
 }
 
+extension Nullable: Equatable where Value: Equatable {}
+
 extension KeyedDecodingContainer {
   /// A key that an earlier version did not write is nil.
   public func decode<Value>(

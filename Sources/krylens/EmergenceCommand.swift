@@ -15,15 +15,16 @@ struct EmergenceCommand: ParsableCommand {
       """)
 
   @Argument(help: "Checkpoints, or folders of checkpoints.")
-  var checkpoints: [String]
+  var checkpoints: [FilePath]
 
   @OptionGroup var options: AlignOptions
 
   @Option(
     name: .shortAndLong,
     help: ArgumentHelp(
-      "The folder of the run folders (default: krylens-runs/NAME-TIME).", valueName: "dir"))
-  var output: String?
+      "The folder of the run folders (default: krylens-runs/NAME-TIME).", valueName: "dir"),
+    completion: .directory)
+  var output: FilePath?
 
   @Flag(help: "Print nothing but errors.")
   var quiet = false
@@ -50,23 +51,25 @@ struct EmergenceCommand: ParsableCommand {
 
   func run() throws {
     try withExitStatus {
-      let found = try CheckpointSequence(checkpoints).checkpoints
-      let inputs = try options.inputs()
+      let found = try CheckpointSequence(checkpoints.map(\.path)).checkpoints
+      let inputs = try options.inputs(quiet: quiet)
       let settings = found.map { options.settings(for: $0.model, step: $0.step) }
       // A damaged or another kind of model is found now, not after hours.
       for s in settings { _ = try AlignmentRun(s, prompts: inputs) }
-      let folder = output ?? AlignCommand.defaultOutput("emergence")
+      let folder = output?.path ?? AlignCommand.defaultOutput("emergence")
       var runs: [(step: Int, record: RunRecord)] = []
       for (i, s) in settings.enumerated() {
         let step = found[i].step
-        if !quiet { AlignCommand.note("step \(step), \(i + 1) of \(found.count): \(s.model)") }
+        if !quiet { note("step \(step), \(i + 1) of \(found.count): \(s.model)") }
         let path = "\(folder)/step\(step)"
-        let result = try AlignCommand.run(s, inputs, into: path, quiet: quiet)
+        let result = try AlignCommand.run(s, inputs, into: path, quiet: quiet, announces: i == 0)
         runs.append((step, try result?.record ?? StoredRun(path).record))
       }
       let emergence = Emergence(runs)
       try write(emergence.csv, to: "\(folder)/emergence.csv")
-      if !quiet { print(EmergenceTable(emergence, runs[0].record, folder: folder).text) }
+      if !quiet {
+        try StandardOutput.print(EmergenceTable(emergence, runs[0].record, folder: folder).text)
+      }
     }
   }
 

@@ -19,16 +19,6 @@ struct PromptLabelTests {
     ] { #expect(PromptLabel(number: 2, input).description == label) }
   }
 
-  @Test func failures() {
-    var failure = PromptFailure(
-      number: 41, text: "x", layer: 2, token: 5, tensor: nil, reason: "the state is not finite")
-    #expect(
-      "\(failure)" == "prompt 41 (\"x\") failed at block 2, token 5: the state is not finite")
-    (failure.text, failure.layer, failure.token, failure.tensor) = (nil, 0, nil, "embed.weight")
-    #expect(
-      "\(failure)"
-        == "prompt 41 failed in the embedding: the state is not finite (tensor \"embed.weight\")")
-  }
 
   @Test func errorsOnAPromptNameIt() {
     struct Some: Error, CustomStringConvertible { let description = "no good; try another" }
