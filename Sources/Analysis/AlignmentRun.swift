@@ -53,7 +53,8 @@ public struct AlignmentRun {
     let tokenizer = try Self.tokenizer(of: directory, isNeeded: needsText)
     self.tokenizer = tokenizer
     guard !inputs.isEmpty else {
-      throw RunError.badOption(option: "--prompt", value: "", reason: "is missing; give at least one")
+      throw RunError.badOption(
+        option: "--prompt", value: "", reason: "is missing; give at least one")
     }
     let reader = PromptReader(settings, model.description, tokenizer, directory)
     try reader.checkEncoder(settings)

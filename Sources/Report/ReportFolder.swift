@@ -67,7 +67,8 @@ struct ReportFolder {
       for (type, end) in [("svg", Data("</svg>".utf8)), ("png", Data("IEND".utf8))] {
         let data = FileManager.default.contents(atPath: "\(figures.path)/\(figure.name).\(type)")
         guard data?.suffix(64).range(of: end) != nil else {
-          throw ReportError.gnuplotFailed(figure: figure.name, reason: "no whole \(type) was written")
+          throw ReportError.gnuplotFailed(
+            figure: figure.name, reason: "no whole \(type) was written")
         }
       }
     } catch ReportError.gnuplotFailed(let name, let reason) {

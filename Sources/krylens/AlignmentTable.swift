@@ -14,8 +14,8 @@ struct AlignmentTable {
     let (m, settings) = (record.model, record.settings)
     var lines = [
       "\(escaped(m.name)): \(escaped(m.family)), \(m.layers) blocks, width \(m.width), "
-        + "\(millions(m.parameters)) parameters, "
-        + m.storedTypes.map { printable($0) }.joined(separator: " ")
+        + "\(millions(m.parameters)) parameters",
+      "stored as \(m.storedTypes.map { printable($0) }.joined(separator: ", "))",
     ]
     if !record.complete { lines.append("not finished: this is what is known so far") }
     let prompts = record.prompts.enumerated().map {
@@ -55,7 +55,7 @@ struct AlignmentTable {
     let known = prompts.filter { $0.prompt.failed == nil }
     let table = aligned([header] + known.map(\.cells))
     var rows = table.dropFirst().makeIterator()
-    return [table[0] + "  text"]
+    return [table[0] + "  given"]
       + prompts.flatMap { prompt in
         if let failed = prompt.prompt.failed { return [escaped("\(failed)")] }
         return [(rows.next() ?? "") + "  \(prompt.given)"] + prompt.remedies.map { "        \($0)" }
@@ -96,8 +96,9 @@ struct AlignmentTable {
     let count = record.prompts.count
     let whole =
       failed == 0
-      ? "over \(count) prompts:"
-      : "\(failed) of \(count) prompts failed; over the other \(count - failed):"
+      ? "over \(count) prompts, paths of the last token:"
+      : "\(failed) of \(count) prompts failed; over the other \(count - failed), paths of the last "
+        + "token:"
     return [whole] + aligned([header] + rows)
   }
 

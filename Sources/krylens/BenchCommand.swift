@@ -27,7 +27,7 @@ struct BenchCommand: ParsableCommand {
   @Option(
     parsing: .unconditional,
     help:
-      "The prompt as token ids (default: ten ids), an encoder's too; models of images are given noise."
+      "The prompt as token ids, an encoder's too; models of images are given noise."
   )
   var tokenIds = IntegerList(argument: "1,2,3,4,5,6,7,8,9,10")!
 

@@ -24,9 +24,7 @@ struct CorrelateCommand: ParsableCommand {
   @Argument(help: ArgumentHelp("Run folders.", valueName: "run"), completion: .directory)
   var runs: [FilePath]
 
-  @Option(
-    help: ArgumentHelp("CSV: model, then one column per score.", valueName: "file"),
-    completion: .file(extensions: ["csv"]))
+  @Option(help: ArgumentHelp("CSV: model, then one column per score.", valueName: "file"))
   var scores: FilePath
 
   @Option(help: ArgumentHelp("The column.", valueName: "column"))

@@ -57,9 +57,10 @@ final class ProgressBar: RunProgress {
     let room = max(0, columns - 1)
     let choices = [
       words(state, seconds: seconds), words(state, seconds: nil),
-      "\(state.completed)/\(state.total)",
+      "\(state.completed)/\(state.total)", "\(100 * state.completed / state.total) %",
     ]
-    let words = choices.first { $0.count <= room } ?? String(choices[2].prefix(room))
+    // A number that is cut off would be another one.
+    guard let words = choices.first(where: { $0.count <= room }) else { return "" }
     let width = min(32, room - words.count - 1)
     guard width >= 4 else { return words }
     let filled = width * state.completed / state.total

@@ -66,11 +66,13 @@ struct PromptFile {
       let value: JSONValue
       do { value = try bytes.withUnsafeBytes { try JSONValue.parse($0, source: path) } } catch {
         throw refusal(
-          "is not one JSON value (\(error)); where every line is a JSON object of its own, let the name end in .jsonl")
+          "is not one JSON value (\(error)); where every line is a JSON object of its own, let the name end in .jsonl"
+        )
       }
       guard let items = value.array else {
         throw refusal(
-          "holds no array; write [{\"text\": \"…\"}, …], or let the name end in .jsonl and give every prompt a line")
+          "holds no array; write [{\"text\": \"…\"}, …], or let the name end in .jsonl and give every prompt a line"
+        )
       }
       for (i, item) in items.enumerated() { try append(item, "item \(i + 1)") }
     }

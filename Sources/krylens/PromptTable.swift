@@ -116,15 +116,14 @@ struct PromptTable {
     }
     let t = prompt.trajectory
     if let shape = t.lineShapeScore.last ?? nil, let growth = t.growth.last ?? nil {
-      var parts = [
-        String(format: "last token's path: line-shape score %.3f", shape),
-        String(format: "growth %.4f per block", growth),
-      ]
-      if let e = t.expodistance.last ?? nil { parts.append(String(format: "expodistance %.3f", e)) }
-      lines.append(parts.joined(separator: ", "))
-      if let c = t.linearisedPathCosine {
-        lines.append(String(format: "cosine of the linearised path: %.3f", c))
-      }
+      lines.append(
+        String(
+          format: "last token's path: line-shape score %.3f, growth %.4f per block", shape, growth))
+      let more = [
+        (t.expodistance.last ?? nil).map { String(format: "expodistance %.3f", $0) },
+        t.linearisedPathCosine.map { String(format: "cosine of the linearised path %.3f", $0) },
+      ].compactMap { $0 }
+      if !more.isEmpty { lines.append("  " + more.joined(separator: ", ")) }
     }
     let fitted = prompt.inverseLeadingFit.map { fit in
       Set(prompt.layers.map(\.layer).filter { $0 >= fit.start }).count
@@ -144,7 +143,13 @@ struct PromptTable {
 
   /// What a solve that did not converge says.
   var remedies: [String] {
-    prompt.layers.compactMap { l in l.remedy.map { "block \(l.layer): \(escaped($0))" } }
+    let hasOneEach = Set(prompt.layers.map { [$0.fromToken, $0.toToken] }).count == 1
+    return prompt.layers.compactMap { l in
+      guard let remedy = l.remedy else { return nil }
+      let pair =
+        l.fromToken == l.toToken ? "token \(l.toToken)" : "token \(l.fromToken) to \(l.toToken)"
+      return "block \(l.layer)\(hasOneEach ? "" : ", \(pair)"): \(escaped(remedy))"
+    }
   }
 
   /// Of all the tables of a rank.
@@ -173,7 +178,10 @@ struct PromptTable {
   }
 
   /// What was given, in what a line of `cells` leaves of 80 columns.
-  var given: String { (prompt.text ?? prompt.image).map { Self.quoted($0, 30) } ?? "token ids" }
+  var given: String {
+    (prompt.text ?? prompt.image).map { Self.quoted($0, 30) }
+      ?? printable((prompt.tokenIds ?? []).map(String.init).joined(separator: ","), 32)
+  }
 
   private var tokenCount: Int {
     prompt.trajectory.norms.first?.count ?? prompt.tokenIds?.count ?? 0

@@ -22,7 +22,7 @@ struct ReportCommand: ParsableCommand {
   @Option(
     help: ArgumentHelp(
       "Scores of the models, as for correlate: CSV, model, then one column per score.",
-      valueName: "file"), completion: .file(extensions: ["csv"]))
+      valueName: "file"))
   var scores: FilePath?
 
   @Option(help: ArgumentHelp("The column of scores.", valueName: "column"))

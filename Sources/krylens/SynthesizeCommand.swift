@@ -83,21 +83,38 @@ struct SynthesizeCommand: ParsableCommand {
     }
     let checkpoint = SyntheticCheckpoint(
       shape: shape, elementType: dtype.elementType, seed: seed)
-    let isTerminal = isatty(STDERR_FILENO) == 1
-    let show = { (text: String) in
-      if isTerminal {
-        try? FileHandle.standardError.write(contentsOf: Data("\r\(text)\u{1B}[K".utf8))
-      }
-    }
     Interrupt.catchSignals()
-    defer { show("") }
+    let progress = ShareProgress()
+    defer { progress.finish() }
     try checkpoint.write(to: folder) { share in
-      show("\(Int(100 * share)) %")
+      progress.update(share)
       try Interrupt.check()
     }
-    show("")
+    progress.finish()
     try StandardOutput.print(
       "\(folder): \(like), \(shape.layers) blocks, width \(shape.width), "
         + String(format: "%.2f GB", Double(checkpoint.byteCount) / 1e9))
+  }
+}
+
+/// The share that is done, on standard error: on a terminal as it grows, elsewhere once a minute.
+private final class ShareProgress {
+  private let isTerminal = isatty(STDERR_FILENO) == 1
+  private var last = Date()
+
+  func update(_ share: Double) {
+    let text = "\(Int(100 * share)) %"
+    if isTerminal {
+      write("\r\(text)\u{1B}[K")
+    } else if Date().timeIntervalSince(last) >= 60 {
+      last = Date()
+      note(text)
+    }
+  }
+
+  func finish() { if isTerminal { write("\r\u{1B}[K") } }
+
+  private func write(_ text: String) {
+    try? FileHandle.standardError.write(contentsOf: Data(text.utf8))
   }
 }

@@ -34,7 +34,10 @@ func aligned(_ rows: [[String]]) -> [String] {
   let first = rows.compactMap { $0.first?.count }.filter { $0 <= room }.max() ?? 0
   return rows.flatMap { row in
     guard let name = row.first else { return [""] }
-    let cells = zip(row, widths).dropFirst().map { "  " + padded($0, $1) }.joined()
+    // Nothing stands after the last cell that says something.
+    let filled = row.lastIndex { !$0.isEmpty } ?? 0
+    let cells = zip(row, widths).prefix(filled + 1).dropFirst().map { "  " + padded($0, $1) }
+      .joined()
     guard name.count > room else {
       let line = name + String(repeating: " ", count: first - name.count) + cells
       return [cells.isEmpty ? name : line]

@@ -1,7 +1,8 @@
-import Analysis
 import Foundation
 import TestSupport
 import Testing
+
+@testable import Analysis
 
 /// What is printed gets to where it is to go, or the command says that it did not; and it fits there.
 struct OutputTests {
@@ -54,7 +55,9 @@ struct OutputTests {
       // What the command writes is written all the same.
       let made = ["align": "new", "emergence": "training/step1"][command.first ?? ""]
       if let made, !command.contains("--help"), !command.contains("run") {
-        #expect(try RunRecord(json: Data(contentsOf: URL(filePath: scratch["\(made)/result.json"]))).complete)
+        #expect(
+          try RunRecord(json: Data(contentsOf: URL(filePath: scratch["\(made)/result.json"])))
+            .complete)
       }
     #endif
   }

@@ -11,7 +11,8 @@ struct PromptTests {
     let scratch = try ScratchFolder()
     for (name, text) in files { try scratch.write(text.utf8, to: name) }
     let finished = try Command.run(
-      ["align", try model ?? TextModel.path.get(), "-o", "run", "--top", "2"] + options, in: scratch)
+      ["align", try model ?? TextModel.path.get(), "-o", "run", "--top", "2"] + options, in: scratch
+    )
     return (finished, scratch)
   }
 
@@ -113,7 +114,8 @@ struct PromptTests {
       ),
       ([:], ["-p", "x", "--token-ids", "1,5000"], ["prompt 2 (token ids 1,5000)", "5000"]),
       (
-        ["p.txt": "one two three\n"], ["-p", "one two three four", "--prompts", "p.txt", "--from-token", "3"],
+        ["p.txt": "one two three\n"],
+        ["-p", "one two three four", "--prompts", "p.txt", "--from-token", "3"],
         ["prompt 2 (\"one two three\", line 1 of p.txt)", "--from-token 3"]
       ),
     ]

@@ -34,7 +34,8 @@ struct ReportCommandTests {
       1, ["run", "-o", "out"], names: ["gnuplot-nox"], in: scratch,
       environment: ["PATH": "/nowhere"])
     if Self.hasGnuplot {
-      try expectFailure(1, ["run", "-o", "run"], names: ["run is a run folder", "--output"], in: scratch)
+      try expectFailure(
+        1, ["run", "-o", "run"], names: ["run is a run folder", "--output"], in: scratch)
       try expectFailure(1, ["run", "-o", "run/result.json"], names: ["result.json"], in: scratch)
     }
   }
