@@ -18,9 +18,12 @@ setup:      ## install OpenBLAS, ARPACK, libpng, libjpeg and pkg-config if they 
 build: setup ## build the command, optimised: .build/release/krylens
 	$(SWIFT) build -c release --product krylens
 
-demo: build ## fetch SmolLM2-135M-Instruct once (98 MB) and look at it; PROMPT="…" asks something else
+demo: build ## fetch SmolLM2-135M-Instruct once (98 MB), look at it, and draw what is found; PROMPT="…" asks something else
 	@scripts/setup.sh pip
-	@model=$$(scripts/fetch-demo-model.sh) && $(KRYLENS) align "$$model" --prompt "$$PROMPT"
+	@model=$$(scripts/fetch-demo-model.sh) && run=krylens-runs/demo-$$(date +%Y%m%d-%H%M%S) \
+	&& $(KRYLENS) align "$$model" --prompt "$$PROMPT" -o "$$run" \
+	&& if command -v gnuplot > /dev/null; then $(KRYLENS) report "$$run" -o "$$run-report"; \
+	else echo "gnuplot, which draws the figures, is missing: scripts/setup.sh report installs it"; fi
 
 demo-training: build ## what emerges in training: coupling over eight committed checkpoints of a tiny model; fetches nothing
 	@rm -rf krylens-runs/training-demo

@@ -5,7 +5,7 @@
     scripts/test_python_docs.py --runs RUN RUN_TOKENS       on runs that are there: one, and one of several tokens
 
 The ```python blocks of a document are one program, run from top to bottom. What stands for a run folder in them is
-replaced: the values of RUN and RUN_TOKENS, and "krylens-runs/…". Without numpy or safetensors it says so and is content.
+replaced: the values of RUN and RUN_TOKENS, and "krylens-runs/…". Without numpy or safetensors it says so and ends with status 77.
 """
 import contextlib
 import importlib.util
@@ -75,7 +75,7 @@ def main():
     if missing:
         print(f"test-python-docs: SKIPPED, {sys.executable} has no {' and no '.join(missing)} (pip install numpy safetensors)",
               file=sys.stderr)
-        return
+        sys.exit(77)
     if len(sys.argv) == 4 and sys.argv[1] == "--runs":
         good = check(sys.argv[2:])
     elif len(sys.argv) == 2 and not sys.argv[1].startswith("-"):

@@ -5,7 +5,7 @@
     scripts/test_report.py --page DIR/index.html          a report that is there
 
 Every picture must be shown, and at a phone's width nothing but tables and pictures may be wider than the page.
-Without a browser or gnuplot it says so and is content. The browser is spoken to over pipes by the Chrome DevTools
+Without a browser or gnuplot it says so and ends with status 77. The browser is spoken to over pipes by the Chrome DevTools
 protocol (--remote-debugging-pipe), whose messages are JSON with a null character behind.
 """
 import json
@@ -155,7 +155,7 @@ def main():
     for found, name, package in [(program, "browser", "chromium"), (shutil.which("gnuplot"), "gnuplot", "gnuplot-nox")]:
         if not found:
             print(f"test-report: SKIPPED, no {name} is installed (Debian: apt-get install {package})", file=sys.stderr)
-            return
+            sys.exit(77)
     with tempfile.TemporaryDirectory() as folder:
         page = pathlib.Path(sys.argv[2]) if sys.argv[1] == "--page" else make(sys.argv[1], folder)
         wrong = complaints(program, page)

@@ -6,7 +6,7 @@
 Runs `krylens align` on both, on the same token ids, and compares every singular value (relative to itself) and every
 coupling (relative to 1, the score of two equal Jacobians). Between the two lie the reading of the quantised blocks, the
 order of the rows of q and k, the two spellings of the configuration, and the order of summation in the products.
-Status 0 when both differ by at most 1e-5, 1 when not; 0 with a word on standard error when Python's packages are missing.
+Status 0 when both differ by at most 1e-5, 1 when not; 77 with a word on standard error when Python's packages are missing.
 """
 import json
 import pathlib
@@ -33,7 +33,7 @@ def main(krylens, model):
         from gguf_to_hf import convert
     except ImportError as error:
         print(f"SKIPPED: {error.name} is missing; python3 -m pip install gguf safetensors", file=sys.stderr)
-        return 0
+        return 77
     with tempfile.TemporaryDirectory() as work:
         convert(model, f"{work}/hf")
         a = align(krylens, model, f"{work}/a")

@@ -80,15 +80,15 @@ public struct CouplingMatrix: Sendable, Equatable {
   /// Which blocks and tokens all of them have in common.
   public let place: CouplingPlace
   /// How the entries are to be read.
-  public let setting: CouplingSetting
+  public internal(set) var setting: CouplingSetting
   /// Names of the Jacobians i: blocks from 1, or tokens from 0.
   public let rows: [Int]
   /// Names of the bases j.
   public let columns: [Int]
   /// Scores (rows, columns).
-  public let matrix: [[Double?]]
+  public internal(set) var matrix: [[Double?]]
   /// Per row, the score at the null level; nil when ‖J‖_F is not known.
-  public let null: [Double?]?
+  public internal(set) var null: [Double?]?
   /// Whether a row and a column of one name are one and the same Jacobian, in the form `same`: a pair that says nothing.
   public let diagonalIsTrivial: Bool
 
@@ -130,6 +130,31 @@ public struct CouplingMatrix: Sendable, Equatable {
         }
       }
     }
+  }
+
+  /// The same couplings read with another norm and score. `spectra` are the singular values of the rows' Jacobians, in the
+  /// order of `rows`; an entry whose row has fewer than the rank is nil.
+  public func read(
+    _ normalisation: CouplingNormalisation, _ score: CouplingScore, spectra: [[Double]]
+  ) -> CouplingMatrix {
+    var result = self
+    result.setting.normalisation = normalisation
+    result.setting.score = score
+    // m^(p) = m^(q) ‖S_K‖_q / ‖S_K‖_p
+    let ratios = rows.indices.map { i -> Double? in
+      guard normalisation != setting.normalisation else { return 1 }
+      guard i < spectra.count, spectra[i].count >= setting.rank else { return nil }
+      let values = spectra[i].prefix(setting.rank)
+      let norm = normalisation.norm(values)
+      return norm > 0 && norm.isFinite ? setting.normalisation.norm(values) / norm : nil
+    }
+    let convert = { (value: Double?, ratio: Double?) -> Double? in
+      guard let value, let ratio else { return nil }
+      return score(self.setting.score.misfit(value) * ratio)
+    }
+    result.matrix = zip(matrix, ratios).map { row, ratio in row.map { convert($0, ratio) } }
+    result.null = null.map { zip($0, ratios).map { convert($0, $1) } }
+    return result
   }
 
   /// The mean of the entries that are there; nil when none is.

@@ -92,6 +92,15 @@ public enum CouplingScore: String, Sendable, Codable, CaseIterable {
     case .oneMinusSquare: 1 - misfit * misfit
     }
   }
+
+  /// The misfit m ≥ 0 that has this score.
+  public func misfit(_ score: Double) -> Double {
+    switch self {
+    case .misfit: score
+    case .oneMinus: 1 - score
+    case .oneMinusSquare: max(0, 1 - score).squareRoot()
+    }
+  }
 }
 
 /// What stands for the last block, which in a trained model also prepares the final norm.

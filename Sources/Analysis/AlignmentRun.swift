@@ -14,6 +14,8 @@ import Tokenization
 public struct AlignmentRun {
   /// What is run.
   public let settings: RunSettings
+  /// What was made of prompts that may have been meant otherwise, one line each, for the user to read.
+  public let notes: [String]
   private let directory: CheckpointDirectory
   private let model: any Transformer
   private let tokenizer: Tokenizer?
@@ -52,12 +54,18 @@ public struct AlignmentRun {
       || inputs.contains { if case .text = $0 { true } else { false } }
     let tokenizer = try Self.tokenizer(of: directory, isNeeded: needsText)
     self.tokenizer = tokenizer
-    guard !inputs.isEmpty else { throw RunError.emptyPrompt(index: 0) }
+    guard !inputs.isEmpty else {
+      throw RunError.badOption(
+        option: "--prompt", value: "", reason: "is missing; give at least one")
+    }
     let reader = PromptReader(settings, model.description, tokenizer, directory)
-    var prompts = try inputs.enumerated().map { ($1, try reader.read($1, index: $0)) }
+    try reader.checkEncoder(settings)
+    let labels = inputs.enumerated().map { PromptLabel(number: $0 + 1, $1) }
+    var prompts = try zip(inputs, labels).map { ($0, try reader.read($0, $1)) }
+    notes = reader.notes(zip(inputs, labels).map { ($0, $1) })
     let plan = try SolvePlan(
       settings, model.description,
-      promptLengths: prompts.map { model.description.tokenCount(of: $0.1) })
+      promptLengths: prompts.map { model.description.tokenCount(of: $0.1) }, labels: labels)
     if let shard = settings.shard {
       let range = shard.range(of: prompts.count)
       guard !range.isEmpty else {
@@ -117,7 +125,11 @@ public struct AlignmentRun {
         $0 + model.description.tokenCount(of: prompts[$1].input)
       }
     }
-    return try predicted(model, groups.max { work($0) < work($1) }!)
+    let largest = groups.max { work($0) < work($1) }!
+    var plan = try predicted(model, largest)
+    plan.groups = groups.count
+    plan.relativeWork = groups.reduce(0) { $0 + Double(work($1)) / Double(work(largest)) }
+    return plan
   }
 
   private func predicted(_ model: some Transformer, _ group: PromptGroup) throws -> RunPlan {
@@ -173,10 +185,10 @@ public struct AlignmentRun {
     let groups: [PromptGroup]
   }
 
-  /// In a folder that was begun with more prompts its groups stay as they are, since a group's numbers depend on its
+  /// In a folder that was begun with more prompts, or in another order, its groups stay as they are, since a group's numbers depend on its
   /// members in their last bits.
   private func work(in folder: RunFolder?) throws -> Work {
-    guard let folder, folder.manifest.prompts.count != prompts.count else {
+    guard let folder, !folder.isOfTheseAlone else {
       return Work(plan: plan, inputs: prompts.map(\.input), groups: groups)
     }
     let reader = PromptReader(settings, model.description, tokenizer, directory)
@@ -184,7 +196,9 @@ public struct AlignmentRun {
     let asked = Set(folder.asked)
     return Work(
       plan: plan.with(selections: all.map(\.selections)),
-      inputs: try all.enumerated().map { try reader.read(PromptInput($1), index: $0) },
+      inputs: try all.enumerated().map {
+        try reader.read(PromptInput($1), PromptLabel(number: $0 + 1, $1))
+      },
       groups: folder.manifest.groups.filter { $0.prompts.contains(where: asked.contains) })
   }
 

@@ -79,8 +79,8 @@ public struct Emergence: Sendable {
     for p in failed {
       let steps = runs.filter { $0.record.prompts.indices.contains(p) }
         .filter { $0.record.prompts[p].failed != nil }.map { "\($0.step)" }
-      let label = runs[0].record.prompts[p].label(p + 1)
-      notes.append("prompt \(label) failed at step \(listed(steps)) and is left out at every step")
+      let label = PromptLabel(number: p + 1, runs[0].record.prompts[p])
+      notes.append("\(label) failed at step \(listed(steps)) and is left out at every step")
     }
     if repeats > 0 {
       notes.append("prompts given more than once count once: \(repeats) left out")

@@ -95,7 +95,7 @@ struct MergeParts {
         let other = runs[owner.run]
         throw .notTogether(
           path: run.path,
-          reason: "its prompt \(prompt.label(p + 1)) is, to the token, prompt \(owner.prompt + 1) "
+          reason: "its \(PromptLabel(number: p + 1, prompt)) is, to the token, prompt \(owner.prompt + 1) "
             + "of \(other.path); \(remedy)")
       }
     }

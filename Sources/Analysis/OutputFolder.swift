@@ -60,7 +60,7 @@ package struct OutputFolder {
   }
 
   /// What `errno` says.
-  func failure() -> RunError { Self.failure(name) }
+  package func failure() -> RunError { Self.failure(name) }
 
   private static func failure(_ name: String) -> RunError {
     .cannotWrite(path: name, reason: String(cString: strerror(errno)))

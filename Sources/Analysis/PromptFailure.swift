@@ -1,5 +1,3 @@
-import Checkpoint
-
 /// Why a prompt has no results: what stopped being a number, and where. The run's other prompts go on without it.
 public struct PromptFailure: Codable, Sendable, Equatable {
   /// The prompt among those of the whole list, from 1.
@@ -19,9 +17,7 @@ public struct PromptFailure: Codable, Sendable, Equatable {
 extension PromptFailure: CustomStringConvertible {
   /// One line: which prompt, where, and what happened.
   public var description: String {
-    let words = text.map { " (\"\(escaped($0))\")" } ?? ""
     let place = layer == 0 ? "at the embedding" : "at block \(layer)"
-    let at = token.map { "\(place), token \($0)" } ?? place
-    return "prompt \(number)\(words) failed \(at): \(reason)"
+    return "\(PromptLabel(self)) failed \(place)\(token.map { ", token \($0)" } ?? ""): \(reason)"
   }
 }

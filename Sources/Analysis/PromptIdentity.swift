@@ -38,12 +38,6 @@ extension PromptRecord {
     if let image { return ["image", image] }
     return ["ids"] + (tokenIds ?? []).map { "\($0)" }
   }
-
-  /// `3 ("The capital of")`, the number among the run's, for messages.
-  func label(_ number: Int) -> String {
-    guard let name = text ?? image else { return "\(number)" }
-    return "\(number) (\"\(name.count > 40 ? name.prefix(39) + "…" : name)\")"
-  }
 }
 
 /// The whole list of prompts that a shard has a part of, so that parts of different lists are not taken for one run.

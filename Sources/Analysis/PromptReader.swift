@@ -26,7 +26,8 @@ struct PromptReader {
   static func checkKinds(
     of prompts: [PromptInput], _ settings: RunSettings, _ model: ModelDescription
   ) throws(RunError) {
-    for prompt in prompts {
+    for (p, prompt) in prompts.enumerated() {
+      let label = PromptLabel(number: p + 1, prompt)
       switch (model.input, prompt) {
       case (.image, .image), (.tokens, .tokens), (.tokens, .text), (.decoder, .tokens),
         (.decoder, .text):
@@ -34,12 +35,13 @@ struct PromptReader {
       case (_, .image(let path)):
         throw .badOption(
           option: "--image", value: path,
-          reason: "a \(model.family) model reads tokens; give --prompt or --token-ids instead")
+          reason: "a \(model.family) model reads tokens; give --prompt or --token-ids instead "
+            + "(\(label))")
       case (_, let prompt):
         let option = if case .text = prompt { "--prompt" } else { "--token-ids" }
         throw .badOption(
           option: option, value: "",
-          reason: "a \(model.family) model reads images; give --image instead")
+          reason: "a \(model.family) model reads images; give --image instead (\(label))")
       }
     }
     let hasEncoder = if case .decoder = model.input { true } else { false }
@@ -61,19 +63,56 @@ struct PromptReader {
     }
   }
 
-  /// What the model is run on for prompt `index`, from 0. Throws `RunError`, `ModelError`, and `CheckpointError` or
-  /// `ImageError` for a file that cannot be read.
-  func read(_ prompt: PromptInput, index: Int) throws -> ModelInput {
+  /// What the model is run on for a prompt. Throws `RunError`, which names the prompt.
+  func read(_ prompt: PromptInput, _ label: PromptLabel) throws -> ModelInput {
     let tokens: [Int]
     switch prompt {
-    case .image(let path): return try image(path)
+    case .image(let path): return try RunError.naming(label) { try image(path, label) }
     case .tokens(let ids): tokens = ids
-    case .text(let text): tokens = encoded(text)
+    case .text(let text, _): tokens = encoded(text)
     }
-    guard !tokens.isEmpty else { throw RunError.emptyPrompt(index: index) }
+    guard !tokens.isEmpty else { throw RunError.emptyPrompt(label) }
     let input = encoder.map { ModelInput.decoder(tokens, encoder: $0) } ?? .tokens(tokens)
-    try model.check(input)
+    try RunError.naming(label) { try model.check(input) }
     return input
+  }
+
+  /// Throws `RunError.badOption` for an encoder's side that the model cannot be run on.
+  func checkEncoder(_ settings: RunSettings) throws(RunError) {
+    guard let encoder, case .decoder(let start) = model.input else { return }
+    do { try model.check(.decoder([start], encoder: encoder)) } catch {
+      throw .badOption(
+        option: settings.encoderPrompt == nil ? "--encoder-token-ids" : "--encoder-prompt",
+        value: "", reason: "\(error)")
+    }
+  }
+
+  /// What becomes of texts that begin with the text of a special token, a line for all with which the same happens.
+  func notes(_ prompts: [(input: PromptInput, label: PromptLabel)]) -> [String] {
+    var labels: [String: [PromptLabel]] = [:]
+    for (input, label) in prompts {
+      guard case .text(let text, _) = input, let token = tokenizer?.leadingToken(of: text) else {
+        continue
+      }
+      let ids = encoded(text)
+      let isTwice = ids.count > 1 && ids[0] == token.id && ids[1] == token.id
+      let name = "the text of the token \"\(escaped(token.text))\""
+      let what =
+        if isTwice {
+          "\(name), which is read as that token after the one that is put before every text: the "
+            + "model reads it twice; leave it out of the text to have it once"
+        } else if token.isRead {
+          "\(name), which is read as that token"
+        } else {
+          "\(name), which is read as ordinary text"
+        }
+      labels[what, default: []].append(label)
+    }
+    return labels.sorted { $0.value[0].number < $1.value[0].number }.map { what, labels in
+      let more = labels.count - 1
+      return more == 0
+        ? "\(labels[0]) begins with \(what)" : "\(labels[0]) and \(more) more begin with \(what)"
+    }
   }
 
   private func encoded(_ text: String) -> [Int] {
@@ -83,42 +122,42 @@ struct PromptReader {
     return [start] + tokenizer.encode(text, addingSpecialTokens: false)
   }
 
-  private func image(_ path: String) throws -> ModelInput {
+  private func image(_ path: String, _ label: PromptLabel) throws -> ModelInput {
     let isStored = path.utf8.suffix(12).elementsEqual(".safetensors".utf8)
-    let pixels = try isStored ? storedPixels(path) : decodedPixels(path)
+    let pixels = try isStored ? storedPixels(path, label) : decodedPixels(path, label)
     do {
       try model.check(.image(pixels))
     } catch {
-      throw refusal(path, "\(error)")
+      throw refusal(path, label, "\(error)")
     }
     return .image(pixels)
   }
 
-  private func storedPixels(_ path: String) throws -> PixelValues {
+  private func storedPixels(_ path: String, _ label: PromptLabel) throws -> PixelValues {
     do {
       let pixels = try PixelValues(safetensors: path)
       guard pixels.values.allSatisfy(\.isFinite) else {
-        throw refusal(path, "pixel_values holds NaN or infinity; write the file again")
+        throw refusal(path, label, "pixel_values holds NaN or infinity; write the file again")
       }
       return pixels
     } catch CheckpointError.missingTensor {
       throw refusal(
-        path, "has no tensor pixel_values; write the image's pixel values under that name")
+        path, label, "has no tensor pixel_values; write the image's pixel values under that name")
     }
   }
 
   /// Of a PNG or JPEG file, prepared as the model's folder says.
-  private func decodedPixels(_ path: String) throws -> PixelValues {
+  private func decodedPixels(_ path: String, _ label: PromptLabel) throws -> PixelValues {
     let settings = "preprocessor_config.json"
     guard case .image(let channels, _, _) = model.input, channels == 1 || channels == 3 else {
       throw refusal(
-        path,
+        path, label,
         "the model reads \(model.input), neither grey nor colours; give them as a .safetensors file "
           + "with a float32 tensor pixel_values (channels, height, width)")
     }
     guard let settingsPath = try directory.file(settings) else {
       throw refusal(
-        path,
+        path, label,
         "the model has no \(settings), which says how its images are prepared; put it in "
           + "the model's folder, or give the prepared image as a .safetensors file with a float32 "
           + "tensor pixel_values (channels, height, width)")
@@ -130,7 +169,7 @@ struct PromptReader {
     return try processor.pixelValues(of: image)
   }
 
-  private func refusal(_ path: String, _ reason: String) -> RunError {
-    .badOption(option: "--image", value: path, reason: reason)
+  private func refusal(_ path: String, _ label: PromptLabel, _ reason: String) -> RunError {
+    .badOption(option: "--image", value: path, reason: "\(reason) (prompt \(label.number))")
   }
 }

@@ -15,8 +15,10 @@ public struct PromptResult: Sendable {
   /// Whether anything is there.
   let isBegun: Bool
 
-  /// The first block of the 1/σ₁ fit, as in the authors' code; fewer blocks than that start at 1.
+  /// The first block of the 1/σ₁ fit, as in the authors' code; where fewer than `fewestFitted` remain, it starts at 1.
   private static let fitStart = 10
+  /// A line through fewer points says nothing of a trend.
+  private static let fewestFitted = 5
 
   /// Collects what the journal holds of a prompt, all of it or less. `solved` lists the blocks whose triplets are known,
   /// as positions among the run's; couplings count only if they are there for all blocks.
@@ -71,7 +73,8 @@ public struct PromptResult: Sendable {
   private static func fit(
     _ layers: [Int], _ triplets: [[SingularTriplets]]
   ) -> InverseLeadingFit? {
-    let start = layers.filter { $0 >= fitStart }.count >= 3 ? fitStart : 1
+    let start = layers.count { $0 >= fitStart } >= fewestFitted ? fitStart : 1
+    guard layers.count >= fewestFitted else { return nil }
     let leading = triplets.map { $0.last?.singularValues.first ?? 0 }
     return SpectrumShape.inverseLeadingFit(leading: leading, layers: layers, from: start).map {
       InverseLeadingFit(

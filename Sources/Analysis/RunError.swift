@@ -2,8 +2,10 @@
 public enum RunError: Error, Equatable, CustomStringConvertible, Sendable {
   /// An option's value does not fit the model.
   case badOption(option: String, value: String, reason: String)
-  /// No prompt, or one without tokens.
-  case emptyPrompt(index: Int)
+  /// A prompt without tokens.
+  case emptyPrompt(PromptLabel)
+  /// A prompt the model cannot be run on.
+  case badPrompt(PromptLabel, reason: String)
   /// Text, but no tokenizer.
   case noTokenizer(path: String)
   /// A folder that holds something already.
@@ -38,8 +40,9 @@ public enum RunError: Error, Equatable, CustomStringConvertible, Sendable {
     switch self {
     case .badOption(let option, let value, let reason):
       value.isEmpty ? "\(option): \(reason)" : "\(option) \(value): \(reason)"
-    case .emptyPrompt(let index):
-      "prompt \(index + 1) is empty; give some text, or token ids with --token-ids"
+    case .emptyPrompt(let prompt):
+      "\(prompt) is empty; give some text, or token ids with --token-ids"
+    case .badPrompt(let prompt, let reason): "\(prompt): \(reason)"
     case .noTokenizer(let path):
       "\(path) has no tokenizer.json; put it there, or give token ids (--token-ids, --encoder-token-ids) in place "
         + "of text"

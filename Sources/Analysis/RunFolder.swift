@@ -15,6 +15,8 @@ public final class RunFolder {
   let manifest: RunManifest
   /// The manifest's prompts that are asked for now, in ascending order.
   let asked: [Int]
+  /// Whether the manifest's prompts are those asked for, in the same order.
+  let isOfTheseAlone: Bool
   private var partial: OutputFolder?
   private var lock: FolderLock?
 
@@ -56,7 +58,9 @@ public final class RunFolder {
       }
     }
     (isComplete, manifest) = (contents.isComplete, contents.manifest)
-    asked = manifest.places(of: requested.prompts).compactMap { $0 }.sorted()
+    let places = manifest.places(of: requested.prompts)
+    asked = places.compactMap { $0 }.sorted()
+    isOfTheseAlone = places == Array(manifest.prompts.indices)
   }
 
   /// What lies in a folder before a run, and the manifest to go on with there.

@@ -54,9 +54,8 @@ public struct RunManifest: Codable, Sendable {
     }
     let taken = places(of: other.prompts)
     guard let p = taken.firstIndex(of: nil) else { return nil }
-    let prompt = other.prompts[p]
-    let name = prompt.text.map { " (\"\(escaped($0))\")" } ?? prompt.image.map { " (\($0))" } ?? ""
-    return "its \(prompts.count) prompts do not include prompt \(p + 1) of this one\(name)"
+    return "its \(prompts.count) prompts do not include "
+      + "\(PromptLabel(number: p + 1, other.prompts[p])) of this one"
   }
 
   /// Where another run's prompts stand among this one's, each place taken once; nil for one that is not there.
@@ -124,7 +123,7 @@ struct PromptHeader: Codable, Sendable {
   let selections: [TokenSelection]
 
   init(_ given: PromptInput, _ input: ModelInput, _ selections: [TokenSelection]) {
-    if case .text(let value) = given { text = value } else { text = nil }
+    if case .text(let value, _) = given { text = value } else { text = nil }
     if case .image(let path) = given { image = path } else { image = nil }
     if case .image(let pixels) = input {
       var hash = ContentHash()
@@ -135,11 +134,6 @@ struct PromptHeader: Codable, Sendable {
     }
     encoderTokenIds = input.encoderTokens
     self.selections = selections
-  }
-
-  /// What the model reads, and as what it was given.
-  fileprivate var read: [String] {
-    [text ?? "", imageHash ?? ""] + [tokenIds, encoderTokenIds].map { "\($0 ?? [])" }
   }
 
   /// Of a prompt that has been run; one that failed has no selections.

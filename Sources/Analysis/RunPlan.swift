@@ -25,8 +25,17 @@ public struct RunPlan: Sendable {
   public let solvePasses: Int
   /// Readings by forward pass, linearization and coupling.
   public let otherPasses: Int
-  /// Wall-clock seconds, from best to worst.
+  /// Wall-clock seconds of the largest group of prompts, from best to worst.
   public let seconds: ClosedRange<Double>
+  /// Groups that the prompts go in.
+  public internal(set) var groups = 1
+  /// The work of all groups, in units of the largest one's.
+  var relativeWork = 1.0
+
+  /// Wall-clock seconds of all groups.
+  public var totalSeconds: ClosedRange<Double> {
+    seconds.lowerBound * relativeWork...seconds.upperBound * relativeWork
+  }
 
   /// Predicted `peak_private_bytes`.
   public var peakPrivateBytes: Int { privateParts.reduce(0) { $0 + $1.bytes } }
@@ -38,8 +47,8 @@ public struct RunPlan: Sendable {
     guard let limit, peakMemoryBytes > limit else { return }
     let largest = (privateParts + mappedParts).max { $0.bytes < $1.bytes }
     throw .badOption(
-      option: "--max-memory", value: "\(limit)",
-      reason: "the run is predicted to need \(peakMemoryBytes) bytes, the most for "
+      option: "--max-memory", value: spokenBytes(limit),
+      reason: "the run is predicted to need \(spokenBytes(peakMemoryBytes)), the most for "
         + "\(largest?.name ?? "weights"); allow more, or lower --top or --ranks, run fewer prompts "
         + "at a time, or --solver block instead of dense")
   }

@@ -23,9 +23,9 @@ struct SolvePlan {
   /// Whether every block is linearized as a residual function, so that the linearised path is defined.
   let coversPath: Bool
 
-  /// Throws `RunError.badOption`.
+  /// `labels` name the prompts in messages. Throws `RunError.badOption`.
   init(
-    _ s: RunSettings, _ model: ModelDescription, promptLengths: [Int]
+    _ s: RunSettings, _ model: ModelDescription, promptLengths: [Int], labels: [PromptLabel]? = nil
   ) throws(RunError) {
     let width = model.width
     guard (1...width).contains(s.top) else {
@@ -78,7 +78,10 @@ struct SolvePlan {
           reason: "is not among the --layers that are run")
       }
     }
-    let selections = try Self.selections(s, isCausal: model.isCausal, promptLengths)
+    let labels =
+      labels ?? promptLengths.indices.map { PromptLabel(number: $0 + 1, .tokens([])) }
+    let selections = try Self.selections(
+      s, isCausal: model.isCausal, Array(zip(promptLengths, labels)))
     self.layers = layers
     self.selections = selections
     self.basis = basis
@@ -112,15 +115,16 @@ struct SolvePlan {
 
   /// The Jacobians' tokens in every prompt, in the order of the token that varies. Throws `RunError.badOption`.
   private static func selections(
-    _ s: RunSettings, isCausal: Bool, _ promptLengths: [Int]
+    _ s: RunSettings, isCausal: Bool, _ prompts: [(length: Int, label: PromptLabel)]
   ) throws(RunError) -> [[TokenSelection]] {
     var all: [[TokenSelection]] = []
-    for (p, length) in promptLengths.enumerated() {
-      guard length > 0 else { throw .emptyPrompt(index: p) }
-      let range = "prompt \(p + 1) has the tokens 0 to \(length - 1)"
+    for (p, prompt) in prompts.enumerated() {
+      let (length, label) = prompt
+      guard length > 0 else { throw .emptyPrompt(label) }
+      let range = "\(label) has the tokens 0 to \(length - 1)"
       let position = { (option: String, index: TokenIndex) throws(RunError) -> Int in
         guard let position = index.position(in: length) else {
-          guard case .index(let i) = index else { throw .emptyPrompt(index: p) }
+          guard case .index(let i) = index else { throw .emptyPrompt(label) }
           throw .badOption(option: option, value: "\(i)", reason: range)
         }
         return position
@@ -140,7 +144,7 @@ struct SolvePlan {
           throw .badOption(
             option: "--to-token", value: "\(pair.target)",
             reason: "comes before --from-token \(pair.source), and under the model's causal "
-              + "mask no token influences an earlier one")
+              + "mask no token influences an earlier one (\(label))")
         }
         all.append([pair])
       case .contextInput:
@@ -157,8 +161,7 @@ struct SolvePlan {
       guard !all[p].isEmpty else {
         throw .badOption(
           option: "--tokens", value: "",
-          reason: "leaves no pair of tokens that the model's causal mask lets through in prompt "
-            + "\(p + 1)")
+          reason: "leaves no pair of tokens that the model's causal mask lets through in \(label)")
       }
     }
     guard s.kind != .depth || Set(all.joined().map { $0.source == $0.target }).count <= 1 else {

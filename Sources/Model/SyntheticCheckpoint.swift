@@ -97,10 +97,19 @@ public struct SyntheticCheckpoint: Sendable {
     return result
   }
 
-  /// Writes `model.safetensors` and `config.json` into a folder, which is made if missing; `progress` hears of the share done.
+  /// Writes `model.safetensors` and `config.json` into a folder, which is made if missing; `progress` hears of the share done,
+  /// and ends the work if it throws.
   ///
-  /// Throws `CheckpointError.cannotWrite`.
-  public func write(to folder: String, progress: (Double) -> Void = { _ in }) throws {
+  /// Throws `CheckpointError.cannotWrite`, and what `progress` throws; then nothing of it stays.
+  public func write(to folder: String, progress: (Double) throws -> Void = { _ in }) throws {
+    let isNew = !FileManager.default.fileExists(atPath: folder)
+    do { try writeFiles(into: folder, progress: progress) } catch {
+      if isNew { rmdir(folder) }
+      throw error
+    }
+  }
+
+  private func writeFiles(into folder: String, progress: (Double) throws -> Void) throws {
     do {
       try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
     } catch {
@@ -120,7 +129,7 @@ public struct SyntheticCheckpoint: Sendable {
         }
         rest -= count
         written += count * elementType.blockBytes
-        progress(Double(written) / Double(byteCount))
+        try progress(Double(written) / Double(byteCount))
       }
     }
     try writer.finish()
@@ -128,6 +137,7 @@ public struct SyntheticCheckpoint: Sendable {
       try Data(configuration.utf8).write(
         to: URL(fileURLWithPath: "\(folder)/config.json"), options: .atomic)
     } catch {
+      unlink("\(folder)/model.safetensors")
       throw CheckpointError.cannotWrite(
         file: "\(folder)/config.json", reason: error.localizedDescription)
     }

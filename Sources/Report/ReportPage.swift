@@ -7,6 +7,9 @@ struct ReportPage {
   /// All of it.
   let html: String
 
+  /// By this a page is known for one of ours.
+  static let mark = "<p class=\"kind\">Krylens report</p>"
+
   /// `picture` gives a figure's SVG, which goes into the page as an image: in an image nothing is run or fetched.
   init(
     runs: [ReportedRun], sections: [RunReport.Section], picture: (Figure) throws -> Data
@@ -17,7 +20,7 @@ struct ReportPage {
       ? plainText(runs[0].record.model.name, limit: 80)
       : "\(runs.count) runs of \(models.count) models"
     var body =
-      "<header><p class=\"kind\">Krylens report</p><h1><bdi>\(escapedHTML(title))</bdi></h1>"
+      "<header>\(Self.mark)<h1><bdi>\(escapedHTML(title))</bdi></h1>"
     body += "<p class=\"lead\">\(Self.lead(runs))</p></header>\n"
     body += Self.unfinished(runs)
     body += RunTable(runs).html

@@ -58,16 +58,22 @@ public struct RunReport {
       })
   }
 
-  /// Draws everything into a folder that must not exist, or be empty.
+  /// Draws everything into a folder that must not exist, be empty, or hold a report, which is replaced once all is drawn.
+  /// `step` is called before each figure, and ends the work if it throws.
   ///
-  /// Throws `ReportError`, `RunError.outputNotEmpty` and `cannotWrite`; then nothing of it stays.
-  public func write(to path: String) throws {
+  /// Throws `ReportError`, `RunError.cannotWrite`, and what `step` throws; then nothing of it stays, and what was there is
+  /// as it was.
+  public func write(to path: String, before step: () throws -> Void = {}) throws {
     let gnuplot = try Gnuplot()
     let folder = try ReportFolder(path)
     do {
-      for figure in sections.flatMap(\.figures) { try folder.draw(figure, by: gnuplot) }
+      for figure in sections.flatMap(\.figures) {
+        try step()
+        try folder.draw(figure, by: gnuplot)
+      }
       let page = try ReportPage(runs: runs, sections: sections) { try folder.picture(of: $0) }
-      try folder.write(page)
+      try step()
+      try folder.finish(page)
     } catch {
       folder.takeBack()
       throw error

@@ -76,6 +76,29 @@ public struct Tokenizer: Sendable {
       ?? model.vocabulary.token(id).map { String(decoding: $0, as: UTF8.self) }
   }
 
+  /// A token that marks structure, whose text a text begins with.
+  public struct LeadingToken: Equatable, Sendable {
+    /// Its id.
+    public let id: Int
+    /// Its text: `<s>`.
+    public let text: String
+    /// Whether encoding makes that token of it; otherwise it is cut up like any other text.
+    public let isRead: Bool
+  }
+
+  /// The special token whose text a text begins with, as in "<s>Hello"; nil if it begins with none.
+  public func leadingToken(of text: String) -> LeadingToken? {
+    let scalars = text.unicodeScalars.map(\.value)
+    if case .token(let id)? = addedTokens.segments(of: scalars, normalizer: normalizer).first?
+      .segment, let token = addedByID[id], token.isSpecial
+    {
+      return LeadingToken(id: id, text: token.content, isRead: true)
+    }
+    return prefix.lazy.compactMap { id in token(id).map { (id, $0) } }
+      .first { !$0.1.isEmpty && text.utf8.starts(with: $0.1.utf8) }
+      .map { LeadingToken(id: $0.0, text: $0.1, isRead: false) }
+  }
+
   /// How many tokens there are, added ones included.
   public var vocabularySize: Int {
     model.vocabulary.count + addedByID.keys.count { model.vocabulary.token($0) == nil }

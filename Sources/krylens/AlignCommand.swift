@@ -18,8 +18,8 @@ struct AlignCommand: ParsableCommand {
     name: .shortAndLong,
     help: ArgumentHelp(
       "The run folder: new, empty, or that of the same run, which is then resumed (default: krylens-runs/NAME-TIME).",
-      valueName: "dir"))
-  var output: String?
+      valueName: "dir"), completion: .directory)
+  var output: FilePath?
 
   @Flag(help: "Print nothing but errors.")
   var quiet = false
@@ -28,20 +28,23 @@ struct AlignCommand: ParsableCommand {
     try withExitStatus {
       let settings = options.settings(
         for: model.path, step: model.trainingStep(isTrained: !options.randomInit))
-      let path = output ?? Self.defaultOutput(settings.name)
-      let result = try Self.run(settings, try options.inputs(), into: path, quiet: quiet)
+      let path = output?.path ?? Self.defaultOutput(settings.name)
+      let result = try Self.run(
+        settings, try options.inputs(quiet: quiet), into: path, quiet: quiet)
+      let record = try result?.record ?? StoredRun(path).record
       if !quiet {
-        print(
-          result.map { AlignmentTable($0, folder: path).text }
-            ?? "\(path) holds the whole of this run already; nothing was done")
+        let table = AlignmentTable(record, folder: path).text
+        try StandardOutput.print("\(table)\n\(Self.nextStep(path))")
       }
-      try failures(result?.record.failures ?? [])
+      try record.requireAllPrompts()
     }
   }
 
   /// One run into a folder, where it goes on from what is finished there; nil if the folder holds the whole of it already.
+  /// `announces` says whether the user is told of what was made of prompts.
   static func run(
-    _ settings: RunSettings, _ inputs: [PromptInput], into path: String, quiet: Bool
+    _ settings: RunSettings, _ inputs: [PromptInput], into path: String, quiet: Bool,
+    announces: Bool = true
   ) throws -> RunResult? {
     let meter = MemoryMeter()
     let progress = ProgressBar(isShown: !quiet)
@@ -49,8 +52,12 @@ struct AlignCommand: ParsableCommand {
     var settings = settings
     settings.output = path
     let run = try AlignmentRun(settings, prompts: inputs)
+    if announces, !quiet { run.notes.forEach(note) }
     let folder = try RunFolder(path, for: try run.manifest())
-    guard !folder.isComplete else { return nil }
+    guard !folder.isComplete else {
+      if !quiet { note("\(path) holds the whole of this run already; nothing is computed again") }
+      return nil
+    }
     do {
       if let limit = settings.maxMemory { try run.predicted().requireWithin(limit) }
       if folder.keepsWork, !quiet { note("going on from what is finished in \(path)") }
@@ -63,16 +70,17 @@ struct AlignCommand: ParsableCommand {
     }
   }
 
-  /// Ends the command with status 1 if prompts have failed, and says which.
-  private func failures(_ failures: [PromptFailure]) throws {
-    guard !failures.isEmpty else { return }
-    for failure in failures { Self.note("\(failure)") }
-    throw ExitCode(1)
-  }
-
-  /// A line on standard error.
-  static func note(_ text: String) {
-    FileHandle.standardError.write(Data("\(text)\n".utf8))
+  /// What can be done with a run folder, as a command that a shell takes.
+  private static func nextStep(_ path: String) -> String {
+    let plain = path.unicodeScalars.allSatisfy {
+      $0.properties.isAlphabetic || $0.properties.numericType != nil
+        || "/._-+=:".unicodeScalars.contains($0)
+    }
+    let quote = { (path: String) in
+      plain ? path : "'\(path.replacing("'", with: "'\\''"))'"
+    }
+    let folder = path.count > 1 && path.hasSuffix("/") ? String(path.dropLast()) : path
+    return "krylens report \(quote(folder)) -o \(quote(folder + "-report")) draws what was written"
   }
 
   /// krylens-runs/NAME-20260131-120000

@@ -22,9 +22,9 @@ struct AlignOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "A file of prompts: .txt, one a line, or .jsonl with the key text or prompt.",
+      "A file of prompts: .txt, one per line; .jsonl, or a .json array, with the key text or prompt.",
       valueName: "file"))
-  var prompts: String?
+  var prompts: FilePath?
 
   @Option(
     parsing: .unconditionalSingleValue,
@@ -37,7 +37,7 @@ struct AlignOptions: ParsableArguments {
     help: ArgumentHelp(
       "An image in place of a prompt (vit): PNG, JPEG, or a .safetensors file holding "
         + "pixel_values; may be given more than once.", valueName: "file"))
-  var image: [String] = []
+  var image: [FilePath] = []
 
   @Option(
     parsing: .unconditional,
@@ -234,11 +234,16 @@ struct AlignOptions: ParsableArguments {
     return s
   }
 
-  /// All prompts: texts, then the file's, then token ids, then images.
-  func inputs() throws -> [PromptInput] {
+  /// All prompts: texts, then the file's, then token ids, then images. Says on standard error what was made of a file that
+  /// may have been meant otherwise.
+  func inputs(quiet: Bool) throws -> [PromptInput] {
     var inputs = prompt.map { PromptInput.text($0) }
-    if let prompts { inputs += try PromptFile.read(prompts).map { .text($0) } }
-    return inputs + tokenIds.map { .tokens($0.values) } + image.map { .image($0) }
+    if let prompts {
+      let file = try PromptFile(prompts.path)
+      if !quiet { file.notes.forEach(note) }
+      inputs += file.prompts
+    }
+    return inputs + tokenIds.map { .tokens($0.values) } + image.map { .image($0.path) }
   }
 
   /// A file's or folder's own name; a hub name as it is. Random weights are no longer that model's.

@@ -12,7 +12,7 @@ struct BenchCommand: ParsableCommand {
 
   @Argument(
     help: "A Hugging Face folder, a .gguf file, or a hub name that lies in the local cache.")
-  var model: String
+  var model: FilePath
 
   @Option(help: "The block, from 1.")
   var layer = 1
@@ -27,7 +27,7 @@ struct BenchCommand: ParsableCommand {
   @Option(
     parsing: .unconditional,
     help:
-      "The prompt as token ids (default: ten ids), an encoder's too; models of images are given noise."
+      "The prompt as token ids, an encoder's too; models of images are given noise."
   )
   var tokenIds = IntegerList(argument: "1,2,3,4,5,6,7,8,9,10")!
 
@@ -53,41 +53,43 @@ struct BenchCommand: ParsableCommand {
     let kinds: [SolverKind] = solver.isEmpty ? [.arpack, .block, .randomized, .dense] : solver
     if measure { return try measureHere(kinds[0]) }
     let measurements = try kinds.map { try measureApart($0) }
-    let dense = measurements.first { $0.solver == SolverKind.dense.rawValue }
     if json {
-      print(String(decoding: try recordJSON(measurements), as: UTF8.self))
-      return
+      return try StandardOutput.print(
+        String(decoding: try recordJSON(measurements), as: UTF8.self))
     }
-    print("width \(measurements[0].width), top \(top), block \(layer), tolerance \(tolerance)")
-    print("solver        seconds  × dense  passes  vectors  private MB  residual/σ₁   error/σ₁")
-    for m in measurements {
-      let ratio = dense.map { String(format: "%.1f", $0.seconds / m.seconds) } ?? ""
+    try StandardOutput.print(table(measurements))
+  }
+
+  private func table(_ measurements: [SolverMeasurement]) -> String {
+    let dense = measurements.first { $0.solver == SolverKind.dense.rawValue }
+    let rows = measurements.map { m in
       let error = dense.map { d in
         zip(m.singularValues, d.singularValues).map { abs($0 - $1) / d.singularValues[0] }.max()
           ?? 0
       }
-      let name = m.answered == m.solver ? m.solver : "\(m.solver)→\(m.answered)"
-      print(
-        name.padding(toLength: 12, withPad: " ", startingAt: 0)
-          + String(format: "%9.3f", m.seconds) + Self.right(ratio, 9) + Self.right("\(m.passes)", 8)
-          + Self.right("\(m.vectors)", 9)
-          + String(format: "%12.1f%13.1e", Double(m.privateBytes) / 1e6, m.residual)
-          + Self.right(error.map { String(format: "%.1e", $0) } ?? "", 11)
-          + (m.converged ? "" : "  not converged"))
+      return [
+        m.answered == m.solver ? m.solver : "\(m.solver)→\(m.answered)",
+        String(format: "%.3f", m.seconds),
+        dense.map { String(format: "%.1f", $0.seconds / m.seconds) } ?? "", "\(m.passes)",
+        "\(m.vectors)", String(format: "%.1f", Double(m.privateBytes) / 1e6),
+        String(format: "%.1e", m.residual), error.map { String(format: "%.1e", $0) } ?? "",
+      ]
     }
-  }
-
-  private static func right(_ text: String, _ width: Int) -> String {
-    String(repeating: " ", count: max(0, width - text.count)) + text
+    let header = ["solver", "seconds", "× dense", "passes", "vectors", "MB", "residual", "error"]
+    return
+      (["width \(measurements[0].width), top \(top), block \(layer), tolerance \(tolerance)"]
+      + aligned([header] + rows) + ["MB: private memory; residual and error: over σ₁"]
+      + measurements.filter { !$0.converged }.map { "\($0.solver) did not converge" })
+      .joined(separator: "\n")
   }
 
   private func measureHere(_ kind: SolverKind) throws {
     try withExitStatus {
       let measurement = try SolverMeasurement(
-        model: model, layer: layer, tokens: tokenIds.values, top: top, solver: kind,
+        model: model.path, layer: layer, tokens: tokenIds.values, top: top, solver: kind,
         tolerance: tolerance, seed: seed,
         threads: threads ?? ProcessInfo.processInfo.activeProcessorCount, blockSize: blockSize)
-      FileHandle.standardOutput.write(try JSONEncoder().encode(measurement))
+      try StandardOutput.write(try JSONEncoder().encode(measurement))
     }
   }
 
@@ -96,7 +98,7 @@ struct BenchCommand: ParsableCommand {
     let process = Process()
     process.executableURL = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
     process.arguments = [
-      "bench", model, "--measure", "--layer", "\(layer)", "--top", "\(top)", "--solver",
+      "bench", model.path, "--measure", "--layer", "\(layer)", "--top", "\(top)", "--solver",
       kind.rawValue, "--token-ids", tokenIds.values.map { "\($0)" }.joined(separator: ","),
       "--tolerance", "\(tolerance)", "--seed", "\(seed)",
     ]

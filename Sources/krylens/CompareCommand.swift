@@ -7,11 +7,11 @@ struct CompareCommand: ParsableCommand {
     commandName: "compare",
     abstract: "Two runs side by side: what differs, every number, and whether the two stand apart.")
 
-  @Argument(help: ArgumentHelp("A run folder.", valueName: "run"))
-  var first: String
+  @Argument(help: ArgumentHelp("A run folder.", valueName: "run"), completion: .directory)
+  var first: FilePath
 
-  @Argument(help: ArgumentHelp("Another.", valueName: "run"))
-  var second: String
+  @Argument(help: ArgumentHelp("Another.", valueName: "run"), completion: .directory)
+  var second: FilePath
 
   @OptionGroup var options: ReadingOptions
 
@@ -21,8 +21,8 @@ struct CompareCommand: ParsableCommand {
   func run() throws {
     try withExitStatus {
       let comparison = try RunComparison(
-        try StoredRun(first), try StoredRun(second), reading: options.reading)
-      print(
+        try StoredRun(first.path), try StoredRun(second.path), reading: options.reading)
+      try StandardOutput.print(
         json
           ? String(decoding: try recordJSON(comparison), as: UTF8.self)
           : ComparisonTable(comparison).text)

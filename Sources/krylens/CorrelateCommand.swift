@@ -21,11 +21,11 @@ struct CorrelateCommand: ParsableCommand {
       Exit status 1 when fewer than 3 runs have a score.
       """)
 
-  @Argument(help: ArgumentHelp("Run folders.", valueName: "run"))
-  var runs: [String]
+  @Argument(help: ArgumentHelp("Run folders.", valueName: "run"), completion: .directory)
+  var runs: [FilePath]
 
-  @Option(help: ArgumentHelp("CSV: model, then a column a score.", valueName: "file"))
-  var scores: String
+  @Option(help: ArgumentHelp("CSV: model, then one column per score.", valueName: "file"))
+  var scores: FilePath
 
   @Option(help: ArgumentHelp("The column.", valueName: "column"))
   var score = "mean_of_six"
@@ -63,17 +63,17 @@ struct CorrelateCommand: ParsableCommand {
 
   func run() throws {
     try withExitStatus {
-      let column = try ScoreFile.read(scores, column: score)
-      let stored = try runs.map { try StoredRun($0) }
+      let column = try ScoreFile.read(scores.path, column: score)
+      let stored = try runs.map { try StoredRun($0.path) }
       let study = try CorrelationStudy(stored, chosen, scores: column, above: above)
-      print(
+      try StandardOutput.print(
         json
           ? String(decoding: try recordJSON(study), as: UTF8.self)
-          : CorrelationTable(study, file: scores).text)
+          : CorrelationTable(study, file: scores.path).text)
       guard study.statistics != nil else {
         throw RunError.tooFewScored(
           count: study.models.count { $0.standing == .used }, needed: CorrelationStudy.fewest,
-          path: printable(scores))
+          path: printable(scores.path))
       }
     }
   }

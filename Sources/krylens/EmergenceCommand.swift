@@ -16,15 +16,16 @@ struct EmergenceCommand: ParsableCommand {
       """)
 
   @Argument(help: "Checkpoints, or folders of checkpoints.")
-  var checkpoints: [String]
+  var checkpoints: [FilePath]
 
   @OptionGroup var options: AlignOptions
 
   @Option(
     name: .shortAndLong,
     help: ArgumentHelp(
-      "The folder of the run folders (default: krylens-runs/NAME-TIME).", valueName: "dir"))
-  var output: String?
+      "The folder of the run folders (default: krylens-runs/NAME-TIME).", valueName: "dir"),
+    completion: .directory)
+  var output: FilePath?
 
   @Flag(help: "Print nothing but errors.")
   var quiet = false
@@ -51,17 +52,19 @@ struct EmergenceCommand: ParsableCommand {
 
   func run() throws {
     try withExitStatus {
-      let found = try CheckpointSequence(checkpoints)
-      let inputs = try options.inputs()
+      let found = try CheckpointSequence(checkpoints.map(\.path))
+      let inputs = try options.inputs(quiet: quiet)
       let settings = found.checkpoints.map { options.settings(for: $0.model, step: $0.step) }
       // A damaged or another kind of model is found now, not after hours.
       try found.check(settings.map { try AlignmentRun($0, prompts: inputs).training })
-      let folder = output ?? AlignCommand.defaultOutput("emergence")
+      let folder = output?.path ?? AlignCommand.defaultOutput("emergence")
       let (runs, failures) = try align(found.checkpoints, settings, inputs, into: folder)
       if let first = runs.first {
         let emergence = Emergence(runs)
         try write(emergence.csv, to: "\(folder)/emergence.csv")
-        if !quiet { print(EmergenceTable(emergence, first.record, folder: folder).text) }
+        if !quiet {
+          try StandardOutput.print(EmergenceTable(emergence, first.record, folder: folder).text)
+        }
       }
       try report(failures, of: found.checkpoints.count, in: folder)
     }
@@ -85,15 +88,16 @@ struct EmergenceCommand: ParsableCommand {
     for (i, (checkpoint, settings)) in zip(checkpoints, settings).enumerated() {
       let step = checkpoint.step
       let fail = { (reason: String) in
-        AlignCommand.note("step \(step) failed: \(reason)")
+        note("step \(step) failed: \(reason)")
         failures.append(Failure(checkpoint: checkpoint, reason: reason))
       }
       if !quiet {
-        AlignCommand.note("step \(step), \(i + 1) of \(checkpoints.count): \(checkpoint.model)")
+        note("step \(step), \(i + 1) of \(checkpoints.count): \(checkpoint.model)")
       }
       let path = "\(folder)/step\(step)"
       do {
-        let result = try AlignCommand.run(settings, inputs, into: path, quiet: quiet)
+        let result = try AlignCommand.run(
+          settings, inputs, into: path, quiet: quiet, announces: i == 0)
         let record = try result?.record ?? StoredRun(path).record
         let failed = record.prompts.compactMap(\.failed)
         if let first = failed.first {

@@ -11,10 +11,10 @@ struct InfoCommand: ParsableCommand {
 
   @Argument(
     help: "A Hugging Face folder, a .gguf file, or a hub name that lies in the local cache.")
-  var model: String
+  var model: FilePath
 
   func run() throws {
-    let directory = try CheckpointDirectory(opening: model)
+    let directory = try CheckpointDirectory(opening: model.path)
     let transformer = try loadTransformer(directory)
     let d = transformer.description
     var types: [String: (tensors: Int, bytes: Int)] = [:]
@@ -45,9 +45,8 @@ struct InfoCommand: ParsableCommand {
       ("supported", "sites block, attention, mlp; last block residual, drop, normed"),
       ("tokenizer", try tokenizer(directory)),
     ]
-    for (name, value) in rows {
-      print(name.padding(toLength: 16, withPad: " ", startingAt: 0) + value)
-    }
+    let lines = rows.map { $0.padding(toLength: 16, withPad: " ", startingAt: 0) + $1 }
+    try StandardOutput.print(lines.joined(separator: "\n"))
   }
 
   private static func input(_ model: ModelDescription) -> String {

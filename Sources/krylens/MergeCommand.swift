@@ -9,19 +9,21 @@ struct MergeCommand: ParsableCommand {
       "Joins runs of one model whose prompts were run apart, by --shard or as several lists.")
 
   @Argument(
-    help: "Run folders: all shards, in any order; or whole runs, whose prompts follow one another.")
-  var runs: [String]
+    help: "Run folders: all shards, in any order; or whole runs, whose prompts follow one another.",
+    completion: .directory)
+  var runs: [FilePath]
 
-  @Option(name: .shortAndLong, help: "The joined run's folder, new or empty.")
-  var output: String
+  @Option(
+    name: .shortAndLong, help: "The joined run's folder, new or empty.", completion: .directory)
+  var output: FilePath
 
   func run() throws {
     try withExitStatus {
-      let record = try RunMerge(runs).write(to: output)
-      let failed = record.prompts.count { $0.failed != nil }
-      print(
+      let record = try RunMerge(runs.map(\.path)).write(to: output.path)
+      let failed = record.failures.count
+      try StandardOutput.print(
         "\(runs.count) runs, \(record.prompts.count) prompts"
-          + (failed > 0 ? ", of which \(failed) failed" : "") + "; written to \(output)")
+          + (failed > 0 ? ", of which \(failed) failed" : "") + "; written to \(output.path)")
     }
   }
 }

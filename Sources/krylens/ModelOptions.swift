@@ -7,7 +7,10 @@ struct ModelOptions: ParsableArguments {
     help: ArgumentHelp(
       "A Hugging Face folder, a .gguf file, or a hub name that lies in the local cache.",
       valueName: "model"))
-  var path: String
+  private var model: FilePath
+
+  /// As given; a leading ~ is the home folder.
+  var path: String { model.path }
 
   @Option(
     help: ArgumentHelp(

@@ -61,6 +61,9 @@ struct IntegerList: ExpressibleByArgument {
     guard values.count == parts.count else { return nil }
     self.values = values
   }
+
+  /// As it is written.
+  var defaultValueDescription: String { values.map(String.init).joined(separator: ",") }
 }
 
 /// `1-30`, `1,5,9`, or a mixture.

@@ -11,8 +11,9 @@ struct PlanCommand: ParsableCommand {
   @OptionGroup var model: ModelOptions
   @OptionGroup var options: AlignOptions
 
-  @Option(name: .shortAndLong, help: "As of align; nothing is written.")
-  var output: String?
+  @Option(
+    name: .shortAndLong, help: "As of align; nothing is written.", completion: .directory)
+  var output: FilePath?
 
   @Flag(help: "As of align.")
   var quiet = false
@@ -21,18 +22,28 @@ struct PlanCommand: ParsableCommand {
     try withExitStatus {
       let settings = options.settings(
         for: model.path, step: model.trainingStep(isTrained: !options.randomInit))
-      let plan = try AlignmentRun(settings, prompts: try options.inputs()).predicted()
+      let run = try AlignmentRun(settings, prompts: try options.inputs(quiet: quiet))
+      if !quiet { run.notes.forEach(note) }
+      let plan = try run.predicted()
       let line = { (name: String, bytes: Int) in
         String(format: "%10.1f MB  ", Double(bytes) / 1e6) + name
       }
-      for part in plan.privateParts + plan.mappedParts { print(line(part.name, part.bytes)) }
-      print(line("peak private memory", plan.peakPrivateBytes))
-      print(line("peak memory", plan.peakMemoryBytes))
-      print("\(plan.solvePasses) passes of the solver, \(plan.otherPasses) of the rest")
-      print(
-        String(
-          format: "%.1f to %.1f seconds a group of prompts", plan.seconds.lowerBound,
-          plan.seconds.upperBound))
+      var lines = (plan.privateParts + plan.mappedParts).map { line($0.name, $0.bytes) }
+      lines += [
+        line("peak private memory", plan.peakPrivateBytes),
+        line("peak memory", plan.peakMemoryBytes),
+        "\(plan.solvePasses) passes of the solver, \(plan.otherPasses) of the rest"
+          + (plan.groups > 1 ? ", for a group of prompts" : ""),
+      ]
+      let seconds = { (range: ClosedRange<Double>) in
+        String(format: "%.1f to %.1f seconds", range.lowerBound, range.upperBound)
+      }
+      lines.append(
+        plan.groups == 1
+          ? seconds(plan.seconds)
+          : "\(seconds(plan.seconds)) for a group of prompts, \(seconds(plan.totalSeconds)) for all "
+            + "\(plan.groups) groups")
+      try StandardOutput.print(lines.joined(separator: "\n"))
       try plan.requireWithin(settings.maxMemory)
     }
   }

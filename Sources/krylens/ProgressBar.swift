@@ -2,50 +2,95 @@ import Analysis
 import Foundation
 import Synchronization
 
-/// A bar on standard error, drawn only on a terminal; and the user's interrupt, noted for the run to see.
+/// How far a run is, on standard error: a bar on a terminal, elsewhere a line a minute; and the user's interrupt.
 final class ProgressBar: RunProgress {
-  private var isDrawn: Bool
+  private let isTerminal = isatty(STDERR_FILENO) == 1
   private let start = Date()
+  private let latest = Latest()
+  private var isShown: Bool
+  private var clock: (any DispatchSourceTimer)?
 
-  init(isShown: Bool) {
-    isDrawn = isShown && isatty(STDERR_FILENO) == 1
-    // The first interrupt asks the run to stop where nothing is half-written; the second ends the process.
-    signal(SIGINT) { _ in
-      if interrupted.exchange(true, ordering: .relaxed) { _exit(130) }
-    }
-    // A limit on the size of files is an error of write(2), which has a message, not the end of the process.
-    signal(SIGXFSZ, SIG_IGN)
+  /// The state that was heard of last, for the clock's thread.
+  private final class Latest: Sendable {
+    let state = Mutex<RunProgressState?>(nil)
   }
 
-  var isCancelled: Bool { interrupted.load(ordering: .relaxed) }
+  /// `period` is the time between two lines where there is no terminal, in seconds.
+  init(isShown: Bool, period: Double = 60) {
+    self.isShown = isShown
+    Interrupt.catchSignals()
+    guard isShown, !isTerminal else { return }
+    let clock = DispatchSource.makeTimerSource(queue: .global())
+    clock.setEventHandler { [latest, start] in
+      guard let state = latest.state.withLock({ $0 }) else { return }
+      note(Self.words(state, seconds: Date().timeIntervalSince(start)))
+    }
+    clock.schedule(deadline: .now() + period, repeating: period)
+    clock.resume()
+    self.clock = clock
+  }
+
+  deinit { clock?.cancel() }
+
+  var isCancelled: Bool { Interrupt.hasCome }
 
   func update(_ state: RunProgressState) {
-    guard isDrawn, state.total > 0 else { return }
-    let width = 32
-    let filled = width * state.completed / state.total
-    let seconds = Date().timeIntervalSince(start)
-    let bar = String(repeating: "█", count: filled) + String(repeating: "░", count: width - filled)
-    let left = state.secondsLeft.map { ", about \(Self.spoken($0)) left" } ?? ""
-    let text =
-      "\r\(bar) \(state.phase) \(state.completed)/\(state.total), \(Self.spoken(seconds))\(left)"
-    write(text + "\u{1B}[K")
-  }
-
-  /// 45 s, 12 min, 3 h 20 min.
-  private static func spoken(_ seconds: Double) -> String {
-    let minutes = Int((seconds / 60).rounded())
-    if seconds < 90 { return "\(Int(seconds.rounded(.up))) s" }
-    return minutes < 90 ? "\(minutes) min" : "\(minutes / 60) h \(minutes % 60) min"
+    guard isShown, state.total > 0 else { return }
+    latest.state.withLock { $0 = state }
+    guard isTerminal else { return }
+    let line = Self.line(
+      state, seconds: Date().timeIntervalSince(start), columns: Self.terminalColumns)
+    write("\r\(line)\u{1B}[K")
   }
 
   /// Clears the line; nothing is drawn after that.
   func finish() {
-    if isDrawn { write("\r\u{1B}[K") }
-    isDrawn = false
+    clock?.cancel()
+    if isShown, isTerminal { write("\r\u{1B}[K") }
+    isShown = false
   }
 
-  private func write(_ text: String) { FileHandle.standardError.write(Data(text.utf8)) }
-}
+  // MARK: Text
 
-/// Set by the signal handler.
-private let interrupted = Atomic<Bool>(false)
+  /// A bar and what it means, in fewer characters than a terminal has columns: in the last one, some begin a new line.
+  static func line(_ state: RunProgressState, seconds: Double, columns: Int) -> String {
+    let room = max(0, columns - 1)
+    let choices = [
+      words(state, seconds: seconds), words(state, seconds: nil),
+      "\(state.completed)/\(state.total)", "\(100 * state.completed / state.total) %",
+    ]
+    // A number that is cut off would be another one.
+    guard let words = choices.first(where: { $0.count <= room }) else { return "" }
+    let width = min(32, room - words.count - 1)
+    guard width >= 4 else { return words }
+    let filled = width * state.completed / state.total
+    return String(repeating: "█", count: filled) + String(repeating: "░", count: width - filled)
+      + " " + words
+  }
+
+  /// `solving 12/60, 45 s, about 3 min left`; without times where `seconds` is nil.
+  static func words(_ state: RunProgressState, seconds: Double?) -> String {
+    let done = "\(state.phase) \(state.completed)/\(state.total)"
+    guard let seconds else { return done }
+    let left = state.secondsLeft.map { ", about \(spoken($0)) left" } ?? ""
+    return "\(done), \(spoken(seconds))\(left)"
+  }
+
+  /// 45 s, 12 min, 3 h 20 min.
+  static func spoken(_ seconds: Double) -> String {
+    let minutes = Int((min(seconds, 1e9) / 60).rounded())
+    if seconds < 90 { return "\(Int(seconds.rounded(.up))) s" }
+    return minutes < 90 ? "\(minutes) min" : "\(minutes / 60) h \(minutes % 60) min"
+  }
+
+  /// As wide as the terminal is now; 80 where it does not say.
+  private static var terminalColumns: Int {
+    var size = winsize()
+    let isKnown = ioctl(STDERR_FILENO, UInt(TIOCGWINSZ), &size) == 0 && size.ws_col > 0
+    return isKnown ? Int(size.ws_col) : 80
+  }
+
+  private func write(_ text: String) {
+    try? FileHandle.standardError.write(contentsOf: Data(text.utf8))
+  }
+}

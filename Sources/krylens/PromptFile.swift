@@ -1,44 +1,105 @@
 import Analysis
 import Checkpoint
+import Foundation
 
 /// A file of prompts.
-enum PromptFile {
-  /// The prompts of a .txt file, one a line, or of a .jsonl file, under `text` or `prompt`. Empty lines do not count.
+struct PromptFile {
+  /// The prompts; each knows where it stands in the file.
+  let prompts: [PromptInput]
+  /// What was made of the file that may have been meant otherwise.
+  let notes: [String]
+
+  /// Reads a file by the end of its name, in letters of either case: .jsonl holds a prompt per line, and .json one array
+  /// of prompts, each an object with the key `text` or `prompt`, or a string; any other file holds a text per line.
   ///
-  /// Lines end with LF or CR LF and with nothing else: JSON may hold the other separators of Unicode as they are.
-  /// Throws `CheckpointError` for a file that cannot be read, `RunError.badOption` for a line that is no prompt.
-  static func read(_ path: String) throws -> [String] {
+  /// Empty lines do not count. Lines end with LF or CR LF and with nothing else: JSON may hold the other separators of
+  /// Unicode as they are. Throws `CheckpointError` for a file that cannot be read, `RunError.badOption` for what is no prompt.
+  init(_ path: String) throws {
     let file = try MappedFile(path)
     var bytes = try file.copy(0..<file.count)[...]
     if bytes.starts(with: [0xEF, 0xBB, 0xBF]) { bytes = bytes.dropFirst(3) }  // a byte order mark
-    let isJSON = path.utf8.suffix(6).elementsEqual(".jsonl".utf8)
-    let newline = UInt8(ascii: "\n")
-    var prompts: [String] = []
-    for (i, ended) in bytes.split(separator: newline, omittingEmptySubsequences: false).enumerated()
-    {
-      let line = ended.last == UInt8(ascii: "\r") ? ended.dropLast() : ended
-      guard let text = String(validating: line, as: UTF8.self) else {
-        throw CheckpointError.invalidText(file: path, field: "line \(i + 1)")
-      }
-      guard !text.allSatisfy(\.isWhitespace) else { continue }
-      prompts.append(isJSON ? try prompt(in: Array(line), of: path, line: i + 1) : text)
+    var reader = Reader(path: path, name: printable(path))
+    switch (path as NSString).pathExtension.lowercased() {
+    case "json": try reader.readArray(Array(bytes))
+    case "jsonl": try reader.readLines(bytes, asJSON: true)
+    default: try reader.readLines(bytes, asJSON: false)
     }
-    guard !prompts.isEmpty else {
+    guard !reader.prompts.isEmpty else {
       throw RunError.badOption(
         option: "--prompts", value: path, reason: "holds no prompt; put one on a line of its own")
     }
-    return prompts
+    (prompts, notes) = (reader.prompts, reader.notes)
   }
 
-  private static func prompt(in line: [UInt8], of path: String, line number: Int) throws -> String {
-    let value = try line.withUnsafeBytes {
-      try JSONValue.parse($0, source: "\(path), line \(number)")
+  private struct Reader {
+    let path: String
+    /// The path, fit to be printed.
+    let name: String
+    var prompts: [PromptInput] = []
+    var notes: [String] = []
+    private var hasBothKeys = false
+
+    init(path: String, name: String) { (self.path, self.name) = (path, name) }
+
+    mutating func readLines(_ bytes: ArraySlice<UInt8>, asJSON: Bool) throws {
+      let lines = bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
+      for (i, ended) in lines.enumerated() {
+        let line = ended.last == UInt8(ascii: "\r") ? ended.dropLast() : ended
+        guard let text = String(validating: line, as: UTF8.self) else {
+          throw CheckpointError.invalidText(file: path, field: "line \(i + 1)")
+        }
+        guard !text.allSatisfy(\.isWhitespace) else { continue }
+        let place = "line \(i + 1)"
+        guard asJSON else {
+          if prompts.isEmpty { noteLikeness(of: text) }
+          prompts.append(.text(text, origin: "\(place) of \(name)"))
+          continue
+        }
+        let value = try Array(line).withUnsafeBytes {
+          try JSONValue.parse($0, source: "\(path), \(place)")
+        }
+        try append(value, place)
+      }
     }
-    guard let prompt = value.object?["text"]?.string ?? value.object?["prompt"]?.string else {
-      throw RunError.badOption(
-        option: "--prompts", value: path,
-        reason: "line \(number) has no text under \"text\" or \"prompt\"")
+
+    mutating func readArray(_ bytes: [UInt8]) throws {
+      let value: JSONValue
+      do { value = try bytes.withUnsafeBytes { try JSONValue.parse($0, source: path) } } catch {
+        throw refusal(
+          "is not one JSON value (\(error)); where every line is a JSON object of its own, let the name end in .jsonl"
+        )
+      }
+      guard let items = value.array else {
+        throw refusal(
+          "holds no array; write [{\"text\": \"…\"}, …], or let the name end in .jsonl and give every prompt a line"
+        )
+      }
+      for (i, item) in items.enumerated() { try append(item, "item \(i + 1)") }
     }
-    return prompt
+
+    private mutating func append(_ value: JSONValue, _ place: String) throws {
+      let (text, prompt) = (value.object?["text"]?.string, value.object?["prompt"]?.string)
+      guard let chosen = value.string ?? text ?? prompt else {
+        throw refusal("\(place) has no text under \"text\" or \"prompt\"")
+      }
+      if let text, let prompt, text != prompt, !hasBothKeys {
+        hasBothKeys = true
+        notes.append("\(name): \(place) has both \"text\" and \"prompt\"; \"text\" is taken")
+      }
+      prompts.append(.text(chosen, origin: "\(place) of \(name)"))
+    }
+
+    /// A first line that looks like JSON in a file whose name does not say so.
+    private mutating func noteLikeness(of line: String) {
+      let start = line.filter { !$0.isWhitespace }.prefix(2)
+      guard ["{", "[", "{\"", "[\"", "[{", "{}", "[]"].contains(start) else { return }
+      notes.append(
+        "\(name): the first line looks like JSON, and every line is taken for a prompt as it stands; let the name end in "
+          + ".jsonl (an object per line) or .json (one array) if it is JSON")
+    }
+
+    private func refusal(_ reason: String) -> RunError {
+      .badOption(option: "--prompts", value: path, reason: reason)
+    }
   }
 }

@@ -3,12 +3,19 @@ import Foundation
 import LinearAlgebra
 import Model
 
-extension ElementType: ExpressibleByArgument {
-  /// F32, F16 and BF16 by their names.
-  public init?(argument: String) {
-    let plain: [String: ElementType] = ["f32": .f32, "f16": .f16, "bf16": .bf16]
-    guard let type = plain[argument.lowercased()] else { return nil }
-    self = type
+/// The types weights are written in.
+private enum StoredType: String, CaseIterable, ExpressibleByArgument {
+  case bf16, f16, f32
+
+  /// By name, in letters of either case.
+  init?(argument: String) { self.init(rawValue: argument.lowercased()) }
+
+  var elementType: ElementType {
+    switch self {
+    case .bf16: .bf16
+    case .f16: .f16
+    case .f32: .f32
+    }
   }
 }
 
@@ -32,16 +39,20 @@ struct SynthesizeCommand: ParsableCommand {
   @Option(help: "Ids of the vocabulary (default: as the model).")
   var vocabulary: Int?
 
-  @Option(help: "bf16, f16 or f32.")
-  var dtype = ElementType.bf16
+  @Option(help: "The type weights are stored in.")
+  private var dtype = StoredType.bf16
 
   @Option(help: "Seed of the weights.")
   var seed: UInt64 = 0
 
-  @Argument(help: "The folder; must not exist or be empty.")
-  var folder: String
+  @Argument(
+    help: ArgumentHelp("The folder; must not exist or be empty.", valueName: "folder"),
+    completion: .directory)
+  private var output: FilePath
 
-  func run() throws {
+  func run() throws { try withExitStatus { try write(to: output.path) } }
+
+  private func write(to folder: String) throws {
     guard var shape = SyntheticCheckpoint.shapes[like] else {
       throw ValidationError(
         "--like \(like): no such shape; known are "
@@ -70,15 +81,40 @@ struct SynthesizeCommand: ParsableCommand {
     {
       throw ValidationError("\(folder) exists and is not empty; choose another folder")
     }
-    let checkpoint = SyntheticCheckpoint(shape: shape, elementType: dtype, seed: seed)
-    let isTerminal = isatty(STDERR_FILENO) == 1
+    let checkpoint = SyntheticCheckpoint(
+      shape: shape, elementType: dtype.elementType, seed: seed)
+    Interrupt.catchSignals()
+    let progress = ShareProgress()
+    defer { progress.finish() }
     try checkpoint.write(to: folder) { share in
-      guard isTerminal else { return }
-      FileHandle.standardError.write(Data("\r\(Int(100 * share)) %\u{1B}[K".utf8))
+      progress.update(share)
+      try Interrupt.check()
     }
-    if isTerminal { FileHandle.standardError.write(Data("\r\u{1B}[K".utf8)) }
-    print(
+    progress.finish()
+    try StandardOutput.print(
       "\(folder): \(like), \(shape.layers) blocks, width \(shape.width), "
         + String(format: "%.2f GB", Double(checkpoint.byteCount) / 1e9))
+  }
+}
+
+/// The share that is done, on standard error: on a terminal as it grows, elsewhere once a minute.
+private final class ShareProgress {
+  private let isTerminal = isatty(STDERR_FILENO) == 1
+  private var last = Date()
+
+  func update(_ share: Double) {
+    let text = "\(Int(100 * share)) %"
+    if isTerminal {
+      write("\r\(text)\u{1B}[K")
+    } else if Date().timeIntervalSince(last) >= 60 {
+      last = Date()
+      note(text)
+    }
+  }
+
+  func finish() { if isTerminal { write("\r\u{1B}[K") } }
+
+  private func write(_ text: String) {
+    try? FileHandle.standardError.write(contentsOf: Data(text.utf8))
   }
 }

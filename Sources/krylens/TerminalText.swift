@@ -21,17 +21,28 @@ func padded(_ text: String, _ width: Int) -> String {
   String(repeating: " ", count: max(0, width - text.count)) + text
 }
 
-/// Lines of a table: its first column to the left, the others to the right, each as wide as it has to be.
+/// The widest line of a table.
+let tableWidth = 80
+
+/// Lines of a table: its first column to the left, the others to the right, each as wide as it has to be, two spaces apart.
+///
+/// A cell of the first column for which that leaves no room within `tableWidth` has a line to itself.
 func aligned(_ rows: [[String]]) -> [String] {
   let count = rows.map(\.count).max() ?? 0
   let widths = (0..<count).map { c in rows.map { c < $0.count ? $0[c].count : 0 }.max() ?? 0 }
-  return rows.map { row in
-    let cells = zip(row, widths).enumerated().map { c, cell in
-      let (text, width) = cell
-      return c == 0
-        ? text + String(repeating: " ", count: width - text.count) : padded(text, width)
+  let room = max(0, tableWidth - widths.dropFirst().reduce(0) { $0 + $1 + 2 })
+  let first = rows.compactMap { $0.first?.count }.filter { $0 <= room }.max() ?? 0
+  return rows.flatMap { row in
+    guard let name = row.first else { return [""] }
+    // Nothing stands after the last cell that says something.
+    let filled = row.lastIndex { !$0.isEmpty } ?? 0
+    let cells = zip(row, widths).prefix(filled + 1).dropFirst().map { "  " + padded($0, $1) }
+      .joined()
+    guard name.count > room else {
+      let line = name + String(repeating: " ", count: first - name.count) + cells
+      return [cells.isEmpty ? name : line]
     }
-    return cells.joined(separator: "  ")
+    return [name] + (cells.isEmpty ? [] : [String(repeating: " ", count: first) + cells])
   }
 }
 
@@ -52,6 +63,9 @@ func wrapped(_ text: String, _ width: Int = 80, indent: Int = 2) -> [String] {
 func millions(_ n: Int) -> String {
   n >= 1_000_000 ? String(format: "%.1f M", Double(n) / 1e6) : "\(n)"
 }
+
+/// 1 prompt, 2 prompts.
+func counted(_ n: Int, _ noun: String) -> String { "\(n) \(noun)\(n == 1 ? "" : "s")" }
 
 /// Four significant digits.
 func short(_ x: Double) -> String { String(format: "%.4g", x) }

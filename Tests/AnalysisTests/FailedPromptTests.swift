@@ -156,6 +156,11 @@ struct FailedPromptTests {
     }
     #expect("\(error!)".contains("prompt 2"))
 
+    // In another order they are the same prompts, and stand as they stood.
+    let turned = try RunFolder(
+      scratch["whole"], for: try run(model, prompts.reversed()).manifest())
+    #expect(turned.isComplete && !turned.isOfTheseAlone)
+
     // The first group is finished, the second one begun, the third not.
     let folder = try RunFolder(scratch["begun"], for: try whole.manifest())
     #expect(throws: RunError.interrupted(resume: scratch["begun"])) {

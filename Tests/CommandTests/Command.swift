@@ -105,7 +105,7 @@ struct Run {
   /// What is printed between the title and the summary: all but names, times and memory.
   var table: String {
     finished.output.split(separator: "\n", omittingEmptySubsequences: false).dropFirst()
-      .dropLast(3).joined(separator: "\n")
+      .prefix { !$0.contains(" s (load ") }.joined(separator: "\n")
   }
 }
 

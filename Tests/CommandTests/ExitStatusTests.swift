@@ -72,7 +72,7 @@ struct ExitStatusTests {
     Wrong("--seed", "1.5", names: ["--seed", "1.5"]),
     Wrong("--threads", "0", names: ["--threads 0"]),
     Wrong("--max-memory", "lots", names: ["--max-memory", "lots"]),
-    Wrong("--max-memory", "1kB", names: ["--max-memory 1000", "bytes"]),
+    Wrong("--max-memory", "1kB", names: ["--max-memory 1.0 kB", " MB, the most for"]),
     Wrong("--colour", "red", names: ["--colour"]),
     Wrong("--token-ids", "", names: ["--token-ids"]),
     Wrong("--token-ids", "1 2,3", names: ["--token-ids", "1 2,3"]),
@@ -329,7 +329,7 @@ struct ExitStatusTests {
 
   // MARK: Interrupts
 
-  @Test func interrupt() throws {
+  @Test(arguments: [SIGINT, SIGTERM, SIGHUP]) func interrupt(_ signal: Int32) throws {
     let scratch = try ScratchFolder()
     // Work for some minutes, in many small steps.
     let work = Array(repeating: ["--token-ids", "1,2,3,4,5,6,7,8"], count: 3000).flatMap { $0 }
@@ -338,9 +338,9 @@ struct ExitStatusTests {
       in: scratch
     ) { process in
       try waitForHandler(of: process)
-      process.interrupt()
+      kill(process.processIdentifier, signal)
     }
-    #expect(finished.status == 130 && finished.output.isEmpty)
+    #expect(finished.status == 128 + signal && finished.output.isEmpty)
     #expect(finished.complaints.count == 1 && finished.error.contains("interrupted"))
     // Either nothing was finished yet, or the message says how to go on.
     #expect(
@@ -348,7 +348,23 @@ struct ExitStatusTests {
         || finished.error.contains("the same command with -o out/run goes on from there"))
   }
 
-  /// Until the process catches SIGINT.
+  /// Neither a file half-written nor the folder for it stays.
+  @Test(arguments: [SIGINT, SIGTERM]) func interruptedSynthesis(_ signal: Int32) throws {
+    let scratch = try ScratchFolder()
+    let finished = try Command.run(
+      ["synthesize", "--like", "smollm2-135m", "--layers", "8", "--dtype", "f32", "new/model"],
+      in: scratch
+    ) { process in
+      try waitForHandler(of: process)
+      kill(process.processIdentifier, signal)
+    }
+    #expect(finished.status == 128 + signal && finished.output.isEmpty)
+    #expect(finished.complaints.count == 1 && finished.error.contains("interrupted"))
+    #expect(scratch.contents.allSatisfy { $0 == "new" })
+    #expect((try? FileManager.default.contentsOfDirectory(atPath: scratch["new"])) ?? [] == [])
+  }
+
+  /// Until the process catches signals.
   private func waitForHandler(of process: Process) throws {
     #if os(Linux)
       while process.isRunning {
@@ -356,7 +372,7 @@ struct ExitStatusTests {
           contentsOfFile: "/proc/\(process.processIdentifier)/status", encoding: .utf8)
         let caught = try #require(status.split(separator: "\n").first { $0.hasPrefix("SigCgt:") })
         let mask = try #require(UInt64(caught.dropFirst(7).filter { $0.isHexDigit }, radix: 16))
-        if mask & (1 << UInt64(SIGINT - 1)) != 0 { return }
+        if mask & (1 << UInt64(SIGHUP - 1)) != 0 { return }
         usleep(1000)
       }
     #else

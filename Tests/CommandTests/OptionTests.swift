@@ -191,7 +191,7 @@ struct OptionTests {
       #expect(line.contains("(\(reading.score.rawValue), diagonal \(reading.diagonal.rawValue))"))
       #expect(
         line.hasSuffix(
-          String(format: ": %.4f, null level %.4f", mean, nulls.reduce(0, +) / 3)), "\(line)")
+          String(format: ": %.4f, null %.4f", mean, nulls.reduce(0, +) / 3)), "\(line)")
       if rank == 6 {
         let next = String(format: "%.4f", score(try #require(table.matrix[0][1]), of: 0))
         let row = try #require(
@@ -203,8 +203,8 @@ struct OptionTests {
 
   @Test func columnsNameTheValuesThereAre() throws {
     for (top, header) in [
-      (1, "block        σ₁  residual/σ₁"), (2, "σ₁        σ₂  residual/σ₁"),
-      (3, "σ₂        σ₃  residual/σ₁"), (5, "σ₃        σ₅  residual/σ₁"),
+      (1, "block      σ₁ residual"), (2, "σ₁      σ₂ residual"),
+      (3, "σ₂      σ₃ residual"), (5, "σ₃      σ₅ residual"),
     ] {
       let run = try Command.align(Self.llama.folder, Self.tokens + ["--top", "\(top)"])
       #expect(run.finished.output.contains(header), "\(run.finished.output)")
@@ -410,6 +410,11 @@ struct OptionTests {
       ["plan", Self.llama.folder, "-o", "run", "--top", "4"] + Self.tokens, in: scratch)
     #expect(plan.status == 0 && plan.error.isEmpty && scratch.contents.isEmpty)
     #expect(plan.output.contains("peak") && plan.output.contains("passes"))
+    #expect(!plan.output.contains("groups"))
+    let groups = try Command.run(
+      ["plan", Self.llama.folder, "--top", "4"]
+        + (0..<40).flatMap { ["--token-ids", "\($0),2,3"] }, in: scratch)
+    #expect(groups.output.contains("for all 3 groups"), "\(groups.output)")
     let wrong = try Command.run(
       ["plan", Self.llama.folder, "--top", "25"] + Self.tokens, in: scratch)
     #expect(wrong.status == 64 && wrong.error.contains("--top 25"))

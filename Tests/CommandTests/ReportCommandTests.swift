@@ -34,7 +34,8 @@ struct ReportCommandTests {
       1, ["run", "-o", "out"], names: ["gnuplot-nox"], in: scratch,
       environment: ["PATH": "/nowhere"])
     if Self.hasGnuplot {
-      try expectFailure(1, ["run", "-o", "run"], names: ["run", "not empty"], in: scratch)
+      try expectFailure(
+        1, ["run", "-o", "run"], names: ["run is a run folder", "--output"], in: scratch)
       try expectFailure(1, ["run", "-o", "run/result.json"], names: ["result.json"], in: scratch)
     }
   }
@@ -52,7 +53,42 @@ struct ReportCommandTests {
     let page = try String(contentsOfFile: run.scratch["out/index.html"], encoding: .utf8)
     #expect(page.contains("&lt;i&gt;`id`&lt;/i&gt;") && !page.contains("<i>"))
     #expect(page.contains("<figure id=\"run-1-depth\">"))
+    // A report is replaced; what is none is left as it is.
+    try run.scratch.write([], to: "out/figures/old.svg")
+    let again = try Command.run(["report", "run", "-o", "out"], in: run.scratch)
+    #expect(again.status == 0 && again.error.isEmpty, "\(again.error)")
+    #expect(try String(contentsOfFile: run.scratch["out/index.html"], encoding: .utf8) == page)
+    let files = FileManager.default
+    #expect(!files.fileExists(atPath: run.scratch["out/figures/old.svg"]))
+    #expect(try files.contentsOfDirectory(atPath: run.scratch["out"]).count == 2)
+    try run.scratch.write([], to: "out/notes.txt")
+    try expectFailure(
+      1, ["run", "-o", "out"], names: ["out", "other than a report", "--output"], in: run.scratch)
     let quiet = try Command.run(["report", "run", "-o", "out2", "--quiet"], in: run.scratch)
     #expect(quiet.status == 0 && quiet.output.isEmpty && quiet.error.isEmpty)
+  }
+
+  /// The disk is full, at whatever point: that is said, and not that gnuplot is at fault; an earlier report stays.
+  @Test(
+    .enabled(
+      if: hasGnuplot,
+      "gnuplot is not installed: no report can be made (apt-get install gnuplot-nox)"),
+    arguments: [4, 12, 40, 90])
+  func fullDisk(_ kilobytes: Int) throws {
+    #if os(Linux)
+      let run = try Command.align(ModelFixture("llama").folder, ["--token-ids", "1,2,3"])
+      let disk = run.scratch["disk"]
+      try FileManager.default.createDirectory(atPath: disk, withIntermediateDirectories: false)
+      guard mount("tmpfs", disk, "tmpfs", 0, "size=\(kilobytes)k") == 0 else {
+        print("fullDisk is skipped: no file system can be mounted here")
+        return
+      }
+      defer { umount(disk) }
+      let finished = try Command.run(["report", "run", "-o", "disk/out"], in: run.scratch)
+      #expect(finished.status == 1 && finished.complaints.count == 1, "\(finished.error)")
+      #expect(finished.error.contains("disk/out: ") && finished.error.contains("No space left"))
+      #expect(!finished.error.contains("gnuplot"), "\(finished.error)")
+      #expect(try FileManager.default.contentsOfDirectory(atPath: disk) == [])
+    #endif
   }
 }

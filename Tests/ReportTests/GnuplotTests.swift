@@ -42,7 +42,8 @@ struct GnuplotTests {
     }
     // Nothing was run that wrote a file.
     #expect(scratch.contents == ["report"])
-    let files = try FileManager.default.contentsOfDirectory(atPath: scratch["report/figures"])
+    let files = try FileManager.default.contentsOfDirectory(
+      atPath: scratch["report/partial/figures"])
     #expect(files.sorted() == ["text.dat", "text.gp", "text.png", "text.svg"])
   }
 

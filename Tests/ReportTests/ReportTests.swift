@@ -167,7 +167,7 @@ struct ReportTests {
   @Test func aFolderInUseIsLeftAlone() throws {
     let scratch = try ScratchFolder()
     let report = try RunReport([try SampleRun().stored(in: scratch, as: "run")])
-    #expect(throws: RunError.outputNotEmpty(path: scratch["run"])) {
+    #expect(throws: ReportError.isRun(path: scratch["run"])) {
       try report.write(to: scratch["run"])
     }
     #expect(throws: RunError.self) { try report.write(to: "/proc/nothing/here") }

@@ -1,0 +1,29 @@
+public import Alignment
+
+extension PromptRecord {
+  /// The coupling that is to be shown, at each rank: sign, normalisation, form and score as in the settings. Made of the
+  /// readings that every record holds.
+  public func shown(_ settings: RunSettings) -> [CouplingMatrix] {
+    settings.ranks.flatMap { rank in
+      let wanted = settings.shown(rank: rank)
+      var held = CouplingSetting(rank: rank, sign: wanted.sign, form: wanted.form)
+      if wanted.normalisation == .trace { held.normalisation = .trace }
+      return coupling.filter { $0.setting == held }.map { table in
+        held.normalisation == wanted.normalisation && held.score == wanted.score
+          ? table
+          : table.read(
+            wanted.normalisation, wanted.score,
+            spectra: table.rows.map { spectrum(of: $0, in: table.place) })
+      }
+    }
+  }
+
+  /// The singular values of a row's Jacobian; none if it is not there. What the rows have in common the place says, and
+  /// what it leaves open is their name.
+  private func spectrum(of row: Int, in place: CouplingPlace) -> [Double] {
+    layers.first {
+      $0.layer == place.layer ?? row && $0.fromToken == place.fromToken ?? row
+        && $0.toToken == place.toToken ?? row
+    }?.singularValues ?? []
+  }
+}

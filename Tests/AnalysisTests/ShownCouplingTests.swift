@@ -1,0 +1,39 @@
+import Alignment
+import TestSupport
+import Testing
+
+@testable import Analysis
+
+/// The coupling that a record is shown by is the one the run would have shown, whichever reading is asked for.
+struct ShownCouplingTests {
+  private static let readings: [(CouplingSign, String, CouplingForm, CouplingScore)] = [
+    (.signed, "frobenius", .same, .oneMinus), (.absolute, "trace", .crossed, .oneMinus),
+    (.signed, "p=1.5", .same, .oneMinus), (.signed, "p=3", .crossed, .misfit),
+    (.absolute, "frobenius", .same, .oneMinusSquare), (.signed, "trace", .same, .misfit),
+  ]
+
+  @Test(arguments: KindTests.requests.indices, readings.indices)
+  func recordsHoldEveryReading(_ kind: Int, _ reading: Int) throws {
+    let folder = ModelFixture("llama").folder
+    var settings = RunSettings(model: folder, name: "llama", threads: 1)
+    (settings.top, settings.ranks) = (4, [2, 4])
+    KindTests.requests[kind].change(&settings)
+    (settings.sign, settings.normalisation, settings.form, settings.score) = Self.readings[reading]
+    let run = try AlignmentRun(settings, prompts: KindTests.prompts.map { .tokens($0) })
+    for prompt in try run.run(meter: MemoryMeter()).prompts {
+      let shown = prompt.record.shown(settings)
+      #expect(shown.map(\.setting) == prompt.shown.map(\.setting))
+      #expect(shown.map(\.place) == prompt.shown.map(\.place))
+      for (a, b) in zip(shown, prompt.shown) {
+        for (x, y) in zip(a.matrix + [a.null ?? []], b.matrix + [b.null ?? []]) {
+          #expect(x.map { $0 == nil } == y.map { $0 == nil })
+          for case (let x?, let y?) in zip(x, y) {
+            // 1 − (1 − m) and a quotient of norms, for misfits up to 2 or so: some roundings of numbers of that size,
+            // doubled by the square.
+            #expect(abs(x - y) <= 1e-14 * max(1, abs(y)), "\(x) \(y)")
+          }
+        }
+      }
+    }
+  }
+}
