@@ -305,9 +305,9 @@ struct CompareTests {
   /// Lists shorter than they should be, numbers too large to subtract, names that steer: a comparison of what is left.
   @Test func recordsThatContradictThemselves() throws {
     let runs = try MadeRuns()
-    try runs.add("a") { try $0.setCoupling([-1e308]) }
+    try runs.add("a") { try $0.setCoupling([-1.5e307]) }
     try runs.add("b", model: "x\u{1B}[2J") {
-      try $0.setCoupling([1e308])
+      try $0.setCoupling([1.5e307])
       for p in $0.prompts.indices {
         $0.prompts[p].layers[0].singularValues = []
         $0.prompts[p].coupling = []
