@@ -20,6 +20,8 @@ public struct AlignmentRun {
   private let model: any Transformer
   private let tokenizer: Tokenizer?
   private let prompts: [(given: PromptInput, input: ModelInput)]
+  /// Of a shard, the list `prompts` is a part of.
+  private let promptList: PromptList?
   private let plan: SolvePlan
   private let groups: [PromptGroup]
   private let loadSeconds: Double
@@ -71,9 +73,11 @@ public struct AlignmentRun {
           option: "--shard", value: "\(shard.index)/\(shard.count)",
           reason: "has no prompt, as there are \(prompts.count); divide them into fewer parts")
       }
+      promptList = PromptList(prompts.map { PromptHeader($0.0, $0.1, []) })
       prompts = Array(prompts[range])
       self.plan = plan.restricted(to: range)
     } else {
+      promptList = nil
       self.plan = plan
     }
     self.prompts = prompts
@@ -105,7 +109,13 @@ public struct AlignmentRun {
         layers: d.layers, width: d.width, parameters: d.parameters, storedTypes: d.storedTypes,
         fingerprint: try directory.fingerprint(), trainingStep: settings.step),
       settings: settings, layers: plan.layers,
-      prompts: zip(prompts, plan.selections).map { PromptHeader($0.given, $0.input, $1) })
+      prompts: zip(prompts, plan.selections).map { PromptHeader($0.given, $0.input, $1) },
+      promptList: promptList)
+  }
+
+  /// What the checkpoints of one training have in common with this run.
+  public var training: TrainingIdentity {
+    TrainingIdentity(model.description, prompts.map { PromptHeader($0.given, $0.input, []) })
   }
 
   /// What the largest group of prompts will cost. Passes the first two blocks and times a few products.
@@ -130,16 +140,20 @@ public struct AlignmentRun {
 
   /// Runs it, in memory or in a folder, where it goes on from what is finished there.
   ///
-  /// Throws what a damaged file or a stopped run throws; a solve that did not converge is a result.
+  /// A solve that did not converge is a result, and so is a prompt that failed: its record says why. Throws
+  /// `RunError.allFailed` if there is no other, what a model that changes under the run throws, `RunError.interrupted`, and
+  /// `cannotRead`, `cannotWrite`, `lostUnit` of what is kept.
   public func run(
     in folder: RunFolder? = nil, progress: (any RunProgress)? = nil, meter: MemoryMeter
   ) throws -> RunResult {
     let start = monotonicSeconds()
-    let journal: any RunJournal = folder?.journal ?? MemoryJournal()
+    let base: any RunJournal = folder?.journal ?? MemoryJournal()
+    let journal = GuardedJournal(base) { try model.source.checkIntact() }
     var seconds = RunRecord.Seconds(total: 0, load: loadSeconds, solve: 0, coupling: 0)
-    var count = progressCount
-    for group in groups {
-      try run(model, group, journal, &seconds) { phase, units, isNew in
+    let work = try work(in: folder)
+    var count = progressCount(work.groups)
+    for group in work.groups {
+      try run(model, group, work, journal, &seconds) { phase, units, isNew in
         progress?.update(count.add(units, to: phase, computed: isNew))
         if progress?.isCancelled == true {
           throw RunError.interrupted(resume: folder.flatMap { $0.keepsWork ? $0.path : nil })
@@ -149,31 +163,65 @@ public struct AlignmentRun {
     try model.source.checkIntact()
     seconds.total = loadSeconds + monotonicSeconds() - start
     meter.sample()
-    return try RunAssembly(manifest: try folder?.manifest ?? manifest(), journal: journal).result(
+    let manifest = try folder?.manifest ?? manifest()
+    let result = try RunAssembly(
+      manifest: manifest, journal: journal,
+      asked: folder?.asked ?? Array(manifest.prompts.indices)
+    ).result(
       seconds: seconds, peakMemoryBytes: meter.peakResidentBytes,
       peakPrivateBytes: meter.peakPrivateBytes)
+    let failures = result.record.failures
+    if failures.count == result.record.prompts.count {
+      folder?.discard()
+      throw RunError.allFailed(failures)
+    }
+    return result
+  }
+
+  /// What is run through the blocks: all groups that hold a prompt which is asked for.
+  private struct Work {
+    let plan: SolvePlan
+    let inputs: [ModelInput]
+    let groups: [PromptGroup]
+  }
+
+  /// In a folder that was begun with more prompts its groups stay as they are, since a group's numbers depend on its
+  /// members in their last bits.
+  private func work(in folder: RunFolder?) throws -> Work {
+    guard let folder, folder.manifest.prompts.count != prompts.count else {
+      return Work(plan: plan, inputs: prompts.map(\.input), groups: groups)
+    }
+    let reader = PromptReader(settings, model.description, tokenizer, directory)
+    let all = folder.manifest.prompts
+    let asked = Set(folder.asked)
+    return Work(
+      plan: plan.with(selections: all.map(\.selections)),
+      inputs: try all.enumerated().map {
+        try reader.read(PromptInput($1), PromptLabel(number: $0 + 1, $1))
+      },
+      groups: folder.manifest.groups.filter { $0.prompts.contains(where: asked.contains) })
   }
 
   private func run(
-    _ model: some Transformer, _ group: PromptGroup, _ journal: any RunJournal,
+    _ model: some Transformer, _ group: PromptGroup, _ work: Work, _ journal: any RunJournal,
     _ seconds: inout RunRecord.Seconds,
     _ step: (_ phase: ProgressCount.Phase, _ units: Int, _ isNew: Bool) throws -> Void
   ) throws {
     let start = monotonicSeconds()
     let units = group.problems.count
     let forward = try SolvePass(
-      model, group.prompts.map { prompts[$0].input }, group, plan: plan, journal: journal,
+      model, group.prompts.map { work.inputs[$0] }, group, plan: work.plan, journal: journal,
       saveHiddenStates: settings.saveHiddenStates, decode: { tokenizer?.decode([$0]) }
     ) { try step(.solving, units, $1) }
     let middle = monotonicSeconds()
-    try CouplingPass.run(model, forward, group, plan: plan, journal: journal) {
+    try CouplingPass.run(model, forward, group, plan: work.plan, journal: journal) {
       try step(.coupling, units, $1)
     }
     seconds.solve += middle - start
     seconds.coupling += monotonicSeconds() - middle
   }
 
-  private var progressCount: ProgressCount {
+  private func progressCount(_ groups: [PromptGroup]) -> ProgressCount {
     let problems = groups.reduce(0) { $0 + $1.problems.count }
     let cost = SolverCost(
       plan.solver, width: model.description.width, count: plan.top,

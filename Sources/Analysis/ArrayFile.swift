@@ -36,10 +36,24 @@ struct ArrayFile {
   }
 
   /// Reads a file; nil when it is not there, or is not what was written.
-  init?(reading path: String) {
-    guard FileManager.default.fileExists(atPath: path), let file = try? SafetensorsFile(path),
-      let json = file.metadata["notes"]
-    else { return nil }
+  ///
+  /// Throws `RunError.cannotRead` where the system does not let it be read: then what is in it is not lost.
+  init?(reading path: String) throws(RunError) {
+    var status = stat()
+    guard stat(path, &status) == 0 else {
+      if errno == ENOENT || errno == ENOTDIR { return nil }
+      throw .cannotRead(path: path, reason: String(cString: strerror(errno)))
+    }
+    guard status.st_size > 0 else { return nil }
+    let file: SafetensorsFile
+    do {
+      file = try SafetensorsFile(path)
+    } catch .cannotRead(_, let reason) {
+      throw .cannotRead(path: path, reason: reason)
+    } catch {
+      return nil
+    }
+    guard let json = file.metadata["notes"] else { return nil }
     self.json = json
     for info in file.tensors {
       guard info.elementType == .f64, info.shape.count == 2,

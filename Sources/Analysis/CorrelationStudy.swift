@@ -2,7 +2,8 @@ import Alignment
 
 /// Runs held against a column of scores: which of them take part, what must be known of them, and the statistics.
 ///
-/// A run is matched by its model's name. Runs whose couplings do not mean the same are refused.
+/// A run is matched by its model's name. Runs whose couplings do not mean the same are refused, and so are two runs of one
+/// model: their points would not be two.
 public struct CorrelationStudy: Encodable, Sendable {
   /// The quantity, in words.
   public let quantity: String
@@ -20,8 +21,8 @@ public struct CorrelationStudy: Encodable, Sendable {
 
   /// Holds `quantity` against the scores; `threshold` asks for the models above a score, apart.
   ///
-  /// Throws `RunError.badOption` when a run lacks the quantity, is named twice, or was run with settings in which the
-  /// quantity means something else than in the others.
+  /// Throws `RunError.badOption` when a run lacks the quantity, is named twice, is of the same model as another, or
+  /// was run with settings in which the quantity means something else than in the others.
   public init(
     _ runs: [StoredRun], _ quantity: RunQuantity, scores: ScoreColumn,
     above threshold: Double? = nil
@@ -30,11 +31,12 @@ public struct CorrelationStudy: Encodable, Sendable {
     var measured: [RunQuantity.Measured] = []
     for run in runs { measured.append(try quantity.measured(in: run)) }
     if case .coupling = quantity { try Self.refuseOtherMeanings(runs, measured) }
-    models = zip(runs, measured).map { StudiedModel($0, $1, scores[$0.record.model.name]) }
+    models = zip(runs, measured).map { StudiedModel($0, $1, scores) }
+    try Self.refuseOneModelTwice(Array(zip(runs, models)))
     self.quantity = Self.title(quantity, runs, measured)
     score = scores.name
     warnings = try Self.warnings(runs, measured, models)
-    let points = models.compactMap(\.point)
+    let points = zip(models, measured).compactMap { $0.point($1.observations) }
     statistics = points.count < Self.fewest ? nil : ScoreCorrelation(points, above: threshold)
   }
 
@@ -56,6 +58,27 @@ public struct CorrelationStudy: Encodable, Sendable {
     var seen: Set<String> = []
     for run in runs where !seen.insert(run.resolvedPath).inserted {
       throw .badOption(option: run.path, value: "", reason: "is given twice; name each run once")
+    }
+  }
+
+  /// One model's runs are no independent points, whatever they are named, nor are two models with one score.
+  private static func refuseOneModelTwice(
+    _ runs: [(run: StoredRun, model: StudiedModel)]
+  ) throws(RunError) {
+    let used = runs.filter { $0.model.standing == .used }
+    for (i, (run, model)) in used.enumerated() {
+      for other in used[..<i] {
+        let isSame = run.record.weights == other.run.record.weights
+        guard isSame || model.listedAs == other.model.listedAs else { continue }
+        let reason =
+          isSame
+          ? "the same weights"
+          : "both are held against the score of \(model.listedAs ?? model.model)"
+        throw .badOption(
+          option: run.path, value: "",
+          reason: "is of the same model as \(other.run.path) (\(reason)), and a model counts once; "
+            + "leave one of the two out")
+      }
     }
   }
 
@@ -105,6 +128,21 @@ public struct CorrelationStudy: Encodable, Sendable {
       if !paths.isEmpty { warnings.append("\(text): \(listed(paths))") }
     }
     warn(named { !$0.complete }, "not finished, so of fewer prompts than were asked for")
+    warn(
+      named { $0.prompts.contains { $0.failed != nil } },
+      "some prompts failed, so of fewer than were asked for")
+    warn(
+      named { Set($0.prompts.firstAlike).count < $0.prompts.count },
+      "prompts given more than once, which count once")
+    let used = models.filter { $0.standing == .used }
+    for m in used {
+      guard let name = m.listedAs, name != m.model else { continue }
+      warn([m.run], "\(m.model) is held against the score of \(name)")
+    }
+    warn(
+      zip(names, runs).filter { path, run in
+        run.record.settings.randomInit && used.contains { $0.run == path }
+      }.map(\.0), "random weights, held against the score listed under their name")
     if measured.contains(where: { $0.coupling != nil }) {
       warn(
         named { $0.settings.rankShare != nil },
@@ -115,19 +153,6 @@ public struct CorrelationStudy: Encodable, Sendable {
         "with trace normalisation the null level moves with K, and with the width where K does; "
           + "read coupling beside it")
     }
-    for group in Dictionary(grouping: runs, by: \.record.model.name).values.sorted(by: {
-      $0[0].record.model.name < $1[0].record.model.name
-    }) where group.count > 1 {
-      let differs = try
-        (RecordDifference.all(group.map(\.record.settings))
-        + RecordDifference.all(group.map(\.record.model)))
-        .contains { !["model", "output", "source", "threads"].contains($0.key) }
-      warn(
-        group.map(\.path),
-        "\(group.count) runs are named \(group[0].record.model.name)"
-          + (differs ? "" : ", with the same weights and settings")
-          + "; each counts as a model of its own")
-    }
     for difference in try RecordDifference.all(runs.map(\.record.settings))
     where !meaning.union(harmless).contains(difference.key) {
       warnings.append("settings differ: \(difference.description(names))")
@@ -136,8 +161,18 @@ public struct CorrelationStudy: Encodable, Sendable {
       warnings.append("the runs are not of the same prompts, so models differ by them too")
     }
     warn(
-      zip(names, models).filter { $1.point?.perPrompt.count == 1 }.map(\.0),
+      zip(names, zip(models, measured)).filter {
+        $1.0.standing == .used && $1.1.observations.count == 1
+      }
+      .map(\.0),
       "of one prompt only, so they add nothing to the interval over prompts")
     return warnings
+  }
+}
+
+extension RunRecord {
+  /// What tells its weights from others: random ones are of their seed.
+  fileprivate var weights: [String] {
+    [model.fingerprint] + (settings.randomInit ? ["\(settings.seed)"] : [])
   }
 }

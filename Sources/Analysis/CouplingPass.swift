@@ -19,23 +19,50 @@ enum CouplingPass {
     _ model: some Transformer, _ forward: SolvePass, _ group: PromptGroup, plan: SolvePlan,
     journal: any RunJournal, step: (_ blocks: Int, _ isNew: Bool) throws -> Void
   ) throws {
+    var survivors = forward.survivors
     for (done, i) in plan.layers.indices.reversed().enumerated() {
-      if let batches = forward.jacobians[i] {
+      let layer = plan.layers[i]
+      if let batches = forward.jacobians[i], !survivors.coupled(layer: layer).isEmpty {
         if i > 0 { model.advise(.willNeed, block: plan.layers[i - 1] - 1) }
-        var found: [JacobianCouplings] = []
-        for (jacobian, members) in zip(batches, group.batches) {
-          let row = JacobianRows(
-            jacobian: jacobian, own: members.map { forward.solved[i].triplets[$0] },
-            bases: members.map { problem in
-              peers(of: problem, atBlock: i, group, plan).map {
-                forward.solved[$0.block].triplets[$0.problem]
+        var found = [JacobianCouplings?](repeating: nil, count: group.problems.count)
+        for batch in batches {
+          let triplets = { (problem: Int, block: Int) in
+            forward.solved[block]!.triplets[problem]!
+          }
+          let isCoupled = batch.members.map {
+            survivors.isCoupled(prompt: group.problems[$0].prompt, layer: layer)
+          }
+          // The rows of prompts that have failed stay, fed with zeros.
+          let rows = JacobianRows(
+            jacobian: batch.linearization, own: batch.members.map { triplets($0, i) },
+            bases: zip(batch.members, isCoupled).map { problem, isCoupled in
+              guard isCoupled else { return [] }
+              return peers(of: problem, atBlock: i, group, plan).map {
+                triplets($0.problem, $0.block)
               }
             })
-          found += row.couplings(rank: plan.ranks.max()!, seed: plan.seed)
-          jacobian.releaseWorkspace()
+          let couplings = rows.couplings(rank: plan.ranks.max()!, seed: plan.seed)
+          for (r, problem) in batch.members.enumerated() where isCoupled[r] {
+            let (prompt, tokens) = (group.problems[problem].prompt, group.problems[problem].tokens)
+            guard couplings[r].isFinite else {
+              try survivors.lose(
+                prompt,
+                LostPrompt(
+                  .coupling, layer: layer, tokens,
+                  reason: "a product of its Jacobian with another one's vectors is not finite; the "
+                    + "model overflows single precision on this prompt"))
+              continue
+            }
+            found[problem] = couplings[r]
+          }
+          batch.linearization.releaseWorkspace()
         }
-        try journal.keep(found, group, layer: plan.layers[i])
-        model.advise(.dontNeed, block: plan.layers[i] - 1)
+        for problem in group.problems.indices
+        where !survivors.isCoupled(prompt: group.problems[problem].prompt, layer: layer) {
+          found[problem] = nil
+        }
+        try journal.keep(found, group, layer: layer)
+        model.advise(.dontNeed, block: layer - 1)
       }
       try step(done + 1, forward.jacobians[i] != nil)
     }
@@ -74,7 +101,7 @@ enum CouplingPass {
             }
           }
           let images = images(of: inputs, vectors: (end - first) * k)
-          for r in own.indices {
+          for r in own.indices where first < bases[r].count {
             for j in first..<min(end, bases[r].count) {
               let m = k * jacobian.outputShape.columns
               let image = Matrix(
@@ -160,6 +187,12 @@ struct JacobianCouplings: Sendable {
   var crossed: [BlockCoupling]
   /// ‖Jᵢ‖_F.
   let frobeniusNorm: FrobeniusNorm
+
+  /// Whether all numbers are.
+  fileprivate var isFinite: Bool {
+    (same + crossed).allSatisfy { $0.matrix.elements.allSatisfy(\.isFinite) }
+      && frobeniusNorm.value.isFinite
+  }
 }
 
 extension SingularTriplets {

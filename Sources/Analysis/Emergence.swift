@@ -27,15 +27,35 @@ public struct Emergence: Sendable {
   public let points: [Point]
   /// The steps, ascending.
   public let steps: [Int]
+  /// Different prompts that the means are over: those that have results at every step.
+  public let prompts: Int
+  /// What a reader of the points must know.
+  public let notes: [String]
 
   /// Of runs of one training, each with its step. Coupling is read by sign, normalisation and form as the runs' settings
   /// show it; a reading that the records do not hold (`normalisation` p=…, a `score` other than one-minus) is left out.
   public init(_ runs: [(step: Int, record: RunRecord)]) {
     let runs = runs.sorted { $0.step < $1.step }
     steps = runs.map(\.step)
-    points = runs.flatMap { step, record in
-      let s = record.settings
-      let couplings = record.statistics.coupling.filter {
+    // A prompt that failed at one step would make its mean one of other prompts than at the others.
+    let failed = Set(
+      runs.flatMap { run in
+        run.record.prompts.indices.filter { run.record.prompts[$0].failed != nil }
+      })
+    let statistics = runs.map { _, record in
+      let kept = record.prompts.indices.filter { !failed.contains($0) }
+      return failed.isEmpty
+        ? record.statistics
+        : StudyStatistics(kept.map { record.prompts[$0] }, diagonal: record.settings.diagonal)
+    }
+    let all = runs.first?.record.prompts ?? []
+    let kept = all.indices.filter { !failed.contains($0) }
+    let alike = all.firstAlike
+    prompts = Set(kept.map { alike[$0] }).count
+    notes = Self.notes(runs, failed: failed.sorted(), repeats: kept.count - prompts)
+    points = zip(runs, statistics).flatMap { run, statistics in
+      let (step, s) = (run.step, run.record.settings)
+      let couplings = statistics.coupling.filter {
         $0.setting.sign == s.sign && $0.setting.normalisation.rawValue == s.normalisation
           && $0.setting.form == s.form && $0.setting.score == s.score
       }
@@ -44,12 +64,32 @@ public struct Emergence: Sendable {
           step: step, quantity: Self.coupling, tokens: nil, rank: $0.setting.rank, value: $0.value,
           null: $0.null)
       }
-        + record.statistics.trajectory.map {
+        + statistics.trajectory.map {
           Point(
             step: step, quantity: $0.quantity.rawValue, tokens: $0.tokens, rank: nil,
             value: $0.value, null: nil)
         }
     }
+  }
+
+  private static func notes(
+    _ runs: [(step: Int, record: RunRecord)], failed: [Int], repeats: Int
+  ) -> [String] {
+    var notes: [String] = []
+    for p in failed {
+      let steps = runs.filter { $0.record.prompts.indices.contains(p) }
+        .filter { $0.record.prompts[p].failed != nil }.map { "\($0.step)" }
+      let label = runs[0].record.prompts[p].label(p + 1)
+      notes.append("prompt \(label) failed at step \(listed(steps)) and is left out at every step")
+    }
+    if repeats > 0 {
+      notes.append("prompts given more than once count once: \(repeats) left out")
+    }
+    let weights = Dictionary(grouping: runs, by: \.record.model.fingerprint).values
+    for same in weights.sorted(by: { $0[0].step < $1[0].step }) where same.count > 1 {
+      notes.append("steps \(listed(same.map { "\($0.step)" })) are of the same weights")
+    }
+    return notes
   }
 
   /// A quantity against the step, in order; of coupling at a rank, of a trajectory's number for some tokens.

@@ -14,7 +14,7 @@ final class FolderJournal: RunJournal {
   /// In a folder that is there.
   init(_ path: String) { self.path = path }
 
-  /// Whether any unit is kept.
+  /// Whether nothing is kept that would have to be computed again.
   var isEmpty: Bool {
     let names = (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
     return !names.contains { $0.hasPrefix("g") && !$0.hasSuffix(".tmp") }
@@ -23,16 +23,20 @@ final class FolderJournal: RunJournal {
   // MARK: Triplets
 
   private struct SolvedNotes: Codable {
-    let reports: [ConvergenceReport]
+    let reports: [ConvergenceReport?]
     let seconds: Double
   }
 
-  func solved(_ group: PromptGroup, layer: Int) -> SolvedBlock? {
-    guard let file = ArrayFile(reading: name(group, "l\(layer).triplets")),
+  func solved(_ group: PromptGroup, layer: Int) throws -> SolvedBlock? {
+    guard let file = try ArrayFile(reading: name(group, "l\(layer).triplets")),
       let notes = file.notes(SolvedNotes.self), notes.reports.count == group.problems.count
     else { return nil }
-    var triplets: [SingularTriplets] = []
+    var triplets: [SingularTriplets?] = []
     for (r, report) in notes.reports.enumerated() {
+      guard let report else {
+        triplets.append(nil)
+        continue
+      }
       guard let u = file.matrix("\(r).U"), let v = file.matrix("\(r).V"),
         let s = file.matrix("\(r).S"), let residuals = file.matrix("\(r).residuals")
       else { return nil }
@@ -47,29 +51,34 @@ final class FolderJournal: RunJournal {
   func keep(_ solved: SolvedBlock, _ group: PromptGroup, layer: Int) throws {
     var file = ArrayFile()
     for (r, t) in solved.triplets.enumerated() {
+      guard let t else { continue }
       file.append("\(r).U", t.leftVectors)
       file.append("\(r).V", t.rightVectors)
       file.append("\(r).S", Matrix([t.singularValues]))
       file.append("\(r).residuals", Matrix([t.residualNorms]))
     }
-    let notes = SolvedNotes(reports: solved.triplets.map(\.report), seconds: solved.seconds)
+    let notes = SolvedNotes(reports: solved.triplets.map { $0?.report }, seconds: solved.seconds)
     try file.write(to: name(group, "l\(layer).triplets"), notes: notes)
   }
 
   // MARK: Couplings
 
   private struct CouplingNotes: Codable {
-    let frobeniusNorms: [FrobeniusNorm]
+    let frobeniusNorms: [FrobeniusNorm?]
     let bases: [Int]
   }
 
-  func couplings(_ group: PromptGroup, layer: Int) -> [JacobianCouplings]? {
-    guard let file = ArrayFile(reading: name(group, "l\(layer).coupling")),
+  func couplings(_ group: PromptGroup, layer: Int) throws -> [JacobianCouplings?]? {
+    guard let file = try ArrayFile(reading: name(group, "l\(layer).coupling")),
       let notes = file.notes(CouplingNotes.self), notes.bases.count == group.problems.count,
       notes.frobeniusNorms.count == notes.bases.count
     else { return nil }
-    var result: [JacobianCouplings] = []
+    var result: [JacobianCouplings?] = []
     for (r, norm) in notes.frobeniusNorms.enumerated() {
+      guard let norm else {
+        result.append(nil)
+        continue
+      }
       guard let values = file.matrix("\(r).S")?.elements else { return nil }
       let k = values.count
       let couplings = { (form: CouplingForm) -> [BlockCoupling]? in
@@ -88,9 +97,10 @@ final class FolderJournal: RunJournal {
     return result
   }
 
-  func keep(_ couplings: [JacobianCouplings], _ group: PromptGroup, layer: Int) throws {
+  func keep(_ couplings: [JacobianCouplings?], _ group: PromptGroup, layer: Int) throws {
     var file = ArrayFile()
     for (r, found) in couplings.enumerated() {
+      guard let found else { continue }
       let values = found.same[0].singularValues
       file.append("\(r).S", Matrix([values]))
       for (form, couplings) in [(CouplingForm.same, found.same), (.crossed, found.crossed)] {
@@ -102,28 +112,30 @@ final class FolderJournal: RunJournal {
       }
     }
     let notes = CouplingNotes(
-      frobeniusNorms: couplings.map(\.frobeniusNorm), bases: couplings.map(\.same.count))
+      frobeniusNorms: couplings.map { $0?.frobeniusNorm },
+      bases: couplings.map { $0?.same.count ?? 0 })
     try file.write(to: name(group, "l\(layer).coupling"), notes: notes)
   }
 
   // MARK: Paths
 
-  func paths(ofGroup group: PromptGroup) -> [PathRecord]? {
-    guard let file = ArrayFile(reading: name(group, "paths")),
-      let paths = file.notes([PathRecord].self), paths.count == group.prompts.count
+  func paths(ofGroup group: PromptGroup) throws -> [PathRecord?]? {
+    guard let file = try ArrayFile(reading: name(group, "paths")),
+      let paths = file.notes([PathRecord?].self), paths.count == group.prompts.count
     else { return nil }
     return paths
   }
 
-  func keep(_ paths: [PathRecord], ofGroup group: PromptGroup) throws {
+  func keep(_ paths: [PathRecord?], ofGroup group: PromptGroup) throws {
     try ArrayFile().write(to: name(group, "paths"), notes: paths)
   }
 
-  func hiddenStates(_ group: PromptGroup) -> [[Matrix<Float>]]? {
-    guard let file = ArrayFile(reading: name(group, "states")), let layers = file.notes(Int.self)
+  func hiddenStates(_ group: PromptGroup) throws -> [[Matrix<Float>]]? {
+    guard let file = try ArrayFile(reading: name(group, "states")),
+      let counts = file.notes([Int].self), counts.count == group.prompts.count
     else { return nil }
     var result: [[Matrix<Float>]] = []
-    for p in group.prompts.indices {
+    for (p, layers) in counts.enumerated() {
       let states = (0..<layers).compactMap { file.matrix("\(p).\($0)")?.converted(to: Float.self) }
       guard states.count == layers else { return nil }
       result.append(states)
@@ -137,8 +149,20 @@ final class FolderJournal: RunJournal {
       // Widened, which loses nothing.
       for (l, x) in states.enumerated() { file.append("\(p).\(l)", x.converted(to: Double.self)) }
     }
-    try file.write(to: name(group, "states"), notes: hiddenStates.first?.count ?? 0)
+    try file.write(to: name(group, "states"), notes: hiddenStates.map(\.count))
   }
+
+  // MARK: Failures
+
+  func failure(ofPrompt prompt: Int) throws -> LostPrompt? {
+    try ArrayFile(reading: name(ofFailure: prompt))?.notes(LostPrompt.self)
+  }
+
+  func keep(_ failure: LostPrompt, ofPrompt prompt: Int) throws {
+    try ArrayFile().write(to: name(ofFailure: prompt), notes: failure)
+  }
+
+  private func name(ofFailure prompt: Int) -> String { "\(path)/p\(prompt).failure.safetensors" }
 
   private func name(_ group: PromptGroup, _ unit: String) -> String {
     "\(path)/g\(group.index).\(unit).safetensors"

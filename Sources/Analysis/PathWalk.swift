@@ -7,6 +7,7 @@ import Model
 struct PathWalk {
   private var states: HiddenStates<Float>
   private let group: PromptGroup
+  private let layers: Int
   private let isRecording: Bool
   private let keepsStates: Bool
   /// One a prompt.
@@ -20,13 +21,16 @@ struct PathWalk {
   /// Numbers of all states of a prompt up to which they are kept for the picture: 32 MB.
   private static let pictured = 1 << 23
 
-  /// At X⁰. Without `isRecording` only the states are carried.
+  /// At X⁰. Without `isRecording` only the states are carried. Prompts whose states are not finite are lost.
   init(
     _ model: some Transformer, _ inputs: [ModelInput], _ group: PromptGroup, coversPath: Bool,
-    keepsStates: Bool, isRecording: Bool
+    keepsStates: Bool, isRecording: Bool, _ survivors: inout GroupSurvivors
   ) throws {
-    states = try HiddenStates<Float>(inputs: inputs, in: model)
+    var losses: [PromptLoss] = []
+    states = try HiddenStates<Float>(inputs: inputs, in: model, losing: &losses)
+    for loss in losses { try survivors.lose(loss.prompt, LostPrompt(loss)) }
     self.group = group
+    layers = model.description.layers
     self.isRecording = isRecording
     self.keepsStates = keepsStates
     trajectories = inputs.map { _ in TrajectoryAccumulator() }
@@ -35,19 +39,27 @@ struct PathWalk {
     isPictured = inputs.map {
       d.tokenCount(of: $0) * (d.layers + 1) * d.width <= Self.pictured
     }
-    try observe()
+    try observe(survivors)
     if coversPath, isRecording { image = selected }
   }
 
-  /// Goes through the next block; the point it was at comes back.
-  mutating func advance(through model: some Transformer) throws -> BlockPoint<Float> {
-    try states.advance(through: model)
+  /// Goes through the next block, and returns the point it was at. Prompts whose states are not finite after it are lost.
+  mutating func advance(
+    through model: some Transformer, _ survivors: inout GroupSurvivors
+  ) throws -> BlockPoint<Float> {
+    var losses: [PromptLoss] = []
+    let point = states.advance(through: model, losing: &losses)
+    for loss in losses { try survivors.lose(loss.prompt, LostPrompt(loss)) }
+    return point
   }
 
+  /// Follows a prompt no further.
+  mutating func remove(prompt p: Int) { states.remove(prompt: p) }
+
   /// Takes down the states where they are.
-  mutating func observe() throws {
+  mutating func observe(_ survivors: GroupSurvivors) throws {
     guard isRecording else { return }
-    for p in trajectories.indices {
+    for p in trajectories.indices where survivors.isSolved(prompt: p, layer: states.depth) {
       let x = states.states(ofPrompt: p)
       try trajectories[p].append(x)
       if keepsStates || isPictured[p] { kept[p].append(x) }
@@ -55,28 +67,34 @@ struct PathWalk {
   }
 
   /// y ← (I + J) y, row r of the batches' y through row r's Jacobian.
-  mutating func follow(_ batches: [Linearization<Float>]) {
-    guard let y = image else { return }
-    var moved = y
-    for (batch, members) in zip(batches, group.batches) {
-      let (n, first) = (y.columns, members.lowerBound * y.columns)
-      let part = Array(y.elements[first..<first + members.count * n])
+  mutating func follow(_ batches: [SolvePass.Batch]) {
+    guard var y = image else { return }
+    for batch in batches {
+      let part = batch.members.flatMap { y.row($0) }
       var step = part
       var span = step.mutableSpan
-      batch.applyRows(part.span, into: &span, vectors: 1)
-      for (i, value) in step.enumerated() { moved.elements[first + i] += value }
+      batch.linearization.applyRows(part.span, into: &span, vectors: 1)
+      for (r, problem) in batch.members.enumerated() {
+        for c in 0..<y.columns { y[problem, c] += step[r * y.columns + c] }
+      }
     }
-    image = moved
+    image = y
   }
 
-  /// X⁰ … X^L of every prompt.
-  var saved: [[Matrix<Float>]] { kept }
+  /// X⁰ … X^L of every prompt that has not failed.
+  func saved(_ survivors: GroupSurvivors) -> [[Matrix<Float>]] {
+    kept.enumerated().map { survivors.isSolved(prompt: $0, layer: layers) ? $1 : [] }
+  }
 
-  /// What is recorded, at the end of the path; `decode` makes text of a token, if it can.
-  func records(_ model: some Transformer, decode: (Int) -> String?) -> [PathRecord] {
+  /// What is recorded, at the end of the path, of every prompt that has not failed; `decode` makes text of a token, if it
+  /// can.
+  func records(
+    _ model: some Transformer, _ survivors: GroupSurvivors, decode: (Int) -> String?
+  ) -> [PathRecord?] {
     let next = states.logits(of: model)
     let final = selected
     return trajectories.indices.map { p in
+      guard survivors.isSolved(prompt: p, layer: layers) else { return nil }
       let token = next.map { $0.row(p).enumerated().max { $0.element < $1.element }!.offset }
       // Of several tokens the last one speaks for the prompt.
       let problem = group.problems(ofPrompt: p).upperBound - 1

@@ -7,49 +7,82 @@ import Model
 struct RunAssembly {
   let manifest: RunManifest
   let journal: any RunJournal
+  /// The prompts of the manifest that are among the results, in order: all, unless only some of them were asked for.
+  private let included: [Int]
 
   /// Numbers of a prompt's A(i|j) that are written at most: 64 MB.
   private static let mostCouplings = 1 << 24
 
-  /// The results of a group's prompts, as far as they are known; none if nothing is.
-  func results(_ group: PromptGroup) throws -> (prompts: [PromptResult], isComplete: Bool) {
+  /// Of all prompts, as far as anything is known of them.
+  init(manifest: RunManifest, journal: any RunJournal) {
+    (self.manifest, self.journal) = (manifest, journal)
+    included = Array(manifest.prompts.indices)
+  }
+
+  /// Of the prompts asked for, and of those that are finished all the same.
+  init(manifest: RunManifest, journal: any RunJournal, asked: [Int]) throws {
+    self.init(manifest: manifest, journal: journal, included: asked)
+    guard asked.count < manifest.prompts.count else { return }
+    var found = Set(asked)
+    for group in manifest.groups where !group.prompts.allSatisfy(found.contains) {
+      let results = try results(group)
+      for result in results where result.isComplete && result.record.failed == nil {
+        found.insert(result.index)
+      }
+    }
+    self.init(manifest: manifest, journal: journal, included: found.sorted())
+  }
+
+  private init(manifest: RunManifest, journal: any RunJournal, included: [Int]) {
+    (self.manifest, self.journal, self.included) = (manifest, journal, included)
+  }
+
+  /// What is known of a group's prompts.
+  private func results(_ group: PromptGroup) throws -> [PromptResult] {
     let paths = try journal.paths(ofGroup: group)
-    var finished: [Int] = []
-    var solved: [SolvedBlock] = []
-    var couplings: [[JacobianCouplings]] = []
-    for (i, layer) in manifest.layers.enumerated() {
-      guard let block = try journal.solved(group, layer: layer) else { continue }
-      finished.append(i)
-      solved.append(block)
-      if let found = try journal.couplings(group, layer: layer) { couplings.append(found) }
-    }
-    guard !finished.isEmpty else { return ([], false) }
-    let hasAll = couplings.count == manifest.layers.count
-    let prompts = group.prompts.enumerated().map { p, index in
+    let solved = try manifest.layers.map { try journal.solved(group, layer: $0) }
+    let couplings = try manifest.layers.map { try journal.couplings(group, layer: $0) }
+    return try group.prompts.enumerated().map { p, index in
+      let header = manifest.prompts[index]
+      if let failure = try journal.failure(ofPrompt: index) {
+        return PromptResult(header, index: index, failure)
+      }
       let problems = group.problems(ofPrompt: p)
+      let found = solved.indices.compactMap { i in
+        solved[i].flatMap { block in
+          let triplets = block.triplets[problems].compactMap { $0 }
+          return triplets.count == problems.count ? (i, triplets, block.seconds) : nil
+        }
+      }
+      let coupled = couplings.compactMap { block in
+        block.flatMap { block in
+          let found = block[problems].compactMap { $0 }
+          return found.count == problems.count ? found : nil
+        }
+      }
       return PromptResult(
-        manifest, manifest.prompts[index], path: paths?[p], finished: finished,
-        solved: solved.map { (Array($0.triplets[problems]), $0.seconds) },
-        couplings: hasAll ? couplings.map { Array($0[problems]) } : nil)
+        manifest, header, index: index, path: paths?[p], solved: found,
+        couplings: coupled.count == manifest.layers.count ? coupled : nil)
     }
-    return (prompts, hasAll && paths != nil)
   }
 
   /// The record of what is known of the run. `seconds` and memory are the caller's to say.
   func result(
     seconds: RunRecord.Seconds, peakMemoryBytes: Int, peakPrivateBytes: Int
   ) throws -> RunResult {
+    let isIncluded = Set(included)
     var prompts: [PromptResult] = []
     var isComplete = true
-    for group in manifest.groups {
-      let part = try results(group)
-      prompts += part.prompts
-      isComplete = isComplete && part.isComplete
+    for group in manifest.groups where group.prompts.contains(where: isIncluded.contains) {
+      for result in try results(group) where isIncluded.contains(result.index) {
+        isComplete = isComplete && result.isComplete
+        if result.isBegun { prompts.append(result) }
+      }
     }
     let records = prompts.map(\.record)
     let record = RunRecord(
       krylens: manifest.krylens, complete: isComplete, model: manifest.model,
-      settings: manifest.settings, prompts: records,
+      settings: manifest.settings, promptList: manifest.promptList, prompts: records,
       statistics: StudyStatistics(records, diagonal: manifest.settings.diagonal), seconds: seconds,
       peakMemoryBytes: peakMemoryBytes, peakPrivateBytes: peakPrivateBytes)
     return RunResult(record: record, prompts: prompts)
@@ -77,20 +110,46 @@ struct RunAssembly {
   }
 
   private func forEachTriplets(_ body: (String, SingularTriplets) throws -> Void) throws {
-    for group in manifest.groups {
-      let blocks = try manifest.layers.compactMap { try journal.solved(group, layer: $0) }
-      for (p, index) in group.prompts.enumerated() {
+    try forEachGroup { group, prompts in
+      let blocks = try manifest.layers.map { try unit(journal.solved(group, layer: $0), $0) }
+      for (p, place) in prompts {
         for (layer, block) in zip(manifest.layers, blocks) {
           for problem in group.problems(ofPrompt: p) {
             let tokens = group.problems[problem].tokens
             let suffix =
               !variesTokens
               ? "" : tokens.isSingle ? "t\(tokens.target)." : "f\(tokens.source).t\(tokens.target)."
-            try body("p\(index).l\(layer).\(suffix)", block.triplets[problem])
+            try body("p\(place).l\(layer).\(suffix)", try unit(block.triplets[problem], layer))
           }
         }
       }
     }
+  }
+
+  /// The groups that have prompts among the results, each with those that have not failed: position in the group, and among
+  /// the results.
+  private func forEachGroup(
+    _ body: (_ group: PromptGroup, _ prompts: [(prompt: Int, place: Int)]) throws -> Void
+  ) throws {
+    let places = Dictionary(uniqueKeysWithValues: included.enumerated().map { ($1, $0) })
+    for group in manifest.groups {
+      let prompts = try group.prompts.enumerated().compactMap { p, index in
+        try places[index].flatMap { place in
+          try journal.failure(ofPrompt: index) == nil ? (p, place) : nil
+        }
+      }
+      if !prompts.isEmpty { try body(group, prompts) }
+    }
+  }
+
+  /// A unit that was there a moment ago.
+  private func unit<Unit>(_ found: Unit?, _ layer: Int) throws -> Unit {
+    guard let found else {
+      throw RunError.lostUnit(
+        path: manifest.settings.output ?? "the run",
+        unit: layer == 0 ? "the hidden states of some prompts" : "what was found at block \(layer)")
+    }
+    return found
   }
 
   /// `p0.A` (L, L, K, K): A(i|j) = Uⱼᵀ Jᵢ Vⱼ of kind depth at the largest rank; with several tokens `p0.t3.A`, and of the
@@ -111,19 +170,23 @@ struct RunAssembly {
   private func forEachCoupling(
     _ body: (_ name: String, _ side: Int, _ rank: Int, _ numbers: [Double]) throws -> Void
   ) throws {
-    for group in manifest.groups {
-      let blocks = try manifest.layers.compactMap { try journal.couplings(group, layer: $0) }
-      let solved = try manifest.layers.compactMap { try journal.solved(group, layer: $0) }
-      for (p, index) in group.prompts.enumerated() {
+    try forEachGroup { group, prompts in
+      let blocks = try manifest.layers.map { try unit(journal.couplings(group, layer: $0), $0) }
+      let solved = try manifest.layers.map { try unit(journal.solved(group, layer: $0), $0) }
+      for (p, place) in prompts {
         let problems = group.problems(ofPrompt: p)
         let tables = CouplingTables(
-          manifest, manifest.prompts[index].selections,
-          triplets: solved.map { Array($0.triplets[problems]) },
-          couplings: blocks.map { Array($0[problems]) }
+          manifest, manifest.prompts[group.prompts.lowerBound + p].selections,
+          triplets: try zip(solved, manifest.layers).map { block, layer in
+            try problems.map { try unit(block.triplets[$0], layer) }
+          },
+          couplings: try zip(blocks, manifest.layers).map { block, layer in
+            try problems.map { try unit(block[$0], layer) }
+          }
         ).blocks
         guard tables.reduce(0, { $0 + $1.numbers.count }) <= Self.mostCouplings else { continue }
         for table in tables {
-          var name = "p\(index)."
+          var name = "p\(place)."
           if let layer = table.place.layer {
             name += "l\(layer)."
           } else if variesTokens {
@@ -138,18 +201,21 @@ struct RunAssembly {
   /// `p0.x0` … `p0.xL` (tokens, width). Precondition: the run is complete and has kept them.
   func writeHiddenStates(to path: String) throws {
     var entries: [SafetensorsWriter.Entry] = []
-    for group in manifest.groups {
-      for (p, states) in zip(group.prompts, try journal.hiddenStates(group) ?? []) {
-        entries += states.enumerated().map {
-          .init(name: "p\(p).x\($0)", shape: [$1.rows, $1.columns])
-        }
-      }
+    try forEachState { name, x in
+      entries.append(.init(name: name, shape: [x.rows, x.columns]))
     }
     let writer = try SafetensorsWriter(path, entries: entries)
-    for group in manifest.groups {
-      for x in try (journal.hiddenStates(group) ?? []).joined() { try writer.append(x.elements) }
-    }
+    try forEachState { _, x in try writer.append(x.elements) }
     try writer.finish()
+  }
+
+  private func forEachState(_ body: (String, Matrix<Float>) throws -> Void) throws {
+    try forEachGroup { group, prompts in
+      let states = try unit(journal.hiddenStates(group), 0)
+      for (p, place) in prompts {
+        for (l, x) in states[p].enumerated() { try body("p\(place).x\(l)", x) }
+      }
+    }
   }
 
   /// Whether prompts have several Jacobians a block, or may have.

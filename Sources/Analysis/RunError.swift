@@ -18,12 +18,20 @@ public enum RunError: Error, Equatable, CustomStringConvertible, Sendable {
   case inUse(path: String)
   /// Writing failed.
   case cannotWrite(path: String, reason: String)
+  /// Something that was finished cannot be read now; it is not lost.
+  case cannotRead(path: String, reason: String)
+  /// Something that was finished is gone, or no longer what was written.
+  case lostUnit(path: String, unit: String)
+  /// No prompt came through: why, for each.
+  case allFailed([PromptFailure])
   /// A folder that holds no run, or a damaged one.
   case badRun(path: String, reason: String)
   /// A table that is none, or says something impossible.
   case badTable(path: String, line: Int, reason: String)
   /// Too few models that have both a number and a score.
   case tooFewScored(count: Int, needed: Int, path: String)
+  /// Some checkpoints of many have no run, or one in which prompts failed; the others do.
+  case checkpointsFailed(count: Int, total: Int, path: String)
   /// The user asked to stop. The folder, if there is something in it to go on from.
   case interrupted(resume: String?)
 
@@ -44,18 +52,29 @@ public enum RunError: Error, Equatable, CustomStringConvertible, Sendable {
       "\(path) holds another run: \(reason); choose another folder with --output, or repeat that run's command to go "
         + "on with it"
     case .notTogether(let path, let reason):
-      "\(path): cannot be joined with the others: \(reason); name runs of one model with one set of options"
+      "\(path): cannot be joined with the others: \(reason)"
     case .inUse(let path):
       "\(path) is being written by another process; wait for it, or choose another folder with --output"
     case .cannotWrite(let path, let reason):
       "\(path): cannot be written (\(reason)); make room there, or choose another folder with --output (in the same "
         + "one, what was finished is taken up again)"
+    case .cannotRead(let path, let reason):
+      "\(path): cannot be read (\(reason)); what was finished is kept: see to that, and repeat the command, which goes "
+        + "on from there"
+    case .lostUnit(let path, let unit):
+      "\(path): \(unit) disappeared or changed while the run went on; the rest is kept: repeat the command, which "
+        + "computes it again, and let nothing else write there"
+    case .allFailed(let failures):
+      failures.map { "\($0)" }.joined(separator: "\n")
     case .badRun(let path, let reason):
       "\(path): is no run that can be read (\(reason)); name a folder that krylens align has written"
     case .badTable(let path, let line, let reason): "\(path), line \(line): \(reason)"
     case .tooFewScored(let count, let needed, let path):
       "\(count) of the \(needed) models that a correlation needs have both a number and a score; add runs, or name "
         + "them as \(path) does (align --name)"
+    case .checkpointsFailed(let count, let total, let path):
+      "\(count) of \(total) checkpoints failed, as \(path) says; the others are finished, and the same command tries "
+        + "these again"
     case .interrupted(nil): "interrupted; nothing was finished, and nothing is kept"
     case .interrupted(let path?):
       "interrupted; what was finished is kept in \(path): the same command with -o \(path) goes on from there"

@@ -8,63 +8,91 @@ import Foundation
 public final class RunFolder {
   /// Where the run is, as it was named.
   public let path: String
-  /// Whether the folder holds the whole of this run already.
+  /// Whether the folder holds all that is asked for already.
   public let isComplete: Bool
   let journal: FolderJournal
+  /// What the folder is of: all prompts of the run that was begun in it, whose groups depend on each other.
   let manifest: RunManifest
+  /// The manifest's prompts that are asked for now, in ascending order.
+  let asked: [Int]
   private var partial: OutputFolder?
-  private var lock: CInt = -1
+  private var lock: FolderLock?
 
   private static let partialName = "partial"
 
-  /// Opens the folder of a run before any work: a new or empty one, or one in which the same run has been begun.
+  /// Opens the folder of a run before any work: a new or empty one, or one in which the same run has been begun, or one of
+  /// more prompts.
   ///
   /// Throws `RunError.outputNotEmpty` for a folder that holds something else, `otherRun` for one of a run whose numbers
   /// would be others, `inUse` while another process is at it, and `cannotWrite` when nothing can be made there.
-  public init(_ path: String, for manifest: RunManifest) throws {
+  public init(_ path: String, for requested: RunManifest) throws {
     self.path = path
-    self.manifest = manifest
     let home = URL(fileURLWithPath: path).standardizedFileURL.resolvingSymlinksInPath().path
     let partial = "\(home)/\(Self.partialName)"
     journal = FolderJournal(partial)
-    let files = FileManager.default
-    let contents = try? files.contentsOfDirectory(atPath: home)
-    if files.fileExists(atPath: home) {
-      guard let contents else { throw RunError.outputNotEmpty(path: path) }
-      if let earlier = Self.manifest(in: home) {
-        if let reason = try earlier.obstacle(to: manifest) {
-          throw RunError.otherRun(path: path, reason: reason)
-        }
-      } else if !contents.isEmpty, !Self.isBarelyBegun(home) {
-        throw RunError.outputNotEmpty(path: path)
+    // Nothing is made in a folder that is not ours, or is not to be changed.
+    var contents = try Contents(home, path: path, for: requested)
+    if !contents.isComplete {
+      let made = try OutputFolder(making: partial, name: path)
+      let lock: FolderLock
+      do {
+        lock = try FolderLock(partial, name: path)
+        // Another process may have begun or finished a run since we looked: what we see now stays.
+        contents = try Contents(home, path: path, for: requested)
+        if !contents.isComplete { try made.write(contents.manifest.json(), to: "manifest.json") }
+      } catch {
+        if case .inUse? = error as? RunError {} else if journal.isEmpty { made.takeBack() }
+        throw error
+      }
+      if contents.isComplete {
+        made.takeBack()
+      } else {
+        (self.partial, self.lock) = (made, lock)
+      }
+    } else if FileManager.default.fileExists(atPath: partial) {
+      // A run that was killed while it cleared away what its results were made of.
+      if (try? FolderLock(partial, name: path)) != nil {
+        try? FileManager.default.removeItem(atPath: partial)
       }
     }
-    isComplete = contents?.contains("result.json") == true
-    guard !isComplete else { return }
-    let made = try OutputFolder(making: partial, name: path)
-    self.partial = made
-    lock = open("\(partial)/lock", O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
-    // Whoever holds the lock owns what is there.
-    guard lock < 0 || flock(lock, LOCK_EX | LOCK_NB) == 0 else { throw RunError.inUse(path: path) }
-    do {
-      guard lock >= 0 else { throw made.failure() }
-      let encoder = JSONEncoder()
-      encoder.keyEncodingStrategy = .convertToSnakeCase
-      encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-      try made.write(try encoder.encode(manifest), to: "manifest.json")
-    } catch {
-      abandon()
-      throw error
+    (isComplete, manifest) = (contents.isComplete, contents.manifest)
+    asked = manifest.places(of: requested.prompts).compactMap { $0 }.sorted()
+  }
+
+  /// What lies in a folder before a run, and the manifest to go on with there.
+  private struct Contents {
+    let isComplete: Bool
+    let manifest: RunManifest
+
+    /// Throws `RunError.outputNotEmpty` and `otherRun`.
+    init(_ home: String, path: String, for requested: RunManifest) throws {
+      let files = FileManager.default
+      guard files.fileExists(atPath: home) else {
+        (isComplete, manifest) = (false, requested)
+        return
+      }
+      guard let names = try? files.contentsOfDirectory(atPath: home) else {
+        throw RunError.outputNotEmpty(path: path)
+      }
+      guard let earlier = RunFolder.manifest(in: home) else {
+        guard names.isEmpty || RunFolder.isBarelyBegun(home) else {
+          throw RunError.outputNotEmpty(path: path)
+        }
+        (isComplete, manifest) = (false, requested)
+        return
+      }
+      if let reason = try earlier.manifest.obstacle(to: requested) {
+        throw RunError.otherRun(path: path, reason: reason)
+      }
+      isComplete = earlier.isComplete
+      var manifest = requested
+      manifest.prompts = earlier.manifest.prompts
+      self.manifest = manifest
     }
   }
 
-  deinit { release() }
-
   /// Lets other processes at the folder; this one is done with it.
-  public func release() {
-    if lock >= 0 { close(lock) }
-    lock = -1
-  }
+  public func release() { lock = nil }
 
   /// Whether a folder holds nothing but what a run leaves that ends before its manifest is written.
   private static func isBarelyBegun(_ folder: String) -> Bool {
@@ -75,23 +103,20 @@ public final class RunFolder {
   }
 
   /// What is begun or finished in a folder; nil if it holds no run.
-  static func manifest(in folder: String) -> RunManifest? {
-    let read = { (name: String) -> Data? in
-      FileManager.default.contents(atPath: "\(folder)/\(name)")
+  private static func manifest(in folder: String) -> (manifest: RunManifest, isComplete: Bool)? {
+    if let data = FileManager.default.contents(atPath: "\(folder)/result.json") {
+      guard let record = try? RunRecord(json: data) else { return nil }
+      // One that says it is not complete has nothing left to go on from but what lies beside it.
+      if record.complete { return (RunManifest(record), true) }
     }
-    if let data = read("result.json") {
-      return (try? RunRecord(json: data)).map { RunManifest($0) }
-    }
-    let decoder = JSONDecoder()
-    decoder.keyDecodingStrategy = .convertFromSnakeCase
-    return read("\(partialName)/manifest.json").flatMap {
-      try? decoder.decode(RunManifest.self, from: $0)
+    return FileManager.default.contents(atPath: "\(folder)/\(partialName)/manifest.json").flatMap {
+      (try? RunManifest(json: $0)).map { ($0, false) }
     }
   }
 
   /// What is known of a run that has been begun in a folder and not finished; nil if there is none.
   static func begun(in folder: String) throws -> RunRecord? {
-    guard let manifest = manifest(in: folder) else { return nil }
+    guard let manifest = manifest(in: folder)?.manifest else { return nil }
     return try RunAssembly(
       manifest: manifest, journal: FolderJournal("\(folder)/\(partialName)")
     ).result(
@@ -103,11 +128,14 @@ public final class RunFolder {
   /// Whether the end of the process now would leave something to go on from.
   public var keepsWork: Bool { !journal.isEmpty }
 
-  /// Writes the results of a complete run and clears what they were made of. Throws `RunError.cannotWrite`; then what is
-  /// finished stays.
+  /// Writes the results of a complete run and clears what they were made of. Throws `RunError.cannotWrite`, and `lostUnit`
+  /// or `cannotRead` if not everything is there to write; then what is finished stays.
   public func finish(_ result: RunResult) throws {
     guard let partial else { return }
-    let assembly = RunAssembly(manifest: manifest, journal: journal)
+    guard result.record.complete else {
+      throw RunError.lostUnit(path: path, unit: "what was found of some prompts")
+    }
+    let assembly = try RunAssembly(manifest: manifest, journal: journal, asked: asked)
     do {
       var arrays = ["triplets.safetensors"]
       let aside = { (name: String) in "\(partial.path)/\(name)" }
@@ -132,11 +160,48 @@ public final class RunFolder {
     try? FileManager.default.removeItem(atPath: partial.path)
   }
 
-  /// After a failure: takes back what was made, unless there is something to go on from, and that is to be believed.
-  public func abandon(keepingWork: Bool = true) {
-    guard !isComplete, !(keepingWork && keepsWork) else { return }
+  /// After a failure: takes back what was made, unless there is something to go on from.
+  public func abandon() {
+    guard !isComplete, !keepsWork else { return }
     partial?.takeBack()
   }
 
+  /// Takes back what was made for a run none of whose prompts came through, unless others' work is among it.
+  func discard() {
+    if asked.count == manifest.prompts.count { partial?.takeBack() }
+  }
+
   private var home: String { (journal.path as NSString).deletingLastPathComponent }
+}
+
+/// The lock on what is kept of a run, held as long as this object lives, and no longer than the process.
+private final class FolderLock {
+  private let descriptor: CInt
+
+  /// Throws `RunError.inUse` while another process holds it, `cannotWrite` where no lock can be made.
+  init(_ folder: String, name: String) throws(RunError) {
+    let path = "\(folder)/lock"
+    while true {
+      let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
+      guard descriptor >= 0 else {
+        throw .cannotWrite(path: name, reason: String(cString: strerror(errno)))
+      }
+      guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
+        close(descriptor)
+        throw .inUse(path: name)
+      }
+      // The file that is locked must be the one that others find: who finished the run before us has removed it.
+      var (ours, theirs) = (stat(), stat())
+      if fstat(descriptor, &ours) == 0, stat(path, &theirs) == 0, ours.st_ino == theirs.st_ino,
+        ours.st_dev == theirs.st_dev
+      {
+        self.descriptor = descriptor
+        return
+      }
+      close(descriptor)
+      guard FileManager.default.fileExists(atPath: folder) else { throw .inUse(path: name) }
+    }
+  }
+
+  deinit { close(descriptor) }
 }

@@ -3,21 +3,25 @@ import LinearAlgebra
 
 /// What a run has finished so far, unit by unit, so that it need not be computed again.
 ///
-/// A unit is the triplets of a group's Jacobians at one block, their couplings, or the group's paths.
+/// A unit is the triplets of a group's Jacobians at one block, their couplings, the group's paths, or a prompt's failure.
 protocol RunJournal: AnyObject {
   /// The triplets of a block's Jacobians, if they are known.
   func solved(_ group: PromptGroup, layer: Int) throws -> SolvedBlock?
   /// Keeps them.
   func keep(_ solved: SolvedBlock, _ group: PromptGroup, layer: Int) throws
   /// The couplings of a block's Jacobians, if they are known.
-  func couplings(_ group: PromptGroup, layer: Int) throws -> [JacobianCouplings]?
+  func couplings(_ group: PromptGroup, layer: Int) throws -> [JacobianCouplings?]?
   /// Keeps them.
-  func keep(_ couplings: [JacobianCouplings], _ group: PromptGroup, layer: Int) throws
-  /// The prompts' paths, if they are known.
-  func paths(ofGroup group: PromptGroup) throws -> [PathRecord]?
+  func keep(_ couplings: [JacobianCouplings?], _ group: PromptGroup, layer: Int) throws
+  /// The prompts' paths, if they are known; nil for a prompt that failed on its way.
+  func paths(ofGroup group: PromptGroup) throws -> [PathRecord?]?
   /// Keeps them.
-  func keep(_ paths: [PathRecord], ofGroup group: PromptGroup) throws
-  /// X⁰ … X^L of every prompt, if they were kept.
+  func keep(_ paths: [PathRecord?], ofGroup group: PromptGroup) throws
+  /// Why a prompt of the run failed; nil if it did not.
+  func failure(ofPrompt prompt: Int) throws -> LostPrompt?
+  /// Keeps that.
+  func keep(_ failure: LostPrompt, ofPrompt prompt: Int) throws
+  /// X⁰ … X^L of every prompt, if they were kept; none of a prompt that failed on its way.
   func hiddenStates(_ group: PromptGroup) throws -> [[Matrix<Float>]]?
   /// Keeps them.
   func keep(hiddenStates: [[Matrix<Float>]], _ group: PromptGroup) throws
@@ -25,8 +29,8 @@ protocol RunJournal: AnyObject {
 
 /// The triplets of all problems of a group at one block.
 struct SolvedBlock: Sendable {
-  /// One a problem.
-  let triplets: [SingularTriplets]
+  /// One per problem; nil for a problem whose prompt has failed.
+  let triplets: [SingularTriplets?]
   /// How long the solve took for each.
   let seconds: Double
 }
@@ -49,8 +53,9 @@ final class MemoryJournal: RunJournal {
   }
 
   private var solved: [Unit: SolvedBlock] = [:]
-  private var couplings: [Unit: [JacobianCouplings]] = [:]
-  private var paths: [Int: [PathRecord]] = [:]
+  private var couplings: [Unit: [JacobianCouplings?]] = [:]
+  private var paths: [Int: [PathRecord?]] = [:]
+  private var failures: [Int: LostPrompt] = [:]
   private var states: [Int: [[Matrix<Float>]]] = [:]
 
   func solved(_ group: PromptGroup, layer: Int) -> SolvedBlock? {
@@ -61,17 +66,21 @@ final class MemoryJournal: RunJournal {
     solved[Unit(group: group.index, layer: layer)] = block
   }
 
-  func couplings(_ group: PromptGroup, layer: Int) -> [JacobianCouplings]? {
+  func couplings(_ group: PromptGroup, layer: Int) -> [JacobianCouplings?]? {
     couplings[Unit(group: group.index, layer: layer)]
   }
 
-  func keep(_ found: [JacobianCouplings], _ group: PromptGroup, layer: Int) {
+  func keep(_ found: [JacobianCouplings?], _ group: PromptGroup, layer: Int) {
     couplings[Unit(group: group.index, layer: layer)] = found
   }
 
-  func paths(ofGroup group: PromptGroup) -> [PathRecord]? { paths[group.index] }
+  func paths(ofGroup group: PromptGroup) -> [PathRecord?]? { paths[group.index] }
 
-  func keep(_ found: [PathRecord], ofGroup group: PromptGroup) { paths[group.index] = found }
+  func keep(_ found: [PathRecord?], ofGroup group: PromptGroup) { paths[group.index] = found }
+
+  func failure(ofPrompt prompt: Int) -> LostPrompt? { failures[prompt] }
+
+  func keep(_ failure: LostPrompt, ofPrompt prompt: Int) { failures[prompt] = failure }
 
   func hiddenStates(_ group: PromptGroup) -> [[Matrix<Float>]]? { states[group.index] }
 

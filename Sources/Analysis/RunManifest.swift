@@ -16,17 +16,20 @@ public struct RunManifest: Codable, Sendable {
   /// The blocks that are linearized, from 1.
   let layers: [Int]
   /// The prompts of this run; of a shard, its part of them.
-  let prompts: [PromptHeader]
+  var prompts: [PromptHeader]
+  /// Of a shard, the whole list of prompts; nil in manifests of earlier versions.
+  let promptList: PromptList?
 
   init(
     krylens: String, model: ModelRecord, settings: RunSettings, layers: [Int],
-    prompts: [PromptHeader]
+    prompts: [PromptHeader], promptList: PromptList?
   ) {
     self.krylens = krylens
     self.model = model
     self.settings = settings
     self.layers = layers
     self.prompts = prompts
+    self.promptList = promptList
   }
 
   /// Of a run that has ended.
@@ -34,7 +37,7 @@ public struct RunManifest: Codable, Sendable {
     self.init(
       krylens: record.krylens, model: record.model, settings: record.settings,
       layers: Array(Set(record.prompts.flatMap { $0.layers.map(\.layer) })).sorted(),
-      prompts: record.prompts.map { PromptHeader($0) })
+      prompts: record.prompts.map { PromptHeader($0) }, promptList: record.promptList)
   }
 
   /// The groups its prompts go through the blocks in.
@@ -42,16 +45,32 @@ public struct RunManifest: Codable, Sendable {
 
   /// What keeps another run from going on where this one stopped, if anything does: the option or the part that differs.
   ///
-  /// Options that no number depends on may differ.
+  /// Options that no number depends on may differ, and its prompts may be some of this one's.
   func obstacle(to other: RunManifest) throws -> String? {
     if let reason = try obstacleBesidesPrompts(to: other) { return reason }
-    guard prompts.count == other.prompts.count else {
-      return "it has \(prompts.count) prompts, and this one \(other.prompts.count)"
+    if let promptList, let list = other.promptList, promptList != list {
+      return
+        "it has a part of another list of prompts, of \(promptList.count) and not \(list.count)"
     }
-    for (p, pair) in zip(prompts, other.prompts).enumerated() where pair.0 != pair.1 {
-      return "prompt \(p + 1) is another"
+    let taken = places(of: other.prompts)
+    guard let p = taken.firstIndex(of: nil) else { return nil }
+    let prompt = other.prompts[p]
+    let name = prompt.text.map { " (\"\(escaped($0))\")" } ?? prompt.image.map { " (\($0))" } ?? ""
+    return "its \(prompts.count) prompts do not include prompt \(p + 1) of this one\(name)"
+  }
+
+  /// Where another run's prompts stand among this one's, each place taken once; nil for one that is not there.
+  func places(of others: [PromptHeader]) -> [Int?] {
+    var free = Dictionary(grouping: prompts.indices) { prompts[$0].read }.mapValues { $0[...] }
+    return others.map { other in
+      guard
+        let place = free[other.read]?.first(where: {
+          prompts[$0].selections.isEmpty || prompts[$0].selections == other.selections
+        })
+      else { return nil }
+      free[other.read]?.removeAll { $0 == place }
+      return place
     }
-    return nil
   }
 
   /// What keeps the prompts of both from standing in one run.
@@ -73,8 +92,25 @@ public struct RunManifest: Codable, Sendable {
   }
 }
 
+extension RunManifest {
+  /// The bytes of `manifest.json`.
+  func json() throws -> Data {
+    let encoder = JSONEncoder()
+    encoder.keyEncodingStrategy = .convertToSnakeCase
+    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+    return try encoder.encode(self)
+  }
+
+  /// Reads what `json()` writes. Throws `DecodingError`.
+  init(json: Data) throws {
+    let decoder = JSONDecoder()
+    decoder.keyDecodingStrategy = .convertFromSnakeCase
+    self = try decoder.decode(RunManifest.self, from: json)
+  }
+}
+
 /// A prompt as it is run.
-struct PromptHeader: Codable, Sendable, Equatable {
+struct PromptHeader: Codable, Sendable {
   /// The text, if it was given as text.
   let text: String?
   /// The image, if it was one, and a hash of its pixel values.
@@ -101,13 +137,25 @@ struct PromptHeader: Codable, Sendable, Equatable {
     self.selections = selections
   }
 
-  /// Of a prompt that has been run.
+  /// What the model reads, and as what it was given.
+  fileprivate var read: [String] {
+    [text ?? "", imageHash ?? ""] + [tokenIds, encoderTokenIds].map { "\($0 ?? [])" }
+  }
+
+  /// Of a prompt that has been run; one that failed has no selections.
   init(_ record: PromptRecord) {
     (text, image, imageHash) = (record.text, record.image, record.imageHash)
     (tokenIds, encoderTokenIds) = (record.tokenIds, record.encoderTokenIds)
     selections = record.layers.prefix { $0.layer == record.layers.first?.layer }.map {
       TokenSelection(source: $0.fromToken, target: $0.toToken)
     }
+  }
+}
+
+extension PromptInput {
+  /// As it was given, but text already as tokens.
+  init(_ header: PromptHeader) {
+    if let ids = header.tokenIds { self = .tokens(ids) } else { self = .image(header.image ?? "") }
   }
 }
 

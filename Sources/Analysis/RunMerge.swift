@@ -8,19 +8,11 @@ public struct RunMerge {
 
   /// Reads the runs: shards in whatever order, all of them; or whole runs, whose prompts will follow one another as given.
   ///
-  /// Throws `RunError.badRun` for a folder that holds no complete run, and `notTogether` for runs that differ in more than
-  /// their prompts, or shards of which one is missing or there twice.
+  /// Throws `RunError.badRun` for folders that hold no complete run, all of them named, and `notTogether` for runs that
+  /// differ in more than their prompts, have a prompt in common, or are not the parts of one list. Prompts that failed stay
+  /// as they are.
   public init(_ paths: [String]) throws {
-    var runs: [StoredRun] = []
-    for path in paths {
-      let run = try StoredRun(path)
-      guard run.record.complete else {
-        throw RunError.badRun(
-          path: path, reason: "it has not ended: repeat its command, which goes on where it stopped"
-        )
-      }
-      runs.append(run)
-    }
+    let runs = try Self.read(paths)
     guard let first = runs.first else {
       throw RunError.notTogether(path: "", reason: "no run is named")
     }
@@ -32,13 +24,16 @@ public struct RunMerge {
         return manifest
       }
       if let reason = try manifests[0].obstacleBesidesPrompts(to: manifests[1]) {
-        throw RunError.notTogether(path: run.path, reason: "beside \(first.path), \(reason)")
+        throw RunError.notTogether(
+          path: run.path,
+          reason: "beside \(first.path), \(reason); name runs of one model with one set of options")
       }
     }
-    self.runs = try Self.inOrder(runs)
+    self.runs = try MergeParts(runs).runs
     var record = first.record
-    record.settings.shard = nil
+    (record.settings.shard, record.promptList) = (nil, nil)
     record.prompts = self.runs.flatMap(\.record.prompts)
+    for p in record.prompts.indices { record.prompts[p].failed?.number = p + 1 }
     record.statistics = StudyStatistics(record.prompts, diagonal: record.settings.diagonal)
     record.seconds = runs.map(\.record.seconds).reduce(
       .init(total: 0, load: 0, solve: 0, coupling: 0)
@@ -52,26 +47,36 @@ public struct RunMerge {
     self.record = record
   }
 
-  /// Shards by their number, each once; whole runs as they come.
-  private static func inOrder(_ runs: [StoredRun]) throws(RunError) -> [StoredRun] {
-    guard let count = runs.compactMap(\.record.settings.shard).first?.count else { return runs }
-    var parts: [Int: StoredRun] = [:]
-    for run in runs {
-      guard let shard = run.record.settings.shard, shard.count == count else {
-        throw .notTogether(path: run.path, reason: "is no part of \(count), as another one is")
-      }
-      if let twin = parts.updateValue(run, forKey: shard.index) {
-        throw .notTogether(
-          path: run.path, reason: "is part \(shard.index) of \(count), and so is \(twin.path)")
+  /// All of them, or an error that names every one that is not whole: the others are not touched.
+  private static func read(_ paths: [String]) throws(RunError) -> [StoredRun] {
+    var runs: [StoredRun] = []
+    var failures: [(path: String, reason: String)] = []
+    for path in paths {
+      do {
+        let run = try StoredRun(path)
+        if let reason = obstacle(in: run) { failures.append((path, reason)) }
+        runs.append(run)
+      } catch {
+        guard case .badRun(_, let reason) = error else { throw error }
+        failures.append((path, reason))
       }
     }
-    if let missing = (1...count).first(where: { parts[$0] == nil }) {
-      throw .notTogether(
-        path: runs[0].path,
-        reason:
-          "is one of \(count) parts, of which \(missing)/\(count) is missing; name its run too")
+    guard let first = failures.first else { return runs }
+    let others = failures.dropFirst().map { "; \($0.path): \($0.reason)" }.joined()
+    throw .badRun(path: first.path, reason: first.reason + others)
+  }
+
+  /// What a run lacks that was finished: its end, or arrays that every such run has.
+  private static func obstacle(in run: StoredRun) -> String? {
+    guard run.record.complete else {
+      return "it has not ended: repeat its command, which goes on where it stopped"
     }
-    return (1...count).compactMap { parts[$0] }
+    guard run.record.prompts.contains(where: { $0.failed == nil }) else { return nil }
+    let arrays =
+      ["triplets.safetensors"]
+      + (run.record.settings.saveHiddenStates ? ["hidden_states.safetensors"] : [])
+    return arrays.first { !FileManager.default.fileExists(atPath: "\(run.path)/\($0)") }
+      .map { "\($0) is missing: put it back, or run that part again" }
   }
 
   /// Writes the joined run into a new or empty folder; memory does not grow with the arrays.

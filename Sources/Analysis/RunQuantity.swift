@@ -13,6 +13,13 @@ public enum RunQuantity: Sendable {
     let value: PromptMean
     /// The coupling itself, if it is one.
     let coupling: CouplingStatistic?
+    /// The numbers of different prompts.
+    let observations: [Double]
+
+    init(_ value: PromptMean, _ coupling: CouplingStatistic?, _ run: StoredRun) {
+      (self.value, self.coupling) = (value, coupling)
+      observations = PromptMean.observations(value.perPrompt, run.record.prompts.firstAlike)
+    }
   }
 
   /// What `run` has of it. Throws `RunError.badOption` when it was not recorded.
@@ -31,10 +38,10 @@ public enum RunQuantity: Sendable {
             "has no such coupling; choose with --kind, --rank and --normalisation what all runs have ("
             + (has.isEmpty ? "it has none" : "it has \(parts.joined(separator: "; "))") + ")")
       }
-      return Measured(value: statistic.value, coupling: statistic)
+      return Measured(statistic.value, statistic, run)
     case .path(let quantity, let tokens):
       let statistic = run.record.statistics.trajectory(quantity, tokens)
-      return Measured(value: statistic?.value ?? PromptMean([]), coupling: nil)
+      return Measured(statistic?.value ?? PromptMean([]), nil, run)
     }
   }
 

@@ -12,6 +12,8 @@ public struct RunRecord: Codable, Sendable {
   public var model: ModelRecord
   /// Every option in force.
   public var settings: RunSettings
+  /// Of a shard, the whole list of prompts it has a part of.
+  @Nullable public var promptList: PromptList?
   /// One a prompt, in the order given.
   public var prompts: [PromptRecord]
   /// Means over the prompts.

@@ -25,11 +25,16 @@ public struct ScoreColumn: Sendable {
     folded = Dictionary(grouping: scores.keys) { $0.lowercased() }
   }
 
-  /// The score under exactly this name, else under the only one that differs from it in nothing but case.
-  public subscript(model: String) -> Entry {
+  /// The name a model is listed by: exactly its own, else the only one that differs from it in nothing but case.
+  public func name(of model: String) -> String? {
+    if scores[model] != nil { return model }
     let alike = folded[model.lowercased()] ?? []
-    let name = scores[model] != nil ? model : alike.count == 1 ? alike[0] : nil
-    guard let name, let entry = scores[name] else { return .unlisted }
+    return alike.count == 1 ? alike[0] : nil
+  }
+
+  /// The score under the name the model is listed by.
+  public subscript(model: String) -> Entry {
+    guard let name = name(of: model), let entry = scores[name] else { return .unlisted }
     return entry.map { Entry.score($0) } ?? .empty
   }
 }

@@ -8,26 +8,45 @@ import Model
 ///
 /// What the journal holds already is taken from it, and everything found is kept there. A block's linearizations are kept,
 /// without their workspace, for the second pass: a few vectors of the block's widths and the keys and values its attention
-/// saw, so no block is evaluated twice.
+/// saw, so no block is evaluated twice. A prompt that fails is left behind, and the others go on.
 struct SolvePass {
-  /// For every linearized block, the triplets of all problems of the group.
-  private(set) var solved: [SolvedBlock] = []
-  /// For every linearized block whose couplings are still to be computed, one a batch; their rows are its problems.
-  private(set) var jacobians: [[Linearization<Float>]?]
-  /// One a prompt.
-  private(set) var paths: [PathRecord]
+  /// Some problems of a group, and the linearization whose rows they are.
+  struct Batch {
+    let members: [Int]
+    let linearization: Linearization<Float>
+  }
 
-  /// Runs the pass; `step` hears of every block that is done, whether it was new, and may throw.
+  /// For every linearized block, the triplets of the group's problems; nil where all prompts had failed before it.
+  private(set) var solved: [SolvedBlock?] = []
+  /// For every linearized block whose couplings are still to be computed, its linearizations.
+  private(set) var jacobians: [[Batch]?]
+  /// The prompts that have not failed.
+  private(set) var survivors: GroupSurvivors
+
+  /// Runs the pass; `step` is called after each block, with whether it was computed now, and may throw.
   init(
     _ model: some Transformer, _ inputs: [ModelInput], _ group: PromptGroup, plan: SolvePlan,
     journal: any RunJournal, saveHiddenStates: Bool, decode: (Int) -> String?,
     step: (_ blocks: Int, _ isNew: Bool) throws -> Void
   ) throws {
-    let known = try journal.paths(ofGroup: group)
+    var survivors = try GroupSurvivors(group, journal)
+    let known = try journal.paths(ofGroup: group).flatMap { paths in
+      let isWhole = paths.indices.allSatisfy {
+        paths[$0] != nil || !survivors.isSolved(prompt: $0, layer: model.description.layers)
+      }
+      return isWhole ? paths : nil
+    }
     let layers = model.description.layers
     jacobians = plan.layers.map { _ in nil }
-    var triplets = try plan.layers.map { try journal.solved(group, layer: $0) }
-    let lacksCouplings = try plan.layers.map { try journal.couplings(group, layer: $0) == nil }
+    var triplets = try plan.layers.map { layer in
+      try journal.solved(group, layer: layer).flatMap { block in
+        survivors.solved(layer: layer).allSatisfy { block.triplets[$0] != nil } ? block : nil
+      }
+    }
+    let lacksCouplings = try plan.layers.map { layer in
+      let found = try journal.couplings(group, layer: layer)
+      return survivors.coupled(layer: layer).contains { found?[$0] == nil }
+    }
     let isNeeded = plan.layers.indices.map {
       triplets[$0] == nil || lacksCouplings[$0] || (known == nil && plan.coversPath)
     }
@@ -35,14 +54,14 @@ struct SolvePass {
       known == nil ? layers : plan.layers.indices.last { isNeeded[$0] }.map { plan.layers[$0] } ?? 0
     var walk = try PathWalk(
       model, inputs, group, coversPath: plan.coversPath, keepsStates: saveHiddenStates,
-      isRecording: known == nil)
+      isRecording: known == nil, &survivors)
     for l in 1...layers {
-      guard l <= deepest else {
+      guard l <= deepest, !survivors.solved(layer: l).isEmpty else {
         try step(l, false)
         continue
       }
       model.advise(.willNeed, block: l)  // the next one, while this one is worked on
-      let point = try walk.advance(through: model)
+      let point = try walk.advance(through: model, &survivors)
       var isNew = false
       if let i = plan.layers.firstIndex(of: l), isNeeded[i] {
         let linearize = { (members: [Int]) in
@@ -51,54 +70,108 @@ struct SolvePass {
             members.map { (group.problems[$0].prompt, group.problems[$0].tokens) },
             site: plan.site, normed: l == plan.normedLayer)
         }
-        let batches = group.batches.map { linearize(Array($0)) }
+        var batches = Self.batches(group, survivors.solved(layer: l), linearize)
         if triplets[i] == nil {
           isNew = true
-          let found = try Self.solve(batches, group, linearize, plan)
-          try journal.keep(found, group, layer: l)
+          var found: SolvedBlock?
+          while found == nil, !batches.isEmpty {
+            do {
+              found = try Self.solve(batches, group, linearize, plan)
+            } catch let failure as ProblemFailure {
+              let problem = group.problems[failure.problem]
+              try survivors.lose(
+                problem.prompt,
+                LostPrompt(.solving, layer: l, problem.tokens, reason: "\(failure.error)"))
+              walk.remove(prompt: problem.prompt)
+              batches = Self.batches(group, survivors.solved(layer: l), linearize)
+            }
+          }
+          if let found { try journal.keep(found, group, layer: l) }
           triplets[i] = found
         }
         walk.follow(batches)
-        for batch in batches { batch.releaseWorkspace() }
+        for batch in batches { batch.linearization.releaseWorkspace() }
         if lacksCouplings[i] { jacobians[i] = batches }
       }
-      try walk.observe()
+      try walk.observe(survivors)
       model.advise(.dontNeed, block: l - 1)
       try step(l, isNew)
     }
-    solved = triplets.map { $0! }
-    if let known {
-      paths = known
-    } else {
-      if saveHiddenStates { try journal.keep(hiddenStates: walk.saved, group) }
-      paths = walk.records(model, decode: decode)
-      try journal.keep(paths, ofGroup: group)
+    solved = triplets
+    self.survivors = survivors
+    if known == nil {
+      if saveHiddenStates { try journal.keep(hiddenStates: walk.saved(survivors), group) }
+      try journal.keep(walk.records(model, survivors, decode: decode), ofGroup: group)
     }
   }
 
-  /// The block solver takes a batch in lockstep; the others one problem after another.
+  /// The group's batches without the problems of prompts that have failed.
+  private static func batches(
+    _ group: PromptGroup, _ problems: [Int], _ linearize: ([Int]) -> Linearization<Float>
+  ) -> [Batch] {
+    let isActive = Set(problems)
+    return group.batches.compactMap { batch in
+      let members = batch.filter(isActive.contains)
+      return members.isEmpty ? nil : Batch(members: members, linearization: linearize(members))
+    }
+  }
+
+  /// A solve that failed for one problem.
+  private struct ProblemFailure: Error {
+    /// Its position in the group.
+    let problem: Int
+    let error: any Error
+  }
+
+  /// The block solver takes a batch in lockstep; the others one problem after another. Throws `ProblemFailure`.
   private static func solve(
-    _ batches: [Linearization<Float>], _ group: PromptGroup,
+    _ batches: [Batch], _ group: PromptGroup,
     _ linearize: @escaping ([Int]) -> Linearization<Float>, _ plan: SolvePlan
   ) throws -> SolvedBlock {
     let start = monotonicSeconds()
     let solver = plan.solver.solver(tolerance: plan.tolerance, seed: plan.seed)
-    var triplets: [SingularTriplets] = []
-    for (batch, members) in zip(batches, group.batches) {
-      if members.count > 1, plan.top < batch.inputShape.columns - 1,
-        let lockstep = solver as? BlockLanczosSolver
-      {
-        let part = { (active: [Int]) in linearize(active.map { members.lowerBound + $0 }) }
-        triplets += try lockstep.partialSVDs(of: LockstepJacobian(batch, part), count: plan.top)
-      } else {
-        triplets += try members.map { problem in
-          // With one problem the row is the whole.
-          let a = members.count == 1 ? batch : linearize([problem])
+    var triplets = [SingularTriplets?](repeating: nil, count: group.problems.count)
+    for batch in batches {
+      let (members, whole) = (batch.members, batch.linearization)
+      let single = { (problem: Int) throws -> SingularTriplets in
+        // With one problem the row is the whole.
+        let a = members.count == 1 ? whole : linearize([problem])
+        do {
           return try solver.partialSVD(of: a, count: plan.top)
+        } catch {
+          throw ProblemFailure(problem: problem, error: error)
         }
       }
+      if members.count > 1, plan.top < whole.inputShape.columns - 1,
+        let lockstep = solver as? BlockLanczosSolver
+      {
+        let part = { (active: [Int]) in linearize(active.map { members[$0] }) }
+        do {
+          let found = try lockstep.partialSVDs(of: LockstepJacobian(whole, part), count: plan.top)
+          for (problem, t) in zip(members, found) { triplets[problem] = t }
+        } catch let error as SolverError {
+          guard let position = error.problem else { throw error }
+          throw ProblemFailure(problem: members[position], error: error)
+        } catch {
+          // It does not say whose fault it was: the one who fails alone.
+          for problem in members { _ = try single(problem) }
+          throw error
+        }
+      } else {
+        for problem in members { triplets[problem] = try single(problem) }
+      }
     }
-    return SolvedBlock(
-      triplets: triplets, seconds: (monotonicSeconds() - start) / Double(triplets.count))
+    let count = batches.reduce(0) { $0 + $1.members.count }
+    return SolvedBlock(triplets: triplets, seconds: (monotonicSeconds() - start) / Double(count))
+  }
+}
+
+extension SolverError {
+  /// The position, among the operators that were solved together, of the one that is to blame; nil for a wrong request.
+  fileprivate var problem: Int? {
+    switch self {
+    case .notFinite(_, let problem), .adjointMismatch(_, let problem): problem
+    default: nil
+    }
   }
 }

@@ -100,8 +100,13 @@ struct SolvePlan {
 
   /// The same for some of the prompts.
   func restricted(to prompts: Range<Int>) -> SolvePlan {
+    with(selections: Array(selections[prompts]))
+  }
+
+  /// The same for other prompts.
+  func with(selections: [[TokenSelection]]) -> SolvePlan {
     var plan = self
-    plan.selections = Array(selections[prompts])
+    plan.selections = selections
     return plan
   }
 

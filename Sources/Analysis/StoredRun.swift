@@ -20,7 +20,7 @@ public struct StoredRun: Sendable {
         return
       }
       let file = try MappedFile("\(path)/result.json")
-      record = try RunRecord(json: Data(try file.copy(0..<file.count)))
+      record = try RunRecord(json: Data(try file.copy(0..<file.count))).countingRepeatsOnce()
     } catch let error as DecodingError {
       throw .badRun(path: path, reason: "result.json: \(Self.place(of: error))")
     } catch {
@@ -44,5 +44,17 @@ public struct StoredRun: Sendable {
     }
     let path = keys.map { $0.intValue.map(String.init) ?? $0.stringValue }
     return "\(path.joined(separator: ".")): \(context.debugDescription)"
+  }
+}
+
+extension RunRecord {
+  /// Earlier versions counted a prompt that was given three times as three.
+  fileprivate func countingRepeatsOnce() -> RunRecord {
+    guard statistics.distinctPrompts == nil, Set(prompts.firstAlike).count < prompts.count else {
+      return self
+    }
+    var record = self
+    record.statistics = StudyStatistics(prompts, diagonal: settings.diagonal)
+    return record
   }
 }

@@ -16,6 +16,8 @@ public struct StudiedModel: Encodable, Sendable {
   public let run: String
   /// The model's name.
   public let model: String
+  /// The name its score is listed by; null when there is none.
+  @Nullable public var listedAs: String?
   /// Weights.
   public let parameters: Int
   /// Blocks.
@@ -33,13 +35,13 @@ public struct StudiedModel: Encodable, Sendable {
   /// Whether it takes part.
   public let standing: Standing
 
-  init(_ run: StoredRun, _ measured: RunQuantity.Measured, _ entry: ScoreColumn.Entry) {
+  init(_ run: StoredRun, _ measured: RunQuantity.Measured, _ scores: ScoreColumn) {
     let m = run.record.model
     self.run = run.path
     (model, parameters, depth, width) = (m.name, m.parameters, m.layers, m.width)
     value = measured.value
     var score: Double?
-    switch entry {
+    switch scores[m.name] {
     case .score(let number):
       score = number
       standing = measured.value.mean == nil ? .noValue : .used
@@ -49,13 +51,13 @@ public struct StudiedModel: Encodable, Sendable {
     rank = measured.coupling?.setting.rank
     null = measured.coupling?.null
     self.score = score
+    listedAs = scores.name(of: m.name)
   }
 
-  /// Its numbers, if it takes part.
-  var point: ScoreCorrelation.Point? {
-    let known = value.perPrompt.compactMap { $0 }
-    guard standing == .used, let score, !known.isEmpty else { return nil }
+  /// Its numbers on different prompts, if it takes part.
+  func point(_ observations: [Double]) -> ScoreCorrelation.Point? {
+    guard standing == .used, let score, !observations.isEmpty else { return nil }
     return ScoreCorrelation.Point(
-      perPrompt: known, score: score, parameters: parameters, depth: depth, width: width)
+      perPrompt: observations, score: score, parameters: parameters, depth: depth, width: width)
   }
 }

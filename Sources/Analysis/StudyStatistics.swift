@@ -10,10 +10,17 @@ public struct StudyStatistics: Codable, Sendable {
   /// The line-shape score, growth and expodistance, of each group of tokens; and the cosine of the linearised path.
   public var trajectory: [TrajectoryStatistic]
 
+  /// Prompts that have results and differ from one another, to the token; null in records of earlier versions.
+  @Nullable public var distinctPrompts: Int?
+
   /// Of some prompts; `diagonal` says whether the pairs of a Jacobian with itself count.
+  ///
+  /// A prompt that was given several times is one observation: its copies say nothing of how prompts differ.
   public init(_ prompts: [PromptRecord], diagonal: DiagonalMode) {
-    coupling = CouplingStatistic.all(prompts, diagonal)
-    trajectory = TrajectoryStatistic.all(prompts)
+    let alike = prompts.firstAlike
+    coupling = CouplingStatistic.all(prompts, alike, diagonal)
+    trajectory = TrajectoryStatistic.all(prompts, alike)
+    distinctPrompts = Set(zip(prompts, alike).filter { $0.0.failed == nil }.map(\.1)).count
   }
 
   /// The coupling of this kind in this reading, if the run has it.
@@ -33,7 +40,7 @@ public struct StudyStatistics: Codable, Sendable {
 public struct PromptMean: Codable, Sendable {
   /// One a prompt, null where it is not defined.
   public let perPrompt: [Double?]
-  /// Prompts that have the number.
+  /// Prompts that have the number, each counted once however often it was given.
   public let count: Int
   /// Their mean; null when there are none.
   @Nullable public var mean: Double?
@@ -42,15 +49,25 @@ public struct PromptMean: Codable, Sendable {
   /// The bootstrap interval of the mean over prompts; null for fewer than two.
   @Nullable public var interval: BootstrapInterval?
 
-  /// Of one number a prompt. Infinite ones count as missing.
-  public init(_ values: [Double?]) {
+  /// Of one number a prompt; `alike` gives equal prompts the same mark (`firstAlike`). Infinite ones count as missing.
+  public init(_ values: [Double?], alike: [Int] = []) {
     perPrompt = values.map { $0.flatMap { $0.isFinite ? $0 : nil } }
-    let known = perPrompt.compactMap { $0 }
+    let known = Self.observations(perPrompt, alike)
     count = known.count
     let estimate = MeanEstimate(known)
     mean = estimate?.mean
     standardError = estimate?.standardError
     interval = BootstrapInterval(meanOf: known)
+  }
+
+  /// The numbers of different prompts: of equal ones the first that is there.
+  static func observations(_ values: [Double?], _ alike: [Int]) -> [Double] {
+    var seen: Set<Int> = []
+    return values.enumerated().compactMap { p, value in
+      // A file may have more numbers than prompts.
+      guard let value, p >= alike.count || seen.insert(alike[p]).inserted else { return nil }
+      return value
+    }
   }
 }
 
@@ -67,7 +84,9 @@ public struct CouplingStatistic: Sendable {
   /// The mean of the null levels of all Jacobians; nil when none is known.
   public let null: Double?
 
-  static func all(_ prompts: [PromptRecord], _ diagonal: DiagonalMode) -> [CouplingStatistic] {
+  static func all(
+    _ prompts: [PromptRecord], _ alike: [Int], _ diagonal: DiagonalMode
+  ) -> [CouplingStatistic] {
     var keys: [Key] = []
     for table in prompts.flatMap(\.coupling) {
       let key = Key(kind: table.kind, setting: table.setting)
@@ -77,13 +96,16 @@ public struct CouplingStatistic: Sendable {
       let tables = prompts.map { prompt in
         prompt.coupling.filter { $0.kind == key.kind && $0.setting == key.setting }
       }
-      let levels = tables.joined().compactMap { table in
+      var seen: Set<Int> = []
+      let counted = zip(tables, alike).filter { !$0.isEmpty && seen.insert($1).inserted }
+      let levels = counted.flatMap(\.0).compactMap { table in
         MeanEstimate((table.null ?? []).compactMap { $0 })?.mean
       }
       return CouplingStatistic(
         kind: key.kind, setting: key.setting, diagonal: diagonal,
         value: PromptMean(
-          tables.map { MeanEstimate($0.compactMap { $0.mean(diagonal: diagonal) })?.mean }),
+          tables.map { MeanEstimate($0.compactMap { $0.mean(diagonal: diagonal) })?.mean },
+          alike: alike),
         null: MeanEstimate(levels)?.mean)
     }
   }
@@ -153,8 +175,10 @@ public struct TrajectoryStatistic: Codable, Sendable {
   /// One a prompt.
   public let value: PromptMean
 
-  static func all(_ prompts: [PromptRecord]) -> [TrajectoryStatistic] {
-    let paths = prompts.map(\.trajectory)
+  static func all(_ prompts: [PromptRecord], _ alike: [Int]) -> [TrajectoryStatistic] {
+    let mean = { (value: (TrajectoryRecord) -> Double?) in
+      PromptMean(prompts.map { $0.failed == nil ? value($0.trajectory) : nil }, alike: alike)
+    }
     let perToken: [(Quantity, (TrajectoryRecord) -> [Double?])] = [
       (.lineShapeScore, \.lineShapeScore), (.growth, \.growth), (.expodistance, \.expodistance),
     ]
@@ -165,13 +189,13 @@ public struct TrajectoryStatistic: Codable, Sendable {
       ]
       return parts.map { tokens, part in
         TrajectoryStatistic(
-          quantity: quantity, tokens: tokens, value: PromptMean(paths.map { part(values($0)) }))
+          quantity: quantity, tokens: tokens, value: mean { part(values($0)) })
       }
     }
     return ofTokens + [
       TrajectoryStatistic(
         quantity: .linearisedPathCosine, tokens: .selected,
-        value: PromptMean(paths.map(\.linearisedPathCosine)))
+        value: mean(\.linearisedPathCosine))
     ]
   }
 }

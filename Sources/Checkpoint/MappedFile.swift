@@ -12,6 +12,8 @@ public final class MappedFile: @unchecked Sendable {
   public let bytes: UnsafeRawBufferPointer
   private let descriptor: CInt
   private let guardian: OpaquePointer
+  /// What the file was when it was opened.
+  private let identity: FileIdentity
 
   /// Maps the regular file at `path`, which must not be empty. Throws `CheckpointError.cannotRead`, and `notAModel` for what
   /// Git has in place of a large file that was not fetched.
@@ -53,6 +55,7 @@ public final class MappedFile: @unchecked Sendable {
     self.path = path
     self.descriptor = descriptor
     self.guardian = guardian
+    identity = FileIdentity(status)
     bytes = UnsafeRawBufferPointer(start: start, count: count)
     guard !bytes.starts(with: "version https://git-lfs.github.com/".utf8) else {
       throw .notAModel(
@@ -70,11 +73,13 @@ public final class MappedFile: @unchecked Sendable {
   /// Bytes of the file when it was opened.
   public var count: Int { bytes.count }
 
-  /// Throws `CheckpointError.changedWhileMapped` if a page could not be read, or the file's size is no longer what it was.
+  /// Throws `CheckpointError.changedWhileMapped` if a page could not be read, or the file is no longer what it was: its size,
+  /// the time of its last change of content, or that of its last change of any kind, which nobody can set back.
   public func checkIntact() throws(CheckpointError) {
     var status = stat()
     guard
-      cmf_is_broken(guardian) == 0, fstat(descriptor, &status) == 0, Int(status.st_size) == count
+      cmf_is_broken(guardian) == 0, fstat(descriptor, &status) == 0,
+      FileIdentity(status) == identity
     else { throw .changedWhileMapped(file: path) }
   }
 
@@ -125,5 +130,21 @@ public final class MappedFile: @unchecked Sendable {
     precondition(range.lowerBound >= 0 && range.upperBound <= count, "range outside the file")
     let resident = cmf_resident_bytes(bytes.baseAddress! + range.lowerBound, range.count)
     return resident < 0 ? nil : Int(resident)
+  }
+}
+
+/// By what a file that was changed in place is told from what it was.
+private struct FileIdentity: Equatable {
+  private let size: Int64
+  private let times: [Int]
+
+  init(_ status: stat) {
+    size = Int64(status.st_size)
+    #if os(Linux)
+      let (content, any) = (status.st_mtim, status.st_ctim)
+    #else
+      let (content, any) = (status.st_mtimespec, status.st_ctimespec)
+    #endif
+    times = [content.tv_sec, content.tv_nsec, any.tv_sec, any.tv_nsec].map { Int($0) }
   }
 }

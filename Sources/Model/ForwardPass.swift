@@ -9,15 +9,27 @@ public struct HiddenStates<Scalar: RealScalar> {
   let contexts: [Variable<Scalar>]
   /// Blocks passed so far.
   public private(set) var depth = 0
+  /// Prompts that have been taken out.
+  private var removed: Set<Int> = []
 
   /// X⁰ of these prompts, given as token ids.
   public init(_ prompts: [[Int]], in model: some Transformer) throws {
     try self.init(inputs: prompts.map { .tokens($0) }, in: model)
   }
 
-  /// X⁰ of these prompts. Throws `ModelError`: what `ModelDescription.check` throws, no prompts, weights that are no
-  /// numbers.
+  /// X⁰ of these prompts. Throws `ModelError`: what `ModelDescription.check` throws, no prompts, and what is not finite in
+  /// any of them.
   public init(inputs prompts: [ModelInput], in model: some Transformer) throws {
+    var losses: [PromptLoss] = []
+    try self.init(inputs: prompts, in: model, losing: &losses)
+    if let loss = losses.first { throw loss.error }
+  }
+
+  /// The same, but a prompt whose states are not finite is taken out of the computation and reported in `losses`, and the
+  /// others are not affected.
+  public init(
+    inputs prompts: [ModelInput], in model: some Transformer, losing losses: inout [PromptLoss]
+  ) throws {
     guard !prompts.isEmpty else { throw ModelError.emptyPrompt }
     for prompt in prompts { try model.description.check(prompt) }
     var contexts: [Variable<Scalar>] = []
@@ -37,7 +49,7 @@ public struct HiddenStates<Scalar: RealScalar> {
     x = Variable(
       Matrix(
         rows: end, columns: model.description.width, elements: embedded.flatMap(\.elements)))
-    try model.requireFinite(x, layer: 0, tensors: model.tensorNames(ofBlock: nil))
+    losses += removeNotFinite(model, tensors: model.tensorNames(ofBlock: nil))
   }
 
   /// X (tokens, width) of one prompt at the present depth.
@@ -51,34 +63,81 @@ public struct HiddenStates<Scalar: RealScalar> {
     return model.logits(model.finalNorm(last))?.value
   }
 
-  /// Goes through the next block: X ← X + f(X). What comes back is the point it was at, to linearize there.
+  /// Goes through the next block: X ← X + f(X). Returns the point it was at, to linearize there.
   ///
-  /// Throws `ModelError.weightNotFinite` or `stateNotFinite` when something is no number any more.
+  /// Throws `ModelError.weightNotFinite` or `stateNotFinite` when the states of any prompt are not finite after it.
   public mutating func advance(through model: some Transformer) throws -> BlockPoint<Scalar> {
+    var losses: [PromptLoss] = []
+    let point = advance(through: model, losing: &losses)
+    if let loss = losses.first { throw loss.error }
+    return point
+  }
+
+  /// The same, but a prompt whose states are not finite after the block is taken out of the computation and reported in
+  /// `losses`, and the others are not affected.
+  public mutating func advance(
+    through model: some Transformer, losing losses: inout [PromptLoss]
+  ) -> BlockPoint<Scalar> {
     let scope = TokenScope<Scalar>(prompts: prompts, contexts: contexts)
     let input = x
     x = x + model.block(depth, as: Scalar.self).update(Stream(x), in: scope)
     depth += 1
-    try model.requireFinite(x, layer: depth, tensors: model.tensorNames(ofBlock: depth - 1))
+    losses += removeNotFinite(model, tensors: model.tensorNames(ofBlock: depth - 1))
     return BlockPoint(
       layer: depth - 1, states: input.value, prompts: prompts, caches: scope.caches)
   }
+
+  /// Takes a prompt out of the computation: its states are zero from here on.
+  ///
+  /// Its rows stay, so that every product keeps its shape and the other prompts their bits.
+  public mutating func remove(prompt p: Int) {
+    removed.insert(p)
+    x = Variable(zeroing(x.value, rows: prompts[p]))
+  }
+
+  /// Removes the prompts whose states are not finite; a block's numbers of one prompt never reach another's.
+  private mutating func removeNotFinite(
+    _ model: some Transformer, tensors: [String]
+  ) -> [PromptLoss] {
+    guard !x.isFinite else { return [] }
+    var culprit: ModelError?
+    var losses: [PromptLoss] = []
+    for p in prompts.indices where !removed.contains(p) {
+      let states = states(ofPrompt: p)
+      guard let token = (0..<states.rows).first(where: { !states.row($0).allSatisfy(\.isFinite) })
+      else { continue }
+      let error = culprit ?? model.errorForNotFinite(layer: depth, tensors: tensors)
+      culprit = error
+      losses.append(PromptLoss(prompt: p, layer: depth, token: token, error: error))
+    }
+    for loss in losses { removed.insert(loss.prompt) }
+    x = Variable(removed.reduce(x.value) { zeroing($0, rows: prompts[$1]) })
+    return losses
+  }
+}
+
+/// A prompt whose states stopped being finite.
+public struct PromptLoss: Sendable {
+  /// Its position among the prompts that go together.
+  public let prompt: Int
+  /// Blocks passed: 0 for the embedding.
+  public let layer: Int
+  /// The first token whose state is not finite.
+  public let token: Int
+  /// `ModelError.weightNotFinite` or `stateNotFinite`.
+  public let error: ModelError
 }
 
 extension Transformer {
-  /// Throws `ModelError.weightNotFinite` or `stateNotFinite` unless all states are numbers; if not, the culprit is among
-  /// these tensors.
-  func requireFinite<S>(
-    _ states: Variable<S>, layer: Int, tensors: [String]
-  ) throws(ModelError) {
-    guard !states.isFinite else { return }
+  /// Why states are not finite after `layer` blocks: one of these tensors holds NaN or infinity, or the states overflow.
+  func errorForNotFinite(layer: Int, tensors: [String]) -> ModelError {
     for name in tensors {
       guard let tensor = try? source.tensor(name) else { continue }
       if !tensor.numbers().allSatisfy(\.isFinite) {
-        throw .weightNotFinite(file: tensor.file, tensor: name)
+        return .weightNotFinite(file: tensor.file, tensor: name)
       }
     }
-    throw .stateNotFinite(layer: layer)
+    return .stateNotFinite(layer: layer)
   }
 }
 
@@ -108,4 +167,13 @@ public struct BlockPoint<Scalar: RealScalar> {
 /// Some rows of a matrix.
 func gather<S: RealScalar>(_ x: Matrix<S>, _ rows: [Int]) -> Matrix<S> {
   Matrix(rows: rows.count, columns: x.columns, elements: rows.flatMap { x.row($0) })
+}
+
+/// A matrix with some rows set to zero.
+private func zeroing<S: RealScalar>(_ x: Matrix<S>, rows: Range<Int>) -> Matrix<S> {
+  var x = x
+  x.elements.replaceSubrange(
+    rows.lowerBound * x.columns..<rows.upperBound * x.columns,
+    with: repeatElement(0, count: rows.count * x.columns))
+  return x
 }

@@ -65,8 +65,7 @@ struct AlignCommand: ParsableCommand {
       try folder.finish(result)
       return result
     } catch {
-      // A model that is damaged, or changed under the run, leaves nothing to go on from.
-      folder.abandon(keepingWork: !(error is ModelError || error is CheckpointError))
+      folder.abandon()
       throw error
     }
   }

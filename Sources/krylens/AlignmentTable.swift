@@ -27,6 +27,10 @@ struct AlignmentTable {
     } else {
       for prompt in prompts { lines += [""] + prompt.lines(isNumbered: prompts.count > 1) }
     }
+    let failed = record.failures.count
+    if failed > 0, prompts.count > 1 {
+      lines += ["", "\(failed) of \(counted(prompts.count, "prompt")) failed"]
+    }
     if prompts.count > 1 {
       lines += [""] + Self.study(record)
     } else if isBrief {
@@ -64,7 +68,7 @@ struct AlignmentTable {
 
   /// Means over the prompts, with their standard errors and bootstrap intervals.
   private static func study(_ record: RunRecord) -> [String] {
-    let (s, failed) = (record.settings, record.failures.count)
+    let s = record.settings
     var values: [(name: String, value: PromptMean, null: Double?)] = []
     for rank in s.ranks {
       let setting = CouplingSetting(
@@ -93,12 +97,14 @@ struct AlignmentTable {
         null.map(fixed) ?? "",
       ]
     }
-    let count = record.prompts.count
-    let whole =
-      failed == 0
-      ? "over \(count) prompts, paths of the last token:"
-      : "\(failed) of \(count) prompts failed; over the other \(count - failed), paths of the last "
-        + "token:"
+    let (given, distinct) = (record.prompts.count, record.statistics.distinctPrompts)
+    let count =
+      switch distinct {
+      case let distinct? where distinct < given:
+        "over \(distinct) of \(given) prompts (equal ones count once, those that failed do not)"
+      default: "over \(counted(given, "prompt"))"
+      }
+    let whole = "\(count), paths of the last token:"
     return [whole] + aligned([header] + rows)
   }
 

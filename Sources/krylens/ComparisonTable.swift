@@ -7,20 +7,27 @@ struct ComparisonTable {
   let text: String
 
   init(_ c: RunComparison) {
-    var lines = [Self.title("A", c.first), Self.title("B", c.second), ""]
+    var lines = Self.title("A", c.first) + Self.title("B", c.second) + [""]
     lines +=
       c.differences.isEmpty
       ? ["model and settings are the same"]
       : aligned(
         [["differs in", "A", "B"]]
-          + c.differences.map { [printable($0.key)] + $0.values.map { printable($0) } })
+          + c.differences.map { [printable($0.key, 24)] + $0.values.map(Self.cut) })
     lines += ["", "prompts in common: \(c.commonPrompts)"]
-    lines += c.notes.map { "not compared: \($0)" }
+    switch c.likeness {
+    case .sameFolder: lines.append("A and B are the same folder: all differences are zero")
+    case .sameNumbers:
+      lines.append("every number that both hold is the same: all differences are zero")
+    case nil: break
+    }
+    lines += c.notes.flatMap { wrapped("note: \(escaped($0))") }
     lines.append("")
-    lines += aligned(
-      [["", "A", "B", "B − A", "prompt by prompt"]] + c.quantities.flatMap(Self.rows))
-    lines.append("")
-    lines += c.quantities.map(Self.sentence)
+    lines += aligned([["", "A", "B", "B − A", "p"]] + c.quantities.flatMap(Self.rows))
+    lines += ["", "from, to: 95 % intervals over prompts; of B − A, and p, prompt by prompt"]
+    if c.likeness == nil {
+      lines += [""] + c.quantities.flatMap { wrapped(Self.sentence($0)) }
+    }
     if !c.blocks.isEmpty {
       lines += ["", "largest differences over prompts, block by block"]
       lines += aligned(
@@ -30,53 +37,53 @@ struct ComparisonTable {
     text = lines.joined(separator: "\n")
   }
 
-  private static func title(_ letter: String, _ run: ComparedRun) -> String {
+  private static func title(_ letter: String, _ run: ComparedRun) -> [String] {
     let m = run.model
-    return
-      "\(letter)  \(printable(run.run)): \(printable(m.name)), \(printable(m.family)), \(m.layers) blocks, "
-      + "width \(m.width), \(millions(m.parameters)) parameters, "
-      + "\(run.prompts) prompt\(run.prompts == 1 ? "" : "s")\(run.complete ? "" : ", unfinished")"
+    return wrapped("\(letter)  \(printable(run.run)): \(printable(m.name))", indent: 3)
+      + wrapped(
+        "   \(printable(m.family)), \(m.layers) blocks, "
+          + "width \(m.width), \(millions(m.parameters)) parameters, "
+          + "\(run.prompts) prompt\(run.prompts == 1 ? "" : "s")\(run.complete ? "" : ", unfinished")",
+        indent: 3)
   }
 
   private static func rows(_ q: QuantityComparison) -> [[String]] {
-    let value = { (p: PromptMean) in
-      (p.mean.map(short) ?? "") + (p.interval.map { " " + bounds($0) } ?? "")
-    }
+    let number = { (x: Double?) in x.map(short) ?? "" }
     var rows = [
       [
-        q.name, value(q.first), value(q.second), short(q.difference),
-        q.paired.map { short($0.mean) + " " + bounds($0.interval) } ?? "",
+        q.name, number(q.first.mean), number(q.second.mean), short(q.difference),
+        q.paired.map { String(format: "%.2g", $0.pValue) } ?? "",
       ]
     ]
+    let intervals = [q.first.interval, q.second.interval, q.paired?.interval]
+    if intervals.contains(where: { $0 != nil }) {
+      rows.append(["  from"] + intervals.map { number($0?.lower) })
+      rows.append(["  to"] + intervals.map { number($0?.upper) })
+    }
     if q.firstNull != nil || q.secondNull != nil {
-      rows.append(["  null level", q.firstNull.map(short) ?? "", q.secondNull.map(short) ?? ""])
+      rows.append(["  null level", number(q.firstNull), number(q.secondNull)])
     }
     return rows
   }
 
   /// Whether the two stand apart, in words.
   private static func sentence(_ q: QuantityComparison) -> String {
-    let direction =
-      q.difference == 0
-      ? "is the same" : "is \(q.difference > 0 ? "higher" : "lower") by \(short(abs(q.difference)))"
-    var text = "\(q.name): B \(direction); "
+    guard q.difference != 0 || q.standing == .apart else { return "\(q.name): the same in both" }
+    let text =
+      "\(q.name): B is \(q.difference > 0 ? "higher" : "lower") by \(short(abs(q.difference))); "
+    let count = q.paired.map { "(\($0.count) pairs, \(probability($0.pValue)))" } ?? ""
     switch q.standing {
-    case .apart: text += "the two stand apart by more than their intervals"
-    case .together: text += "the two do not stand apart by more than their intervals"
+    case .apart: return text + "the two stand apart \(count)"
+    case .together: return text + "the two cannot be told apart \(count)"
     case .unknown:
-      text += "of one prompt there is no interval, so nothing is known of the difference"
+      return text + "not judged, as \(q.unjudged ?? "nothing is known of it")"
     }
-    if let p = q.paired {
-      let isTold = p.interval.lower > 0 || p.interval.upper < 0
-      text +=
-        "; prompt by prompt (\(p.count)) the difference is \(isTold ? "told from 0" : "not told from 0"), "
-        + probability(p.pValue)
-    }
-    return text
   }
 
-  private static func bounds(_ i: BootstrapInterval) -> String {
-    "[\(short(i.lower)), \(short(i.upper))]"
+  /// Somebody's text, of a long one the middle left out: names differ at their ends.
+  private static func cut(_ text: String) -> String {
+    let text = escaped(text)
+    return text.count > 26 ? "\(text.prefix(12))…\(text.suffix(13))" : text
   }
 
   private static func tiny(_ x: Double?) -> String { x.map { String(format: "%.1e", $0) } ?? "" }

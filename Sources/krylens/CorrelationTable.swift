@@ -8,10 +8,8 @@ struct CorrelationTable {
 
   init(_ study: CorrelationStudy, file: String) {
     let (file, score) = (printable(file), printable(study.score))
-    var lines = ["\(study.quantity) against \(score) of \(file)", ""]
-    lines += aligned(
-      [["model", "parameters", "depth", "width", "prompts", "value", "null", "score"]]
-        + study.models.map(Self.row))
+    var lines = wrapped("\(study.quantity) against \(score) of \(file)") + [""]
+    lines += Self.table(study.models)
     lines.append("")
     let absent: [(StudiedModel.Standing, String)] = [
       (.unlisted, "not listed in \(file)"), (.noScore, "listed without \(score)"),
@@ -19,10 +17,10 @@ struct CorrelationTable {
     ]
     for (standing, reason) in absent {
       for m in study.models where m.standing == standing {
-        lines.append("left out, \(reason): \(printable(m.model)) (\(printable(m.run)))")
+        lines += wrapped("left out, \(reason): \(printable(m.model)) (\(printable(m.run)))")
       }
     }
-    lines += study.warnings.map { "warning: \(escaped($0))" }
+    lines += study.warnings.flatMap { wrapped("warning: \(escaped($0))") }
     if let statistics = study.statistics {
       if let last = lines.last, !last.isEmpty { lines.append("") }
       lines += Self.statistics(statistics, score)
@@ -30,10 +28,20 @@ struct CorrelationTable {
     text = lines.joined(separator: "\n")
   }
 
+  /// A line per run, or two where names are too long for one.
+  private static func table(_ models: [StudiedModel]) -> [String] {
+    let names = ["model"] + models.map { printable($0.model) }
+    let rows =
+      [["parameters", "depth", "width", "prompts", "value", "null", "score"]] + models.map(row)
+    let lines = aligned(zip(names, rows).map { [$0] + $1 })
+    guard lines.contains(where: { $0.count > 80 }) else { return lines }
+    return zip(names, aligned(rows.map { [""] + $0 })).flatMap { [$0, $1] }
+  }
+
   private static func row(_ m: StudiedModel) -> [String] {
     let error = m.value.standardError.map { String(format: " ± %.4f", $0) } ?? ""
     return [
-      printable(m.model), millions(m.parameters), "\(m.depth)", "\(m.width)", "\(m.value.count)",
+      millions(m.parameters), "\(m.depth)", "\(m.width)", "\(m.value.count)",
       (m.value.mean.map { String(format: "%.4f", $0) } ?? "missing") + error,
       m.null.map { String(format: "%.4f", $0) } ?? "", m.score.map { "\($0)" } ?? "missing",
     ]
@@ -75,8 +83,10 @@ struct CorrelationTable {
     }
     let width = rows.map(\.0.count).max() ?? 0
     return ["\(s.count) models"]
-      + rows.map { name, value in
-        name.padding(toLength: width + 2, withPad: " ", startingAt: 0) + (value ?? missing)
+      + rows.flatMap { name, value in
+        wrapped(
+          name.padding(toLength: width + 2, withPad: " ", startingAt: 0) + (value ?? missing),
+          indent: width + 2)
       }
   }
 

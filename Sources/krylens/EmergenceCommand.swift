@@ -11,7 +11,8 @@ struct EmergenceCommand: ParsableCommand {
     discussion: """
       A checkpoint is a model whose name says its step: step128, step_128, checkpoint-128, global_step128, 128. Each \
       gets the run folder of krylens align, DIR/step128, and one that is finished is not run again; DIR/emergence.csv has \
-      what is printed and more, one row a number.
+      what is printed and more, one row per number. If one fails, the others are run all the same; DIR/failed.csv says which \
+      and why, and the exit status is 1.
       """)
 
   @Argument(help: "Checkpoints, or folders of checkpoints.")
@@ -51,26 +52,93 @@ struct EmergenceCommand: ParsableCommand {
 
   func run() throws {
     try withExitStatus {
-      let found = try CheckpointSequence(checkpoints.map(\.path)).checkpoints
+      let found = try CheckpointSequence(checkpoints.map(\.path))
       let inputs = try options.inputs(quiet: quiet)
-      let settings = found.map { options.settings(for: $0.model, step: $0.step) }
+      let settings = found.checkpoints.map { options.settings(for: $0.model, step: $0.step) }
       // A damaged or another kind of model is found now, not after hours.
-      for s in settings { _ = try AlignmentRun(s, prompts: inputs) }
+      try found.check(settings.map { try AlignmentRun($0, prompts: inputs).training })
       let folder = output?.path ?? AlignCommand.defaultOutput("emergence")
-      var runs: [(step: Int, record: RunRecord)] = []
-      for (i, s) in settings.enumerated() {
-        let step = found[i].step
-        if !quiet { note("step \(step), \(i + 1) of \(found.count): \(s.model)") }
-        let path = "\(folder)/step\(step)"
-        let result = try AlignCommand.run(s, inputs, into: path, quiet: quiet, announces: i == 0)
-        runs.append((step, try result?.record ?? StoredRun(path).record))
+      let (runs, failures) = try align(found.checkpoints, settings, inputs, into: folder)
+      if let first = runs.first {
+        let emergence = Emergence(runs)
+        try write(emergence.csv, to: "\(folder)/emergence.csv")
+        if !quiet {
+          try StandardOutput.print(EmergenceTable(emergence, first.record, folder: folder).text)
+        }
       }
-      let emergence = Emergence(runs)
-      try write(emergence.csv, to: "\(folder)/emergence.csv")
+      try report(failures, of: found.checkpoints.count, in: folder)
+    }
+  }
+
+  /// A checkpoint that has no results, or not all.
+  private struct Failure {
+    let checkpoint: CheckpointSequence.Checkpoint
+    let reason: String
+  }
+
+  /// The runs of all checkpoints, and which of them failed: one of them is no reason to lose the others.
+  ///
+  /// Throws what concerns all of them: an option, the disk, the user's wish to stop.
+  private func align(
+    _ checkpoints: [CheckpointSequence.Checkpoint], _ settings: [RunSettings],
+    _ inputs: [PromptInput], into folder: String
+  ) throws -> (runs: [(step: Int, record: RunRecord)], failures: [Failure]) {
+    var runs: [(step: Int, record: RunRecord)] = []
+    var failures: [Failure] = []
+    for (i, (checkpoint, settings)) in zip(checkpoints, settings).enumerated() {
+      let step = checkpoint.step
+      let fail = { (reason: String) in
+        note("step \(step) failed: \(reason)")
+        failures.append(Failure(checkpoint: checkpoint, reason: reason))
+      }
       if !quiet {
-        try StandardOutput.print(EmergenceTable(emergence, runs[0].record, folder: folder).text)
+        note("step \(step), \(i + 1) of \(checkpoints.count): \(checkpoint.model)")
+      }
+      let path = "\(folder)/step\(step)"
+      do {
+        let result = try AlignCommand.run(
+          settings, inputs, into: path, quiet: quiet, announces: i == 0)
+        let record = try result?.record ?? StoredRun(path).record
+        let failed = record.prompts.compactMap(\.failed)
+        if let first = failed.first {
+          fail(
+            "\(failed.count) of \(record.prompts.count) prompts have no results, the first of them "
+              + "prompt \(first.number): \(first.reason)")
+        }
+        if failed.count < record.prompts.count { runs.append((step, record)) }
+      } catch let error as RunError {
+        switch error {
+        // What is named is the folder that this command was given.
+        case .interrupted(let kept):
+          throw RunError.interrupted(resume: kept == nil && runs.isEmpty ? nil : folder)
+        case .badOption, .cannotWrite: throw error
+        default: fail("\(error)")
+        }
+      } catch {
+        fail("\(error)")
       }
     }
+    return (runs, failures)
+  }
+
+  /// Leaves `failed.csv` where something failed, and throws then; takes away that of an earlier time where nothing did.
+  private func report(_ failures: [Failure], of count: Int, in folder: String) throws {
+    let path = "\(folder)/failed.csv"
+    guard !failures.isEmpty else {
+      if FileManager.default.fileExists(atPath: path) {
+        try? FileManager.default.removeItem(atPath: path)
+      }
+      return
+    }
+    let quoted = { (text: String) in
+      "\"\(text.replacingOccurrences(of: "\"", with: "\"\""))\""
+    }
+    let rows = failures.map {
+      "\($0.checkpoint.step),\(quoted($0.checkpoint.model)),\(quoted($0.reason))\n"
+    }
+    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    try write("step,model,reason\n" + rows.joined(), to: path)
+    throw RunError.checkpointsFailed(count: failures.count, total: count, path: path)
   }
 
   private func write(_ text: String, to path: String) throws {

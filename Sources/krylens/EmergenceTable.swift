@@ -8,7 +8,7 @@ struct EmergenceTable {
 
   /// `record` is of any of the runs: all have the same settings.
   init(_ emergence: Emergence, _ record: RunRecord, folder: String) {
-    let prompts = record.prompts.count
+    let prompts = emergence.prompts
     let (m, s) = (record.model, record.settings)
     let rank = s.ranks.max() ?? s.top
     let columns = [
@@ -22,20 +22,20 @@ struct EmergenceTable {
         name: "growth",
         points: emergence.series(TrajectoryStatistic.Quantity.growth.rawValue, tokens: .last)),
     ]
-    var lines = [
+    var lines = wrapped(
       "\(m.family), \(m.layers) blocks, width \(m.width), \(emergence.steps.count) checkpoints; "
-        + "means over \(prompts) prompt\(prompts == 1 ? "" : "s")",
+        + "means over \(prompts) prompt\(prompts == 1 ? "" : "s")")
+    lines += wrapped(
       "site \(s.site.rawValue), last block \(s.last.rawValue); coupling at rank \(rank): "
         + "\(s.sign.rawValue), \(s.normalisation), \(s.form.rawValue), \(s.score.rawValue); "
-        + "paths of the last token",
-      "",
-      padded("step", 10) + columns.map(\.header).joined(),
-    ]
+        + "paths of the last token")
+    lines += emergence.notes.flatMap { wrapped("note: \(escaped($0))") }
+    lines += ["", padded("step", 8) + columns.map(\.header).joined()]
     for step in emergence.steps {
-      lines.append(padded("\(step)", 10) + columns.map { $0.cells(step) }.joined())
+      lines.append(padded("\(step)", 8) + columns.map { $0.cells(step) }.joined())
     }
     lines.append("")
-    lines += columns.compactMap(Self.change)
+    lines += columns.compactMap(Self.change).flatMap { wrapped($0) }
     lines += ["", "written to \(folder)"]
     text = lines.joined(separator: "\n")
   }
@@ -47,7 +47,7 @@ struct EmergenceTable {
       let a = first.value.mean, let b = last.value.mean
     else { return nil }
     var text =
-      "\(column.name) \(b > a ? "rises" : "falls") from \(number(a)) at step \(first.step) to "
+      "\(column.name) \(b > a ? "rises" : b < a ? "falls" : "goes") from \(number(a)) at step \(first.step) to "
       + "\(number(b)) at step \(last.step)"
     if let before = first.value.interval, let after = last.value.interval {
       let isApart = before.upper < after.lower || after.upper < before.lower

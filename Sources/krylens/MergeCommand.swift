@@ -20,8 +20,10 @@ struct MergeCommand: ParsableCommand {
   func run() throws {
     try withExitStatus {
       let record = try RunMerge(runs.map(\.path)).write(to: output.path)
+      let failed = record.failures.count
       try StandardOutput.print(
-        "\(runs.count) runs, \(record.prompts.count) prompts; written to \(output.path)")
+        "\(runs.count) runs, \(record.prompts.count) prompts"
+          + (failed > 0 ? ", of which \(failed) failed" : "") + "; written to \(output.path)")
     }
   }
 }

@@ -46,6 +46,19 @@ func aligned(_ rows: [[String]]) -> [String] {
   }
 }
 
+/// Lines of at most `width` characters, broken between words; all but the first are indented.
+func wrapped(_ text: String, _ width: Int = 80, indent: Int = 2) -> [String] {
+  var lines: [String] = []
+  for word in text.split(separator: " ", omittingEmptySubsequences: false) {
+    if let last = lines.last, last.count + 1 + word.count <= width {
+      lines[lines.count - 1] += " \(word)"
+    } else {
+      lines.append(lines.isEmpty ? String(word) : String(repeating: " ", count: indent) + word)
+    }
+  }
+  return lines
+}
+
 /// 134.5 M
 func millions(_ n: Int) -> String {
   n >= 1_000_000 ? String(format: "%.1f M", Double(n) / 1e6) : "\(n)"

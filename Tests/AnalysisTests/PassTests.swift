@@ -43,7 +43,9 @@ struct PassTests {
   /// The passes of a run, and the same by dense matrices.
   private struct Passes {
     let plan: SolvePlan
-    let forward: SolvePass
+    /// Of every linearized block, then of every prompt.
+    let solved: [[SingularTriplets]]
+    let paths: [PathRecord]
     /// Of every linearized block, then of every prompt.
     let couplings: [[JacobianCouplings]]
     let dense: Dense
@@ -57,12 +59,16 @@ struct PassTests {
       self.plan = plan
       let group = PromptGroup.groups(plan.selections)[0]
       let journal = MemoryJournal()
-      forward = try SolvePass(
+      let forward = try SolvePass(
         model, PassTests.prompts.map { .tokens($0) }, group, plan: plan, journal: journal,
         saveHiddenStates: false, decode: { _ in nil }
       ) { _, _ in }
       try CouplingPass.run(model, forward, group, plan: plan, journal: journal) { _, _ in }
-      couplings = plan.layers.map { journal.couplings(group, layer: $0) ?? [] }
+      solved = forward.solved.map { ($0?.triplets ?? []).compactMap { $0 } }
+      paths = (journal.paths(ofGroup: group) ?? []).compactMap { $0 }
+      couplings = plan.layers.map {
+        (journal.couplings(group, layer: $0) ?? []).compactMap { $0 }
+      }
       dense = try Dense(model, plan)
     }
 
@@ -105,7 +111,7 @@ struct PassTests {
         let jacobian = run.dense.jacobians[i][p]
         let scale = jacobian.frobeniusNorm
         for j in 0..<blocks {
-          let t = run.forward.solved[j].triplets[p]
+          let t = run.solved[j][p]
           let (u, v) = (t.leftVectors, t.rightVectors)
           for (found, left, right) in [
             (run.couplings[i][p].same[j], u, v), (run.couplings[i][p].crossed[j], v, u),
@@ -115,7 +121,7 @@ struct PassTests {
               #expect(abs(a - b) <= 1e-5 * scale)
             }
             #expect(
-              found.singularValues == run.forward.solved[i].triplets[p].singularValues)
+              found.singularValues == run.solved[i][p].singularValues)
           }
         }
       }
@@ -125,7 +131,7 @@ struct PassTests {
   @Test(arguments: ModelFixture.all)
   func spectraAreThoseOfTheWholeJacobian(fixture: ModelFixture) throws {
     let run = try Passes(fixture)
-    for (jacobians, found) in zip(run.dense.jacobians, run.forward.solved.map(\.triplets)) {
+    for (jacobians, found) in zip(run.dense.jacobians, run.solved) {
       for (jacobian, t) in zip(jacobians, found) {
         let values = try jacobian.singularValueDecomposition().1
         for (s, wanted) in zip(t.singularValues, values) {
@@ -148,7 +154,7 @@ struct PassTests {
       }
       let final = try #require(run.dense.states.last)[p]
       let wanted = try #require(LinearisedPath.cosine(image: y, final: final))
-      let found = try #require(run.forward.paths[p].trajectory.linearisedPathCosine)
+      let found = try #require(run.paths[p].trajectory.linearisedPathCosine)
       #expect(abs(found - wanted) <= 1e-5)
     }
   }

@@ -106,9 +106,102 @@ struct RunMergeTests {
     try expectRefusal(["half-1", "half-2", "a"], "no part of 2")
     try expectRefusal(["a", "seed"], "--seed is 0 there and 3 here")
     try expectRefusal(["a", "none"], "none")
+    // A run with itself, and with another one that has a prompt of it, by whatever text.
+    try run(scratch["b"], [.tokens([9, 9]), .tokens([7])])
+    try run(scratch["c"], [.tokens([9, 1]), .tokens([9, 1])])
+    try expectRefusal(["a", "a"], "named already")
+    try expectRefusal(["a", "c", "./a"], "named already")
+    try expectRefusal(["a", "b"], "prompt 2 is, to the token, prompt 2 of \(scratch["a"])")
+    // Twice in one list it was asked for.
+    #expect(try RunMerge([scratch["b"], scratch["c"]]).write(to: scratch["bc"]).prompts.count == 4)
+    // Every part that cannot be read is named, and so are arrays that are gone.
+    try expectRefusal(["none", "a", "nowhere"], "nowhere")
+    try FileManager.default.removeItem(atPath: scratch["c/triplets.safetensors"])
+    try expectRefusal(["b", "c"], "triplets.safetensors is missing")
     // Tensors of prompts that the record does not have.
     try SafetensorsWriter.write(
       [(.init(name: "p7.l1.U", shape: [1]), [1])], to: scratch["a/triplets.safetensors"])
-    try expectRefusal(["a", "a"], "p7.l1.U")
+    try run(scratch["d"], [.tokens([3, 9])])
+    try expectRefusal(["a", "d"], "p7.l1.U")
+  }
+
+  /// Parts fit together by number only if they are of one list.
+  @Test func partsOfOtherListsAreRefused() throws {
+    let scratch = try ScratchFolder()
+    @discardableResult
+    func part(_ name: String, _ list: [PromptInput], _ i: Int) throws -> RunRecord {
+      try run(scratch[name], list) { $0.shard = Shard(index: i, count: 2) }
+    }
+    let four = Array(Self.prompts[..<4])
+    let whole = PromptList(try run(scratch["four"], four).prompts)
+    #expect(try part("1", four, 1).promptList == whole)
+    try part("2", four, 2)
+    try part("2 of three", Array(four[..<3]), 2)
+    try part("2 of others", [four[0], four[1], .tokens([1]), .tokens([2])], 2)
+    func refusal(_ parts: [String]) -> String {
+      let error = #expect(throws: RunError.self) { try RunMerge(parts.map { scratch[$0] }) }
+      return error?.description ?? ""
+    }
+    #expect(refusal(["1", "2 of three"]).contains("another list, of 3 prompts"))
+    #expect(refusal(["2 of others", "1"]).contains("another list, of 4 prompts"))
+    #expect(
+      try RunMerge(["2", "1"].map { scratch[$0] }).write(to: scratch["whole"]).promptList == nil)
+    // The same part of another list is another run, and a prompt twice in one list was asked for.
+    #expect(throws: RunError.self) { try part("1", Array(four[..<2]) + [.tokens([1])], 1) }
+    #expect(throws: RunError.self) { try part("1", four.dropLast() + [.tokens([1])], 1) }
+    try part("1 of twins", [four[0], four[0]], 1)
+    try part("2 of twins", [four[0], four[0]], 2)
+    let twins = try RunMerge(["1", "2"].map { scratch["\($0) of twins"] }).write(
+      to: scratch["twins"])
+    #expect(twins.prompts.count == 2 && twins.statistics.distinctPrompts == 1)
+    // Earlier versions recorded no list: a prompt in two parts, or parts of other sizes, give it away.
+    func forget(_ name: String) throws {
+      var record = try StoredRun(scratch[name]).record
+      record.promptList = nil
+      let json = try JSONSerialization.jsonObject(with: record.json()) as? [String: Any]
+      let old = json?.filter { $0.key != "prompt_list" } ?? [:]
+      try scratch.write(
+        Array(try JSONSerialization.data(withJSONObject: old)), to: "\(name)/result.json")
+    }
+    #expect(refusal(["1", "2 of three"]).contains("another list"))
+    for name in ["1", "2", "2 of three"] { try forget(name) }
+    // 7 and 1 2 against 5 3 9 and 7.
+    #expect(refusal(["1", "2 of three"]).contains("prompt 1 is, to the token, prompt 2"))
+    let old = try RunMerge(["2", "1"].map { scratch[$0] }).write(to: scratch["old"])
+    #expect(old.prompts.map(\.tokenIds) == [[5, 3, 9], [7], [1, 2], [8, 8, 8]])
+    try run(scratch["long"], Self.prompts + [.tokens([1]), .tokens([2])]) {
+      $0.shard = Shard(index: 2, count: 2)
+    }
+    try forget("long")
+    #expect(refusal(["1", "long"]).contains("give every part the same prompts"))
+  }
+
+  /// A prompt without results stays one, under its number in the whole, and the means are those of the others.
+  @Test func failedPromptsStayFailed() throws {
+    let scratch = try ScratchFolder()
+    try run(scratch["a"], Array(Self.prompts[..<2]))
+    try run(scratch["b"], Array(Self.prompts[2...]))
+    var record = try StoredRun(scratch["b"]).record
+    record.prompts[1].failed = PromptFailure(number: 2, layer: 2, token: 0, reason: "not finite")
+    (record.prompts[1].layers, record.prompts[1].coupling) = ([], [])
+    try scratch.write(Array(record.json()), to: "b/result.json")
+    // As a run with such a prompt leaves it: no arrays of it.
+    let file = try SafetensorsFile(scratch["b/triplets.safetensors"])
+    try SafetensorsWriter.write(
+      try file.tensors.filter { !$0.name.hasPrefix("p1.") }.map {
+        (.init(name: $0.name, shape: $0.shape), try file.tensor($0.name).numbers())
+      }, to: scratch["b/left.safetensors"])
+    try FileManager.default.removeItem(atPath: scratch["b/triplets.safetensors"])
+    try FileManager.default.moveItem(
+      atPath: scratch["b/left.safetensors"], toPath: scratch["b/triplets.safetensors"])
+    let merged = try RunMerge([scratch["a"], scratch["b"]]).write(to: scratch["merged"])
+    #expect(merged.prompts.map { $0.failed?.number } == [nil, nil, nil, 4, nil])
+    #expect(merged.statistics.distinctPrompts == 4)
+    for statistic in merged.statistics.trajectory {
+      #expect(statistic.value.perPrompt[3] == nil && statistic.value.count <= 4)
+    }
+    let triplets = try SafetensorsFile(scratch["merged/triplets.safetensors"])
+    #expect(!triplets.tensors.contains { $0.name.hasPrefix("p3.") })
+    #expect(triplets.tensors.contains { $0.name == "p4.l1.U" })
   }
 }

@@ -71,8 +71,6 @@ struct RunTests {
 
   // MARK: Folder
 
-  // MARK: Folder
-
   private func folder(_ path: String, _ change: (inout RunSettings) -> Void = { _ in }) throws
     -> (run: AlignmentRun, folder: RunFolder)
   {

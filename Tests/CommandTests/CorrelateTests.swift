@@ -1,8 +1,9 @@
 import Alignment
-import Analysis
 import Foundation
 import TestSupport
 import Testing
+
+@testable import Analysis
 
 /// `krylens correlate`: runs against scores.
 struct CorrelateTests {
@@ -35,7 +36,8 @@ struct CorrelateTests {
     try runs.scratch.write(Array("model,mean_of_six\na,50\nb,40.5\nc,70\n".utf8), to: "scores.csv")
     for (i, name) in ["a", "b", "c"].enumerated() {
       try runs.add(name, model: name) {
-        $0.setCoupling([0.1, 0.2, 0.4].map { $0 + 0.1 * Double(i) })
+        $0.model.fingerprint = "weights of \(name)"
+        try $0.setCoupling([0.1, 0.2, 0.4].map { $0 + 0.1 * Double(i) })
         try change(name, &$0)
       }
     }
@@ -52,8 +54,9 @@ struct CorrelateTests {
     for (i, m) in reference.models.enumerated() {
       csv += "\(m.name),\"said \"\"well\"\",\r\nor not\",\(m.score)\r\n"
       try runs.add("run-\(i)", model: m.name) {
+        $0.model.fingerprint = m.name
         ($0.model.parameters, $0.model.layers, $0.model.width) = (m.parameters, m.depth, m.width)
-        $0.setCoupling(m.perPrompt)
+        try $0.setCoupling(m.perPrompt)
       }
     }
     try runs.scratch.write(Array(csv.utf8), to: "scores.csv")
@@ -103,7 +106,7 @@ struct CorrelateTests {
       "coupling (depth, rank 4, signed, frobenius, same, one-minus; diagonal excluded, site block, last residual)",
       "null", "3 models", "Pearson r", "Spearman ρ", "over prompts", "R² of rivals", "2 above 45",
       "ln(width) not defined",
-    ] { #expect(printed.output.contains(part), "\(part): \(printed.output)") }
+    ] { #expect(printed.unwrapped.contains(part), "\(part): \(printed.output)") }
     let study = try runs.json(correlate)
     #expect(
       study.objects("models").map { $0["standing"] as? String } == ["used", "used", "used"])
@@ -156,7 +159,9 @@ struct CorrelateTests {
   @Test func theCommittedScoresAreRead() throws {
     let runs = try MadeRuns()
     let names = ["meta-llama/Llama-2-7b-hf", "huggyllama/LLAMA-7b", "meta-llama/Llama-2-70b-hf"]
-    for (i, name) in names.enumerated() { try runs.add("\(i)", model: name) }
+    for (i, name) in names.enumerated() {
+      try runs.add("\(i)", model: name) { $0.model.fingerprint = name }
+    }
     let file = ModelFixture.path("../benchmarks/scores/open-llm-leaderboard-v1.csv")
     let study = try runs.json(["correlate", "0", "1", "2", "--scores", file])
     #expect(study.objects("models").map { $0.number("score") } == [50.35, 46.37, 67.87])
@@ -202,20 +207,66 @@ struct CorrelateTests {
     let (runs, correlate) = try three { name, run in
       if name == "a" {
         run.complete = false
-        run.setCoupling([0.3])
+        try run.setCoupling([0.3])
         run.prompts.removeLast(2)
       }
       if name == "c" { run.settings.layers = [1, 2] }
     }
-    try runs.add("again", model: "c") { $0.settings.layers = [1, 2] }
-    let output = try runs.run(correlate + ["again"]).output
+    let output = try runs.run(correlate).unwrapped
     for part in [
       "not finished, so of fewer prompts than were asked for: a", "one prompt only",
-      "2 runs are named c, with the same weights and settings", "layers: ",
-      "not of the same prompts",
+      "layers: ", "not of the same prompts",
     ] { #expect(output.contains(part), "\(part): \(output)") }
     let twice = try runs.run(correlate + ["./c"])
     #expect(twice.status == 64 && twice.error.contains("given twice"))
+  }
+
+  /// Two runs of one model are one point, by whatever names they go.
+  @Test func aModelCountsOnce() throws {
+    let (runs, correlate) = try three()
+    try runs.scratch.write(
+      Array("model,mean_of_six\na,50\nb,40.5\nc,70\ntwin,60\n".utf8), to: "scores.csv")
+    func add(_ name: String, _ model: String, _ change: (inout RunRecord) -> Void) throws {
+      try runs.add(name, model: model) { change(&$0) }
+    }
+    // The same weights under another name; other weights under the same name, or one that differs in case.
+    try add("renamed", "twin") { $0.model.fingerprint = "weights of c" }
+    try add("requantised", "c") { $0.model.fingerprint = "other weights" }
+    try add("shouted", "C") { $0.model.fingerprint = "other weights" }
+    for (name, words) in [
+      ("renamed", "the same weights"), ("requantised", "the score of c"),
+      ("shouted", "the score of c"),
+    ] {
+      let finished = try runs.run(correlate + [name])
+      #expect(finished.status == 64 && finished.output.isEmpty, "\(name)")
+      #expect(finished.error.contains(words) && finished.error.contains("model as c ("), "\(name)")
+    }
+    // Without a score it is no point, and random weights are others.
+    try add("unlisted", "nobody") { $0.model.fingerprint = "weights of c" }
+    #expect(try runs.run(correlate + ["unlisted"]).status == 0)
+    try add("random", "twin") {
+      $0.model.fingerprint = "weights of c"
+      $0.settings.randomInit = true
+    }
+    let random = try runs.run(correlate + ["random"])
+    #expect(random.status == 0 && random.unwrapped.contains("warning: random weights"))
+    try runs.add("d", model: "TWIN") { $0.model.fingerprint = "d" }
+    let cased = try runs.run(correlate + ["d"])
+    #expect(cased.unwrapped.contains("TWIN is held against the score of twin"))
+  }
+
+  @Test func repeatedAndFailedPromptsAreNamed() throws {
+    let (runs, correlate) = try three { name, run in
+      if name == "a" { run.prompts[1] = run.prompts[0] }
+      if name == "b" {
+        run.prompts[1].failed = PromptFailure(number: 2, layer: 1, reason: "not finite")
+      }
+    }
+    let finished = try runs.run(correlate)
+    #expect(finished.unwrapped.contains("prompts given more than once, which count once: a"))
+    #expect(
+      finished.unwrapped.contains("some prompts failed, so of fewer than were asked for: b"))
+    #expect(finished.output.split(separator: "\n").allSatisfy { $0.count <= 80 })
   }
 
   @Test func foldersThatAreNoRuns() throws {

@@ -1,8 +1,9 @@
 import Alignment
-import Analysis
 import Foundation
 import TestSupport
 import Testing
+
+@testable import Analysis
 
 /// A sequence of checkpoints becomes a run each, a table and `emergence.csv`.
 struct EmergenceTests {
@@ -146,6 +147,97 @@ struct EmergenceTests {
       ["emergence", "models", "-o", "out"] + Self.tokens, in: scratch)
     #expect(finished.status == 1 && finished.error.contains("step10/model.safetensors"))
     #expect(scratch.contents == ["models"])
+  }
+}
+
+/// Checkpoints that do not belong together, and one of many that cannot be run.
+struct EmergenceFailureTests {
+  private static let tokens = ["--token-ids", "5,3,9,7", "--token-ids", "1,2", "--top", "4"]
+
+  /// Steps with the layers, width and seed of each; the default architecture is everyone's.
+  private func checkpoints(
+    _ models: [(layers: Int, width: Int, seed: Int)]
+  ) throws -> ScratchFolder {
+    let scratch = try ScratchFolder()
+    for (step, model) in models.enumerated() {
+      let made = try Command.run(
+        [
+          "synthesize", "--like", "smollm2-135m", "--layers", "\(model.layers)", "--width",
+          "\(model.width)", "--vocabulary", "16", "--dtype", "f32", "--seed", "\(model.seed)",
+          "models/step\(step)",
+        ], in: scratch)
+      try #require(made.status == 0, "\(made.error)")
+    }
+    return scratch
+  }
+
+  /// The odd one is named before any work: it would stand in a table of another model's training.
+  @Test(arguments: [
+    ([2, 3, 2], [64, 64, 64], ["step1: blocks 3 instead of 2"]),
+    ([2, 3, 4], [64, 64, 64], ["step1: blocks 3 instead of 2", "step2: blocks 4 instead of 2"]),
+    ([3, 3, 3], [128, 64, 64], ["step0: width 128 instead of 64"]),
+  ])
+  func otherArchitectures(layers: [Int], widths: [Int], words: [String]) throws {
+    let scratch = try checkpoints(zip(layers, widths).map { ($0, $1, 1) })
+    let finished = try Command.run(
+      ["emergence", "models", "-o", "out"] + Self.tokens, in: scratch)
+    #expect(finished.status == 64 && finished.output.isEmpty && finished.complaints.count == 1)
+    for word in words { #expect(finished.error.contains(word), "\(finished.error)") }
+    #expect(scratch.contents == ["models"])
+  }
+
+  @Test func theSameWeightsUnderTwoSteps() throws {
+    let scratch = try checkpoints([(2, 64, 1), (2, 64, 2), (2, 64, 1)])
+    let finished = try Command.run(
+      ["emergence", "models", "-o", "out"] + Self.tokens, in: scratch)
+    #expect(finished.status == 0, "\(finished.error)")
+    #expect(finished.output.contains("steps 0, 2 are of the same weights"))
+    #expect(finished.output.split(separator: "\n").allSatisfy { $0.count <= 80 })
+  }
+
+  /// The others are finished, and when it is whole again the same command runs it alone.
+  @Test func oneOfManyFails() throws {
+    let scratch = try checkpoints([(2, 64, 1), (2, 64, 2), (2, 64, 3)])
+    let weights = "models/step1/model.safetensors"
+    let whole = try Data(contentsOf: URL(fileURLWithPath: scratch[weights]))
+    var broken = whole
+    // Bytes 0xFF are NaN.
+    broken.replaceSubrange(
+      whole.count / 2..<whole.count,
+      with: Array(repeating: 0xFF, count: whole.count - whole.count / 2))
+    try scratch.write(Array(broken), to: weights)
+    let command = ["emergence", "models", "-o", "out"] + Self.tokens
+    let finished = try Command.run(command, in: scratch)
+    #expect(finished.status == 1)
+    #expect(finished.error.contains("step 1 failed: ") && finished.error.contains("1 of 3 check"))
+    for step in [0, 2] { #expect(try StoredRun(scratch["out/step\(step)"]).record.complete) }
+    let failed = try String(contentsOfFile: scratch["out/failed.csv"], encoding: .utf8)
+    #expect(failed.hasPrefix("step,model,reason\n1,\"models/step1\",\""))
+    let table = try String(contentsOfFile: scratch["out/emergence.csv"], encoding: .utf8)
+    let steps = Set(table.split(separator: "\n").dropFirst().map { $0.prefix { $0 != "," } })
+    #expect(steps == ["0", "2"])
+    let files = FileManager.default
+    let before = files.contents(atPath: scratch["out/step2/result.json"])
+    try? files.removeItem(atPath: scratch["out/step1"])
+    try scratch.write(Array(whole), to: weights)
+    let again = try Command.run(command, in: scratch)
+    #expect(again.status == 0, "\(again.error)")
+    #expect(!files.fileExists(atPath: scratch["out/failed.csv"]))
+    #expect(files.contents(atPath: scratch["out/step2/result.json"]) == before)
+    #expect(try StoredRun(scratch["out/step1"]).record.complete)
+  }
+
+  /// A prompt that failed at one step is left out at every step, so that all means are of the same prompts.
+  @Test func aPromptFailsAtOneStep() throws {
+    let base = try MadeRuns.base.get()
+    var other = base
+    other.prompts[1].failed = PromptFailure(number: 2, layer: 1, reason: "not finite")
+    let emergence = Emergence([(1, base), (2, other)])
+    #expect(emergence.prompts == 2)
+    #expect(emergence.notes.contains { $0.hasPrefix("prompt 2 failed at step 2") })
+    for point in emergence.points { #expect(point.value.perPrompt.count == 2) }
+    let means = emergence.series(Emergence.coupling, rank: 4).map(\.value.mean)
+    #expect(means.count == 2 && means[0] == means[1])
   }
 }
 

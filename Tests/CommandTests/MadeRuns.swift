@@ -56,14 +56,35 @@ struct MadeRuns {
 }
 
 extension RunRecord {
-  /// Puts these numbers, one a prompt, in the place of every coupling's.
-  mutating func setCoupling(_ perPrompt: [Double]) {
+  /// Puts these numbers, one a prompt, in the place of every coupling's, and of every entry of the prompts' tables.
+  mutating func setCoupling(_ perPrompt: [Double]) throws {
     statistics.coupling = statistics.coupling.map {
       CouplingStatistic(
         kind: $0.kind, setting: $0.setting, diagonal: $0.diagonal, value: PromptMean(perPrompt),
         null: $0.null)
     }
+    for (p, value) in zip(prompts.indices, perPrompt) {
+      try prompts[p].changeTables { $0.map { $0.map { _ in value } } }
+    }
   }
+}
+
+extension PromptRecord {
+  /// Changes the entries of all tables of coupling.
+  mutating func changeTables(_ change: ([[Double?]]) -> [[Double?]]) throws {
+    coupling = try coupling.map { table in
+      let object = try JSONSerialization.jsonObject(with: try JSONEncoder().encode(table))
+      var members = try #require(object as? [String: Any])
+      members["matrix"] = change(table.matrix).map { $0.map { $0.map { $0 as Any } ?? NSNull() } }
+      return try JSONDecoder().decode(
+        CouplingMatrix.self, from: JSONSerialization.data(withJSONObject: members))
+    }
+  }
+}
+
+extension Finished {
+  /// Standard output with the lines put together again that were broken to fit a terminal.
+  var unwrapped: String { output.replacing(/\n {2,}/, with: " ") }
 }
 
 extension [String: Any] {

@@ -37,8 +37,8 @@ struct ResultFileTests {
     let result = try raw(try Self.run.get())
     #expect(
       Set(result.keys) == [
-        "krylens", "complete", "model", "settings", "prompts", "statistics", "seconds",
-        "peak_memory_bytes", "peak_private_bytes",
+        "krylens", "complete", "model", "settings", "prompt_list", "prompts", "statistics",
+        "seconds", "peak_memory_bytes", "peak_private_bytes",
       ])
     #expect(result["krylens"] as? String == krylensVersion)
     let model = try object(result["model"])

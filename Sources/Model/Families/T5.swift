@@ -132,7 +132,7 @@ struct T5: Transformer {
       let block = T5Block<S>(settings: settings, layer: layer)
       x = x + block.update(Stream(x), in: TokenScope(prompts: [0..<tokens.count]))
       let names = names(Self.encoderWords, l)
-      try requireFinite(x, layer: 0, tensors: names)
+      guard x.isFinite else { throw errorForNotFinite(layer: 0, tensors: names) }
       for name in names { try? source.tensor(name).advise(.dontNeed) }
     }
     return x.rmsNorm(gain: encoder.norm.map { S($0) }, epsilon: S(settings.epsilon))

@@ -1,0 +1,19 @@
+extension CouplingMatrix {
+  /// The table of those Jacobians i and bases j whose names are accepted.
+  public func restricted(
+    rows isRow: (Int) -> Bool, columns isColumn: (Int) -> Bool
+  ) -> CouplingMatrix {
+    CouplingMatrix(
+      self, rows: rows.indices.filter { isRow(rows[$0]) },
+      columns: columns.indices.filter { isColumn(columns[$0]) })
+  }
+
+  private init(_ table: CouplingMatrix, rows: [Int], columns: [Int]) {
+    (kind, place, setting) = (table.kind, table.place, table.setting)
+    diagonalIsTrivial = table.diagonalIsTrivial
+    self.rows = rows.map { table.rows[$0] }
+    self.columns = columns.map { table.columns[$0] }
+    matrix = rows.map { i in columns.map { table.matrix[i][$0] } }
+    null = table.null.map { null in rows.map { null[$0] } }
+  }
+}

@@ -1,0 +1,82 @@
+import Lanczos
+import Model
+
+/// Where and why a prompt of a group failed, as the journal keeps it.
+struct LostPrompt: Codable, Sendable {
+  /// The pass in which it failed. The first one goes up through the blocks, the second one down.
+  enum Pass: String, Codable { case solving, coupling }
+
+  let pass: Pass
+  /// The block, from 1; 0 for the embedding.
+  let layer: Int
+  /// The first token that is not finite, if that is known.
+  let token: Int?
+  /// The tensor to blame, if one is.
+  let tensor: String?
+  /// What happened, in a sentence.
+  let reason: String
+
+  /// States that are not finite.
+  init(_ loss: PromptLoss) {
+    (pass, layer, token, reason) = (.solving, loss.layer, loss.token, "\(loss.error)")
+    if case .weightNotFinite(_, let name) = loss.error { tensor = name } else { tensor = nil }
+  }
+
+  /// A solve or a coupling that failed at a block.
+  init(_ pass: Pass, layer: Int, _ tokens: TokenSelection, reason: String) {
+    (self.pass, self.layer, tensor) = (pass, layer, nil)
+    (token, self.reason) = (tokens.target, reason)
+  }
+}
+
+/// The prompts of a group that have not failed, at every block and in either pass.
+///
+/// A prompt takes part up to the block it failed at, and no further: so which problems stand together in a unit depends on
+/// the failures alone, not on the sitting in which a unit is computed.
+struct GroupSurvivors {
+  /// By the prompts' positions within the group.
+  private(set) var lost: [Int: LostPrompt]
+  private let group: PromptGroup
+  private let journal: any RunJournal
+
+  /// As the journal knows them.
+  init(_ group: PromptGroup, _ journal: any RunJournal) throws {
+    (self.group, self.journal) = (group, journal)
+    lost = [:]
+    for (p, prompt) in group.prompts.enumerated() {
+      lost[p] = try journal.failure(ofPrompt: prompt)
+    }
+  }
+
+  /// Takes down a failure. The first one of a prompt counts.
+  mutating func lose(_ p: Int, _ failure: LostPrompt) throws {
+    guard lost[p] == nil else { return }
+    lost[p] = failure
+    try journal.keep(failure, ofPrompt: group.prompts.lowerBound + p)
+  }
+
+  /// Whether all prompts have failed.
+  var isEmpty: Bool { lost.count == group.prompts.count }
+
+  /// Whether the prompt's states are followed through block `layer` and its Jacobian there is solved.
+  func isSolved(prompt p: Int, layer: Int) -> Bool {
+    guard let failure = lost[p], failure.pass == .solving else { return true }
+    return failure.layer > layer
+  }
+
+  /// Whether couplings of the prompt's Jacobian at block `layer` are computed.
+  func isCoupled(prompt p: Int, layer: Int) -> Bool {
+    guard let failure = lost[p] else { return true }
+    return failure.pass == .coupling && failure.layer < layer
+  }
+
+  /// The problems that are solved at a block.
+  func solved(layer: Int) -> [Int] {
+    group.problems.indices.filter { isSolved(prompt: group.problems[$0].prompt, layer: layer) }
+  }
+
+  /// The problems whose couplings are computed at a block.
+  func coupled(layer: Int) -> [Int] {
+    group.problems.indices.filter { isCoupled(prompt: group.problems[$0].prompt, layer: layer) }
+  }
+}

@@ -1,0 +1,58 @@
+import LinearAlgebra
+
+/// A journal that keeps a unit only if what it was computed from is still what was opened.
+///
+/// A file that somebody truncates while it is mapped reads as zeros, and numbers made of those must never be kept: the
+/// sitting that goes on from them could not know.
+final class GuardedJournal: RunJournal {
+  private let base: any RunJournal
+  private let check: () throws -> Void
+
+  /// `check` throws if the model changed since it was opened.
+  init(_ base: any RunJournal, check: @escaping () throws -> Void) {
+    (self.base, self.check) = (base, check)
+  }
+
+  func solved(_ group: PromptGroup, layer: Int) throws -> SolvedBlock? {
+    try base.solved(group, layer: layer)
+  }
+
+  func keep(_ solved: SolvedBlock, _ group: PromptGroup, layer: Int) throws {
+    try check()
+    try base.keep(solved, group, layer: layer)
+  }
+
+  func couplings(_ group: PromptGroup, layer: Int) throws -> [JacobianCouplings?]? {
+    try base.couplings(group, layer: layer)
+  }
+
+  func keep(_ couplings: [JacobianCouplings?], _ group: PromptGroup, layer: Int) throws {
+    try check()
+    try base.keep(couplings, group, layer: layer)
+  }
+
+  func paths(ofGroup group: PromptGroup) throws -> [PathRecord?]? {
+    try base.paths(ofGroup: group)
+  }
+
+  func keep(_ paths: [PathRecord?], ofGroup group: PromptGroup) throws {
+    try check()
+    try base.keep(paths, ofGroup: group)
+  }
+
+  func failure(ofPrompt prompt: Int) throws -> LostPrompt? { try base.failure(ofPrompt: prompt) }
+
+  func keep(_ failure: LostPrompt, ofPrompt prompt: Int) throws {
+    try check()
+    try base.keep(failure, ofPrompt: prompt)
+  }
+
+  func hiddenStates(_ group: PromptGroup) throws -> [[Matrix<Float>]]? {
+    try base.hiddenStates(group)
+  }
+
+  func keep(hiddenStates: [[Matrix<Float>]], _ group: PromptGroup) throws {
+    try check()
+    try base.keep(hiddenStates: hiddenStates, group)
+  }
+}
