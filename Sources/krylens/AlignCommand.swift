@@ -55,7 +55,7 @@ struct AlignCommand: ParsableCommand {
     if announces, !quiet { run.notes.forEach(note) }
     let folder = try RunFolder(path, for: try run.manifest())
     guard !folder.isComplete else {
-      if !quiet { note("\(path) holds the whole of this run already; nothing is computed again") }
+      if !quiet { note("\(path) holds the whole of this run already; nothing was done") }
       return nil
     }
     do {

@@ -27,6 +27,10 @@ struct AlignmentTable {
     } else {
       for prompt in prompts { lines += [""] + prompt.lines(isNumbered: prompts.count > 1) }
     }
+    let failed = record.failures.count
+    if failed > 0, prompts.count > 1 {
+      lines += ["", "\(failed) of \(counted(prompts.count, "prompt")) failed"]
+    }
     if prompts.count > 1 {
       lines += [""] + Self.study(record)
     } else if isBrief {
@@ -64,7 +68,7 @@ struct AlignmentTable {
 
   /// Means over the prompts, with their standard errors and bootstrap intervals.
   private static func study(_ record: RunRecord) -> [String] {
-    let (s, failed) = (record.settings, record.failures.count)
+    let s = record.settings
     var values: [(name: String, value: PromptMean, null: Double?)] = []
     for rank in s.ranks {
       let setting = CouplingSetting(
@@ -94,11 +98,13 @@ struct AlignmentTable {
       ]
     }
     let (given, distinct) = (record.prompts.count, record.statistics.distinctPrompts)
-    let used = distinct ?? given - failed
-    var whole = "over \(used)\(used < given ? " of \(given)" : "") prompt\(given == 1 ? "" : "s")"
-    if failed > 0 { whole += ", as \(failed) failed" }
-    if given - failed > used { whole += ", as equal ones count once" }
-    whole += "; paths of the last token:"
+    let count =
+      switch distinct {
+      case let distinct? where distinct < given:
+        "over \(distinct) of \(given) prompts (equal ones count once, those that failed do not)"
+      default: "over \(counted(given, "prompt"))"
+      }
+    let whole = "\(count), paths of the last token:"
     return [whole] + aligned([header] + rows)
   }
 

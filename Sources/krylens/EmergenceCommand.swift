@@ -108,7 +108,10 @@ struct EmergenceCommand: ParsableCommand {
         if failed.count < record.prompts.count { runs.append((step, record)) }
       } catch let error as RunError {
         switch error {
-        case .badOption, .cannotWrite, .interrupted: throw error
+        // What is named is the folder that this command was given.
+        case .interrupted(let kept):
+          throw RunError.interrupted(resume: kept == nil && runs.isEmpty ? nil : folder)
+        case .badOption, .cannotWrite: throw error
         default: fail("\(error)")
         }
       } catch {

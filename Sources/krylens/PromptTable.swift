@@ -210,7 +210,7 @@ struct PromptTable {
     let jacobians =
       switch settings.kind {
       case .depth: pair.map { "Jacobians of \($0)" } ?? "Jacobians across depth"
-      case .tokens: "Jacobians of each token, compared within a block"
+      case .tokens: "Jacobians of a block's tokens"
       case .contextInput: "Jacobians of a common input token"
       case .contextOutput: "Jacobians of a common output token"
       }

@@ -68,7 +68,7 @@ struct KillTests {
     #expect(try Command.run(command, in: scratch).status == 0)
     let before = try Data(contentsOf: URL(fileURLWithPath: scratch["run/result.json"]))
     let again = try Command.run(command, in: scratch)
-    #expect(again.status == 0 && again.output.contains("nothing was done"))
+    #expect(again.status == 0 && again.error.contains("nothing was done"))
     #expect(try Data(contentsOf: URL(fileURLWithPath: scratch["run/result.json"])) == before)
     let other = try Command.run(command + ["--seed", "4"], in: scratch)
     #expect(other.status == 1 && other.error.contains("--seed is 0 there and 4 here"))

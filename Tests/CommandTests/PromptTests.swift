@@ -114,9 +114,9 @@ struct PromptTests {
       ),
       ([:], ["-p", "x", "--token-ids", "1,5000"], ["prompt 2 (token ids 1,5000)", "5000"]),
       (
-        ["p.txt": "one two three\n"],
-        ["-p", "one two three four", "--prompts", "p.txt", "--from-token", "3"],
-        ["prompt 2 (\"one two three\", line 1 of p.txt)", "--from-token 3"]
+        ["p.txt": "one\n"],
+        ["-p", String(repeating: "one ", count: 30), "--prompts", "p.txt", "--from-token", "20"],
+        ["prompt 2 (\"one\", line 1 of p.txt)", "--from-token 20"]
       ),
     ]
     for (files, options, names) in cases {
