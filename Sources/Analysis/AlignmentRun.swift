@@ -14,6 +14,8 @@ import Tokenization
 public struct AlignmentRun {
   /// What is run.
   public let settings: RunSettings
+  /// What it computes with.
+  package let engine: Engine
   private let directory: CheckpointDirectory
   private let model: any Transformer
   private let tokenizer: Tokenizer?
@@ -27,11 +29,16 @@ public struct AlignmentRun {
   /// Throws `CheckpointError`, `ModelError`, `TokenizationError`, `RunError`.
   public init(_ requested: RunSettings, prompts inputs: [PromptInput]) throws {
     let start = monotonicSeconds()
-    Threads.use(requested.threads)
-    directory = try CheckpointDirectory(opening: requested.model)
-    let model = try loadTransformer(
-      directory, randomSeed: requested.randomInit ? requested.seed : nil)
+    let engine = Engine(threads: requested.threads)
+    self.engine = engine
+    let directory = try CheckpointDirectory(opening: requested.model)
+    self.directory = directory
+    let model = try engine.use {
+      try loadTransformer(directory, randomSeed: requested.randomInit ? requested.seed : nil)
+    }
     self.model = model
+    // After the weights are mapped, which takes address space too.
+    try BLAS.checkAddressSpace(threads: engine.threads)
     var settings = requested
     if let share = settings.rankShare {
       let rank: Int
@@ -107,7 +114,7 @@ public struct AlignmentRun {
         $0 + model.description.tokenCount(of: prompts[$1].input)
       }
     }
-    return try predicted(model, groups.max { work($0) < work($1) }!)
+    return try engine.use { try predicted(model, groups.max { work($0) < work($1) }!) }
   }
 
   private func predicted(_ model: some Transformer, _ group: PromptGroup) throws -> RunPlan {
@@ -127,10 +134,12 @@ public struct AlignmentRun {
     var seconds = RunRecord.Seconds(total: 0, load: loadSeconds, solve: 0, coupling: 0)
     var count = progressCount
     for group in groups {
-      try run(model, group, journal, &seconds) { phase, units, isNew in
-        progress?.update(count.add(units, to: phase, computed: isNew))
-        if progress?.isCancelled == true {
-          throw RunError.interrupted(resume: folder.flatMap { $0.keepsWork ? $0.path : nil })
+      try engine.use {
+        try run(model, group, journal, &seconds) { phase, units, isNew in
+          progress?.update(count.add(units, to: phase, computed: isNew))
+          if progress?.isCancelled == true {
+            throw RunError.interrupted(resume: folder.flatMap { $0.keepsWork ? $0.path : nil })
+          }
         }
       }
     }

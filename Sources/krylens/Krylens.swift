@@ -18,4 +18,9 @@ struct Krylens: ParsableCommand {
       SynthesizeCommand.self, MergeCommand.self, CompareCommand.self, CorrelateCommand.self,
       EmergenceCommand.self, ReportCommand.self,
     ])
+
+  static func main() {
+    startAnewIfAddressSpaceIsLimited()
+    main(nil)
+  }
 }
