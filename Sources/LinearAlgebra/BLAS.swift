@@ -18,9 +18,10 @@ public enum BLAS {
   package static func prepare() { oneThread }
 
   /// Gives OpenBLAS more threads, for a process that does nothing but measure one large decomposition: once, at its
-  /// start.
+  /// start. Under a limit on address space it keeps its one.
   public static func takeThreads(_ count: Int) {
     prepare()
+    guard addressSpaceLimits.isEmpty else { return }
     openblas_set_num_threads(Int32(clamping: count))
   }
 

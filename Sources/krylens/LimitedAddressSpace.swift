@@ -7,7 +7,8 @@ import LinearAlgebra
 /// sets aside 64 MB for each thread.
 func startAnewIfAddressSpaceIsLimited() {
   let variable = "OPENBLAS_NUM_THREADS"
-  guard !BLAS.addressSpaceLimits.isEmpty, (ProcessInfo.processInfo.environment[variable] ?? "").isEmpty,
+  guard !BLAS.addressSpaceLimits.isEmpty,
+    ProcessInfo.processInfo.environment[variable] != "1",
     let path = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
   else { return }
   setenv(variable, "1", 1)
