@@ -7,6 +7,8 @@ KILLS ?= 50
 READERS ?=
 PROMPT ?= What is the capital of France? The capital is
 KRYLENS = .build/release/krylens
+SANITIZED = -c release -Xswiftc -enable-testing --test-product krylensPackageTests
+THREADED = CKernelsTests LinearAlgebraTests AutodiffTests LanczosTests AnalysisTests
 SOURCES = Package.swift Sources Tests benchmarks fuzz
 
 help:       ## this list
@@ -31,6 +33,15 @@ demo-training: build ## what emerges in training: coupling over eight committed 
 
 test: setup ## all tests, optimised
 	$(SWIFT) test -c release -Xswiftc -enable-testing
+
+test-sanitized: setup ## the C kernels' tests under AddressSanitizer and UndefinedBehaviorSanitizer
+	KRYLENS_TESTS=CKernelsTests ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 \
+	  $(SWIFT) test $(SANITIZED) --scratch-path .build-asan --sanitize=address \
+	  -Xcc -fsanitize=undefined -Xcc -fno-sanitize-recover=undefined
+
+test-tsan: setup ## the tests of everything that computes on several threads under ThreadSanitizer
+	KRYLENS_TESTS="$(THREADED)" TSAN_OPTIONS=suppressions=$(CURDIR)/Tests/tsan-suppressions.txt \
+	  $(SWIFT) test $(SANITIZED) --scratch-path .build-tsan --sanitize=thread
 
 kill-test: setup ## kill runs at random times, KILLS=50 rounds, and compare what they end with
 	KRYLENS_KILLS=$(KILLS) $(SWIFT) test -c release -Xswiftc -enable-testing --filter KillTests

@@ -16,6 +16,8 @@ public struct AlignmentRun {
   public let settings: RunSettings
   /// What was made of prompts that may have been meant otherwise, one line each, for the user to read.
   public let notes: [String]
+  /// What it computes with.
+  package let engine: Engine
   private let directory: CheckpointDirectory
   private let model: any Transformer
   private let tokenizer: Tokenizer?
@@ -31,11 +33,16 @@ public struct AlignmentRun {
   /// Throws `CheckpointError`, `ModelError`, `TokenizationError`, `RunError`.
   public init(_ requested: RunSettings, prompts inputs: [PromptInput]) throws {
     let start = monotonicSeconds()
-    Threads.use(requested.threads)
-    directory = try CheckpointDirectory(opening: requested.model)
-    let model = try loadTransformer(
-      directory, randomSeed: requested.randomInit ? requested.seed : nil)
+    let engine = Engine(threads: requested.threads)
+    self.engine = engine
+    let directory = try CheckpointDirectory(opening: requested.model)
+    self.directory = directory
+    let model = try engine.use {
+      try loadTransformer(directory, randomSeed: requested.randomInit ? requested.seed : nil)
+    }
     self.model = model
+    // After the weights are mapped, which takes address space too.
+    try BLAS.checkAddressSpace(threads: engine.threads)
     var settings = requested
     if let share = settings.rankShare {
       let rank: Int
@@ -126,7 +133,7 @@ public struct AlignmentRun {
       }
     }
     let largest = groups.max { work($0) < work($1) }!
-    var plan = try predicted(model, largest)
+    var plan = try engine.use { try predicted(model, largest) }
     plan.groups = groups.count
     plan.relativeWork = groups.reduce(0) { $0 + Double(work($1)) / Double(work(largest)) }
     return plan
@@ -153,10 +160,12 @@ public struct AlignmentRun {
     let work = try work(in: folder)
     var count = progressCount(work.groups)
     for group in work.groups {
-      try run(model, group, work, journal, &seconds) { phase, units, isNew in
-        progress?.update(count.add(units, to: phase, computed: isNew))
-        if progress?.isCancelled == true {
-          throw RunError.interrupted(resume: folder.flatMap { $0.keepsWork ? $0.path : nil })
+      try engine.use {
+        try run(model, group, work, journal, &seconds) { phase, units, isNew in
+          progress?.update(count.add(units, to: phase, computed: isNew))
+          if progress?.isCancelled == true {
+            throw RunError.interrupted(resume: folder.flatMap { $0.keepsWork ? $0.path : nil })
+          }
         }
       }
     }

@@ -39,10 +39,12 @@ public struct SolverMeasurement: Codable, Sendable {
     model path: String, layer: Int, tokens: [Int], top: Int, solver: SolverKind, tolerance: Double,
     seed: UInt64, threads: Int, blockSize: Int? = nil
   ) throws {
-    Threads.use(threads)
-    self = try Self.measure(
-      try loadTransformer(try CheckpointDirectory(opening: path)), layer, tokens, top, solver,
-      tolerance, seed, blockSize)
+    let engine = Engine(threads: threads)
+    self = try engine.use {
+      let model = try loadTransformer(try CheckpointDirectory(opening: path))
+      try BLAS.checkAddressSpace(threads: engine.threads)
+      return try Self.measure(model, layer, tokens, top, solver, tolerance, seed, blockSize)
+    }
   }
 
   private init(

@@ -62,15 +62,17 @@ private func scale<S: RealScalar>(
   }
 }
 
-/// Numbers that are worth another thread's waking.
+/// Enough numbers to wake another thread.
 private let grain = 1 << 15
 
 /// Runs `body` on parts of 0 ..< count, side by side when there are many numbers; `size` is that of one index.
+///
+/// Each part writes numbers of its own, so the callers' pointers may be shared.
 @inline(__always)
-private func inParts(_ count: Int, size: Int, _ body: (Range<Int>) -> Void) {
+private func inParts(_ count: Int, size: Int, _ body: @Sendable (Range<Int>) -> Void) {
   let parts = min(count, count * size / grain)
   guard parts > 1 else { return body(0..<count) }
-  Threads.forEach(parts) { i in body(i * count / parts..<(i + 1) * count / parts) }
+  Engine.forEach(parts) { i in body(i * count / parts..<(i + 1) * count / parts) }
 }
 
 /// y[i, ·] ← (+) factor · d[i] x[i, ·]: a diagonal map, the derivative of everything elementwise.
@@ -80,6 +82,7 @@ func scaleLanes<S: RealScalar>(
   by d: UnsafePointer<S>, times factor: S = 1, _ x: UnsafePointer<S>,
   into y: UnsafeMutablePointer<S>, count: Int, lanes b: Int, accumulating: Bool
 ) {
+  nonisolated(unsafe) let (d, x, y) = (d, x, y)
   inParts(count, size: b) { part in
     let i = part.lowerBound
     scale(factor, d + i, x + i * b, y + i * b, part.count, b, accumulating)
@@ -92,6 +95,7 @@ func scaleLanes<S: RealScalar>(
 func addScaled<S: RealScalar>(
   _ a: S, _ x: UnsafePointer<S>, into y: UnsafeMutablePointer<S>, count: Int, accumulating: Bool
 ) {
+  nonisolated(unsafe) let (x, y) = (x, y)
   inParts(count, size: 1) { part in
     axpy(a, x + part.lowerBound, y + part.lowerBound, part.count, accumulating)
   }
@@ -115,6 +119,7 @@ func spreadLanes<S: RealScalar>(
   _ d: UnsafePointer<S>, _ s: UnsafePointer<S>, into y: UnsafeMutablePointer<S>, columns: Int,
   rows: Int, lanes b: Int
 ) {
+  nonisolated(unsafe) let (d, s, y) = (d, s, y)
   inParts(columns, size: rows * b) { part in
     for c in part { scale(1, d + c * rows, s, y + c * rows * b, rows, b, true) }
   }

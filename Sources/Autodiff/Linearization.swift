@@ -150,13 +150,16 @@ private enum VectorOrder {
 }
 
 /// A transposition by tiles that fit the first cache on both sides, the strips of columns side by side on all threads.
+///
+/// Every tile writes numbers of its own, so the callers' pointers may be shared.
 @inline(__always)
 private func forEachTile(
-  _ lanes: Int, _ columns: Int, _ body: (_ lanes: Range<Int>, _ columns: Range<Int>) -> Void
+  _ lanes: Int, _ columns: Int,
+  _ body: @Sendable (_ lanes: Range<Int>, _ columns: Range<Int>) -> Void
 ) {
   let (side, strip) = (32, 64)
   let strips = (columns + strip - 1) / strip
-  func run(_ i: Int) {
+  @Sendable func run(_ i: Int) {
     let part = i * strip..<min(columns, (i + 1) * strip)
     for lane in stride(from: 0, to: lanes, by: side) {
       body(lane..<min(lanes, lane + side), part)
@@ -165,7 +168,7 @@ private func forEachTile(
   if lanes * columns < 1 << 15 {
     for i in 0..<strips { run(i) }
   } else {
-    Threads.forEach(strips, run)
+    Engine.forEach(strips, run)
   }
 }
 
@@ -177,6 +180,7 @@ private func interleave<Scalar: RealScalar>(
   _ order: VectorOrder, into target: UnsafeMutablePointer<Scalar>
 ) {
   let lanes = shape.rows * b
+  nonisolated(unsafe) let (source, target) = (source, target)
   forEachTile(lanes, shape.columns) { tile, columns in
     for lane in tile {
       let row = source + order.start(lane % b, lane / b, b, shape.rows) * shape.columns
@@ -193,6 +197,7 @@ private func deinterleave<Scalar: RealScalar>(
   _ order: VectorOrder, into target: UnsafeMutablePointer<Double>
 ) {
   let lanes = shape.rows * b
+  nonisolated(unsafe) let (source, target) = (source, target)
   forEachTile(lanes, shape.columns) { tile, columns in
     for lane in tile {
       let row = target + order.start(lane % b, lane / b, b, shape.rows) * shape.columns

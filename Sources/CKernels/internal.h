@@ -72,11 +72,12 @@ extern const struct ck_kernels ck_kernels_portable;
 extern const struct ck_kernels ck_kernels_avx2, ck_kernels_avx512;
 #endif
 
-// The kernels in use.
-const struct ck_kernels *ck_current_kernels(void);
+// The kernels of an instruction set; NULL if the processor does not have it.
+const struct ck_kernels *ck_kernels_of(int32_t instruction_set);
+const struct ck_kernels *ck_engine_kernels(const struct ck_engine *engine);
 
 // The calling thread's scratch memory of at least this many floats, 64-byte aligned; what lay in it is lost when it grows.
-// Lives as long as the thread. One slot for the sums of a task, one for the packed input of a product.
+// Lives as long as the thread; where there is no memory for it, the process ends with a word about that. One slot for the sums of a task, one for the packed input of a product.
 enum ck_scratch_slot { CK_SCRATCH_SUMS, CK_SCRATCH_PACKED, CK_SCRATCH_SLOTS };
 float *ck_scratch(enum ck_scratch_slot slot, int64_t floats);
 

@@ -1,13 +1,15 @@
-// A pool of threads that stay, and each thread's scratch memory.
+// An engine's pool of threads that stay, and each thread's scratch memory.
 //
-// One job at a time. Its state is one word: whether it is open, how many workers are in it, and its number. A worker
+// One job at a time in a pool. Its state is one word: whether it is open, how many workers are in it, and its number. A worker
 // joins an open job by counting itself in, takes indices until there are none, and counts itself out; the caller does
 // the same work, closes the job, and waits only for those inside. A worker that sleeps through a job costs nothing.
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif
@@ -22,7 +24,7 @@
 #define INSIDE (OPEN - 1)
 #define NUMBER_SHIFT 32
 
-static struct {
+struct ck_engine {
   _Alignas(128) _Atomic uint64_t state;
   _Alignas(128) _Atomic int64_t next;
   int64_t count;
@@ -32,14 +34,22 @@ static struct {
   atomic_int sleepers, leaving;
   pthread_mutex_t mutex;
   pthread_cond_t wake;
+  // What follows is as it is from the first job on.
+  const struct ck_kernels *kernels;
+  int32_t instruction_set;
   int threads;
   pthread_t workers[MAXIMAL_THREADS];
-} pool = {
-    .busy = ATOMIC_FLAG_INIT,
-    .mutex = PTHREAD_MUTEX_INITIALIZER,
-    .wake = PTHREAD_COND_INITIALIZER,
-    .threads = 1,
 };
+
+static _Thread_local struct ck_engine *thread_engine;
+
+struct ck_engine *ck_thread_engine(void) { return thread_engine; }
+
+struct ck_engine *ck_set_thread_engine(struct ck_engine *engine) {
+  struct ck_engine *before = thread_engine;
+  thread_engine = engine;
+  return before;
+}
 
 static void relax(void) {
 #if defined(__x86_64__)
@@ -55,94 +65,113 @@ static int64_t nanoseconds(void) {
   return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
-static void take_indices(void) {
-  for (int64_t i; (i = atomic_fetch_add_explicit(&pool.next, 1, memory_order_relaxed)) < pool.count;)
-    pool.body(pool.context, i);
+static void take_indices(struct ck_engine *pool) {
+  for (int64_t i; (i = atomic_fetch_add_explicit(&pool->next, 1, memory_order_relaxed)) < pool->count;)
+    pool->body(pool->context, i);
 }
 
 // Whether there is something for a worker that has seen job `number` to do.
-static int calls(uint64_t state, uint64_t number) {
-  return (state & OPEN && state >> NUMBER_SHIFT != number) || atomic_load(&pool.leaving);
+static int calls(struct ck_engine *pool, uint64_t state, uint64_t number) {
+  return (state & OPEN && state >> NUMBER_SHIFT != number) || atomic_load(&pool->leaving);
 }
 
-static uint64_t wait_for_call(uint64_t number) {
-  uint64_t state = atomic_load(&pool.state);
-  for (int64_t end = nanoseconds() + SPIN_NANOSECONDS; !calls(state, number);) {
-    for (int i = 0; i < 32 && !calls(state, number); i++) {
+static uint64_t wait_for_call(struct ck_engine *pool, uint64_t number) {
+  uint64_t state = atomic_load(&pool->state);
+  for (int64_t end = nanoseconds() + SPIN_NANOSECONDS; !calls(pool, state, number);) {
+    for (int i = 0; i < 32 && !calls(pool, state, number); i++) {
       relax();
-      state = atomic_load(&pool.state);
+      state = atomic_load(&pool->state);
     }
     if (nanoseconds() > end) break;
   }
-  if (calls(state, number)) return state;
+  if (calls(pool, state, number)) return state;
   // Whoever opens a job looks at `sleepers` after it has changed the state, we at the state after we have counted
   // ourselves: one of the two sees the other.
-  pthread_mutex_lock(&pool.mutex);
-  atomic_fetch_add(&pool.sleepers, 1);
-  while (state = atomic_load(&pool.state), !calls(state, number))
-    pthread_cond_wait(&pool.wake, &pool.mutex);
-  atomic_fetch_sub(&pool.sleepers, 1);
-  pthread_mutex_unlock(&pool.mutex);
+  pthread_mutex_lock(&pool->mutex);
+  atomic_fetch_add(&pool->sleepers, 1);
+  while (state = atomic_load(&pool->state), !calls(pool, state, number))
+    pthread_cond_wait(&pool->wake, &pool->mutex);
+  atomic_fetch_sub(&pool->sleepers, 1);
+  pthread_mutex_unlock(&pool->mutex);
   return state;
 }
 
-static void wake_sleepers(void) {
-  if (atomic_load(&pool.sleepers) == 0) return;
-  pthread_mutex_lock(&pool.mutex);
-  pthread_cond_broadcast(&pool.wake);
-  pthread_mutex_unlock(&pool.mutex);
+static void wake_sleepers(struct ck_engine *pool) {
+  if (atomic_load(&pool->sleepers) == 0) return;
+  pthread_mutex_lock(&pool->mutex);
+  pthread_cond_broadcast(&pool->wake);
+  pthread_mutex_unlock(&pool->mutex);
 }
 
-static void *work(void *unused) {
-  (void)unused;
+static void *work(void *engine) {
+  struct ck_engine *pool = thread_engine = engine;
   for (uint64_t number = 0;;) {
-    uint64_t state = wait_for_call(number);
-    if (atomic_load(&pool.leaving)) return NULL;
-    while (state & OPEN && !atomic_compare_exchange_weak(&pool.state, &state, state + 1)) {
+    uint64_t state = wait_for_call(pool, number);
+    if (atomic_load(&pool->leaving)) return NULL;
+    while (state & OPEN && !atomic_compare_exchange_weak(&pool->state, &state, state + 1)) {
     }
     if (!(state & OPEN)) continue;
     number = state >> NUMBER_SHIFT;
-    take_indices();
-    atomic_fetch_sub(&pool.state, 1);
+    take_indices(pool);
+    atomic_fetch_sub(&pool->state, 1);
   }
 }
 
-void ck_parallel_for(int64_t count, void (*body)(void *context, int64_t index), void *context) {
+void ck_parallel_for(struct ck_engine *pool, int64_t count,
+                     void (*body)(void *context, int64_t index), void *context) {
   // A pool that is busy, with another caller's job or with the one this call comes from, is not waited for.
-  if (count < 2 || pool.threads < 2 || atomic_flag_test_and_set(&pool.busy)) {
+  if (count < 2 || pool->threads < 2 || atomic_flag_test_and_set(&pool->busy)) {
     for (int64_t i = 0; i < count; i++) body(context, i);
     return;
   }
-  pool.count = count;
-  pool.body = body;
-  pool.context = context;
-  atomic_store_explicit(&pool.next, 0, memory_order_relaxed);
-  const uint64_t number = (atomic_load(&pool.state) >> NUMBER_SHIFT) + 1;
-  atomic_store(&pool.state, number << NUMBER_SHIFT | OPEN);
-  wake_sleepers();
-  take_indices();
-  atomic_fetch_and(&pool.state, ~OPEN);
-  for (int i = 0; atomic_load(&pool.state) & INSIDE; i++)
+  pool->count = count;
+  pool->body = body;
+  pool->context = context;
+  atomic_store_explicit(&pool->next, 0, memory_order_relaxed);
+  const uint64_t number = (atomic_load(&pool->state) >> NUMBER_SHIFT) + 1;
+  atomic_store(&pool->state, number << NUMBER_SHIFT | OPEN);
+  wake_sleepers(pool);
+  take_indices(pool);
+  atomic_fetch_and(&pool->state, ~OPEN);
+  for (int i = 0; atomic_load(&pool->state) & INSIDE; i++)
     if (i < 4096) relax(); else sched_yield();
-  atomic_flag_clear(&pool.busy);
+  atomic_flag_clear(&pool->busy);
 }
 
-void ck_set_threads(int threads) {
-  threads = (int)ck_min(threads < 1 ? 1 : threads, MAXIMAL_THREADS);
-  while (atomic_flag_test_and_set(&pool.busy)) sched_yield();
-  atomic_store(&pool.leaving, 1);
-  wake_sleepers();
-  for (int i = 1; i < pool.threads; i++) pthread_join(pool.workers[i], NULL);
-  atomic_store(&pool.leaving, 0);
-  // Fewer threads than asked for, if the system gives no more.
-  pool.threads = 1;
-  while (pool.threads < threads &&
-         pthread_create(&pool.workers[pool.threads], NULL, work, NULL) == 0)
-    pool.threads++;
-  atomic_flag_clear(&pool.busy);
+struct ck_engine *ck_engine_create(int32_t instruction_set, int threads) {
+  const struct ck_kernels *kernels = ck_kernels_of(instruction_set);
+  struct ck_engine *pool =
+      kernels ? aligned_alloc(_Alignof(struct ck_engine), sizeof(struct ck_engine)) : NULL;
+  if (!pool) return NULL;
+  memset(pool, 0, sizeof *pool);
+  atomic_flag_clear(&pool->busy);
+  pthread_mutex_init(&pool->mutex, NULL);
+  pthread_cond_init(&pool->wake, NULL);
+  pool->kernels = kernels;
+  pool->instruction_set = instruction_set;
+  pool->threads = 1;
+  while (pool->threads < ck_min(threads, MAXIMAL_THREADS) &&
+         pthread_create(&pool->workers[pool->threads], NULL, work, pool) == 0)
+    pool->threads++;
+  return pool;
 }
 
-int ck_threads(void) { return pool.threads; }
+void ck_engine_destroy(struct ck_engine *pool) {
+  atomic_store(&pool->leaving, 1);
+  wake_sleepers(pool);
+  for (int i = 1; i < pool->threads; i++) pthread_join(pool->workers[i], NULL);
+  pthread_cond_destroy(&pool->wake);
+  pthread_mutex_destroy(&pool->mutex);
+  free(pool);
+}
+
+int32_t ck_engine_instruction_set(const struct ck_engine *engine) {
+  return engine->instruction_set;
+}
+int ck_engine_threads(const struct ck_engine *engine) { return engine->threads; }
+const struct ck_kernels *ck_engine_kernels(const struct ck_engine *engine) {
+  return engine->kernels;
+}
 
 struct scratch {
   void *memory[CK_SCRATCH_SLOTS];
@@ -157,6 +186,18 @@ static void free_scratch(void *memory) {
 }
 static void make_scratch_key(void) { pthread_key_create(&scratch_key, free_scratch); }
 
+// Swift's own allocations end the process as well; it is done here with a word about why.
+static _Noreturn void end_without_memory(int64_t bytes) {
+  char text[160];
+  const int length =
+      snprintf(text, sizeof text,
+               "Error: no memory is left (%lld kB more were needed); raise the limit, if there is "
+               "one (ulimit -v), or take fewer threads\n",
+               (long long)(bytes / 1000 + 1));
+  if (write(STDERR_FILENO, text, (size_t)length) < 0) abort();
+  _exit(1);
+}
+
 float *ck_scratch(enum ck_scratch_slot slot, int64_t floats) {
   static _Thread_local struct scratch scratch;
   if (scratch.floats[slot] < floats) {
@@ -164,7 +205,7 @@ float *ck_scratch(enum ck_scratch_slot slot, int64_t floats) {
     pthread_setspecific(scratch_key, &scratch);
     free(scratch.memory[slot]);
     scratch.memory[slot] = aligned_alloc(64, (size_t)ck_round_up(floats * 4, 64));
-    if (!scratch.memory[slot]) abort();  // a few megabytes: nothing else would work either
+    if (!scratch.memory[slot]) end_without_memory(floats * 4);
     memset(scratch.memory[slot], 0, (size_t)floats * 4);
     scratch.floats[slot] = floats;
   }

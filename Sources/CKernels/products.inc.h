@@ -24,7 +24,8 @@ typedef _Float16 halves __attribute__((vector_size(2 * LANES)));
 #define ALWAYS static inline __attribute__((always_inline))
 #define UNROLL _Pragma("clang loop unroll(full)")
 
-ALWAYS vector load(const float *source) {
+// From any alignment: weights lie as their file has them.
+ALWAYS vector load(const void *source) {
   vector v;
   memcpy(&v, source, sizeof v);
   return v;
@@ -57,7 +58,7 @@ ALWAYS vector widened(const int32_t type, const uint8_t *source) {
     return __builtin_convertvector(h, vector);
   }
 #endif
-  return load((const float *)source);
+  return load(source);
 }
 
 // Some rows of a strip of W as the arithmetic takes them: of a direct type, whole lanes, and zero where a row has ended.

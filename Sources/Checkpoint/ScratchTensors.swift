@@ -24,7 +24,7 @@ package final class ScratchTensors: TensorSource {
   /// Throws `CheckpointError.cannotWrite` when the disk is full, `cannotRead`.
   package init(
     replacing original: any TensorSource, types: (TensorInfo) -> ElementType?,
-    numbers: (TensorInfo, Range<Int>) -> [Float]
+    numbers: @Sendable (TensorInfo, Range<Int>) -> [Float]
   ) throws(CheckpointError) {
     self.original = original
     var (infos, made): ([TensorInfo], [TensorInfo]) = ([], [])
@@ -50,7 +50,7 @@ package final class ScratchTensors: TensorSource {
 
   private static func write(
     _ infos: [TensorInfo], to scratch: borrowing ScratchFile,
-    _ numbers: (TensorInfo, Range<Int>) -> [Float]
+    _ numbers: @Sendable (TensorInfo, Range<Int>) -> [Float]
   ) throws(CheckpointError) {
     let pieces = infos.flatMap { info in
       stride(from: 0, to: info.count, by: pieceLength).map {
@@ -58,7 +58,7 @@ package final class ScratchTensors: TensorSource {
       }
     }
     let failure = Mutex<CheckpointError?>(nil)
-    Threads.forEach(pieces.count) { p in
+    Engine.forEach(pieces.count) { p in
       guard failure.withLock({ $0 == nil }), let type = pieces[p].info.elementType else { return }
       let (info, range) = pieces[p]
       var bytes: [UInt8] = []

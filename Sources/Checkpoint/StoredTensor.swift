@@ -86,7 +86,8 @@ public struct StoredTensor: @unchecked Sendable {
     return [Float](unsafeUninitializedCapacity: count) { buffer, initialized in
       withExtendedLifetime(owner) {
         guard count > 0 else { return }
-        ck_dequantize(elementType.rawValue, base, buffer.baseAddress!, Int64(count))
+        ck_dequantize(
+          Engine.current, elementType.rawValue, base, buffer.baseAddress!, Int64(count))
       }
       initialized = count
     }

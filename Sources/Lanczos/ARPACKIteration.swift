@@ -41,6 +41,7 @@ struct ARPACKIteration {
   private func iterate(
     _ product: (Span<Double>, inout MutableSpan<Double>) throws -> Void
   ) throws -> Result {
+    BLAS.prepare()  // ARPACK calls it
     let (n, ncv) = (order, subspaceDimension)
     // One arena, because ARPACK keeps addresses into `workd` between calls.
     let lengths = [n, n * ncv, 3 * n, ncv * (ncv + 8)]

@@ -1,4 +1,5 @@
 public import LinearAlgebra
+import Synchronization
 
 /// The `count` largest singular triplets by thick-restarted block Golub–Kahan Lanczos, of one operator or of many at once.
 ///
@@ -110,18 +111,17 @@ public struct BlockLanczosSolver: PartialSVDSolver {
       if !active.isEmpty {
         let products = try a.products(
           direction, of: active.map { solves[$0].request.vectors }, active: active, width: lanes)
-        // Each solve touches nothing but its own, so they orthogonalise side by side.
-        var failures = [(any Error)?](repeating: nil, count: active.count)
-        failures.withUnsafeMutableBufferPointer { failures in
-          Threads.forEach(active.count) { lane in
-            do {
-              try solves[active[lane]].receive(products[lane], from: a, problem: active[lane])
-            } catch {
-              failures[lane] = error
-            }
+        // Each solve touches nothing but its own and asks the operator for no product, so they orthogonalise side by side.
+        nonisolated(unsafe) let (solves, a) = (solves, a)
+        let failures = Mutex<[Int: any Error]>([:])
+        Engine.forEach(active.count) { lane in
+          do {
+            try solves[active[lane]].receive(products[lane], from: a, problem: active[lane])
+          } catch {
+            failures.withLock { $0[lane] = error }
           }
         }
-        if let error = failures.lazy.compactMap({ $0 }).first { throw error }
+        if let first = failures.withLock({ $0.min { $0.key < $1.key } }) { throw first.value }
       }
       direction = direction.reversed
     }

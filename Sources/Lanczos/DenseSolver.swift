@@ -2,7 +2,8 @@ public import LinearAlgebra
 
 /// The `count` largest singular triplets by building A densely and calling LAPACK: the oracle and the baseline.
 ///
-/// min(m, n) applications to build, 2 · count to measure; memory about 3 · m · n doubles; time O(m n min(m, n)).
+/// min(m, n) applications to build, 2 · count to measure; memory about 3 · m · n doubles; time O(m n min(m, n)),
+/// on one thread of OpenBLAS. LAPACK's choice of signs is not kept: of every vᵢ the largest entry is positive.
 public struct DenseSolver: PartialSVDSolver {
   /// Residual norms are held to tolerance · σ₁.
   public var tolerance: Double
@@ -30,9 +31,6 @@ public struct DenseSolver: PartialSVDSolver {
     return try solve(MonitoredOperator(a, count: count), count: count)
   }
 
-  /// From this many singular values on, a decomposition takes all threads: one of 256 takes some ten milliseconds.
-  private static let threadedOrder = 256
-
   /// Also the end of other solvers' requests that leave nothing to iterate on.
   func solve(_ a: MonitoredOperator, count: Int) throws -> SingularTriplets {
     let (m, n) = (a.outputDimension, a.inputDimension)
@@ -49,11 +47,7 @@ public struct DenseSolver: PartialSVDSolver {
       let part = try a.products(.forward, of: units, width: b)
       transposed.elements.replaceSubrange(start * m..<(start + b) * m, with: part.elements)
     }
-    // OpenBLAS's thread count is the process's, and its sums depend on it: where threads gain nothing it stays as it
-    // is, so that a small dense solve does not change the bits of another solve running beside it.
-    let decompose = { () throws(LAPACKError) in try transposed.singularValueDecomposition() }
-    let (right, values, left) =
-      n < Self.threadedOrder ? try decompose() : try Threads.inBLAS(decompose)
+    let (right, values, left) = try transposed.singularValueDecomposition()
     let (u, v) = (left.prefix(count), right.prefix(count))
     let w = try a.products(.forward, of: v, width: blockSize)
     let x = try a.products(.adjoint, of: u, width: blockSize)
@@ -67,6 +61,24 @@ public struct DenseSolver: PartialSVDSolver {
     ) { worst in
       "the decomposition is exact, so the operator's own rounding is \(worst) · σ₁: "
         + "raise tolerance above that, or let the operator compute in double precision"
+    }.withPositivePeaks
+  }
+}
+
+extension SingularTriplets {
+  /// The same triplets, each with the sign that makes the largest entry of v positive: the first of those that are within
+  /// a hundredth of it, so that rounding does not choose among entries of one size.
+  fileprivate var withPositivePeaks: SingularTriplets {
+    var (u, v) = (leftVectors, rightVectors)
+    for i in 0..<v.rows {
+      let row = v.row(i)
+      let peak = row.reduce(0) { max($0, abs($1)) }
+      guard let first = row.first(where: { abs($0) >= 0.99 * peak }), first < 0 else { continue }
+      for j in 0..<v.columns { v[i, j].negate() }
+      for j in 0..<u.columns { u[i, j].negate() }
     }
+    return SingularTriplets(
+      singularValues: singularValues, leftVectors: u, rightVectors: v,
+      residualNorms: residualNorms, report: report)
   }
 }

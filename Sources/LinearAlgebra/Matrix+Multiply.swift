@@ -32,6 +32,3 @@ extension Matrix where Scalar == Double {
       rows: a.rows, columns: a.columns, elements: zip(a.elements, b.elements).map { $0 - $1 })
   }
 }
-
-/// BLAS counts in 32 bits here; a larger side is a programming error, since vectors of such length are refused earlier.
-func blasInt(_ n: Int) -> Int32 { Int32(n) }

@@ -82,7 +82,8 @@ package struct OrthonormalBasis: Sendable {
     elements.withUnsafeBufferPointer { basis in
       guard let base = basis.baseAddress else { return }
       ck_project_out(
-        base, Int64(count), Int64(dimension), &y.elements, Int64(y.rows), &c.elements)
+        Engine.current, base, Int64(count), Int64(dimension), &y.elements, Int64(y.rows),
+        &c.elements)
     }
     return c.transposed
   }
@@ -103,7 +104,8 @@ package struct OrthonormalBasis: Sendable {
         var row = Array(y.row(i))
         if accepted > 0, let base = q.baseAddress {
           for _ in 0..<2 {
-            ck_project_out(base, Int64(accepted), Int64(n), &row, 1, &coefficients)
+            ck_project_out(
+              Engine.current, base, Int64(accepted), Int64(n), &row, 1, &coefficients)
             for j in 0..<accepted { r[i, j] += coefficients[j] }
           }
         }

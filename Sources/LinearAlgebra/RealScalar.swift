@@ -27,7 +27,8 @@ extension Float: RealScalar {
     into y: UnsafeMutablePointer<Float>, stride ldy: Int, vectors b: Int, accumulating: Bool
   ) {
     withUnsafePointer(to: w.kernel) {
-      ck_multiply($0, x, Int64(ldx), y, Int64(ldy), Int64(b), accumulating ? 1 : 0)
+      ck_multiply(
+        Engine.current, $0, x, Int64(ldx), y, Int64(ldy), Int64(b), accumulating ? 1 : 0)
     }
   }
 
@@ -37,7 +38,8 @@ extension Float: RealScalar {
     into x: UnsafeMutablePointer<Float>, stride ldx: Int, vectors b: Int, accumulating: Bool
   ) {
     withUnsafePointer(to: w.kernel) {
-      ck_multiply_adjoint($0, y, Int64(ldy), x, Int64(ldx), Int64(b), accumulating ? 1 : 0)
+      ck_multiply_adjoint(
+        Engine.current, $0, y, Int64(ldy), x, Int64(ldx), Int64(b), accumulating ? 1 : 0)
     }
   }
 
@@ -52,7 +54,8 @@ extension Double: RealScalar {
     into y: UnsafeMutablePointer<Double>, stride ldy: Int, vectors b: Int, accumulating: Bool
   ) {
     withUnsafePointer(to: w.kernel) {
-      ck_multiply_f64($0, x, Int64(ldx), y, Int64(ldy), Int64(b), accumulating ? 1 : 0)
+      ck_multiply_f64(
+        Engine.current, $0, x, Int64(ldx), y, Int64(ldy), Int64(b), accumulating ? 1 : 0)
     }
   }
 
@@ -62,7 +65,8 @@ extension Double: RealScalar {
     into x: UnsafeMutablePointer<Double>, stride ldx: Int, vectors b: Int, accumulating: Bool
   ) {
     withUnsafePointer(to: w.kernel) {
-      ck_multiply_adjoint_f64($0, y, Int64(ldy), x, Int64(ldx), Int64(b), accumulating ? 1 : 0)
+      ck_multiply_adjoint_f64(
+        Engine.current, $0, y, Int64(ldy), x, Int64(ldx), Int64(b), accumulating ? 1 : 0)
     }
   }
 

@@ -64,7 +64,8 @@ public struct StoredMatrix: @unchecked Sendable {
     precondition(i >= 0 && i < rows, "row outside the matrix")
     return [Float](unsafeUninitializedCapacity: columns) { buffer, count in
       ck_dequantize(
-        kernel.type, kernel.data + i * Int(kernel.row_bytes), buffer.baseAddress!, kernel.columns)
+        Engine.current, kernel.type, kernel.data + i * Int(kernel.row_bytes),
+        buffer.baseAddress!, kernel.columns)
       count = columns
     }
   }

@@ -22,6 +22,7 @@ struct Krylens: ParsableCommand {
 
   /// As the library's own, but what goes to standard output, help among it, is known to have got there.
   static func main() {
+    startAnewIfAddressSpaceIsLimited()
     StandardOutput.keepPlaces()
     do {
       var command = try parseAsRoot()

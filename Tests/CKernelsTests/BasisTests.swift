@@ -29,10 +29,11 @@ extension KernelTests {
         4 * Double(count) * (6 * dotError + Double(count + 3) * u * 36 * 6 * Double(n))
       KernelTests.withEachInstructionSet { set in
         var results: [[Double]] = []
-        for threads: Int32 in [1, 3] {
-          KernelTests.withThreads(threads) {
+        for threads in [1, 3] {
+          Engine(set, threads: threads)?.use {
             var (c, y) = ([Double](repeating: .nan, count: count * b), before)
-            ck_project_out(basis, Int64(count), Int64(n), &y, Int64(b), &c)
+            ck_project_out(
+              Engine.current, basis, Int64(count), Int64(n), &y, Int64(b), &c)
             #expect(zip(c, dots).allSatisfy { abs($0 - $1) <= dotError }, "set \(set)")
             #expect(zip(y, rest).allSatisfy { abs($0 - $1) <= restError }, "set \(set)")
             results.append(c + y)

@@ -15,7 +15,8 @@ extension KernelTests {
           var widened = [Float](repeating: -1, count: expected.count)
           shifted.withUnsafeBytes {
             ck_dequantize(
-              type.rawValue, $0.baseAddress! + offset, &widened, Int64(expected.count))
+              Engine.current, type.rawValue, $0.baseAddress! + offset, &widened,
+              Int64(expected.count))
           }
           // The bits of a NaN say nothing; hardware may quiet one that signals.
           let differing = widened.indices.filter {

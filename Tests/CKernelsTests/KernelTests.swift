@@ -3,30 +3,13 @@ import Foundation
 import LinearAlgebra
 import Testing
 
-/// All tests of the kernels, one after another: the instruction set and the pool are the process's.
-@Suite(.serialized) enum KernelTests {
-  /// Those this processor has.
-  static let instructionSets: [Int32] = {
-    let best = ck_instruction_set()
-    defer { _ = ck_set_instruction_set(best) }
-    return (0...Int32(CK_AVX512.rawValue)).filter { ck_set_instruction_set($0) != 0 }
-  }()
-
-  /// Runs `body` once with each instruction set.
-  static func withEachInstructionSet(_ body: (Int32) throws -> Void) rethrows {
-    let best = ck_instruction_set()
-    defer { _ = ck_set_instruction_set(best) }
-    for set in instructionSets {
-      _ = ck_set_instruction_set(set)
-      try body(set)
+/// All tests of the kernels. Each makes the engines it wants.
+@Suite enum KernelTests {
+  /// Runs `body` once with each instruction set that this processor has, on one thread.
+  static func withEachInstructionSet(_ body: (Engine.InstructionSet) throws -> Void) rethrows {
+    for set in Engine.InstructionSet.allCases {
+      try Engine(set, threads: 1)?.use { try body(set) }
     }
-  }
-
-  static func withThreads(_ threads: Int32, _ body: () throws -> Void) rethrows {
-    let before = ck_threads()
-    ck_set_threads(threads)
-    defer { ck_set_threads(before) }
-    try body()
   }
 }
 
@@ -100,7 +83,8 @@ final class GuardedMatrix {
     for r in 0..<rows {
       widened.withUnsafeMutableBufferPointer {
         ck_dequantize(
-          type.rawValue, base + r * stride, $0.baseAddress! + r * columns, Int64(columns))
+          Engine.current, type.rawValue, base + r * stride, $0.baseAddress! + r * columns,
+          Int64(columns))
       }
     }
   }
@@ -124,7 +108,7 @@ extension GuardedMatrix {
   ) {
     let function = direction == .forward ? ck_multiply : ck_multiply_adjoint
     function(
-      &kernel, x, Int64(ldx), &y, Int64(ldy), Int64(b), accumulating ? 1 : 0)
+      Engine.current, &kernel, x, Int64(ldx), &y, Int64(ldy), Int64(b), accumulating ? 1 : 0)
   }
 
   /// The product alone, (outputs, b).

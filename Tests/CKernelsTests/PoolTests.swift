@@ -1,6 +1,7 @@
 import CKernels
 import Foundation
 import LinearAlgebra
+import Synchronization
 import Testing
 
 /// What the tasks of these tests share.
@@ -19,7 +20,7 @@ private final class Board: @unchecked Sendable {
   /// Index i adds one to place i, then does what is nested.
   func run() {
     ck_parallel_for(
-      Int64(count),
+      Engine.current, Int64(count),
       { context, index in
         let board = Unmanaged<Board>.fromOpaque(context!).takeUnretainedValue()
         board.counts[Int(index)] += 1
@@ -31,10 +32,11 @@ private final class Board: @unchecked Sendable {
 
 extension KernelTests {
   @Suite struct Pool {
-    @Test("every index runs once, in job after job", arguments: [1, 2, 3, 8] as [Int32])
-    func everyIndexOnce(threads: Int32) {
-      KernelTests.withThreads(threads) {
-        #expect(ck_threads() == threads)
+    @Test("every index runs once, in job after job", arguments: [1, 2, 3, 8])
+    func everyIndexOnce(threads: Int) {
+      let engine = Engine(threads: threads)
+      #expect(engine.threads == threads)
+      engine.use {
         for count in [0, 1, 2, 7, 100] {
           let board = Board(count)
           for _ in 0..<500 { board.run() }
@@ -45,7 +47,7 @@ extension KernelTests {
 
     @Test("sleeping workers wake")
     func sleeping() {
-      KernelTests.withThreads(3) {
+      Engine(threads: 3).use {
         let board = Board(50)
         for _ in 0..<20 {
           usleep(1000)
@@ -63,23 +65,101 @@ extension KernelTests {
       let expected = w.product(.forward, x, vectors: 4)
       let expectedThick = w.product(.forward, thick, vectors: 40)
       nonisolated(unsafe) let matrix = w
-      KernelTests.withThreads(3) {
-        let boards = (0..<4).map { _ in Board(20) }
-        let right = Board(80)
-        for (k, board) in boards.enumerated() {
-          board.nested = { i in
-            let inner = Board(3)
-            inner.run()
-            if inner.holds(1), matrix.product(.forward, x, vectors: 4) == expected,
-              matrix.product(.forward, thick, vectors: 40) == expectedThick
-            {
-              right.counts[20 * k + i] += 1
-            }
+      let engine = Engine(threads: 3)
+      let boards = (0..<4).map { _ in Board(20) }
+      let right = Board(80)
+      for (k, board) in boards.enumerated() {
+        board.nested = { i in
+          let inner = Board(3)
+          inner.run()
+          if inner.holds(1), matrix.product(.forward, x, vectors: 4) == expected,
+            matrix.product(.forward, thick, vectors: 40) == expectedThick
+          {
+            right.counts[20 * k + i] += 1
           }
         }
-        DispatchQueue.concurrentPerform(iterations: 4) { boards[$0].run() }
-        #expect(right.holds(1))
       }
+      DispatchQueue.concurrentPerform(iterations: 4) { k in engine.use { boards[k].run() } }
+      #expect(right.holds(1))
+    }
+  }
+
+  @Suite struct Engines {
+    /// The engines that the caller and all indices of a job see.
+    private func seen(by engine: Engine) -> Set<UInt> {
+      engine.use {
+        let found = Mutex<Set<UInt>>([UInt(bitPattern: Engine.current)])
+        Engine.forEach(64) { _ in
+          usleep(50)  // long enough for all threads to come
+          let current = UInt(bitPattern: Engine.current)
+          found.withLock { _ = $0.insert(current) }
+        }
+        return found.withLock { $0 }
+      }
+    }
+
+    @Test("work is done by the engine it was given, on all threads and within other work")
+    func innermostCounts() throws {
+      let outer = Engine(threads: 3)
+      let inner = try #require(Engine(.portable, threads: 2))
+      outer.use {
+        let before = UInt(bitPattern: Engine.current)
+        let within = seen(by: inner)
+        #expect(within.count == 1 && !within.contains(before))
+        #expect(seen(by: outer) == [before])
+        #expect(UInt(bitPattern: Engine.current) == before)
+      }
+      #expect(inner.instructionSet == .portable && inner.threads == 2)
+      #expect(outer.instructionSet == .best)
+    }
+
+    /// The calling thread as the system lists it: PROCESS/task/THREAD.
+    private static var threadName: String? {
+      try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/thread-self")
+    }
+
+    @Test("an engine's threads end with it", .enabled(if: threadName != nil))
+    func threadsEnd() throws {
+      let names = Mutex<Set<String>>([])
+      Engine(threads: 4).use {
+        for _ in 0..<50 {
+          Engine.forEach(16) { _ in
+            usleep(50)
+            guard let name = Self.threadName else { return }
+            names.withLock { _ = $0.insert(name) }
+          }
+        }
+      }
+      let ours = names.withLock { $0 }.subtracting([try #require(Self.threadName)])
+      #expect(!ours.isEmpty)
+      for name in ours {
+        // The system strikes a thread off its list a moment after it has ended.
+        for _ in 0..<10_000 where FileManager.default.fileExists(atPath: "/proc/\(name)") {
+          usleep(1000)
+        }
+        #expect(!FileManager.default.fileExists(atPath: "/proc/\(name)"))
+      }
+    }
+
+    /// What the portable kernels give is what they give alone, whatever other engines do meanwhile.
+    @Test("engines of other instruction sets and threads change no bit of each other's products")
+    func enginesDoNotMix() throws {
+      let w = try GuardedMatrix(.bf16, rows: 130, columns: 300, seed: 1)
+      let x = normal(w.columns * 5, seed: 2)
+      nonisolated(unsafe) let matrix = w
+      let engines = Engine.InstructionSet.allCases.flatMap { set in
+        [1, 3].compactMap { Engine(set, threads: $0) }
+      }
+      let product = { @Sendable (engine: Engine) in
+        engine.use { matrix.product(.forward, x, vectors: 5) }
+      }
+      let alone = engines.map(product)
+      let wrong = Mutex(0)
+      DispatchQueue.concurrentPerform(iterations: 20 * engines.count) { i in
+        let k = i % engines.count
+        if product(engines[k]) != alone[k] { wrong.withLock { $0 += 1 } }
+      }
+      #expect(wrong.withLock { $0 } == 0)
     }
   }
 }

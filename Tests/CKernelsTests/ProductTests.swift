@@ -89,7 +89,8 @@ extension KernelTests {
           var y = [Double](
             repeating: accumulating == 1 ? 2 : .nan, count: w.outputs(direction) * b)
           function(
-            &w.kernel, x.map { Double($0) }, Int64(b), &y, Int64(b), Int64(b), accumulating)
+            Engine.current, &w.kernel, x.map { Double($0) }, Int64(b), &y, Int64(b), Int64(b),
+            accumulating)
           for i in y.indices {
             let start = accumulating == 1 ? 2.0 : 0
             #expect(
@@ -180,8 +181,8 @@ extension KernelTests {
           let x = normal(w.inputs(direction) * b, seed: 14)
           KernelTests.withEachInstructionSet { set in
             let alone = w.product(direction, x, vectors: b)
-            for threads: Int32 in [2, 3, 5] {
-              KernelTests.withThreads(threads) {
+            for threads in [2, 3, 5] {
+              Engine(set, threads: threads)?.use {
                 #expect(
                   w.product(direction, x, vectors: b) == alone,
                   "\(direction), b \(b), set \(set), \(threads) threads")
@@ -196,15 +197,15 @@ extension KernelTests {
     func empty() throws {
       var y: [Float] = [1, 2, 3, 4, 5, 6]
       var w = ck_matrix(data: nil, rows: 2, columns: 0, row_bytes: 0, type: 0)
-      ck_multiply(&w, [], 3, &y, 3, 3, 1)
+      ck_multiply(Engine.current, &w, [], 3, &y, 3, 3, 1)
       #expect(y == [1, 2, 3, 4, 5, 6])
-      ck_multiply(&w, [], 3, &y, 3, 2, 0)
+      ck_multiply(Engine.current, &w, [], 3, &y, 3, 2, 0)
       #expect(y == [0, 0, 3, 0, 0, 6])
       w = ck_matrix(data: nil, rows: 0, columns: 2, row_bytes: 8, type: 0)
       y = [1, 2, 3, 4, 5, 6]
-      ck_multiply_adjoint(&w, [], 3, &y, 3, 1, 0)
+      ck_multiply_adjoint(Engine.current, &w, [], 3, &y, 3, 1, 0)
       #expect(y == [0, 2, 3, 0, 5, 6])
-      ck_multiply(&w, y, 3, &y, 3, 0, 0)
+      ck_multiply(Engine.current, &w, y, 3, &y, 3, 0, 0)
       #expect(y == [0, 2, 3, 0, 5, 6])
     }
   }

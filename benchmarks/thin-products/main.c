@@ -57,11 +57,13 @@ struct contest {
   const float *floats;  // the same shape in single precision, for OpenBLAS
   int64_t b;
   int adjoint;
+  struct ck_engine *engine;
   float *in, *out;
 };
 
 static void ours(struct contest *c) {
-  (c->adjoint ? ck_multiply_adjoint : ck_multiply)(&c->stored, c->in, c->b, c->out, c->b, c->b, 0);
+  (c->adjoint ? ck_multiply_adjoint : ck_multiply)(c->engine, &c->stored, c->in, c->b, c->out, c->b,
+                                                   c->b, 0);
 }
 
 static void openblas(struct contest *c) {
@@ -87,7 +89,7 @@ static void read_task(void *context, int64_t index) {
   sum_of_everything += sum;
 }
 static void read_weights(struct contest *c) {
-  ck_parallel_for(READ_TASKS, read_task, &c->stored);
+  ck_parallel_for(c->engine, READ_TASKS, read_task, &c->stored);
 }
 
 // The shortest time of each contestant, in turns.
@@ -168,18 +170,22 @@ int main(int argc, char **argv) {
   if (b_count == 0)
     for (long b = 1; b <= 32; b *= 2) bs[b_count++] = b;
 
-  ck_set_threads(threads);
+  struct ck_engine *engine = ck_engine_create(ck_best_instruction_set(), threads);
+  if (!engine) {
+    fprintf(stderr, "no memory is left\n");
+    return 1;
+  }
   openblas_set_num_threads(threads);
   char cpu[128];
   processor(cpu, sizeof cpu);
   static const char *const sets[] = {"portable", "AVX2", "AVX-512"};
-  const char *set = sets[ck_instruction_set()];
+  const char *set = sets[ck_engine_instruction_set(engine)];
   if (json)
     printf("{\"processor\": \"%s\", \"threads\": %d, \"instructionSet\": \"%s\", \"openBLAS\": \"%s\", "
            "\"products\": [",
-           cpu, ck_threads(), set, openblas_get_config());
+           cpu, ck_engine_threads(engine), set, openblas_get_config());
   else
-    printf("%s, %d threads, %s; %s\n", cpu, ck_threads(), set, openblas_get_config());
+    printf("%s, %d threads, %s; %s\n", cpu, ck_engine_threads(engine), set, openblas_get_config());
 
   const char *separator = "";
   for (int s = 0; s < shape_count; s++) {
@@ -204,7 +210,8 @@ int main(int argc, char **argv) {
       const int64_t row_bytes = n / length * ck_block_bytes(types[t].type);
       for (int k = 0; k < b_count; k++)
         for (int adjoint = 0; adjoint < 2; adjoint++) {
-          struct contest contest = {{stored, m, n, row_bytes, types[t].type}, floats, bs[k], adjoint, in, out};
+          struct contest contest = {{stored, m, n, row_bytes, types[t].type}, floats, bs[k], adjoint,
+                                    engine, in, out};
           double best[3];
           race(&contest, budget, best);
           const double weights = (double)(m * n);
@@ -229,5 +236,6 @@ int main(int argc, char **argv) {
     free(floats), free(stored), free(in), free(out);
   }
   if (json) printf("\n]}\n");
+  ck_engine_destroy(engine);
   return 0;
 }

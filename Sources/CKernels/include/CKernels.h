@@ -38,37 +38,52 @@ struct ck_matrix {
 int64_t ck_block_length(int32_t type);
 int64_t ck_block_bytes(int32_t type);
 
-// Widens `count` weights (a multiple of the block length) that start at `source`. Bit for bit the reference
-// dequantisation (the Python package gguf).
-void ck_dequantize(int32_t type, const void *source, float *out, int64_t count);
-
-// The instruction sets the kernels are compiled for. The best one the processor has is chosen at the first call.
+// The instruction sets the kernels are compiled for. Sums are the same to the bit within one of them.
 enum ck_instruction_set { CK_PORTABLE = 0, CK_AVX2 = 1, CK_AVX512 = 2 };
 
-// Chooses one, for tests; 0 if the processor does not have it. Sums are the same to the bit within one instruction set.
-int ck_set_instruction_set(int32_t set);
-int32_t ck_instruction_set(void);
+// The best one the processor has.
+int32_t ck_best_instruction_set(void);
 
-// Threads of the pool, the caller included; 1 until set. Not to be called while a product runs.
-void ck_set_threads(int threads);
-int ck_threads(void);
+// What computes: the kernels of one instruction set and a pool of threads. Nothing about it changes once it is made, and
+// any number of threads may compute with it at once.
+struct ck_engine;
 
-// body(context, 0), …, body(context, count − 1), in any order, on the threads of the pool. Inside such a body, or while
+// An engine of so many threads, the caller's included, or of as many as the system gives. NULL if the processor does not
+// have the instruction set, or if no memory is left.
+struct ck_engine *ck_engine_create(int32_t instruction_set, int threads);
+// Ends the threads. Not while anything computes with the engine, and not on one of its threads.
+void ck_engine_destroy(struct ck_engine *engine);
+int32_t ck_engine_instruction_set(const struct ck_engine *engine);
+int ck_engine_threads(const struct ck_engine *engine);
+
+// The engine the calling thread works with: a pool's threads have theirs for life, any other the one it was given last,
+// NULL at first. Setting it returns the one before.
+struct ck_engine *ck_thread_engine(void);
+struct ck_engine *ck_set_thread_engine(struct ck_engine *engine);
+
+// body(context, 0), …, body(context, count − 1), in any order, on the engine's threads. Inside such a body, or while
 // another thread uses the pool, the caller does it all alone.
-void ck_parallel_for(int64_t count, void (*body)(void *context, int64_t index), void *context);
+void ck_parallel_for(struct ck_engine *engine, int64_t count,
+                     void (*body)(void *context, int64_t index), void *context);
+
+// Widens `count` weights (a multiple of the block length) that start at `source`. Bit for bit the reference
+// dequantisation (the Python package gguf), with every instruction set.
+void ck_dequantize(const struct ck_engine *engine, int32_t type, const void *source, float *out,
+                   int64_t count);
 
 // A vector's product is the same to the bit for any number of threads and, if b ≤ 32, whatever the other vectors are and
 // however many. Nothing larger than the vectors is copied: W is widened in registers, or a strip at a time.
-void ck_multiply(const struct ck_matrix *w, const float *x, int64_t ldx, float *y, int64_t ldy,
-                 int64_t b, int accumulate);
-void ck_multiply_adjoint(const struct ck_matrix *w, const float *y, int64_t ldy, float *x,
-                         int64_t ldx, int64_t b, int accumulate);
+void ck_multiply(struct ck_engine *engine, const struct ck_matrix *w, const float *x, int64_t ldx,
+                 float *y, int64_t ldy, int64_t b, int accumulate);
+void ck_multiply_adjoint(struct ck_engine *engine, const struct ck_matrix *w, const float *y,
+                         int64_t ldy, float *x, int64_t ldx, int64_t b, int accumulate);
 
 // The same in double precision, for tests: one thread, no SIMD of its own.
-void ck_multiply_f64(const struct ck_matrix *w, const double *x, int64_t ldx, double *y,
-                     int64_t ldy, int64_t b, int accumulate);
-void ck_multiply_adjoint_f64(const struct ck_matrix *w, const double *y, int64_t ldy, double *x,
-                             int64_t ldx, int64_t b, int accumulate);
+void ck_multiply_f64(const struct ck_engine *engine, const struct ck_matrix *w, const double *x,
+                     int64_t ldx, double *y, int64_t ldy, int64_t b, int accumulate);
+void ck_multiply_adjoint_f64(const struct ck_engine *engine, const struct ck_matrix *w,
+                             const double *y, int64_t ldy, double *x, int64_t ldx, int64_t b,
+                             int accumulate);
 
 // One step of Gram–Schmidt for b vectors, the rows of Y (b, dimension), against the rows of B (count, dimension), all in
 // double precision and one after another:
@@ -76,5 +91,5 @@ void ck_multiply_adjoint_f64(const struct ck_matrix *w, const double *y, int64_t
 //     C (count, b) ← B Yᵀ,   Y ← Y − Cᵀ B.
 //
 // The same to the bit for any number of threads.
-void ck_project_out(const double *basis, int64_t count, int64_t dimension, double *y, int64_t b,
-                    double *c);
+void ck_project_out(struct ck_engine *engine, const double *basis, int64_t count,
+                    int64_t dimension, double *y, int64_t b, double *c);
