@@ -14,6 +14,8 @@ import Tokenization
 public struct AlignmentRun {
   /// What is run.
   public let settings: RunSettings
+  /// What was decided where the model's folder left a choice, for people.
+  public var notes: [String] { directory.notes }
   private let directory: CheckpointDirectory
   private let model: any Transformer
   private let tokenizer: Tokenizer?

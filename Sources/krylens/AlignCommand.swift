@@ -47,6 +47,7 @@ struct AlignCommand: ParsableCommand {
     var settings = settings
     settings.output = path
     let run = try AlignmentRun(settings, prompts: inputs)
+    if !quiet { run.notes.forEach(note) }
     let folder = try RunFolder(path, for: try run.manifest())
     guard !folder.isComplete else { return nil }
     do {
