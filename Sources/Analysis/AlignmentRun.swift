@@ -14,7 +14,8 @@ import Tokenization
 public struct AlignmentRun {
   /// What is run.
   public let settings: RunSettings
-  /// What was made of prompts that may have been meant otherwise, one line each, for the user to read.
+  /// What was decided where the model's folder left a choice, and what was made of prompts that may have been meant otherwise:
+  /// one line each, for the user to read.
   public let notes: [String]
   /// What it computes with.
   package let engine: Engine
@@ -69,7 +70,7 @@ public struct AlignmentRun {
     try reader.checkEncoder(settings)
     let labels = inputs.enumerated().map { PromptLabel(number: $0 + 1, $1) }
     var prompts = try zip(inputs, labels).map { ($0, try reader.read($0, $1)) }
-    notes = reader.notes(zip(inputs, labels).map { ($0, $1) })
+    notes = directory.notes + reader.notes(zip(inputs, labels).map { ($0, $1) })
     let plan = try SolvePlan(
       settings, model.description,
       promptLengths: prompts.map { model.description.tokenCount(of: $0.1) }, labels: labels)

@@ -51,6 +51,8 @@ public enum CheckpointError: Error, Equatable, Sendable {
   case unsupportedType(file: String, tensor: String, type: String)
   /// No tensor of this name.
   case missingTensor(file: String, tensor: String)
+  /// No tensor of this name, but one that has it behind a prefix.
+  case prefixedTensor(file: String, tensor: String, stored: String)
   /// A tensor of another shape than its use needs.
   case wrongShape(file: String, tensor: String, shape: [Int], needed: String)
   /// A path in `field` that leads out of the model's folder.
@@ -60,7 +62,7 @@ public enum CheckpointError: Error, Equatable, Sendable {
 }
 
 extension CheckpointError: CustomStringConvertible {
-  /// One or two sentences: file, field, what is wrong, what to do.
+  /// One or two sentences: file, field, what is wrong, what to do. Only what cannot have been written so is called damaged.
   public var description: String {
     let again = "the file is damaged or incomplete: copy or download it again"
     switch self {
@@ -73,7 +75,9 @@ extension CheckpointError: CustomStringConvertible {
       return
         "\(file): changed or became unreadable while in use; leave the file alone and run again"
     case .malformedJSON(let file, let offset, let reason):
-      return "\(file): not valid JSON at byte \(offset): \(reason); \(again), or mend that place"
+      return
+        "\(file): not valid JSON at byte \(offset): \(reason); fix that place, or get the file "
+        + "again"
     case .notThisFormat(let file, let format, let reason):
       return
         "\(file): not a \(format) file (\(reason)); download it again, or get the model as "
@@ -88,9 +92,9 @@ extension CheckpointError: CustomStringConvertible {
     case .overflow(let file, let field):
       return "\(file): the sizes of \(shown(field)) exceed a 64-bit integer; \(again)"
     case .missingField(let file, let field):
-      return "\(file): \(shown(field)) is missing; \(again), or add the field"
+      return "\(file): \(shown(field)) is missing; add it, or get the file again"
     case .invalidField(let file, let field, let reason):
-      return "\(file): \(shown(field)): \(reason); \(again), or mend the field"
+      return "\(file): \(shown(field)): \(reason); fix that field, or get the file again"
     case .invalidText(let file, let field):
       return "\(file): \(shown(field)) is not valid UTF-8; \(again)"
     case .duplicateName(let file, let name):
@@ -130,8 +134,13 @@ extension CheckpointError: CustomStringConvertible {
         "\(file): tensor \(shown(tensor)) is stored as \(shown(type)), which is not supported; "
         + "convert it to F32, F16, BF16, Q8_0, Q4_K or another supported type"
     case .missingTensor(let file, let tensor):
-      return "\(file): no tensor \(shown(tensor)); the model is incomplete or of another "
-        + "architecture: download every file of it again"
+      return
+        "\(file): no tensor \(shown(tensor)), which the model that the configuration describes "
+        + "has; check that configuration and weights belong together, and that no file is missing"
+    case .prefixedTensor(let file, let tensor, let stored):
+      return
+        "\(file): no tensor \(shown(tensor)), but \(shown(stored)): the model's tensors are those "
+        + "of a part of another; save that part by itself"
     case .wrongShape(let file, let tensor, let shape, let needed):
       return "\(file): tensor \(shown(tensor)) has shape \(shape) where \(needed) is needed; "
         + "check that configuration and weights belong together"

@@ -1,5 +1,5 @@
-/// A JSON file whose top is an object, such as `config.json`; what is asked of it and is not there is an error that
-/// names file and field.
+/// A JSON file as Python writes it whose top is an object, such as `config.json`; what is asked of it and is not there is
+/// an error that names file and field.
 ///
 /// A member that is `null` counts as absent.
 public struct ConfigurationFile: Sendable {
@@ -12,7 +12,7 @@ public struct ConfigurationFile: Sendable {
 
   /// Reads the file at `path`. Throws what `JSONValue.parse(file:)` throws, and `invalidField` unless it holds an object.
   public init(_ path: String) throws(CheckpointError) {
-    guard let object = try JSONValue.parse(file: path).object else {
+    guard let object = try JSONValue.parse(file: path, dialect: .python).object else {
       throw .invalidField(file: path, field: "the whole", reason: "it is no JSON object")
     }
     self.init(path: path, object: object)

@@ -1,14 +1,25 @@
+/// Which texts count as JSON.
+public enum JSONDialect: Sendable {
+  /// RFC 8259 to the letter, each key of an object once, every number within the range of `Double`.
+  case strict
+  /// What Python's `json` reads, which writes the configuration of most models: also `NaN`, `Infinity` and `-Infinity`,
+  /// numbers that round to infinity, keys that occur again (the last one counts), and halves of surrogate pairs (read as
+  /// U+FFFD).
+  case python
+}
+
 extension JSONValue {
   /// The one JSON value that `bytes` hold, in UTF-8; read in one pass, in time linear in their number.
   ///
   /// `source` names the file in errors, `origin` is where in it `bytes` begin. Throws
-  /// `CheckpointError.malformedJSON` with the byte offset for: anything outside RFC 8259, a key that occurs twice,
-  /// invalid UTF-8, half a surrogate pair, a number beyond the range of `Double`, arrays and objects nested deeper
-  /// than `depthLimit`, and anything but white space after the value.
+  /// `CheckpointError.malformedJSON` with the byte offset for: anything outside the dialect, in the strict one also a key
+  /// that occurs twice, half a surrogate pair and a number beyond the range of `Double`; invalid UTF-8, arrays and objects
+  /// nested deeper than `depthLimit`, and anything but white space after the value.
   public static func parse(
-    _ bytes: UnsafeRawBufferPointer, source: String, origin: Int = 0, depthLimit: Int = 64
+    _ bytes: UnsafeRawBufferPointer, source: String, origin: Int = 0, depthLimit: Int = 64,
+    dialect: JSONDialect = .strict
   ) throws(CheckpointError) -> JSONValue {
-    var parser = JSONParser(bytes: bytes)
+    var parser = JSONParser(bytes: bytes, dialect: dialect)
     do throws(JSONParser.Failure) {
       return try parser.document(depthLimit: depthLimit)
     } catch {
@@ -18,21 +29,25 @@ extension JSONValue {
 
   /// The one JSON value that `bytes` hold; as the form above.
   public static func parse(
-    _ bytes: [UInt8], source: String, origin: Int = 0, depthLimit: Int = 64
+    _ bytes: [UInt8], source: String, origin: Int = 0, depthLimit: Int = 64,
+    dialect: JSONDialect = .strict
   ) throws(CheckpointError) -> JSONValue {
     let result = bytes.withUnsafeBytes { bytes in
       Result { () throws(CheckpointError) in
-        try parse(bytes, source: source, origin: origin, depthLimit: depthLimit)
+        try parse(
+          bytes, source: source, origin: origin, depthLimit: depthLimit, dialect: dialect)
       }
     }
     return try result.get()
   }
 
   /// The one JSON value in a file. Throws `CheckpointError.cannotRead` too.
-  public static func parse(file: String, depthLimit: Int = 64) throws(CheckpointError) -> JSONValue
-  {
+  public static func parse(
+    file: String, depthLimit: Int = 64, dialect: JSONDialect = .strict
+  ) throws(CheckpointError) -> JSONValue {
     let mapped = try MappedFile(file)
-    return try parse(mapped.copy(0..<mapped.count), source: file, depthLimit: depthLimit)
+    return try parse(
+      mapped.copy(0..<mapped.count), source: file, depthLimit: depthLimit, dialect: dialect)
   }
 }
 
@@ -44,11 +59,15 @@ private struct JSONParser {
   }
 
   let bytes: UnsafeRawBufferPointer
+  let dialect: JSONDialect
   var position = 0
   /// Where strings with escapes are put together.
   var scratch: [UInt8] = []
 
-  init(bytes: UnsafeRawBufferPointer) { self.bytes = bytes }
+  init(bytes: UnsafeRawBufferPointer, dialect: JSONDialect) {
+    self.bytes = bytes
+    self.dialect = dialect
+  }
 
   func failure(_ reason: String, at offset: Int? = nil) -> Failure {
     Failure(offset: offset ?? position, reason: reason)
@@ -88,6 +107,10 @@ private struct JSONParser {
     case UInt8(ascii: "t"): return try literal("true", .bool(true))
     case UInt8(ascii: "f"): return try literal("false", .bool(false))
     case UInt8(ascii: "n"): return try literal("null", .null)
+    case UInt8(ascii: "N") where dialect == .python:
+      return try literal("NaN", .number(.real(.nan)))
+    case UInt8(ascii: "I") where dialect == .python:
+      return try literal("Infinity", .number(.real(.infinity)))
     default: throw failure(position < bytes.count ? "no value begins here" : "the value is missing")
     }
   }
@@ -148,6 +171,7 @@ private struct JSONParser {
       case UInt8(ascii: ","): position += 1
       case UInt8(ascii: "}"):
         position += 1
+        guard dialect == .strict else { return JSONObject(last: members) }
         do throws(JSONObject.DuplicateKey) {
           return try JSONObject(members)
         } catch {
@@ -221,21 +245,29 @@ private struct JSONParser {
     case UInt8(ascii: "t"): scratch.append(0x09)
     case UInt8(ascii: "u"):
       var code = try hexadecimal(at: start)
-      if code & 0xFC00 == 0xD800 {  // the first half of a pair
-        guard next == UInt8(ascii: "\\") else { throw failure("half a surrogate pair", at: start) }
-        position += 1
-        guard next == UInt8(ascii: "u") else { throw failure("half a surrogate pair", at: start) }
-        position += 1
-        let second = try hexadecimal(at: start)
-        guard second & 0xFC00 == 0xDC00 else { throw failure("half a surrogate pair", at: start) }
+      if code & 0xFC00 == 0xD800, let second = try lowSurrogate() {
         code = 0x10000 + (code & 0x3FF) << 10 + second & 0x3FF
       }
-      guard let scalar = Unicode.Scalar(code) else {
+      guard let scalar = Unicode.Scalar(code) ?? (dialect == .python ? "\u{FFFD}" : nil) else {
         throw failure("half a surrogate pair", at: start)
       }
       scratch.append(contentsOf: UTF8.encode(scalar)!)
     default: throw failure("an unknown escape", at: start)
     }
+  }
+
+  /// The second half of a surrogate pair if an escape for one comes next, which is then passed.
+  private mutating func lowSurrogate() throws(Failure) -> UInt32? {
+    let start = position
+    guard next == UInt8(ascii: "\\") else { return nil }
+    position += 1
+    if next == UInt8(ascii: "u") {
+      position += 1
+      let code = try hexadecimal(at: start)
+      if code & 0xFC00 == 0xDC00 { return code }
+    }
+    position = start
+    return nil
   }
 
   private mutating func hexadecimal(at start: Int) throws(Failure) -> UInt32 {
@@ -278,6 +310,10 @@ private struct JSONParser {
     let start = position
     let negative = next == UInt8(ascii: "-")
     if negative { position += 1 }
+    if dialect == .python, next == UInt8(ascii: "I") {
+      _ = try literal("Infinity", .null)
+      return .real(-.infinity)
+    }
     let leadingZero = next == UInt8(ascii: "0")
     let first = position
     let integer = try digits(from: start, negative: negative)
@@ -298,7 +334,7 @@ private struct JSONParser {
     }
     if isInteger, let integer { return .integer(integer) }
     let text = String(decoding: bytes[start..<position], as: UTF8.self)
-    guard let value = Double(text), value.isFinite else {
+    guard let value = Double(text), value.isFinite || dialect == .python else {
       throw failure("a number is beyond the range of a double", at: start)
     }
     return .real(value)

@@ -1,4 +1,4 @@
-/// A JSON document, RFC 8259 to the letter.
+/// A JSON document.
 public enum JSONValue: Sendable {
   /// `null`.
   case null
@@ -18,7 +18,7 @@ public enum JSONValue: Sendable {
 public enum JSONNumber: Equatable, Sendable {
   /// Written without fraction or exponent, and within 64 bits.
   case integer(Int)
-  /// Any other, correctly rounded; always finite.
+  /// Any other, correctly rounded. Only what Python wrote can be infinite or NaN.
   case real(Double)
 }
 
@@ -85,6 +85,22 @@ public struct JSONObject: Sendable {
   public subscript(key: String) -> JSONValue? {
     if positions.isEmpty { return members.first { $0.key.hasSameUTF8(as: key) }?.value }
     return positions[UTF8Key(key)].map { members[$0].value }
+  }
+
+  /// Of several equal keys the last counts, at the place of the first.
+  package init(last members: [(key: String, value: JSONValue)]) {
+    var positions = [UTF8Key: Int](minimumCapacity: members.count)
+    var kept: [(key: String, value: JSONValue)] = []
+    for member in members {
+      if let position = positions[UTF8Key(member.key)] {
+        kept[position].value = member.value
+      } else {
+        positions[UTF8Key(member.key)] = kept.count
+        kept.append(member)
+      }
+    }
+    self.members = kept
+    self.positions = positions
   }
 
   package struct DuplicateKey: Error { let position: Int }

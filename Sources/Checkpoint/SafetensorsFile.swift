@@ -80,8 +80,10 @@ public final class SafetensorsFile: TensorSource {
   private static func metadata(
     _ value: JSONValue, _ path: String
   ) throws(CheckpointError) -> [String: String] {
+    // The format's own reader takes null for none.
+    guard !value.isNull else { return [:] }
     guard let object = value.object else {
-      throw .invalidField(file: path, field: "__metadata__", reason: "it is no object")
+      throw .invalidField(file: path, field: "__metadata__", reason: "it is not an object")
     }
     var result: [String: String] = [:]
     for (key, value) in object.members {

@@ -4,6 +4,8 @@ public final class ShardedTensors: TensorSource {
   public let path: String
   /// The files, opened.
   public let shards: [any TensorSource]
+  /// Their names, as the index has them.
+  let fileNames: [String]
   private let table: TensorTable
   private let shardOfTensor: [Int]  // by position in `table`
 
@@ -47,6 +49,7 @@ public final class ShardedTensors: TensorSource {
     let folder = ModelFolder(containing: path)
     var shards: [any TensorSource] = []
     var paths: [String] = []
+    var names: [String] = []
     var opened: [UTF8Key: Int] = [:]
     var infos: [TensorInfo] = []
     var shardOfTensor: [Int] = []
@@ -63,6 +66,7 @@ public final class ShardedTensors: TensorSource {
         let file = try folder.resolve(name, file: path, field: "weight_map.\(tensor)")
         shards.append(try open(file))
         paths.append(file)
+        names.append(name)
         opened[UTF8Key(name)] = shard
       }
       guard let info = shards[shard].info(tensor) else {
@@ -73,6 +77,7 @@ public final class ShardedTensors: TensorSource {
     }
     self.path = path
     self.shards = shards
+    fileNames = names
     table = try TensorTable(infos, file: path)
     self.shardOfTensor = shardOfTensor
   }
@@ -92,6 +97,7 @@ public final class ShardedTensors: TensorSource {
     }
     path = folder
     self.shards = shards
+    fileNames = files
     table = try TensorTable(infos, file: folder)
     self.shardOfTensor = shardOfTensor
   }

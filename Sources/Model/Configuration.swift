@@ -43,6 +43,9 @@ public final class Configuration {
   /// Whether a key is there at all, be it null.
   func mentions(_ key: String) -> Bool { lookup(key) != nil }
 
+  /// Counts a key as read that has no say in this family.
+  func understand(_ key: String) { read.insert(key) }
+
   /// A value of a kind, or nil when no such key is there. Throws `ModelError.badKey` for another kind.
   private func optional<T>(
     _ keys: [String], _ kind: String, _ convert: (JSONValue) -> T?
@@ -50,6 +53,14 @@ public final class Configuration {
     guard let (key, value) = value(keys) else { return nil }
     guard let result = convert(value) else {
       throw .badKey(file: file, key: spelled(key), reason: "must be \(kind)")
+    }
+    // Of two spellings that disagree, which one counts depends on the reader's version.
+    for other in keys where other != key {
+      guard let second = lookup(other), !second.isNull, !second.agrees(with: value) else {
+        continue
+      }
+      throw .badKey(
+        file: file, key: spelled(other), reason: "is not what \"\(spelled(key))\" says")
     }
     return result
   }
@@ -86,21 +97,21 @@ public final class Configuration {
   }
 
   func number(_ keys: String..., default fallback: Double? = nil) throws(ModelError) -> Double {
-    try require(try optional(keys, "a number", Self.finite) ?? fallback, keys)
+    try require(try optional(keys, "a finite number", Self.finite) ?? fallback, keys)
   }
 
   func optionalNumber(_ keys: String...) throws(ModelError) -> Double? {
-    try optional(keys, "a number", Self.finite)
+    try optional(keys, "a finite number", Self.finite)
   }
 
-  /// Unlike JSON, GGUF can say NaN and infinity.
+  /// GGUF can say NaN and infinity, and so can JSON that Python wrote.
   private static func finite(_ value: JSONValue) -> Double? {
     value.double.flatMap { $0.isFinite ? $0 : nil }
   }
 
   /// A small positive number, such as the ε of a norm.
   func positive(_ keys: String..., default fallback: Double? = nil) throws(ModelError) -> Double {
-    let value = try optional(keys, "a positive number") {
+    let value = try optional(keys, "a positive, finite number") {
       Self.finite($0).flatMap { $0 > 0 ? $0 : nil }
     }
     return try require(value ?? fallback, keys)
@@ -113,7 +124,7 @@ public final class Configuration {
   }
 
   func numbers(_ keys: String...) throws(ModelError) -> [Double] {
-    let values = try optional(keys, "an array of numbers") { value in
+    let values = try optional(keys, "an array of finite numbers") { value in
       value.array.flatMap { Self.all($0.map(Self.finite)) }
     }
     return try require(values, keys)
@@ -167,14 +178,20 @@ public final class Configuration {
   /// neutral value and this family has not read it.
   func refuseUnread() throws(ModelError) {
     for (key, neutral) in Self.influential where !read.contains(key) {
-      guard let value = lookup(key), !value.isNull, !neutral(value) else { continue }
+      guard let value = lookup(key), !neutral(value),
+        !value.isNull || Self.meaningfulNulls.contains(key)
+      else { continue }
       throw .unsupportedKey(
         file: file, key: spelled(key), value: value.shown,
         reason: "this family does not have it here")
     }
   }
 
-  /// Keys of published configurations that change what a block computes, and when they do not.
+  /// Keys for which null is not as if they were absent: they have no default, and null counts as false.
+  private static let meaningfulNulls: Set = ["is_causal"]
+
+  /// Keys of published configurations that change what a block computes, and when they do not. `KeyTests` holds the list
+  /// against the reference implementation.
   private static let influential: [(String, @Sendable (JSONValue) -> Bool)] = {
     let off: @Sendable (JSONValue) -> Bool = { $0.bool == false || $0.double == 0 }
     let one: @Sendable (JSONValue) -> Bool = { $0.double == 1 }
@@ -200,6 +217,7 @@ public final class Configuration {
       ("scale_attn_by_inverse_layer_idx", off), ("scale_attn_weights", { $0.bool == true }),
       ("apply_residual_connection_post_layernorm", off), ("rope_scaling", never),
       ("rope_parameters", never), ("is_decoder", off), ("add_cross_attention", off),
+      ("is_causal", { $0.bool == true }),
       // Rotary parameters by kind of layer.
       ("full_attention", never), ("sliding_attention", never),
       // As GGUF calls them.
@@ -219,6 +237,16 @@ public final class Configuration {
 }
 
 extension JSONValue {
+  /// Whether two values under two names of one key mean the same, as far as they are no arrays and objects.
+  fileprivate func agrees(with other: JSONValue) -> Bool {
+    switch (self, other) {
+    case (.number, .number): double == other.double
+    case (.string(let a), .string(let b)): a == b
+    case (.bool(let a), .bool(let b)): a == b
+    default: true
+    }
+  }
+
   /// For messages.
   var shown: String {
     switch self {

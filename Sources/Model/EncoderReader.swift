@@ -20,6 +20,8 @@ struct EncoderReader {
     _ = try c.headDimension(width: width, heads: heads)
     epsilon = try c.positive("layer_norm_eps", default: 1e-12)
     activation = try Activation(c, "hidden_act", default: "gelu")
+    // There is no mask whatever it says.
+    c.understand("is_causal")
   }
 
   /// The blocks of `model` (with its dot), where every token sees all others; the arguments are the names in a block that

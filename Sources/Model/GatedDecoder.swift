@@ -24,7 +24,8 @@ struct GatedDecoder: Transformer {
   let embeddingScale: Double
   let blocks: [Block]
   let norm: any NormWeights
-  let head: LinearWeights
+  /// nil in a checkpoint of a model without one.
+  let head: LinearWeights?
   /// c of the soft cap c · tanh(logit / c), if any.
   let logitCap: Double?
 
@@ -82,7 +83,7 @@ struct GatedDecoder: Transformer {
   func finalNorm<S: RealScalar>(_ x: Variable<S>) -> Variable<S> { norm(x) }
 
   func logits<S: RealScalar>(_ x: Variable<S>) -> Variable<S>? {
-    let logits = head(x)
+    guard let logits = head.map({ $0(x) }) else { return nil }
     guard let cap = logitCap.map({ S($0) }) else { return logits }
     return cap * ((1 / cap) * logits).activated(by: .tanh)
   }

@@ -37,7 +37,8 @@ struct LayerNormDecoder: Transformer {
     var norm: LayerNormWeights?
     /// From the width of the stream.
     var projection: LinearWeights?
-    var weights: LinearWeights
+    /// nil in a checkpoint of a model without a head.
+    var weights: LinearWeights?
   }
 
   let description: ModelDescription
@@ -49,10 +50,12 @@ struct LayerNormDecoder: Transformer {
   /// What stands before the number of a block in a tensor's name.
   let blockWords: [String]
 
-  /// Puts a family's parts together, once all of them are read. Throws `ModelError.unreadTensor`.
+  /// Puts a family's parts together, once all of them are read. `note` says what there is to know besides the arrangement.
+  /// Throws `ModelError.unreadTensor`.
   init(
     _ file: ModelFile, _ weights: WeightReader, family: String, arrangement: Arrangement,
-    positions: Int?, embedding: Embedding, layers: [Layer], head: Head, blockWord: String
+    positions: Int?, embedding: Embedding, layers: [Layer], head: Head, blockWord: String,
+    note: String? = nil
   ) throws(ModelError) {
     let blockWords = file.format == .gguf ? ["blk."] : [blockWord]
     try weights.refuseUnread(after: blockWords)
@@ -69,7 +72,8 @@ struct LayerNormDecoder: Transformer {
       width: attention.output.outputs, vocabulary: embedding.tokens.rows,
       heads: attention.heads, keyValueHeads: attention.keyValueHeads,
       hiddenWidth: mlp.up.outputs, positions: positions, parameters: file.parameterCount,
-      storedTypes: file.storedTypes, residual: arrangement.residual)
+      storedTypes: file.storedTypes,
+      residual: arrangement.residual + (note.map { "; \($0)" } ?? ""))
   }
 
   /// Reads blocks one by one: a file that lies about their number must not make room for them all.
@@ -101,7 +105,7 @@ struct LayerNormDecoder: Transformer {
   func finalNorm<S: RealScalar>(_ x: Variable<S>) -> Variable<S> { head.norm.map { $0(x) } ?? x }
 
   func logits<S: RealScalar>(_ x: Variable<S>) -> Variable<S>? {
-    head.weights(head.projection.map { $0(x) } ?? x)
+    head.weights.map { $0(head.projection.map { $0(x) } ?? x) }
   }
 }
 

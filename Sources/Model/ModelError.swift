@@ -30,7 +30,7 @@ public enum ModelError: Error, Equatable, Sendable, CustomStringConvertible {
       "\(file): the architecture \"\(escaped(name))\" is not known; supported are "
         + known.joined(separator: ", ")
     case .badKey(let file, let key, let reason):
-      "\(file): \"\(escaped(key))\" \(reason); mend the configuration"
+      "\(file): \"\(escaped(key))\" \(reason); fix the configuration"
     case .unsupportedKey(let file, let key, let value, let reason):
       "\(file): \"\(escaped(key))\" = \(escaped(value)) is not supported (\(reason)), and ignoring it would compute "
         + "another model"
@@ -47,8 +47,8 @@ public enum ModelError: Error, Equatable, Sendable, CustomStringConvertible {
     case .promptTooLong(let tokens, let limit):
       "the prompt has \(tokens) tokens and the model \(limit) positions; shorten it"
     case .weightNotFinite(let file, let tensor):
-      "\(file): tensor \"\(escaped(tensor))\" holds NaN or infinity; the checkpoint is damaged: download it "
-        + "again"
+      "\(file): tensor \"\(escaped(tensor))\" holds NaN or infinity; its training diverged or the copy "
+        + "is damaged: use another checkpoint, or download this one again"
     case .stateNotFinite(let layer):
       "the hidden state after block \(layer) is not finite although its weights are; "
         + "the model overflows single precision on this prompt"

@@ -28,9 +28,9 @@ public struct ModelFile {
   /// Reads which architecture a checkpoint asks for. Throws `ModelError.badKey`, `CheckpointError`.
   public init(_ directory: CheckpointDirectory) throws {
     switch directory.kind {
-    case .huggingFace(let config, _):
+    case .huggingFace(let config):
       format = .huggingFace
-      tensors = directory.tensors
+      tensors = try UnwrappedTensors.unwrapping(directory.tensors)
       configuration = Configuration(file: config.path, object: config.object)
       modelType = try configuration.text("model_type")
       ggufFamily = nil
@@ -66,12 +66,38 @@ public struct ModelFile {
   /// Finds tensors by canonical names that begin with `prefix`, in a folder also with one of `alternatives` in its place.
   func weights(prefix: String, alternatives: [String], probe: String) -> WeightReader {
     dialect.map { WeightReader(tensors, ggufNames: $0.names) }
-      ?? WeightReader(tensors, prefix: prefix, alternatives: alternatives, probe: probe)
+      ?? WeightReader(
+        tensors, prefix: prefix, alternatives: alternatives, probe: probe,
+        architecture: configuration.value(["architectures"])?.value.array?.first?.string)
   }
 
-  /// Numbers in all weights; tables that are computed from the configuration do not count.
+  /// Numbers in all weights. Tables that are computed from the configuration do not count, and what a file stores under
+  /// several names though it is one matrix counts once: the embedding, and a head that is tied to it.
   var parameterCount: Int {
-    tensors.tensors.reduce(0) { $1.isComputed ? $0 : $0 + $1.count }
+    let all = tensors.tensors.reduce(0) { $1.isComputed ? $0 : $0 + $1.count }
+    let isTied = try? configuration.flag(
+      "tie_word_embeddings", default: ModelFamily.of(self).initialisation.isTied)
+    var embeddings: [TensorInfo] = []
+    return tensors.tensors.reduce(all) { count, tensor in
+      guard tensor.name.hasSuffix(".weight"),
+        TensorInfo.isEmbedding(String(tensor.name.dropLast(7)), orHead: isTied == true)
+      else { return count }
+      if embeddings.contains(where: { isCopy(tensor, of: $0) }) { return count - tensor.count }
+      embeddings.append(tensor)
+      return count
+    }
+  }
+
+  /// Whether two tensors are the same, as far as some pages of them tell.
+  private func isCopy(_ a: TensorInfo, of b: TensorInfo) -> Bool {
+    guard a.shape == b.shape, a.typeName == b.typeName, let x = try? tensors.tensor(a.name).bytes,
+      let y = try? tensors.tensor(b.name).bytes, x.count == y.count
+    else { return false }
+    let (pieces, size) = (16, min(x.count, 1 << 12))
+    return (0..<pieces).allSatisfy { piece in
+      let start = (x.count - size) / (pieces - 1) * piece
+      return x[start..<start + size].elementsEqual(y[start..<start + size])
+    }
   }
 
   /// The stored types, each once, by name.
@@ -81,6 +107,18 @@ public struct ModelFile {
 }
 
 extension TensorInfo {
+  /// Whether what has this name, `.weight` left out, is an embedding or, if that is asked for, a head over the vocabulary:
+  /// by the last part, in all families.
+  static func isEmbedding(_ name: String, orHead: Bool) -> Bool {
+    let last = String(name.split(separator: ".").last ?? "")
+    return embeddings.contains(last) || orHead && heads.contains(last)
+  }
+
+  private static let embeddings: Set = [
+    "embed_tokens", "wte", "embed_in", "word_embeddings", "shared",
+  ]
+  private static let heads: Set = ["lm_head", "embed_out", "decoder"]
+
   /// Whether it is no weight but a table that follows from the configuration, or one that no model reads (T5 was published
   /// with a bias of its cross-attention).
   var isComputed: Bool {

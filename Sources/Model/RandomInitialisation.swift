@@ -11,12 +11,6 @@ struct RandomInitialisation: Sendable {
   /// The canonical names of a GGUF file's tensors, `.weight` and `.bias` left out.
   private let canonical: [String: String]
 
-  /// The last part of the names of embeddings and heads, in all families.
-  private static let embeddings: Set = [
-    "embed_tokens", "wte", "embed_in", "word_embeddings", "shared",
-  ]
-  private static let heads: Set = ["lm_head", "embed_out", "decoder"]
-
   /// Throws `ModelError`.
   init(_ file: ModelFile, family: ModelFamily, seed: UInt64) throws {
     let (c, traits) = (file.configuration, family.initialisation)
@@ -66,8 +60,7 @@ struct RandomInitialisation: Sendable {
     let name =
       canonical[pattern]?.split(separator: "#", omittingEmptySubsequences: false)
       .joined(separator: number) ?? String(stem)
-    let last = String(name.split(separator: ".").last ?? "")
-    let isEmbedding = Self.embeddings.contains(last) || isTied && Self.heads.contains(last)
+    let isEmbedding = TensorInfo.isEmbedding(name, orHead: isTied)
     return (isEmbedding && suffix == ".weight" ? "embedding" : name) + suffix
   }
 

@@ -26,9 +26,11 @@ struct RotaryFrequencies: Sendable {
     var longropeNames = ["longrope"]
     /// `original_max_position_embeddings` where the file has it not beside the parameters; nil to look within.
     var original: Int?
+    /// Whether an odd number of rotated features means one more, as they go in pairs; refused otherwise.
+    var roundsUp = false
   }
 
-  /// Features of a head the exponents are shares of. An odd number rotates one feature more: they go in pairs.
+  /// Features of a head the exponents are shares of. Where a family allows an odd number, one more feature rotates.
   let dimension: Int
   let theta: Double
   let scaling: Scaling
@@ -64,7 +66,8 @@ struct RotaryFrequencies: Sendable {
     }
     self.dimension = rotated
     try configuration.check(
-      self.dimension > 0 && 2 * ((self.dimension + 1) / 2) <= dimension, "head_dim",
+      self.dimension > 0 && 2 * ((self.dimension + 1) / 2) <= dimension
+        && (scheme.roundsUp || self.dimension % 2 == 0), "head_dim",
       "gives \(self.dimension) rotated features, which do not pair up")
     guard let parameters else {
       scaling = .none

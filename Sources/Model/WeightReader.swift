@@ -13,10 +13,21 @@ struct WeightReader {
   private let prefix: (canonical: String, stored: String)?
   /// What goes before every name asked for.
   private var scope = ""
+  /// Whether the checkpoint is of a model that ends before the head.
+  private let lacksHead: Bool
+
+  /// Parts of the names of classes that have a head over the vocabulary.
+  private static let headed = [
+    "CausalLM", "LMHead", "ConditionalGeneration", "MaskedLM", "PreTraining",
+  ]
 
   /// Names of a Hugging Face folder: `prefix` is the canonical one, and the first of `alternatives` under which
-  /// `probe` is found takes its place.
-  init(_ source: any TensorSource, prefix: String, alternatives: [String], probe: String) {
+  /// `probe` is found takes its place. `architecture` is the class whose weights these are, if the file says: one without
+  /// a head has none to read, and so has a base model, whose names lack the prefix.
+  init(
+    _ source: any TensorSource, prefix: String, alternatives: [String], probe: String,
+    architecture: String? = nil
+  ) {
     self.source = source
     table = nil
     let prefixes = [prefix] + alternatives
@@ -26,6 +37,9 @@ struct WeightReader {
       ?? prefixes.sorted { $0.count > $1.count }
       .first { p in source.tensors.contains { $0.name.hasPrefix(p) } }
     self.prefix = (prefix, stored ?? prefix)
+    lacksHead =
+      architecture.map { name in !Self.headed.contains { name.contains($0) } }
+      ?? (stored == "" && prefix != "")
   }
 
   /// Names of a GGUF file, by a table from canonical names without `.weight` or `.bias`.
@@ -33,6 +47,7 @@ struct WeightReader {
     self.source = source
     table = ggufNames
     prefix = nil
+    lacksHead = false
   }
 
   /// The same reader for names that all begin alike: the tensors of one block.
@@ -65,11 +80,22 @@ struct WeightReader {
     return zip(pieces, numbers + [""]).map { $0 + $1 }.joined() + suffix
   }
 
-  /// The stored tensor, remembered as read. Throws `CheckpointError.missingTensor`, `unsupportedType`.
+  /// The stored tensor, remembered as read. Throws `CheckpointError.missingTensor`, `prefixedTensor`, `unsupportedType`.
   private func tensor(_ canonical: String) throws(CheckpointError) -> StoredTensor {
     let name = storedName(canonical)
     read.names.insert(name)
+    if prefix != nil, !source.contains(name), let stored = prefixed(name) {
+      throw .prefixedTensor(file: source.path, tensor: name, stored: stored)
+    }
     return try source.tensor(name)
+  }
+
+  /// A tensor of this name behind a prefix that is not that of a block.
+  private func prefixed(_ name: String) -> String? {
+    source.tensors.map(\.name).first { other in
+      other.hasSuffix(".\(name)")
+        && !other.dropLast(name.count).split(separator: ".").contains { Int($0) != nil }
+    }
   }
 
   private func tensor(
@@ -164,10 +190,12 @@ struct WeightReader {
     return try tensor.matrix(rows: tensor.shape.first ?? 0, columns: columns)
   }
 
-  /// The head over the vocabulary: as stored, or the embedding where it is tied to it and not stored by itself.
+  /// The head over the vocabulary: as stored, or the embedding where it is tied to it and not stored by itself; nil where
+  /// the checkpoint is of a model without one.
   func head(
     _ name: String, tied: Bool, to embedding: StoredMatrix, bias: Bool = false
-  ) throws -> LinearWeights {
+  ) throws -> LinearWeights? {
+    if lacksHead, !tied, !contains("\(name).weight") { return nil }
     if !tied || contains("\(name).weight") {
       return try linear(
         name, outputs: embedding.rows, inputs: embedding.columns, bias: bias)

@@ -45,6 +45,7 @@ struct InfoCommand: ParsableCommand {
       ("supported", "sites block, attention, mlp; last block residual, drop, normed"),
       ("tokenizer", try tokenizer(directory)),
     ]
+    rows += directory.notes.map { ("note", $0) }
     let lines = rows.map { $0.padding(toLength: 16, withPad: " ", startingAt: 0) + $1 }
     try StandardOutput.print(lines.joined(separator: "\n"))
   }

@@ -29,7 +29,7 @@ private func open(
     #expect(try model.tokenizerPath == nil)
     try folder.write("{}", to: "tokenizer.json")
     #expect(try model.tokenizerPath == folder.path + "/tokenizer.json")
-    guard case .huggingFace(let config, nil) = model.kind else {
+    guard case .huggingFace(let config) = model.kind else {
       Issue.record("another kind")
       return
     }
@@ -40,21 +40,69 @@ private func open(
   @Test func severalFilesWithoutIndex() throws {
     let folder = try TemporaryFolder()
     try folder.write("{}", to: "config.json")
-    try folder.write(#"{"max_length": 20}"#, to: "generation_config.json")
     try write(["a", "b"], to: folder.path + "/part1.safetensors")
     try write(["c"], to: folder.path + "/part2.safetensors")
     let model = try open(folder.path + "/")
     #expect(model.tensors.tensors.map(\.name) == ["a", "b", "c"])
     #expect(try model.tensors.tensor("c").vector() == [0, 0])
-    guard case .huggingFace(_, let generation?) = model.kind else {
-      Issue.record("no generation_config.json")
-      return
-    }
-    #expect(try generation.int("max_length") == 20)
     try write(["a"], to: folder.path + "/part3.safetensors")
     #expect(throws: CheckpointError.duplicateName(file: folder.path, name: "a")) {
       try open(folder.path)
     }
+  }
+
+  /// Files that nobody reads may hold anything.
+  @Test(arguments: ["", "{", "[]", "{\"temperature\": Infinity}", "version https://git-lfs"])
+  func generationConfigurationIsNotRead(text: String) throws {
+    let folder = try TemporaryFolder()
+    try folder.write("{}", to: "config.json")
+    try folder.write(text, to: "generation_config.json")
+    try write(["a"], to: folder.path + "/model.safetensors")
+    #expect(try open(folder.path).tensors.contains("a"))
+  }
+
+  /// Which of several sets of weights was read is said, and of one set there is nothing to say.
+  @Test(
+    arguments: [
+      (["model.safetensors"], [], []),
+      (["pytorch_model.bin", "optimizer.bin", "rng.pth.tmp"], [], nil),
+      (["model.safetensors", "training_args.bin", "optimizer.pt"], [], []),
+      (["model.safetensors", "pytorch_model.bin"], ["model.safetensors"], ["pytorch_model.bin"]),
+      (
+        ["consolidated.safetensors", "model-1.safetensors", "model-2.safetensors"],
+        ["model-1.safetensors, model-2.safetensors"], ["consolidated.safetensors"]
+      ),
+      (["adapter_model.safetensors", "a.safetensors"], ["a.safetensors"], ["adapter_model"]),
+      (["model.safetensors", "x.gguf"], ["model.safetensors"], ["x.gguf"]),
+    ] as [([String], [String], [String]?)])
+  func twoSetsOfWeights(files: [String], read: [String], left: [String]?) throws {
+    guard let left else { return }
+    let folder = try TemporaryFolder()
+    try folder.write("{}", to: "config.json")
+    for file in files {
+      if file.hasSuffix(".safetensors") {
+        try write([file], to: "\(folder.path)/\(file)")
+      } else {
+        try folder.write("x", to: file)
+      }
+    }
+    let notes = try open(folder.path).notes
+    #expect(notes.count == (left.isEmpty ? 0 : 1), "\(notes)")
+    for text in read + left { #expect(notes[0].contains(text), "\(notes)") }
+  }
+
+  /// Shards that the index names are no second set; its own file beside them is.
+  @Test func shardsAreOneSet() throws {
+    let folder = try TemporaryFolder()
+    try folder.write("{}", to: "config.json")
+    try write(["a"], to: folder.path + "/model-1.safetensors")
+    try folder.write(
+      #"{"weight_map": {"a": "model-1.safetensors", "a": "model-1.safetensors"}}"#,
+      to: "model.safetensors.index.json")
+    #expect(try open(folder.path).notes.isEmpty)
+    try write(["b"], to: folder.path + "/consolidated.safetensors")
+    let notes = try open(folder.path).notes
+    #expect(notes.count == 1 && notes[0].contains("consolidated.safetensors"))
   }
 
   @Test func shardsByTheIndex() throws {
@@ -91,7 +139,6 @@ private func open(
     (#"{"b": "x.safetensors"}"#, "missingTensor", "'b'"),
     (#"{"a": 1}"#, "invalidField", "weight_map.a"),
     (#"[]"#, "invalidField", "weight_map"),
-    (#"{"a": "x.safetensors", "a": "x.safetensors"}"#, "malformedJSON", "'a'"),
   ])
   func lyingIndicesAreRefused(map: String, error: String, field: String) throws {
     let parent = try TemporaryFolder()
@@ -112,7 +159,7 @@ private func open(
 
   /// A link out of the folder is refused whichever file it stands for; one within it is as good as a file.
   @Test(arguments: [
-    "config.json", "generation_config.json", "model.safetensors", "model.safetensors.index.json",
+    "config.json", "model.safetensors", "model.safetensors.index.json",
     "part.safetensors", "pytorch_model.bin", "pytorch_model.bin.index.json", "tokenizer.json",
   ])
   func linksOutOfTheFolderAreRefused(name: String) throws {
@@ -144,7 +191,10 @@ private func open(
 
   @Test(arguments: [
     ([], "config.json", "Hugging Face"),
-    (["m.gguf"], "config.json", "m.gguf"),
+    (["a.gguf", "b.gguf"], "2 .gguf files", "a.gguf, b.gguf"),
+    (["a.gguf", "model.safetensors"], "config.json", "a.gguf"),
+    (["a.gguf", "b.gguf", "config.json"], "2 .gguf files", "a.gguf, b.gguf"),
+    (["config.json", "adapter_config.json", "adapter_model.safetensors"], "adapter", "merge"),
     (["config.json"], "without weights", ".safetensors"),
     (["config.json", "optimizer.bin"], "optimizer.bin", "save_pretrained"),
     (["config.json", "model.pt"], "model.pt", "save_pretrained"),
@@ -180,6 +230,24 @@ private func open(
       #expect(file.tensors.count == 2 && model.tensors.tensors.count == 2)
       #expect(try model.tokenizerPath == nil)
     }
+  }
+
+  /// A folder whose only weights are one GGUF file is that file, whatever config.json says.
+  @Test(arguments: [[], ["config.json"], ["config.json", "README.md", "optimizer.bin"]])
+  func folderOfOneGGUF(others: [String]) throws {
+    let folder = try TemporaryFolder()
+    let file = try folder.write(GGUFBuilder.honest.bytes, to: "m.gguf")
+    for name in others { try folder.write("{", to: name) }
+    let model = try open(folder.path)
+    guard case .gguf = model.kind else {
+      Issue.record("another kind")
+      return
+    }
+    #expect(model.path == file && model.request == folder.path && model.notes.isEmpty)
+    try FileManager.default.removeItem(atPath: file)
+    try folder.link("m.gguf", to: "/etc/passwd")
+    #expect(
+      #expect(throws: CheckpointError.self) { try open(folder.path) }?.caseName == "unsafePath")
   }
 
   @Test func otherFilesAreRefused() throws {
@@ -235,6 +303,21 @@ private func open(
     }
   }
 
+  /// Without a main revision the only one is taken; of several none is.
+  @Test func onlySnapshot() throws {
+    let folder = try TemporaryFolder()
+    try makeCache(folder, at: "hub", model: "org--name")
+    let home = "\(folder.path)/hub/models--org--name"
+    try FileManager.default.removeItem(atPath: "\(home)/refs")
+    let environment = ["HF_HUB_CACHE": folder.path + "/hub"]
+    #expect(try open("org/name", environment).path == "\(home)/snapshots/abc123")
+    try folder.write("", to: "hub/models--org--name/snapshots/def456/.keep")
+    let thrown = #expect(throws: CheckpointError.self) { try open("org/name", environment) }
+    for text in ["refs/main", "snapshots/abc123", "snapshots/def456"] {
+      #expect(thrown?.description.contains(text) == true, "\(String(describing: thrown))")
+    }
+  }
+
   @Test func aLinkIntoAnotherModelsBlobsIsRefused() throws {
     let folder = try TemporaryFolder()
     try makeCache(folder, at: "hub", model: "org--name")
@@ -276,7 +359,7 @@ private func open(
   @Test(arguments: [
     ("org/absent", "hf download org/absent"), ("a/b/c", "hub name"), ("../x", "hub name"),
     ("org/..", "hub name"), ("/org/name", "hub name"), ("org/", "hub name"), ("", "hub name"),
-    ("org/na me", "hub name"), ("org/noref", "refs/main"), ("org/gone", "snapshots/abc123"),
+    ("org/na me", "hub name"), ("org/noref", "no revision"), ("org/gone", "snapshots/abc123"),
     ("org/sly", "revision"),
   ])
   func whatIsNotInTheCacheSaysSo(name: String, text: String) throws {
@@ -292,6 +375,23 @@ private func open(
 }
 
 @Suite struct Configurations {
+  /// What Python reads where nobody looks is read; where somebody does, the error is about that key.
+  @Test(arguments: [
+    #""x": Infinity"#, #""x": [NaN, -Infinity]"#, #""x": 1e400, "y": -1e999"#,
+    #""x": 1, "x": "two""#,
+    #""x": "\ud800""#, #""\udc00": {"x": "\ud83d\u0041"}"#, #""x": {"a": 1, "a": 2}"#,
+  ])
+  func unreadKeysAreAsPythonReadsThem(members: String) throws {
+    let folder = try TemporaryFolder()
+    let path = try folder.write("{\"n\": 3, \(members), \"t\": \"a\"}", to: "config.json")
+    let config = try ConfigurationFile(path)
+    #expect(try config.int("n") == 3 && config.string("t") == "a")
+    if config["x"] != nil {
+      let thrown = #expect(throws: CheckpointError.self) { try config.bool("x") }
+      #expect(thrown?.description.contains("'x'") == true)
+    }
+  }
+
   private func configuration(_ text: String) throws -> ConfigurationFile {
     let value = try JSONValue.parse(Array(text.utf8), source: "config.json")
     return ConfigurationFile(path: "config.json", object: try #require(value.object))

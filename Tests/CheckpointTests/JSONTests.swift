@@ -96,6 +96,50 @@ func refusedJSONNamesFileAndOffset(_ hostile: HostileJSON) throws {
   #expect(error.description.contains("byte \(hostile.offset)"))
 }
 
+/// What Python's json reads and RFC 8259 does not have.
+@Test func pythonReadsMore() throws {
+  let text = #"""
+    {"nan": NaN, "inf": Infinity, "minus": -Infinity, "big": 1e400, "deep": [-1e400, {"k": 1, "k": 2}],
+     "high": "a\ud83d", "low": "\ude00", "letter": "\ud83d\u0041", "pair": "\ud83d\ude00",
+     "twice": 1, "b": 2, "twice": "last"}
+    """#
+  let value = try JSONValue.parse(Array(text.utf8), source: "x", dialect: .python)
+  let object = try #require(value.object)
+  #expect(object["nan"]?.double?.isNaN == true && object["inf"]?.double == .infinity)
+  #expect(object["minus"]?.double == -.infinity && object["big"]?.double == .infinity)
+  #expect(object["deep"]?.array?[0].double == -.infinity)
+  #expect(object["deep"]?.array?[1].object?["k"]?.int == 2)
+  #expect(object["high"]?.string == "a\u{FFFD}" && object["low"]?.string == "\u{FFFD}")
+  #expect(object["letter"]?.string == "\u{FFFD}A" && object["pair"]?.string == "\u{1F600}")
+  #expect(object["twice"]?.string == "last")
+  #expect(object.members.filter { $0.key == "twice" }.count == 1)
+}
+
+/// And what neither reads, at the same place.
+@Test(
+  arguments: HostileJSON.cases.filter {
+    !["NaN", "Infinity", "-Infinity", "beyond double"].contains($0.what)
+      && !$0.what.contains("duplicate") && !$0.what.contains("surrogate")
+  })
+func pythonRefusesTheRest(_ hostile: HostileJSON) throws {
+  let error = try #require(throws: CheckpointError.self) {
+    try JSONValue.parse(hostile.bytes, source: "some.json", dialect: .python)
+  }
+  guard case .malformedJSON("some.json", hostile.offset, _) = error else {
+    Issue.record("\(error)")
+    return
+  }
+}
+
+@Test(arguments: [
+  "[Nan]", "[Infinit]", "[-Infinite]", "[-N]", "[+Infinity]", "[NaN1]", #"["\ud83d\u12"]"#,
+])
+func pythonRefusesMisspellings(_ text: String) throws {
+  #expect(throws: CheckpointError.self) {
+    try JSONValue.parse(Array(text.utf8), source: "some.json", dialect: .python)
+  }
+}
+
 @Test func valuesMeanWhatTheySay() throws {
   let text = #"""
      { "null": null, "yes": true, "no": false, "int": -12, "real": 1.5e-3, "zero": -0, "float": 2.0,

@@ -43,7 +43,7 @@ import Testing
     var generator = SeededGenerator(seed: seed)
     let original = Array(
       #"""
-      {"a": [1, -2.5e10, true, null, {"b\n\u00e9": "x\ud83d\ude00é"}], "vocab": {"Ġthe": 1, "b": 2},
+      {"a": [1, -2.5e10, true, null, 1e300, {"b\n\u00e9": "x\ud83d\ude00é"}], "vocab": {"Ġthe": 1, "b": 2},
        "k1":1,"k2":2,"k3":3,"k4":4,"k5":5,"k6":6,"k7":7,"k8":8,"k9":9}
       """#.utf8)
     var read = 0
@@ -52,7 +52,12 @@ import Testing
       do throws(CheckpointError) {
         _ = try JSONValue.parse(bytes, source: "x")
         read += 1
-      } catch { #expect(error.caseName == "malformedJSON") }
+        // The wider dialect reads it too.
+        _ = try JSONValue.parse(bytes, source: "x", dialect: .python)
+      } catch {
+        #expect(error.caseName == "malformedJSON")
+        _ = try? JSONValue.parse(bytes, source: "x", dialect: .python)
+      }
     }
     #expect(read > 0 && read < Self.rounds)
   }

@@ -292,3 +292,12 @@ func lyingSafetensorsAreRefused(_ hostile: HostileFile) throws {
     #expect(error?.description.contains("/nonexistent/folder/x.safetensors") == true)
   }
 }
+
+/// The format's own reader takes null for no metadata.
+@Test func metadataThatIsNull() throws {
+  let folder = try TemporaryFolder()
+  let path = try folder.write(
+    safetensors("{\"__metadata__\":null,\(entry())}"), to: "null.safetensors")
+  let file = try SafetensorsFile(path)
+  #expect(file.metadata.isEmpty && file.tensors.map(\.name) == ["w"])
+}

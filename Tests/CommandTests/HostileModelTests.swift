@@ -77,16 +77,16 @@ struct HostileModelTests {
       "config.json", by: String(repeating: "[", count: 1_000_000), "a deep configuration",
       names: ["nested too deeply"]),
     replaced("config.json", by: "[]", "a list", names: ["'the whole'", "no JSON object"]),
-    replaced(
-      "generation_config.json", by: "{", "half a generation_config.json", names: ["byte 1"]),
     configured("num_hidden_layers", "1000000000000000000", names: ["num_hidden_layers", "2³¹"]),
     Hostile(
       testDescription: "a billion blocks",
-      names: ["model/model.safetensors", "model.layers.3.", "download every file"]
+      names: ["model/model.safetensors", "model.layers.3.", "belong together"]
     ) { try configured("num_hidden_layers", "1000000000", names: []).edit($0) },
     configured("num_attention_heads", "0", names: ["num_attention_heads", "from 1"]),
-    configured("rms_norm_eps", "1e400", names: ["beyond the range of a double"]),
-    configured("rms_norm_eps", "NaN", names: ["not valid JSON at byte"]),
+    configured("rms_norm_eps", "1e400", names: ["rms_norm_eps", "finite"]),
+    configured("rms_norm_eps", "NaN", names: ["rms_norm_eps", "finite"]),
+    configured("hidden_size", "-Infinity", names: ["hidden_size", "must be an integer"]),
+    configured("hidden_act", #""\ud800""#, names: ["hidden_act", "known are"]),
     configured("hidden_size", "\"wide\"", names: ["hidden_size", "must be an integer"]),
     configured("model_type", "[\"llama\"]", names: ["model_type", "must be a string"]),
     configured("model_type", "null", names: ["model_type", "is missing"]),

@@ -78,6 +78,11 @@ import Testing
     Change("gpt_neox", "rope_parameters.partial_rotary_factor", "1.5"),
     // 0.05 of a head of 16 is less than a feature.
     Change("gpt_neox", "rope_parameters.partial_rotary_factor", "0.05"),
+    // One feature, or three, that rotate: the reference computes something else, or nothing.
+    Change("stablelm", "rope_parameters.partial_rotary_factor", "0.11"),
+    Change("stablelm", "rope_parameters.partial_rotary_factor", "0.31"),
+    Change("phi", "rope_parameters.partial_rotary_factor", "0.11"),
+    Change("phi-normed", "rope_parameters.partial_rotary_factor", "0.4"),
     Change("gptj", "rotary_dim", "3"), Change("gptj", "rotary_dim", "10"),
     Change("gptj", "rotary_dim", nil),
     Change("phi-normed", "num_key_value_heads", "2"), Change("opt", "word_embed_proj_dim", "-1"),
@@ -107,7 +112,7 @@ import Testing
     !["pooler.", "classifier."].contains { tensor.hasPrefix($0) }
   }
 
-  /// What may be absent: BERT's head, which this tensor says is there, and a head of T5 that is not the embedding.
+  /// What may be absent: BERT's head, which this tensor says is there, and a head of T5 that the configuration ties.
   private static func headsOwn(_ name: String) -> String? {
     ["bert": "cls.predictions.transform.dense.weight", "t5-gated": "lm_head.weight"][name]
   }
@@ -154,6 +159,7 @@ import Testing
       let key = try #require(keys.first { draft.configuration[$0] != nil })
       draft.configuration[key] = count
       draft.configuration["layer_types"] = nil
+      draft.configuration["attention_layers"] = nil
       if draft.configuration["attention_types"] != nil {
         draft.configuration["attention_types"] = [[["local"], count]]
       }

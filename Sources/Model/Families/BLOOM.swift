@@ -16,6 +16,11 @@ extension LayerNormDecoder {
     let epsilon = try c.positive("layer_norm_epsilon", default: 1e-5)
     let sumsNormed = try c.flag("apply_residual_connection_post_layernorm", default: false)
     let isTied = try c.flag("tie_word_embeddings", default: true)
+    // Products in as many slices as the training had, to round as it did; transformers leaves out their biases then.
+    let isSliced =
+      try c.number("pretraining_tp", default: 1) > 1
+      && (try c.flag("slow_but_exact", default: false))
+    try c.checkSupported(!isSliced, "slow_but_exact", "with \"pretraining_tp\" above 1")
     try c.refuseUnread()
 
     let weights = file.weights(

@@ -75,8 +75,9 @@ struct Bert: Transformer {
     _ r: EncoderReader, _ words: StoredMatrix, isTied: Bool
   ) throws -> Head? {
     let name = "cls.predictions."
-    guard r.weights.contains(name + "transform.dense.weight") else { return nil }
-    var output = try r.weights.head(name + "decoder", tied: isTied, to: words)
+    guard r.weights.contains(name + "transform.dense.weight"),
+      var output = try r.weights.head(name + "decoder", tied: isTied, to: words)
+    else { return nil }
     let bias = r.weights.contains(name + "decoder.bias") ? "decoder.bias" : "bias"
     output.bias = try r.weights.vector(name + bias, count: words.rows)
     return Head(

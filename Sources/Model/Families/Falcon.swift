@@ -80,7 +80,10 @@ extension LayerNormDecoder {
       head: Head(
         norm: try model.layerNorm("ln_f", width: width, epsilon: epsilon),
         weights: try weights.head("lm_head", tied: isTied, to: tokens)),
-      blockWord: "h.")
+      blockWord: "h.",
+      note: usesALiBi
+        ? "ALiBi is added to the scores once, as transformers does with its attention sdpa "
+          + "(its attention eager adds it twice)" : nil)
   }
 }
 

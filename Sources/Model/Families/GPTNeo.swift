@@ -73,7 +73,7 @@ extension LayerNormDecoder {
     let stated = parts.reduce(0.0) { $0 + Double($1.isLocal.count) * Double($1.times) }
     try c.check(
       stated == Double(count), key, "speaks of other than \(count) blocks")
-    return { block in
+    let isLocal = { (block: Int) in
       var rest = block
       for (isLocal, times) in parts {
         if rest < isLocal.count * times { return isLocal[rest % isLocal.count] }
@@ -81,5 +81,14 @@ extension LayerNormDecoder {
       }
       return false
     }
+    // The same written out, which counts for some versions of the reference.
+    let spelledOut = "attention_layers"
+    if let kinds = try c.optionalTexts(spelledOut) {
+      try c.check(
+        kinds.count == count
+          && kinds.enumerated().allSatisfy { $1 == (isLocal($0) ? "local" : "global") },
+        spelledOut, "is not what \"\(key)\" says")
+    }
+    return isLocal
   }
 }

@@ -16,7 +16,7 @@ extension LayerNormDecoder {
     let hidden = try c.size("intermediate_size", default: 24576)
     let trained = try c.size("max_position_embeddings", default: 2048)
     let rotary = try RotaryFrequencies(
-      c, dimension: headDimension, defaultShare: 0.25, trained: trained)
+      c, dimension: headDimension, defaultShare: 0.25, trained: trained, .init(roundsUp: true))
     let epsilon = try c.positive("layer_norm_eps", default: 1e-5)
     let activation = try Activation(c, "hidden_act", default: "gelu")
     let hasBias = try c.flag("attention_bias", default: true)

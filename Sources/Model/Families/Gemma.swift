@@ -27,17 +27,16 @@ extension GatedDecoder {
 }
 
 extension Activation {
-  /// The first files say `gelu` and mean its tanh approximation; later ones add `hidden_activation`, which then must agree.
+  /// The first files say `gelu` and mean its tanh approximation, by this name alone; later ones add `hidden_activation`,
+  /// which then must agree.
   fileprivate static func ofGemma(_ c: Configuration) throws(ModelError) -> Activation {
-    func read(_ key: String, _ fallback: Activation) throws(ModelError) -> Activation {
-      guard try c.optionalText(key) != nil else { return fallback }
-      let activation = try Activation(c, key, default: "")
-      return activation == .gelu ? .geluTanh : activation
-    }
-    let activation = try read("hidden_act", .geluTanh)
+    let (first, later) = ("hidden_act", "hidden_activation")
+    let isLegacy = try c.optionalText(first) ?? "gelu" == "gelu"
+    let activation = try isLegacy ? .geluTanh : Activation(c, first, default: "")
+    guard try c.optionalText(later) != nil else { return activation }
     try c.check(
-      try read("hidden_activation", activation) == activation, "hidden_activation",
-      "is not what \"hidden_act\" says")
+      try Activation(c, later, default: "") == activation, later,
+      "is not what \"\(first)\" says")
     return activation
   }
 }

@@ -24,9 +24,8 @@ extension LayerNormDecoder {
     let isTied = try c.flag("tie_word_embeddings", default: true)
     try c.refuseUnread()
 
-    let weights = WeightReader(
-      file.tensors, prefix: "model.decoder.", alternatives: ["decoder.", ""],
-      probe: "embed_tokens.weight")
+    let weights = file.weights(
+      prefix: "model.decoder.", alternatives: ["decoder.", ""], probe: "embed_tokens.weight")
     let decoder = weights.scoped("model.decoder.")
     let norm = { (reader: WeightReader, name: String) in
       try reader.layerNorm(name, width: width, epsilon: 1e-5, affine: isAffine)

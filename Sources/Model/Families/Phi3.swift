@@ -10,7 +10,7 @@ extension GatedDecoder {
     let c = file.configuration
     let s = try DecoderSettings(
       c, .init(width: 3072, hidden: 8192, positions: 4096, epsilon: 1e-5, rotatedShare: 1),
-      rotary: .init(longropeNames: ["longrope", "su", "yarn"], original: 4096))
+      rotary: .init(longropeNames: ["longrope", "su", "yarn"], original: 4096, roundsUp: true))
     switch s.rotary.scaling {
     case .none, .longrope: break
     default:

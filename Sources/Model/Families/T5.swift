@@ -36,7 +36,7 @@ struct T5: Transformer {
     let width, hidden, heads, headDimension, decoderLayers, encoderLayers, buckets, reach: Int
     let epsilon: Double
     let activation: Activation
-    let isGated, scalesLogits: Bool
+    let isGated, isTied, scalesLogits: Bool
     let start: Int
 
     init(_ c: Configuration) throws(ModelError) {
@@ -63,8 +63,10 @@ struct T5: Transformer {
       isGated = try c.flag("is_gated_act", default: parts.count == 2)
       activation = try Activation(
         c, "dense_act_fn", default: projection == "gated-gelu" ? "gelu_new" : String(parts.last!))
-      let isTied = try c.flag("tie_word_embeddings", default: true)
-      scalesLogits = try c.flag("scale_decoder_outputs", default: isTied)
+      isTied = try c.flag("tie_word_embeddings", default: true)
+      // Null is false there.
+      let scale = "scale_decoder_outputs"
+      scalesLogits = try c.flag(scale, default: isTied && !c.mentions(scale))
       let pad = try c.optionalID("pad_token_id") ?? 0
       start = try c.optionalID("decoder_start_token_id") ?? pad
       try c.refuseUnread()
@@ -78,7 +80,9 @@ struct T5: Transformer {
   let settings: Settings
   let description: ModelDescription
   let source: any TensorSource
-  let embedding, head: StoredMatrix
+  let embedding: StoredMatrix
+  /// nil in a checkpoint of a model without one.
+  let head: LinearWeights?
   let encoder, decoder: Stack
 
   /// Reads a model of this family. Throws `ModelError`, `CheckpointError`.
@@ -88,14 +92,14 @@ struct T5: Transformer {
     let weights = file.weights(
       prefix: "transformer.", alternatives: [""],
       probe: "decoder.final_layer_norm.weight")
-    // One matrix under any of its names; a head that is stored is used, tied or not.
+    // One matrix under any of its names.
     let names = ["shared", "decoder.embed_tokens", "encoder.embed_tokens"].map {
       "transformer.\($0).weight"
     }
     let vocabulary = try file.configuration.size("vocab_size", default: 32128)
     let matrix = { (name: String) in try weights.matrix(name, rows: vocabulary, columns: s.width) }
     embedding = try matrix(names.first { weights.contains($0) } ?? names[0])
-    head = weights.contains("lm_head.weight") ? try matrix("lm_head.weight") : embedding
+    head = try weights.head("lm_head", tied: s.isTied, to: embedding)
     encoder = try Stack(weights, "transformer.encoder.", s, isDecoder: false)
     decoder = try Stack(weights, "transformer.decoder.", s, isDecoder: true)
     try weights.refuseUnread(after: Self.blockWords + Self.encoderWords)
@@ -147,8 +151,7 @@ struct T5: Transformer {
   }
 
   func logits<S: RealScalar>(_ x: Variable<S>) -> Variable<S>? {
-    settings.scalesLogits
-      ? (1 / S(settings.width).squareRoot() * x).linear(head) : x.linear(head)
+    head.map { $0(settings.scalesLogits ? 1 / S(settings.width).squareRoot() * x : x) }
   }
 }
 

@@ -1,0 +1,96 @@
+/// The weights of a model under its own names, without those of what it was wrapped in when it was saved.
+///
+/// What wraps a model computes nothing: compilation, data parallelism, checkpointing of activations, an adapter that was
+/// merged. Of a model of images and text, what remains is the model of text.
+package struct UnwrappedTensors: TensorSource {
+  private let base: any TensorSource
+  private let table: TensorTable
+  private let stored: [String]  // by position in `table`
+
+  /// Parts of names that stand for a wrapper wherever they come.
+  private static let wrappers: Set<Substring> = [
+    "_orig_mod", "_checkpoint_wrapped_module", "_fsdp_wrapped_module", "base_layer",
+  ]
+  /// What wrappers put before all names.
+  private static let prefixes = ["module.", "base_model.model."]
+  /// What comes before the names of the model of text, and what its own names have there.
+  private static let languageModels = [
+    ("language_model.", ""), ("model.language_model.", "model."),
+  ]
+
+  /// The same weights under their own names; `source` itself where nothing wraps them.
+  ///
+  /// Throws `CheckpointError.notAModel` if the weights are to be combined with those of an adapter, and `duplicateName`.
+  package static func unwrapping(
+    _ source: any TensorSource
+  ) throws(CheckpointError) -> any TensorSource {
+    let names = source.tensors.map(\.name)
+    if let adapter = names.first(where: isAdapter) {
+      throw .notAModel(
+        path: source.path,
+        reason: "holds the matrices of an adapter (\(shown(adapter))) that is not merged",
+        remedy: "merge it, in Python: model.merge_and_unload().save_pretrained(\"NEW-FOLDER\")")
+    }
+    var own = names.map(withoutWrappers)
+    while let prefix = prefixes.first(where: { p in own.allSatisfy { $0.hasPrefix(p) } }),
+      !own.isEmpty
+    {
+      own = own.map { String($0.dropFirst(prefix.count)) }
+    }
+    var kept = Array(own.indices)
+    for (prefix, inner) in languageModels where own.contains(where: { $0.hasPrefix(prefix) }) {
+      kept = own.indices.filter { own[$0].hasPrefix(prefix) || own[$0].hasPrefix("lm_head.") }
+      for i in kept where own[i].hasPrefix(prefix) {
+        own[i] = inner + own[i].dropFirst(prefix.count)
+      }
+      break
+    }
+    guard kept.count < names.count || zip(own, names).contains(where: { !$0.hasSameUTF8(as: $1) })
+    else { return source }
+    return UnwrappedTensors(
+      base: source,
+      table: try TensorTable(
+        kept.map { source.tensors[$0].renamed(own[$0]) }, file: source.path),
+      stored: kept.map { names[$0] })
+  }
+
+  private static func isAdapter(_ name: String) -> Bool {
+    name.contains("lora_") && name.split(separator: ".").contains { $0.hasPrefix("lora_") }
+  }
+
+  private static func withoutWrappers(_ name: String) -> String {
+    let parts = name.split(separator: ".", omittingEmptySubsequences: false)
+    guard parts.contains(where: wrappers.contains) else { return name }
+    return parts.filter { !wrappers.contains($0) }.joined(separator: ".")
+  }
+
+  /// The file, or what names the files or holds them.
+  package var path: String { base.path }
+
+  /// What there is, in the order of the files.
+  package var tensors: [TensorInfo] { table.infos }
+
+  /// What is known of a tensor.
+  package func info(_ name: String) -> TensorInfo? {
+    table.position(of: name).map { table.infos[$0] }
+  }
+
+  /// A view of a tensor's bytes, under its stored name. Throws `CheckpointError.missingTensor` and `unsupportedType`.
+  package func tensor(_ name: String) throws(CheckpointError) -> StoredTensor {
+    guard let position = table.position(of: name) else {
+      throw .missingTensor(file: path, tensor: name)
+    }
+    return try base.tensor(stored[position])
+  }
+
+  /// Throws `CheckpointError.changedWhileMapped` if a file changed since it was opened.
+  package func checkIntact() throws(CheckpointError) { try base.checkIntact() }
+}
+
+extension TensorInfo {
+  fileprivate func renamed(_ name: String) -> TensorInfo {
+    TensorInfo(
+      name: name, shape: shape, typeName: typeName, elementType: elementType,
+      byteRange: byteRange)
+  }
+}
