@@ -32,17 +32,19 @@ struct AlignCommand: ParsableCommand {
       let result = try Self.run(settings, try options.inputs(), into: path, quiet: quiet)
       if !quiet {
         print(
-          result.map { AlignmentTable($0, folder: path).text }
-            ?? "\(path) holds the whole of this run already; nothing was done")
+          result == nil
+            ? "\(path) holds the whole of this run already; nothing was done"
+            : try AlignmentTable(RecordFile(path), folder: path).text)
       }
-      try failures(result?.record.failures ?? [])
+      try failures(result?.failures ?? [])
     }
   }
 
   /// One run into a folder, where it goes on from what is finished there; nil if the folder holds the whole of it already.
+  /// The record's prompts are condensed to what the statistics read.
   static func run(
     _ settings: RunSettings, _ inputs: [PromptInput], into path: String, quiet: Bool
-  ) throws -> RunResult? {
+  ) throws -> RunRecord? {
     let meter = MemoryMeter()
     let progress = ProgressBar(isShown: !quiet)
     defer { progress.finish() }
@@ -54,9 +56,7 @@ struct AlignCommand: ParsableCommand {
     do {
       if let limit = settings.maxMemory { try run.predicted().requireWithin(limit) }
       if folder.keepsWork, !quiet { note("going on from what is finished in \(path)") }
-      let result = try run.run(in: folder, progress: progress, meter: meter)
-      try folder.finish(result)
-      return result
+      return try folder.finish(try run.run(in: folder, progress: progress, meter: meter))
     } catch {
       folder.abandon()
       throw error

@@ -10,30 +10,33 @@ struct AlignmentTable {
   /// Tables of a line a block that are printed at most.
   private static let mostTables = 4
 
-  init(_ result: RunResult, folder: String) {
-    let record = result.record
-    let m = record.model
-    var lines = [
+  /// Of a run in a folder, its prompts read one after another. Throws `RunError.badRun`.
+  init(_ run: RecordFile, folder: String) throws {
+    let record = run.head
+    let (m, settings) = (record.model, record.settings)
+    let head =
       "\(m.name): \(m.family), \(m.layers) blocks, width \(m.width), "
-        + "\(millions(m.parameters)) parameters, \(m.storedTypes.joined(separator: " "))"
-    ]
-    let tables = result.prompts.map { Self.tables($0, record.settings) }
-    let isBrief = tables.joined().count > Self.mostTables
-    if isBrief { lines += ["", Self.what(record.settings, nil)] }
-    for (p, prompt) in result.prompts.enumerated() {
-      let number = result.prompts.count > 1 ? p + 1 : nil
-      if isBrief {
-        lines += Self.brief(prompt, number: p + 1, record.settings)
-      } else {
-        lines += ["", Self.title(prompt.record, number)]
-        lines += tables[p].flatMap { $0 }
-        lines += Self.figures(prompt, record.settings)
+      + "\(millions(m.parameters)) parameters, \(m.storedTypes.joined(separator: " "))"
+    var (tables, brief): ([String], [String]) = ([], [])
+    var count = 0
+    var last: [String] = []
+    for p in 0..<run.count {
+      let prompt = try run.shown(prompt: p)
+      let found = Self.tables(prompt, settings)
+      count += found.count
+      last = Self.figures(prompt, settings)
+      brief += Self.brief(prompt, number: p + 1, settings)
+      if count <= Self.mostTables {
+        tables +=
+          ["", Self.title(prompt, run.count > 1 ? p + 1 : nil)] + found.flatMap { $0 } + last
       }
     }
-    if result.prompts.count > 1 {
-      lines += [""] + Self.study(record)
+    let isBrief = count > Self.mostTables
+    var lines = [head] + (isBrief ? ["", Self.what(settings, nil)] + brief : tables)
+    if run.count > 1 {
+      lines += [""] + Self.study(record, count: run.count)
     } else if isBrief {
-      lines += [""] + Self.figures(result.prompts[0], record.settings)
+      lines += [""] + last
     }
     let s = record.seconds
     lines += [
@@ -51,11 +54,11 @@ struct AlignmentTable {
   // MARK: One prompt
 
   /// Across depth a table a pair of tokens, else one of all blocks.
-  private static func tables(_ result: PromptResult, _ settings: RunSettings) -> [[String]] {
-    let rank = result.shown.map(\.setting.rank).max()
-    let shown = result.shown.filter { $0.setting.rank == rank }
-    guard settings.kind == .depth else { return [tokens(result.record, shown, settings)] }
-    return shown.map { depth(result.record, $0, settings) }
+  private static func tables(_ result: PromptRecord, _ settings: RunSettings) -> [[String]] {
+    let rank = result.coupling.map(\.setting.rank).max()
+    let shown = result.coupling.filter { $0.setting.rank == rank }
+    guard settings.kind == .depth else { return [tokens(result, shown, settings)] }
+    return shown.map { depth(result, $0, settings) }
   }
 
   /// A line a block: values, proof, and the coupling with the next block.
@@ -113,11 +116,11 @@ struct AlignmentTable {
   }
 
   /// The prompt's own figures.
-  private static func figures(_ result: PromptResult, _ settings: RunSettings) -> [String] {
-    let prompt = result.record
+  private static func figures(_ result: PromptRecord, _ settings: RunSettings) -> [String] {
+    let prompt = result
     var lines: [String] = []
     for rank in settings.ranks {
-      if let mean = mean(result.shown.filter { $0.setting.rank == rank }, settings.diagonal) {
+      if let mean = mean(result.coupling.filter { $0.setting.rank == rank }, settings.diagonal) {
         lines.append(mean)
       }
     }
@@ -146,29 +149,29 @@ struct AlignmentTable {
 
   /// One of many prompts, on one line.
   private static func brief(
-    _ result: PromptResult, number: Int, _ settings: RunSettings
+    _ result: PromptRecord, number: Int, _ settings: RunSettings
   ) -> [String] {
-    let t = result.record.trajectory
-    let rank = result.shown.map(\.setting.rank).max()
-    let shown = result.shown.filter { $0.setting.rank == rank }
+    let t = result.trajectory
+    let rank = result.coupling.map(\.setting.rank).max()
+    let shown = result.coupling.filter { $0.setting.rank == rank }
     let mean = MeanEstimate(shown.compactMap { $0.mean(diagonal: settings.diagonal) })?.mean
     let figures =
       padded("\(number)", 4) + "  coupling" + padded(fixed(mean), 8) + "  line shape"
       + padded(fixed(t.lineShapeScore.last ?? nil), 8) + "  growth"
       + padded(fixed(t.growth.last ?? nil), 8)
-    let name = result.record.text ?? result.record.image
+    let name = result.text ?? result.image
     return [
       figures + "  \(t.norms.first?.count ?? 0) tokens" + (name.map { " \(quoted($0, 40))" } ?? "")
     ]
-      + remedies(result.record).map { "      \($0)" }
+      + remedies(result).map { "      \($0)" }
   }
 
   // MARK: All prompts
 
   /// Means over the prompts, with their standard errors and bootstrap intervals.
-  private static func study(_ record: RunRecord) -> [String] {
+  private static func study(_ record: RunRecord, count: Int) -> [String] {
     let s = record.settings
-    let (given, distinct) = (record.prompts.count, record.statistics.distinctPrompts)
+    let (given, distinct) = (count, record.statistics.distinctPrompts)
     var lines = ["over \(distinct ?? given) prompt\(distinct == 1 ? "" : "s"):"]
     if let distinct, distinct < given {
       lines = [

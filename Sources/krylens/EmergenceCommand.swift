@@ -94,7 +94,7 @@ struct EmergenceCommand: ParsableCommand {
       let path = "\(folder)/step\(step)"
       do {
         let result = try AlignCommand.run(settings, inputs, into: path, quiet: quiet)
-        let record = try result?.record ?? StoredRun(path).record
+        let record = try result ?? StoredRun(path, .identities).record
         let failed = record.prompts.compactMap(\.failed)
         if let first = failed.first {
           fail(
