@@ -20,8 +20,12 @@ final class FileWriter {
     guard descriptor >= 0 else { throw folder.failure() }
   }
 
-  deinit {
+  deinit { discard() }
+
+  /// Takes the file away, unless it is finished.
+  func discard() {
     guard isOpen else { return }
+    isOpen = false
     close(descriptor)
     unlink(temporary)
   }

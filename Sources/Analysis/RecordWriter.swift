@@ -72,6 +72,7 @@ final class RecordWriter {
     let result = try FileWriter(folder, "result.json")
     try result.write(pieces[0])
     try result.copy(prompts)
+    prompts.discard()
     try result.write("\n  ")
     try result.write(pieces[1])
     try result.finish(into: home)

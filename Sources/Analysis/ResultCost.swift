@@ -6,7 +6,7 @@ import Model
 struct ResultCost: Sendable {
   /// Of all prompts: names and shapes of arrays, and what the statistics read.
   let perRun: Int
-  /// The largest prompt's and table's, one at a time.
+  /// The largest prompt's and table's, one at a time, and the files' buffers.
   let perPrompt: Int
 
   /// Bytes of a number in a value that is being encoded as JSON, its text among them.
@@ -35,6 +35,7 @@ struct ResultCost: Sendable {
       most = max(most, outline, max(scores + row, overlaps) + outline / 3, one)
     }
     perRun = arrays * Self.arrayEntry + tables * Self.condensedTable
-    perPrompt = most
+    // Buffers grow as they fill: the arrays' to twice 1 MB, the tables' and the record's to a quarter of that each.
+    perPrompt = most + min(3 << 20, 2 * plan.selections.joined().count * blocks * plan.top * vector)
   }
 }

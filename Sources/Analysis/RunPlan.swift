@@ -109,6 +109,10 @@ public struct RunPlan: Sendable {
       + plan.mostBases * k * k * 8
     let triplets = r * blocks * plan.top * 2 * vectorBytes
     let linearizations = blocks * saved
+    // A unit on its way to the journal: the writer's buffer grows as it fills.
+    let unit = min(2 << 20, 2 * max(r * plan.top * 2 * vectorBytes, couplings))
+    // What lies between the two when the passes before have let go of theirs.
+    let pieces = (triplets + linearizations) / 12
     var parts = [Part(name: "the program, vocabulary and norms", bytes: program + Self.buffers)]
     let passes = [
       (solving + kept.states, "the solver, or the forward pass, at the last block"),
@@ -116,7 +120,7 @@ public struct RunPlan: Sendable {
     ]
     let most = passes.max { $0.0 < $1.0 }!
     let writing = results.perRun + results.perPrompt
-    if writing > linearizations + triplets + most.0 {
+    if writing > linearizations + triplets + pieces + most.0 + unit {
       parts += [
         Part(name: "names of arrays, and means of all prompts", bytes: results.perRun),
         Part(name: "results of one prompt while they are written", bytes: results.perPrompt),
@@ -129,6 +133,8 @@ public struct RunPlan: Sendable {
       if most.0 != coupling {
         parts.append(Part(name: "hidden states of all layers", bytes: kept.states))
       }
+      parts.append(
+        Part(name: "pieces of freed memory, and a unit on its way to a file", bytes: pieces + unit))
       parts.append(
         Part(name: most.1, bytes: most.0 - (most.0 != coupling ? kept.states : 0)))
     }
@@ -150,8 +156,8 @@ public struct RunPlan: Sendable {
     seconds = 0.6 * total...1.8 * total + 0.5
   }
 
-  /// Buffers of files, and stacks.
-  private static let buffers = 3 << 20
+  /// Stacks, and what a run holds besides numbers.
+  private static let buffers = 1 << 20
   /// The program's own pages that are first used after a plan, and those of the results on their way.
   private static let laterFiles = 4 << 20
 
