@@ -28,17 +28,36 @@ public final class RecordFile {
   /// How many prompts it has.
   public var count: Int { prompts.count }
 
-  /// A prompt's record, as far as `isWanted` takes its tables; with `hasOverlaps` those of the subspaces too.
+  /// A prompt's record; of its tables those whose members have all of these texts, the others are not read; with
+  /// `hasOverlaps` those of the subspaces too.
   ///
   /// Throws `RunError.badRun` for what is none, or has changed since it was opened.
   public func prompt(
-    _ p: Int, hasOverlaps: Bool = true, isWanted: (CouplingMatrix) -> Bool = { _ in true }
+    _ p: Int, hasOverlaps: Bool = true, tablesWith members: [String: String] = [:]
   ) throws -> PromptRecord {
-    let cut = try cut(prompt: p)
+    var cut = try cut(prompt: p)
     var record = try outline(cut, prompt: p)
-    try forEachTable(cut, prompt: p) { if isWanted($0) { record.coupling.append($0) } }
+    if !members.isEmpty {
+      cut.elements[0] = try Self.reading(path, ["prompts", "\(p)", "coupling"]) {
+        try cut.elements[0].filter { try has(members, $0) }
+      }
+    }
+    try forEachTable(cut, prompt: p) { record.coupling.append($0) }
     if hasOverlaps { try forEachOverlap(cut, prompt: p) { record.overlap.append($0) } }
     return record
+  }
+
+  /// Whether an object's members of these names are these texts, as they are written.
+  private func has(_ texts: [String: String], _ object: Range<Int>) throws -> Bool {
+    let members = try JSONScanner(bytes: file.bytes) { _ in }.members(of: object) ?? []
+    return withExtendedLifetime(file) {
+      texts.allSatisfy { key, text in
+        members.contains {
+          file.bytes[$0.key].elementsEqual(key.utf8)
+            && file.bytes[$0.value].elementsEqual("\"\(text)\"".utf8)
+        }
+      }
+    }
   }
 
   /// A prompt's record without its tables. Throws as `prompt` does.
@@ -122,7 +141,7 @@ private struct Cut {
   /// The object with the lists empty.
   let rest: Data
   /// Where the elements of each list are.
-  let elements: [[Range<Int>]]
+  var elements: [[Range<Int>]]
 
   init(_ range: Range<Int>, lists: [String], in file: MappedFile) throws {
     // Pages that were looked through are dropped, for the whole may be larger than what a run may take.

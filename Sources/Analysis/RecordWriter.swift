@@ -102,13 +102,16 @@ struct JSONTemplate {
 
   /// The same with every line but the first so much further to the right.
   static func indented(_ json: Data, by spaces: Int) -> Data {
+    let newline = Array(("\n" + String(repeating: " ", count: spaces)).utf8)
     var result = Data(capacity: json.count * 3 / 2)
-    let newline = Data(("\n" + String(repeating: " ", count: spaces)).utf8)
-    for (i, line) in json.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
-      .enumerated()
-    {
-      if i > 0 { result.append(newline) }
-      result.append(line)
+    json.withUnsafeBytes { bytes in
+      var start = 0
+      for i in bytes.indices where bytes[i] == UInt8(ascii: "\n") {
+        result.append(contentsOf: bytes[start..<i])
+        result.append(contentsOf: newline)
+        start = i + 1
+      }
+      result.append(contentsOf: bytes[start...])
     }
     return result
   }

@@ -14,10 +14,13 @@ extension RecordFile {
   /// A prompt's record with the coupling as it is to be shown, whatever norm and score the settings ask for, and no overlaps.
   public func shown(prompt p: Int) throws -> PromptRecord {
     let settings = head.settings
-    var record = try prompt(p, hasOverlaps: false) {
-      $0.setting.sign == settings.sign && $0.setting.form == settings.form
-        && $0.setting.normalisation == .frobenius && $0.setting.score == .oneMinus
-    }
+    var record = try prompt(
+      p, hasOverlaps: false,
+      tablesWith: [
+        "sign": settings.sign.rawValue, "form": settings.form.rawValue,
+        "normalisation": CouplingNormalisation.frobenius.rawValue,
+        "score": CouplingScore.oneMinus.rawValue,
+      ])
     record.coupling = record.coupling.map { table in
       let values = table.rows.map { record.singularValues(ofRow: $0, in: table) }
       return table.read(as: settings.shown(rank: table.setting.rank), singularValues: values)

@@ -232,7 +232,7 @@ struct AlignmentTable {
   }
 
   private static func title(_ prompt: PromptRecord, _ number: Int?) -> String {
-    let tokens = prompt.trajectory.norms[0].count
+    let tokens = prompt.trajectory.norms.first?.count ?? prompt.tokenIds?.count ?? 0
     let name = prompt.image == nil ? "prompt" : "image"
     var title = number.map { "\(name) \($0): " } ?? "\(name): "
     let given = prompt.text ?? prompt.image
