@@ -108,28 +108,44 @@ public struct CouplingMatrix: Sendable, Equatable {
     precondition(
       couplings.allSatisfy { $0.allSatisfy { $0.form == setting.form } },
       "couplings of another form than the setting")
+    self.init(
+      kind: kind, setting: setting, rows: rows, columns: columns,
+      matrix: couplings.map {
+        $0.map {
+          $0.score(
+            setting.score, rank: setting.rank, sign: setting.sign,
+            normalisation: setting.normalisation)
+        }
+      },
+      null: nulls.map { levels in
+        zip(levels, couplings).map { level, row in
+          row.first.flatMap {
+            level.score(
+              setting.score, singularValues: $0.singularValues[..<setting.rank],
+              sign: setting.sign, normalisation: setting.normalisation)
+          }
+        }
+      }, comparesSameJacobians: comparesSameJacobians, place: place)
+  }
+
+  /// A table of scores that are known, with the score at the null level per row. The rest as above.
+  public init(
+    kind: CouplingKind, setting: CouplingSetting, rows: [Int], columns: [Int],
+    matrix: [[Double?]], null: [Double?]?, comparesSameJacobians: Bool,
+    place: CouplingPlace = CouplingPlace()
+  ) {
+    precondition(
+      matrix.count == rows.count && matrix.allSatisfy { $0.count == columns.count }
+        && null.map { $0.count == rows.count } ?? true,
+      "a table of other sides than its names")
     self.kind = kind
     self.place = place
     self.setting = setting
     self.rows = rows
     self.columns = columns
+    self.matrix = matrix
+    self.null = null
     diagonalIsTrivial = comparesSameJacobians && setting.form == .same
-    matrix = couplings.map {
-      $0.map {
-        $0.score(
-          setting.score, rank: setting.rank, sign: setting.sign,
-          normalisation: setting.normalisation)
-      }
-    }
-    null = nulls.map { levels in
-      zip(levels, couplings).map { level, row in
-        row.first.flatMap {
-          level.score(
-            setting.score, singularValues: $0.singularValues[..<setting.rank],
-            sign: setting.sign, normalisation: setting.normalisation)
-        }
-      }
-    }
   }
 
   /// The same couplings read with another norm and score. `spectra` are the singular values of the rows' Jacobians, in the

@@ -126,13 +126,10 @@ public struct AlignmentRun {
     TrainingIdentity(model.description, prompts.map { PromptHeader($0.given, $0.input, []) })
   }
 
-  /// What the largest group of prompts will cost. Passes the first two blocks and times a few products.
+  /// What the run will cost: its largest group of prompts, and what is written of all. Passes the first two blocks and times
+  /// a few products.
   public func predicted() throws -> RunPlan {
-    let work = { (group: PromptGroup) in
-      group.prompts.reduce(group.problems.count) {
-        $0 + model.description.tokenCount(of: prompts[$1].input)
-      }
-    }
+    defer { returnFreedMemory() }
     let largest = groups.max { work($0) < work($1) }!
     var plan = try engine.use { try predicted(model, largest) }
     plan.groups = groups.count
@@ -140,10 +137,23 @@ public struct AlignmentRun {
     return plan
   }
 
+  /// Numbers of a group's triplets and couplings, and of the states that are kept for pictures.
+  private func work(_ group: PromptGroup) -> Int {
+    let d = model.description
+    let k = plan.ranks.max() ?? 1
+    let tokens = group.prompts.reduce(0) { $0 + d.tokenCount(of: prompts[$1].input) }
+    let perProblem = plan.layers.count * plan.top * 2 * d.width + plan.mostBases * 2 * k * k
+    return group.problems.count * perProblem + tokens * d.width * (d.layers + 8)
+  }
+
   private func predicted(_ model: some Transformer, _ group: PromptGroup) throws -> RunPlan {
     try RunPlan(
       model, group.prompts.map { prompts[$0].input }, group, plan: plan,
-      saveHiddenStates: settings.saveHiddenStates)
+      saveHiddenStates: settings.saveHiddenStates,
+      results: ResultCost(
+        plan, width: model.description.width, layers: model.description.layers,
+        tokens: prompts.map { model.description.tokenCount(of: $0.input) },
+        saveHiddenStates: settings.saveHiddenStates))
   }
 
   /// Runs it, in memory or in a folder, where it goes on from what is finished there.
@@ -172,16 +182,13 @@ public struct AlignmentRun {
     }
     try model.source.checkIntact()
     seconds.total = loadSeconds + monotonicSeconds() - start
-    meter.sample()
     let manifest = try folder?.manifest ?? manifest()
     let result = try RunAssembly(
       manifest: manifest, journal: journal,
       asked: folder?.asked ?? Array(manifest.prompts.indices)
-    ).result(
-      seconds: seconds, peakMemoryBytes: meter.peakResidentBytes,
-      peakPrivateBytes: meter.peakPrivateBytes)
-    let failures = result.record.failures
-    if failures.count == result.record.prompts.count {
+    ).result(seconds: seconds, meter: meter)
+    let failures = try result.failures
+    if failures.count == result.count {
       folder?.discard()
       throw RunError.allFailed(failures)
     }
@@ -223,11 +230,14 @@ public struct AlignmentRun {
       model, group.prompts.map { work.inputs[$0] }, group, plan: work.plan, journal: journal,
       saveHiddenStates: settings.saveHiddenStates, decode: { tokenizer?.decode([$0]) }
     ) { try step(.solving, units, $1) }
+    // What the solver has left in pieces is not on top of what the coupling takes, nor either on top of the results.
+    returnFreedMemory()
     let middle = monotonicSeconds()
     try CouplingPass.run(model, forward, group, plan: work.plan, journal: journal) {
       try step(.coupling, units, $1)
     }
     seconds.solve += middle - start
+    returnFreedMemory()
     seconds.coupling += monotonicSeconds() - middle
   }
 

@@ -14,6 +14,15 @@ enum CouplingPass {
   /// Vectors that travel together, all problems': as many as one product takes at once, few enough for the cache.
   static let width = 128
 
+  /// Vectors of each row in one product.
+  static func slice(rows: Int) -> Int { max(8, width / rows) }
+
+  /// Bases taken at once: together they fill whole products, as long as their images are not too many to hold.
+  static func chunk(rows: Int, rank k: Int) -> Int {
+    let vectors = slice(rows: rows)
+    return max(1, min(vectors / gcd(vectors, k), 1024 / (rows * k)))
+  }
+
   /// Runs the pass into the journal; `step` hears of every block that is done, whether it was new, and may throw.
   static func run(
     _ model: some Transformer, _ forward: SolvePass, _ group: PromptGroup, plan: SolvePlan,
@@ -122,14 +131,9 @@ enum CouplingPass {
       return result
     }
 
-    /// Bases taken at once: together they fill whole products, as long as their images are not too many to hold.
-    private func chunk(rank k: Int) -> Int {
-      let vectors = slice
-      return max(1, min(vectors / gcd(vectors, k), 1024 / (own.count * k)))
-    }
+    private func chunk(rank k: Int) -> Int { CouplingPass.chunk(rows: own.count, rank: k) }
 
-    /// Vectors of each row in one product.
-    private var slice: Int { max(8, CouplingPass.width / own.count) }
+    private var slice: Int { CouplingPass.slice(rows: own.count) }
 
     /// J of every row applied to that row's vectors.
     private func images(of inputs: [[Double]], vectors: Int) -> [[Double]] {

@@ -2,35 +2,42 @@ import Alignment
 import LinearAlgebra
 import Model
 
-/// Arranges the couplings of one prompt's Jacobians in the tables of a kind.
+/// Arranges the couplings of one prompt's Jacobians in the tables of a kind, one table at a time.
 struct CouplingTables {
+  /// A Jacobian of the group: a block, as a position among the run's, and a problem.
+  fileprivate typealias Jacobian = (block: Int, problem: Int)
+
   /// One table, before it is read in some way.
-  private struct Table {
+  struct Table {
     let place: CouplingPlace
     let names: [Int]
-    let couplings: [JacobianCouplings]
     let comparesSameJacobians: Bool
-    /// The triplets of the rows and of the columns, for the overlap of subspaces.
-    let rows: [SingularTriplets]
-    let columns: [SingularTriplets]
+    fileprivate let rows: [Jacobian]
+    fileprivate let columns: [Jacobian]
+
+    /// Rows, and columns as many.
+    var side: Int { names.count }
   }
 
+  /// The prompt's tables.
+  let tables: [Table]
   private let kind: CouplingKind
-  private let tables: [Table]
+  private let width: Int
+  private let blocks: [KeptBlock]
 
-  /// `triplets` and `couplings` are those of the prompt's selections at every block.
+  /// Of the prompt whose selections are the group's `problems` at every block.
   init(
-    _ manifest: RunManifest, _ selections: [TokenSelection], triplets: [[SingularTriplets]],
-    couplings: [[JacobianCouplings]]
+    _ manifest: RunManifest, _ selections: [TokenSelection], problems: Range<Int>,
+    blocks: [KeptBlock]
   ) {
     let (layers, settings) = (manifest.layers, manifest.settings)
-    kind = settings.kind
+    (kind, width, self.blocks) = (settings.kind, manifest.model.width, blocks)
     if settings.kind == .depth {
-      tables = selections.enumerated().map { s, tokens in
-        Table(
+      tables = zip(selections, problems).map { tokens, problem in
+        let jacobians = layers.indices.map { ($0, problem) }
+        return Table(
           place: CouplingPlace(fromToken: tokens.source, toToken: tokens.target), names: layers,
-          couplings: couplings.map { $0[s] }, comparesSameJacobians: true,
-          rows: triplets.map { $0[s] }, columns: triplets.map { $0[s] })
+          comparesSameJacobians: true, rows: jacobians, columns: jacobians)
       }
       return
     }
@@ -42,41 +49,66 @@ struct CouplingTables {
       return Table(
         place: place,
         names: selections.map { settings.kind == .contextOutput ? $0.source : $0.target },
-        couplings: couplings[i], comparesSameJacobians: (basis ?? i) == i, rows: triplets[i],
-        columns: triplets[basis ?? i])
+        comparesSameJacobians: (basis ?? i) == i, rows: problems.map { (i, $0) },
+        columns: problems.map { (basis ?? i, $0) })
     }
   }
 
-  /// Every table, read in this way.
-  func read(_ setting: CouplingSetting) -> [CouplingMatrix] {
-    tables.map { table in
+  /// A table, read in each of these ways. Throws `RunError.lostUnit` if its couplings are gone.
+  func scores(of table: Table, _ settings: [CouplingSetting]) throws -> [CouplingMatrix] {
+    var matrices = settings.map { _ in [[Double?]]() }
+    var nulls = settings.map { _ in [Double?]() }
+    for jacobian in table.rows {
+      let found = try blocks[jacobian.block].couplings(jacobian.problem)
+      let level = NullLevel(frobeniusNorm: found.frobeniusNorm, width: width)
+      for (s, setting) in settings.enumerated() {
+        let row = setting.form == .same ? found.same : found.crossed
+        matrices[s].append(
+          row.map {
+            $0.score(
+              setting.score, rank: setting.rank, sign: setting.sign,
+              normalisation: setting.normalisation)
+          })
+        nulls[s].append(
+          row.first.flatMap {
+            level.score(
+              setting.score, singularValues: $0.singularValues[..<setting.rank],
+              sign: setting.sign, normalisation: setting.normalisation)
+          })
+      }
+    }
+    return settings.indices.map { s in
       CouplingMatrix(
-        kind: kind, setting: setting, rows: table.names, columns: table.names,
-        couplings: table.couplings.map { setting.form == .same ? $0.same : $0.crossed },
-        nulls: zip(table.couplings, table.rows).map {
-          NullLevel(frobeniusNorm: $0.frobeniusNorm, width: $1.rightVectors.columns)
-        }, comparesSameJacobians: table.comparesSameJacobians, place: table.place)
+        kind: kind, setting: settings[s], rows: table.names, columns: table.names,
+        matrix: matrices[s], null: nulls[s], comparesSameJacobians: table.comparesSameJacobians,
+        place: table.place)
     }
   }
 
-  /// The overlap of the singular subspaces of every table's pairs.
-  func overlaps(rank: Int) -> [OverlapRecord] {
-    tables.map { table in
-      let pairs = table.rows.map { a in table.columns.map { SubspaceOverlap(a, $0, rank: rank) } }
-      return OverlapRecord(
-        place: table.place, rank: rank,
-        chance: SubspaceOverlap.chance(rank: rank, width: table.rows[0].rightVectors.columns),
-        left: pairs.map { $0.map(\.left) }, right: pairs.map { $0.map(\.right) })
+  /// The overlap of the singular subspaces of a table's pairs, at every rank.
+  func overlaps(of table: Table, ranks: [Int]) throws -> [OverlapRecord] {
+    let columns = try table.columns.map { try blocks[$0.block].triplets($0.problem) }
+    var overlaps = ranks.map { _ in (left: [[Double]](), right: [[Double]]()) }
+    for jacobian in table.rows {
+      let own = try blocks[jacobian.block].triplets(jacobian.problem)
+      for (k, rank) in ranks.enumerated() {
+        let row = columns.map { SubspaceOverlap(own, $0, rank: rank) }
+        overlaps[k].left.append(row.map(\.left))
+        overlaps[k].right.append(row.map(\.right))
+      }
+    }
+    return zip(ranks, overlaps).map { rank, overlap in
+      OverlapRecord(
+        place: table.place, rank: rank, chance: SubspaceOverlap.chance(rank: rank, width: width),
+        left: overlap.left, right: overlap.right)
     }
   }
 
-  /// A(i|j) of every table, (rows, columns, K, K), with the table's place.
-  var blocks: [(place: CouplingPlace, side: Int, rank: Int, numbers: [Double])] {
-    tables.map { table in
-      (
-        table.place, table.names.count, table.couplings[0].same[0].rank,
-        table.couplings.flatMap { $0.same.flatMap(\.matrix.elements) }
-      )
+  /// A(i|j) of a table, row by row: (columns, K, K) each.
+  func forEachRow(of table: Table, _ body: ([Double]) throws -> Void) throws {
+    for jacobian in table.rows {
+      let found = try blocks[jacobian.block].couplings(jacobian.problem)
+      try body(found.same.flatMap(\.matrix.elements))
     }
   }
 }

@@ -28,24 +28,52 @@ final class FolderJournal: RunJournal {
   }
 
   func solved(_ group: PromptGroup, layer: Int) throws -> SolvedBlock? {
-    guard let file = try ArrayFile(reading: name(group, "l\(layer).triplets")),
-      let notes = file.notes(SolvedNotes.self), notes.reports.count == group.problems.count
-    else { return nil }
+    guard let (file, notes) = try triplets(group, layer: layer) else { return nil }
     var triplets: [SingularTriplets?] = []
     for (r, report) in notes.reports.enumerated() {
       guard let report else {
         triplets.append(nil)
         continue
       }
-      guard let u = file.matrix("\(r).U"), let v = file.matrix("\(r).V"),
-        let s = file.matrix("\(r).S"), let residuals = file.matrix("\(r).residuals")
-      else { return nil }
-      triplets.append(
-        SingularTriplets(
-          singularValues: s.elements, leftVectors: u, rightVectors: v,
-          residualNorms: residuals.elements, report: report))
+      guard let found = Self.triplets(r, report, file, hasVectors: true) else { return nil }
+      triplets.append(found)
     }
     return SolvedBlock(triplets: triplets, seconds: notes.seconds)
+  }
+
+  private func triplets(
+    _ group: PromptGroup, layer: Int
+  ) throws -> (ArrayFile, SolvedNotes)? {
+    guard let file = try ArrayFile(reading: name(group, "l\(layer).triplets")),
+      let notes = file.notes(SolvedNotes.self), notes.reports.count == group.problems.count
+    else { return nil }
+    return (file, notes)
+  }
+
+  private static func triplets(
+    _ r: Int, _ report: ConvergenceReport, _ file: ArrayFile, hasVectors: Bool
+  ) -> SingularTriplets? {
+    defer { file.release() }
+    let nothing = Matrix<Double>(rows: 0, columns: 0, elements: [])
+    guard let u = hasVectors ? file.matrix("\(r).U") : nothing,
+      let v = hasVectors ? file.matrix("\(r).V") : nothing, let s = file.matrix("\(r).S"),
+      let residuals = file.matrix("\(r).residuals")
+    else { return nil }
+    return SingularTriplets(
+      singularValues: s.elements, leftVectors: u, rightVectors: v,
+      residualNorms: residuals.elements, report: report)
+  }
+
+  func kept(_ group: PromptGroup, layer: Int) throws -> KeptBlock? {
+    guard let (file, notes) = try triplets(group, layer: layer) else { return nil }
+    let coupled = try couplings(group, at: layer)
+    return KeptBlock(
+      layer: layer, path: path, seconds: notes.seconds,
+      isSolved: notes.reports.map { $0 != nil },
+      readTriplets: { r, hasVectors in
+        notes.reports[r].flatMap { Self.triplets(r, $0, file, hasVectors: hasVectors) }
+      }, frobeniusNorms: coupled?.1.frobeniusNorms,
+      readCouplings: { r in coupled.flatMap { Self.couplings(r, $0.1, $0.0) } })
   }
 
   func keep(_ solved: SolvedBlock, _ group: PromptGroup, layer: Int) throws {
@@ -69,32 +97,46 @@ final class FolderJournal: RunJournal {
   }
 
   func couplings(_ group: PromptGroup, layer: Int) throws -> [JacobianCouplings?]? {
+    guard let (file, notes) = try couplings(group, at: layer) else { return nil }
+    var result: [JacobianCouplings?] = []
+    for (r, norm) in notes.frobeniusNorms.enumerated() {
+      let found = Self.couplings(r, notes, file)
+      guard norm == nil || found != nil else { return nil }
+      result.append(found)
+    }
+    return result
+  }
+
+  private func couplings(
+    _ group: PromptGroup, at layer: Int
+  ) throws -> (ArrayFile, CouplingNotes)? {
     guard let file = try ArrayFile(reading: name(group, "l\(layer).coupling")),
       let notes = file.notes(CouplingNotes.self), notes.bases.count == group.problems.count,
       notes.frobeniusNorms.count == notes.bases.count
     else { return nil }
-    var result: [JacobianCouplings?] = []
-    for (r, norm) in notes.frobeniusNorms.enumerated() {
-      guard let norm else {
-        result.append(nil)
-        continue
-      }
-      guard let values = file.matrix("\(r).S")?.elements else { return nil }
-      let k = values.count
-      let couplings = { (form: CouplingForm) -> [BlockCoupling]? in
-        guard let stacked = file.matrix("\(r).\(form.rawValue)"), stacked.columns == k,
-          stacked.rows == notes.bases[r] * k
-        else { return nil }
-        return (0..<notes.bases[r]).map { j in
-          let part = Array(stacked.elements[j * k * k..<(j + 1) * k * k])
-          return BlockCoupling(
-            form: form, matrix: Matrix(rows: k, columns: k, elements: part), singularValues: values)
-        }
-      }
-      guard let same = couplings(.same), let crossed = couplings(.crossed) else { return nil }
-      result.append(JacobianCouplings(same: same, crossed: crossed, frobeniusNorm: norm))
+    return (file, notes)
+  }
+
+  private static func couplings(
+    _ r: Int, _ notes: CouplingNotes, _ file: ArrayFile
+  ) -> JacobianCouplings? {
+    defer { file.release() }
+    guard let norm = notes.frobeniusNorms[r], let values = file.matrix("\(r).S")?.elements else {
+      return nil
     }
-    return result
+    let k = values.count
+    let couplings = { (form: CouplingForm) -> [BlockCoupling]? in
+      guard let stacked = file.matrix("\(r).\(form.rawValue)"), stacked.columns == k,
+        stacked.rows == notes.bases[r] * k
+      else { return nil }
+      return (0..<notes.bases[r]).map { j in
+        let part = Array(stacked.elements[j * k * k..<(j + 1) * k * k])
+        return BlockCoupling(
+          form: form, matrix: Matrix(rows: k, columns: k, elements: part), singularValues: values)
+      }
+    }
+    guard let same = couplings(.same), let crossed = couplings(.crossed) else { return nil }
+    return JacobianCouplings(same: same, crossed: crossed, frobeniusNorm: norm)
   }
 
   func keep(_ couplings: [JacobianCouplings?], _ group: PromptGroup, layer: Int) throws {
@@ -105,10 +147,8 @@ final class FolderJournal: RunJournal {
       file.append("\(r).S", Matrix([values]))
       for (form, couplings) in [(CouplingForm.same, found.same), (.crossed, found.crossed)] {
         file.append(
-          "\(r).\(form.rawValue)",
-          Matrix(
-            rows: couplings.count * values.count, columns: values.count,
-            elements: couplings.flatMap(\.matrix.elements)))
+          "\(r).\(form.rawValue)", rows: couplings.count * values.count, columns: values.count
+        ) { couplings.flatMap(\.matrix.elements) }
       }
     }
     let notes = CouplingNotes(
@@ -130,24 +170,25 @@ final class FolderJournal: RunJournal {
     try ArrayFile().write(to: name(group, "paths"), notes: paths)
   }
 
-  func hiddenStates(_ group: PromptGroup) throws -> [[Matrix<Float>]]? {
+  func hiddenStates(_ group: PromptGroup) throws -> KeptStates? {
     guard let file = try ArrayFile(reading: name(group, "states")),
       let counts = file.notes([Int].self), counts.count == group.prompts.count
     else { return nil }
-    var result: [[Matrix<Float>]] = []
-    for (p, layers) in counts.enumerated() {
-      let states = (0..<layers).compactMap { file.matrix("\(p).\($0)")?.converted(to: Float.self) }
-      guard states.count == layers else { return nil }
-      result.append(states)
+    return KeptStates(layers: counts) { p, l in
+      defer { file.release() }
+      return file.matrix("\(p).\(l)")?.converted(to: Float.self)
     }
-    return result
   }
 
   func keep(hiddenStates: [[Matrix<Float>]], _ group: PromptGroup) throws {
     var file = ArrayFile()
     for (p, states) in hiddenStates.enumerated() {
       // Widened, which loses nothing.
-      for (l, x) in states.enumerated() { file.append("\(p).\(l)", x.converted(to: Double.self)) }
+      for (l, x) in states.enumerated() {
+        file.append("\(p).\(l)", rows: x.rows, columns: x.columns) {
+          x.elements.map { Double($0) }
+        }
+      }
     }
     try file.write(to: name(group, "states"), notes: hiddenStates.map(\.count))
   }

@@ -31,6 +31,10 @@ final class GuardedJournal: RunJournal {
     try base.keep(couplings, group, layer: layer)
   }
 
+  func kept(_ group: PromptGroup, layer: Int) throws -> KeptBlock? {
+    try base.kept(group, layer: layer)
+  }
+
   func paths(ofGroup group: PromptGroup) throws -> [PathRecord?]? {
     try base.paths(ofGroup: group)
   }
@@ -47,7 +51,7 @@ final class GuardedJournal: RunJournal {
     try base.keep(failure, ofPrompt: prompt)
   }
 
-  func hiddenStates(_ group: PromptGroup) throws -> [[Matrix<Float>]]? {
+  func hiddenStates(_ group: PromptGroup) throws -> KeptStates? {
     try base.hiddenStates(group)
   }
 

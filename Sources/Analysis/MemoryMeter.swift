@@ -1,31 +1,27 @@
 import Foundation
 import Synchronization
 
-/// Measures this process's memory: the peak resident size the system keeps, and the peak of the anonymous part, sampled.
+/// Measures the memory this process takes from now on, until the meter goes away: the largest resident size, and of that the
+/// largest anonymous part.
 ///
-/// On Linux from /proc/self/status (VmHWM, RssAnon). Elsewhere both are 0.
+/// On Linux from /proc/self/status, sampled every 20 ms; where the peak that the system itself keeps (VmHWM) has grown since
+/// the meter began, that is exact. Elsewhere both are 0.
 public final class MemoryMeter: Sendable {
-  private let peakPrivate = Atomic<Int>(0)
-  private let isStopped = Atomic<Bool>(false)
+  let sampler = Sampler()
 
-  /// Begins to sample, every 20 ms.
+  /// Begins to sample.
   public init() {
-    sample()
-    let thread = Thread { [self] in
-      while !isStopped.load(ordering: .relaxed) {
-        sample()
-        Thread.sleep(forTimeInterval: 0.02)
-      }
-    }
+    let sampler = sampler
+    sampler.sample()
+    let thread = Thread { sampler.run() }
     thread.stackSize = 1 << 17
     thread.start()
   }
 
-  /// Ends the sampling.
-  public func stop() { isStopped.store(true, ordering: .relaxed) }
+  deinit { sampler.stop() }
 
   /// Takes a sample now.
-  public func sample() { peakPrivate.max(Self.privateBytes, ordering: .relaxed) }
+  public func sample() { sampler.sample() }
 
   /// The anonymous resident size now.
   public static var privateBytes: Int { bytes("RssAnon:") ?? 0 }
@@ -34,10 +30,16 @@ public final class MemoryMeter: Sendable {
   public static var residentBytes: Int { bytes("VmRSS:") ?? 0 }
 
   /// The largest anonymous resident size seen.
-  public var peakPrivateBytes: Int { peakPrivate.load(ordering: .relaxed) }
+  public var peakPrivateBytes: Int { sampler.peakPrivate.load(ordering: .relaxed) }
 
-  /// The largest resident size since the process began.
-  public var peakResidentBytes: Int { Self.bytes("VmHWM:") ?? 0 }
+  /// The largest resident size since the meter began.
+  public var peakResidentBytes: Int {
+    let highest = Self.highestResidentBytes
+    return highest > sampler.highestBefore
+      ? highest : sampler.peakResident.load(ordering: .relaxed)
+  }
+
+  fileprivate static var highestResidentBytes: Int { bytes("VmHWM:") ?? 0 }
 
   private static func bytes(_ key: String) -> Int? {
     guard let file = fopen("/proc/self/status", "r") else { return nil }
@@ -51,6 +53,32 @@ public final class MemoryMeter: Sendable {
         .flatMap { Int($0) }.map { $0 * 1024 }
     }
     return nil
+  }
+}
+
+/// What the meter and its thread share, so that the thread does not keep the meter.
+final class Sampler: Sendable {
+  let peakPrivate = Atomic<Int>(0)
+  let peakResident = Atomic<Int>(0)
+  /// The process's peak before there was a meter.
+  let highestBefore = MemoryMeter.highestResidentBytes
+  private let end = DispatchSemaphore(value: 0)
+  private let hasEnded = DispatchSemaphore(value: 0)
+
+  func sample() {
+    peakPrivate.max(MemoryMeter.privateBytes, ordering: .relaxed)
+    peakResident.max(MemoryMeter.residentBytes, ordering: .relaxed)
+  }
+
+  func run() {
+    while end.wait(timeout: .now() + .milliseconds(20)) == .timedOut { sample() }
+    hasEnded.signal()
+  }
+
+  /// Ends the sampling, and waits until the thread is done.
+  func stop() {
+    end.signal()
+    hasEnded.wait()
   }
 }
 

@@ -41,22 +41,9 @@ package struct OutputFolder {
   /// By `write(2)` and `fsync(2)`, so that a full disk is found here, not later; then renamed, into `folder` if that is
   /// another. Throws `RunError.cannotWrite`.
   package func write(_ data: Data, to file: String, into folder: String? = nil) throws(RunError) {
-    let temporary = "\(path)/\(file).tmp"
-    let descriptor = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
-    guard descriptor >= 0 else { throw failure() }
-    defer { close(descriptor) }
-    var written = 0
-    while written < data.count {
-      let count = data.withUnsafeBytes {
-        Foundation.write(descriptor, $0.baseAddress! + written, $0.count - written)
-      }
-      if count < 0, errno == EINTR { continue }
-      guard count > 0 else { throw failure() }
-      written += count
-    }
-    guard fsync(descriptor) == 0, rename(temporary, "\(folder ?? path)/\(file)") == 0 else {
-      throw failure()
-    }
+    let writer = try FileWriter(self, file)
+    try writer.write(data)
+    try writer.finish(into: folder)
   }
 
   /// What `errno` says.

@@ -21,6 +21,18 @@ struct PathWalk {
   /// Numbers of all states of a prompt up to which they are kept for the picture: 32 MB.
   private static let pictured = 1 << 23
 
+  /// What is kept of the states of prompts of so many tokens, and what the largest one's picture takes in double precision.
+  static func keptBytes(
+    _ tokens: [Int], width: Int, layers: Int, all: Bool
+  ) -> (states: Int, pictures: Int) {
+    let sizes = tokens.map { $0 * (layers + 1) * width }
+    let pictured = sizes.filter { $0 <= Self.pictured }
+    let points = (pictured.max() ?? 0) / width
+    // Converted, stacked, and the smaller Gram matrix with LAPACK's copies.
+    let picture = points * width * (8 + 12) + min(points, width) * min(points, width) * 8 * 3
+    return ((all ? sizes : pictured).reduce(0, +) * 4, picture)
+  }
+
   /// At X⁰. Without `isRecording` only the states are carried. Prompts whose states are not finite are lost.
   init(
     _ model: some Transformer, _ inputs: [ModelInput], _ group: PromptGroup, coversPath: Bool,

@@ -6,14 +6,12 @@ extension PromptRecord {
   public func shown(_ settings: RunSettings) -> [CouplingMatrix] {
     settings.ranks.flatMap { rank in
       let wanted = settings.shown(rank: rank)
-      var held = CouplingSetting(rank: rank, sign: wanted.sign, form: wanted.form)
-      if wanted.normalisation == .trace { held.normalisation = .trace }
-      return coupling.filter { $0.setting == held }.map { table in
-        held.normalisation == wanted.normalisation && held.score == wanted.score
-          ? table
-          : table.read(
-            wanted.normalisation, wanted.score,
-            spectra: table.rows.map { spectrum(of: $0, in: table.place) })
+      let tables = coupling.filter { $0.setting == wanted }
+      guard tables.isEmpty else { return tables }
+      return coupling.filter { $0.setting == wanted.held }.map { table in
+        table.read(
+          wanted.normalisation, wanted.score,
+          spectra: table.rows.map { spectrum(of: $0, in: table.place) })
       }
     }
   }

@@ -2,80 +2,99 @@ import Alignment
 import LinearAlgebra
 import Model
 
-/// What was found on one prompt: its record, and the coupling as it is to be shown.
-public struct PromptResult: Sendable {
-  /// For `result.json`.
-  public let record: PromptRecord
-  /// The coupling that is to be shown, at each rank: sign, normalisation, form and score as in the settings.
-  public let shown: [CouplingMatrix]
+/// What was found on one prompt. Its tables are made one by one, when they are asked for.
+public struct PromptResult {
+  /// The record without its tables.
+  public let outline: PromptRecord
   /// The prompt among the manifest's.
   let index: Int
   /// Whether all there will be is there: every triplet, every coupling and the path, or the reason why not.
   let isComplete: Bool
   /// Whether anything is there.
   let isBegun: Bool
+  private let settings: RunSettings?
+  private let tables: CouplingTables?
 
   /// The first block of the 1/σ₁ fit, as in the authors' code; where fewer than `fewestFitted` remain, it starts at 1.
   private static let fitStart = 10
   /// A line through fewer points says nothing of a trend.
   private static let fewestFitted = 5
 
-  /// Collects what the journal holds of a prompt, all of it or less. `solved` lists the blocks whose triplets are known,
-  /// as positions among the run's; couplings count only if they are there for all blocks.
+  /// Of what the journal holds of a prompt, all of it or less. `blocks` are those whose triplets are known; couplings count
+  /// only if they are there for all of the run's blocks.
   init(
     _ manifest: RunManifest, _ header: PromptHeader, index: Int, path: PathRecord?,
-    solved: [(block: Int, triplets: [SingularTriplets], seconds: Double)],
-    couplings: [[JacobianCouplings]]?
-  ) {
+    problems: Range<Int>, blocks: [KeptBlock]
+  ) throws {
     self.index = index
-    let settings = manifest.settings
-    let hasAll = solved.count == manifest.layers.count && couplings != nil
-    let couplings = hasAll ? couplings : nil
+    settings = manifest.settings
+    let hasAll =
+      blocks.count == manifest.layers.count
+      && blocks.allSatisfy { block in
+        block.frobeniusNorms?[problems].allSatisfy { $0 != nil } ?? false
+      }
     isComplete = hasAll && path != nil
-    isBegun = !solved.isEmpty
-    let layers = solved.flatMap { block, triplets, seconds in
-      zip(header.selections, triplets).enumerated().map { s, found in
-        LayerRecord(
-          layer: manifest.layers[block], found.0, found.1, seconds: seconds,
-          frobeniusNorm: couplings?[block][s].frobeniusNorm)
+    isBegun = !blocks.isEmpty
+    var outline = PromptRecord(header)
+    var leading: [Double] = []
+    for block in blocks {
+      for (tokens, problem) in zip(header.selections, problems) {
+        let found = try block.triplets(problem, hasVectors: false)
+        outline.layers.append(
+          LayerRecord(
+            layer: block.layer, tokens, found, seconds: block.seconds,
+            frobeniusNorm: hasAll ? block.frobeniusNorms?[problem] : nil))
+        // Of several tokens the last one speaks for the prompt.
+        if problem == problems.last { leading.append(found.singularValues.first ?? 0) }
       }
     }
-    let tables = couplings.map {
-      CouplingTables(
-        manifest, header.selections, triplets: solved.map(\.triplets), couplings: $0)
+    outline.nextTokenId = path?.nextTokenId
+    outline.nextToken = path?.nextToken
+    outline.trajectory = path?.trajectory ?? .nothing
+    outline.inverseLeadingFit = Self.fit(blocks.map(\.layer), leading)
+    self.outline = outline
+    tables =
+      hasAll
+      ? CouplingTables(manifest, header.selections, problems: problems, blocks: blocks) : nil
+  }
+
+  /// Every table at every rank, in all combinations of sign, normalisation and form.
+  func forEachCoupling(_ body: (CouplingMatrix) throws -> Void) throws {
+    guard let tables, let settings else { return }
+    let readings = settings.ranks.flatMap { CouplingSetting.combinations(rank: $0) }
+    for table in tables.tables { try tables.scores(of: table, readings).forEach(body) }
+  }
+
+  /// The overlap of every table's subspaces at every rank.
+  func forEachOverlap(_ body: (OverlapRecord) throws -> Void) throws {
+    guard let tables, let settings else { return }
+    for table in tables.tables {
+      try tables.overlaps(of: table, ranks: settings.ranks).forEach(body)
     }
-    shown = settings.ranks.flatMap { rank in tables?.read(settings.shown(rank: rank)) ?? [] }
-    var record = PromptRecord(header)
-    record.nextTokenId = path?.nextTokenId
-    record.nextToken = path?.nextToken
-    record.layers = layers
-    record.coupling = settings.ranks.flatMap { rank in
-      CouplingSetting.combinations(rank: rank).flatMap { tables?.read($0) ?? [] }
-    }
-    record.overlap = settings.ranks.flatMap { tables?.overlaps(rank: $0) ?? [] }
-    record.trajectory = path?.trajectory ?? .nothing
-    record.inverseLeadingFit = Self.fit(
-      solved.map { manifest.layers[$0.block] }, solved.map(\.triplets))
-    self.record = record
+  }
+
+  /// The record with all its tables.
+  public func record() throws -> PromptRecord {
+    var record = outline
+    try forEachCoupling { record.coupling.append($0) }
+    try forEachOverlap { record.overlap.append($0) }
+    return record
   }
 
   /// Of a prompt that failed.
   init(_ header: PromptHeader, index: Int, _ lost: LostPrompt) {
-    (self.index, isComplete, isBegun, shown) = (index, true, true, [])
+    (self.index, isComplete, isBegun, settings, tables) = (index, true, true, nil, nil)
     var record = PromptRecord(header)
     record.failed = PromptFailure(
       number: index + 1, text: header.text, layer: lost.layer, token: lost.token,
       tensor: lost.tensor, reason: lost.reason)
-    self.record = record
+    outline = record
   }
 
   /// Of the last token's Jacobians.
-  private static func fit(
-    _ layers: [Int], _ triplets: [[SingularTriplets]]
-  ) -> InverseLeadingFit? {
+  private static func fit(_ layers: [Int], _ leading: [Double]) -> InverseLeadingFit? {
     let start = layers.count { $0 >= fitStart } >= fewestFitted ? fitStart : 1
     guard layers.count >= fewestFitted else { return nil }
-    let leading = triplets.map { $0.last?.singularValues.first ?? 0 }
     return SpectrumShape.inverseLeadingFit(leading: leading, layers: layers, from: start).map {
       InverseLeadingFit(
         start: start, slope: $0.slope, intercept: $0.intercept, rSquared: $0.rSquared)
@@ -115,19 +134,9 @@ extension LayerRecord {
 
 extension TrajectoryRecord {
   /// Of a path that has not been followed to the end.
-  fileprivate static var nothing: TrajectoryRecord {
+  static var nothing: TrajectoryRecord {
     TrajectoryRecord(
       norms: [], lineShapeScore: [], zeroSteps: [], growth: [], expodistance: [],
       linearisedPathCosine: nil, picture: nil)
-  }
-}
-
-extension RunSettings {
-  /// How the coupling at a rank is shown.
-  func shown(rank: Int) -> CouplingSetting {
-    CouplingSetting(
-      rank: rank, sign: sign,
-      normalisation: CouplingNormalisation(rawValue: normalisation) ?? .frobenius, form: form,
-      score: score)
   }
 }

@@ -25,9 +25,8 @@ struct RunAssembly {
     guard asked.count < manifest.prompts.count else { return }
     var found = Set(asked)
     for group in manifest.groups where !group.prompts.allSatisfy(found.contains) {
-      let results = try results(group)
-      for result in results where result.isComplete && result.record.failed == nil {
-        found.insert(result.index)
+      try forEachResult(group) { result in
+        if result.isComplete && result.outline.failed == nil { found.insert(result.index) }
       }
     }
     self.init(manifest: manifest, journal: journal, included: found.sorted())
@@ -37,55 +36,49 @@ struct RunAssembly {
     (self.manifest, self.journal, self.included) = (manifest, journal, included)
   }
 
-  /// What is known of a group's prompts.
-  private func results(_ group: PromptGroup) throws -> [PromptResult] {
+  /// What is known of a group's prompts, one after another.
+  private func forEachResult(
+    _ group: PromptGroup, _ body: (PromptResult) throws -> Void
+  ) throws {
     let paths = try journal.paths(ofGroup: group)
-    let solved = try manifest.layers.map { try journal.solved(group, layer: $0) }
-    let couplings = try manifest.layers.map { try journal.couplings(group, layer: $0) }
-    return try group.prompts.enumerated().map { p, index in
+    let blocks = try manifest.layers.map { try journal.kept(group, layer: $0) }
+    for (p, index) in group.prompts.enumerated() {
       let header = manifest.prompts[index]
       if let failure = try journal.failure(ofPrompt: index) {
-        return PromptResult(header, index: index, failure)
+        try body(PromptResult(header, index: index, failure))
+        continue
       }
       let problems = group.problems(ofPrompt: p)
-      let found = solved.indices.compactMap { i in
-        solved[i].flatMap { block in
-          let triplets = block.triplets[problems].compactMap { $0 }
-          return triplets.count == problems.count ? (i, triplets, block.seconds) : nil
-        }
-      }
-      let coupled = couplings.compactMap { block in
-        block.flatMap { block in
-          let found = block[problems].compactMap { $0 }
-          return found.count == problems.count ? found : nil
-        }
-      }
-      return PromptResult(
-        manifest, header, index: index, path: paths?[p], solved: found,
-        couplings: coupled.count == manifest.layers.count ? coupled : nil)
+      let found = blocks.compactMap { $0 }.filter { $0.isSolved[problems].allSatisfy { $0 } }
+      try body(
+        PromptResult(
+          manifest, header, index: index, path: paths?[p], problems: problems, blocks: found))
     }
   }
 
-  /// The record of what is known of the run. `seconds` and memory are the caller's to say.
-  func result(
-    seconds: RunRecord.Seconds, peakMemoryBytes: Int, peakPrivateBytes: Int
-  ) throws -> RunResult {
+  /// What is known of every prompt that is among the results, one after another.
+  func forEachResult(_ body: (PromptResult) throws -> Void) throws {
     let isIncluded = Set(included)
-    var prompts: [PromptResult] = []
-    var isComplete = true
     for group in manifest.groups where group.prompts.contains(where: isIncluded.contains) {
-      for result in try results(group) where isIncluded.contains(result.index) {
-        isComplete = isComplete && result.isComplete
-        if result.isBegun { prompts.append(result) }
+      try forEachResult(group) { if isIncluded.contains($0.index) { try body($0) } }
+    }
+  }
+
+  /// How many prompts are among the results.
+  var count: Int { included.count }
+
+  /// Why prompts failed that are among the results.
+  func failures() throws -> [PromptFailure] {
+    try included.compactMap { index in
+      try journal.failure(ofPrompt: index).flatMap {
+        PromptResult(manifest.prompts[index], index: index, $0).outline.failed
       }
     }
-    let records = prompts.map(\.record)
-    let record = RunRecord(
-      krylens: manifest.krylens, complete: isComplete, model: manifest.model,
-      settings: manifest.settings, promptList: manifest.promptList, prompts: records,
-      statistics: StudyStatistics(records, diagonal: manifest.settings.diagonal), seconds: seconds,
-      peakMemoryBytes: peakMemoryBytes, peakPrivateBytes: peakPrivateBytes)
-    return RunResult(record: record, prompts: prompts)
+  }
+
+  /// The results, to be read prompt by prompt. `seconds` and memory are the caller's to say.
+  func result(seconds: RunRecord.Seconds, meter: MemoryMeter?) -> RunResult {
+    RunResult(assembly: self, seconds: seconds, meter: meter)
   }
 
   // MARK: Arrays
@@ -94,14 +87,16 @@ struct RunAssembly {
   /// `p0.l1.f3.t9.U` from one token to another. Precondition: the run is complete.
   func writeTriplets(to path: String) throws {
     var entries: [SafetensorsWriter.Entry] = []
-    try forEachTriplets { name, t in
-      let (u, v) = (t.leftVectors, t.rightVectors)
-      entries.append(.init(name: name + "U", shape: [u.rows, u.columns]))
-      entries.append(.init(name: name + "V", shape: [v.rows, v.columns]))
-      entries.append(.init(name: name + "S", shape: [t.singularValues.count]))
+    let width = manifest.model.width
+    try forEachProblem { name, block, problem in
+      let count = try block.triplets(problem, hasVectors: false).singularValues.count
+      entries.append(.init(name: name + "U", shape: [count, width]))
+      entries.append(.init(name: name + "V", shape: [count, width]))
+      entries.append(.init(name: name + "S", shape: [count]))
     }
     let writer = try SafetensorsWriter(path, entries: entries)
-    try forEachTriplets { _, t in
+    try forEachProblem { _, block, problem in
+      let t = try block.triplets(problem)
       for part in [t.leftVectors.elements, t.rightVectors.elements, t.singularValues] {
         try writer.append(part.map { Float($0) })
       }
@@ -109,9 +104,9 @@ struct RunAssembly {
     try writer.finish()
   }
 
-  private func forEachTriplets(_ body: (String, SingularTriplets) throws -> Void) throws {
+  private func forEachProblem(_ body: (String, KeptBlock, Int) throws -> Void) throws {
     try forEachGroup { group, prompts in
-      let blocks = try manifest.layers.map { try unit(journal.solved(group, layer: $0), $0) }
+      let blocks = try blocks(of: group)
       for (p, place) in prompts {
         for (layer, block) in zip(manifest.layers, blocks) {
           for problem in group.problems(ofPrompt: p) {
@@ -119,11 +114,16 @@ struct RunAssembly {
             let suffix =
               !variesTokens
               ? "" : tokens.isSingle ? "t\(tokens.target)." : "f\(tokens.source).t\(tokens.target)."
-            try body("p\(place).l\(layer).\(suffix)", try unit(block.triplets[problem], layer))
+            try body("p\(place).l\(layer).\(suffix)", block, problem)
           }
         }
       }
     }
+  }
+
+  /// What is kept at every block.
+  private func blocks(of group: PromptGroup) throws -> [KeptBlock] {
+    try manifest.layers.map { try unit(journal.kept(group, layer: $0), $0) }
   }
 
   /// The groups that have prompts among the results, each with those that have not failed: position in the group, and among
@@ -157,42 +157,39 @@ struct RunAssembly {
   /// nothing is left. Precondition: the run is complete.
   func writeCouplings(to path: String) throws -> Bool {
     var entries: [SafetensorsWriter.Entry] = []
-    try forEachCoupling { name, sides, rank, _ in
-      entries.append(.init(name: name, shape: [sides, sides, rank, rank]))
+    let rank = manifest.settings.ranks.max() ?? 1
+    try forEachTable { name, _, table in
+      entries.append(.init(name: name, shape: [table.side, table.side, rank, rank]))
     }
     guard !entries.isEmpty else { return false }
     let writer = try SafetensorsWriter(path, entries: entries)
-    try forEachCoupling { _, _, _, numbers in try writer.append(numbers.map { Float($0) }) }
+    try forEachTable { _, tables, table in
+      try tables.forEachRow(of: table) { try writer.append($0.map { Float($0) }) }
+    }
     try writer.finish()
     return true
   }
 
-  private func forEachCoupling(
-    _ body: (_ name: String, _ side: Int, _ rank: Int, _ numbers: [Double]) throws -> Void
+  private func forEachTable(
+    _ body: (_ name: String, CouplingTables, CouplingTables.Table) throws -> Void
   ) throws {
+    let rank = manifest.settings.ranks.max() ?? 1
     try forEachGroup { group, prompts in
-      let blocks = try manifest.layers.map { try unit(journal.couplings(group, layer: $0), $0) }
-      let solved = try manifest.layers.map { try unit(journal.solved(group, layer: $0), $0) }
+      let blocks = try blocks(of: group)
       for (p, place) in prompts {
-        let problems = group.problems(ofPrompt: p)
-        let tables = CouplingTables(
+        let all = CouplingTables(
           manifest, manifest.prompts[group.prompts.lowerBound + p].selections,
-          triplets: try zip(solved, manifest.layers).map { block, layer in
-            try problems.map { try unit(block.triplets[$0], layer) }
-          },
-          couplings: try zip(blocks, manifest.layers).map { block, layer in
-            try problems.map { try unit(block[$0], layer) }
-          }
-        ).blocks
-        guard tables.reduce(0, { $0 + $1.numbers.count }) <= Self.mostCouplings else { continue }
-        for table in tables {
+          problems: group.problems(ofPrompt: p), blocks: blocks)
+        let numbers = all.tables.reduce(0) { $0 + $1.side * $1.side * rank * rank }
+        guard numbers <= Self.mostCouplings else { continue }
+        for table in all.tables {
           var name = "p\(place)."
           if let layer = table.place.layer {
             name += "l\(layer)."
           } else if variesTokens {
             name += "t\(table.place.toToken ?? 0)."
           }
-          try body(name + "A", table.side, table.rank, table.numbers)
+          try body(name + "A", all, table)
         }
       }
     }
@@ -213,7 +210,9 @@ struct RunAssembly {
     try forEachGroup { group, prompts in
       let states = try unit(journal.hiddenStates(group), 0)
       for (p, place) in prompts {
-        for (l, x) in states[p].enumerated() { try body("p\(place).x\(l)", x) }
+        for l in 0..<states.layers[p] {
+          try body("p\(place).x\(l)", try unit(states.read(p, l), 0))
+        }
       }
     }
   }
@@ -222,12 +221,4 @@ struct RunAssembly {
   private var variesTokens: Bool {
     manifest.settings.kind != .depth || manifest.settings.tokens != .last
   }
-}
-
-/// What a run leaves: the record, and what is shown of every prompt.
-public struct RunResult: Sendable {
-  /// For `result.json`.
-  public let record: RunRecord
-  /// One a prompt.
-  public let prompts: [PromptResult]
 }

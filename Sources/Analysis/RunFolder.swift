@@ -14,7 +14,7 @@ public final class RunFolder {
   /// What the folder is of: all prompts of the run that was begun in it, whose groups depend on each other.
   let manifest: RunManifest
   /// The manifest's prompts that are asked for now, in ascending order.
-  let asked: [Int]
+  package let asked: [Int]
   /// Whether the manifest's prompts are those asked for, in the same order.
   let isOfTheseAlone: Bool
   private var partial: OutputFolder?
@@ -108,8 +108,8 @@ public final class RunFolder {
 
   /// What is begun or finished in a folder; nil if it holds no run.
   private static func manifest(in folder: String) -> (manifest: RunManifest, isComplete: Bool)? {
-    if let data = FileManager.default.contents(atPath: "\(folder)/result.json") {
-      guard let record = try? RunRecord(json: data) else { return nil }
+    if FileManager.default.fileExists(atPath: "\(folder)/result.json") {
+      guard let record = try? StoredRun(folder, .identities).record else { return nil }
       // One that says it is not complete has nothing left to go on from but what lies beside it.
       if record.complete { return (RunManifest(record), true) }
     }
@@ -123,10 +123,7 @@ public final class RunFolder {
     guard let manifest = manifest(in: folder)?.manifest else { return nil }
     return try RunAssembly(
       manifest: manifest, journal: FolderJournal("\(folder)/\(partialName)")
-    ).result(
-      seconds: .init(total: 0, load: 0, solve: 0, coupling: 0), peakMemoryBytes: 0,
-      peakPrivateBytes: 0
-    ).record
+    ).result(seconds: .init(total: 0, load: 0, solve: 0, coupling: 0), meter: nil).record
   }
 
   /// Whether the end of the process now would leave something to go on from.
@@ -134,12 +131,12 @@ public final class RunFolder {
 
   /// Writes the results of a complete run and clears what they were made of. Throws `RunError.cannotWrite`, and `lostUnit`
   /// or `cannotRead` if not everything is there to write; then what is finished stays.
-  public func finish(_ result: RunResult) throws {
-    guard let partial else { return }
-    guard result.record.complete else {
-      throw RunError.lostUnit(path: path, unit: "what was found of some prompts")
-    }
-    let assembly = try RunAssembly(manifest: manifest, journal: journal, asked: asked)
+  ///
+  /// Returns the record with its prompts condensed to what the statistics read. Precondition: the folder is not complete.
+  @discardableResult
+  public func finish(_ result: RunResult) throws -> RunRecord {
+    guard let partial else { preconditionFailure("a folder that is complete is finished") }
+    let assembly = result.assembly
     do {
       var arrays = ["triplets.safetensors"]
       let aside = { (name: String) in "\(partial.path)/\(name)" }
@@ -157,11 +154,17 @@ public final class RunFolder {
     } catch CheckpointError.cannotWrite(_, let reason) {
       throw RunError.cannotWrite(path: path, reason: reason)
     }
-    for table in RunTables.all(result.record) {
-      try partial.write(Data(table.text.utf8), to: table.name, into: home)
+    let writer = try RecordWriter(partial, into: home, diagonal: manifest.settings.diagonal)
+    try assembly.forEachResult { prompt in
+      guard prompt.isComplete else {
+        throw RunError.lostUnit(path: path, unit: "what was found of some prompts")
+      }
+      try writer.append(
+        prompt.outline, coupling: prompt.forEachCoupling, overlap: prompt.forEachOverlap)
     }
-    try partial.write(try result.record.json(), to: "result.json", into: home)
+    let record = try writer.finish { result.record(isComplete: true, prompts: $0) }
     try? FileManager.default.removeItem(atPath: partial.path)
+    return record
   }
 
   /// After a failure: takes back what was made, unless there is something to go on from.

@@ -13,6 +13,8 @@ protocol RunJournal: AnyObject {
   func couplings(_ group: PromptGroup, layer: Int) throws -> [JacobianCouplings?]?
   /// Keeps them.
   func keep(_ couplings: [JacobianCouplings?], _ group: PromptGroup, layer: Int) throws
+  /// What is known of a block's Jacobians, to be read one by one; nil while its triplets are not known.
+  func kept(_ group: PromptGroup, layer: Int) throws -> KeptBlock?
   /// The prompts' paths, if they are known; nil for a prompt that failed on its way.
   func paths(ofGroup group: PromptGroup) throws -> [PathRecord?]?
   /// Keeps them.
@@ -22,7 +24,7 @@ protocol RunJournal: AnyObject {
   /// Keeps that.
   func keep(_ failure: LostPrompt, ofPrompt prompt: Int) throws
   /// X⁰ … X^L of every prompt, if they were kept; none of a prompt that failed on its way.
-  func hiddenStates(_ group: PromptGroup) throws -> [[Matrix<Float>]]?
+  func hiddenStates(_ group: PromptGroup) throws -> KeptStates?
   /// Keeps them.
   func keep(hiddenStates: [[Matrix<Float>]], _ group: PromptGroup) throws
 }
@@ -33,6 +35,14 @@ struct SolvedBlock: Sendable {
   let triplets: [SingularTriplets?]
   /// How long the solve took for each.
   let seconds: Double
+}
+
+/// X⁰ … X^L of a group's prompts, read one by one.
+struct KeptStates {
+  /// How many every prompt has.
+  let layers: [Int]
+  /// Those of a prompt at a depth.
+  let read: (_ prompt: Int, _ layer: Int) -> Matrix<Float>?
 }
 
 /// What is known of a prompt once it has gone through all blocks.
@@ -74,6 +84,10 @@ final class MemoryJournal: RunJournal {
     couplings[Unit(group: group.index, layer: layer)] = found
   }
 
+  func kept(_ group: PromptGroup, layer: Int) -> KeptBlock? {
+    solved(group, layer: layer).map { KeptBlock($0, couplings(group, layer: layer), layer: layer) }
+  }
+
   func paths(ofGroup group: PromptGroup) -> [PathRecord?]? { paths[group.index] }
 
   func keep(_ found: [PathRecord?], ofGroup group: PromptGroup) { paths[group.index] = found }
@@ -82,7 +96,11 @@ final class MemoryJournal: RunJournal {
 
   func keep(_ failure: LostPrompt, ofPrompt prompt: Int) { failures[prompt] = failure }
 
-  func hiddenStates(_ group: PromptGroup) -> [[Matrix<Float>]]? { states[group.index] }
+  func hiddenStates(_ group: PromptGroup) -> KeptStates? {
+    states[group.index].map { states in
+      KeptStates(layers: states.map(\.count)) { p, l in states[p][l] }
+    }
+  }
 
   func keep(hiddenStates: [[Matrix<Float>]], _ group: PromptGroup) {
     states[group.index] = hiddenStates

@@ -32,9 +32,7 @@ public struct RunMerge {
     self.runs = try MergeParts(runs).runs
     var record = first.record
     (record.settings.shard, record.promptList) = (nil, nil)
-    record.prompts = self.runs.flatMap(\.record.prompts)
-    for p in record.prompts.indices { record.prompts[p].failed?.number = p + 1 }
-    record.statistics = StudyStatistics(record.prompts, diagonal: record.settings.diagonal)
+    record.prompts = []
     record.seconds = runs.map(\.record.seconds).reduce(
       .init(total: 0, load: 0, solve: 0, coupling: 0)
     ) {
@@ -53,7 +51,7 @@ public struct RunMerge {
     var failures: [(path: String, reason: String)] = []
     for path in paths {
       do {
-        let run = try StoredRun(path)
+        let run = try StoredRun(path, .identities)
         if let reason = obstacle(in: run) { failures.append((path, reason)) }
         runs.append(run)
       } catch {
@@ -79,7 +77,8 @@ public struct RunMerge {
       .map { "\($0) is missing: put it back, or run that part again" }
   }
 
-  /// Writes the joined run into a new or empty folder; memory does not grow with the arrays.
+  /// Writes the joined run into a new or empty folder, prompt by prompt, and returns its record, the prompts condensed to what
+  /// the statistics read.
   ///
   /// Throws `RunError.outputNotEmpty`, `cannotWrite`, and `badRun` for arrays that are no longer what was written.
   public func write(to path: String) throws -> RunRecord {
@@ -94,13 +93,20 @@ public struct RunMerge {
       for name in ["triplets.safetensors", "couplings.safetensors", "hidden_states.safetensors"] {
         try join(name, into: folder)
       }
-      var record = record
-      record.settings.output = path
-      for table in RunTables.all(record) {
-        try folder.write(Data(table.text.utf8), to: table.name)
+      let writer = try RecordWriter(folder, diagonal: record.settings.diagonal)
+      for run in runs {
+        let file = try RecordFile(run.path)
+        for p in 0..<file.count {
+          try file.copy(prompt: p, to: writer) { $0.failed?.number = writer.count + 1 }
+        }
       }
-      try folder.write(try record.json(), to: "result.json")
-      return record
+      return try writer.finish { prompts in
+        var record = record
+        record.settings.output = path
+        record.prompts = prompts
+        record.statistics = StudyStatistics(prompts, diagonal: record.settings.diagonal)
+        return record
+      }
     } catch {
       folder.takeBack()
       throw error

@@ -55,7 +55,7 @@ public struct RunPlan: Sendable {
 
   init(
     _ model: some Transformer, _ prompts: [ModelInput], _ group: PromptGroup, plan: SolvePlan,
-    saveHiddenStates: Bool
+    saveHiddenStates: Bool, results: ResultCost
   ) throws {
     let d = model.description
     let (width, n) = (d.width, prompts.reduce(0) { $0 + d.tokenCount(of: $1) })
@@ -94,7 +94,7 @@ public struct RunPlan: Sendable {
     let batch = largest.count
     let one = Self.seconds(of: a, rows: batch, vectors: cost.vectors)
     let couplingVectors = 2 * plan.mostBases * k
-    let wideVectors = min(max(8, CouplingPass.width / batch), couplingVectors)
+    let wideVectors = min(CouplingPass.slice(rows: batch), max(couplingVectors / 2, 16))
     let wide = Self.seconds(of: a, rows: batch, vectors: wideVectors)
     a.releaseWorkspace()
 
@@ -105,39 +105,52 @@ public struct RunPlan: Sendable {
     // Row-major copies of states: the block's input, one prompt's, and two layers in double precision.
     let copies = n * width * (4 + 4 + 4 + 16)
     // A block's own evaluation is over when its Jacobians are solved.
-    let solving = max(cost.basisBytes + solveWorkspace, evaluation)
+    let solving = copies + max(cost.basisBytes + solveWorkspace, evaluation)
+    let kept = PathWalk.keptBytes(
+      prompts.map { d.tokenCount(of: $0) }, width: width, layers: d.layers, all: saveHiddenStates)
+    let recording = kept.pictures + n * (3 * d.layers + 8) * ResultCost.encodedNumber + copies / 2
+    // The bases that go together, once as they are and once as images; then a product's own input and output.
+    let chunkVectors = min(CouplingPass.chunk(rows: batch, rank: k), plan.mostBases) * k
+    let couplings = r * plan.mostBases * 2 * (k * k * 8 + 120)
     let coupling =
-      couplingWorkspace + batch * vectorBytes * (2 * (wideVectors + k) + 3 * wideVectors)
-      + r * plan.mostBases * 2 * k * k * 8
-    let solves = solving + copies
-    var parts = [
-      Part(name: "the program, vocabulary and norms", bytes: program + (2 << 20)),
-      Part(
-        name: "linearizations (\(blocks) blocks)", bytes: blocks * saved),
-      Part(name: "triplets", bytes: r * blocks * plan.top * 2 * vectorBytes),
+      couplingWorkspace
+      + batch * vectorBytes * (5 * chunkVectors / 2 + 3 * wideVectors) + couplings
+      + plan.mostBases * k * k * 8
+    let triplets = r * blocks * plan.top * 2 * vectorBytes
+    let linearizations = blocks * saved
+    // A unit on its way to the journal: the writer's buffer grows as it fills.
+    let unit = min(2 << 20, 2 * max(r * plan.top * 2 * vectorBytes, couplings))
+    // What lies between the two when the passes before have let go of theirs.
+    let pieces = (triplets + linearizations) / 12
+    var parts = [Part(name: "the program, vocabulary and norms", bytes: program + Self.buffers)]
+    let passes = [
+      (solving + kept.states, "the solver, or the forward pass, at the last block"),
+      (recording + kept.states, "the pictures of the paths"), (coupling, "the coupling pass"),
     ]
-    if saveHiddenStates {
-      parts.append(Part(name: "saved hidden states", bytes: (d.layers + 1) * n * width * 4))
-    }
-    if solves > coupling {
+    let most = passes.max { $0.0 < $1.0 }!
+    let writing = results.perRun + results.perPrompt
+    if writing > linearizations + triplets + pieces + most.0 + unit {
       parts += [
-        Part(name: "hidden states", bytes: copies),
-        Part(name: "bases of the solver", bytes: cost.basisBytes),
-        Part(
-          name: "workspace of products, or of the forward pass",
-          bytes: solving - cost.basisBytes),
+        Part(name: "names of arrays, and means of all prompts", bytes: results.perRun),
+        Part(name: "results of one prompt while they are written", bytes: results.perPrompt),
       ]
     } else {
       parts += [
-        Part(name: "hidden states", bytes: n * width * 8),
-        Part(name: "bases and images of the coupling pass", bytes: coupling - couplingWorkspace),
-        Part(name: "workspace of products", bytes: couplingWorkspace),
+        Part(name: "linearizations (\(blocks) blocks)", bytes: linearizations),
+        Part(name: "triplets", bytes: triplets),
       ]
+      if most.0 != coupling {
+        parts.append(Part(name: "hidden states of all layers", bytes: kept.states))
+      }
+      parts.append(
+        Part(name: "pieces of freed memory, and a unit on its way to a file", bytes: pieces + unit))
+      parts.append(
+        Part(name: most.1, bytes: most.0 - (most.0 != coupling ? kept.states : 0)))
     }
     privateParts = parts
     let sizes = (0..<d.layers).map { model.bytes(ofBlock: $0) }
     mappedParts = [
-      Part(name: "program files", bytes: residentFiles),
+      Part(name: "program files", bytes: residentFiles + Self.laterFiles),
       Part(
         name: "weights: the largest block, or the head",
         bytes: max(sizes.max() ?? 0, model.headBytes)),
@@ -151,6 +164,11 @@ public struct RunPlan: Sendable {
       * (Double(cost.passes * group.batches.count) * one + Double(couplingCalls) * wide)
     seconds = 0.6 * total...1.8 * total + 0.5
   }
+
+  /// Stacks, and what a run holds besides numbers.
+  private static let buffers = 1 << 20
+  /// The program's own pages that are first used after a plan, and those of the results on their way.
+  private static let laterFiles = 4 << 20
 
   /// The best of three timed products, forward and back in turn.
   private static func seconds(of a: Linearization<Float>, rows: Int, vectors b: Int) -> Double {

@@ -20,6 +20,8 @@ public struct RunRecord: Codable, Sendable {
   public var statistics: StudyStatistics
   /// Wall-clock seconds.
   public var seconds: Seconds
+  /// What the residual norms are measured against.
+  @Nullable public var residualsAgainst: String?
   /// Peak resident bytes, mapped weights that were touched included.
   public var peakMemoryBytes: Int
   /// Peak anonymous resident bytes: what is needed beyond the mapped weights.

@@ -109,7 +109,6 @@ public struct SolverMeasurement: Codable, Sendable {
     let triplets = try method.partialSVD(of: jacobian, count: top)
     let end = monotonicSeconds()
     meter.sample()
-    meter.stop()
     return SolverMeasurement(
       solver: solver, width: d.width, top: top, triplets, linearize: middle - start,
       solve: end - middle, privateBytes: meter.peakPrivateBytes - before)

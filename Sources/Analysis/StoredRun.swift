@@ -1,4 +1,3 @@
-import Checkpoint
 import Foundation
 
 /// A run folder, read again.
@@ -8,9 +7,17 @@ public struct StoredRun: Sendable {
   /// Its `result.json`.
   public let record: RunRecord
 
+  /// How much of the prompts is read.
+  public enum Extent: Sendable {
+    /// All of it.
+    case whole
+    /// Which prompts there are, which Jacobians were computed, and what failed: memory does not grow with the results.
+    case identities
+  }
+
   /// Reads `result.json` of a run folder, or what is finished of a run that has not ended: then the record is not
   /// `complete`. Throws `RunError.badRun` when there is neither, or it is none of ours.
-  public init(_ path: String) throws(RunError) {
+  public init(_ path: String, _ extent: Extent = .whole) throws(RunError) {
     self.path = path
     do {
       if !FileManager.default.fileExists(atPath: "\(path)/result.json"),
@@ -19,10 +26,15 @@ public struct StoredRun: Sendable {
         record = begun
         return
       }
-      let file = try MappedFile("\(path)/result.json")
-      record = try RunRecord(json: Data(try file.copy(0..<file.count))).countingRepeatsOnce()
-    } catch let error as DecodingError {
-      throw .badRun(path: path, reason: "result.json: \(Self.place(of: error))")
+      let file = try RecordFile(path)
+      var record = file.head
+      for p in 0..<file.count {
+        record.prompts.append(
+          extent == .whole ? try file.prompt(p) : try file.outline(prompt: p).identity)
+      }
+      self.record = extent == .whole ? record.countingRepeatsOnce() : record
+    } catch let error as RunError {
+      throw error
     } catch {
       throw .badRun(path: path, reason: "\(error)")
     }
@@ -31,19 +43,6 @@ public struct StoredRun: Sendable {
   /// The same for every way of naming the folder.
   var resolvedPath: String {
     URL(fileURLWithPath: path).standardizedFileURL.resolvingSymlinksInPath().path
-  }
-
-  /// Which key, and what is wrong with it.
-  private static func place(of error: DecodingError) -> String {
-    let (keys, context): ([any CodingKey], DecodingError.Context)
-    switch error {
-    case .typeMismatch(_, let c), .valueNotFound(_, let c), .dataCorrupted(let c):
-      (keys, context) = (c.codingPath, c)
-    case .keyNotFound(let key, let c): (keys, context) = (c.codingPath + [key], c)
-    @unknown default: return "\(error)"
-    }
-    let path = keys.map { $0.intValue.map(String.init) ?? $0.stringValue }
-    return "\(path.joined(separator: ".")): \(context.debugDescription)"
   }
 }
 

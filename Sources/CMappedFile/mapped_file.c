@@ -10,6 +10,9 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 
 // The guards form a list that only grows, at its head: the handler may run in any thread at any moment and takes no
 // lock. A guard that ends is not freed but marked free (length 0) and used again.
@@ -113,4 +116,10 @@ long long cmf_resident_bytes(const void *start, size_t length) {
   }
   free(present);
   return resident;
+}
+
+void cmf_return_freed_memory(void) {
+#ifdef __GLIBC__
+  malloc_trim(0);
+#endif
 }

@@ -29,23 +29,33 @@ struct AlignCommand: ParsableCommand {
       let settings = options.settings(
         for: model.path, step: model.trainingStep(isTrained: !options.randomInit))
       let path = output?.path ?? Self.defaultOutput(settings.name)
-      let result = try Self.run(
+      let outcome = try Self.run(
         settings, try options.inputs(quiet: quiet), into: path, quiet: quiet)
-      let record = try result?.record ?? StoredRun(path).record
       if !quiet {
-        let table = AlignmentTable(record, folder: path).text
+        let table = try AlignmentTable(RecordFile(path), folder: path).text
         try StandardOutput.print("\(table)\n\(Self.nextStep(path))")
       }
-      try record.requireAllPrompts()
+      guard outcome.failures.isEmpty else {
+        throw FailedPrompts(failures: outcome.failures, count: outcome.prompts)
+      }
     }
   }
 
-  /// One run into a folder, where it goes on from what is finished there; nil if the folder holds the whole of it already.
+  /// What a run came to.
+  struct Outcome {
+    /// The record, its prompts condensed to what the statistics read; nil if the folder held the whole of it already.
+    let record: RunRecord?
+    /// The prompts that were asked for, and which of them failed.
+    let prompts: Int
+    let failures: [PromptFailure]
+  }
+
+  /// One run into a folder, where it goes on from what is finished there.
   /// `announces` says whether the user is told of what was made of prompts.
   static func run(
     _ settings: RunSettings, _ inputs: [PromptInput], into path: String, quiet: Bool,
     announces: Bool = true
-  ) throws -> RunResult? {
+  ) throws -> Outcome {
     let meter = MemoryMeter()
     let progress = ProgressBar(isShown: !quiet)
     defer { progress.finish() }
@@ -56,14 +66,15 @@ struct AlignCommand: ParsableCommand {
     let folder = try RunFolder(path, for: try run.manifest())
     guard !folder.isComplete else {
       if !quiet { note("\(path) holds the whole of this run already; nothing was done") }
-      return nil
+      let known = try StoredRun(path, .identities).record.prompts
+      return Outcome(
+        record: nil, prompts: inputs.count, failures: folder.asked.compactMap { known[$0].failed })
     }
     do {
       if let limit = settings.maxMemory { try run.predicted().requireWithin(limit) }
       if folder.keepsWork, !quiet { note("going on from what is finished in \(path)") }
-      let result = try run.run(in: folder, progress: progress, meter: meter)
-      try folder.finish(result)
-      return result
+      let record = try folder.finish(try run.run(in: folder, progress: progress, meter: meter))
+      return Outcome(record: record, prompts: record.prompts.count, failures: record.failures)
     } catch {
       folder.abandon()
       throw error

@@ -10,7 +10,19 @@ struct AlignmentTable {
   /// Tables of one line per block that are printed at most.
   private static let mostTables = 4
 
+  /// Of a run in a folder, its prompts read one after another. Throws `RunError.badRun`.
+  init(_ run: RecordFile, folder: String) throws {
+    try self.init(run.head, count: run.count, folder: folder) { try run.shown(prompt: $0) }
+  }
+
+  /// Of a run that is in memory.
   init(_ record: RunRecord, folder: String) {
+    self.init(record, count: record.prompts.count, folder: folder) { record.prompts[$0] }
+  }
+
+  private init(
+    _ record: RunRecord, count: Int, folder: String, prompt: (Int) throws -> PromptRecord
+  ) rethrows {
     let (m, settings) = (record.model, record.settings)
     var lines = [
       "\(escaped(m.name)): \(escaped(m.family)), \(m.layers) blocks, width \(m.width), "
@@ -18,23 +30,28 @@ struct AlignmentTable {
       "stored as \(m.storedTypes.map { printable($0) }.joined(separator: ", "))",
     ]
     if !record.complete { lines.append("not finished: this is what is known so far") }
-    let prompts = record.prompts.enumerated().map {
-      PromptTable($1, number: $0 + 1, settings)
+    var whole: [String] = []
+    var brief: [Line] = []
+    var (tables, failed) = (0, 0)
+    var figures: [String] = []
+    for p in 0..<count {
+      let table = PromptTable(try prompt(p), number: p + 1, settings)
+      tables += table.tables.count
+      if table.prompt.failed != nil { failed += 1 }
+      if tables <= Self.mostTables { whole += [""] + table.lines(isNumbered: count > 1) }
+      brief.append(Line(table))
+      figures = table.figures
     }
-    let isBrief = prompts.reduce(0) { $0 + $1.tables.count } > Self.mostTables
-    if isBrief {
-      lines += [""] + PromptTable.what(settings, nil) + [""] + Self.brief(prompts)
-    } else {
-      for prompt in prompts { lines += [""] + prompt.lines(isNumbered: prompts.count > 1) }
+    let isBrief = tables > Self.mostTables
+    lines +=
+      isBrief ? [""] + PromptTable.what(settings, nil) + [""] + Self.brief(brief) : whole
+    if failed > 0, count > 1 {
+      lines += ["", "\(failed) of \(counted(count, "prompt")) failed"]
     }
-    let failed = record.failures.count
-    if failed > 0, prompts.count > 1 {
-      lines += ["", "\(failed) of \(counted(prompts.count, "prompt")) failed"]
-    }
-    if prompts.count > 1 {
-      lines += [""] + Self.study(record)
+    if count > 1 {
+      lines += [""] + Self.study(record, prompts: count)
     } else if isBrief {
-      lines += [""] + prompts[0].figures
+      lines += [""] + figures
     }
     lines.append("")
     let s = record.seconds
@@ -52,22 +69,38 @@ struct AlignmentTable {
     text = lines.joined(separator: "\n")
   }
 
+  /// A prompt on one line.
+  private struct Line {
+    /// nil for a prompt that failed.
+    let cells: [String]?
+    /// What follows the cells; of a prompt that failed all there is.
+    let rest: String
+    let remedies: [String]
+
+    init(_ table: PromptTable) {
+      if let failed = table.prompt.failed {
+        (cells, rest, remedies) = (nil, escaped("\(failed)"), [])
+      } else {
+        (cells, rest, remedies) = (table.cells, table.given, table.remedies)
+      }
+    }
+  }
+
   /// One line per prompt.
-  private static func brief(_ prompts: [PromptTable]) -> [String] {
+  private static func brief(_ prompts: [Line]) -> [String] {
     let header = [padded("prompt", 6), "coupling", "line shape", "growth", "tokens"]
     // Aligned together with the header, then each followed by what is longer than a cell.
-    let known = prompts.filter { $0.prompt.failed == nil }
-    let table = aligned([header] + known.map(\.cells))
+    let table = aligned([header] + prompts.compactMap(\.cells))
     var rows = table.dropFirst().makeIterator()
     return [table[0] + "  given"]
       + prompts.flatMap { prompt in
-        if let failed = prompt.prompt.failed { return [escaped("\(failed)")] }
-        return [(rows.next() ?? "") + "  \(prompt.given)"] + prompt.remedies.map { "        \($0)" }
+        guard prompt.cells != nil else { return [prompt.rest] }
+        return [(rows.next() ?? "") + "  \(prompt.rest)"] + prompt.remedies.map { "        \($0)" }
       }
   }
 
   /// Means over the prompts, with their standard errors and bootstrap intervals.
-  private static func study(_ record: RunRecord) -> [String] {
+  private static func study(_ record: RunRecord, prompts given: Int) -> [String] {
     let s = record.settings
     var values: [(name: String, value: PromptMean, null: Double?)] = []
     for rank in s.ranks {
@@ -97,7 +130,7 @@ struct AlignmentTable {
         null.map(fixed) ?? "",
       ]
     }
-    let (given, distinct) = (record.prompts.count, record.statistics.distinctPrompts)
+    let distinct = record.statistics.distinctPrompts
     let count =
       switch distinct {
       case let distinct? where distinct < given:

@@ -96,9 +96,9 @@ struct EmergenceCommand: ParsableCommand {
       }
       let path = "\(folder)/step\(step)"
       do {
-        let result = try AlignCommand.run(
+        let outcome = try AlignCommand.run(
           settings, inputs, into: path, quiet: quiet, announces: i == 0)
-        let record = try result?.record ?? StoredRun(path).record
+        let record = try outcome.record ?? StoredRun(path).record
         let failed = record.prompts.compactMap(\.failed)
         if let first = failed.first {
           fail(

@@ -1,5 +1,6 @@
 import Analysis
 import ArgumentParser
+import Foundation
 
 /// The tables of a run, as `align` printed them.
 struct ShowCommand: ParsableCommand {
@@ -12,8 +13,13 @@ struct ShowCommand: ParsableCommand {
 
   func run() throws {
     try withExitStatus {
-      let record = try StoredRun(folder.path).record
-      try StandardOutput.print(AlignmentTable(record, folder: folder.path).text)
+      let path = folder.path
+      let isFinished = FileManager.default.fileExists(atPath: "\(path)/result.json")
+      let table =
+        try isFinished
+        ? AlignmentTable(RecordFile(path), folder: path)
+        : AlignmentTable(StoredRun(path).record, folder: path)
+      try StandardOutput.print(table.text)
     }
   }
 }

@@ -46,8 +46,9 @@ struct FailedPromptTests {
   ) throws -> RunRecord {
     let folder = try path.map { try RunFolder($0, for: try run.manifest()) }
     let result = try run.run(in: folder, meter: MemoryMeter())
-    try folder?.finish(result)
-    return result.record
+    guard let folder, let path else { return try result.record }
+    try folder.finish(result)
+    return try StoredRun(path).record
   }
 
   struct Case: Sendable, CustomTestStringConvertible {

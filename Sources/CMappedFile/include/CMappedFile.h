@@ -21,3 +21,6 @@ void cmf_unregister(cmf_guard *guard);
 
 // How many of the `length` bytes at `start`, rounded out to pages, are in memory; -1 if the system does not say.
 long long cmf_resident_bytes(const void *start, size_t length);
+
+// Gives the system back what the allocator holds of freed memory, where the allocator can.
+void cmf_return_freed_memory(void);

@@ -1,0 +1,46 @@
+import Alignment
+import LinearAlgebra
+
+/// What a journal holds of a group's Jacobians at one block, read problem by problem, so that only one is in memory.
+struct KeptBlock {
+  /// The block, from 1, and where the journal is, for messages.
+  let layer: Int
+  let path: String
+  /// How long the solve took for each problem.
+  let seconds: Double
+  /// Problems that have triplets.
+  let isSolved: [Bool]
+  /// The triplets of a problem, without their vectors if those are not asked for.
+  let readTriplets: (_ problem: Int, _ hasVectors: Bool) throws -> SingularTriplets?
+  /// ‖J‖_F of every problem, nil for those without couplings; nil while couplings are not known at all.
+  let frobeniusNorms: [FrobeniusNorm?]?
+  /// The couplings of a problem.
+  let readCouplings: (_ problem: Int) throws -> JacobianCouplings?
+
+  /// The triplets of a problem that has them. Throws `RunError.lostUnit` if they are gone.
+  func triplets(_ problem: Int, hasVectors: Bool = true) throws -> SingularTriplets {
+    guard let found = try readTriplets(problem, hasVectors) else { throw lost }
+    return found
+  }
+
+  /// The couplings of a problem that has them. Throws `RunError.lostUnit` if they are gone.
+  func couplings(_ problem: Int) throws -> JacobianCouplings {
+    guard let found = try readCouplings(problem) else { throw lost }
+    return found
+  }
+
+  private var lost: RunError {
+    .lostUnit(path: path, unit: "what was found at block \(layer)")
+  }
+}
+
+extension KeptBlock {
+  /// Of what is in memory anyway.
+  init(_ solved: SolvedBlock, _ couplings: [JacobianCouplings?]?, layer: Int) {
+    self.init(
+      layer: layer, path: "the run", seconds: solved.seconds,
+      isSolved: solved.triplets.map { $0 != nil }, readTriplets: { p, _ in solved.triplets[p] },
+      frobeniusNorms: couplings.map { $0.map { $0?.frobeniusNorm } },
+      readCouplings: { couplings?[$0] })
+  }
+}

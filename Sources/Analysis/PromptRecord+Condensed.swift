@@ -1,0 +1,34 @@
+import Alignment
+
+extension PromptRecord {
+  /// What statistics read of a prompt besides its tables: the numbers of its paths, one a token. The rest is left out.
+  var condensed: PromptRecord {
+    var record = self
+    (record.layers, record.coupling, record.overlap) = ([], [], [])
+    (record.trajectory.norms, record.trajectory.picture) = ([], nil)
+    record.trajectory.zeroSteps = []
+    return record
+  }
+
+  /// What tells which prompt it is, which Jacobians were computed, and whether it failed.
+  var identity: PromptRecord {
+    var record = condensed
+    record.trajectory = .nothing
+    record.layers = layers.map {
+      var layer = $0
+      (layer.singularValues, layer.residualNorms, layer.relativeGaps) = ([], [], nil)
+      return layer
+    }
+    return record
+  }
+}
+
+extension CouplingMatrix {
+  /// A table of one entry that has the same mean, and the same mean null level.
+  func condensed(diagonal: DiagonalMode) -> CouplingMatrix {
+    CouplingMatrix(
+      kind: kind, setting: setting, rows: [0], columns: [0], matrix: [[mean(diagonal: diagonal)]],
+      null: null.map { [MeanEstimate($0.compactMap { $0 })?.mean] }, comparesSameJacobians: false,
+      place: place)
+  }
+}

@@ -1,0 +1,41 @@
+import Model
+
+/// What memory the results of a run take while they are written: a prompt's at a time, and a little of every prompt's.
+///
+/// Sizes of numbers and names on their way into a file were measured, not derived: they are those of Foundation's encoder.
+struct ResultCost: Sendable {
+  /// Of all prompts: names and shapes of arrays, and what the statistics read.
+  let perRun: Int
+  /// The largest prompt's and table's, one at a time, and the files' buffers.
+  let perPrompt: Int
+
+  /// Bytes of a number in a value that is being encoded as JSON, its text among them.
+  static let encodedNumber = 150
+  /// Bytes of an array that is to be written: its name and shape, and its part of the header.
+  private static let arrayEntry = 350
+  /// Bytes of a table of which only the mean is left.
+  private static let condensedTable = 450
+
+  init(_ plan: SolvePlan, width: Int, layers: Int, tokens: [Int], saveHiddenStates: Bool) {
+    let (blocks, k, vector) = (plan.layers.count, plan.ranks.max() ?? 1, width * 8)
+    let isDepth = plan.kind == .depth
+    var (arrays, tables, most) = (0, 0, 0)
+    for (p, selections) in plan.selections.enumerated() {
+      let places = isDepth ? selections.count : blocks
+      let side = isDepth ? blocks : selections.count
+      let problems = selections.count * blocks
+      arrays += 3 * problems + places + (saveHiddenStates ? layers + 1 : 0)
+      tables += places * 8 * plan.ranks.count
+      let scores = side * side * (8 * plan.ranks.count * 17 + Self.encodedNumber)
+      let overlaps = side * plan.top * 2 * vector + side * side * 2 * Self.encodedNumber
+      let row = side * 2 * (k * k * 16 + 120)
+      let outline =
+        (problems * (3 * plan.top + 25) + tokens[p] * (3 * layers + 8)) * 3 * Self.encodedNumber / 2
+      let one = plan.top * 2 * vector * 2
+      most = max(most, outline, max(scores + row, overlaps) + outline / 3, one)
+    }
+    perRun = arrays * Self.arrayEntry + tables * Self.condensedTable
+    // Buffers grow as they fill: the arrays' to twice 1 MB, the tables' and the record's to a quarter of that each.
+    perPrompt = most + min(3 << 20, 2 * plan.selections.joined().count * blocks * plan.top * vector)
+  }
+}
