@@ -80,15 +80,15 @@ public struct CouplingMatrix: Sendable, Equatable {
   /// Which blocks and tokens all of them have in common.
   public let place: CouplingPlace
   /// How the entries are to be read.
-  public private(set) var setting: CouplingSetting
+  public internal(set) var setting: CouplingSetting
   /// Names of the Jacobians i: blocks from 1, or tokens from 0.
   public let rows: [Int]
   /// Names of the bases j.
   public let columns: [Int]
   /// Scores (rows, columns).
-  public private(set) var matrix: [[Double?]]
+  public internal(set) var matrix: [[Double?]]
   /// Per row, the score at the null level; nil when ‖J‖_F is not known.
-  public private(set) var null: [Double?]?
+  public internal(set) var null: [Double?]?
   /// Whether a row and a column of one name are one and the same Jacobian, in the form `same`: a pair that says nothing.
   public let diagonalIsTrivial: Bool
 
