@@ -33,8 +33,8 @@ test: setup ## all tests, optimised
 
 test-sanitized: setup ## the C kernels' tests under AddressSanitizer and UndefinedBehaviorSanitizer
 	KRYLENS_TESTS=CKernelsTests ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 \
-	  $(SWIFT) test $(SANITIZED) --scratch-path .build-asan --sanitize=address --sanitize=undefined \
-	  -Xcc -fno-sanitize-recover=undefined
+	  $(SWIFT) test $(SANITIZED) --scratch-path .build-asan --sanitize=address \
+	  -Xcc -fsanitize=undefined -Xcc -fno-sanitize-recover=undefined
 
 test-tsan: setup ## the tests of everything that computes on several threads under ThreadSanitizer
 	KRYLENS_TESTS="$(THREADED)" TSAN_OPTIONS=suppressions=$(CURDIR)/Tests/tsan-suppressions.txt \

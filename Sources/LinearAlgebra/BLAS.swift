@@ -18,9 +18,10 @@ public enum BLAS {
   package static func prepare() { oneThread }
 
   /// Gives OpenBLAS more threads, for a process that does nothing but measure one large decomposition: once, at its
-  /// start.
+  /// start. Under a limit on address space it keeps its one.
   public static func takeThreads(_ count: Int) {
     prepare()
+    guard addressSpaceLimits.isEmpty else { return }
     openblas_set_num_threads(Int32(clamping: count))
   }
 
@@ -30,18 +31,24 @@ public enum BLAS {
   /// What OpenBLAS maps for every thread that computes with it at once, at its first call.
   private static let bufferBytes = 128 << 20
 
-  /// How many threads there is address space for, up to the most an engine has; seen before the first call.
+  /// How many threads there is address space for, up to the most an engine has, with half a buffer left for everything else;
+  /// seen before the first call.
   private static let threadsWithRoom: Int = {
-    var buffers: [UnsafeMutableRawPointer] = []
-    defer { for buffer in buffers { munmap(buffer, bufferBytes) } }
-    while buffers.count < 256,
-      let buffer = mmap(
-        nil, bufferBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0),
-      buffer != MAP_FAILED
-    {
-      buffers.append(buffer)
+    var maps: [(base: UnsafeMutableRawPointer, bytes: Int)] = []
+    while maps.count <= 256 {
+      let bytes = maps.isEmpty ? bufferBytes / 2 : bufferBytes
+      let base = mmap(nil, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+      guard let base, base != MAP_FAILED else { break }
+      maps.append((base, bytes))
     }
-    return buffers.count
+    for map in maps { munmap(map.base, map.bytes) }
+    let threads = max(0, maps.count - 1)
+    // Where room is scarce the caller's own is taken before anything else takes it.
+    if threads > 0, !addressSpaceLimits.isEmpty {
+      let square = Matrix<Double>(rows: 128, columns: 128)
+      _ = Matrix.product(square, .none, square)
+    }
+    return threads
   }()
 
   /// Throws unless there is address space for OpenBLAS to compute on so many threads at once: where there is not, it would
@@ -60,14 +67,15 @@ public enum BLAS {
 
     /// What is wrong and what to do.
     public var description: String {
-      let needed = threads * BLAS.bufferBytes >> 20
+      let megabytes = { $0 * BLAS.bufferBytes >> 20 }
       let limits = BLAS.addressSpaceLimits.map { "\($0.name) is \($0.bytes >> 10)" }
       let reason = limits.isEmpty ? "" : " (\(limits.joined(separator: ", ")))"
-      let remedy =
-        limits.isEmpty ? "end other programs" : "raise the limit by what is missing, or remove it"
-      return "OpenBLAS needs \(needed) MB of address space for \(threads) "
-        + "thread\(threads == 1 ? "" : "s"), and there is room for "
-        + "\(possible * BLAS.bufferBytes >> 20) MB only\(reason): \(remedy)"
+      // The half more is what was to be left, and may be missing too.
+      let missing = megabytes(threads - possible) + megabytes(1) / 2
+      let remedy = limits.isEmpty ? "end other programs" : "raise the limit by \(missing) MB"
+      return "OpenBLAS needs \(megabytes(threads)) MB of address space for \(threads) "
+        + "thread\(threads == 1 ? "" : "s"), and there is room for \(megabytes(possible)) MB"
+        + "\(reason): \(remedy)"
         + (possible > 0 ? ", or take fewer threads (--threads \(possible))" : "")
     }
   }

@@ -50,6 +50,12 @@ struct BenchCommand: ParsableCommand {
   @Flag(help: .hidden)
   var measure = false
 
+  func validate() throws {
+    if let threads, !(1...1024).contains(threads) {
+      throw ValidationError("--threads \(threads): must be from 1 to 1024")
+    }
+  }
+
   func run() throws {
     let kinds: [SolverKind] = solver.isEmpty ? [.arpack, .block, .randomized, .dense] : solver
     if measure { return try measureHere(kinds[0]) }

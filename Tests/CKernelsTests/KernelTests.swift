@@ -83,7 +83,8 @@ final class GuardedMatrix {
     for r in 0..<rows {
       widened.withUnsafeMutableBufferPointer {
         ck_dequantize(
-          Engine.current, type.rawValue, base + r * stride, $0.baseAddress! + r * columns, Int64(columns))
+          Engine.current, type.rawValue, base + r * stride, $0.baseAddress! + r * columns,
+          Int64(columns))
       }
     }
   }

@@ -89,7 +89,8 @@ extension KernelTests {
           var y = [Double](
             repeating: accumulating == 1 ? 2 : .nan, count: w.outputs(direction) * b)
           function(
-            Engine.current, &w.kernel, x.map { Double($0) }, Int64(b), &y, Int64(b), Int64(b), accumulating)
+            Engine.current, &w.kernel, x.map { Double($0) }, Int64(b), &y, Int64(b), Int64(b),
+            accumulating)
           for i in y.indices {
             let start = accumulating == 1 ? 2.0 : 0
             #expect(
