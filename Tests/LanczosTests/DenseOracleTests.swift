@@ -65,6 +65,17 @@ import Testing
     }
   }
 
+  /// The signs are not LAPACK's choice: the first of the largest entries of v, those within a hundredth, is positive.
+  @Test(arguments: problems)
+  func denseVectorsHaveFixedSigns(problem: Problem) throws {
+    let found = try DenseSolver().partialSVD(of: problem.makeOperator(), count: problem.count)
+    for i in 0..<problem.count {
+      let row = found.rightVectors.row(i).map { $0 }
+      let peak = try #require(row.map { abs($0) }.max())
+      #expect(try #require(row.first { abs($0) >= 0.99 * peak }) > 0)
+    }
+  }
+
   /// A spectrum like a residual Jacobian's, at the default tolerance, in the precision models are computed in.
   @Test(arguments: SolverKind.allCases, [1, 10, 30])
   func reachesTheDefaultToleranceInSinglePrecision(kind: SolverKind, count: Int) throws {
