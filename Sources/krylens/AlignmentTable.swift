@@ -168,7 +168,7 @@ struct AlignmentTable {
   /// Means over the prompts, with their standard errors and bootstrap intervals.
   private static func study(_ record: RunRecord) -> [String] {
     let s = record.settings
-    var lines = ["over \(record.prompts.count) prompts:"]
+    var lines = ["over \(record.prompts.count) prompts, paths of the last token:"]
     for rank in s.ranks {
       let setting = CouplingSetting(
         rank: rank, sign: s.sign,
