@@ -65,7 +65,7 @@ extension Figure {
         """
         set yrange \(Axis.range(shown))
         set ylabel '\(measure.label)' offset 1
-        \(Axis.panel(x: m == 0 ? 0.08...0.48 : 0.575...0.98, y: 86 / height...1 - key.height / height))
+        \(Axis.panel(x: m == 0 ? 0.11...0.49 : 0.595...0.98, y: 86 / height...1 - key.height / height))
         plot \(curves.joined(separator: ", "))
         """)
     }

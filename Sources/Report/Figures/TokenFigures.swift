@@ -109,7 +109,7 @@ extension Figure {
         set xlabel 'block'
         set ylabel '\(run.scoreName)' offset 1
         set key at graph 0.5, graph 1.02 center bottom horizontal
-        \(Axis.panel(x: 0.08...0.98, y: 0.18...0.90))
+        \(Axis.panel(x: 0.11...0.98, y: 0.22...0.90))
         plot \(curves.joined(separator: ", "))
         """)
   }
