@@ -4,13 +4,16 @@
     scripts/test_report.py .build/release/krylens        runs of a test fixture
     scripts/test_report.py --page DIR/index.html          a report that is there
 
-Every picture must be shown, and at a phone's width nothing but tables and pictures may be wider than the page.
+Every picture must be shown with all its words in it, and at a phone's width nothing but tables and pictures may be wider
+than the page.
 Without a browser or gnuplot it says so and ends with status 77. The browser is spoken to over pipes by the Chrome DevTools
 protocol (--remote-debugging-pipe), whose messages are JSON with a null character behind.
 """
+import csv
 import json
 import os
 import pathlib
+import re
 import select
 import shutil
 import subprocess
@@ -20,6 +23,26 @@ import time
 
 BROWSERS = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "microsoft-edge"]
 PATIENCE = 60  # seconds for any answer
+
+# What is written in each picture of the page, and what of it lies outside, by the boxes the browser sets it in.
+WORDS = """
+[...document.querySelectorAll('figure')].map(figure => {
+  const source = new TextDecoder().decode(
+    Uint8Array.from(atob(figure.querySelector('img').src.split(',')[1]), c => c.charCodeAt(0)));
+  const svg = document.importNode(new DOMParser().parseFromString(source, 'image/svg+xml').documentElement, true);
+  const size = svg.viewBox.baseVal;
+  svg.style.cssText = `width: ${size.width}px; height: ${size.height}px; position: absolute; left: 0; top: 0`;
+  document.body.append(svg);
+  const frame = svg.getBoundingClientRect();
+  const texts = [...svg.querySelectorAll('text')].filter(t => t.textContent.trim());
+  const cut = texts.filter(t => {
+    const box = t.getBoundingClientRect();
+    return box.left < frame.left || box.top < frame.top || box.right > frame.right || box.bottom > frame.bottom;
+  });
+  svg.remove();
+  return {name: figure.id, texts: texts.map(t => t.textContent), cut: cut.map(t => t.textContent)};
+})
+"""
 
 
 class Browser:
@@ -102,6 +125,24 @@ def _above(fd):
     return fcntl.fcntl(fd, fcntl.F_DUPFD, 10)
 
 
+def expected(script):
+    """The titles, names of axes and entries of keys that a gnuplot script asks for: those that do not fit it leaves out."""
+    text = script.read_text()
+    yield from re.findall(r"(?:title|label) '([^']*)'", text)
+    for suffix, column in re.findall(r"name\.'([^']*)'[^,]*title columnhead\((\d+)\)", text):
+        header = script.with_name(script.stem + suffix).read_text().split("\n")[0]
+        yield header.split("\t")[int(column) - 1]
+
+
+def unseen(picture, scripts):
+    """What of a picture's words cannot be read, one line each."""
+    for text in picture["cut"]:
+        yield f"cuts off “{text}” in {picture['name']}"
+    for text in expected(scripts / f"{picture['name']}.gp"):
+        if text.strip() and text not in picture["texts"]:
+            yield f"does not show “{text}” in {picture['name']}"
+
+
 def complaints(program, page):
     """What is wrong with the page, one line each."""
     wrong = []
@@ -126,6 +167,8 @@ def complaints(program, page):
             pictures = browser.value("[...document.images].map(i => i.complete && i.naturalWidth > 0)")
             if not pictures or not all(pictures):
                 wrong.append(f"{pictures.count(False)} of {len(pictures)} pictures are not shown")
+            for picture in browser.value(WORDS):
+                wrong += unseen(picture, page.parent / "figures")
             for width in (1200, 390):
                 browser.call(
                     "Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=width < 600)
@@ -138,15 +181,20 @@ def complaints(program, page):
 
 
 def make(krylens, folder):
-    """A report of two runs of a test fixture, named after what should do no harm."""
+    """A report of runs of a test fixture, named after what should do no harm, with every kind of figure."""
     fixture = pathlib.Path(__file__).resolve().parent.parent / "Tests/ModelTests/Fixtures/llama"
+    names = ["<script>console.log(1)</script>", "`$(x)` 'y' \"z\" <img src=http://127.0.0.1/x>", "-".join(["a long name"] * 12)]
+    common = ["--token-ids", "1,2,3,4", "--token-ids", "4,3,2,1", "--top", "3", "--threads", "1", "--quiet"]
+    kinds = [[], ["--step", "10"], ["--step", "2000"], ["--random-init"], ["--kind", "self"]]
     runs = []
-    for number, name in enumerate(["<script>console.log(1)</script>", "`$(x)` 'y' \"z\" <img src=http://127.0.0.1/x>"]):
+    for number, options in enumerate(kinds):
         runs.append(f"{folder}/run-{number}")
-        subprocess.run(
-            [krylens, "align", fixture, "--token-ids", "1,2,3,4", "--token-ids", "4,3,2,1", "--top", "3", "--name", name,
-             "--threads", "1", "--quiet", "-o", runs[-1]], check=True)
-    subprocess.run([krylens, "report", *runs, "-o", f"{folder}/report", "--quiet"], check=True)
+        name = ["--name", names[number % len(names)]]
+        subprocess.run([krylens, "align", fixture, *common, *name, *options, "-o", runs[-1]], check=True)
+    scores = pathlib.Path(folder) / "scores.csv"
+    with scores.open("w", newline="") as file:
+        csv.writer(file).writerows([["model", "mean_of_six"], *zip(names, [1, 2, 4])])
+    subprocess.run([krylens, "report", *runs, "--scores", scores, "-o", f"{folder}/report", "--quiet"], check=True)
     return pathlib.Path(folder) / "report/index.html"
 
 
@@ -163,7 +211,7 @@ def main():
         print(f"test-report: the page {line}", file=sys.stderr)
     if wrong:
         sys.exit(1)
-    print("test-report: the page opens, fetches nothing, and the console stays empty")
+    print("test-report: the page opens, shows all its words, fetches nothing, and the console stays empty")
 
 
 main()

@@ -13,15 +13,19 @@ public struct PathPicture: Sendable {
   /// The shares of the total variance along the two directions; 0 when nothing varies.
   public let explainedVariance: SIMD2<Double>
 
-  /// Of X⁰ … X^L, each (n, d).
+  /// Of X⁰ … X^L, each (n, d); of the tokens from `first` on, as if there were no others.
   ///
-  /// Throws `LAPACKError` when a state is not finite. Precondition: one shape for all layers.
-  public init(states: [Matrix<Double>]) throws(LAPACKError) {
-    let (n, d) = (states.first?.rows ?? 0, states.first?.columns ?? 0)
+  /// One token far from all others, as the first one often is, takes both directions for itself.
+  /// Throws `LAPACKError` when a state is not finite. Precondition: one shape for all layers, which has the token.
+  public init(states: [Matrix<Double>], from first: Int = 0) throws(LAPACKError) {
+    let d = states.first?.columns ?? 0
+    let n = (states.first?.rows ?? 0) - first
     precondition(
-      states.allSatisfy { $0.rows == n && $0.columns == d }, "layers of different shapes")
+      states.allSatisfy { $0.rows == n + first && $0.columns == d }, "layers of different shapes")
+    precondition(n >= 0, "a picture from token \(first) of \(n + first)")
     let count = states.count * n
-    var stacked = Matrix<Double>(rows: count, columns: d, elements: states.flatMap(\.elements))
+    var stacked = Matrix<Double>(
+      rows: count, columns: d, elements: states.flatMap { $0.elements.dropFirst(first * d) })
     for j in 0..<d {
       let mean = (0..<count).reduce(0) { $0 + stacked[$1, j] } / Double(count)
       for i in 0..<count { stacked[i, j] -= mean }

@@ -113,12 +113,13 @@ struct PathWalk {
       let cosine = image.flatMap {
         LinearisedPath.cosine(image: Array($0.row(problem)), final: Array(final.row(problem)))
       }
-      let picture =
-        isPictured[p]
-        ? try? PathPicture(states: kept[p].map { $0.converted(to: Double.self) }) : nil
+      let pictured = isPictured[p] ? kept[p].map { $0.converted(to: Double.self) } : []
+      let tokens = pictured.first?.rows ?? 0
       return PathRecord(
-        trajectory: TrajectoryRecord(trajectories[p], cosine, picture), nextTokenId: token,
-        nextToken: token.flatMap(decode))
+        trajectory: TrajectoryRecord(
+          trajectories[p], cosine, tokens > 0 ? try? PathPicture(states: pictured) : nil,
+          withoutFirst: tokens > 1 ? try? PathPicture(states: pictured, from: 1) : nil),
+        nextTokenId: token, nextToken: token.flatMap(decode))
     }
   }
 

@@ -162,6 +162,9 @@ public struct TrajectoryRecord: Codable, Sendable {
   @Nullable public var linearisedPathCosine: Double?
   /// All tokens' paths in the plane of their two main directions; null where the states are too many to keep.
   @Nullable public var picture: PictureRecord?
+  /// The same of the tokens after the first, in a plane of their own: a first token far from all others takes both
+  /// directions for itself. Null where `picture` is, and of a single token.
+  @Nullable public var pictureWithoutFirst: PictureRecord?
 }
 
 /// `PathPicture`, as recorded.
@@ -172,9 +175,20 @@ public struct PictureRecord: Codable, Sendable {
   public var explainedVariance: [Double]
 }
 
+extension PictureRecord {
+  fileprivate init(_ picture: PathPicture) {
+    self.init(
+      points: picture.polylines.map { $0.map { [$0.x, $0.y] } },
+      explainedVariance: [picture.explainedVariance.x, picture.explainedVariance.y])
+  }
+}
+
 extension TrajectoryRecord {
   /// Of paths that were followed to the end.
-  init(_ followed: TrajectoryAccumulator, _ cosine: Double?, _ picture: PathPicture?) {
+  init(
+    _ followed: TrajectoryAccumulator, _ cosine: Double?, _ picture: PathPicture?,
+    withoutFirst: PathPicture?
+  ) {
     let (norms, shapes) = (followed.norms, followed.shapes)
     // A token with a zero state, such as padding embedded as zeros, has no growth; all else still stands.
     let growths = shapes.indices.map { t in
@@ -185,11 +199,8 @@ extension TrajectoryRecord {
       lineShapeScore: shapes.map { $0.score.flatMap { $0.isFinite ? $0 : nil } },
       zeroSteps: shapes.map(\.zeroSteps), growth: growths.map { $0?.mean },
       expodistance: growths.map { $0?.expodistance }, linearisedPathCosine: cosine,
-      picture: picture.map {
-        PictureRecord(
-          points: $0.polylines.map { $0.map { [$0.x, $0.y] } },
-          explainedVariance: [$0.explainedVariance.x, $0.explainedVariance.y])
-      })
+      picture: picture.map(PictureRecord.init),
+      pictureWithoutFirst: withoutFirst.map(PictureRecord.init))
   }
 }
 

@@ -8,18 +8,44 @@ enum Axis {
       + "set bmargin at screen \(y.lowerBound); set tmargin at screen \(y.upperBound)"
   }
 
+  /// A key of so many entries above a panel, one below the other, and the pixels it takes there.
+  ///
+  /// Beside each other, entries that do not fit are left out without a word, and an SVG's are estimated to be wider than
+  /// they are: for short titles only.
+  static func key(entries: Int) -> (command: String, height: Double) {
+    (
+      "set key at graph 0.5, graph 1.015 center bottom vertical maxrows \(max(entries, 1))",
+      26 + 31 * Double(entries)
+    )
+  }
+
   /// `[a:b]` around some numbers with room at both ends; never empty.
   static func range(_ values: some Sequence<Double?>, isLogarithmic: Bool = false) -> String {
-    let known = values.compactMap { $0 }.filter { $0.isFinite && !(isLogarithmic && $0 <= 0) }
-    guard let low = known.min(), let high = known.max() else {
-      return isLogarithmic ? "[0.1:10]" : "[0:1]"
-    }
     if isLogarithmic {
-      let room = max(pow(high / low, 0.06), 1.1)
-      return "[\(low / room):\(high * room)]"
+      let (low, high) = logarithmicEnds(values)
+      return "[\(low):\(high)]"
     }
+    let known = values.compactMap { $0 }.filter(\.isFinite)
+    guard let (low, high) = linearEnds(known) else { return "[0:1]" }
+    return "[\(low):\(high)]"
+  }
+
+  /// Around some finite numbers, with room at both ends; nil of none.
+  private static func linearEnds(_ known: [Double]) -> (low: Double, high: Double)? {
+    guard let low = known.min(), let high = known.max() else { return nil }
     let room = high > low ? 0.06 * (high - low) : max(0.1 * abs(high), 1e-6)
-    return "[\(low - room):\(high + room)]"
+    return (low - room, high + room)
+  }
+
+  /// Around some positive numbers, with room at both ends.
+  private static func logarithmicEnds(
+    _ values: some Sequence<Double?>
+  ) -> (low: Double, high: Double) {
+    let known = values.compactMap { $0 }.filter { $0.isFinite && $0 > 0 }
+    guard let low = known.min(), let high = known.max() else { return (0.1, 10) }
+    // Roots before the quotient, which may be larger than any number.
+    let room = max(pow(high, 0.06) / pow(low, 0.06), 1.1)
+    return (max(low / room, .leastNonzeroMagnitude), min(high * room, .greatestFiniteMagnitude))
   }
 
   /// The same, and a round distance of marks of which at most `most` fit.
@@ -27,13 +53,59 @@ enum Axis {
     _ values: some Sequence<Double?>, most: Int = 5
   ) -> (range: String, step: String) {
     let known = values.compactMap { $0 }.filter(\.isFinite)
-    let extent = 1.12 * ((known.max() ?? 1) - (known.min() ?? 0))
-    guard extent > 0, extent.isFinite else { return (range(known), "auto") }
-    let least = extent / Double(most)
-    let scale = pow(10, floor(log10(least)))
-    let step = [1, 2, 5, 10].map { $0 * scale }.first { $0 >= least } ?? 10 * scale
-    return (range(known), "\(step)")
+    guard let (low, high) = linearEnds(known), (high - low).isFinite else {
+      return (range(known), "auto")
+    }
+    return (range(known), "\(roundStep((high - low) / Double(most)))")
   }
+
+  /// Marks with numbers for a logarithmic axis around some positive numbers, at most `most` of them.
+  ///
+  /// Powers of ten, every so many if they are many; 1, 3 or 1, 2, 5 times those where they are few; and where not even three
+  /// of these lie on the axis, round numbers at equal distances. `name` writes a mark, or leaves it out by nil.
+  static func logarithmicTics(
+    _ values: some Sequence<Double?>, most: Int = 8, name: (Double) -> String? = Axis.number
+  ) -> String {
+    let (low, high) = logarithmicEnds(values)
+    let exponents = Int(floor(log10(low)))...Int(ceil(log10(high)))
+    let marks = { (factors: [Double]) in
+      exponents.flatMap { e in factors.map { $0 * pow(10, Double(e)) } }
+        .filter { $0 >= low && $0 <= high }
+    }
+    let candidates = [marks([1, 2, 5]), marks([1, 3]), marks([1])].filter { $0.count >= 3 }
+    let chosen: [Double]
+    if let fitting = candidates.first(where: { $0.count <= most }) {
+      chosen = fitting
+    } else if let powers = candidates.last {
+      let step = integerStep(powers.count, most: most)
+      chosen = stride(from: 0, to: powers.count, by: step).map { powers[$0] }
+    } else {
+      let step = roundStep((high - low) / Double(most))
+      let first = (low / step).rounded(.up)
+      chosen = (0..<most).map { (first + Double($0)) * step }.filter { $0 <= high }
+    }
+    let named = chosen.compactMap { mark in name(mark).map { "'\($0)' \(mark)" } }
+    return "(" + named.joined(separator: ", ") + ")"
+  }
+
+  /// The least of 1, 2, 5, 10, … times a power of ten that is not below `least`.
+  private static func roundStep(_ least: Double) -> Double {
+    let scale = pow(10, floor(log10(least)))
+    return [1, 2, 5].map { $0 * scale }.first { $0 >= least } ?? 10 * scale
+  }
+
+  /// `0.05`, `2000`, `10⁷`, `2·10⁻⁵`: a round number beside a mark.
+  static func number(_ x: Double) -> String {
+    guard x != 0, !(1e-3..<1e5).contains(abs(x)) else { return String(format: "%g", x) }
+    let parts = String(format: "%.2e", x).split(separator: "e")
+    let (factor, exponent) = (Double(parts[0]) ?? 1, Int(parts[1]) ?? 0)
+    let raised = "\(exponent)".map {
+      $0 == "-" ? "⁻" : String(superscripts[$0.wholeNumberValue ?? 0])
+    }
+    return (factor == 1 ? "" : String(format: "%g·", factor)) + "10" + raised.joined()
+  }
+
+  private static let superscripts = Array("⁰¹²³⁴⁵⁶⁷⁸⁹")
 
   /// Some of the names of `count` places 0, 1, …: as many as fit when `most` do.
   static func tics(_ names: [Int], most: Int = 12) -> String {

@@ -6,6 +6,7 @@ struct DataTable {
   /// Behind the figure's name, `.dat` is added: `-rows`; empty for the first.
   let suffix: String
   private(set) var text: String
+  private let header: String
 
   /// A field.
   enum Field: ExpressibleByIntegerLiteral, ExpressibleByFloatLiteral {
@@ -32,7 +33,8 @@ struct DataTable {
   /// With these columns, and no rows yet.
   init(_ suffix: String = "", columns: [String]) {
     self.suffix = suffix
-    text = columns.map(Self.label).joined(separator: "\t") + "\n"
+    header = columns.map(Self.label).joined(separator: "\t") + "\n"
+    text = header
   }
 
   /// Adds a row.
@@ -42,6 +44,9 @@ struct DataTable {
 
   /// Ends a line of a figure: the next row begins another.
   mutating func endLine() { text += "\n" }
+
+  /// Ends what gnuplot calls an index, which begins with the names of the columns.
+  mutating func endPart() { text += "\n\n" + header }
 
   /// What of a text may stand in a field: one line, at most 40 characters. gnuplot takes a quote for the begin of a quoted
   /// field and a backslash for an escape, so that others that look like them stand there.

@@ -22,7 +22,7 @@ struct ReportPage {
     var body =
       "<header>\(Self.mark)<h1><bdi>\(escapedHTML(title))</bdi></h1>"
     body += "<p class=\"lead\">\(Self.lead(runs))</p></header>\n"
-    body += Self.unfinished(runs)
+    body += Self.unfinished(runs) + Self.failed(runs)
     body += RunTable(runs).html
     let isFolded = sections.count { $0.run != nil } > 3
     for section in sections where !section.figures.isEmpty {
@@ -70,26 +70,45 @@ struct ReportPage {
   /// The first thing to know.
   private static func lead(_ runs: [ReportedRun]) -> String {
     guard runs.count == 1, let run = runs.first else {
-      let prompts = runs.map(\.record.prompts.count).reduce(0, +)
-      return "Residual Jacobians of \(runs.count) runs, \(prompts) prompts in all: "
+      let prompts = runs.map(\.prompts.count).reduce(0, +)
+      return "Residual Jacobians of \(runs.count) runs, \(counted(prompts, "prompt")) in all: "
         + "how the blocks couple, and how the tokens travel."
     }
-    let count = run.record.prompts.count
-    let (m, prompts) = (run.record.model, "\(count) prompt\(count == 1 ? "" : "s")")
-    return "\(m.layers) block\(m.layers == 1 ? "" : "s") of width \(m.width), "
+    let (m, prompts) = (run.record.model, counted(run.prompts.count, "prompt"))
+    return "\(counted(m.layers, "block")) of width \(m.width), "
       + "seen through \(run.record.settings.top) singular triplets of each residual Jacobian, "
       + "on \(prompts). " + escapedHTML(run.levels)
   }
 
   private static func unfinished(_ runs: [ReportedRun]) -> String {
     let names = runs.filter { !$0.record.complete }.map {
-      let count = $0.record.prompts.count
-      return "<bdi>\(escapedHTML($0.label))</bdi> (\(count) prompt\(count == 1 ? "" : "s") so far)"
+      "<bdi>\(escapedHTML($0.label))</bdi> (\(counted($0.prompts.count, "prompt")) so far)"
     }
     return names.isEmpty
       ? ""
       : "<p class=\"notice\">Not finished: \(names.joined(separator: ", ")). "
         + "What is shown is of the prompts that were done.</p>\n"
+  }
+
+  /// The prompts that no figure shows, and why.
+  private static func failed(_ runs: [ReportedRun]) -> String {
+    let all = runs.flatMap { run in
+      run.record.prompts.compactMap { prompt in
+        prompt.failed.map { failure in
+          let text = (failure.text ?? prompt.text).map { ", “\(plainText($0, limit: 60))”" } ?? ""
+          let place =
+            (failure.layer == 0 ? "at the embedding" : "at block \(failure.layer)")
+            + (failure.token.map { ", token \($0)" } ?? "")
+          let reason = plainText(failure.reason, limit: 300)
+          return "<li><bdi>\(escapedHTML(run.label))</bdi>: prompt \(failure.number)"
+            + "<bdi>\(escapedHTML(text))</bdi>, \(place): <bdi>\(escapedHTML(reason))</bdi></li>\n"
+        }
+      }
+    }
+    guard !all.isEmpty else { return "" }
+    let (shown, most) = (all.prefix(10), 10)
+    return "<div class=\"notice\">Failed, and in no figure or mean:\n<ul>\n\(shown.joined())"
+      + (all.count > most ? "<li>and \(all.count - most) more</li>\n" : "") + "</ul></div>\n"
   }
 
   private static func figure(_ figure: Figure, _ svg: Data) -> String {
@@ -120,7 +139,8 @@ struct ReportPage {
     <dt>Null level</dt><dd>The score expected of bases that are independent of the Jacobian. A coupling says something \
     where it lies clearly above.</dd>
     <dt>Line-shape score</dt><dd>L / ‖sum of the unit steps‖ of a token's path through L blocks: 1 for a straight line, \
-    about √L for steps in independent directions.</dd>
+    about √L for steps in independent directions. Figures show the last token's, as align prints it; \
+    the table also the mean over a prompt's tokens after the first.</dd>
     <dt>Growth, expodistance</dt><dd>The mean a of ln(‖xˡ‖ / ‖xˡ⁻¹‖) over blocks, and the variance of it over a²: 0 when \
     the norm grows exactly exponentially.</dd>
     </dl>
@@ -144,6 +164,7 @@ struct ReportPage {
     h3 { margin: 0 0 8px; font-size: 1.1rem; }
     .lead { margin: 0; max-width: 75ch; color: var(--soft); font-size: 1.05rem; }
     .notice { margin: 16px 0; padding: 10px 16px; border-left: 4px solid #e69f00; background: #fff7e6; border-radius: 4px; }
+    .notice ul { margin: 4px 0 0; padding-left: 20px; }
     .table { margin: 20px 0; overflow-x: auto; background: #fff; border: 1px solid var(--line); border-radius: 10px; }
     table { width: 100%; border-collapse: collapse; font-size: .92rem; font-variant-numeric: tabular-nums; }
     th, td { padding: 9px 14px; text-align: right; white-space: nowrap; border-bottom: 1px solid var(--line); }

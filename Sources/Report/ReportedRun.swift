@@ -45,13 +45,16 @@ struct ReportedRun {
     for (p, prompt) in run.record.prompts.enumerated() {
       let path = prompt.trajectory
       let tokens = path.norms.first?.count ?? 0
+      let pictures = [(path.picture, tokens), (path.pictureWithoutFirst, tokens - 1)]
       let fits =
         path.norms.allSatisfy { $0.count == tokens }
-        && (path.picture?.points ?? []).allSatisfy {
-          $0.count == path.norms.count && $0.allSatisfy { $0.count == 2 }
+        && pictures.allSatisfy { picture, tokens in
+          guard let picture else { return true }
+          return picture.points.count == tokens && picture.explainedVariance.count == 2
+            && picture.points.allSatisfy {
+              $0.count == path.norms.count && $0.allSatisfy { $0.count == 2 }
+            }
         }
-        && (path.picture.map { $0.points.count == tokens && $0.explainedVariance.count == 2 }
-          ?? true)
       guard fits else {
         throw .badRun(
           path: run.path, reason: "result.json: the paths of prompt \(p + 1) are of unequal lengths"
@@ -87,20 +90,24 @@ struct ReportedRun {
     }
   }
 
-  /// `over 4 prompts of NAME`.
-  var scope: String {
-    let count = record.prompts.count
-    return "\(count) prompt\(count == 1 ? "" : "s") of \(label)"
-  }
+  /// The prompts that have results.
+  var prompts: [PromptRecord] { record.prompts.filter { $0.failed == nil } }
+
+  /// `4 prompts of NAME`.
+  var scope: String { "\(counted(prompts.count, "prompt")) of \(label)" }
 
   /// The prompts' tables of the shown coupling.
   var tables: [[CouplingMatrix]] {
     record.prompts.map { $0.coupling.filter { $0.kind == kind && $0.setting == setting } }
   }
 
-  /// A trajectory's number; of the tokens after the first, or of prompts of a single token that one's.
-  func path(_ quantity: TrajectoryStatistic.Quantity) -> PromptMean? {
-    let of = { record.statistics.trajectory(quantity, $0)?.value }
-    return [of(.others), of(.last)].compactMap { $0 }.first { $0.count > 0 }
+  /// A trajectory's number, by default the last token's, which is what `align` prints; nil where no prompt has it.
+  func path(
+    _ quantity: TrajectoryStatistic.Quantity, _ tokens: TrajectoryStatistic.Tokens = .last
+  ) -> PromptMean? {
+    record.statistics.trajectory(quantity, tokens)?.value
   }
 }
+
+/// `1 prompt`, `4 prompts`.
+func counted(_ count: Int, _ noun: String) -> String { "\(count) \(noun)\(count == 1 ? "" : "s")" }

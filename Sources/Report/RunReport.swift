@@ -42,20 +42,25 @@ public struct RunReport {
       return key(a) < key(b)
     }
     self.runs = order.map { all[$0] }
+    let (panels, colors) = (
+      try self.runs.map { try BlockPanels($0) }, ColorScale.all(self.runs)
+    )
+    let largest = BlockPanels.scale(panels.compactMap { $0 })
     let correlation = try scores.flatMap { try Self.correlation(runs, $0) }
     let together = [Figure.runs(self.runs), correlation, Figure.emergence(self.runs)]
       .compactMap { $0 }
     sections =
       [Section(run: nil, figures: together)]
-      + (try self.runs.map { run in
+      + self.runs.enumerated().map { r, run in
         Section(
           run: run,
           figures: [
-            Figure.depth(run), try Figure.blocks(run), Figure.tokens(run),
-            Figure.tokensAlongDepth(run), Figure.spectra(run), Figure.norms(run),
-            Figure.paths(run),
+            Figure.depth(run, colors[r]),
+            panels[r].map { Figure.blocks(run, $0, largest: largest) },
+            Figure.tokens(run, colors[r]), Figure.tokensAlongDepth(run), Figure.spectra(run),
+            Figure.norms(run), Figure.paths(run),
           ].compactMap { $0 })
-      })
+      }
   }
 
   /// Draws everything into a folder that must not exist, be empty, or hold a report, which is replaced once all is drawn.

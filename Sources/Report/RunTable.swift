@@ -9,7 +9,7 @@ struct RunTable {
   init(_ runs: [ReportedRun]) {
     let columns = [
       "run", "family", "L", "d", "parameters", "prompts", "coupling", "null level",
-      "line-shape score",
+      "line-shape score, last token", "other tokens",
     ]
     let rows = runs.map { run in
       let (m, value) = (run.record.model, run.coupling?.value)
@@ -18,9 +18,9 @@ struct RunTable {
         "<a href=\"#\(run.stem)\"><bdi>\(escapedHTML(run.label))</bdi></a>"
       let cells = [
         plainText(m.family, limit: 20), "\(m.layers)", "\(m.width)", Self.parameters(m.parameters),
-        "\(run.record.prompts.count)" + (run.record.complete ? "" : ", unfinished"),
+        Self.prompts(run.record),
         short(value?.mean) + error, short(run.coupling?.null),
-        Self.mean(run.path(.lineShapeScore)),
+        Self.mean(run.path(.lineShapeScore)), Self.mean(run.path(.lineShapeScore, .others)),
       ]
       return "<tr><td>\(runs.count > 1 ? name : "<bdi>\(escapedHTML(run.label))</bdi>")</td>"
         + cells.map { "<td>\(escapedHTML($0))</td>" }.joined() + "</tr>"
@@ -38,6 +38,13 @@ struct RunTable {
 
   private static func mean(_ value: PromptMean?) -> String {
     short(value?.mean) + (value?.standardError.map { " ± \(short($0))" } ?? "")
+  }
+
+  /// `31, 1 failed, unfinished`
+  private static func prompts(_ record: RunRecord) -> String {
+    let failed = record.prompts.count { $0.failed != nil }
+    return "\(record.prompts.count - failed)" + (failed > 0 ? ", \(failed) failed" : "")
+      + (record.complete ? "" : ", unfinished")
   }
 
   /// 134.5 M

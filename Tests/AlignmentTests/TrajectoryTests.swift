@@ -206,6 +206,24 @@ private func shape(steps: [[Double]]) -> LineShape {
     #expect(close(picture.explainedVariance.y, path.explainedVariance[1], 1e-12))
   }
 
+  /// One far token takes the whole variance; without it the others' plane is what it is when they are alone.
+  @Test func withoutAFarTokenTheOthersHaveTheirOwnPlane() throws {
+    var generator = SeededGenerator(seed: 2)
+    let (layers, n, d) = (5, 4, 6)
+    let states = (0..<layers).map { l in
+      var x = generator.normalMatrix(rows: n, columns: d)
+      x[0, 3] = 1e4 * Double(l)
+      return x
+    }
+    let alone = states.map { x in Matrix((1..<n).map { t in Array(x.row(t)) }) }
+    let (all, others) = (try PathPicture(states: states), try PathPicture(states: states, from: 1))
+    let expected = try PathPicture(states: alone)
+    #expect(others.polylines == expected.polylines)
+    #expect(others.explainedVariance == expected.explainedVariance)
+    // Beside (10⁴)² the others' variance of about 1 per entry is less than 10⁻⁶ of the whole.
+    #expect(all.explainedVariance.x > 1 - 1e-6 && others.explainedVariance.x < 0.9)
+  }
+
   @Test func aPointIsAPoint() throws {
     let picture = try PathPicture(states: [Matrix([[1.0]]), Matrix([[1.0]])])
     #expect(picture.polylines == [[SIMD2(), SIMD2()]])

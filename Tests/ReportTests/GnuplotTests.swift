@@ -76,11 +76,15 @@ struct GnuplotPlaceTests {
   }
 }
 
-/// An SVG file: what elements there are, and what is written.
+/// An SVG file: what elements there are, and what is written where.
 final class Drawing: NSObject, XMLParserDelegate {
   private(set) var elements: Set<String> = []
   private(set) var texts: [String] = []
+  /// Texts whose anchor lies outside the picture.
+  private(set) var outside: [String] = []
   private var text: String?
+  private var size = (width: 0.0, height: 0.0)
+  private var anchor = (x: 0.0, y: 0.0)
 
   /// Throws when it is not well-formed.
   init(_ data: Data) throws {
@@ -95,6 +99,11 @@ final class Drawing: NSObject, XMLParserDelegate {
     qualifiedName: String?, attributes: [String: String]
   ) {
     elements.insert(name.lowercased())
+    let box = (attributes["viewBox"] ?? "").split(separator: " ").compactMap { Double($0) }
+    if name == "svg", box.count == 4 { size = (box[2], box[3]) }
+    // gnuplot puts every text into a group that moves it.
+    let moved = attributes["transform"]?.firstMatch(of: /translate\(([-0-9.]+),([-0-9.]+)\)/)
+    if name == "g", let moved { anchor = (Double(moved.1) ?? 0, Double(moved.2) ?? 0) }
     if name == "text" { text = "" }
   }
 
@@ -103,7 +112,13 @@ final class Drawing: NSObject, XMLParserDelegate {
   func parser(
     _ parser: XMLParser, didEndElement name: String, namespaceURI: String?, qualifiedName: String?
   ) {
-    if name == "text", let text { texts.append(text) }
+    if name == "text", let text {
+      texts.append(text)
+      // The anchor is on the base line: a text on the upper edge is cut.
+      if !(0...size.width).contains(anchor.x) || !(8...size.height).contains(anchor.y) {
+        outside.append(text)
+      }
+    }
     if name == "text" { text = nil }
   }
 }

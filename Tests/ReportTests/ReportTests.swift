@@ -54,6 +54,13 @@ struct ReportTests {
       ["run-1-depth", "run-1-norms", "run-1-spectra"]
     ),
     ("many blocks", [SampleRun(layers: 40, prompts: 1, rank: 2)], ofOneRun),
+    ("one value of each", [SampleRun(layers: 3, prompts: 1, rank: 1)], ofOneRun),
+    (
+      "no picture without the first token", [SampleRun(prompts: 1, hasOthersPicture: false)],
+      ofOneRun
+    ),
+    ("the first prompt failed", [SampleRun(failed: [0])], ofOneRun + ["runs"]),
+    ("every prompt failed", [SampleRun(prompts: 2, failed: [0, 1], hasBlocks: false)], []),
     (
       "tokens", [SampleRun(prompts: 2, kind: .tokens)],
       ["run-1-norms", "run-1-paths", "run-1-spectra", "run-1-tokens", "run-1-tokens-depth", "runs"]
@@ -84,7 +91,87 @@ struct ReportTests {
     let folder = try ReportFolder(scratch["report"])
     for figure in report.sections.flatMap(\.figures) {
       #expect(try folder.draw(figure, by: try Gnuplot()) == "", "\(figure.name)")
+      try expectEveryWord(of: figure, in: folder)
     }
+  }
+
+  /// gnuplot leaves out what of a key does not fit, and draws outside of the picture what stands there, without a warning.
+  @Test func everyWordIsInThePicture() throws {
+    let scratch = try ScratchFolder()
+    let runs = try (0..<9).map { i in
+      try SampleRun(
+        name: "\(i) is a model of a rather long name, as checkpoints often have them, no. \(i)",
+        layers: 3 + i % 3, isRandom: i == 4, step: i % 3 == 0 ? nil : 10 * i, seed: UInt64(i)
+      ).stored(in: scratch)
+    }
+    let scores = ScoreColumn(
+      name: "a score of a long name", source: "scores.csv",
+      scores: runs.enumerated().reduce(into: [:]) {
+        $0[$1.element.record.model.name] = Double($1.offset % 5)
+      })
+    let together = try RunReport(runs, scores: scores).sections[0].figures
+    #expect(together.map(\.name) == ["runs", "correlation", "emergence"])
+    let folder = try ReportFolder(scratch["report"])
+    for figure in together {
+      try folder.draw(figure, by: try Gnuplot())
+      try expectEveryWord(of: figure, in: folder)
+    }
+  }
+
+  /// Titles, names of axes and entries of keys are all drawn, and nothing is written outside.
+  private func expectEveryWord(of figure: Figure, in folder: ReportFolder) throws {
+    let drawing = try Drawing(try folder.picture(of: figure))
+    let words = figure.script.matches(of: /(?:title|label) '([^']*)'/).map { String($0.1) }
+    #expect(words.filter { !drawing.texts.contains($0) } == [], "\(figure.name)")
+    #expect(drawing.outside == [], "\(figure.name)")
+  }
+
+  @Test func comparedRunsShareTheirColours() throws {
+    let made = try Made([
+      SampleRun(name: "a", seed: 1), SampleRun(name: "a", isRandom: true, seed: 2),
+      SampleRun(name: "b", kind: .tokens, seed: 3),
+    ])
+    let ranges = { (name: String) in
+      made.scripts["\(name).gp"]!.matches(of: /cbrange (\S+)/).map { String($0.1) }
+    }
+    #expect(ranges("run-1-depth") == ranges("run-2-depth"))
+    #expect(ranges("run-1-blocks") == ranges("run-2-blocks"))
+    // Tokens are compared with each other, which is another matter.
+    #expect(ranges("run-3-tokens") != ranges("run-1-depth"))
+    let alone = try Made([SampleRun(name: "a", seed: 1)])
+    #expect(made.page.contains("Colours mean the same in all 2 runs"))
+    #expect(!alone.page.contains("Colours mean the same"))
+  }
+
+  @Test func failedPromptsAreNamedAndLeftOut() throws {
+    let made = try Made([SampleRun(failed: [1], text: "<b>bad</b>")])
+    #expect(made.page.contains("prompt 2<bdi>, “&lt;b&gt;bad&lt;/b&gt;”</bdi>"))
+    #expect(made.page.contains("at block 2, token 1: <bdi>the state overflowed</bdi>"))
+    #expect(made.page.contains("<td>2, 1 failed</td>"))
+    #expect(made.page.contains("mean over 2 prompts of sample"))
+  }
+
+  /// Whichever token's number it is, its name says so, and the last token's is the one that `align` prints.
+  @Test func pathsAreNamedByTheirTokens() throws {
+    let sample = SampleRun(prompts: 2)
+    let made = try Made([sample])
+    let statistics = sample.record.statistics
+    for (tokens, name) in [(.last, "line-shape score, last token"), (.others, "other tokens")]
+      as [(TrajectoryStatistic.Tokens, String)]
+    {
+      let mean = try #require(statistics.trajectory(.lineShapeScore, tokens)?.value.mean)
+      #expect(made.page.contains("<th scope=\"col\">\(name)</th>"))
+      #expect(made.page.contains("<td>\(short(mean)) ± "))
+    }
+    #expect(made.scripts["runs.gp"]!.contains("set xlabel 'expodistance, last token'"))
+  }
+
+  @Test func bothPicturesHaveTheirShares() throws {
+    let both = try Made([SampleRun(prompts: 1)]).scripts["run-1-paths.gp"]!
+    #expect(both.contains("first direction, 50.0 %") && both.contains("first direction, 37.5 %"))
+    #expect(both.contains("without the first token"))
+    let old = try Made([SampleRun(prompts: 1, hasOthersPicture: false)]).scripts["run-1-paths.gp"]!
+    #expect(old.contains("second direction, 25.0 %") && !old.contains("without the first token"))
   }
 
   @Test func fiveRunsOfDifferentModels() throws {
@@ -205,6 +292,18 @@ struct DamagedRunTests {
     let run = try StoredRun(scratch["run"])
     let error = #expect(throws: RunError.self) { try RunReport([run]) }
     #expect("\(error!)".contains("prompt 2"))
+  }
+
+  @Test func aPictureOfTokensThatAreNotThere() throws {
+    let scratch = try ScratchFolder()
+    var record = SampleRun().record
+    record.prompts[2].trajectory.pictureWithoutFirst?.points.removeLast()
+    try FileManager.default.createDirectory(
+      atPath: scratch["run"], withIntermediateDirectories: true)
+    try scratch.write(try record.json(), to: "run/result.json")
+    let run = try StoredRun(scratch["run"])
+    let error = #expect(throws: RunError.self) { try RunReport([run]) }
+    #expect("\(error!)".contains("prompt 3"))
   }
 
   @Test func blocksOfAnotherShape() throws {

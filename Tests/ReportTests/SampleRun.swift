@@ -18,6 +18,10 @@ struct SampleRun {
   var step: Int?
   var isComplete = true
   var hasPicture = true
+  /// Whether there is a picture without the first token, which earlier versions did not record.
+  var hasOthersPicture = true
+  /// Prompts that have no results, from 0.
+  var failed: Set<Int> = []
   var hasBlocks = true
   var text = "a prompt"
   var seed: UInt64 = 0
@@ -32,7 +36,7 @@ struct SampleRun {
       let shape = [layers, layers, rank, rank]
       let numbers = (0..<shape.reduce(1, *)).map { _ in Float(random.normal()) }
       try SafetensorsWriter.write(
-        [(SafetensorsWriter.Entry(name: "p0.A", shape: shape), numbers)],
+        [(SafetensorsWriter.Entry(name: "p\(firstWithResults).A", shape: shape), numbers)],
         to: scratch["\(name)/couplings.safetensors"])
     }
     return try StoredRun(scratch[name])
@@ -43,7 +47,7 @@ struct SampleRun {
     var settings = RunSettings(model: name, name: name, threads: 1)
     (settings.top, settings.ranks, settings.kind) = (rank, [rank], kind)
     settings.randomInit = isRandom
-    let found = (0..<prompts).map { _ in prompt(&random) }
+    let found = (0..<prompts).map { failed.contains($0) ? failure($0) : prompt(&random) }
     return RunRecord(
       krylens: krylensVersion, complete: isComplete,
       model: ModelRecord(
@@ -55,16 +59,29 @@ struct SampleRun {
       peakPrivateBytes: 1)
   }
 
+  private var firstWithResults: Int { (0..<max(prompts, 1)).first { !failed.contains($0) } ?? 0 }
+
+  private func failure(_ p: Int) -> PromptRecord {
+    PromptRecord(
+      text: text, tokenIds: Array(0..<tokens), layers: [], coupling: [], overlap: [],
+      trajectory: TrajectoryRecord(
+        norms: [], lineShapeScore: [], zeroSteps: [], growth: [], expodistance: []),
+      failed: PromptFailure(
+        number: p + 1, text: text, layer: 2, token: 1, tensor: nil, reason: "the state overflowed"))
+  }
+
   private func prompt(_ random: inout SeededGenerator) -> PromptRecord {
     let values = (0..<layers).map { _ in (0..<rank).map { _ in 1 + random.uniform() }.sorted(by: >)
     }
     let norms = (0...layers).map { l in (0..<tokens).map { _ in exp(Double(l)) + random.uniform() }
     }
     let perToken = (0..<tokens).map { _ in 1 + random.uniform() as Double? }
-    let picture = PictureRecord(
-      points: (0..<tokens).map { _ in (0...layers).map { _ in [random.normal(), random.normal()] }
-      },
-      explainedVariance: [0.5, 0.25])
+    let pictures = [(tokens, 0.5), (tokens - 1, 0.375)].map { tokens, share in
+      PictureRecord(
+        points: (0..<tokens).map { _ in
+          (0...layers).map { _ in [random.normal(), random.normal()] }
+        }, explainedVariance: [share, share / 2])
+    }
     return PromptRecord(
       text: text, image: nil, tokenIds: Array(0..<tokens), encoderTokenIds: nil, nextTokenId: 1,
       nextToken: text,
@@ -79,7 +96,8 @@ struct SampleRun {
       trajectory: TrajectoryRecord(
         norms: norms, lineShapeScore: perToken, zeroSteps: perToken.map { _ in 0 },
         growth: perToken, expodistance: perToken, linearisedPathCosine: nil,
-        picture: hasPicture ? picture : nil),
+        picture: hasPicture ? pictures[0] : nil,
+        pictureWithoutFirst: hasPicture && hasOthersPicture && tokens > 1 ? pictures[1] : nil),
       inverseLeadingFit: layers < 3
         ? nil : InverseLeadingFit(start: 1, slope: 0.01, intercept: 0.5, rSquared: 0.5))
   }

@@ -1,118 +1,68 @@
-import Alignment
-import Checkpoint
-import Foundation
-
 extension Figure {
-  /// Blocks of |A| that are drawn, and of each at most so many entries a side.
-  private static let (mostBlocks, mostEntries) = (8, 30)
-
-  /// The magnitudes of A(i|j) = Uⱼᵀ Jᵢ Vⱼ for some blocks i and j, entry by entry, of the first prompt.
-  ///
-  /// nil when the run has no `couplings.safetensors`, or not of coupling across depth. Throws `CheckpointError` when the
-  /// file is damaged.
-  static func blocks(_ run: ReportedRun) throws -> Figure? {
-    let path = "\(run.path)/couplings.safetensors"
-    guard run.kind == .depth, let names = run.tables.first?.first?.rows, names.count > 1,
-      FileManager.default.fileExists(atPath: path)
-    else { return nil }
-    let file = try SafetensorsFile(path)
-    // Of several tokens the first.
-    let found = file.tensors.map(\.name).first {
-      $0 == "p0.A" || ($0.hasPrefix("p0.t") && $0.hasSuffix(".A"))
-    }
-    guard let found else { return nil }
-    let tensor = try file.tensor(found)  // (L, L, K, K)
-    let rank = tensor.shape.last ?? 0
-    guard tensor.shape == [names.count, names.count, rank, rank], rank > 0 else {
-      throw CheckpointError.wrongShape(
-        file: path, tensor: found, shape: tensor.shape,
-        needed: "[\(names.count), \(names.count), K, K]")
-    }
-    let (chosen, shown) = (spread(names.count, most: mostBlocks), min(rank, mostEntries))
-    // One picture: panels of shown × shown entries, a line of nothing between them.
-    let side = shown + 1
-    var table = DataTable(
-      columns: ["column", "row", "block j", "block i", "entry b", "entry a", "|A|"])
-    var largest = 0.0
-    for (p, i) in chosen.enumerated() {
-      let row = tensor.rows(i..<i + 1).numbers()  // (L, K, K)
-      for a in 0..<side {
-        for (q, j) in chosen.enumerated() {
-          for b in 0..<side {
-            let isEntry = a < shown && b < shown
-            let value = isEntry ? Double(abs(row[(j * rank + a) * rank + b])) : nil
-            if let value, value.isFinite { largest = max(largest, value) }
-            table.append([
-              .integer(q * side + b), .integer(p * side + a), .integer(names[j]),
-              .integer(names[i]), .integer(b + 1), .integer(a + 1), .number(value),
-            ])
-          }
+  /// The magnitudes of A(i|j) = Uⱼᵀ Jᵢ Vⱼ, each panel over σ₁ of its Jacobian, of neighbouring blocks; `largest` is the end
+  /// of the colour scale, which all runs share.
+  static func blocks(_ run: ReportedRun, _ found: BlockPanels, largest: Double) -> Figure {
+    // Panels are squares of side 1; above each stands its name.
+    let (acrossPitch, downPitch) = (1.07, 1.23)
+    let side = Double(found.shown)
+    var table = DataTable(columns: ["x", "y", "entry b", "entry a", "|A| / σ₁"])
+    var names = DataTable("-names", columns: ["x", "y", "pair"])
+    for (p, panel) in found.panels.enumerated() {
+      if p > 0 { table.endPart() }
+      let (x, y) = (acrossPitch * Double(panel.column), downPitch * Double(panel.row))
+      names.append([
+        .number(x + 0.5), .number(y - 0.1), .label("A(\(panel.block)|\(panel.basis))"),
+      ])
+      for (a, row) in panel.entries.enumerated() {
+        for (b, value) in row.enumerated() {
+          table.append([
+            .number(x + (Double(b) + 0.5) / side), .number(y + (Double(a) + 0.5) / side),
+            .integer(b + 1), .integer(a + 1), .number(value),
+          ])
         }
       }
     }
-    try file.checkIntact()
-    let extent = chosen.count * side
-    let tics = chosen.enumerated().map { p, i in
-      "'\(names[i])' \(Double(p * side) + Double(shown - 1) / 2)"
-    }.joined(separator: ", ")
-    let gaps = (0..<chosen.count).flatMap { p in
-      let at = Double(p * side + shown)
-      return [
-        "from \(at - 0.5), graph 0 to \(at + 0.5), graph 1",
-        "from graph 0, first \(at - 0.5) to graph 1, first \(at + 0.5)",
-      ]
-    }.enumerated().map {
-      "set object \($0 + 1) rectangle \($1) front fillcolor rgb '#ffffff' fillstyle solid noborder"
-    }
-    // The cube root of a magnitude is drawn, so that small ones are seen beside the largest; the scale names magnitudes.
-    let marks = roundMagnitudes(to: largest).map {
-      "'\(String(format: "%g", $0))' \(cbrt($0))"
-    }
+    let (across, down) = (
+      acrossPitch * Double(found.columns - 1) + 1, downPitch * Double(found.rows)
+    )
+    // Panels as large as fit.
+    let (left, margin, most) = (30.0, 14.0, 1020.0)
+    let unit = min(most / across, 300)
+    let (w, h) = (Double(width), (2 * margin + unit * down).rounded(.up))
+    let (x, y) = (left / w...(left + unit * across) / w, margin / h...1 - margin / h)
+    // An image has at least 2 × 2 entries.
+    let squares =
+      found.shown > 1
+      ? "using 1:2:5 with image" : "using 1:2:(0.5):(0.5):5 with boxxyerror lc palette"
+    let isEverything = found.blocks <= found.columns
     return Figure(
       name: "\(run.stem)-blocks", title: "Jacobians in each other's bases",
-      caption: "|A(i|j)| = |Uⱼᵀ Jᵢ Vⱼ|, the leading \(shown) × \(shown) entries of K = \(rank), "
-        + "for \(chosen.count == names.count ? "all" : "\(chosen.count) of \(names.count)") blocks; "
-        + "first prompt of \(run.label), last block \(run.record.settings.last.rawValue), "
-        + "site \(run.record.settings.site.rawValue). A bright diagonal: j's singular vectors "
-        + "diagonalise block i. One colour scale for all panels, from 0 to the largest magnitude, "
-        + "\(short(largest)); it grows with the cube root, so that weak panels can be read.",
-      height: 1120, tables: [table],
+      caption:
+        "|A(i|j)| / σ₁(i), A(i|j) = Uⱼᵀ Jᵢ Vⱼ: block i's Jacobian in the singular basis of block j, over its own "
+        + "largest singular value; the leading \(found.shown) × \(found.shown) entries of K = \(found.rank), for "
+        + (isEverything
+          ? "all blocks; "
+          : "\(found.rows) of \(found.blocks) blocks i and the blocks j about each; ")
+        + "prompt \(found.prompt + 1) of \(run.label), last block \(run.record.settings.last.rawValue), "
+        + "site \(run.record.settings.site.rawValue). A bright diagonal where i ≠ j: j's singular vectors diagonalise "
+        + "block i; where i = j it is there by definition. One colour scale for all panels and all runs, whose end, "
+        + "\(short(largest)), stands for all that is larger.",
+      height: Int(h), tables: [table, names],
       commands: """
         unset grid
-        set tics scale 0
-        set xtics (\(tics))
-        set ytics (\(tics))
-        set border 0
-        set xrange [-0.5:\(Double(extent) - 0.5)]
-        set yrange [\(Double(extent) - 0.5):-0.5]
-        set xlabel 'block j: the basis'
-        set ylabel 'block i: the Jacobian'
-        set cbrange [0:\(largest > 0 ? cbrt(largest) : 1)]
-        set cbtics (\(marks.joined(separator: ", ")))
-        set cblabel '|A(i|j)|'
-        set colorbox user origin screen 0.90, 0.09 size screen 0.014, 0.89
-        \(gaps.joined(separator: "\n"))
-        \(Axis.panel(x: 0.07...0.885, y: 0.09...0.98))
-        plot name.'.dat' using 1:2:($7 ** (1.0 / 3)) with \(image(extent * extent))
+        unset tics
+        unset border
+        set xrange [0:\(across)]
+        set yrange [\(downPitch * Double(found.rows - 1) + 1):\(1 - downPitch)]
+        set cbrange [0:\(largest)]
+        set cbtics out scale 0.6 \(Axis.linear([0, largest]).step)
+        set cblabel '|A(i|j)| / σ₁(i)' offset 1
+        set colorbox user origin screen \((left + unit * across + 18) / w), \(y.lowerBound) \
+        size screen 0.014, \((unit * (down + 1 - downPitch)) / h)
+        \(Axis.panel(x: x, y: y))
+        plot for [i=0:\(found.panels.count - 1)] name.'.dat' index i \(squares), \
+        name.'-names.dat' using 1:2:3 with labels font small
         """)
-  }
-
-  /// 0 and round numbers up to `largest` whose cube roots are not too near each other.
-  private static func roundMagnitudes(to largest: Double) -> [Double] {
-    guard largest > 0, largest.isFinite else { return [0] }
-    var marks: [Double] = []
-    var scale = pow(10, floor(log10(largest)))
-    // Three decades: what is smaller lies within a tenth of the scale's length.
-    for _ in 0..<4 {
-      for mark in [5, 2, 1].map({ $0 * scale }) where mark <= largest {
-        let isFree = ([largest * 2] + marks).allSatisfy {
-          cbrt($0) - cbrt(mark) > 0.06 * cbrt(largest)
-        }
-        if isFree, cbrt(mark) > 0.06 * cbrt(largest) { marks.append(mark) }
-      }
-      scale /= 10
-    }
-    return [0] + marks.reversed()
   }
 
   /// Some of `count` places, first and last among them, evenly between.

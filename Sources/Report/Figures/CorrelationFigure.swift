@@ -38,16 +38,18 @@ extension Figure {
         + "title 'models'",
       "name.'.dat' using 1:2:6 with labels left offset 0.8, 0.6 font small",
     ]
+    let (height, key) = (680, Axis.key(entries: curves.count - 1))
+    let top = 1 - key.height / Double(height)
     return Figure(
       name: "correlation", title: "Coupling and scores", caption: caption(study, found),
-      height: 640, tables: [table, column],
+      height: height, tables: [table, column],
       commands: """
         set multiplot
         set xrange \(Axis.range(shown))
         set yrange \(Axis.range(models.map(\.score)))
         set xlabel '\(name)'
-        set key at graph 0.5, graph 1.02 center bottom horizontal
-        \(Axis.panel(x: 0.10...0.97, y: 0.13...0.92))
+        \(key.command)
+        \(Axis.panel(x: 0.10...0.97, y: 0.13...top))
         plot \(curves.joined(separator: ", "))
         unset border
         unset tics
@@ -55,7 +57,7 @@ extension Figure {
         unset xlabel
         set xrange [0:1]
         set yrange [0:1]
-        \(Axis.panel(x: 0...1, y: 0.13...0.92))
+        \(Axis.panel(x: 0...1, y: 0.13...top))
         plot name.'-column.dat' using (0.02):2:3 with labels rotate by 90
         unset multiplot
         """)

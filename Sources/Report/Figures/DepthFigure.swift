@@ -2,10 +2,8 @@ extension Figure {
   /// Coupling of every pair of blocks, and beside it every block's mean against its null level.
   ///
   /// nil without coupling across depth of at least two blocks.
-  static func depth(_ run: ReportedRun) -> Figure? {
-    guard run.kind == .depth, let mean = MeanTable(run.tables.flatMap { $0 }),
-      mean.rows.count > 1, !mean.telling.isEmpty
-    else { return nil }
+  static func depth(_ run: ReportedRun, _ colors: ColorScale) -> Figure? {
+    guard let mean = run.depthTable else { return nil }
     var rows = DataTable("-rows", columns: ["row", "block", "mean", "standard error", "null"])
     for (i, block) in mean.rows.enumerated() {
       let estimate = mean.rowMeans[i]
@@ -14,7 +12,6 @@ extension Figure {
         .number(mean.null[i]),
       ])
     }
-    let (low, high) = (mean.telling.min() ?? 0, mean.telling.max() ?? 1)
     let places = Axis.tics(mean.rows, most: 16)
     let profile = Axis.linear(
       mean.rowMeans.flatMap { e in
@@ -45,7 +42,7 @@ extension Figure {
         + (mean.diagonalIsTrivial
           ? "Grey: a block in its own basis, 1 by definition. "
           : "Crossed form: a block in its own basis is a result like any other. ")
-        + "Right: the mean of each row"
+        + colors.inWords + "Right: the mean of each row"
         + (hasErrors ? ", with its standard error over prompts" : "")
         + (hasNull ? "; dashed, what independent bases would give. " : ". ") + run.levels + " "
         + run.reading,
@@ -59,7 +56,7 @@ extension Figure {
         set yrange [\(Double(mean.rows.count) - 0.5):-0.5]
         set xlabel 'block j: the basis'
         set ylabel 'block i: the Jacobian'
-        set cbrange [\(low):\(high > low ? high : low + 1e-6)]
+        \(colors.command)
         set cblabel '\(run.scoreName)'
         set colorbox user origin screen 0.495, 0.13 size screen 0.014, 0.76
         set object 1 rectangle from graph 0, graph 0 to graph 1, graph 1 behind \
@@ -84,12 +81,19 @@ extension Figure {
 }
 
 extension ReportedRun {
+  /// Coupling across depth of at least two blocks, over prompts; nil without.
+  var depthTable: MeanTable? {
+    guard kind == .depth, let mean = MeanTable(tables.flatMap { $0 }), mean.rows.count > 1,
+      !mean.telling.isEmpty
+    else { return nil }
+    return mean
+  }
+
   /// `mean over 4 prompts of NAME`, or `of a prompt of NAME`, of so many tables.
   func overTables(_ count: Int) -> String {
-    let prompts = record.prompts.count
-    return count <= 1
+    count <= 1
       ? "one prompt of \(label)"
-      : count == prompts
+      : count == prompts.count
         ? "mean over \(scope)" : "mean over \(count) tables of \(scope)"
   }
 

@@ -19,10 +19,12 @@ extension Figure {
     let zero = Double(first) / max(2, pow(Double(last) / Double(first), 0.12))
     let measures: [(name: String, label: String, value: (ReportedRun) -> PromptMean?)] = [
       ("coupling", trained[0].scoreName, { $0.coupling?.value }),
-      ("line-shape", "line-shape score", { $0.path(.lineShapeScore) }),
+      ("line-shape", "line-shape score, last token", { $0.path(.lineShapeScore) }),
     ]
     var (tables, panels): ([DataTable], [String]) = ([], [])
     let hasNull = lines.contains { $0.runs.contains { $0.coupling?.null != nil } }
+    let key = Axis.key(entries: lines.count + (hasNull ? 1 : 0))
+    let height = 465 + key.height
     for (m, measure) in measures.enumerated() {
       var shown: [Double?] = []
       var curves: [String] = []
@@ -63,7 +65,7 @@ extension Figure {
         """
         set yrange \(Axis.range(shown))
         set ylabel '\(measure.label)' offset 1
-        \(Axis.panel(x: m == 0 ? 0.08...0.48 : 0.575...0.98, y: 0.16...0.88))
+        \(Axis.panel(x: m == 0 ? 0.11...0.49 : 0.595...0.98, y: 86 / height...1 - key.height / height))
         plot \(curves.joined(separator: ", "))
         """)
     }
@@ -74,43 +76,28 @@ extension Figure {
         + "and its bootstrap interval"
         + (hasNull ? "; dashed: the null level of coupling" : "")
         + (hasZero ? ". Step 0, before training, stands left of the logarithmic axis" : "")
-        + ". Line-shape score: mean over all tokens of a prompt but the first. "
+        + ". Line-shape score: of a prompt's last token. "
         + readings(trained),
-      height: 540, tables: tables,
+      height: Int(height), tables: tables,
       commands: """
         set multiplot
         set logscale x
         set xrange [\((hasZero ? zero : Double(first)) / 1.2):\(Double(last) * 1.2)]
-        set xtics auto format '10^%T'
-        set xtics (\(decades(first, last)))
+        set xtics \(Axis.logarithmicTics([Double(first), Double(last)], most: 7, name: named))
         \(hasZero ? "set xtics add ('0' \(zero))" : "")
         \(hasZero ? "set arrow 1 from \(border), graph 0 to \(border), graph 1 nohead lc '#777777' dt 3" : "")
         set xlabel 'training step'
-        set key at graph 0.5, graph 1.02 center bottom \(lines.count > 2 ? "maxrows 3" : "horizontal")
+        \(key.command)
         \(panels.joined(separator: "\n"))
         unset multiplot
         """)
   }
 
-  /// Powers of ten, and where they are few their doubles and halves, from `first` to `last`.
-  private static func decades(_ first: Int, _ last: Int) -> String {
-    var (marks, power): ([Int], Int) = ([], 1)
-    while power <= last {
-      marks += [power, 2 * power, 5 * power].filter { $0 >= first && $0 <= last }
-      guard power < Int.max / 100 else { break }
-      power *= 10
-    }
-    let powers = marks.filter { "\($0)".hasPrefix("1") }
-    return (powers.count > 2 ? powers : marks.isEmpty ? [first] : marks).map {
-      "'\(named($0))' \($0)"
-    }
-    .joined(separator: ", ")
-  }
-
-  /// 500, 2k, 1M.
-  private static func named(_ step: Int) -> String {
-    step % 1_000_000 == 0 && step > 0
-      ? "\(step / 1_000_000)M" : step % 1000 == 0 && step > 0 ? "\(step / 1000)k" : "\(step)"
+  /// 500, 2k, 1M; steps are whole numbers.
+  private static func named(_ place: Double) -> String? {
+    guard let step = Int(exactly: place), step > 0 else { return nil }
+    return step % 1_000_000 == 0
+      ? "\(step / 1_000_000)M" : step % 1000 == 0 ? "\(step / 1000)k" : "\(step)"
   }
 
   /// Runs of one architecture, in the order of the first of them.

@@ -6,7 +6,7 @@ extension Figure {
   ///
   /// nil when no prompt went through a block.
   static func norms(_ run: ReportedRun) -> Figure? {
-    let paths = run.record.prompts.map(\.trajectory.norms).filter { !($0.first ?? []).isEmpty }
+    let paths = run.prompts.map(\.trajectory.norms).filter { !($0.first ?? []).isEmpty }
     guard let layers = paths.map(\.count).max(), layers > 1 else { return nil }
     let groups: [TokenGroup] = [
       TokenGroup(name: "first token", color: Palette.other) { Array($0.prefix(1)) },
@@ -55,8 +55,8 @@ extension Figure {
       caption: "Left: ‖xˡ‖ after block l (l = 0: before the first), geometric mean and range over "
         + "tokens and \(run.scope). Right: what a block adds to its logarithm, "
         + "a = ln(‖xˡ‖ / ‖xˡ⁻¹‖), mean and range; exponential growth would be a level line."
-        + (coefficient.map { " Mean growth \(short($0)) a block" } ?? "")
-        + (coefficient != nil ? distance.map { ", expodistance \(short($0))." } ?? "." : ""),
+        + (coefficient.map { " The last token's growth is \(short($0)) a block" } ?? "")
+        + (coefficient != nil ? distance.map { ", its expodistance \(short($0))." } ?? "." : ""),
       height: 540, tables: [norms, growth],
       commands: """
         set multiplot
@@ -64,12 +64,14 @@ extension Figure {
         set xrange \(Axis.range([0, Double(layers - 1)]))
         set logscale y
         set yrange \(Axis.range(all, isLogarithmic: true))
+        set ytics \(Axis.logarithmicTics(all))
         set xlabel 'layer l'
-        set ylabel 'norm ‖xˡ‖' offset 1
+        set ylabel 'norm ‖xˡ‖'
         set key at graph 0.5, graph 1.02 center bottom horizontal
         \(Axis.panel(x: 0.095...0.48, y: 0.15...0.91))
         plot \(curves(""))
         unset logscale y
+        set ytics auto
         set xlabel 'block l'
         set ylabel 'growth a of a block' offset 1
         set yrange \(Axis.range(grown + [0]))

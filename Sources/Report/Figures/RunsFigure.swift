@@ -8,7 +8,7 @@ extension Figure {
   /// A model and its twin of random weights stand side by side. nil for one run of one prompt: a single point.
   static func runs(_ runs: [ReportedRun]) -> Figure? {
     let measures = Measure.all.filter { m in runs.contains { m.value($0)?.mean != nil } }
-    let mostPrompts = runs.map(\.record.prompts.count).max() ?? 0
+    let mostPrompts = runs.map(\.prompts.count).max() ?? 0
     guard !measures.isEmpty, runs.count > 1 || mostPrompts > 1 else { return nil }
     let hasTwins = runs.contains { $0.isRandom } && runs.contains { !$0.isRandom }
     var names = DataTable("-names", columns: ["run", "name"])
@@ -52,7 +52,7 @@ extension Figure {
         """
         \(isLogarithmic ? "set logscale x" : "unset logscale x")
         set xrange \(range)
-        set xtics \(isLogarithmic ? "auto" : axis.step)
+        set xtics \(isLogarithmic ? Axis.logarithmicTics(shown, most: 5) : axis.step)
         set xlabel '\(measure.label(runs[0]))'
         \(Axis.panel(x: x...(x + width), y: bottom...0.97))
         plot \(curves.joined(separator: ", "))
@@ -69,7 +69,7 @@ extension Figure {
         + (hasTwins
           ? "Blue: as published or trained; vermilion: the same architecture with random weights. "
           : "")
-        + "Line-shape score and expodistance: mean over all tokens of a prompt but the first; "
+        + "Line-shape score and expodistance: of a prompt's last token; "
         + "1 is a straight path, 0 exactly exponential growth of the norm. "
         + readings(runs),
       height: height(runs.count), tables: tables,
@@ -130,10 +130,10 @@ private struct Measure: Sendable {
 
   static let all = [
     Measure(name: "coupling", hasNull: true, label: { $0.scoreName }) { $0.coupling?.value },
-    Measure(name: "line-shape", hasNull: false, label: { _ in "line-shape score" }) {
+    Measure(name: "line-shape", hasNull: false, label: { _ in "line-shape score, last token" }) {
       $0.path(.lineShapeScore)
     },
-    Measure(name: "expodistance", hasNull: false, label: { _ in "expodistance" }) {
+    Measure(name: "expodistance", hasNull: false, label: { _ in "expodistance, last token" }) {
       $0.path(.expodistance)
     },
   ]

@@ -11,7 +11,7 @@ extension Figure {
     guard rank > 1 || inverse.count > 1 else { return nil }
     var values = DataTable(columns: ["block", "k", "singular value"])
     var leading = DataTable("-leading", columns: ["block", "1/s1", "standard error", "fit"])
-    let start = run.record.prompts.first?.inverseLeadingFit?.start
+    let start = run.prompts.lazy.compactMap(\.inverseLeadingFit).first?.start
     let fitted = inverse.filter { $0.block >= start ?? .max }
     let fit = LineFit(
       fitted.map { Double($0.block) }, fitted.map { $0.inverseLeading?.mean ?? .nan })
@@ -40,13 +40,13 @@ extension Figure {
         set logscale y
         set xrange [\(1 - 0.03 * Double(rank)):\(1.03 * Double(rank))]
         set yrange \(Axis.range(blocks.flatMap { $0.values.map { $0 } }, isLogarithmic: true))
+        set ytics \(Axis.logarithmicTics(blocks.flatMap { $0.values.map { $0 } }))
         set xtics \(Axis.integerStep(rank))
         set xlabel 'k'
-        set ylabel 'singular value σₖ' offset 1
+        set ylabel 'singular value σₖ'
         set cbrange [\(low):\(high > low ? high : low + 1)]
         set cbtics \(Axis.integerStep(high - low + 1, most: 8))
-        set cblabel 'block'
-        \(blocks.count > 1 ? "set colorbox user origin screen \(wide ? 0.93 : 0.455), 0.15 size screen 0.012, 0.80" : "unset colorbox")
+        \(blocks.count > 1 ? "set cblabel 'block'; set colorbox user origin screen \(wide ? 0.93 : 0.455), 0.15 size screen 0.012, 0.80" : "unset colorbox")
         \(Axis.panel(x: 0.085...(wide ? 0.91 : 0.44), y: 0.15...0.95))
         plot name.'.dat' using 2:3:1 with \(rank > 30 ? "lines" : "linespoints pt 7 ps 0.4") lw 1.5 lc palette
         unset logscale y
@@ -93,10 +93,11 @@ extension Figure {
     return Figure(
       name: "\(run.stem)-spectra", title: "Singular values along depth",
       caption: "Leading \(rank) singular values of every block's residual Jacobian, "
-        + "\(run.record.prompts.count > 1 ? "mean over \(run.scope)" : "one prompt of \(run.label)"); "
+        + (run.prompts.count > 1 ? "mean over \(run.scope)" : "one prompt of \(run.label)")
+        + (blocks.contains { $0.jacobians > 1 } ? " and over the tokens of each; " : "; ")
         + "last block \(run.record.settings.last.rawValue), "
         + "site \(run.record.settings.site.rawValue)."
-        + (inverse.count > 1 ? " Right: the inverse of the largest." + fitText : ""),
+        + (inverse.count > 1 ? " 1/σ₁: the mean of the inverse of the largest." + fitText : ""),
       height: 560, tables: inverse.count > 1 ? [values, leading] : [values],
       commands: "set multiplot\n" + panels.joined(separator: "\n") + "\nunset multiplot")
   }
@@ -110,10 +111,12 @@ private struct BlockSpectrum {
   let values: [Double]
   /// 1/σ₁, of every prompt the mean over its Jacobians; nil where a σ₁ is 0.
   let inverseLeading: MeanEstimate?
+  /// Jacobians of one prompt.
+  let jacobians: Int
 
   /// One a block, in order of depth.
   static func all(_ run: ReportedRun) -> [BlockSpectrum] {
-    let layers = run.record.prompts.map { Dictionary(grouping: $0.layers, by: \.layer) }
+    let layers = run.prompts.map { Dictionary(grouping: $0.layers, by: \.layer) }
     return Set(layers.flatMap(\.keys)).sorted().map { block in
       let prompts = layers.map { $0[block] ?? [] }
       let all = prompts.flatMap { $0.map(\.singularValues) }
@@ -126,7 +129,7 @@ private struct BlockSpectrum {
             MeanEstimate(
               jacobians.compactMap { $0.singularValues.first }.filter { $0 > 0 }.map { 1 / $0 })?
               .mean
-          }))
+          }), jacobians: prompts.map(\.count).max() ?? 0)
     }
   }
 }

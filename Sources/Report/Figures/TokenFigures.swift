@@ -1,29 +1,20 @@
 import Alignment
 
 extension Figure {
-  /// Panels of token tables that are drawn.
-  private static let mostPanels = 6
-
   /// Coupling of the tokens of one prompt with each other, at some blocks.
   ///
   /// nil for runs of another kind, or of single tokens.
-  static func tokens(_ run: ReportedRun) -> Figure? {
-    guard run.kind != .depth, let number = run.tables.firstIndex(where: { !$0.isEmpty }) else {
-      return nil
-    }
-    let all = run.tables[number].filter { $0.rows.count > 1 }
-    let chosen = spread(all.count, most: mostPanels).map { all[$0] }
-    let means = chosen.compactMap { MeanTable([$0]) }
-    let telling = means.flatMap(\.telling)
-    guard let low = telling.min(), let high = telling.max() else { return nil }
-    let columns = means.count == 4 ? 2 : min(means.count, 3)
-    let lines = (means.count + columns - 1) / columns
+  static func tokens(_ run: ReportedRun, _ colors: ColorScale) -> Figure? {
+    guard let found = run.tokenTables else { return nil }
+    let count = found.drawn.count
+    let columns = count == 4 ? 2 : min(count, 3)
+    let lines = (count + columns - 1) / columns
     // Squares of `side` pixels, one every `pitch`.
     let (side, pitch) = (270.0, 345.0)
     let height = 30 + 400 * lines
     var tables: [DataTable] = []
     var panels: [String] = []
-    for (p, (mean, table)) in zip(means, chosen).enumerated() {
+    for (p, (table, mean)) in found.drawn.enumerated() {
       let suffix = p == 0 ? "" : "-\(p + 1)"
       tables.append(mean.entries(suffix, named: ("token t'", "token t")))
       let (column, line) = (Double(p % columns), Double(p / columns))
@@ -37,7 +28,7 @@ extension Figure {
         set xtics \(Axis.tics(mean.columns, most: 10))
         set ytics \(Axis.tics(mean.rows, most: 10))
         \(Axis.panel(x: (x / w)...((x + side) / w), y: (y / h)...((y + side) / h)))
-        plot name.'\(suffix).dat' using 1:2:5 with \(image(mean.rows.count * mean.columns.count * means.count))
+        plot name.'\(suffix).dat' using 1:2:5 with \(image(mean.rows.count * mean.columns.count * count))
         unset colorbox
         """)
     }
@@ -45,17 +36,17 @@ extension Figure {
     return Figure(
       name: "\(run.stem)-tokens", title: "Tokens against tokens",
       caption: "\(run.kindInWords) Row t, column t', "
-        + "prompt \(number + 1) of \(run.label), "
-        + (chosen.count < all.count ? "\(chosen.count) of \(all.count) blocks. " : "every block. ")
-        + "Grey: a Jacobian in its own basis. One colour scale for all panels. \(run.levels) "
-        + run.reading,
+        + "prompt \(found.prompt + 1) of \(run.label), "
+        + (count < found.count ? "\(count) of \(found.count) blocks. " : "every block. ")
+        + "Grey: a Jacobian in its own basis. One colour scale for all panels. \(colors.inWords)"
+        + "\(run.levels) \(run.reading)",
       height: height, tables: tables,
       commands: """
         set multiplot
         unset grid
         set xlabel 'token t′: the basis' offset 0, 0.3
         set ylabel 'token t: the Jacobian' offset 0.5
-        set cbrange [\(low):\(high > low ? high : low + 1e-6)]
+        \(colors.command)
         set cblabel '\(run.scoreName)'
         set colorbox user origin screen \(bar / Double(Figure.width)), \
         \((Double(height) - 45 - side) / Double(height)) size screen 0.012, \(side / Double(height))
@@ -118,7 +109,7 @@ extension Figure {
         set xlabel 'block'
         set ylabel '\(run.scoreName)' offset 1
         set key at graph 0.5, graph 1.02 center bottom horizontal
-        \(Axis.panel(x: 0.08...0.98, y: 0.18...0.90))
+        \(Axis.panel(x: 0.11...0.98, y: 0.22...0.90))
         plot \(curves.joined(separator: ", "))
         """)
   }
@@ -129,7 +120,28 @@ extension Figure {
   }
 }
 
+/// Some of the tables of one prompt's tokens.
+struct TokenTables {
+  /// What is drawn, evenly chosen.
+  let drawn: [(table: CouplingMatrix, mean: MeanTable)]
+  /// From 0.
+  let prompt: Int
+  /// Tables the prompt has.
+  let count: Int
+}
+
 extension ReportedRun {
+  /// Of the first prompt that has them; nil for runs of another kind, or of single tokens.
+  var tokenTables: TokenTables? {
+    guard kind != .depth, let prompt = tables.firstIndex(where: { !$0.isEmpty }) else { return nil }
+    let all = tables[prompt].filter { $0.rows.count > 1 }
+    let drawn = Figure.spread(all.count, most: 6).compactMap { i in
+      MeanTable([all[i]]).map { (table: all[i], mean: $0) }
+    }
+    guard drawn.contains(where: { !$0.mean.telling.isEmpty }) else { return nil }
+    return TokenTables(drawn: drawn, prompt: prompt, count: all.count)
+  }
+
   /// Which Jacobians are compared.
   var kindInWords: String {
     switch kind {
