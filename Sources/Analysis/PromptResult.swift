@@ -62,7 +62,7 @@ extension LayerRecord {
     frobeniusNorm: FrobeniusNorm?
   ) {
     var remedy: String?
-    if case .stopped(let text) = t.report.outcome { remedy = text }
+    if case .stopped(let stop) = t.report.outcome { remedy = stop.advice }
     self.init(
       layer: layer, fromToken: tokens.source, toToken: tokens.target,
       singularValues: t.singularValues, residualNorms: t.residualNorms,
