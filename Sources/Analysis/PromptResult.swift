@@ -58,10 +58,14 @@ public struct PromptResult {
       ? CouplingTables(manifest, header.selections, problems: problems, blocks: blocks) : nil
   }
 
-  /// Every table at every rank, in all combinations of sign, normalisation and form.
-  func forEachCoupling(_ body: (CouplingMatrix) throws -> Void) throws {
+  /// Every table in these readings, by default those that are recorded: all combinations of sign, normalisation and form at
+  /// every rank.
+  func forEachCoupling(
+    _ readings: [CouplingSetting]? = nil, _ body: (CouplingMatrix) throws -> Void
+  ) throws {
     guard let tables, let settings else { return }
-    let readings = settings.ranks.flatMap { CouplingSetting.combinations(rank: $0) }
+    let readings =
+      readings ?? settings.ranks.flatMap { CouplingSetting.combinations(rank: $0) }
     for table in tables.tables { try tables.scores(of: table, readings).forEach(body) }
   }
 
@@ -120,7 +124,7 @@ extension LayerRecord {
     frobeniusNorm: FrobeniusNorm?
   ) {
     var remedy: String?
-    if case .stopped(let text) = t.report.outcome { remedy = text }
+    if case .stopped(let stop) = t.report.outcome { remedy = stop.advice }
     self.init(
       layer: layer, fromToken: tokens.source, toToken: tokens.target,
       singularValues: t.singularValues, residualNorms: t.residualNorms,

@@ -81,7 +81,7 @@ struct SolvePass {
               let problem = group.problems[failure.problem]
               try survivors.lose(
                 problem.prompt,
-                LostPrompt(.solving, layer: l, problem.tokens, reason: "\(failure.error)"))
+                LostPrompt(.solving, layer: l, problem.tokens, reason: failure.reason))
               walk.remove(prompt: problem.prompt)
               batches = Self.batches(group, survivors.solved(layer: l), linearize)
             }
@@ -121,6 +121,9 @@ struct SolvePass {
     /// Its position in the group.
     let problem: Int
     let error: any Error
+
+    /// What happened, without what the author of an operator could do about it.
+    var reason: String { (error as? SolverError)?.reason ?? "\(error)" }
   }
 
   /// The block solver takes a batch in lockstep; the others one problem after another. Throws `ProblemFailure`.
@@ -163,15 +166,5 @@ struct SolvePass {
     }
     let count = batches.reduce(0) { $0 + $1.members.count }
     return SolvedBlock(triplets: triplets, seconds: (monotonicSeconds() - start) / Double(count))
-  }
-}
-
-extension SolverError {
-  /// The position, among the operators that were solved together, of the one that is to blame; nil for a wrong request.
-  fileprivate var problem: Int? {
-    switch self {
-    case .notFinite(_, let problem), .adjointMismatch(_, let problem): problem
-    default: nil
-    }
   }
 }

@@ -20,3 +20,22 @@ package final class Trace<Scalar: RealScalar> {
       rows: rows, columns: columns, buffer: value, site: (self, primitives.count - 1))
   }
 }
+
+extension Variable {
+  /// The trace that the active ones among a primitive's inputs are on; nil when all are constants.
+  ///
+  /// Positions mean nothing on another trace, so a primitive of several inputs finds its trace here and nowhere else.
+  /// Precondition: one program. An outer program's variable inside an inner one, or one kept from an earlier program, is
+  /// held constant by `detached`, which says so.
+  static func trace(of inputs: Variable?...) -> Trace<Scalar>? {
+    var found: Trace<Scalar>?
+    for case let input? in inputs {
+      guard let trace = input.site?.trace else { continue }
+      precondition(
+        found == nil || found === trace,
+        "variables of two calls of linearize meet; hold one of them constant with `detached`")
+      found = trace
+    }
+    return found
+  }
+}

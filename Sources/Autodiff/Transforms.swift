@@ -3,6 +3,7 @@ import LinearAlgebra
 /// Runs `f` once at x and keeps what its derivative there needs: record once, apply many times.
 ///
 /// Cost: one evaluation of f. Memory: the saved values of f's steps, about what reverse mode always keeps.
+/// Precondition: what f uses of other programs' variables, outer or earlier, is `detached`.
 public func linearize<Scalar: RealScalar>(
   _ f: (Variable<Scalar>) throws -> Variable<Scalar>, at x: Matrix<Scalar>
 ) rethrows -> Linearization<Scalar> {
@@ -11,6 +12,9 @@ public func linearize<Scalar: RealScalar>(
   let input = Variable(
     rows: x.rows, columns: x.columns, buffer: constant.buffer, site: (trace, 0))
   let output = try f(input)
+  precondition(
+    output.site.map { $0.trace === trace } ?? true,
+    "f returned a variable of another call of linearize; hold it constant with `detached`")
   return Linearization(trace: trace, input: (x.rows, x.columns), output: output)
 }
 

@@ -66,7 +66,7 @@ public struct Variable<Scalar: RealScalar> {
 
 /// Two variables denote the same node, or share the same constant value.
 package func isSame<S>(_ a: Variable<S>, _ b: Variable<S>) -> Bool {
-  a.buffer === b.buffer && a.position == b.position
+  a.buffer === b.buffer && a.position == b.position && a.site?.trace === b.site?.trace
 }
 
 extension Variable {

@@ -14,10 +14,10 @@ struct BlockBidiagonalization {
   /// U (rows), in ℝᵐ.
   private(set) var left: OrthonormalBasis
   /// H (left, right).
-  private var coupling: Matrix<Double>
+  private(set) var coupling: Matrix<Double>
   /// The newest block, waiting for its product: rows of V (`forward`) or of U (`adjoint`), to the end.
   private(set) var direction = MonitoredOperator.Direction.forward
-  private var newest = 0
+  private(set) var newest = 0
   /// ‖R‖₂ of the last new block in each direction: the size of A or Aᵀ on what the basis does not hold yet.
   private var reach: (forward: Double, adjoint: Double)?
   /// The best left vectors of H (of Hᵀ with U pending) that an estimate found, with their σ²; until H grows.
@@ -26,11 +26,42 @@ struct BlockBidiagonalization {
 
   /// The random start block.
   init(inputDimension n: Int, outputDimension m: Int, blockSize: Int, seed: UInt64) {
-    generator = SeededGenerator(seed: seed)
-    right = OrthonormalBasis(dimension: n)
+    var generator = SeededGenerator(seed: seed)
+    let block = generator.normalMatrix(rows: min(blockSize, n), columns: n)
+    self.init(startingWith: block, outputDimension: m, generator)
+  }
+
+  /// A start block of one's own.
+  init(
+    startingWith block: Matrix<Double>, outputDimension m: Int,
+    _ generator: SeededGenerator = SeededGenerator(seed: 0)
+  ) {
+    self.generator = generator
+    right = OrthonormalBasis(dimension: block.columns)
     left = OrthonormalBasis(dimension: m)
-    right.append(generator.normalMatrix(rows: min(blockSize, n), columns: n), using: &generator)
+    right.append(block, using: &self.generator)
     coupling = Matrix(rows: 0, columns: right.count)
+  }
+
+  /// Triplets found elsewhere, A V = U Σ; nothing is pending until `appendRandom`.
+  init(_ found: RitzTriplets, seed: UInt64) {
+    generator = SeededGenerator(seed: seed)
+    right = OrthonormalBasis(dimension: found.right.columns)
+    left = OrthonormalBasis(dimension: found.left.columns)
+    right.append(found.right, using: &generator)
+    left.append(found.left, using: &generator)
+    coupling = Matrix(rows: left.count, columns: right.count)
+    for (i, sigma) in found.values.enumerated() { coupling[i, i] = sigma }
+    newest = right.count
+  }
+
+  /// A Gaussian block G to apply next, what V does not hold of it: G (I − VᵀV) = R Q. Returns R. Precondition: nothing is
+  /// pending.
+  mutating func appendRandom(_ blockSize: Int) -> Matrix<Double> {
+    let block = generator.normalMatrix(rows: blockSize, columns: right.dimension)
+    let (_, beyond) = right.append(block, using: &generator)
+    coupling = coupling.resized(rows: left.count, columns: right.count)
+    return beyond
   }
 
   /// The vectors to apply next, by A or Aᵀ as `direction` says.
@@ -85,7 +116,9 @@ struct BlockBidiagonalization {
     let (squares, p) = try gram.largestEigenpairs(count)
     leading = (squares, p)
     let pendingPart =
-      isForward ? coupling.columns(from: newest) : coupling.rows(from: newest).transposed
+      isForward
+      ? coupling.dropping(rows: 0, columns: newest)
+      : coupling.dropping(rows: newest, columns: 0).transposed
     let tails = Matrix.product(p, .none, pendingPart).rowNorms  // σ ‖q_pending‖
     let next = isForward ? reach.forward : reach.adjoint
     let both = (reach.forward * reach.forward + reach.adjoint * reach.adjoint).squareRoot()
@@ -124,7 +157,7 @@ struct BlockBidiagonalization {
   mutating func restart(keeping keep: Int) throws(LAPACKError) {
     precondition(direction == .forward, "a restart needs the pending block in V")
     let (p, sigma, q) = try coupling.narrowed(to: newest).singularValueDecomposition()
-    let link = Matrix.product(p.prefix(keep), .none, coupling.columns(from: newest))
+    let link = Matrix.product(p.prefix(keep), .none, coupling.dropping(rows: 0, columns: newest))
     let width = right.count - newest
     leading = nil
     left.compress(p.prefix(keep))
@@ -140,7 +173,7 @@ struct BlockBidiagonalization {
 
 extension Matrix where Scalar == Double {
   /// ‖A‖₂.
-  fileprivate func spectralNorm() throws(LAPACKError) -> Double {
+  func spectralNorm() throws(LAPACKError) -> Double {
     try singularValueDecomposition().values.first ?? 0
   }
 
@@ -153,14 +186,10 @@ extension Matrix where Scalar == Double {
     return result
   }
 
-  fileprivate func rows(from start: Int) -> Matrix {
-    Matrix(
-      rows: rows - start, columns: columns, elements: Array(elements[(start * columns)...]))
-  }
-
-  fileprivate func columns(from start: Int) -> Matrix {
-    var result = Matrix(rows: rows, columns: columns - start)
-    for i in 0..<rows { for j in start..<columns { result[i, j - start] = self[i, j] } }
+  /// Without the first rows and columns.
+  func dropping(rows r: Int, columns c: Int) -> Matrix {
+    var result = Matrix(rows: rows - r, columns: columns - c)
+    for i in r..<rows { for j in c..<columns { result[i - r, j - c] = self[i, j] } }
     return result
   }
 }

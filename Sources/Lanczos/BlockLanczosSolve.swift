@@ -26,33 +26,43 @@ final class BlockLanczosSolve {
   private var productsToNextTest = 0
   private var lastTest: (products: Int, ratio: Double)?
   private var products = 0
-  private var ritz: RitzTriplets?
+  /// Measured when the solve is finished.
+  private(set) var ritz: RitzTriplets?
   /// The first product, kept until the second has come to check the adjoint with.
   private var first: (v: Matrix<Double>, av: Matrix<Double>)?
+  private var isChecked: Bool
 
+  /// Goes on with a process, or begins with a new one.
   init(
     _ process: BlockBidiagonalization, count: Int, tolerance: Double, subspaceDimension: Int,
     blockSize: Int, restartsAllowed: Int
-  ) {
+  ) throws {
     self.process = process
     self.count = count
     self.tolerance = tolerance
     self.subspaceDimension = subspaceDimension
     self.blockSize = blockSize
     self.restartsAllowed = restartsAllowed
+    isChecked = process.left.count > 0
     request = (process.direction, process.pending)
+    if process.isComplete { try beginMeasurement() }
+  }
+
+  /// Holds the first two products against each other, before they are received.
+  ///
+  /// Apart from `receive`, which runs beside others: a suspicion is cleared up by applying the operator again.
+  func check(_ product: Matrix<Double>, from a: MonitoredOperator, problem: Int) throws {
+    guard !isChecked else { return }
+    if let (v, av) = first {
+      try a.checkAdjoint(v: v, av: av, u: request.vectors, atu: product, problem: problem)
+      (first, isChecked) = (nil, true)
+    } else {
+      first = (request.vectors, product)
+    }
   }
 
   /// Takes the product asked for, and makes the next request.
-  func receive(
-    _ product: Matrix<Double>, from a: MonitoredOperator, problem: Int
-  ) throws {
-    if let (v, av) = first {
-      try a.checkAdjoint(v: v, av: av, u: request.vectors, atu: product, problem: problem)
-      first = nil
-    } else if products == 0 {
-      first = (request.vectors, product)
-    }
+  func receive(_ product: Matrix<Double>) throws {
     products += 1
     if isMeasuring { return try measure(product) }
     try process.absorb(product)
@@ -129,12 +139,7 @@ final class BlockLanczosSolve {
     guard let ritz else { preconditionFailure("the solve is not finished") }
     return a.triplets(
       ritz, problem: problem, solver: solver, restarts: restarts,
-      subspaceDimension: process.right.count, tolerance: tolerance, seed: seed
-    ) { worst in
-      isExhausted
-        ? "the subspace was used up with residual norms at \(worst) · σ₁: \(remedy), or raise tolerance"
-        : "the iteration converged but the residual norms stay at \(worst) · σ₁, which is the operator's "
-          + "own rounding: raise tolerance, or let the operator compute in double precision"
-    }
+      subspaceDimension: process.right.count, tolerance: tolerance, seed: seed,
+      stop: isExhausted ? .exhausted(remedy) : .rounding)
   }
 }

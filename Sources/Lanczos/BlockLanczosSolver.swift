@@ -80,15 +80,15 @@ public struct BlockLanczosSolver: PartialSVDSolver {
     _ a: MonitoredOperator, count: Int, blockSize: Int, subspaceDimension: Int, lanes: Int,
     solver: String, remedy: String
   ) throws -> [SingularTriplets] {
-    let solves = (0..<a.problems).map { _ in
-      BlockLanczosSolve(
+    let solves = try (0..<a.problems).map { _ in
+      try BlockLanczosSolve(
         BlockBidiagonalization(
           inputDimension: a.inputDimension, outputDimension: a.outputDimension,
           blockSize: blockSize, seed: seed),
         count: count, tolerance: tolerance, subspaceDimension: subspaceDimension,
         blockSize: blockSize, restartsAllowed: restarts)
     }
-    try advance(solves, by: a, lanes: lanes)
+    try Self.advance(solves, by: a, lanes: lanes)
     return solves.indices.map { p in
       solves[p].triplets(of: a, problem: p, solver: solver, seed: seed, remedy: remedy)
     }
@@ -98,7 +98,7 @@ public struct BlockLanczosSolver: PartialSVDSolver {
   ///
   /// Those that iterate go first: a solve ready to be measured waits for the others, whose applications its many
   /// vectors would only widen.
-  private func advance(
+  static func advance(
     _ solves: [BlockLanczosSolve], by a: MonitoredOperator, lanes: Int
   ) throws {
     var direction = MonitoredOperator.Direction.forward
@@ -111,12 +111,15 @@ public struct BlockLanczosSolver: PartialSVDSolver {
       if !active.isEmpty {
         let products = try a.products(
           direction, of: active.map { solves[$0].request.vectors }, active: active, width: lanes)
-        // Each solve touches nothing but its own and asks the operator for no product, so they orthogonalise side by side.
-        nonisolated(unsafe) let (solves, a) = (solves, a)
+        for (p, product) in zip(active, products) {
+          try solves[p].check(product, from: a, problem: p)
+        }
+        // Each solve touches nothing but its own, so they orthogonalise side by side.
+        nonisolated(unsafe) let solves = solves
         let failures = Mutex<[Int: any Error]>([:])
         Engine.forEach(active.count) { lane in
           do {
-            try solves[active[lane]].receive(products[lane], from: a, problem: active[lane])
+            try solves[active[lane]].receive(products[lane])
           } catch {
             failures.withLock { $0[lane] = error }
           }

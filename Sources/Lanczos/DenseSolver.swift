@@ -57,11 +57,9 @@ public struct DenseSolver: PartialSVDSolver {
       values: Array(values.prefix(count)), left: u, right: v, products: w)
     ritz.measure(adjointProducts: x)
     return a.triplets(
-      ritz, solver: "dense", restarts: 0, subspaceDimension: n, tolerance: tolerance, seed: seed
-    ) { worst in
-      "the decomposition is exact, so the operator's own rounding is \(worst) · σ₁: "
-        + "raise tolerance above that, or let the operator compute in double precision"
-    }.withPositivePeaks
+      ritz, solver: "dense", restarts: 0, subspaceDimension: n, tolerance: tolerance, seed: seed,
+      stop: .rounding
+    ).withPositivePeaks
   }
 }
 

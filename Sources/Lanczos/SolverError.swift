@@ -6,7 +6,7 @@ public enum SolverError: Error, Equatable, CustomStringConvertible, Sendable {
   case invalidSetting(name: String, value: String, remedy: String)
   /// A product, `A v` or `Aᵀ u`, holds NaN or infinity; `problem` counts within a lockstep group.
   case notFinite(product: String, problem: Int)
-  /// |⟨A v, u⟩ − ⟨v, Aᵀ u⟩| / (‖A v‖ ‖u‖ + ‖v‖ ‖Aᵀ u‖), too large for rounding in single precision.
+  /// |⟨A v, u⟩ − ⟨v, Aᵀ u⟩| / (‖A v‖ ‖u‖ + ‖v‖ ‖Aᵀ u‖), more than the products' rounding explains.
   case adjointMismatch(defect: Double, problem: Int)
   /// The dense matrix would need more bytes than can be counted.
   case tooLarge(rows: Int, columns: Int)
@@ -14,29 +14,47 @@ public enum SolverError: Error, Equatable, CustomStringConvertible, Sendable {
   case nestedSolve
 
   /// What is wrong and what to do.
-  public var description: String {
+  public var description: String { "\(reason); \(remedy)" }
+
+  /// Which operator of a lockstep group it is about, counted from 0; nil when it is about the request. Who made the group
+  /// knows the operators by better names than a number.
+  public var problem: Int? {
     switch self {
-    case .impossibleCount(let count, let limit):
-      "asked for \(count) singular triplets of an operator that has \(limit); "
-        + "ask for at least 1 and at most \(limit)"
-    case .invalidSetting(let name, let value, let remedy):
-      "\(name) is \(value); \(remedy)"
-    case .notFinite(let product, let problem):
-      "the operator returned NaN or infinity in \(product)\(Self.suffix(problem)); "
-        + "check its weights and its input"
-    case .adjointMismatch(let defect, let problem):
-      "the operator's adjoint is not its adjoint\(Self.suffix(problem)): "
-        + "⟨A v, u⟩ and ⟨v, Aᵀ u⟩ differ by \(defect) of their size; correct applyAdjoint"
-    case .tooLarge(let rows, let columns):
-      "a dense matrix of \(rows) × \(columns) does not fit in memory; use another solver"
-    case .nestedSolve:
-      "an operator called the ARPACK solver from inside its own product; "
-        + "ARPACK is not re-entrant: use the block solver there"
+    case .notFinite(_, let problem), .adjointMismatch(_, let problem): problem
+    case .impossibleCount, .invalidSetting, .tooLarge, .nestedSolve: nil
     }
   }
 
-  private static func suffix(_ problem: Int) -> String {
-    problem == 0 ? "" : " (problem \(problem) of the group)"
+  /// What is wrong.
+  public var reason: String {
+    switch self {
+    case .impossibleCount(let count, let limit):
+      "asked for \(count) singular triplets of an operator that has \(limit)"
+    case .invalidSetting(let name, let value, _):
+      "\(name) is \(value)"
+    case .notFinite(let product, _):
+      "the operator returned NaN or infinity in \(product)"
+    case .adjointMismatch(let defect, _):
+      "the adjoint does not match the operator: ⟨A v, u⟩ and ⟨v, Aᵀ u⟩ differ by \(defect) of "
+        + "their size"
+    case .tooLarge(let rows, let columns):
+      "a dense matrix of \(rows) × \(columns) does not fit in memory"
+    case .nestedSolve:
+      "an operator called the ARPACK solver from inside its own product, and ARPACK is not "
+        + "re-entrant"
+    }
+  }
+
+  /// What to do, in the words of this library.
+  public var remedy: String {
+    switch self {
+    case .impossibleCount(_, let limit): "ask for at least 1 and at most \(limit)"
+    case .invalidSetting(_, _, let remedy): remedy
+    case .notFinite: "check its weights and its input"
+    case .adjointMismatch: "correct applyAdjoint"
+    case .tooLarge: "use another solver"
+    case .nestedSolve: "use the block solver there"
+    }
   }
 }
 

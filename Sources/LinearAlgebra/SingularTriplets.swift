@@ -32,12 +32,12 @@ public struct SingularTriplets: Sendable {
 
 /// What a solver did, and how it ended.
 public struct ConvergenceReport: Sendable, Codable {
-  /// How a solve ended. Everything but `converged` comes with a remedy in its description.
+  /// How a solve ended.
   public enum Outcome: Sendable, Equatable, Codable {
     /// Every residual norm is within tolerance · σ₁.
     case converged
-    /// Some are not; the text says what to change.
-    case stopped(remedy: String)
+    /// Some are not.
+    case stopped(Stop)
   }
 
   /// How it ended.
@@ -85,7 +85,7 @@ public struct NotConverged: Error, CustomStringConvertible, Sendable {
   public let report: ConvergenceReport
   /// What is wrong and what to do.
   public var description: String {
-    guard case .stopped(let remedy) = report.outcome else { return "converged" }
-    return "\(report.converged) of \(report.requested) triplets converged; \(remedy)"
+    guard case .stopped(let stop) = report.outcome else { return "converged" }
+    return "\(report.converged) of \(report.requested) triplets converged; \(stop)"
   }
 }

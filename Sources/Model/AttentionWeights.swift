@@ -30,6 +30,11 @@ struct AttentionWeights: Sendable {
   func callAsFunction<S: RealScalar>(
     _ h: Stream<S>, in scope: TokenScope<S>
   ) -> Variable<S> {
+    // Soft-max sees differences of scores only. A bias of the keys is the same in all of them but for its rotation, so
+    // they are kept without what it is at position 0: some models' is a hundred times what tells keys apart, and would
+    // take their last digits. Norms, cuts and soft caps do see it.
+    let isUnseen = keyNorm == nil && clip == nil && softCap == nil
+    let (projection, keyBias) = isUnseen ? projection.withoutKeyBias : (projection, nil)
     var (q, k, v) = projection(h)
     if let clip {
       let limit = S(clip)
@@ -40,20 +45,20 @@ struct AttentionWeights: Sendable {
     if let rotary {
       let pairing: RotaryAngles<S>.Pairing = neighboursPair ? .neighbours : .halves
       q = scope.rotate(queries: q, heads: heads, by: rotary, pairing: pairing)
-      k = scope.rotate(keys: k, heads: keyValueHeads, by: rotary, pairing: pairing)
+      k = scope.rotate(
+        keys: k, heads: keyValueHeads, by: rotary, pairing: pairing,
+        bias: keyBias?.map { S($0) })
     }
-    return output(scope.attend(queries: q, keys: k, values: v, settings: settings()))
+    return output(scope.attend(queries: q, keys: k, values: v, settings: settings))
   }
 
-  private func settings<S: RealScalar>() -> AttentionSettings<S> {
+  private var settings: AttentionSettings {
     let window = window ?? .max
-    var settings = AttentionSettings<S>(
+    var settings = AttentionSettings(
       heads: heads, keyValueHeads: keyValueHeads, headDimension: headDimension,
-      scale: scale.map { S($0) } ?? 1 / S(headDimension).squareRoot(),
-      softCap: softCap.map { S($0) },
-      visible: { query, _ in max(0, query - window + 1)..<query + 1 })
+      scale: scale ?? 1 / Double(headDimension).squareRoot(), softCap: softCap,
+      visible: { query, _ in max(0, query - window + 1)..<query + 1 }, bias: bias)
     if !isCausal { settings.visible = { _, count in 0..<count } }
-    if let bias { settings.bias = { head, query, key in S(bias(head, query, key)) } }
     return settings
   }
 }
@@ -99,6 +104,20 @@ enum QueryKeyValue: Sendable {
     return .fused(
       weights, query: pick(0..<queries), key: pick(queries..<queries + 1),
       value: pick(queries + 1..<queries + 2))
+  }
+
+  /// The same less the bias of the keys, and that bias.
+  var withoutKeyBias: (QueryKeyValue, bias: [Float]?) {
+    switch self {
+    case .separate(let query, var key, let value):
+      let bias = key.bias
+      key.bias = nil
+      return (.separate(query: query, key: key, value: value), bias)
+    case .fused(var weights, let query, let key, let value):
+      guard let all = weights.bias else { return (self, nil) }
+      for i in key { weights.bias![i] = 0 }
+      return (.fused(weights, query: query, key: key, value: value), key.map { all[$0] })
+    }
   }
 
   /// Queries of the target rows, keys and values of the source rows.

@@ -18,12 +18,14 @@ public enum JacobianSite: String, Sendable, CaseIterable, Codable {
 /// linearization, whose Jacobian is block diagonal: one reading of the weights serves them all. Precondition: all go from
 /// a token to itself, or none does. Aubry et al., arXiv 2407.07810.
 ///
-/// With `normed`, f is finalNorm(F(X)), of which the identity is subtracted for t1 = t2.
+/// With `normed`, f is finalNorm(F(X)), of which the identity is subtracted for t1 = t2. Precondition: at the site of the
+/// whole block only; no norm follows half of one.
 public func residualJacobian<Scalar: RealScalar>(
   _ model: some Transformer, at point: BlockPoint<Scalar>,
   _ selections: [(prompt: Int, tokens: TokenSelection)], site: JacobianSite = .block,
   normed: Bool = false
 ) -> Linearization<Scalar> {
+  precondition(!normed || site == .block, "the final norm follows a whole block")
   let block = model.block(point.layer, as: Scalar.self)
   let isSingle = selections[0].tokens.source == selections[0].tokens.target
   precondition(

@@ -64,14 +64,13 @@ public final class TokenScope<Scalar: RealScalar> {
   /// Attention of the rows: `queries` at the targets, `keys` and `values` at the sources.
   public func attend(
     queries: Variable<Scalar>, keys: Variable<Scalar>, values: Variable<Scalar>,
-    settings: AttentionSettings<Scalar>
+    settings: AttentionSettings
   ) -> Variable<Scalar> {
     defer { attentions += 1 }
     switch rows {
     case .prompts(let prompts):
       let made = prompts.map {
-        KeyValueCache(
-          keys: keys, values: values, rows: $0, headDimension: settings.headDimension)
+        KeyValueCache(keys: keys, values: values, rows: $0, settings: settings)
       }
       for (p, cache) in made.enumerated() { caches[p].append(cache) }
       return sequenceAttention(queries: queries, caches: made, settings: settings)
@@ -88,7 +87,7 @@ public final class TokenScope<Scalar: RealScalar> {
   /// Attention of the rows to their prompts' contexts, which are constant: `queries` at the targets; `keysAndValues` makes
   /// of a context what is looked at, and is asked once for each.
   func attendContext(
-    queries: Variable<Scalar>, settings: AttentionSettings<Scalar>,
+    queries: Variable<Scalar>, settings: AttentionSettings,
     keysAndValues: (Variable<Scalar>) -> (keys: Variable<Scalar>, values: Variable<Scalar>)
   ) -> Variable<Scalar> {
     defer { attentions += 1 }
@@ -99,8 +98,7 @@ public final class TokenScope<Scalar: RealScalar> {
           caches[p].append(caches[first][attentions])
         } else {
           let (keys, values) = keysAndValues(context)
-          caches[p].append(
-            KeyValueCache(keys: keys, values: values, headDimension: settings.headDimension))
+          caches[p].append(KeyValueCache(keys: keys, values: values, settings: settings))
         }
       }
       return sequenceAttention(
@@ -123,17 +121,17 @@ public final class TokenScope<Scalar: RealScalar> {
     rotate(queries, targetPositions, heads, rotary, pairing)
   }
 
-  /// Keys rotated to their tokens' positions.
+  /// Keys rotated to their tokens' positions; `bias` is what was left out of them, as in `Variable.rotated`.
   func rotate(
     keys: Variable<Scalar>, heads: Int, by rotary: RotaryFrequencies,
-    pairing: RotaryAngles<Scalar>.Pairing
+    pairing: RotaryAngles<Scalar>.Pairing, bias: [Scalar]?
   ) -> Variable<Scalar> {
-    rotate(keys, sourcePositions, heads, rotary, pairing)
+    rotate(keys, sourcePositions, heads, rotary, pairing, bias)
   }
 
   private func rotate(
     _ x: Variable<Scalar>, _ positions: [Int], _ heads: Int, _ rotary: RotaryFrequencies,
-    _ pairing: RotaryAngles<Scalar>.Pairing
+    _ pairing: RotaryAngles<Scalar>.Pairing, _ bias: [Scalar]? = nil
   ) -> Variable<Scalar> {
     // Frequencies may depend on the length of a prompt, and prompts of several lengths go together.
     var scale = 1.0
@@ -148,6 +146,6 @@ public final class TokenScope<Scalar: RealScalar> {
     return x.rotated(
       by: RotaryAngles(
         positions: positions, frequencies: frequencies, pairing: pairing, scale: scale),
-      heads: heads)
+      heads: heads, bias: bias)
   }
 }

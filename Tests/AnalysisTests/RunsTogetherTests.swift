@@ -16,7 +16,7 @@ struct RunsTogetherTests {
     settings.randomInit = true
     let result = try AlignmentRun(settings, prompts: [.tokens([5, 3, 9]), .tokens([7])])
       .run(meter: MemoryMeter())
-    return result.record.prompts.flatMap { prompt in
+    return try result.record.prompts.flatMap { prompt in
       prompt.layers.map { "\($0.singularValues) \($0.residualNorms)" }
         + prompt.coupling.map { "\($0)" }
     }

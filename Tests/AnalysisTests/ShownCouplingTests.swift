@@ -20,11 +20,17 @@ struct ShownCouplingTests {
     KindTests.requests[kind].change(&settings)
     (settings.sign, settings.normalisation, settings.form, settings.score) = Self.readings[reading]
     let run = try AlignmentRun(settings, prompts: KindTests.prompts.map { .tokens($0) })
-    for prompt in try run.run(meter: MemoryMeter()).prompts {
-      let shown = prompt.record.shown(settings)
-      #expect(shown.map(\.setting) == prompt.shown.map(\.setting))
-      #expect(shown.map(\.place) == prompt.shown.map(\.place))
-      for (a, b) in zip(shown, prompt.shown) {
+    try run.run(meter: MemoryMeter()).forEachPrompt { prompt in
+      let shown = try prompt.record().shown(settings)
+      var direct: [CouplingMatrix] = []
+      try prompt.forEachCoupling(settings.ranks.map { settings.shown(rank: $0) }) {
+        direct.append($0)
+      }
+      // One table's ranks follow one another there, one rank's tables here.
+      direct = settings.ranks.flatMap { rank in direct.filter { $0.setting.rank == rank } }
+      #expect(shown.map(\.setting) == direct.map(\.setting))
+      #expect(shown.map(\.place) == direct.map(\.place))
+      for (a, b) in zip(shown, direct) {
         for (x, y) in zip(a.matrix + [a.null ?? []], b.matrix + [b.null ?? []]) {
           #expect(x.map { $0 == nil } == y.map { $0 == nil })
           for case (let x?, let y?) in zip(x, y) {

@@ -70,13 +70,13 @@ func rowsAreIndependent(program: Program) {
 /// Sequences that look at others' keys and values: as each token by itself, to rounding.
 @Test func sequencesLookElsewhere() {
   var generator = SeededGenerator(seed: 6)
-  let settings = AttentionSettings<Double>(
+  let settings = AttentionSettings(
     heads: 2, keyValueHeads: 1, headDimension: 3, scale: 1, visible: { _, count in 0..<count })
   let queries = Variable(generator.normalMatrix(rows: 5, columns: 6))
   let caches = [4, 1].map { count in
     KeyValueCache(
       keys: Variable(generator.normalMatrix(rows: count, columns: 3)),
-      values: Variable(generator.normalMatrix(rows: count, columns: 3)), headDimension: 3)
+      values: Variable(generator.normalMatrix(rows: count, columns: 3)), settings: settings)
   }
   let together = sequenceAttention(
     queries: queries, counts: [2, 3], caches: caches, settings: settings)

@@ -68,11 +68,11 @@ enum Program: Hashable, Sendable, CustomTestStringConvertible {
     case .activation(let φ): return x.activated(by: φ)
     case .attention(let active, let softCap): return attention(x, fixed, active, softCap)
     case .contextAttention:
-      let settings = AttentionSettings<S>(
+      let settings = AttentionSettings(
         heads: 4, keyValueHeads: 2, headDimension: 3, scale: 1, visible: { _, count in 0..<count })
       let context = KeyValueCache<S>(
         keys: Variable(matrix(5, 6, seed: 1)), values: Variable(matrix(5, 6, seed: 2)),
-        headDimension: 3)
+        settings: settings)
       return selectedAttention(
         queries: x, keys: nil, values: nil,
         rows: (0..<x.rows).map { AttentionRow(cache: context, source: nil, target: $0) },
@@ -85,10 +85,10 @@ enum Program: Hashable, Sendable, CustomTestStringConvertible {
   private func attention<S: RealScalar>(
     _ x: Variable<S>, _ fixed: Variable<S>, _ active: String, _ softCap: Bool
   ) -> Variable<S> {
-    let settings = AttentionSettings<S>(
+    let settings = AttentionSettings(
       heads: 4, keyValueHeads: 2, headDimension: 4, scale: 0.5, softCap: softCap ? 2 : nil,
       visible: { q, _ in max(0, q - 3)..<q + 1 },
-      bias: { h, q, k in S(h + 1) * S(k - q) / 10 })
+      bias: { h, q, k in Double(h + 1) * Double(k - q) / 10 })
     let part = { (name: Character, range: Range<Int>) in
       (active.contains(name) ? x : fixed).columns(range)
     }
@@ -103,7 +103,7 @@ enum Program: Hashable, Sendable, CustomTestStringConvertible {
       values.elements.replaceSubrange(source * 8..<source * 8 + 8, with: v.value.row(r))
       return AttentionRow(
         cache: KeyValueCache(
-          keys: Variable(keys), values: Variable(values), headDimension: 4),
+          keys: Variable(keys), values: Variable(values), settings: settings),
         source: source, target: target)
     }
     return selectedAttention(queries: q, keys: k, values: v, rows: rows, settings: settings)

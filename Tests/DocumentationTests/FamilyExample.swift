@@ -66,7 +66,7 @@ private struct SketchBlock<Scalar: RealScalar>: ResidualBlock {
       queries: weights["q"]!(h.target), keys: weights["k"]!(h.source),
       values: weights["v"]!(h.source),
       settings: AttentionSettings(
-        heads: 1, keyValueHeads: 1, headDimension: width, scale: 1 / Scalar(width).squareRoot()))
+        heads: 1, keyValueHeads: 1, headDimension: width, scale: 1 / Double(width).squareRoot()))
     return weights["o"]!(attended)
   }
 

@@ -29,8 +29,7 @@ struct SubspaceIterationSolver: PartialSVDSolver {
       if step == iterations || ritz.residualNorms.max()! <= tolerance * ritz.values[0] {
         return a.triplets(
           ritz, solver: "subspace", restarts: 0, subspaceDimension: count, tolerance: tolerance,
-          seed: seed
-        ) { "residual norms stay at \($0) · σ₁: raise iterations (now \(iterations))" }
+          seed: seed, stop: .exhausted("raise iterations (now \(iterations))"))
       }
       v = x.orthonormalizedRows()
     }

@@ -12,11 +12,12 @@ import Testing
   @Test func stoppedEarlyItNamesItsSettingsAndStillAnswers() throws {
     let found = try ARPACKSolver(tolerance: 1e-9, subspaceDimension: 8, restarts: 2)
       .partialSVD(of: slow(), count: 5)
-    guard case .stopped(let remedy) = found.report.outcome else {
+    guard case .stopped(let stop) = found.report.outcome else {
       Issue.record("converged in two restarts")
       return
     }
-    #expect(remedy.contains("restarts") && remedy.contains("subspaceDimension"))
+    #expect(stop.reason == .exhausted)
+    #expect(stop.remedy.contains("restarts") && stop.remedy.contains("subspaceDimension"))
     #expect(found.report.converged < 5)
     #expect(found.report.restarts <= 2)
     #expect(found.singularValues.count == 5)

@@ -85,13 +85,14 @@ private final class WatchedGroup: LockstepOperator {
     }
   }
 
-  @Test func namesTheProblemThatIsNotFinite() throws {
+  @Test func knowsTheProblemThatIsNotFinite() throws {
     let sick = ClosureOperator(
       inputDimension: 80, outputDimension: 90, forward: { $0 + Array(repeating: .nan, count: 10) },
       adjoint: { Array($0.prefix(80)) })
     let group = LockstepGroup(members(2) as [any LinearOperator] + [sick])
-    #expect(throws: SolverError.notFinite(product: "A v", problem: 2)) {
+    let error = try #require(throws: SolverError.self) {
       try BlockLanczosSolver().partialSVDs(of: group, count: 3)
     }
+    #expect(error == .notFinite(product: "A v", problem: 2) && error.problem == 2)
   }
 }

@@ -4,7 +4,7 @@ import LinearAlgebra
 ///
 /// Query head h reads key-value head h · keyValueHeads / heads (grouped-query attention, Ainslie et al.,
 /// arXiv 2305.13245).
-public struct AttentionSettings<Scalar: RealScalar>: Sendable {
+public struct AttentionSettings: Sendable {
   /// Query heads.
   public var heads: Int
   /// Heads of keys and values, a divisor of `heads`.
@@ -12,19 +12,19 @@ public struct AttentionSettings<Scalar: RealScalar>: Sendable {
   /// Features of a head.
   public var headDimension: Int
   /// Factor of the scores, mostly headDimension^(−½).
-  public var scale: Scalar
+  public var scale: Double
   /// c of the soft cap c · tanh(score / c), if any.
-  public var softCap: Scalar?
+  public var softCap: Double?
   /// The positions a query at a position of a sequence of some length may see.
   public var visible: @Sendable (_ query: Int, _ count: Int) -> Range<Int>
   /// What is added to a score, if anything: head, query position, key position.
-  public var bias: (@Sendable (_ head: Int, _ query: Int, _ key: Int) -> Scalar)?
+  public var bias: (@Sendable (_ head: Int, _ query: Int, _ key: Int) -> Double)?
 
   /// Settings; without `visible` every token sees itself and all before it.
   public init(
-    heads: Int, keyValueHeads: Int, headDimension: Int, scale: Scalar, softCap: Scalar? = nil,
+    heads: Int, keyValueHeads: Int, headDimension: Int, scale: Double, softCap: Double? = nil,
     visible: @escaping @Sendable (_ query: Int, _ count: Int) -> Range<Int> = { q, _ in 0..<q + 1 },
-    bias: (@Sendable (_ head: Int, _ query: Int, _ key: Int) -> Scalar)? = nil
+    bias: (@Sendable (_ head: Int, _ query: Int, _ key: Int) -> Double)? = nil
   ) {
     precondition(heads % keyValueHeads == 0, "key-value heads divide the heads")
     self.heads = heads
@@ -36,63 +36,18 @@ public struct AttentionSettings<Scalar: RealScalar>: Sendable {
     self.bias = bias
   }
 
+  /// The head of keys and values that query head h reads.
+  func group(of h: Int) -> Int { h * keyValueHeads / heads }
+
   /// The score after scale, cap and bias, and its derivative by the product q · k.
-  func score(_ product: Scalar, head: Int, query: Int, key: Int) -> (Scalar, slope: Scalar) {
+  func score(_ product: Double, head: Int, query: Int, key: Int) -> (Double, slope: Double) {
     var (s, slope) = (product * scale, scale)
     if let softCap {
-      let t = Scalar.tanh(s / softCap)
+      let t = Double.tanh(s / softCap)
       (s, slope) = (softCap * t, slope * (1 - t * t))
     }
     if let bias { s += bias(head, query, key) }
     return (s, slope)
-  }
-}
-
-/// The keys and values of all tokens of one sequence, as constants: what a query of that sequence may look at.
-public final class KeyValueCache<Scalar: RealScalar> {
-  /// Tokens.
-  public let count: Int
-  let headDimension: Int
-  /// (keyValueHeads, tokens, headDimension)
-  private let keys: Buffer<Scalar>
-  private let values: Buffer<Scalar>
-
-  /// Copies keys and values (tokens, keyValueHeads · headDimension) of the tokens in `rows`, by default all.
-  public init(
-    keys: Variable<Scalar>, values: Variable<Scalar>, rows: Range<Int>? = nil, headDimension: Int
-  ) {
-    let rows = rows ?? 0..<keys.rows
-    count = rows.count
-    self.headDimension = headDimension
-    self.keys = Self.byHead(keys, rows, headDimension)
-    self.values = Self.byHead(values, rows, headDimension)
-  }
-
-  /// Bytes held.
-  public var byteCount: Int { (keys.count + values.count) * MemoryLayout<Scalar>.stride }
-
-  @_specialize(where Scalar == Float)
-  @_specialize(where Scalar == Double)
-  private static func byHead(
-    _ x: Variable<Scalar>, _ rows: Range<Int>, _ d: Int
-  ) -> Buffer<Scalar> {
-    let result = Buffer<Scalar>(count: rows.count * x.columns)
-    for c in 0..<x.columns {
-      for (t, row) in rows.enumerated() {
-        result.base[((c / d) * rows.count + t) * d + c % d] = x.buffer.base[c * x.rows + row]
-      }
-    }
-    return result
-  }
-
-  /// (visible tokens, headDimension) of one head.
-  func keys(head: Int, _ range: Range<Int>) -> StoredMatrix { view(keys, head, range) }
-  func values(head: Int, _ range: Range<Int>) -> StoredMatrix { view(values, head, range) }
-
-  private func view(_ buffer: Buffer<Scalar>, _ head: Int, _ range: Range<Int>) -> StoredMatrix {
-    StoredMatrix(
-      base: UnsafeRawPointer(buffer.base + (head * count + range.lowerBound) * headDimension),
-      elementType: Scalar.elementType, rows: range.count, columns: headDimension, owner: buffer)
   }
 }
 
@@ -116,65 +71,49 @@ public struct AttentionRow<Scalar: RealScalar> {
 /// Attention of every token of some sequences, evaluated: (tokens, heads · headDimension), a constant. Vaswani et al.,
 /// arXiv 1706.03762.
 ///
-/// The rows of `queries` are the sequences' tokens one after another, each sequence with its own cache; `counts` says how
-/// many are whose where a sequence looks at the keys and values of another. Cost O(heads · tokens² · headDimension) a
-/// sequence; memory tokens² numbers for one head at a time.
+/// The rows of `queries`, constants as well, are the sequences' tokens one after another, each sequence with its own cache;
+/// `counts` says how many are whose where a sequence looks at the keys and values of another. Cost
+/// O(heads · tokens² · headDimension) a sequence; memory for the scores of a few queries at a time.
 @_specialize(where Scalar == Float)
 @_specialize(where Scalar == Double)
 public func sequenceAttention<Scalar: RealScalar>(
   queries: Variable<Scalar>, counts: [Int]? = nil, caches: [KeyValueCache<Scalar>],
-  settings: AttentionSettings<Scalar>
+  settings: AttentionSettings
 ) -> Variable<Scalar> {
   let (d, rows) = (settings.headDimension, queries.rows)
   let counts = counts ?? caches.map(\.count)
+  precondition(!queries.isActive, "a whole sequence's attention is evaluated only: `detached`")
   precondition(queries.columns == settings.heads * d, "queries have heads · headDimension features")
   precondition(counts.count == caches.count && counts.reduce(0, +) == rows, "one query a token")
   let out = Buffer<Scalar>(count: queries.count)
-  let largest = zip(counts, caches).map { $0 * $1.count }.max() ?? 0
-  let scores = Buffer<Scalar>(count: largest)  // (keys, queries)
+  let together = AttentionScores<Scalar>.queriesAtOnce
+  let longest = caches.map(\.count).max() ?? 0
+  let width = min(together, counts.max() ?? 0)
+  let scores = AttentionScores(settings, keys: longest, queries: width, caches)
+  let probabilities = Buffer<Scalar>(count: longest * width)  // (keys, queries)
   var first = 0
-  for (n, cache) in zip(counts, caches) {
-    let seen = cache.count
+  for (count, cache) in zip(counts, caches) {
+    let all = 0..<cache.count
     for h in 0..<settings.heads {
-      let group = h * settings.keyValueHeads / settings.heads
-      let start = h * d * rows + first
-      Scalar.multiply(
-        cache.keys(head: group, 0..<seen), queries.buffer.base + start, stride: rows,
-        into: scores.base, stride: n, vectors: n, accumulating: false)
-      for q in 0..<n {
-        softmax(over: settings.visible(q, seen), count: seen, scores.base + q, stride: n) {
-          settings.score($1, head: h, query: q, key: $0).0
+      for start in stride(from: 0, to: count, by: together) {
+        let n = min(together, count - start)
+        let place = h * d * rows + first + start
+        scores.multiply(
+          cache, head: h, all, queries: queries.buffer.base + place, stride: rows, count: n)
+        for q in 0..<n {
+          _ = scores.softmax(
+            over: settings.visible(start + q, cache.count), of: cache.count, lane: q, of: n,
+            into: probabilities.base
+          ) { settings.score($1, head: h, query: start + q, key: $0).0 }
         }
+        cache.average(
+          head: settings.group(of: h), all, weights: probabilities.base, queries: n,
+          into: out.base + place, stride: rows)
       }
-      Scalar.multiplyAdjoint(
-        cache.values(head: group, 0..<seen), scores.base, stride: n, into: out.base + start,
-        stride: rows, vectors: n, accumulating: false)
     }
-    first += n
+    first += count
   }
   return Variable(rows: rows, columns: queries.columns, buffer: out)
-}
-
-/// In place, over the keys a query sees; the others get 0.
-private func softmax<Scalar: RealScalar>(
-  over seen: Range<Int>, count: Int, _ column: UnsafeMutablePointer<Scalar>, stride: Int,
-  score: (Int, Scalar) -> Scalar
-) {
-  var largest = -Scalar.infinity
-  for t in seen {
-    column[t * stride] = score(t, column[t * stride])
-    largest = max(largest, column[t * stride])
-  }
-  var total: Scalar = 0
-  for t in 0..<count {
-    guard seen.contains(t) else {
-      column[t * stride] = 0
-      continue
-    }
-    column[t * stride] = Scalar.exp(column[t * stride] - largest)
-    total += column[t * stride]
-  }
-  for t in seen { column[t * stride] /= total }
 }
 
 /// Attention of one query a row, as a function of that query and of the key and value of one token of its sequence; the
@@ -186,7 +125,7 @@ private func softmax<Scalar: RealScalar>(
 @_specialize(where Scalar == Double)
 public func selectedAttention<Scalar: RealScalar>(
   queries: Variable<Scalar>, keys: Variable<Scalar>?, values: Variable<Scalar>?,
-  rows: [AttentionRow<Scalar>], settings: AttentionSettings<Scalar>
+  rows: [AttentionRow<Scalar>], settings: AttentionSettings
 ) -> Variable<Scalar> {
   precondition(
     rows.count == queries.rows && keys.map { $0.rows == rows.count } ?? true, "one selection a row")
@@ -196,34 +135,36 @@ public func selectedAttention<Scalar: RealScalar>(
     keys.map { $0.columns == settings.keyValueHeads * d } ?? true,
     "keys have their heads' features")
   let out = Buffer<Scalar>(count: queries.count)
+  let scores = AttentionScores(
+    settings, keys: rows.map(\.cache.count).max() ?? 0, queries: 1, rows.lazy.map(\.cache))
   var points: [AttentionStep<Scalar>.Point] = []
   for (r, row) in rows.enumerated() {
     let seen = settings.visible(row.target, row.cache.count)
     let count = seen.count
-    let point = AttentionStep<Scalar>.Point(
+    var point = AttentionStep<Scalar>.Point(
       cache: row.cache, seen: seen,
       source: row.source.flatMap { seen.contains($0) ? $0 - seen.lowerBound : nil },
       probabilities: Buffer(count: settings.heads * count),
       slopes: Buffer(count: settings.heads * count))
     for h in 0..<settings.heads {
-      let group = h * settings.keyValueHeads / settings.heads
       let p = point.probabilities.base + h * count
-      Scalar.multiply(
-        row.cache.keys(head: group, seen), queries.buffer.base + h * d * n + r, stride: n, into: p,
-        stride: 1, vectors: 1, accumulating: false)
-      softmax(over: 0..<count, count: count, p, stride: 1) { t, product in
+      let slopes = point.slopes.base + h * count
+      scores.multiply(
+        row.cache, head: h, seen, queries: queries.buffer.base + h * d * n + r, stride: n, count: 1)
+      let best = scores.softmax(over: 0..<count, of: count, lane: 0, of: 1, into: p) {
         let (score, slope) = settings.score(
-          product, head: h, query: row.target, key: seen.lowerBound + t)
-        point.slopes.base[h * count + t] = slope
+          $1, head: h, query: row.target, key: seen.lowerBound + $0)
+        slopes[$0] = Scalar(slope)
         return score
       }
-      Scalar.multiplyAdjoint(
-        row.cache.values(head: group, seen), p, stride: 1, into: out.base + h * d * n + r,
-        stride: n, vectors: 1, accumulating: false)
+      point.mostProbable.append(best)
+      row.cache.average(
+        head: settings.group(of: h), seen, weights: p, queries: 1,
+        into: out.base + h * d * n + r, stride: n)
     }
     points.append(point)
   }
-  guard let trace = queries.site?.trace ?? keys?.site?.trace ?? values?.site?.trace else {
+  guard let trace = Variable.trace(of: queries, keys, values) else {
     return Variable(rows: n, columns: queries.columns, buffer: out)
   }
   let step = AttentionStep(
@@ -245,9 +186,11 @@ private struct AttentionStep<Scalar: RealScalar>: Primitive {
     /// (heads, seen)
     let probabilities: Buffer<Scalar>
     let slopes: Buffer<Scalar>
+    /// For each head one among the seen ones.
+    var mostProbable: [Int] = []
   }
 
-  let settings: AttentionSettings<Scalar>
+  let settings: AttentionSettings
   let query: Int?
   let key: Int?
   let value: Int?
@@ -256,8 +199,8 @@ private struct AttentionStep<Scalar: RealScalar>: Primitive {
   let points: [Point]
 
   var inputs: [Int] { [query, key, value].compactMap { $0 } }
-  /// The tangent of the probabilities of one head, and its weighted sum.
-  var scratchCount: Int { (points.map(\.seen.count).max() ?? 0) + 1 }
+  /// The tangent of the probabilities of one head, what is taken from it, and its weighted sum.
+  var scratchCount: Int { (points.map(\.seen.count).max() ?? 0) + 2 }
 
   @_specialize(where Scalar == Float)
   @_specialize(where Scalar == Double)
@@ -267,7 +210,7 @@ private struct AttentionStep<Scalar: RealScalar>: Primitive {
     for (r, point) in points.enumerated() {
       let count = point.seen.count
       for h in 0..<settings.heads {
-        let group = h * settings.keyValueHeads / settings.heads
+        let group = settings.group(of: h)
         let ds = workspace.scratch
         let output = out + h * d * lanes + r * b
         if let query {
@@ -309,7 +252,7 @@ private struct AttentionStep<Scalar: RealScalar>: Primitive {
     for (r, point) in points.enumerated() {
       let count = point.seen.count
       for h in 0..<settings.heads {
-        let group = h * settings.keyValueHeads / settings.heads
+        let group = settings.group(of: h)
         let ds = workspace.scratch
         let given = cotangent + h * d * lanes + r * b
         Scalar.multiply(
@@ -343,11 +286,20 @@ private struct AttentionStep<Scalar: RealScalar>: Primitive {
   }
 
   /// x ← p ∘ x − p (p · x): the derivative of soft-max, its own adjoint.
+  ///
+  /// It does not see what is added to all of x, so that of the most probable key is taken from all first. Of a saturated
+  /// soft-max, p ≈ 1 there, little more is left than the difference of that number and p · x, which would be rounding;
+  /// the others' differences, each with its small p, have every digit.
   private func project(_ point: Point, _ h: Int, _ x: UnsafeMutablePointer<Scalar>, _ b: Int) {
     let count = point.seen.count
     let p = point.probabilities.base + h * count
-    let mean = x + count * b
-    dotLanes(p, x, into: mean, columns: count, rows: 1, lanes: b)
+    let (reference, mean) = (x + count * b, x + (count + 1) * b)
+    reference.update(from: x + point.mostProbable[h] * b, count: b)
+    mean.update(repeating: 0, count: b)
+    for t in 0..<count {
+      axpy(-1, reference, x + t * b, b, true)
+      axpy(p[t], x + t * b, mean, b, true)
+    }
     for t in 0..<count {
       // p (x − mean)
       axpy(-1, mean, x + t * b, b, true)

@@ -25,8 +25,7 @@ extension Variable {
     for i in 0..<x.count { out.base[i] = x.buffer.base[i] * y.buffer.base[i] }
     // d(x ∘ y) = y ∘ dx + x ∘ dy
     return record(
-      x, out, [(x.position, y.buffer), (y.position, x.buffer)],
-      trace: x.site?.trace ?? y.site?.trace)
+      x, out, [(x.position, y.buffer), (y.position, x.buffer)], trace: trace(of: x, y))
   }
 
   /// x + c with one number a feature, the same for every row.
@@ -71,7 +70,7 @@ extension Variable {
     requireSameShape(x, y)
     let out = Buffer<Scalar>(count: x.count)
     for i in 0..<x.count { out.base[i] = f(x.buffer.base[i], y.buffer.base[i]) }
-    guard let trace = x.site?.trace ?? y.site?.trace else {
+    guard let trace = trace(of: x, y) else {
       return Variable(rows: x.rows, columns: x.columns, buffer: out)
     }
     let terms = [(x.position, signs.0), (y.position, signs.1)].compactMap { position, sign in

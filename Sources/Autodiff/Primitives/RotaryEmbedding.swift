@@ -16,6 +16,9 @@ public struct RotaryAngles<Scalar: RealScalar> {
   let sines: Buffer<Scalar>
   let half: Int
   let pairing: Pairing
+  private let positions: [Int]
+  private let frequencies: [[Double]]
+  private let scale: Double
 
   /// Angles position · frequency for every position (one a row) and frequency (one a pair), times `scale` in length.
   public init(
@@ -32,6 +35,9 @@ public struct RotaryAngles<Scalar: RealScalar> {
   ) {
     half = frequencies.first?.count ?? 0
     self.pairing = pairing
+    self.positions = positions
+    self.frequencies = frequencies
+    self.scale = scale
     let angles = (0..<half).flatMap { i in
       zip(positions, frequencies).map { Double($0) * $1[i] }
     }
@@ -41,11 +47,43 @@ public struct RotaryAngles<Scalar: RealScalar> {
       sines.base[i] = Scalar(scale * Double.sin(angle))
     }
   }
+
+  /// y ← y + (R − R₀) b in every row: how far the rotation R of its position takes b from where that of position 0 does.
+  ///
+  /// cos α − 1 = −2 sin²(α/2): the part of a large b that hardly moves is never formed.
+  fileprivate func displace(_ y: UnsafeMutablePointer<Scalar>, by b: [Scalar], heads: Int) {
+    let rows = positions.count
+    for h in 0..<heads {
+      for pair in 0..<half {
+        let (first, second) = features(of: pair, from: h * (b.count / heads))
+        let (x1, x2) = (Double(b[first]), Double(b[second]))
+        for r in 0..<rows {
+          let angle = Double(positions[r]) * frequencies[r][pair]
+          let sine = Double.sin(angle / 2)
+          let (change, turn) = (-2 * sine * sine, Double.sin(angle))
+          y[first * rows + r] += Scalar(scale * (change * x1 - turn * x2))
+          y[second * rows + r] += Scalar(scale * (change * x2 + turn * x1))
+        }
+      }
+    }
+  }
+
+  /// The two features of a pair of the head that begins at feature `head`.
+  fileprivate func features(of pair: Int, from head: Int) -> (first: Int, second: Int) {
+    let first = head + (pairing == .halves ? pair : 2 * pair)
+    return (first, pairing == .halves ? first + half : first + 1)
+  }
 }
 
 extension Variable {
   /// Every head's first 2 · half features, rotated pair by pair; the rest of a head passes as it is.
-  public func rotated(by angles: RotaryAngles<Scalar>, heads: Int) -> Variable {
+  ///
+  /// `bias` is what was left out of every row x alike: the result is R (x + bias) less R₀ bias, R₀ being the rotation of
+  /// position 0. Keys may be given so, of which soft-max sees differences only.
+  public func rotated(
+    by angles: RotaryAngles<Scalar>, heads: Int, bias: [Scalar]? = nil
+  ) -> Variable {
+    precondition(bias == nil || bias!.count == columns, "one number a feature")
     precondition(columns % heads == 0, "heads divide the features")
     let step = RotaryStep(
       input: position, rows: rows, heads: heads, headDimension: columns / heads, angles: angles)
@@ -53,6 +91,7 @@ extension Variable {
     precondition(angles.cosines.count == angles.half * rows, "one position a row")
     let out = Buffer<Scalar>(count: count)
     step.rotate(buffer.base, into: out.base, lanes: 1, sign: 1, accumulating: false)
+    if let bias { angles.displace(out.base, by: bias, heads: heads) }
     guard let site else { return Variable(rows: rows, columns: columns, buffer: out) }
     return site.trace.record(step, rows: rows, columns: columns, value: out)
   }
@@ -92,8 +131,7 @@ private struct RotaryStep<Scalar: RealScalar>: Primitive {
     for h in 0..<heads {
       let head = h * headDimension
       for pair in 0..<half {
-        let first = head + (angles.pairing == .halves ? pair : 2 * pair)
-        let second = angles.pairing == .halves ? first + half : first + 1
+        let (first, second) = angles.features(of: pair, from: head)
         // All rows of the pair's two features: (rows, b).
         let (i, j) = (first * rows * b, second * rows * b)
         let (cosine, sine) = (cosines + pair * rows, sines + pair * rows)

@@ -1,0 +1,67 @@
+import LinearAlgebra
+
+/// Scores of a few queries at a time and the probabilities made of them, in double precision.
+///
+/// A score's absolute error is a probability's relative one, and in single precision a score of 30 is off by 10⁻⁶ or more.
+struct AttentionScores<Scalar: RealScalar> {
+  /// Queries taken together: as many as stored matrices take with one order of summation.
+  static var queriesAtOnce: Int { 32 }
+
+  private let settings: AttentionSettings
+  /// (headDimension, queries)
+  private let queries: Buffer<Double>
+  /// (keys, queries)
+  private let scores: Buffer<Double>
+
+  /// For at most so many keys and queries. Precondition: the caches are for attention of this kind.
+  init(
+    _ settings: AttentionSettings, keys: Int, queries: Int,
+    _ caches: some Sequence<KeyValueCache<Scalar>>
+  ) {
+    precondition(
+      caches.allSatisfy { !$0.isCentred || settings.softCap == nil },
+      "keys less their mean, and a soft cap")
+    self.settings = settings
+    self.queries = Buffer(count: settings.headDimension * queries)
+    scores = Buffer(count: keys * queries)
+  }
+
+  /// The products of n queries of head h, (headDimension, n) with a stride, with the keys they may see.
+  @_specialize(where Scalar == Float)
+  @_specialize(where Scalar == Double)
+  func multiply(
+    _ cache: KeyValueCache<Scalar>, head h: Int, _ seen: Range<Int>,
+    queries source: UnsafePointer<Scalar>, stride: Int, count n: Int
+  ) {
+    for i in 0..<settings.headDimension {
+      for q in 0..<n { queries.base[i * n + q] = Double(source[i * stride + q]) }
+    }
+    Double.multiply(
+      cache.keys(head: settings.group(of: h), seen), queries.base, stride: n, into: scores.base,
+      stride: n, vectors: n, accumulating: false)
+  }
+
+  /// The probabilities of query `lane` of n over the keys it sees, 0 for the others of `count`; `score` makes a score of a
+  /// key and its product. Returns the most probable key.
+  @_specialize(where Scalar == Float)
+  @_specialize(where Scalar == Double)
+  func softmax(
+    over seen: Range<Int>, of count: Int, lane: Int, of n: Int,
+    into p: UnsafeMutablePointer<Scalar>, score: (Int, Double) -> Double
+  ) -> Int {
+    let column = scores.base + lane
+    var (largest, best) = (-Double.infinity, seen.lowerBound)
+    for t in seen {
+      let s = score(t, column[t * n])
+      column[t * n] = s
+      if s > largest { (largest, best) = (s, t) }
+    }
+    var total = 0.0
+    for t in seen {
+      column[t * n] = Double.exp(column[t * n] - largest)
+      total += column[t * n]
+    }
+    for t in 0..<count { p[t * n + lane] = seen.contains(t) ? Scalar(column[t * n] / total) : 0 }
+    return best
+  }
+}

@@ -1,0 +1,84 @@
+import RealModule
+
+/// Why a solve ended before every residual norm was within tolerance · σ₁, and what would help.
+public struct Stop: Sendable, Equatable, CustomStringConvertible {
+  /// What kept it.
+  public enum Reason: String, Sendable, Codable {
+    /// The iteration was allowed no more vectors or restarts.
+    case exhausted
+    /// It has converged as far as the rounding of the operator's products allows.
+    case rounding
+  }
+
+  /// What kept it.
+  public let reason: Reason
+  /// The largest residual norm over σ₁, rounded up to two digits, so that it would do as a tolerance; nil in records of
+  /// earlier versions.
+  public let residual: Double?
+  /// What to do, in the words of the solver's settings.
+  public let remedy: String
+
+  /// A solve that left a largest residual norm of `residual` · σ₁.
+  public init(_ reason: Reason, residual: Double, remedy: String) {
+    self.reason = reason
+    self.residual = Self.roundedUp(residual)
+    self.remedy = remedy
+  }
+
+  /// What happened, without the remedy; nil in records of earlier versions, whose remedy says both.
+  public var account: String? {
+    residual.map {
+      switch reason {
+      case .exhausted: "the iteration was used up with residual norms at \($0) · σ₁"
+      case .rounding: "residual norms stay at \($0) · σ₁, which is rounding"
+      }
+    }
+  }
+
+  /// What happened and what to do.
+  public var description: String { account.map { "\($0): \(remedy)" } ?? remedy }
+
+  /// To two digits.
+  private static func roundedUp(_ x: Double) -> Double {
+    guard x.isFinite, x > 0 else { return x }
+    let exponent = Double.log10(x).rounded(.down) - 1
+    let digits = (x / Double.pow(10, exponent)).rounded(.up)
+    // Read, not multiplied: 1.3e-05 and not 1.3000000000000001e-05.
+    return Double("\(Int(digits))e\(Int(exponent))") ?? x
+  }
+}
+
+extension Stop: Codable {
+  private enum CodingKeys: CodingKey { case reason, residual, remedy }
+
+  /// What `encode` wrote.
+  public init(from decoder: any Decoder) throws {
+    let values = try decoder.container(keyedBy: CodingKeys.self)
+    reason = try values.decodeIfPresent(Reason.self, forKey: .reason) ?? .exhausted
+    residual = try values.decodeIfPresent(Double.self, forKey: .residual)
+    remedy = try values.decode(String.self, forKey: .remedy)
+  }
+}
+
+extension ConvergenceReport.Outcome {
+  private enum CodingKeys: CodingKey { case converged, stopped }
+
+  /// What `encode` wrote, here or in versions that had a remedy and no reason.
+  public init(from decoder: any Decoder) throws {
+    let values = try decoder.container(keyedBy: CodingKeys.self)
+    guard values.contains(.stopped) else {
+      self = .converged
+      return
+    }
+    self = .stopped(try values.decode(Stop.self, forKey: .stopped))
+  }
+
+  /// `{"converged": {}}`, or `{"stopped": …}`.
+  public func encode(to encoder: any Encoder) throws {
+    var values = encoder.container(keyedBy: CodingKeys.self)
+    switch self {
+    case .converged: try values.encode([String: String](), forKey: .converged)
+    case .stopped(let stop): try values.encode(stop, forKey: .stopped)
+    }
+  }
+}

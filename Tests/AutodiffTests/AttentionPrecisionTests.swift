@@ -1,0 +1,78 @@
+import Autodiff
+import LinearAlgebra
+import Testing
+
+/// Attention in single precision against the same program in double.
+@Suite struct AttentionPrecisionTests {
+  private static let (tokens, d) = (12, 8)
+
+  /// x (1, d + 2 d) ↦ attention of the query x₁ to `tokens` keys and values, those of token 5 being x₂ and x₃ less the
+  /// offsets; keys and values all have an offset in common, which soft-max does not see.
+  private func linearized<S: RealScalar>(
+    _ precision: S.Type, offset: Double, sharpness: Double
+  ) -> Linearization<S> {
+    var generator = SeededGenerator(seed: 3)
+    let (n, d) = (Self.tokens, Self.d)
+    let settings = AttentionSettings(
+      heads: 1, keyValueHeads: 1, headDimension: d, scale: sharpness,
+      visible: { _, count in 0..<count })
+    // Numbers that single precision holds, the offset added: its rounding is not what is asked about.
+    let round = { (m: Matrix<Double>) in
+      Matrix(
+        rows: m.rows, columns: m.columns, elements: m.elements.map { ($0 * 256).rounded() / 256 })
+    }
+    let (keys, values) = (
+      round(generator.normalMatrix(rows: n, columns: d)),
+      round(generator.normalMatrix(rows: n, columns: d))
+    )
+    let x = Matrix([
+      Array(round(generator.normalMatrix(rows: 1, columns: d)).elements) + Array(keys.row(5))
+        + Array(values.row(5))
+    ])
+    let moved = { (m: Matrix<Double>) in
+      Variable(
+        Matrix(rows: n, columns: d, elements: m.elements.map { S($0 + offset) }))
+    }
+    let cache = KeyValueCache(keys: moved(keys), values: moved(values), settings: settings)
+    return linearize(
+      { x in
+        selectedAttention(
+          queries: x.columns(0..<d), keys: x.columns(d..<2 * d), values: x.columns(2 * d..<3 * d),
+          rows: [AttentionRow(cache: cache, source: 5, target: 0)], settings: settings)
+      }, at: x.converted(to: S.self))
+  }
+
+  /// What all keys and values share costs no digits of J v and Jᵀ u.
+  ///
+  /// Each is a chain of some ten roundings over sums of 12 terms, and scores of up to about 30 in double precision leave
+  /// probabilities with 10⁻⁷: 2·10⁻⁶ ‖J‖ is ample. Products with the offset itself would be off by 10³ times as much.
+  @Test(arguments: [0, 300, 4096] as [Double])
+  func commonOffsetsCostNothing(offset: Double) throws {
+    let single = linearized(Float.self, offset: offset, sharpness: 1).materialized()
+    let double = linearized(Double.self, offset: offset, sharpness: 1).materialized()
+    let size = double.frobeniusNorm
+    #expect((single - double).frobeniusNorm <= 2e-6 * size)
+    let adjoint = linearized(Float.self, offset: offset, sharpness: 1).adjoint.materialized()
+    #expect((adjoint.transposed - double).frobeniusNorm <= 2e-6 * size)
+  }
+
+  /// Where one key takes nearly all, the derivative is small and as precise: what is left of p ≈ 1 is what the others have.
+  @Test(arguments: [5, 20, 60] as [Double])
+  func saturationCostsNothing(sharpness: Double) throws {
+    let (single, double) = (
+      linearized(Float.self, offset: 0, sharpness: sharpness),
+      linearized(Double.self, offset: 0, sharpness: sharpness)
+    )
+    let (n, d) = (3 * Self.d, Self.d)
+    // By query and key alone; the values' own way is not small.
+    let part = { (j: Matrix<Double>) in j.narrowed(to: 2 * d) }
+    let exact = part(double.materialized())
+    let size = exact.frobeniusNorm
+    #expect(size > 0)
+    // A score of some hundred, from a product in double precision of rounded numbers, is exact here; its exponential
+    // is rounded once.
+    #expect((part(single.materialized()) - exact).frobeniusNorm <= 5e-6 * size)
+    #expect((part(single.adjoint.materialized().transposed) - exact).frobeniusNorm <= 5e-6 * size)
+    #expect(single.inputDimension == n)
+  }
+}
