@@ -17,6 +17,17 @@ enum CouplingPass {
   /// Vectors of each row in one product.
   static func slice(rows: Int) -> Int { max(8, width / rows) }
 
+  /// Vectors of each row in one product of so many: slices of one size, as far as the kernels' registers are filled, which
+  /// take 16 vectors of all rows together.
+  static func evenSlice(of vectors: Int, rows: Int) -> Int {
+    let slice = slice(rows: rows)
+    let parts = (vectors + slice - 1) / slice
+    let unit = 16 / gcd(16, rows)
+    let least = (vectors + parts - 1) / parts
+    let filled = (least + unit - 1) / unit * unit
+    return filled <= slice ? filled : least
+  }
+
   /// Bases taken at once: together they fill whole products, as long as their images are not too many to hold.
   static func chunk(rows: Int, rank k: Int) -> Int {
     let vectors = slice(rows: rows)
@@ -133,19 +144,12 @@ enum CouplingPass {
 
     private func chunk(rank k: Int) -> Int { CouplingPass.chunk(rows: own.count, rank: k) }
 
-    private var slice: Int { CouplingPass.slice(rows: own.count) }
-
     /// J of every row applied to that row's vectors.
     private func images(of inputs: [[Double]], vectors: Int) -> [[Double]] {
       let (n, m) = (jacobian.inputShape.columns, jacobian.outputShape.columns)
       var images = inputs.map { _ in [Double]() }
       for r in images.indices { images[r].reserveCapacity(vectors * m) }
-      // Slices of one size, as far as the kernels' registers are filled: 16 vectors of all rows together.
-      let parts = (vectors + slice - 1) / slice
-      let unit = 16 / gcd(16, own.count)
-      let least = (vectors + parts - 1) / parts
-      let filled = (least + unit - 1) / unit * unit
-      let even = filled <= slice ? filled : least
+      let even = CouplingPass.evenSlice(of: vectors, rows: own.count)
       for start in stride(from: 0, to: vectors, by: even) {
         let b = min(even, vectors - start)
         let input = inputs.flatMap { $0[start * n..<(start + b) * n] }  // (rows, b, n)

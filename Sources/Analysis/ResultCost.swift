@@ -12,7 +12,7 @@ struct ResultCost: Sendable {
   /// Bytes of a number in a value that is being encoded as JSON, its text among them.
   static let encodedNumber = 150
   /// Bytes of an array that is to be written: its name and shape, and its part of the header.
-  private static let arrayEntry = 350
+  private static let arrayEntry = 270
   /// Bytes of a table of which only the mean is left.
   private static let condensedTable = 450
 

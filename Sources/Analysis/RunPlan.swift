@@ -94,7 +94,9 @@ public struct RunPlan: Sendable {
     let batch = largest.count
     let one = Self.seconds(of: a, rows: batch, vectors: cost.vectors)
     let couplingVectors = 2 * plan.mostBases * k
-    let wideVectors = min(CouplingPass.slice(rows: batch), max(couplingVectors / 2, 16))
+    // The bases that go together.
+    let chunkVectors = min(CouplingPass.chunk(rows: batch, rank: k), plan.mostBases) * k
+    let wideVectors = CouplingPass.evenSlice(of: chunkVectors, rows: batch)
     let wide = Self.seconds(of: a, rows: batch, vectors: wideVectors)
     a.releaseWorkspace()
 
@@ -109,8 +111,7 @@ public struct RunPlan: Sendable {
     let kept = PathWalk.keptBytes(
       prompts.map { d.tokenCount(of: $0) }, width: width, layers: d.layers, all: saveHiddenStates)
     let recording = kept.pictures + n * (3 * d.layers + 8) * ResultCost.encodedNumber + copies / 2
-    // The bases that go together, once as they are and once as images; then a product's own input and output.
-    let chunkVectors = min(CouplingPass.chunk(rows: batch, rank: k), plan.mostBases) * k
+    // Bases once as they are and once as images; then a product's own input and output.
     let couplings = r * plan.mostBases * 2 * (k * k * 8 + 120)
     let coupling =
       couplingWorkspace
