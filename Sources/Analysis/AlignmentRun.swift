@@ -118,7 +118,7 @@ public struct AlignmentRun {
         fingerprint: try directory.fingerprint(), trainingStep: settings.step),
       settings: settings, layers: plan.layers,
       prompts: zip(prompts, plan.selections).map { PromptHeader($0.given, $0.input, $1) },
-      promptList: promptList)
+      promptList: promptList, computedWith: [ProcessorRecord(engine)])
   }
 
   /// What the checkpoints of one training have in common with this run.

@@ -91,6 +91,9 @@ public final class RunFolder {
       isComplete = earlier.isComplete
       var manifest = requested
       manifest.prompts = earlier.manifest.prompts
+      let before = earlier.manifest.computedWith ?? []
+      manifest.computedWith =
+        before + (requested.computedWith ?? []).filter { !before.contains($0) }
       self.manifest = manifest
     }
   }
@@ -160,7 +163,8 @@ public final class RunFolder {
         throw RunError.lostUnit(path: path, unit: "what was found of some prompts")
       }
       try writer.append(
-        prompt.outline, coupling: prompt.forEachCoupling, overlap: prompt.forEachOverlap)
+        prompt.outline, coupling: { try prompt.forEachCoupling(nil, $0) },
+        overlap: prompt.forEachOverlap)
     }
     let record = try writer.finish { result.record(isComplete: true, prompts: $0) }
     try? FileManager.default.removeItem(atPath: partial.path)

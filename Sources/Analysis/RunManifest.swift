@@ -19,10 +19,12 @@ public struct RunManifest: Codable, Sendable {
   var prompts: [PromptHeader]
   /// Of a shard, the whole list of prompts; nil in manifests of earlier versions.
   let promptList: PromptList?
+  /// What computed any of it, each kind once; nil in manifests of earlier versions.
+  var computedWith: [ProcessorRecord]?
 
   init(
     krylens: String, model: ModelRecord, settings: RunSettings, layers: [Int],
-    prompts: [PromptHeader], promptList: PromptList?
+    prompts: [PromptHeader], promptList: PromptList?, computedWith: [ProcessorRecord]?
   ) {
     self.krylens = krylens
     self.model = model
@@ -30,6 +32,7 @@ public struct RunManifest: Codable, Sendable {
     self.layers = layers
     self.prompts = prompts
     self.promptList = promptList
+    self.computedWith = computedWith
   }
 
   /// Of a run that has ended.
@@ -37,7 +40,8 @@ public struct RunManifest: Codable, Sendable {
     self.init(
       krylens: record.krylens, model: record.model, settings: record.settings,
       layers: Array(Set(record.prompts.flatMap { $0.layers.map(\.layer) })).sorted(),
-      prompts: record.prompts.map { PromptHeader($0) }, promptList: record.promptList)
+      prompts: record.prompts.map { PromptHeader($0) }, promptList: record.promptList,
+      computedWith: record.computedWith)
   }
 
   /// The groups its prompts go through the blocks in.

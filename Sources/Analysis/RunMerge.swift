@@ -40,6 +40,9 @@ public struct RunMerge {
         total: $0.total + $1.total, load: $0.load + $1.load, solve: $0.solve + $1.solve,
         coupling: $0.coupling + $1.coupling)
     }
+    record.computedWith = runs.flatMap { $0.record.computedWith ?? [] }.reduce(into: []) {
+      if !$0.contains($1) { $0.append($1) }
+    }
     record.peakMemoryBytes = runs.map(\.record.peakMemoryBytes).max() ?? 0
     record.peakPrivateBytes = runs.map(\.record.peakPrivateBytes).max() ?? 0
     self.record = record

@@ -22,6 +22,8 @@ public struct RunRecord: Codable, Sendable {
   public var seconds: Seconds
   /// What the residual norms are measured against.
   @Nullable public var residualsAgainst: String?
+  /// What computed it; more than one where a run went on elsewhere. Between them sums differ in their last bits.
+  @Nullable public var computedWith: [ProcessorRecord]?
   /// Peak resident bytes, mapped weights that were touched included.
   public var peakMemoryBytes: Int
   /// Peak anonymous resident bytes: what is needed beyond the mapped weights.
@@ -37,6 +39,18 @@ public struct RunRecord: Codable, Sendable {
     public var solve: Double
     /// The pass that applies every Jacobian to all bases.
     public var coupling: Double
+  }
+}
+
+/// What numbers depend on in their last bits besides the settings.
+public struct ProcessorRecord: Codable, Sendable, Equatable {
+  /// `Engine.InstructionSet`, by its name.
+  public var instructionSet: String
+  /// The core type OpenBLAS takes the processor for.
+  public var blas: String
+
+  init(_ engine: Engine) {
+    (instructionSet, blas) = (engine.instructionSet.name, BLAS.coreName)
   }
 }
 

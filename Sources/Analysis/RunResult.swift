@@ -43,7 +43,8 @@ public struct RunResult {
       krylens: manifest.krylens, complete: isComplete, model: manifest.model,
       settings: manifest.settings, promptList: manifest.promptList, prompts: prompts,
       statistics: StudyStatistics(prompts, diagonal: manifest.settings.diagonal), seconds: seconds,
-      residualsAgainst: Self.residualsAgainst, peakMemoryBytes: meter?.peakResidentBytes ?? 0,
+      residualsAgainst: Self.residualsAgainst,
+      computedWith: manifest.computedWith, peakMemoryBytes: meter?.peakResidentBytes ?? 0,
       peakPrivateBytes: meter?.peakPrivateBytes ?? 0)
   }
 }

@@ -111,7 +111,7 @@ struct OptionTests {
       Self.llama.folder, Self.tokens + ["--top", "4", "--tolerance", "1e-12"])
     #expect(strict.record.prompts[0].layers.contains { !$0.converged && $0.remedy != nil })
     #expect(strict.finished.output.contains("not converged"))
-    #expect(strict.finished.output.contains("raise tolerance"))
+    #expect(strict.finished.output.contains("raise --tolerance"))
   }
 
   // MARK: What is shown
@@ -411,7 +411,7 @@ struct OptionTests {
     let scratch = try ScratchFolder()
     let plan = try Command.run(
       ["plan", Self.llama.folder, "-o", "run", "--top", "4"] + Self.tokens, in: scratch)
-    #expect(plan.status == 0 && plan.error.isEmpty && scratch.contents.isEmpty)
+    #expect(plan.status == 0 && plan.complaints.isEmpty && scratch.contents.isEmpty)
     #expect(plan.output.contains("peak") && plan.output.contains("passes"))
     #expect(!plan.output.contains("groups"))
     let groups = try Command.run(

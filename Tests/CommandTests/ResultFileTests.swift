@@ -38,7 +38,7 @@ struct ResultFileTests {
     #expect(
       Set(result.keys) == [
         "krylens", "complete", "model", "settings", "prompt_list", "prompts", "statistics",
-        "seconds", "peak_memory_bytes", "peak_private_bytes", "residuals_against",
+        "seconds", "peak_memory_bytes", "peak_private_bytes", "residuals_against", "computed_with",
       ])
     #expect(result["krylens"] as? String == krylensVersion)
     let model = try object(result["model"])

@@ -47,12 +47,12 @@ struct SampleRun {
     var settings = RunSettings(model: name, name: name, threads: 1)
     (settings.top, settings.ranks, settings.kind) = (rank, [rank], kind)
     settings.randomInit = isRandom
-    let found = (0..<prompts).map { failed.contains($0) ? failure($0) : prompt(&random) }
+    let found = (0..<prompts).map { failed.contains($0) ? failure($0) : prompt($0, &random) }
     return RunRecord(
       krylens: krylensVersion, complete: isComplete,
       model: ModelRecord(
         name: name, source: name, family: "llama", modelType: "llama", layers: layers, width: 8,
-        parameters: 1234, storedTypes: ["F32"], fingerprint: "0", trainingStep: step),
+        parameters: 1234, storedTypes: ["F32"], fingerprint: "\(name) \(seed)", trainingStep: step),
       settings: settings, prompts: found,
       statistics: StudyStatistics(found, diagonal: .excluded),
       seconds: .init(total: 1, load: 0, solve: 0.5, coupling: 0.5), peakMemoryBytes: 1,
@@ -61,16 +61,19 @@ struct SampleRun {
 
   private var firstWithResults: Int { (0..<max(prompts, 1)).first { !failed.contains($0) } ?? 0 }
 
+  /// Of every prompt others: equal prompts count once.
+  private func ids(_ p: Int) -> [Int] { (0..<tokens).map { $0 + 100 * p } }
+
   private func failure(_ p: Int) -> PromptRecord {
     PromptRecord(
-      text: text, tokenIds: Array(0..<tokens), layers: [], coupling: [], overlap: [],
+      text: text, tokenIds: ids(p), layers: [], coupling: [], overlap: [],
       trajectory: TrajectoryRecord(
         norms: [], lineShapeScore: [], zeroSteps: [], growth: [], expodistance: []),
       failed: PromptFailure(
         number: p + 1, text: text, layer: 2, token: 1, tensor: nil, reason: "the state overflowed"))
   }
 
-  private func prompt(_ random: inout SeededGenerator) -> PromptRecord {
+  private func prompt(_ p: Int, _ random: inout SeededGenerator) -> PromptRecord {
     let values = (0..<layers).map { _ in (0..<rank).map { _ in 1 + random.uniform() }.sorted(by: >)
     }
     let norms = (0...layers).map { l in (0..<tokens).map { _ in exp(Double(l)) + random.uniform() }
@@ -83,7 +86,7 @@ struct SampleRun {
         }, explainedVariance: [share, share / 2])
     }
     return PromptRecord(
-      text: text, image: nil, tokenIds: Array(0..<tokens), encoderTokenIds: nil, nextTokenId: 1,
+      text: text, image: nil, tokenIds: ids(p), encoderTokenIds: nil, nextTokenId: 1,
       nextToken: text,
       layers: values.enumerated().map { l, s in
         LayerRecord(
