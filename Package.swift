@@ -8,6 +8,8 @@ let package = Package(
   products: [
     .executable(name: "krylens", targets: ["krylens"]),
     .library(name: "LinearAlgebra", targets: ["LinearAlgebra"]),
+    .library(name: "Weights", targets: ["Weights"]),
+    .library(name: "Files", targets: ["Files"]),
     .library(name: "Autodiff", targets: ["Autodiff"]),
     .library(name: "Lanczos", targets: ["Lanczos"]),
     .library(name: "Checkpoint", targets: ["Checkpoint"]),
@@ -16,6 +18,7 @@ let package = Package(
     .library(name: "Model", targets: ["Model"]),
     .library(name: "Alignment", targets: ["Alignment"]),
     .library(name: "Analysis", targets: ["Analysis"]),
+    .library(name: "Studies", targets: ["Studies"]),
     .library(name: "Report", targets: ["Report"]),
   ],
   dependencies: [
@@ -36,37 +39,41 @@ let package = Package(
     .target(name: "CMappedFile"),
     .target(
       name: "LinearAlgebra",
-      dependencies: [
-        "COpenBLAS", "CKernels", .product(name: "RealModule", package: "swift-numerics"),
-      ]),
-    .target(name: "Autodiff", dependencies: ["LinearAlgebra"]),
-    .target(name: "Lanczos", dependencies: ["LinearAlgebra", "CARPACK"]),
+      dependencies: ["COpenBLAS", .product(name: "RealModule", package: "swift-numerics")]),
+    .target(name: "Weights", dependencies: ["LinearAlgebra", "CKernels"]),
+    .target(name: "Autodiff", dependencies: ["LinearAlgebra", "Weights"]),
     .target(
-      name: "Checkpoint",
+      name: "Lanczos", dependencies: ["LinearAlgebra", "Weights", "CARPACK", "COpenBLAS"]),
+    .target(
+      name: "Files",
       dependencies: [
-        "LinearAlgebra", "CKernels", "CMappedFile",
-        .product(name: "OrderedCollections", package: "swift-collections"),
+        "CMappedFile", .product(name: "OrderedCollections", package: "swift-collections"),
       ]),
+    .target(name: "Checkpoint", dependencies: ["Files", "LinearAlgebra", "Weights"]),
     .target(
       name: "Tokenization",
       dependencies: [
-        "Checkpoint", .product(name: "HeapModule", package: "swift-collections"),
-      ]),
+        "Files", "Checkpoint", .product(name: "HeapModule", package: "swift-collections"),
+      ]
+    ),
     .target(name: "Images", dependencies: ["CImages"]),
-    .target(name: "Model", dependencies: ["Autodiff", "Checkpoint", "Images"]),
+    .target(name: "Model", dependencies: ["Autodiff", "Files", "Checkpoint", "Images", "Weights"]),
     .target(
       name: "Alignment",
       dependencies: ["LinearAlgebra", .product(name: "RealModule", package: "swift-numerics")]),
     .target(
       name: "Analysis",
       dependencies: [
-        "Model", "Images", "Lanczos", "Alignment", "Tokenization",
+        "Model", "Images", "Lanczos", "Alignment", "Tokenization", "Files", "Checkpoint", "Weights",
       ]),
-    .target(name: "Report", dependencies: ["Analysis", "Alignment", "Checkpoint"]),
+    .target(name: "Studies", dependencies: ["Analysis", "Alignment"]),
+    .target(
+      name: "Report", dependencies: ["Studies", "Analysis", "Alignment", "Files", "Checkpoint"]),
     .executableTarget(
       name: "krylens",
       dependencies: [
-        "Analysis", "Report", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        "Analysis", "Studies", "Report",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "SwiftCSV", package: "SwiftCSV"),
       ]),
 
@@ -79,18 +86,20 @@ let package = Package(
     .testTarget(name: "TestSupportTests", dependencies: ["TestSupport"]),
     .testTarget(
       name: "CKernelsTests",
-      dependencies: ["LinearAlgebra", "CKernels", "TestSupport"],
+      dependencies: ["LinearAlgebra", "Weights", "CKernels", "TestSupport"],
       exclude: ["make_fixtures.py"],
       resources: [.copy("Fixtures")]),
     .testTarget(name: "LinearAlgebraTests", dependencies: ["LinearAlgebra", "TestSupport"]),
-    .testTarget(name: "AutodiffTests", dependencies: ["Autodiff", "Lanczos", "TestSupport"]),
-    .testTarget(name: "LanczosTests", dependencies: ["Lanczos", "TestSupport"]),
     .testTarget(
-      name: "CheckpointTests", dependencies: ["Checkpoint", "TestSupport"],
+      name: "AutodiffTests", dependencies: ["Autodiff", "Lanczos", "Weights", "TestSupport"]),
+    .testTarget(name: "LanczosTests", dependencies: ["Lanczos", "LinearAlgebra", "TestSupport"]),
+    .testTarget(
+      name: "CheckpointTests", dependencies: ["Checkpoint", "Files", "Weights", "TestSupport"],
       exclude: ["make_fixtures.py"],
       resources: [.copy("Fixtures")]),
     .testTarget(
-      name: "TokenizationTests", dependencies: ["Tokenization", "TestSupport"],
+      name: "TokenizationTests",
+      dependencies: ["Tokenization", "Files", "Checkpoint", "TestSupport"],
       exclude: ["make_fixtures.py", "make_canonical_tables.py"],
       resources: [.copy("Fixtures")]),
     .testTarget(
@@ -98,7 +107,8 @@ let package = Package(
       exclude: ["make_fixtures.py"],
       resources: [.copy("Fixtures")]),
     .testTarget(
-      name: "ModelTests", dependencies: ["Model", "Images", "Lanczos", "TestSupport"],
+      name: "ModelTests",
+      dependencies: ["Model", "Files", "Images", "Lanczos", "Weights", "TestSupport"],
       exclude: [
         "make_fixtures.py", "make_family_fixtures.py", "make_gguf.py", "make_initialisation.py",
         "reference.py", "families",
@@ -108,13 +118,19 @@ let package = Package(
       name: "AlignmentTests", dependencies: ["Alignment", "TestSupport"],
       exclude: ["make_fixtures.py"],
       resources: [.copy("Fixtures")]),
-    .testTarget(name: "AnalysisTests", dependencies: ["Analysis", "TestSupport"]),
     .testTarget(
-      name: "ReportTests", dependencies: ["Report", "Analysis", "Checkpoint", "TestSupport"]),
+      name: "AnalysisTests", dependencies: ["Analysis", "Studies", "Files", "TestSupport"]),
+    .testTarget(
+      name: "ReportTests",
+      dependencies: ["Report", "Studies", "Analysis", "Files", "Checkpoint", "TestSupport"]),
     .testTarget(
       name: "DocumentationTests",
-      dependencies: ["Autodiff", "Checkpoint", "Lanczos", "Model", "TestSupport"]),
-    .testTarget(name: "CommandTests", dependencies: ["krylens", "Analysis", "TestSupport"]),
+      dependencies: [
+        "Autodiff", "Checkpoint", "Files", "Lanczos", "Model", "Weights", "TestSupport",
+      ]),
+    .testTarget(
+      name: "CommandTests",
+      dependencies: ["krylens", "Studies", "Analysis", "Files", "TestSupport"]),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -4,6 +4,7 @@ import PackageDescription
 // A package of its own: `swift build` of the toolkit never sees the fuzzers, and run.sh builds them with sanitizers.
 // One executable a reader, named for it; a folder in Sources and a line in `readers` make a further one.
 let checkpoint = Target.Dependency.product(name: "Checkpoint", package: "krylens")
+let files = Target.Dependency.product(name: "Files", package: "krylens")
 let tokenization = Target.Dependency.product(name: "Tokenization", package: "krylens")
 let model = Target.Dependency.product(name: "Model", package: "krylens")
 let readers: [(name: String, dependencies: [Target.Dependency])] = [
@@ -18,10 +19,10 @@ let package = Package(
   name: "fuzz",
   platforms: [.macOS(.v26)],
   dependencies: [.package(name: "krylens", path: "..")],
-  targets: [.target(name: "FuzzSupport", dependencies: [checkpoint])]
+  targets: [.target(name: "FuzzSupport", dependencies: [checkpoint, files])]
     + readers.map { name, dependencies in
       .executableTarget(
-        name: "fuzz-\(name)", dependencies: ["FuzzSupport", checkpoint] + dependencies,
+        name: "fuzz-\(name)", dependencies: ["FuzzSupport", checkpoint, files] + dependencies,
         path: "Sources/\(name)")
     },
   swiftLanguageModes: [.v6]

@@ -1,3 +1,4 @@
+import Weights
 import LinearAlgebra
 
 // The inner loops of the rules that are not products with stored weights. A "lane" is one of the b tangents (or

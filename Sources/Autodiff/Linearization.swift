@@ -1,3 +1,4 @@
+import Weights
 import LinearAlgebra
 
 /// The derivative of a program at one point, as a linear map: J v and Jᵀ u without J.

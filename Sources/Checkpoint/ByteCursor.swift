@@ -1,3 +1,5 @@
+import Files
+
 /// Reads little-endian values one after another out of bytes that are not to be trusted.
 struct ByteCursor {
   let bytes: UnsafeRawBufferPointer
@@ -12,10 +14,10 @@ struct ByteCursor {
 
   var available: Int { bytes.count - position }
 
-  /// The next integer. `field` names it in `CheckpointError.truncated`.
+  /// The next integer. `field` names it in `FileError.truncated`.
   mutating func integer<T: FixedWidthInteger & BitwiseCopyable>(
     _ type: T.Type, _ field: @autoclosure () -> String
-  ) throws(CheckpointError) -> T {
+  ) throws(FileError) -> T {
     let size = MemoryLayout<T>.size
     try require(UInt64(size), field())
     defer { position += size }
@@ -25,7 +27,7 @@ struct ByteCursor {
   /// The next `count` bytes.
   mutating func take(
     _ count: UInt64, _ field: @autoclosure () -> String
-  ) throws(CheckpointError) -> UnsafeRawBufferPointer {
+  ) throws(FileError) -> UnsafeRawBufferPointer {
     try require(count, field())
     defer { position += Int(count) }
     return UnsafeRawBufferPointer(rebasing: bytes[position..<position + Int(count)])
@@ -34,13 +36,13 @@ struct ByteCursor {
   /// A string: its length in 8 bytes, then its bytes.
   mutating func text(
     _ field: @autoclosure () -> String
-  ) throws(CheckpointError) -> UnsafeRawBufferPointer {
+  ) throws(FileError) -> UnsafeRawBufferPointer {
     let length = try integer(UInt64.self, field())
     return try take(length, field())
   }
 
   /// A string that must be valid UTF-8. Throws `truncated`, `invalidText`.
-  mutating func string(_ field: @autoclosure () -> String) throws(CheckpointError) -> String {
+  mutating func string(_ field: @autoclosure () -> String) throws(FileError) -> String {
     guard let string = String(validating: try text(field()), as: UTF8.self) else {
       throw .invalidText(file: file, field: field())
     }
@@ -50,7 +52,7 @@ struct ByteCursor {
   /// How many elements follow, of at least `size` bytes each. Throws `implausibleCount` if the file has no room for them.
   mutating func count(
     elementsOf size: Int, _ field: @autoclosure () -> String
-  ) throws(CheckpointError) -> Int {
+  ) throws(FileError) -> Int {
     let count = try integer(UInt64.self, field())
     let limit = UInt64(available / size)
     guard count <= limit else {
@@ -61,7 +63,7 @@ struct ByteCursor {
 
   private func require(
     _ count: UInt64, _ field: @autoclosure () -> String
-  ) throws(CheckpointError) {
+  ) throws(FileError) {
     guard count <= UInt64(available) else {
       throw .truncated(
         file: file, field: field(), needed: count, available: UInt64(available))

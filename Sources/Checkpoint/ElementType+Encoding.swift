@@ -1,3 +1,4 @@
+import Weights
 import LinearAlgebra
 
 extension ElementType {

@@ -1,3 +1,4 @@
+import Files
 import Foundation
 
 /// A file without a name in the folder for temporary files (`TMPDIR`): written, then mapped, and gone with the last who
@@ -8,8 +9,8 @@ struct ScratchFile: ~Copyable, Sendable {
   private let descriptor: CInt
   private let count: Int
 
-  /// A file of `count` bytes, all 0. Throws `CheckpointError.cannotWrite`.
-  init(count: Int) throws(CheckpointError) {
+  /// A file of `count` bytes, all 0. Throws `FileError.cannotWrite`.
+  init(count: Int) throws(FileError) {
     folder = FileManager.default.temporaryDirectory.path
     self.count = count
     var name = Array("\(folder)/krylens.XXXXXX".utf8CString)
@@ -25,8 +26,8 @@ struct ScratchFile: ~Copyable, Sendable {
 
   deinit { close(descriptor) }
 
-  /// Writes bytes, from any thread. Throws `CheckpointError.cannotWrite`, when the disk is full for instance.
-  func write(_ bytes: [UInt8], at offset: Int) throws(CheckpointError) {
+  /// Writes bytes, from any thread. Throws `FileError.cannotWrite`, when the disk is full for instance.
+  func write(_ bytes: [UInt8], at offset: Int) throws(FileError) {
     var written = 0
     while written < bytes.count {
       let count = bytes.withUnsafeBytes {
@@ -39,8 +40,8 @@ struct ScratchFile: ~Copyable, Sendable {
     }
   }
 
-  /// The file in memory. Throws `CheckpointError.cannotRead`.
-  func mapped() throws(CheckpointError) -> MappedFile {
+  /// The file in memory. Throws `FileError.cannotRead`.
+  func mapped() throws(FileError) -> MappedFile {
     let copy = fcntl(descriptor, F_DUPFD_CLOEXEC, 0)
     guard copy >= 0 else {
       throw .cannotRead(file: folder, reason: String(cString: strerror(errno)))
@@ -48,7 +49,7 @@ struct ScratchFile: ~Copyable, Sendable {
     return try MappedFile(descriptor: copy, path: "\(folder)/(temporary)")
   }
 
-  private static func failure(_ folder: String, _ count: Int) -> CheckpointError {
+  private static func failure(_ folder: String, _ count: Int) -> FileError {
     let gigabytes = String(format: "%.2f GB", Double(count) / 1e9)
     return .cannotWrite(
       file: folder,

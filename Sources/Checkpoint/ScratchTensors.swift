@@ -1,3 +1,5 @@
+import Files
+import Weights
 import LinearAlgebra
 import Synchronization
 
@@ -21,11 +23,11 @@ package final class ScratchTensors: TensorSource {
   /// Makes the tensors of `original` that `types` has a type for, F32, F16 or BF16. `numbers` gives those of a tensor in a
   /// range, which begins at a multiple of `pieceLength`; it is called on any thread.
   ///
-  /// Throws `CheckpointError.cannotWrite` when the disk is full, `cannotRead`.
+  /// Throws `FileError.cannotWrite` when the disk is full, `cannotRead`.
   package init(
     replacing original: any TensorSource, types: (TensorInfo) -> ElementType?,
     numbers: @Sendable (TensorInfo, Range<Int>) -> [Float]
-  ) throws(CheckpointError) {
+  ) throws(FileError) {
     self.original = original
     var (infos, made): ([TensorInfo], [TensorInfo]) = ([], [])
     var end = 0
@@ -51,19 +53,19 @@ package final class ScratchTensors: TensorSource {
   private static func write(
     _ infos: [TensorInfo], to scratch: borrowing ScratchFile,
     _ numbers: @Sendable (TensorInfo, Range<Int>) -> [Float]
-  ) throws(CheckpointError) {
+  ) throws(FileError) {
     let pieces = infos.flatMap { info in
       stride(from: 0, to: info.count, by: pieceLength).map {
         (info: info, range: $0..<min($0 + pieceLength, info.count))
       }
     }
-    let failure = Mutex<CheckpointError?>(nil)
+    let failure = Mutex<FileError?>(nil)
     Engine.forEach(pieces.count) { p in
       guard failure.withLock({ $0 == nil }), let type = pieces[p].info.elementType else { return }
       let (info, range) = pieces[p]
       var bytes: [UInt8] = []
       type.encode(numbers(info, range).span, to: &bytes)
-      do throws(CheckpointError) {
+      do throws(FileError) {
         let offset = info.byteRange.lowerBound + range.lowerBound * type.blockBytes
         try scratch.write(bytes, at: offset)
       } catch {
@@ -78,14 +80,14 @@ package final class ScratchTensors: TensorSource {
     made.position(of: name).map { made.infos[$0] } ?? original.info(name)
   }
 
-  /// A view of a tensor's bytes. Throws `CheckpointError.missingTensor` and `unsupportedType`.
-  package func tensor(_ name: String) throws(CheckpointError) -> StoredTensor {
+  /// A view of a tensor's bytes. Throws `FileError.missingTensor` and `unsupportedType`.
+  package func tensor(_ name: String) throws(FileError) -> StoredTensor {
     guard made.position(of: name) != nil else { return try original.tensor(name) }
     return try made.tensor(name, in: file)
   }
 
-  /// Throws `CheckpointError.changedWhileMapped` if a file changed since it was opened.
-  package func checkIntact() throws(CheckpointError) {
+  /// Throws `FileError.changedWhileMapped` if a file changed since it was opened.
+  package func checkIntact() throws(FileError) {
     try original.checkIntact()
     try file.checkIntact()
   }

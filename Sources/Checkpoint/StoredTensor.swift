@@ -1,4 +1,5 @@
-import CKernels
+import Files
+import Weights
 public import LinearAlgebra
 
 /// A tensor as it lies in memory or in a mapped file: row-major, in its stored type, never copied.
@@ -39,8 +40,8 @@ public struct StoredTensor: @unchecked Sendable {
     self.owner = owner
   }
 
-  /// The tensor as a weight matrix, in its stored type. Throws `CheckpointError.wrongShape` unless it has two sides.
-  public func matrix() throws(CheckpointError) -> StoredMatrix {
+  /// The tensor as a weight matrix, in its stored type. Throws `FileError.wrongShape` unless it has two sides.
+  public func matrix() throws(FileError) -> StoredMatrix {
     guard shape.count == 2 else {
       throw .wrongShape(file: file, tensor: name, shape: shape, needed: "a matrix")
     }
@@ -48,8 +49,8 @@ public struct StoredTensor: @unchecked Sendable {
       base: base, elementType: elementType, rows: shape[0], columns: shape[1], owner: owner)
   }
 
-  /// The tensor as a weight matrix of these sides. Throws `CheckpointError.wrongShape` unless it has them.
-  public func matrix(rows: Int, columns: Int) throws(CheckpointError) -> StoredMatrix {
+  /// The tensor as a weight matrix of these sides. Throws `FileError.wrongShape` unless it has them.
+  public func matrix(rows: Int, columns: Int) throws(FileError) -> StoredMatrix {
     guard shape.count == 2, shape[0] == rows, shape[1] == columns else {
       throw .wrongShape(file: file, tensor: name, shape: shape, needed: "[\(rows), \(columns)]")
     }
@@ -57,10 +58,10 @@ public struct StoredTensor: @unchecked Sendable {
   }
 
   /// The tensor as a stack (count, rows, columns) of weight matrices, one for each index of the first side, as views.
-  /// Throws `CheckpointError.wrongShape` unless it has these sides.
+  /// Throws `FileError.wrongShape` unless it has these sides.
   public func matrices(
     count: Int, rows: Int, columns: Int
-  ) throws(CheckpointError) -> [StoredMatrix] {
+  ) throws(FileError) -> [StoredMatrix] {
     guard shape == [count, rows, columns] else {
       throw .wrongShape(
         file: file, tensor: name, shape: shape, needed: "[\(count), \(rows), \(columns)]")
@@ -70,9 +71,9 @@ public struct StoredTensor: @unchecked Sendable {
     return (0..<count).map { all.rows($0 * rows..<($0 + 1) * rows) }
   }
 
-  /// The numbers of a norm or bias, widened; F64 is rounded. Throws `CheckpointError.wrongShape` unless it has one side,
+  /// The numbers of a norm or bias, widened; F64 is rounded. Throws `FileError.wrongShape` unless it has one side,
   /// of length `count` if that is given.
-  public func vector(count: Int? = nil) throws(CheckpointError) -> [Float] {
+  public func vector(count: Int? = nil) throws(FileError) -> [Float] {
     guard shape.count == 1, count == nil || shape[0] == count else {
       let needed = count.map { "[\($0)]" } ?? "a vector"
       throw .wrongShape(file: file, tensor: name, shape: shape, needed: needed)
@@ -82,15 +83,7 @@ public struct StoredTensor: @unchecked Sendable {
 
   /// All numbers in order, widened to `Float`; F64 is rounded. Costs 4 bytes a number.
   public func numbers() -> [Float] {
-    let count = self.count
-    return [Float](unsafeUninitializedCapacity: count) { buffer, initialized in
-      withExtendedLifetime(owner) {
-        guard count > 0 else { return }
-        ck_dequantize(
-          Engine.current, elementType.rawValue, base, buffer.baseAddress!, Int64(count))
-      }
-      initialized = count
-    }
+    withExtendedLifetime(owner) { elementType.widened(base, count: count) }
   }
 
   /// The same numbers as a matrix: the first side, and all the others together. A convolution's kernel becomes a linear map.

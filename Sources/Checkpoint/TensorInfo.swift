@@ -1,3 +1,5 @@
+import Files
+import Weights
 public import LinearAlgebra
 
 /// What a file says of one tensor, checked: its bytes lie inside the file, and are as many as shape and type need.
@@ -35,8 +37,8 @@ struct TensorTable: Sendable {
   let infos: [TensorInfo]
   private let positions: [UTF8Key: Int]
 
-  /// Throws `CheckpointError.duplicateName`.
-  init(_ infos: [TensorInfo], file: String) throws(CheckpointError) {
+  /// Throws `FileError.duplicateName`.
+  init(_ infos: [TensorInfo], file: String) throws(FileError) {
     var positions = [UTF8Key: Int](minimumCapacity: infos.count)
     for (i, info) in infos.enumerated() {
       guard positions.updateValue(i, forKey: UTF8Key(info.name)) == nil else {
@@ -50,7 +52,7 @@ struct TensorTable: Sendable {
   func position(of name: String) -> Int? { positions[UTF8Key(name)] }
 
   /// A view of one tensor of `file`. Throws `missingTensor`, `unsupportedType`.
-  func tensor(_ name: String, in file: MappedFile) throws(CheckpointError) -> StoredTensor {
+  func tensor(_ name: String, in file: MappedFile) throws(FileError) -> StoredTensor {
     guard let position = position(of: name) else {
       throw .missingTensor(file: file.path, tensor: name)
     }
@@ -68,7 +70,7 @@ struct TensorTable: Sendable {
   /// belong to none; after the last tensor none may be left over unless `looseEnd`.
   func checkLayout(
     from start: Int, to end: Int, slack: Int, looseEnd: Bool, file: String
-  ) throws(CheckpointError) {
+  ) throws(FileError) {
     let ordered = infos.filter { !$0.byteRange.isEmpty }
       .sorted { $0.byteRange.lowerBound < $1.byteRange.lowerBound }
     var covered = start

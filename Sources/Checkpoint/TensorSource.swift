@@ -1,3 +1,5 @@
+import Files
+
 /// Named weights: safetensors, their shards, and GGUF look the same from here up.
 public protocol TensorSource: Sendable {
   /// The file, or what names the files or holds them, for messages.
@@ -9,12 +11,12 @@ public protocol TensorSource: Sendable {
   /// What is known of a tensor, nil if there is none of this name. Names are compared by their bytes.
   func info(_ name: String) -> TensorInfo?
 
-  /// A view of a tensor's bytes. Throws `CheckpointError.missingTensor` and `unsupportedType`.
-  func tensor(_ name: String) throws(CheckpointError) -> StoredTensor
+  /// A view of a tensor's bytes. Throws `FileError.missingTensor` and `unsupportedType`.
+  func tensor(_ name: String) throws(FileError) -> StoredTensor
 
-  /// Throws `CheckpointError.changedWhileMapped` if a file changed since it was opened, so that what was computed from
+  /// Throws `FileError.changedWhileMapped` if a file changed since it was opened, so that what was computed from
   /// it is not to be believed.
-  func checkIntact() throws(CheckpointError)
+  func checkIntact() throws(FileError)
 }
 
 extension TensorSource {

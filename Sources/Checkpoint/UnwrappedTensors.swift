@@ -1,3 +1,5 @@
+import Files
+
 /// The weights of a model under its own names, without those of what it was wrapped in when it was saved.
 ///
 /// What wraps a model computes nothing: compilation, data parallelism, checkpointing of activations, an adapter that was
@@ -20,10 +22,10 @@ package struct UnwrappedTensors: TensorSource {
 
   /// The same weights under their own names; `source` itself where nothing wraps them.
   ///
-  /// Throws `CheckpointError.notAModel` if the weights are to be combined with those of an adapter, and `duplicateName`.
+  /// Throws `FileError.notAModel` if the weights are to be combined with those of an adapter, and `duplicateName`.
   package static func unwrapping(
     _ source: any TensorSource
-  ) throws(CheckpointError) -> any TensorSource {
+  ) throws(FileError) -> any TensorSource {
     let names = source.tensors.map(\.name)
     if let adapter = names.first(where: isAdapter) {
       throw .notAModel(
@@ -75,16 +77,16 @@ package struct UnwrappedTensors: TensorSource {
     table.position(of: name).map { table.infos[$0] }
   }
 
-  /// A view of a tensor's bytes, under its stored name. Throws `CheckpointError.missingTensor` and `unsupportedType`.
-  package func tensor(_ name: String) throws(CheckpointError) -> StoredTensor {
+  /// A view of a tensor's bytes, under its stored name. Throws `FileError.missingTensor` and `unsupportedType`.
+  package func tensor(_ name: String) throws(FileError) -> StoredTensor {
     guard let position = table.position(of: name) else {
       throw .missingTensor(file: path, tensor: name)
     }
     return try base.tensor(stored[position])
   }
 
-  /// Throws `CheckpointError.changedWhileMapped` if a file changed since it was opened.
-  package func checkIntact() throws(CheckpointError) { try base.checkIntact() }
+  /// Throws `FileError.changedWhileMapped` if a file changed since it was opened.
+  package func checkIntact() throws(FileError) { try base.checkIntact() }
 }
 
 extension TensorInfo {

@@ -98,7 +98,7 @@ public enum BLAS {
 /// BLAS counts in 32 bits here; a larger side is a programming error, since vectors of such length are refused earlier.
 /// Every call has a size, so none comes before OpenBLAS is prepared.
 @inline(__always)
-func blasInt(_ n: Int) -> Int32 {
+package func blasInt(_ n: Int) -> Int32 {
   BLAS.prepare()
   return Int32(n)
 }

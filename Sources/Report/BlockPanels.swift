@@ -1,3 +1,4 @@
+import Files
 import Alignment
 import Checkpoint
 import Foundation
@@ -34,7 +35,7 @@ struct BlockPanels {
   /// Blocks there are.
   let blocks: Int
 
-  /// nil when the run has no `couplings.safetensors`, or not of coupling across depth. Throws `CheckpointError` when the
+  /// nil when the run has no `couplings.safetensors`, or not of coupling across depth. Throws `FileError` when the
   /// file is damaged.
   init?(_ run: ReportedRun) throws {
     let path = "\(run.path)/couplings.safetensors"
@@ -51,7 +52,7 @@ struct BlockPanels {
     let (names, tensor) = (found.names, try file.tensor(found.tensor))  // (L, L, K, K)
     let rank = tensor.shape.last ?? 0
     guard tensor.shape == [names.count, names.count, rank, rank], rank > 0 else {
-      throw CheckpointError.wrongShape(
+      throw FileError.wrongShape(
         file: path, tensor: found.tensor, shape: tensor.shape,
         needed: "[\(names.count), \(names.count), K, K]")
     }

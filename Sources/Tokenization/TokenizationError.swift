@@ -1,3 +1,5 @@
+import Files
+
 /// Why a tokenizer cannot be read or used. Every case names the file and the field in it.
 public enum TokenizationError: Error, Equatable, Sendable {
   /// A field that must be there is not.

@@ -1,3 +1,4 @@
+import Files
 import Checkpoint
 import Foundation
 import TestSupport
@@ -76,7 +77,7 @@ struct ResilienceTests {
       let (name, run) = (scratch["run-\(step)"], try run(scratch["model-\(step)"]))
       let first = try folder(name, run)
       let disturb = StepWatch { if $0 == step { try? change.apply(path, bytes) } }
-      #expect(throws: CheckpointError.changedWhileMapped(file: path)) {
+      #expect(throws: FileError.changedWhileMapped(file: path)) {
         try run.run(in: first, progress: disturb, meter: MemoryMeter())
       }
       first.abandon()

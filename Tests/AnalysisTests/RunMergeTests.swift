@@ -115,7 +115,8 @@ struct RunMergeTests {
     try run(scratch["c"], [.tokens([9, 1]), .tokens([9, 1])])
     try expectRefusal(["a", "a"], "named already")
     try expectRefusal(["a", "c", "./a"], "named already")
-    try expectRefusal(["a", "b"], "prompt 2 (token ids 7) is, to the token, prompt 2 of \(scratch["a"])")
+    try expectRefusal(
+      ["a", "b"], "prompt 2 (token ids 7) is, to the token, prompt 2 of \(scratch["a"])")
     // Twice in one list it was asked for.
     #expect(try RunMerge([scratch["b"], scratch["c"]]).write(to: scratch["bc"]).prompts.count == 4)
     // Every part that cannot be read is named, and so are arrays that are gone.
@@ -170,7 +171,8 @@ struct RunMergeTests {
     #expect(refusal(["1", "2 of three"]).contains("another list"))
     for name in ["1", "2", "2 of three"] { try forget(name) }
     // 7 and 1 2 against 5 3 9 and 7.
-    #expect(refusal(["1", "2 of three"]).contains("prompt 1 (token ids 7) is, to the token, prompt 2"))
+    #expect(
+      refusal(["1", "2 of three"]).contains("prompt 1 (token ids 7) is, to the token, prompt 2"))
     let old = try RunMerge(["2", "1"].map { scratch[$0] }).write(to: scratch["old"])
     #expect(old.prompts.map(\.tokenIds) == [[5, 3, 9], [7], [1, 2], [8, 8, 8]])
     try run(scratch["long"], Self.prompts + [.tokens([1]), .tokens([2])]) {

@@ -1,3 +1,4 @@
+import Studies
 import Analysis
 import TestSupport
 import Testing

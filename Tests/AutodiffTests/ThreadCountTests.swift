@@ -1,3 +1,4 @@
+import Weights
 import Foundation
 import Lanczos
 import LinearAlgebra

@@ -1,3 +1,4 @@
+import Weights
 import CKernels
 import LinearAlgebra
 import Testing

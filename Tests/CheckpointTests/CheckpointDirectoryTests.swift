@@ -1,3 +1,4 @@
+import Files
 import Foundation
 import Testing
 
@@ -46,7 +47,7 @@ private func open(
     #expect(model.tensors.tensors.map(\.name) == ["a", "b", "c"])
     #expect(try model.tensors.tensor("c").vector() == [0, 0])
     try write(["a"], to: folder.path + "/part3.safetensors")
-    #expect(throws: CheckpointError.duplicateName(file: folder.path, name: "a")) {
+    #expect(throws: FileError.duplicateName(file: folder.path, name: "a")) {
       try open(folder.path)
     }
   }
@@ -118,7 +119,7 @@ private func open(
     let model = try open(folder.path)
     #expect(model.tensors.tensors.map(\.name) == ["b", "a"])
     #expect(try model.tensors.tensor("b").file.hasSuffix("sub/model-00002-of-00002.safetensors"))
-    #expect(throws: CheckpointError.missingTensor(file: index, tensor: "unlisted")) {
+    #expect(throws: FileError.missingTensor(file: index, tensor: "unlisted")) {
       try model.tensors.tensor("unlisted")
     }
     try model.tensors.checkIntact()
@@ -151,7 +152,7 @@ private func open(
     try parent.link("model/linked", to: parent.path + "/outside")
     let map = map.replacingOccurrences(of: "%", with: model)
     try parent.write("{\"weight_map\": \(map)}", to: "model/model.safetensors.index.json")
-    let thrown = try #require(throws: CheckpointError.self) { try open(model) }
+    let thrown = try #require(throws: FileError.self) { try open(model) }
     #expect(thrown.caseName == error, "\(thrown)")
     #expect(thrown.description.contains(model), "\(thrown)")
     #expect(thrown.description.contains(field), "\(thrown)")
@@ -173,7 +174,7 @@ private func open(
     let outside = try #require(realpath("\(parent.path)/outside", nil))
     defer { free(outside) }
     #expect(
-      throws: CheckpointError.unsafePath(
+      throws: FileError.unsafePath(
         file: "\(model)/\(name)", field: "the link", path: String(cString: outside))
     ) {
       try open(model).tokenizerPath
@@ -203,7 +204,7 @@ private func open(
   func whatIsNoModelSaysWhatWouldBe(files: [String], reason: String, remedy: String) throws {
     let folder = try TemporaryFolder()
     for file in files { try folder.write("{}", to: file) }
-    let thrown = try #require(throws: CheckpointError.self) { try open(folder.path) }
+    let thrown = try #require(throws: FileError.self) { try open(folder.path) }
     #expect(thrown.caseName == "notAModel")
     for text in [folder.path, reason, remedy] {
       #expect(thrown.description.contains(text), "\(thrown)")
@@ -213,7 +214,7 @@ private func open(
   @Test func configurationThatIsNoObject() throws {
     let folder = try TemporaryFolder()
     try folder.write("[1]", to: "config.json")
-    let thrown = try #require(throws: CheckpointError.self) { try open(folder.path) }
+    let thrown = try #require(throws: FileError.self) { try open(folder.path) }
     #expect(thrown.caseName == "invalidField" && thrown.description.contains("config.json"))
   }
 }
@@ -247,19 +248,19 @@ private func open(
     try FileManager.default.removeItem(atPath: file)
     try folder.link("m.gguf", to: "/etc/passwd")
     #expect(
-      #expect(throws: CheckpointError.self) { try open(folder.path) }?.caseName == "unsafePath")
+      #expect(throws: FileError.self) { try open(folder.path) }?.caseName == "unsafePath")
   }
 
   @Test func otherFilesAreRefused() throws {
     let folder = try TemporaryFolder()
     let other = try folder.write("{}", to: "config.json")
-    let thrown = #expect(throws: CheckpointError.self) { try open(other) }
+    let thrown = #expect(throws: FileError.self) { try open(other) }
     #expect(thrown?.caseName == "notAModel" && thrown?.description.contains(other) == true)
     let named = try folder.write("{}", to: "x.gguf")
-    #expect(#expect(throws: CheckpointError.self) { try open(named) }?.caseName == "notThisFormat")
+    #expect(#expect(throws: FileError.self) { try open(named) }?.caseName == "notThisFormat")
     let part = try folder.write(
       GGUFBuilder.with("split.count", 2) { $0.put(UInt16(3)) }, to: "part.gguf")
-    let split = #expect(throws: CheckpointError.self) { try open(part) }
+    let split = #expect(throws: FileError.self) { try open(part) }
     #expect(split?.description.contains("--merge") == true)
   }
 }
@@ -312,7 +313,7 @@ private func open(
     let environment = ["HF_HUB_CACHE": folder.path + "/hub"]
     #expect(try open("org/name", environment).path == "\(home)/snapshots/abc123")
     try folder.write("", to: "hub/models--org--name/snapshots/def456/.keep")
-    let thrown = #expect(throws: CheckpointError.self) { try open("org/name", environment) }
+    let thrown = #expect(throws: FileError.self) { try open("org/name", environment) }
     for text in ["refs/main", "snapshots/abc123", "snapshots/def456"] {
       #expect(thrown?.description.contains(text) == true, "\(String(describing: thrown))")
     }
@@ -325,7 +326,7 @@ private func open(
     let shard = "hub/models--org--name/snapshots/abc123/model-00001-of-00001.safetensors"
     try FileManager.default.removeItem(atPath: "\(folder.path)/\(shard)")
     try folder.link(shard, to: "../../../models--org--other/blobs/shard")
-    let thrown = #expect(throws: CheckpointError.self) {
+    let thrown = #expect(throws: FileError.self) {
       try open("org/name", ["HF_HUB_CACHE": folder.path + "/hub"])
     }
     #expect(thrown?.caseName == "unsafePath")
@@ -337,7 +338,7 @@ private func open(
     let snapshot = "\(folder.path)/hub/models--org--name/snapshots/abc123"
     try FileManager.default.moveItem(atPath: snapshot, toPath: folder.path + "/elsewhere")
     try folder.link("hub/models--org--name/snapshots/abc123", to: folder.path + "/elsewhere")
-    let thrown = #expect(throws: CheckpointError.self) {
+    let thrown = #expect(throws: FileError.self) {
       try open("org/name", ["HF_HUB_CACHE": folder.path + "/hub"])
     }
     #expect(thrown?.caseName == "unsafePath")
@@ -350,7 +351,7 @@ private func open(
     let config = "hub/models--org--name/snapshots/abc123/config.json"
     try FileManager.default.removeItem(atPath: "\(folder.path)/\(config)")
     try folder.link(config, to: folder.path + "/secret.json")
-    let thrown = #expect(throws: CheckpointError.self) {
+    let thrown = #expect(throws: FileError.self) {
       try open("org/name", ["HF_HUB_CACHE": folder.path + "/hub"])
     }
     #expect(thrown?.caseName == "unsafePath")
@@ -367,7 +368,7 @@ private func open(
     try folder.write("", to: "hub/models--org--noref/blobs/x")
     try folder.write("abc123", to: "hub/models--org--gone/refs/main")
     try folder.write("../../../..", to: "hub/models--org--sly/refs/main")
-    let thrown = #expect(throws: CheckpointError.self) {
+    let thrown = #expect(throws: FileError.self) {
       try open(name, ["HF_HUB_CACHE": folder.path + "/hub"])
     }
     #expect(thrown?.description.contains(text) == true, "\(String(describing: thrown))")
@@ -387,7 +388,7 @@ private func open(
     let config = try ConfigurationFile(path)
     #expect(try config.int("n") == 3 && config.string("t") == "a")
     if config["x"] != nil {
-      let thrown = #expect(throws: CheckpointError.self) { try config.bool("x") }
+      let thrown = #expect(throws: FileError.self) { try config.bool("x") }
       #expect(thrown?.description.contains("'x'") == true)
     }
   }
@@ -404,19 +405,19 @@ private func open(
     #expect(try config.int("n") == 3 && config.double("x") == 0.5 && config.double("whole") == 1e4)
     #expect(try config.string("t") == "a" && config.bool("b"))
     #expect(try config.int("absent", default: 7) == 7 && config.int("none", default: 8) == 8)
-    #expect(throws: CheckpointError.missingField(file: "config.json", field: "absent")) {
+    #expect(throws: FileError.missingField(file: "config.json", field: "absent")) {
       try config.int("absent")
     }
-    #expect(throws: CheckpointError.missingField(file: "config.json", field: "none")) {
+    #expect(throws: FileError.missingField(file: "config.json", field: "none")) {
       try config.double("none")
     }
     // A fallback is for what is absent, not for what is wrong.
-    #expect(throws: CheckpointError.self) { try config.int("t", default: 1) }
-    #expect(throws: CheckpointError.self) { try config.int("x", default: 1) }
+    #expect(throws: FileError.self) { try config.int("t", default: 1) }
+    #expect(throws: FileError.self) { try config.int("x", default: 1) }
     #expect(try config.part("absent") == nil && config.part("none") == nil)
-    #expect(throws: CheckpointError.self) { try config.part("n") }
+    #expect(throws: FileError.self) { try config.part("n") }
     let part = try #require(try config.part("part"))
-    let thrown = #expect(throws: CheckpointError.self) { try part.int("n") }
+    let thrown = #expect(throws: FileError.self) { try part.int("n") }
     #expect(thrown?.description.contains("part.n") == true)
   }
 }

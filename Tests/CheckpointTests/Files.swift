@@ -1,3 +1,4 @@
+import Files
 import Foundation
 import Testing
 
@@ -82,14 +83,14 @@ struct HostileFile: Sendable, CustomTestStringConvertible {
   func expectRefusal(_ name: String, by open: (String) throws -> Void) throws {
     let folder = try TemporaryFolder()
     let path = try folder.write(bytes, to: name)
-    let thrown = try #require(throws: CheckpointError.self) { try open(path) }
+    let thrown = try #require(throws: FileError.self) { try open(path) }
     #expect(thrown.caseName == error, "\(thrown)")
     #expect(thrown.description.contains(path), "\(thrown)")
     #expect(thrown.description.contains(field), "\(thrown)")
   }
 }
 
-extension CheckpointError {
+extension FileError {
   /// The name of the case.
   var caseName: String { Mirror(reflecting: self).children.first?.label ?? "\(self)" }
 }

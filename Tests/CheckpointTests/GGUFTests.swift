@@ -1,3 +1,5 @@
+import Files
+import Weights
 import Foundation
 import LinearAlgebra
 import Testing
@@ -169,7 +171,7 @@ func lyingGGUFFilesAreRefused(_ hostile: HostileFile) throws {
   let folder = try TemporaryFolder()
   for length in 0..<whole.count {
     let path = try folder.write(Array(whole[..<length]), to: "cut.gguf")
-    #expect(throws: CheckpointError.self) { try GGUFFile(path) }
+    #expect(throws: FileError.self) { try GGUFFile(path) }
   }
 }
 
@@ -183,9 +185,8 @@ func lyingGGUFFilesAreRefused(_ hostile: HostileFile) throws {
   #expect(file.tensors.allSatisfy { $0.byteRange.lowerBound % 32 == 0 })
   #expect(try file.string("general.architecture") == "test")
   #expect(try file.int("count") == 7)
-  #expect(throws: CheckpointError.missingField(file: path, field: "x")) { try file.int("x") }
-  #expect(throws: CheckpointError.invalidField(file: path, field: "count", reason: "it is no text"))
-  {
+  #expect(throws: FileError.missingField(file: path, field: "x")) { try file.int("x") }
+  #expect(throws: FileError.invalidField(file: path, field: "count", reason: "it is no text")) {
     try file.string("count")
   }
 }
@@ -203,7 +204,7 @@ func unsupportedGGUFTypesAreListedAndRefusedWhenUsed(type: UInt32, name: String)
   let file = try GGUFFile(path)
   #expect(file.info("iq")?.typeName == name)
   #expect(file.info("iq")?.elementType == nil)
-  #expect(throws: CheckpointError.unsupportedType(file: path, tensor: "iq", type: name)) {
+  #expect(throws: FileError.unsupportedType(file: path, tensor: "iq", type: name)) {
     try file.tensor("iq")
   }
   #expect(try file.tensor("b").vector() == [0, 0, 0, 0, 0])
@@ -234,8 +235,8 @@ func unsupportedGGUFTypesAreListedAndRefusedWhenUsed(type: UInt32, name: String)
   #expect(nested.elementType == .array && nested.count == 3)
   let rows = try nested.values().compactMap { try $0.array?.integers() }
   #expect(rows == [[1, 2, 3], [], [4]])
-  #expect(throws: CheckpointError.self) { try nested.integers() }
-  #expect(throws: CheckpointError.self) { try nested.strings() }
+  #expect(throws: FileError.self) { try nested.integers() }
+  #expect(throws: FileError.self) { try nested.strings() }
 }
 
 @Test func aTextInAnArrayMayBeAskedForAsBytes() throws {
@@ -249,7 +250,7 @@ func unsupportedGGUFTypesAreListedAndRefusedWhenUsed(type: UInt32, name: String)
       $0.bytes += [0xFF, 0x41]
     }, to: "m.gguf")
   let tokens = try GGUFFile(path).array("tokens")
-  #expect(throws: CheckpointError.invalidText(file: path, field: "tokens")) { try tokens.strings() }
+  #expect(throws: FileError.invalidText(file: path, field: "tokens")) { try tokens.strings() }
   var all: [[UInt8]] = []
   try tokens.forEachString { all.append(Array($0)) }
   #expect(all == [Array("ok".utf8), [0xFF, 0x41]])
@@ -267,10 +268,10 @@ func unsupportedGGUFTypesAreListedAndRefusedWhenUsed(type: UInt32, name: String)
   let array = try GGUFFile(path).array("t")
   #expect(try array.strings().count == 1000)
   #expect(truncate(path, 4096) == 0)
-  #expect(throws: CheckpointError.self) { try array.strings() }
+  #expect(throws: FileError.self) { try array.strings() }
   // In place, without a change of size: the bounds are those of the file, whatever the lengths say by now.
   try Data(repeating: 0xFF, count: 30_000).write(to: URL(fileURLWithPath: path), options: [])
-  #expect(throws: CheckpointError.self) { try array.strings() }
+  #expect(throws: FileError.self) { try array.strings() }
 }
 
 @Suite struct FilesOfThePythonPackages {
@@ -327,7 +328,7 @@ func unsupportedGGUFTypesAreListedAndRefusedWhenUsed(type: UInt32, name: String)
       let shape = try #require(entry["shape"]?.array).compactMap(\.int)
       #expect(file.info(name)?.shape == shape)
       guard name != "ids" else {
-        #expect(throws: CheckpointError.self) { try file.tensor(name) }
+        #expect(throws: FileError.self) { try file.tensor(name) }
         continue
       }
       let numbers = try #require(entry["numbers"]?.array).compactMap(\.double)

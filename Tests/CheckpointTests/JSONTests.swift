@@ -1,3 +1,4 @@
+import Files
 import Testing
 
 @testable import Checkpoint
@@ -85,7 +86,7 @@ struct HostileJSON: Sendable, CustomTestStringConvertible {
 
 @Test(arguments: HostileJSON.cases)
 func refusedJSONNamesFileAndOffset(_ hostile: HostileJSON) throws {
-  let error = try #require(throws: CheckpointError.self) { try parse(hostile.bytes) }
+  let error = try #require(throws: FileError.self) { try parse(hostile.bytes) }
   guard case .malformedJSON(let file, let offset, let reason) = error else {
     Issue.record("another error: \(error)")
     return
@@ -122,7 +123,7 @@ func refusedJSONNamesFileAndOffset(_ hostile: HostileJSON) throws {
       && !$0.what.contains("duplicate") && !$0.what.contains("surrogate")
   })
 func pythonRefusesTheRest(_ hostile: HostileJSON) throws {
-  let error = try #require(throws: CheckpointError.self) {
+  let error = try #require(throws: FileError.self) {
     try JSONValue.parse(hostile.bytes, source: "some.json", dialect: .python)
   }
   guard case .malformedJSON("some.json", hostile.offset, _) = error else {
@@ -135,7 +136,7 @@ func pythonRefusesTheRest(_ hostile: HostileJSON) throws {
   "[Nan]", "[Infinit]", "[-Infinite]", "[-N]", "[+Infinity]", "[NaN1]", #"["\ud83d\u12"]"#,
 ])
 func pythonRefusesMisspellings(_ text: String) throws {
-  #expect(throws: CheckpointError.self) {
+  #expect(throws: FileError.self) {
     try JSONValue.parse(Array(text.utf8), source: "some.json", dialect: .python)
   }
 }
@@ -174,7 +175,7 @@ func pythonRefusesMisspellings(_ text: String) throws {
 
 @Test func depthIsCountedInLevels() throws {
   _ = try parse("[[[1]]]", depthLimit: 3)
-  #expect(throws: CheckpointError.self) { try parse("[[[1]]]", depthLimit: 2) }
+  #expect(throws: FileError.self) { try parse("[[[1]]]", depthLimit: 2) }
   _ = try parse("1", depthLimit: 0)
 }
 

@@ -1,3 +1,4 @@
+import Files
 import Foundation
 import Testing
 
@@ -29,7 +30,7 @@ import Testing
     try folder.write([1], to: "folder/file")
     #expect(mkfifo(folder.path + "/pipe", 0o600) == 0)
     let path = folder.path + "/" + kind
-    let error = #expect(throws: CheckpointError.self) { try MappedFile(path) }
+    let error = #expect(throws: FileError.self) { try MappedFile(path) }
     #expect(error?.caseName == "cannotRead")
     #expect(error?.description.contains(path) == true)
   }
@@ -42,18 +43,18 @@ import Testing
     let other = try MappedFile(path)
     #expect(truncate(path, off_t(2 * page)) == 0)
     // Not yet touched: the size tells.
-    #expect(throws: CheckpointError.changedWhileMapped(file: path)) { try file.checkIntact() }
+    #expect(throws: FileError.changedWhileMapped(file: path)) { try file.checkIntact() }
     #expect(file.bytes[2 * page - 1] == 7)
     #expect(file.bytes[5 * page] == 0)
     #expect(file.bytes[8 * page - 1] == 0)
     #expect(file.bytes[3 * page] == 0)  // before the first fault, so a second one
-    #expect(throws: CheckpointError.changedWhileMapped(file: path)) { try file.checkIntact() }
+    #expect(throws: FileError.changedWhileMapped(file: path)) { try file.checkIntact() }
     // The size is what it was, but zeros were read.
     #expect(truncate(path, off_t(8 * page)) == 0)
-    #expect(throws: CheckpointError.changedWhileMapped(file: path)) { try file.checkIntact() }
-    #expect(throws: CheckpointError.changedWhileMapped(file: path)) { try file.copy(0..<1) }
+    #expect(throws: FileError.changedWhileMapped(file: path)) { try file.checkIntact() }
+    #expect(throws: FileError.changedWhileMapped(file: path)) { try file.copy(0..<1) }
     // Nothing was read through this one, but what it would read is not what was opened.
-    #expect(throws: CheckpointError.changedWhileMapped(file: path)) { try other.checkIntact() }
+    #expect(throws: FileError.changedWhileMapped(file: path)) { try other.checkIntact() }
   }
 
   @Test func manyThreadsMayFaultAtOnce() async throws {
@@ -69,7 +70,7 @@ import Testing
       return await group.reduce(into: []) { $0.append($1) }
     }
     #expect(sums == Array(repeating: 0, count: 8))
-    #expect(throws: CheckpointError.changedWhileMapped(file: path)) { try file.checkIntact() }
+    #expect(throws: FileError.changedWhileMapped(file: path)) { try file.checkIntact() }
   }
 
   @Test func guardsAreUsedAgainUnbroken() throws {

@@ -1,10 +1,11 @@
+import Files
 import Foundation
 import LinearAlgebra
 import Testing
 
 @testable import Checkpoint
 
-/// Valid files with some bytes changed, cut or repeated: each is read, or refused by a `CheckpointError`. A crash ends the
+/// Valid files with some bytes changed, cut or repeated: each is read, or refused by a `FileError`. A crash ends the
 /// tests. What is read is read to the end, so that a lie that passes the checks would touch memory it must not.
 @Suite struct MutatedFiles {
   private static let rounds = 4000
@@ -49,7 +50,7 @@ import Testing
     var read = 0
     for _ in 0..<Self.rounds {
       let bytes = mutated(original, &generator)
-      do throws(CheckpointError) {
+      do throws(FileError) {
         _ = try JSONValue.parse(bytes, source: "x")
         read += 1
         // The wider dialect reads it too.
@@ -76,7 +77,7 @@ import Testing
       do {
         try read(path)
         count += 1
-      } catch is CheckpointError {}
+      } catch is FileError {}
     }
     #expect(count > 0 && count < Self.rounds)
   }

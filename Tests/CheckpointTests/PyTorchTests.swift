@@ -1,3 +1,4 @@
+import Files
 import Foundation
 import Testing
 
@@ -19,11 +20,11 @@ import Testing
       #expect(try file.tensor(info.name).bytes.elementsEqual(twin.tensor(info.name).bytes))
     }
     #expect(
-      throws: CheckpointError.unsupportedType(file: file.file.path, tensor: "ids", type: "I64")
+      throws: FileError.unsupportedType(file: file.file.path, tensor: "ids", type: "I64")
     ) {
       try file.tensor("ids")
     }
-    #expect(throws: CheckpointError.missingTensor(file: file.file.path, tensor: "w")) {
+    #expect(throws: FileError.missingTensor(file: file.file.path, tensor: "w")) {
       try file.tensor("w")
     }
     try file.checkIntact()
@@ -39,14 +40,14 @@ import Testing
 
   @Test func aTransposedViewIsRefused() throws {
     let path = try fixture("transposed.bin")
-    let thrown = #expect(throws: CheckpointError.self) { try PyTorchFile(path) }
+    let thrown = #expect(throws: FileError.self) { try PyTorchFile(path) }
     #expect(thrown == .strided(file: path, tensor: "w", shape: [4, 3], strides: [1, 4]))
     #expect(thrown?.description.contains("contiguous()") == true)
   }
 
   @Test func theFormatBefore16IsRefusedByName() throws {
     let path = try fixture("legacy.bin")
-    let thrown = #expect(throws: CheckpointError.self) { try PyTorchFile(path) }
+    let thrown = #expect(throws: FileError.self) { try PyTorchFile(path) }
     for text in [path, "1.6", "save_file"] {
       #expect(thrown?.description.contains(text) == true, "\(String(describing: thrown))")
     }
@@ -57,7 +58,7 @@ import Testing
     let folder = try TemporaryFolder()
     for length in 0..<whole.count {
       let path = try folder.write(Array(whole[..<length]), to: "cut.bin")
-      #expect(throws: CheckpointError.self) { try PyTorchFile(path) }
+      #expect(throws: FileError.self) { try PyTorchFile(path) }
     }
     let path = try folder.write(whole, to: "whole.bin")
     #expect(try PyTorchFile(path).tensor("w").numbers() == [0, 1, 2, 3, 4, 5])
@@ -73,7 +74,7 @@ import Testing
     let folder = try TemporaryFolder()
     try folder.write("{}", to: "config.json")
     try folder.write("no weights", to: "training_args.bin")
-    let thrown = #expect(throws: CheckpointError.self) { try open(folder.path) }
+    let thrown = #expect(throws: FileError.self) { try open(folder.path) }
     #expect(thrown?.caseName == "notAModel")
 
     try folder.write(PyTorchBuilder(key: "a").bytes, to: "pytorch_model-00001-of-00002.bin")

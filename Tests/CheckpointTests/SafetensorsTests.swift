@@ -1,3 +1,5 @@
+import Files
+import Weights
 import LinearAlgebra
 import Testing
 
@@ -134,7 +136,7 @@ func lyingSafetensorsAreRefused(_ hostile: HostileFile) throws {
   let folder = try TemporaryFolder()
   for length in 0..<whole.count {
     let path = try folder.write(Array(whole[..<length]), to: "cut.safetensors")
-    #expect(throws: CheckpointError.self) { try SafetensorsFile(path) }
+    #expect(throws: FileError.self) { try SafetensorsFile(path) }
   }
   _ = try SafetensorsFile(try folder.write(whole, to: "whole.safetensors"))
 }
@@ -146,9 +148,9 @@ func lyingSafetensorsAreRefused(_ hostile: HostileFile) throws {
     try folder.write(safetensors(header, data: 26), to: "m.safetensors"))
   #expect(file.tensors.map(\.typeName) == ["I64", "F3_NEW"])
   #expect(file.tensors.allSatisfy { $0.elementType == nil })
-  let error = try #require(throws: CheckpointError.self) { try file.tensor("ids") }
+  let error = try #require(throws: FileError.self) { try file.tensor("ids") }
   #expect(error == .unsupportedType(file: file.file.path, tensor: "ids", type: "I64"))
-  #expect(throws: CheckpointError.missingTensor(file: file.file.path, tensor: "w")) {
+  #expect(throws: FileError.missingTensor(file: file.file.path, tensor: "w")) {
     try file.tensor("w")
   }
 }
@@ -162,7 +164,7 @@ func lyingSafetensorsAreRefused(_ hostile: HostileFile) throws {
   #expect(try file.tensor("a").matrix().rows == 0)
   #expect(try file.tensor("a").numbers() == [])
   #expect(try file.tensor("b").numbers() == [0])
-  #expect(throws: CheckpointError.self) { try file.tensor("b").vector() }
+  #expect(throws: FileError.self) { try file.tensor("b").vector() }
   let none = try SafetensorsFile(
     try folder.write(safetensors("{}", data: 0), to: "none.safetensors"))
   #expect(none.tensors.isEmpty)
@@ -226,9 +228,9 @@ func lyingSafetensorsAreRefused(_ hostile: HostileFile) throws {
     #expect(try b.matrix(rows: 2, columns: 3).row(1) == [4, 5, 6])
     #expect(try b.rows(1..<2).matrix().row(0) == [4, 5, 6])
     #expect(b.rows(1..<2).shape == [1, 3])
-    #expect(throws: CheckpointError.self) { try b.matrix(rows: 3, columns: 2) }
-    #expect(throws: CheckpointError.self) { try b.vector() }
-    #expect(throws: CheckpointError.self) { try stored.vector(count: 3) }
+    #expect(throws: FileError.self) { try b.matrix(rows: 3, columns: 2) }
+    #expect(throws: FileError.self) { try b.vector() }
+    #expect(throws: FileError.self) { try stored.vector(count: 3) }
   }
 
   /// The candidate of the two neighbours that is nearer, the even one of two as near: by distance, not by bit tricks.
@@ -265,7 +267,7 @@ func lyingSafetensorsAreRefused(_ hostile: HostileFile) throws {
     for start in stride(from: 0, to: 46, by: 10) {
       try writer.append(numbers[start..<min(start + 10, 46)])
     }
-    #expect(throws: CheckpointError.self) { try MappedFile(folder.path + "/pieces") }
+    #expect(throws: FileError.self) { try MappedFile(folder.path + "/pieces") }
     try writer.finish()
     let files = try ["whole", "pieces"].map { name in
       let file = try MappedFile("\(folder.path)/\(name)")
@@ -285,7 +287,7 @@ func lyingSafetensorsAreRefused(_ hostile: HostileFile) throws {
   }
 
   @Test func aFolderThatIsNotThereIsNamed() {
-    let error = #expect(throws: CheckpointError.self) {
+    let error = #expect(throws: FileError.self) {
       try SafetensorsWriter("/nonexistent/folder/x.safetensors", entries: [])
     }
     #expect(error?.caseName == "cannotWrite")

@@ -1,3 +1,4 @@
+import Studies
 import Alignment
 import Foundation
 import TestSupport
@@ -233,7 +234,8 @@ struct EmergenceFailureTests {
     other.prompts[1].failed = PromptFailure(number: 2, layer: 1, reason: "not finite")
     let emergence = Emergence([(1, base), (2, other)])
     #expect(emergence.prompts == 2)
-    #expect(emergence.notes.contains {
+    #expect(
+      emergence.notes.contains {
         $0.hasPrefix("prompt 2 (token ids ") && $0.contains(") failed at step 2")
       })
     for point in emergence.points { #expect(point.value.perPrompt.count == 2) }

@@ -1,3 +1,4 @@
+import Files
 import Checkpoint
 import Foundation
 import LinearAlgebra
@@ -123,7 +124,7 @@ import Testing
     where Self.isNeeded(tensor.entry.name) && tensor.entry.name != Self.headsOwn(name) {
       var draft = try Draft(of: name)
       draft.tensors.remove(at: i)
-      let error = try #require(throws: CheckpointError.self, "\(tensor.entry.name)") {
+      let error = try #require(throws: FileError.self, "\(tensor.entry.name)") {
         try draft.load()
       }
       guard case .missingTensor(_, let missing) = error else {
@@ -143,7 +144,7 @@ import Testing
       try draft.alter(tensor) { shape, _ in
         shape = shape.count == 1 ? [1, shape[0]] : [shape.reduce(1, *)]
       }
-      let error = try #require(throws: CheckpointError.self) { try draft.load() }
+      let error = try #require(throws: FileError.self) { try draft.load() }
       guard case .wrongShape(_, tensor, _, _) = error else {
         Issue.record("\(tensor): \(error)")
         continue
@@ -164,7 +165,7 @@ import Testing
         draft.configuration["attention_types"] = [[["local"], count]]
       }
       let error = try #require(throws: (any Error).self) { try draft.load() }
-      #expect(error is ModelError || error is CheckpointError)
+      #expect(error is ModelError || error is FileError)
       #expect(count > 1 || "\(error)".contains(".1."))
     }
   }

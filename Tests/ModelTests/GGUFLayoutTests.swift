@@ -1,3 +1,4 @@
+import Files
 import Foundation
 import LinearAlgebra
 import Testing
@@ -46,11 +47,11 @@ import Testing
 
   /// One matrix fewer, or one of other sides: an error that names the tensor, not another layout.
   @Test func refused() throws {
-    let missing = try #require(throws: CheckpointError.self) {
+    let missing = try #require(throws: FileError.self) {
       try load("mixtral") { $0["blk.1.ffn_up_exps.weight"] = nil }
     }
     #expect(missing.description.contains("'blk.1.ffn_up_exps.weight'"), "\(missing)")
-    let short = try #require(throws: CheckpointError.self) {
+    let short = try #require(throws: FileError.self) {
       try load("phi") { tensors in
         for part in ["q", "k", "v"] { tensors["blk.0.attn_\(part).weight"] = nil }
         tensors["blk.0.attn_qkv.weight"] = Numbers([1, 1], [0])
@@ -155,7 +156,7 @@ private final class MemoryTensors: TensorSource {
 
   func info(_ name: String) -> TensorInfo? { tensors.first { $0.name == name } }
 
-  func tensor(_ name: String) throws(CheckpointError) -> StoredTensor {
+  func tensor(_ name: String) throws(FileError) -> StoredTensor {
     guard let info = info(name), let bytes = bytes[name] else {
       throw .missingTensor(file: path, tensor: name)
     }

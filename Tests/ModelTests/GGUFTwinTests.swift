@@ -1,3 +1,4 @@
+import Files
 import Checkpoint
 import Foundation
 import LinearAlgebra
@@ -103,7 +104,7 @@ struct GGUFTwin: Sendable, CustomTestStringConvertible {
           _ = try loadTransformer(ModelFile(metadata))
         } catch let error as ModelError {
           #expect(!error.description.isEmpty)
-        } catch let error as CheckpointError {
+        } catch let error as FileError {
           #expect(!error.description.isEmpty)
         }
       }

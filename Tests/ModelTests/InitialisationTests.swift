@@ -1,3 +1,5 @@
+import Files
+import Weights
 @testable import Checkpoint
 import Foundation
 import LinearAlgebra
@@ -228,7 +230,7 @@ private struct Sample {
       }
     }
     func info(_ name: String) -> TensorInfo? { tensors.first { $0.name == name } }
-    func tensor(_ name: String) throws(CheckpointError) -> StoredTensor {
+    func tensor(_ name: String) throws(FileError) -> StoredTensor {
       throw .missingTensor(file: "", tensor: name)
     }
     func checkIntact() {}
@@ -255,7 +257,7 @@ private struct Sample {
     }
     #expect(source.tensors.count == ElementType.allCases.count + 1)
     #expect(source.info("ids")?.elementType == nil)
-    #expect(throws: CheckpointError.self) { try source.tensor("ids") }
+    #expect(throws: FileError.self) { try source.tensor("ids") }
   }
 
   /// Pieces are drawn apart and do not repeat one another; the row of padding may lie across two.

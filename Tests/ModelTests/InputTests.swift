@@ -1,3 +1,4 @@
+import Files
 import Checkpoint
 import Foundation
 import LinearAlgebra
@@ -93,7 +94,7 @@ import Testing
     #expect(try PixelValues(safetensors: file("pixel_values", [2, 3, 4])) == expected)
     #expect(try PixelValues(safetensors: file("pixel_values", [1, 2, 3, 4])) == expected)
     for shape in [[24], [6, 4], [2, 1, 3, 4], [1, 1, 2, 3, 4]] {
-      let error = try #require(throws: CheckpointError.self) {
+      let error = try #require(throws: FileError.self) {
         try PixelValues(safetensors: file("pixel_values", shape))
       }
       guard case .wrongShape(_, "pixel_values", shape, _) = error else {
@@ -101,7 +102,7 @@ import Testing
         continue
       }
     }
-    #expect(throws: CheckpointError.self) {
+    #expect(throws: FileError.self) {
       try PixelValues(safetensors: file("pixels", [2, 3, 4]))
     }
     // Patches of 2 × 2, row by row; the third row of pixels is left out.

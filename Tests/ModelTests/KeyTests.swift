@@ -1,3 +1,4 @@
+import Files
 import Checkpoint
 import Foundation
 import LinearAlgebra
@@ -82,7 +83,7 @@ import Testing
         guard let wanted = change.answer else { continue }
         expectClose(found, wanted, 1e-7, "\(change)")
       } catch is ModelError {
-      } catch is CheckpointError {
+      } catch is FileError {
       }
     }
   }

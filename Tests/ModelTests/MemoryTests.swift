@@ -1,3 +1,5 @@
+import Files
+import Weights
 import Autodiff
 import Checkpoint
 import LinearAlgebra

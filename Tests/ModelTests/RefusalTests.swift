@@ -1,3 +1,4 @@
+import Files
 import Checkpoint
 import Foundation
 import LinearAlgebra
@@ -205,7 +206,7 @@ import Testing
 
   /// A number of blocks that the file does not have takes no room before it is found out.
   @Test func manyBlocks() throws {
-    let error = try #require(throws: CheckpointError.self) {
+    let error = try #require(throws: FileError.self) {
       try Setting("num_hidden_layers", "2147483648").draft().load()
     }
     #expect(error.description.contains("model.layers.3."))
@@ -226,7 +227,7 @@ import Testing
   }
 
   private func expectWrongShape(_ draft: Draft, _ tensor: String) throws {
-    let error = try #require(throws: CheckpointError.self) { try draft.load() }
+    let error = try #require(throws: FileError.self) { try draft.load() }
     guard case .wrongShape(let file, tensor, _, _) = error else {
       Issue.record("\(tensor): \(error)")
       return

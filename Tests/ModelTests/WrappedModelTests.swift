@@ -1,3 +1,4 @@
+import Files
 import Checkpoint
 import Foundation
 import LinearAlgebra
@@ -66,7 +67,7 @@ import Testing
     }
     let name = "base_model.model.model.layers.0.self_attn.q_proj.lora_A.default.weight"
     draft.tensors.append((.init(name: name, shape: [1, 24]), Array(repeating: 1, count: 24)))
-    let error = try #require(throws: CheckpointError.self) { try draft.load() }
+    let error = try #require(throws: FileError.self) { try draft.load() }
     #expect(error.description.contains(name) && error.description.contains("merge_and_unload"))
   }
 
@@ -76,7 +77,7 @@ import Testing
     draft.tensors = draft.tensors.map {
       (.init(name: "student.net.\($0.entry.name)", shape: $0.entry.shape), $0.numbers)
     }
-    let error = try #require(throws: CheckpointError.self) { try draft.load() }
+    let error = try #require(throws: FileError.self) { try draft.load() }
     guard case .prefixedTensor(_, _, let stored) = error else {
       Issue.record("\(error)")
       return
@@ -115,7 +116,7 @@ import Testing
       }
     draft.tensors.append((.init(name: "score.weight", shape: [1, 2]), [1, 2]))
     guard isRead else {
-      let error = #expect(throws: CheckpointError.self) { try draft.load() }
+      let error = #expect(throws: FileError.self) { try draft.load() }
       #expect(error?.description.contains("lm_head.weight") == true)
       #expect(error?.description.contains("download") == false)
       return

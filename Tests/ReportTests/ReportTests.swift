@@ -1,3 +1,4 @@
+import Studies
 import Analysis
 import Foundation
 import TestSupport

@@ -1,3 +1,4 @@
+import Weights
 import LinearAlgebra
 
 /// What kind of soft-max attention: heads and their sizes, scale, and what a query may see.

@@ -1,3 +1,4 @@
+import Weights
 import LinearAlgebra
 
 /// The keys and values of all tokens of one sequence, as constants: what a query of that sequence may look at.

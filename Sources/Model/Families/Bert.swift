@@ -1,3 +1,5 @@
+import Files
+import Weights
 import Autodiff
 import Checkpoint
 import LinearAlgebra
@@ -28,7 +30,7 @@ struct Bert: Transformer {
   /// Absent in checkpoints of the bare encoder.
   let head: Head?
 
-  /// Reads a model of this family. Throws `ModelError`, `CheckpointError`.
+  /// Reads a model of this family. Throws `ModelError`, `FileError`.
   init(_ file: ModelFile) throws {
     let c = file.configuration
     let weights = file.weights(

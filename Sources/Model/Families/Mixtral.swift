@@ -1,3 +1,4 @@
+import Weights
 import Autodiff
 import Checkpoint
 import LinearAlgebra

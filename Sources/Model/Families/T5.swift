@@ -1,3 +1,4 @@
+import Weights
 import Autodiff
 import Checkpoint
 import LinearAlgebra
@@ -85,7 +86,7 @@ struct T5: Transformer {
   let head: LinearWeights?
   let encoder, decoder: Stack
 
-  /// Reads a model of this family. Throws `ModelError`, `CheckpointError`.
+  /// Reads a model of this family. Throws `ModelError`, `FileError`.
   init(_ file: ModelFile) throws {
     settings = try Settings(file.configuration)
     let s = settings

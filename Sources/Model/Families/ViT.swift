@@ -20,7 +20,7 @@ struct ViT: Transformer {
   let layers: [LayerNormDecoder.Layer]
   let norm: LayerNormWeights
 
-  /// Reads a model of this family. Throws `ModelError`, `CheckpointError`.
+  /// Reads a model of this family. Throws `ModelError`, `FileError`.
   init(_ file: ModelFile) throws {
     let c = file.configuration
     let weights = WeightReader(

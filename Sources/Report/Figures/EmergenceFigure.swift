@@ -1,3 +1,4 @@
+import Studies
 import Alignment
 import Analysis
 import Foundation

@@ -1,0 +1,117 @@
+import Weights
+import Checkpoint
+import Lanczos
+import LinearAlgebra
+import Model
+
+/// What one solver costs on one residual Jacobian, measured in a process of its own.
+public struct SolverMeasurement: Codable, Sendable {
+  /// The solver asked for.
+  public var solver: String
+  /// The one that answered.
+  public var answered: String
+  /// Width of the Jacobian.
+  public var width: Int
+  /// Triplets.
+  public var top: Int
+  /// Of the solve, linearization not included.
+  public var seconds: Double
+  /// Running the block once and keeping what tangents need.
+  public var linearizeSeconds: Double
+  /// Readings of the weights.
+  public var passes: Int
+  /// Vectors.
+  public var vectors: Int
+  /// Anonymous bytes at the peak, less those before the solve.
+  public var privateBytes: Int
+  /// max residual norm / σ₁, measured.
+  public var residual: Double
+  /// Whether all triplets are within tolerance.
+  public var converged: Bool
+  /// σ.
+  public var singularValues: [Double]
+
+  /// Opens the model, goes to the input of block `layer` (from 1) with these tokens, and solves there for the last token;
+  /// `blockSize` is the block solver's, nil for its own choice. An encoder reads the same tokens; a model of images is
+  /// given noise.
+  ///
+  /// Throws what opening and solving throw, `RunError.badOption` for a block or a count the model does not have.
+  public init(
+    model path: String, layer: Int, tokens: [Int], top: Int, solver: SolverKind, tolerance: Double,
+    seed: UInt64, threads: Int, blockSize: Int? = nil
+  ) throws {
+    let engine = Engine(threads: threads)
+    self = try engine.use {
+      let model = try loadTransformer(try CheckpointDirectory(opening: path))
+      try BLAS.checkAddressSpace(threads: engine.threads)
+      return try Self.measure(model, layer, tokens, top, solver, tolerance, seed, blockSize)
+    }
+  }
+
+  private init(
+    solver: SolverKind, width: Int, top: Int, _ t: SingularTriplets, linearize: Double,
+    solve: Double, privateBytes: Int
+  ) {
+    self.solver = solver.rawValue
+    answered = t.report.solver
+    self.width = width
+    self.top = top
+    seconds = solve
+    linearizeSeconds = linearize
+    passes = t.report.applications.passes
+    vectors = t.report.applications.jvp + t.report.applications.vjp
+    self.privateBytes = privateBytes
+    residual = (t.residualNorms.max() ?? 0) / max(t.singularValues[0], .leastNonzeroMagnitude)
+    converged = t.report.isConverged
+    singularValues = t.singularValues
+  }
+
+  private static func measure(
+    _ model: some Transformer, _ layer: Int, _ tokens: [Int], _ top: Int, _ solver: SolverKind,
+    _ tolerance: Double, _ seed: UInt64, _ blockSize: Int?
+  ) throws -> SolverMeasurement {
+    let d = model.description
+    guard (1...d.layers).contains(layer) else {
+      throw RunError.badOption(
+        option: "--layer", value: "\(layer)", reason: "the model has the blocks 1 to \(d.layers)")
+    }
+    guard (1...d.width).contains(top) else {
+      throw RunError.badOption(
+        option: "--top", value: "\(top)", reason: "must be from 1 to the model's width, \(d.width)")
+    }
+    let input: ModelInput
+    switch d.input {
+    case .tokens: input = .tokens(tokens)
+    case .decoder: input = .decoder(tokens, encoder: tokens)
+    case .image(let channels, let height, let width):
+      var random = SeededGenerator(seed: seed)
+      let values = (0..<channels * height * width).map { _ in Float(random.normal()) }
+      input = .image(
+        PixelValues(channels: channels, height: height, width: width, values: values))
+    }
+    var states = try HiddenStates<Float>(inputs: [input], in: model)
+    var point = try states.advance(through: model)
+    for l in 1..<layer {
+      model.advise(.dontNeed, block: l - 1)
+      point = try states.advance(through: model)
+    }
+    let start = monotonicSeconds()
+    let selection = TokenSelection(d.tokenCount(of: input) - 1)
+    let jacobian = residualJacobian(model, at: point, [(prompt: 0, tokens: selection)])
+    let middle = monotonicSeconds()
+    // The meter's peak starts at what is there before the solve.
+    let before = MemoryMeter.privateBytes
+    let meter = MemoryMeter()
+    var method = solver.chosen(for: top, width: d.width).solver(tolerance: tolerance, seed: seed)
+    if let blockSize, var block = method as? BlockLanczosSolver {
+      block.blockSize = blockSize
+      method = block
+    }
+    let triplets = try method.partialSVD(of: jacobian, count: top)
+    let end = monotonicSeconds()
+    meter.sample()
+    return SolverMeasurement(
+      solver: solver, width: d.width, top: top, triplets, linearize: middle - start,
+      solve: end - middle, privateBytes: meter.peakPrivateBytes - before)
+  }
+}

@@ -1,0 +1,257 @@
+import Files
+import Weights
+import Alignment
+import Checkpoint
+import Lanczos
+import LinearAlgebra
+import Model
+import Tokenization
+
+/// A whole run: a model and prompts in, singular triplets, coupling and trajectories out.
+///
+/// Prompts go in groups, each twice through the blocks. First with the hidden states: at every block the Jacobians are
+/// linearized where the prompts stand and solved. Then backwards, applying every Jacobian to the bases of those it is
+/// compared with. Groups depend on the prompts and their tokens alone.
+/// Aubry et al., arXiv 2407.07810.
+public struct AlignmentRun {
+  /// What is run.
+  public let settings: RunSettings
+  /// What was decided where the model's folder left a choice, and what was made of prompts that may have been meant otherwise:
+  /// one line each, for the user to read.
+  public let notes: [String]
+  /// What it computes with.
+  package let engine: Engine
+  private let directory: CheckpointDirectory
+  private let model: any Transformer
+  private let tokenizer: Tokenizer?
+  private let prompts: [(given: PromptInput, input: ModelInput)]
+  /// Of a shard, the list `prompts` is a part of.
+  private let promptList: PromptList?
+  private let plan: SolvePlan
+  private let groups: [PromptGroup]
+  private let loadSeconds: Double
+
+  /// Opens the model, tokenizes the prompts and checks every option against both, before any work is done.
+  ///
+  /// Throws `FileError`, `ModelError`, `TokenizationError`, `RunError`.
+  public init(_ requested: RunSettings, prompts inputs: [PromptInput]) throws {
+    let start = monotonicSeconds()
+    let engine = Engine(threads: requested.threads)
+    self.engine = engine
+    let directory = try CheckpointDirectory(opening: requested.model)
+    self.directory = directory
+    let model = try engine.use {
+      try loadTransformer(directory, randomSeed: requested.randomInit ? requested.seed : nil)
+    }
+    self.model = model
+    // After the weights are mapped, which takes address space too.
+    try BLAS.checkAddressSpace(threads: engine.threads)
+    var settings = requested
+    if let share = settings.rankShare {
+      let rank: Int
+      do {
+        rank = try CouplingRank.share(share, width: model.description.width)
+      } catch {
+        throw RunError.badOption(option: "--rank-share", value: "\(share)", reason: "\(error)")
+      }
+      settings.ranks = [rank]
+      settings.top = max(settings.top, rank)
+    }
+    self.settings = settings
+    try PromptReader.checkKinds(of: inputs, settings, model.description)
+    let needsText =
+      settings.encoderPrompt != nil
+      || inputs.contains { if case .text = $0 { true } else { false } }
+    let tokenizer = try Self.tokenizer(of: directory, isNeeded: needsText)
+    self.tokenizer = tokenizer
+    guard !inputs.isEmpty else {
+      throw RunError.badOption(
+        option: "--prompt", value: "", reason: "is missing; give at least one")
+    }
+    let reader = PromptReader(settings, model.description, tokenizer, directory)
+    try reader.checkEncoder(settings)
+    let labels = inputs.enumerated().map { PromptLabel(number: $0 + 1, $1) }
+    var prompts = try zip(inputs, labels).map { ($0, try reader.read($0, $1)) }
+    notes = directory.notes + reader.notes(zip(inputs, labels).map { ($0, $1) })
+    let plan = try SolvePlan(
+      settings, model.description,
+      promptLengths: prompts.map { model.description.tokenCount(of: $0.1) }, labels: labels)
+    if let shard = settings.shard {
+      let range = shard.range(of: prompts.count)
+      guard !range.isEmpty else {
+        throw RunError.badOption(
+          option: "--shard", value: "\(shard.index)/\(shard.count)",
+          reason: "has no prompt, as there are \(prompts.count); divide them into fewer parts")
+      }
+      promptList = PromptList(prompts.map { PromptHeader($0.0, $0.1, []) })
+      prompts = Array(prompts[range])
+      self.plan = plan.restricted(to: range)
+    } else {
+      promptList = nil
+      self.plan = plan
+    }
+    self.prompts = prompts
+    groups = PromptGroup.groups(self.plan.selections)
+    loadSeconds = monotonicSeconds() - start
+  }
+
+  /// The vocabulary: needed for text, and welcome for showing the next token.
+  private static func tokenizer(
+    of directory: CheckpointDirectory, isNeeded: Bool
+  ) throws -> Tokenizer? {
+    do {
+      if case .gguf(let file) = directory.kind { return try Tokenizer(gguf: file) }
+      if let path = try directory.tokenizerPath { return try Tokenizer(tokenizerJSON: path) }
+    } catch  where !isNeeded {
+      return nil
+    }
+    if isNeeded { throw RunError.noTokenizer(path: directory.path) }
+    return nil
+  }
+
+  /// What decides the run's numbers, for `RunFolder`. Reads the weights once. Throws `FileError`.
+  public func manifest() throws -> RunManifest {
+    let d = model.description
+    return RunManifest(
+      krylens: krylensVersion,
+      model: ModelRecord(
+        name: settings.name, source: directory.request, family: d.family, modelType: d.modelType,
+        layers: d.layers, width: d.width, parameters: d.parameters, storedTypes: d.storedTypes,
+        fingerprint: try directory.fingerprint(), trainingStep: settings.step),
+      settings: settings, layers: plan.layers,
+      prompts: zip(prompts, plan.selections).map { PromptHeader($0.given, $0.input, $1) },
+      promptList: promptList, computedWith: [ProcessorRecord(engine)])
+  }
+
+  /// What the checkpoints of one training have in common with this run.
+  public var training: TrainingIdentity {
+    TrainingIdentity(model.description, prompts.map { PromptHeader($0.given, $0.input, []) })
+  }
+
+  /// What the run will cost: its largest group of prompts, and what is written of all. Passes the first two blocks and times
+  /// a few products.
+  public func predicted() throws -> RunPlan {
+    defer { returnFreedMemory() }
+    let largest = groups.max { work($0) < work($1) }!
+    var plan = try engine.use { try predicted(model, largest) }
+    plan.groups = groups.count
+    plan.relativeWork = groups.reduce(0) { $0 + Double(work($1)) / Double(work(largest)) }
+    return plan
+  }
+
+  /// Numbers of a group's triplets and couplings, and of the states that are kept for pictures.
+  private func work(_ group: PromptGroup) -> Int {
+    let d = model.description
+    let k = plan.ranks.max() ?? 1
+    let tokens = group.prompts.reduce(0) { $0 + d.tokenCount(of: prompts[$1].input) }
+    let perProblem = plan.layers.count * plan.top * 2 * d.width + plan.mostBases * 2 * k * k
+    return group.problems.count * perProblem + tokens * d.width * (d.layers + 8)
+  }
+
+  private func predicted(_ model: some Transformer, _ group: PromptGroup) throws -> RunPlan {
+    try RunPlan(
+      model, group.prompts.map { prompts[$0].input }, group, plan: plan,
+      saveHiddenStates: settings.saveHiddenStates,
+      results: ResultCost(
+        plan, width: model.description.width, layers: model.description.layers,
+        tokens: prompts.map { model.description.tokenCount(of: $0.input) },
+        saveHiddenStates: settings.saveHiddenStates))
+  }
+
+  /// Runs it, in memory or in a folder, where it goes on from what is finished there.
+  ///
+  /// A solve that did not converge is a result, and so is a prompt that failed: its record says why. Throws
+  /// `RunError.allFailed` if there is no other, what a model that changes under the run throws, `RunError.interrupted`, and
+  /// `cannotRead`, `cannotWrite`, `lostUnit` of what is kept.
+  public func run(
+    in folder: RunFolder? = nil, progress: (any RunProgress)? = nil, meter: MemoryMeter
+  ) throws -> RunResult {
+    let start = monotonicSeconds()
+    let base: any RunJournal = folder?.journal ?? MemoryJournal()
+    let journal = GuardedJournal(base) { try model.source.checkIntact() }
+    var seconds = RunRecord.Seconds(total: 0, load: loadSeconds, solve: 0, coupling: 0)
+    let work = try work(in: folder)
+    var count = progressCount(work.groups)
+    for group in work.groups {
+      try engine.use {
+        try run(model, group, work, journal, &seconds) { phase, units, isNew in
+          progress?.update(count.add(units, to: phase, computed: isNew))
+          if progress?.isCancelled == true {
+            throw RunError.interrupted(resume: folder.flatMap { $0.keepsWork ? $0.path : nil })
+          }
+        }
+      }
+    }
+    try model.source.checkIntact()
+    seconds.total = loadSeconds + monotonicSeconds() - start
+    let manifest = try folder?.manifest ?? manifest()
+    let result = try RunAssembly(
+      manifest: manifest, journal: journal,
+      asked: folder?.asked ?? Array(manifest.prompts.indices)
+    ).result(seconds: seconds, meter: meter)
+    let failures = try result.failures
+    if failures.count == result.count {
+      folder?.discard()
+      throw RunError.allFailed(failures)
+    }
+    return result
+  }
+
+  /// What is run through the blocks: all groups that hold a prompt which is asked for.
+  private struct Work {
+    let plan: SolvePlan
+    let inputs: [ModelInput]
+    let groups: [PromptGroup]
+  }
+
+  /// In a folder that was begun with more prompts, or in another order, its groups stay as they are, since a group's numbers depend on its
+  /// members in their last bits.
+  private func work(in folder: RunFolder?) throws -> Work {
+    guard let folder, !folder.isOfTheseAlone else {
+      return Work(plan: plan, inputs: prompts.map(\.input), groups: groups)
+    }
+    let reader = PromptReader(settings, model.description, tokenizer, directory)
+    let all = folder.manifest.prompts
+    let asked = Set(folder.asked)
+    return Work(
+      plan: plan.with(selections: all.map(\.selections)),
+      inputs: try all.enumerated().map {
+        try reader.read(PromptInput($1), PromptLabel(number: $0 + 1, $1))
+      },
+      groups: folder.manifest.groups.filter { $0.prompts.contains(where: asked.contains) })
+  }
+
+  private func run(
+    _ model: some Transformer, _ group: PromptGroup, _ work: Work, _ journal: any RunJournal,
+    _ seconds: inout RunRecord.Seconds,
+    _ step: (_ phase: ProgressCount.Phase, _ units: Int, _ isNew: Bool) throws -> Void
+  ) throws {
+    let start = monotonicSeconds()
+    let units = group.problems.count
+    let forward = try SolvePass(
+      model, group.prompts.map { work.inputs[$0] }, group, plan: work.plan, journal: journal,
+      saveHiddenStates: settings.saveHiddenStates, decode: { tokenizer?.decode([$0]) }
+    ) { try step(.solving, units, $1) }
+    // What the solver has left in pieces is not on top of what the coupling takes, nor either on top of the results.
+    returnFreedMemory()
+    let middle = monotonicSeconds()
+    try CouplingPass.run(model, forward, group, plan: work.plan, journal: journal) {
+      try step(.coupling, units, $1)
+    }
+    seconds.solve += middle - start
+    returnFreedMemory()
+    seconds.coupling += monotonicSeconds() - middle
+  }
+
+  private func progressCount(_ groups: [PromptGroup]) -> ProgressCount {
+    let problems = groups.reduce(0) { $0 + $1.problems.count }
+    let cost = SolverCost(
+      plan.solver, width: model.description.width, count: plan.top,
+      problems: groups[0].batches[0].count)
+    return ProgressCount(
+      solving: (problems * model.description.layers, cost.passes * cost.vectors),
+      coupling: (
+        problems * plan.layers.count, 2 * plan.mostBases * (plan.ranks.max() ?? 1)
+      ))
+  }
+}

@@ -1,0 +1,176 @@
+import Files
+import Checkpoint
+import Images
+import Model
+import Tokenization
+
+/// Makes of prompts as they were given what the model is run on.
+struct PromptReader {
+  private let model: ModelDescription
+  private let tokenizer: Tokenizer?
+  private let directory: CheckpointDirectory
+  /// The encoder's tokens, the same for all prompts; nil unless the model has an encoder.
+  private let encoder: [Int]?
+
+  /// Precondition: `checkKinds` has passed, and there is a tokenizer if there is text.
+  init(
+    _ settings: RunSettings, _ model: ModelDescription, _ tokenizer: Tokenizer?,
+    _ directory: CheckpointDirectory
+  ) {
+    (self.model, self.tokenizer, self.directory) = (model, tokenizer, directory)
+    encoder =
+      settings.encoderTokenIds ?? settings.encoderPrompt.map { tokenizer?.encode($0) ?? [] }
+  }
+
+  /// Throws `RunError.badOption`, by the option's name, for images where the model reads tokens and the other way round, for an
+  /// encoder's side where there is no encoder, and for none or two where there is one.
+  static func checkKinds(
+    of prompts: [PromptInput], _ settings: RunSettings, _ model: ModelDescription
+  ) throws(RunError) {
+    for (p, prompt) in prompts.enumerated() {
+      let label = PromptLabel(number: p + 1, prompt)
+      switch (model.input, prompt) {
+      case (.image, .image), (.tokens, .tokens), (.tokens, .text), (.decoder, .tokens),
+        (.decoder, .text):
+        continue
+      case (_, .image(let path)):
+        throw .badOption(
+          option: "--image", value: path,
+          reason: "a \(model.family) model reads tokens; give --prompt or --token-ids instead "
+            + "(\(label))")
+      case (_, let prompt):
+        let option = if case .text = prompt { "--prompt" } else { "--token-ids" }
+        throw .badOption(
+          option: option, value: "",
+          reason: "a \(model.family) model reads images; give --image instead (\(label))")
+      }
+    }
+    let hasEncoder = if case .decoder = model.input { true } else { false }
+    switch (settings.encoderPrompt, settings.encoderTokenIds) {
+    case (nil, nil) where hasEncoder:
+      throw .badOption(
+        option: "--encoder-prompt", value: "",
+        reason: "is missing, and the model's decoder looks at an encoder's output; give it, or "
+          + "--encoder-token-ids")
+    case (_?, _?):
+      throw .badOption(
+        option: "--encoder-prompt", value: "",
+        reason: "and --encoder-token-ids exclude each other; give one of them")
+    case (_?, nil) where !hasEncoder, (nil, _?) where !hasEncoder:
+      throw .badOption(
+        option: settings.encoderPrompt == nil ? "--encoder-token-ids" : "--encoder-prompt",
+        value: "", reason: "a \(model.family) model has no encoder; leave it out")
+    default: break
+    }
+  }
+
+  /// What the model is run on for a prompt. Throws `RunError`, which names the prompt.
+  func read(_ prompt: PromptInput, _ label: PromptLabel) throws -> ModelInput {
+    let tokens: [Int]
+    switch prompt {
+    case .image(let path): return try RunError.naming(label) { try image(path, label) }
+    case .tokens(let ids): tokens = ids
+    case .text(let text, _): tokens = encoded(text)
+    }
+    guard !tokens.isEmpty else { throw RunError.emptyPrompt(label) }
+    let input = encoder.map { ModelInput.decoder(tokens, encoder: $0) } ?? .tokens(tokens)
+    try RunError.naming(label) { try model.check(input) }
+    return input
+  }
+
+  /// Throws `RunError.badOption` for an encoder's side that the model cannot be run on.
+  func checkEncoder(_ settings: RunSettings) throws(RunError) {
+    guard let encoder, case .decoder(let start) = model.input else { return }
+    do { try model.check(.decoder([start], encoder: encoder)) } catch {
+      throw .badOption(
+        option: settings.encoderPrompt == nil ? "--encoder-token-ids" : "--encoder-prompt",
+        value: "", reason: "\(error)")
+    }
+  }
+
+  /// What becomes of texts that begin with the text of a special token, a line for all with which the same happens.
+  func notes(_ prompts: [(input: PromptInput, label: PromptLabel)]) -> [String] {
+    var labels: [String: [PromptLabel]] = [:]
+    for (input, label) in prompts {
+      guard case .text(let text, _) = input, let token = tokenizer?.leadingToken(of: text) else {
+        continue
+      }
+      let ids = encoded(text)
+      let isTwice = ids.count > 1 && ids[0] == token.id && ids[1] == token.id
+      let name = "the text of the token \"\(escaped(token.text))\""
+      let what =
+        if isTwice {
+          "\(name), which is read as that token after the one that is put before every text: the "
+            + "model reads it twice; leave it out of the text to have it once"
+        } else if token.isRead {
+          "\(name), which is read as that token"
+        } else {
+          "\(name), which is read as ordinary text"
+        }
+      labels[what, default: []].append(label)
+    }
+    return labels.sorted { $0.value[0].number < $1.value[0].number }.map { what, labels in
+      let more = labels.count - 1
+      return more == 0
+        ? "\(labels[0]) begins with \(what)" : "\(labels[0]) and \(more) more begin with \(what)"
+    }
+  }
+
+  private func encoded(_ text: String) -> [Int] {
+    guard let tokenizer, !text.isEmpty else { return [] }
+    guard case .decoder(let start) = model.input else { return tokenizer.encode(text) }
+    // A decoder is to go on with its text, so no token that ends one.
+    return [start] + tokenizer.encode(text, addingSpecialTokens: false)
+  }
+
+  private func image(_ path: String, _ label: PromptLabel) throws -> ModelInput {
+    let isStored = path.utf8.suffix(12).elementsEqual(".safetensors".utf8)
+    let pixels = try isStored ? storedPixels(path, label) : decodedPixels(path, label)
+    do {
+      try model.check(.image(pixels))
+    } catch {
+      throw refusal(path, label, "\(error)")
+    }
+    return .image(pixels)
+  }
+
+  private func storedPixels(_ path: String, _ label: PromptLabel) throws -> PixelValues {
+    do {
+      let pixels = try PixelValues(safetensors: path)
+      guard pixels.values.allSatisfy(\.isFinite) else {
+        throw refusal(path, label, "pixel_values holds NaN or infinity; write the file again")
+      }
+      return pixels
+    } catch FileError.missingTensor {
+      throw refusal(
+        path, label, "has no tensor pixel_values; write the image's pixel values under that name")
+    }
+  }
+
+  /// Of a PNG or JPEG file, prepared as the model's folder says.
+  private func decodedPixels(_ path: String, _ label: PromptLabel) throws -> PixelValues {
+    let settings = "preprocessor_config.json"
+    guard case .image(let channels, _, _) = model.input, channels == 1 || channels == 3 else {
+      throw refusal(
+        path, label,
+        "the model reads \(model.input), neither grey nor colours; give them as a .safetensors file "
+          + "with a float32 tensor pixel_values (channels, height, width)")
+    }
+    guard let settingsPath = try directory.file(settings) else {
+      throw refusal(
+        path, label,
+        "the model has no \(settings), which says how its images are prepared; put it in "
+          + "the model's folder, or give the prepared image as a .safetensors file with a float32 "
+          + "tensor pixel_values (channels, height, width)")
+    }
+    let processor = try ImageProcessor(settingsPath, channels: channels)
+    let file = try MappedFile(path)
+    let image = try withExtendedLifetime(file) { try RGBImage(decoding: file.bytes, file: path) }
+    try file.checkIntact()
+    return try processor.pixelValues(of: image)
+  }
+
+  private func refusal(_ path: String, _ label: PromptLabel, _ reason: String) -> RunError {
+    .badOption(option: "--image", value: path, reason: "\(reason) (prompt \(label.number))")
+  }
+}

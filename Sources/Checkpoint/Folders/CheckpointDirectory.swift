@@ -1,0 +1,132 @@
+import Files
+import Foundation
+
+/// A model on disk: its weights, its configuration, and the files beside them.
+public struct CheckpointDirectory: Sendable {
+  /// What says how the weights are to be used.
+  public enum Kind: Sendable {
+    /// `config.json`.
+    case huggingFace(config: ConfigurationFile)
+    /// The metadata of the file itself.
+    case gguf(GGUFFile)
+  }
+
+  /// The folder, or the `.gguf` file.
+  public let path: String
+  /// What it was asked for as: a path or a hub name.
+  public let request: String
+  /// Its configuration.
+  public let kind: Kind
+  /// Its weights.
+  public let tensors: any TensorSource
+  /// What was decided where the folder left a choice, one sentence each: which of two sets of weights was taken.
+  public let notes: [String]
+
+  /// `tokenizer.json`, if the folder has one; a GGUF file holds its own vocabulary. Throws `FileError.unsafePath`.
+  public var tokenizerPath: String? {
+    get throws(FileError) { try file("tokenizer.json") }
+  }
+
+  /// The path of a file of the folder, nil if there is none of this name or the model is a `.gguf` file.
+  ///
+  /// Throws `FileError.unsafePath` if it is a link out of the folder, other than into its own blobs in the cache.
+  public func file(_ name: String) throws(FileError) -> String? {
+    guard case .huggingFace = kind, FileManager.default.fileExists(atPath: "\(path)/\(name)") else {
+      return nil
+    }
+    return try ModelFolder(path).file(name)
+  }
+
+  /// Opens a model: a folder with config.json and safetensors or pytorch_model.bin, a `.gguf` file or a folder with one, or
+  /// a name as on the Hugging Face hub (`org/name`) that lies in the local cache. A path that exists wins over a hub name. Nothing is downloaded.
+  ///
+  /// The cache is `HF_HUB_CACHE` of `environment`, else `HF_HOME`/hub, else ~/.cache/huggingface/hub, as
+  /// huggingface_hub finds it. Throws `FileError.notAModel` when there is nothing to open, `unsafePath` for a file
+  /// that is a link out of the folder (blobs of the same cached model excepted), and what the files' readers throw.
+  public init(
+    opening model: String,
+    environment: [String: String] = ProcessInfo.processInfo.environment
+  ) throws(FileError) {
+    request = model
+    var isFolder: ObjCBool = false
+    var given = model
+    if !FileManager.default.fileExists(atPath: model, isDirectory: &isFolder) {
+      given = try HubCache(environment: environment).snapshot(of: model)
+      isFolder = true
+    }
+    guard isFolder.boolValue else {
+      let file = try Self.openFile(given)
+      (path, kind, tensors, notes) = (given, .gguf(file), file, [])
+      return
+    }
+    let folder = ModelFolder(given)
+    let names = try Self.names(in: given)
+    if let name = try Self.onlyGGUF(of: folder, names) {
+      let file = try Self.openFile(try folder.file(name))
+      (path, kind, tensors, notes) = ("\(given)/\(name)", .gguf(file), file, [])
+      return
+    }
+    let config = try ConfigurationFile(folder.file("config.json"))
+    let weights = try FolderWeights(folder, names)
+    path = given
+    kind = .huggingFace(config: config)
+    (tensors, notes) = (weights.source, weights.notes)
+  }
+
+  private static func openFile(_ path: String) throws(FileError) -> GGUFFile {
+    // Any name will do for a file that begins as GGUF does; only such a name will do for one that does not.
+    let isNamed = path.utf8.suffix(5).elementsEqual(".gguf".utf8)
+    let file = try MappedFile(path)
+    let beginning = try file.copy(0..<min(GGUFFile.magic.count, file.count))
+    guard isNamed || beginning == GGUFFile.magic else {
+      throw .notAModel(
+        path: path, reason: "a file, but no GGUF file",
+        remedy: "give a .gguf file, or the folder that holds config.json and the .safetensors files"
+      )
+    }
+    let model = try GGUFFile(path)
+    if let parts = model["split.count"]?.int, parts > 1 {
+      throw .notAModel(
+        path: path, reason: "one of \(parts) parts of a model",
+        remedy: "join them with llama-gguf-split --merge")
+    }
+    return model
+  }
+
+  /// What a folder holds, sorted.
+  private static func names(in path: String) throws(FileError) -> [String] {
+    do {
+      return try FileManager.default.contentsOfDirectory(atPath: path).sorted()
+    } catch {
+      throw .cannotRead(file: path, reason: "the folder cannot be listed")
+    }
+  }
+
+  /// The GGUF file that a folder is a wrapper of: the only one, where there are no other weights; nil for a folder with
+  /// config.json that is none. Throws `FileError.notAModel` for a folder that is neither.
+  private static func onlyGGUF(
+    of folder: ModelFolder, _ names: [String]
+  ) throws(FileError) -> String? {
+    let (files, adapter) = (names.ending(in: ".gguf"), adapterRemedy(names))
+    if files.isEmpty || adapter != nil || FolderWeights.areThere(names) {
+      if names.contains("config.json") { return nil }
+      throw .notAModel(
+        path: folder.path, reason: "a folder without config.json",
+        remedy: adapter ?? files.first.map { "give the .gguf file itself: \(folder.path)/\($0)" }
+          ?? "give the folder of a Hugging Face model, with config.json and .safetensors files")
+    }
+    guard files.count == 1 else {
+      throw .notAModel(
+        path: folder.path, reason: "a folder of \(files.count) .gguf files",
+        remedy: "give one of them: \(files.prefix(20).joined(separator: ", "))")
+    }
+    return files[0]
+  }
+
+  /// What to do with a folder of the differences that PEFT trained, nil if it is none.
+  static func adapterRemedy(_ names: [String]) -> String? {
+    names.contains("adapter_config.json")
+      ? "it holds an adapter; merge it into its model, in Python: AutoPeftModelForCausalLM"
+        + ".from_pretrained(…).merge_and_unload().save_pretrained(\"NEW-FOLDER\")" : nil
+  }
+}

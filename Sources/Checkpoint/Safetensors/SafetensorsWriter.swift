@@ -1,0 +1,202 @@
+import Files
+import Weights
+import Foundation
+public import LinearAlgebra
+
+/// Writes a safetensors file, tensor by tensor, in pieces of any length, so that nothing need be in memory at once.
+///
+/// The file appears under its name when `finish` has made it whole; until then it is a temporary beside it, which goes
+/// away with a writer that never finished. The tensors' names and shapes come first because the header does.
+public final class SafetensorsWriter {
+  /// A tensor to be written.
+  public struct Entry: Sendable {
+    /// Its name.
+    public let name: String
+    /// Its sides, row-major.
+    public let shape: [Int]
+    /// F32, F16, BF16, or F64 of numbers that are appended as they are stored.
+    public let elementType: ElementType
+
+    /// A tensor to be written.
+    public init(name: String, shape: [Int], elementType: ElementType = .f32) {
+      self.name = name
+      self.shape = shape
+      self.elementType = elementType
+    }
+  }
+
+  /// Where the file will be.
+  public let path: String
+  private let temporary: String
+  private let descriptor: CInt
+  private let entries: [Entry]
+  private var current = 0  // the entry that numbers go to
+  private var missing = 0  // numbers it still lacks
+  private var buffer: [UInt8] = []
+  private var isOpen = true
+
+  /// Bytes collected before they are handed to the system.
+  private static let bufferSize = 1 << 20
+
+  /// Begins the file, whose tensors follow one another in the order of `entries`.
+  ///
+  /// Precondition: names differ, sides are natural, types are those of `Entry`. Throws `FileError.cannotWrite`.
+  public init(
+    _ path: String, entries: [Entry], metadata: [String: String] = [:]
+  ) throws(FileError) {
+    let temporary = "\(path).\(getpid())-\(UInt32.random(in: 0 ... .max)).tmp"
+    let descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o644)
+    guard descriptor >= 0 else {
+      throw .cannotWrite(file: path, reason: String(cString: strerror(errno)))
+    }
+    self.path = path
+    self.temporary = temporary
+    self.descriptor = descriptor
+    self.entries = entries
+    buffer = Self.header(entries, metadata)
+    missing = entries.first.map { Self.count($0) } ?? 0
+    skipComplete()
+  }
+
+  deinit {
+    guard isOpen else { return }
+    close(descriptor)
+    unlink(temporary)
+  }
+
+  /// Writes the whole file. Precondition: each tensor has the numbers its shape asks for.
+  public static func write(
+    _ tensors: [(entry: Entry, numbers: [Float])], to path: String,
+    metadata: [String: String] = [:]
+  ) throws(FileError) {
+    let writer = try SafetensorsWriter(path, entries: tensors.map(\.entry), metadata: metadata)
+    for (entry, numbers) in tensors {
+      precondition(numbers.count == count(entry), "\(entry.name): numbers for another shape")
+      try writer.append(numbers)
+    }
+    try writer.finish()
+  }
+
+  /// The next numbers, rounded to nearest even in their tensor's type; they may run on into the tensors that follow.
+  ///
+  /// Precondition: no more than are missing. Throws `FileError.cannotWrite`.
+  public func append(_ numbers: some Collection<Float>) throws(FileError) {
+    let numbers = Array(numbers)
+    var next = 0
+    while next < numbers.count {
+      precondition(missing > 0, "more numbers than the entries hold")
+      let count = min(missing, numbers.count - next, Self.bufferSize / 4)
+      entries[current].elementType.encode(numbers.span.extracting(next..<next + count), to: &buffer)
+      next += count
+      missing -= count
+      skipComplete()
+      if buffer.count >= Self.bufferSize { try flush() }
+    }
+  }
+
+  /// The next numbers of the present tensor, as they are to be stored.
+  ///
+  /// Precondition: whole numbers, no more than the tensor lacks. Throws `FileError.cannotWrite`.
+  public func append(stored bytes: UnsafeRawBufferPointer) throws(FileError) {
+    guard !bytes.isEmpty else { return }
+    precondition(current < entries.count, "more numbers than the entries hold")
+    let size = entries[current].elementType.blockBytes
+    precondition(bytes.count % size == 0 && bytes.count / size <= missing, "not this tensor's")
+    buffer.append(contentsOf: bytes)
+    missing -= bytes.count / size
+    if missing == 0 { skipComplete() }
+    if buffer.count >= Self.bufferSize { try flush() }
+  }
+
+  /// Gives the file its name, after its bytes have reached the disk; with `isDurable` false, the end of the process is
+  /// survived, but not that of the machine. Precondition: every tensor is complete.
+  ///
+  /// Throws `FileError.cannotWrite`.
+  public func finish(isDurable: Bool = true) throws(FileError) {
+    precondition(isOpen, "finished twice")
+    precondition(current == entries.count, "numbers are missing")
+    try flush()
+    guard !isDurable || fsync(descriptor) == 0 else { throw failure() }
+    isOpen = false
+    guard close(descriptor) == 0, rename(temporary, path) == 0 else {
+      let error = failure()
+      unlink(temporary)
+      throw error
+    }
+  }
+
+  /// Goes on to the next entry that lacks numbers; one without any is complete from the start.
+  private func skipComplete() {
+    while missing == 0, current < entries.count {
+      current += 1
+      if current < entries.count { missing = Self.count(entries[current]) }
+    }
+  }
+
+  private func flush() throws(FileError) {
+    var written = 0
+    while written < buffer.count {
+      let count = buffer.withUnsafeBytes {
+        Foundation.write(descriptor, $0.baseAddress! + written, $0.count - written)
+      }
+      if count < 0, errno == EINTR { continue }
+      guard count >= 0 else { throw failure() }
+      written += count
+    }
+    buffer.removeAll(keepingCapacity: true)
+  }
+
+  private func failure() -> FileError {
+    .cannotWrite(file: path, reason: String(cString: strerror(errno)))
+  }
+
+  private static func count(_ entry: Entry) -> Int {
+    guard let count = TensorInfo.count(of: entry.shape) else {
+      preconditionFailure("\(entry.name): no possible shape")
+    }
+    return count
+  }
+
+  /// The length, and the JSON padded with spaces so that the numbers begin at a multiple of 8.
+  private static func header(_ entries: [Entry], _ metadata: [String: String]) -> [UInt8] {
+    var members: [String] = []
+    if !metadata.isEmpty {
+      let texts = metadata.sorted { $0.key < $1.key }.map {
+        "\(quoted($0.key)):\(quoted($0.value))"
+      }
+      members.append("\"__metadata__\":{\(texts.joined(separator: ","))}")
+    }
+    var names: Set<UTF8Key> = ["__metadata__"].reduce(into: []) { $0.insert(UTF8Key($1)) }
+    var offset = 0
+    for entry in entries {
+      precondition(names.insert(UTF8Key(entry.name)).inserted, "\(entry.name): twice, or reserved")
+      precondition(
+        [.f32, .f16, .bf16, .f64].contains(entry.elementType), "\(entry.name): no type to write")
+      let end = offset + count(entry) * entry.elementType.blockBytes
+      members.append(
+        "\(quoted(entry.name)):{\"dtype\":\"\(entry.elementType.name)\",\"shape\":"
+          + "[\(entry.shape.map(String.init).joined(separator: ","))],"
+          + "\"data_offsets\":[\(offset),\(end)]}")
+      offset = end
+    }
+    var json = Array("{\(members.joined(separator: ","))}".utf8)
+    while json.count % 8 != 0 { json.append(UInt8(ascii: " ")) }
+    return withUnsafeBytes(of: UInt64(json.count).littleEndian) { Array($0) } + json
+  }
+
+  /// A JSON string.
+  private static func quoted(_ text: String) -> String {
+    var result = "\""
+    for scalar in text.unicodeScalars {
+      switch scalar {
+      case "\"": result += "\\\""
+      case "\\": result += "\\\\"
+      case "\0"..."\u{1F}":
+        let digits = String(scalar.value, radix: 16)
+        result += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
+      default: result.unicodeScalars.append(scalar)
+      }
+    }
+    return result + "\""
+  }
+}

@@ -1,0 +1,170 @@
+/// What can be wrong with a model on disk. Every case names the file and the field or tensor; the description says
+/// what to do about it.
+///
+/// Names that come from a file are shown escaped and shortened, since they are as hostile as the rest of it.
+public enum FileError: Error, Equatable, Sendable {
+  /// Opening, mapping or reading failed; `reason` is the system's, or "is a folder", "is empty".
+  case cannotRead(file: String, reason: String)
+  /// Writing failed.
+  case cannotWrite(file: String, reason: String)
+  /// The file became shorter or longer, or stopped being readable, while it was mapped.
+  case changedWhileMapped(file: String)
+  /// Not JSON, at byte `offset` of the file.
+  case malformedJSON(file: String, offset: Int, reason: String)
+  /// The file does not begin as a file of this format does.
+  case notThisFormat(file: String, format: String, reason: String)
+  /// A version of the format that is not known.
+  case unsupportedVersion(file: String, format: String, version: Int)
+  /// The file ends before `field` does.
+  case truncated(file: String, field: String, needed: UInt64, available: UInt64)
+  /// A length or count that no file of this size can hold.
+  case implausibleCount(file: String, field: String, count: UInt64, limit: UInt64)
+  /// The numbers multiply or add up to more than an integer holds.
+  case overflow(file: String, field: String)
+  /// A field that must be there is not.
+  case missingField(file: String, field: String)
+  /// A field holds what it must not.
+  case invalidField(file: String, field: String, reason: String)
+  /// Bytes that must be UTF-8 are not.
+  case invalidText(file: String, field: String)
+  /// Two tensors or metadata fields of one name.
+  case duplicateName(file: String, name: String)
+  /// Shape and type ask for other than the stored number of bytes.
+  case wrongSize(file: String, tensor: String, expected: Int, stored: Int)
+  /// The tensor's bytes lie partly outside the file.
+  case outOfBounds(file: String, tensor: String, end: UInt64, limit: UInt64)
+  /// Two tensors share bytes.
+  case overlap(file: String, tensor: String, other: String)
+  /// Bytes that belong to no tensor, where the format allows none.
+  case gap(file: String, tensor: String, bytes: Int)
+  /// The tensor begins at no multiple of the file's alignment.
+  case misaligned(file: String, tensor: String, offset: UInt64, alignment: Int)
+  /// An entry of a zip archive that is compressed, encrypted, or not as its header says.
+  case unusableEntry(file: String, entry: String, reason: String)
+  /// No pickle, at byte `offset` of the file.
+  case malformedPickle(file: String, offset: Int, reason: String)
+  /// A pickle that asks for what no tensor needs: an opcode, or a function or class by name.
+  case forbiddenPickle(file: String, offset: Int, what: String)
+  /// A tensor whose numbers do not lie row after row.
+  case strided(file: String, tensor: String, shape: [Int], strides: [Int])
+  /// A stored type there is no kernel for.
+  case unsupportedType(file: String, tensor: String, type: String)
+  /// No tensor of this name.
+  case missingTensor(file: String, tensor: String)
+  /// No tensor of this name, but one that has it behind a prefix.
+  case prefixedTensor(file: String, tensor: String, stored: String)
+  /// A tensor of another shape than its use needs.
+  case wrongShape(file: String, tensor: String, shape: [Int], needed: String)
+  /// A path in `field` that leads out of the model's folder.
+  case unsafePath(file: String, field: String, path: String)
+  /// Nothing at this path, or nothing that is a model; `remedy` says what would be.
+  case notAModel(path: String, reason: String, remedy: String)
+}
+
+extension FileError: CustomStringConvertible {
+  /// One or two sentences: file, field, what is wrong, what to do. Only what cannot have been written so is called damaged.
+  public var description: String {
+    let again = "the file is damaged or incomplete: copy or download it again"
+    switch self {
+    case .cannotRead(let file, let reason):
+      return "\(file): cannot be read (\(reason)); check the path and its permissions, or get the "
+        + "file again"
+    case .cannotWrite(let file, let reason):
+      return "\(file): cannot be written (\(reason)); check the folder, its permissions and space"
+    case .changedWhileMapped(let file):
+      return
+        "\(file): changed or became unreadable while in use; leave the file alone and run again"
+    case .malformedJSON(let file, let offset, let reason):
+      return
+        "\(file): not valid JSON at byte \(offset): \(reason); fix that place, or get the file "
+        + "again"
+    case .notThisFormat(let file, let format, let reason):
+      return
+        "\(file): not a \(format) file (\(reason)); download it again, or get the model as "
+        + ".safetensors or .gguf"
+    case .unsupportedVersion(let file, let format, let version):
+      return "\(file): \(format) version \(version) is not supported; convert it to version 3"
+    case .truncated(let file, let field, let needed, let available):
+      return "\(file): ends within \(shown(field)), which needs \(needed) bytes where \(available) "
+        + "are left; \(again)"
+    case .implausibleCount(let file, let field, let count, let limit):
+      return "\(file): \(shown(field)) is \(count), and at most \(limit) is possible; \(again)"
+    case .overflow(let file, let field):
+      return "\(file): the sizes of \(shown(field)) exceed a 64-bit integer; \(again)"
+    case .missingField(let file, let field):
+      return "\(file): \(shown(field)) is missing; add it, or get the file again"
+    case .invalidField(let file, let field, let reason):
+      return "\(file): \(shown(field)): \(reason); fix that field, or get the file again"
+    case .invalidText(let file, let field):
+      return "\(file): \(shown(field)) is not valid UTF-8; \(again)"
+    case .duplicateName(let file, let name):
+      return "\(file): \(shown(name)) occurs twice; convert the model again"
+    case .wrongSize(let file, let tensor, let expected, let stored):
+      return
+        "\(file): tensor \(shown(tensor)) stores \(stored) bytes where its shape and type need "
+        + "\(expected); \(again)"
+    case .outOfBounds(let file, let tensor, let end, let limit):
+      return "\(file): tensor \(shown(tensor)) ends at byte \(end) of \(limit); \(again)"
+    case .overlap(let file, let tensor, let other):
+      return
+        "\(file): tensors \(shown(tensor)) and \(shown(other)) overlap; convert the model again"
+    case .gap(let file, let tensor, let bytes):
+      return "\(file): \(bytes) bytes by tensor \(shown(tensor)) belong to no tensor; "
+        + "convert the model again"
+    case .misaligned(let file, let tensor, let offset, let alignment):
+      return
+        "\(file): tensor \(shown(tensor)) begins at byte \(offset), no multiple of \(alignment); "
+        + "convert the model again"
+    case .unusableEntry(let file, let entry, let reason):
+      return
+        "\(file): zip entry \(shown(entry)): \(reason); copy or download the file again, or get "
+        + "the model as .safetensors"
+    case .malformedPickle(let file, let offset, let reason):
+      return "\(file): not a valid pickle at byte \(offset): \(reason); \(again)"
+    case .forbiddenPickle(let file, let offset, let what):
+      return
+        "\(file): its pickle asks for \(shown(what)) at byte \(offset), which weights do not need "
+        + "and may be hostile; nothing of it was run: get the model as .safetensors"
+    case .strided(let file, let tensor, let shape, let strides):
+      return
+        "\(file): tensor \(shown(tensor)) is a transposed or expanded view, shape \(shape) with "
+        + "strides \(strides); make it .contiguous() before torch.save, or save as .safetensors"
+    case .unsupportedType(let file, let tensor, let type):
+      return
+        "\(file): tensor \(shown(tensor)) is stored as \(shown(type)), which is not supported; "
+        + "convert it to F32, F16, BF16, Q8_0, Q4_K or another supported type"
+    case .missingTensor(let file, let tensor):
+      return
+        "\(file): no tensor \(shown(tensor)), which the model that the configuration describes "
+        + "has; check that configuration and weights belong together, and that no file is missing"
+    case .prefixedTensor(let file, let tensor, let stored):
+      return
+        "\(file): no tensor \(shown(tensor)), but \(shown(stored)): the model's tensors are those "
+        + "of a part of another; save that part by itself"
+    case .wrongShape(let file, let tensor, let shape, let needed):
+      return "\(file): tensor \(shown(tensor)) has shape \(shape) where \(needed) is needed; "
+        + "check that configuration and weights belong together"
+    case .unsafePath(let file, let field, let path):
+      return "\(file): \(shown(field)) leads out of the model's folder (\(shown(path))); "
+        + "put the file inside the folder and name it there"
+    case .notAModel(let path, let reason, let remedy):
+      return "\(path.isEmpty ? "''" : path): \(reason); \(remedy)"
+    }
+  }
+}
+
+/// A name from a file in quotation marks, fit to be printed.
+package func shown(_ name: String) -> String { "'\(escaped(name))'" }
+
+/// A name from a file, fit to be printed: control characters escaped, at most 80 characters.
+package func escaped(_ name: String) -> String {
+  var result = ""
+  for scalar in name.unicodeScalars.prefix(80) {
+    switch scalar.properties.generalCategory {
+    case .control, .format, .lineSeparator, .paragraphSeparator:
+      result += "\\u{\(String(scalar.value, radix: 16))}"
+    default: result.unicodeScalars.append(scalar)
+    }
+  }
+  return name.unicodeScalars.dropFirst(80).isEmpty ? result : "\(result)…"
+}

@@ -1,0 +1,94 @@
+import Files
+import Autodiff
+import Checkpoint
+import LinearAlgebra
+
+/// A model as a sequence of residual blocks. One conforming type a family, in a file of its own.
+public protocol Transformer: Sendable {
+  /// Sizes and names.
+  var description: ModelDescription { get }
+  /// The embedding of one prompt, X⁰ (tokens, width): what enters the first block. Precondition: the input passes the
+  /// description's `check`.
+  func embed<S: RealScalar>(
+    _ input: ModelInput, as precision: S.Type
+  ) throws(ModelError) -> Variable<S>
+  /// The output (tokens, width) of an encoder-decoder model's encoder, which the decoder's blocks look at and which is held
+  /// constant.
+  func encode<S: RealScalar>(
+    _ tokens: [Int], as precision: S.Type
+  ) throws(ModelError) -> Variable<S>
+  /// Block `index`, counted from 0.
+  func block<S: RealScalar>(_ index: Int, as precision: S.Type) -> any ResidualBlock<S>
+  /// The norm behind the last block; the identity where there is none.
+  func finalNorm<S: RealScalar>(_ x: Variable<S>) -> Variable<S>
+  /// Logits (rows, vocabulary) of normalised states, nil in a model without a head that predicts tokens.
+  func logits<S: RealScalar>(_ x: Variable<S>) -> Variable<S>?
+  /// Names of the tensors of block `index`, for reading ahead and for messages; nil for those outside all blocks.
+  func tensorNames(ofBlock index: Int?) -> [String]
+  /// Names of those of block `index` that are sure to be needed when it is passed; all, unless a family chooses.
+  func tensorNames(aheadOfBlock index: Int) -> [String]
+  /// Where the weights come from.
+  var source: any TensorSource { get }
+}
+
+/// What a model is, in numbers.
+public struct ModelDescription: Sendable {
+  /// The family that reads it: `llama`.
+  public var family: String
+  /// `model_type` of the configuration, or the architecture of a GGUF file.
+  public var modelType: String
+  /// Blocks L.
+  public var layers: Int
+  /// Width d of the residual stream.
+  public var width: Int
+  /// Ids the embedding has; 0 where the model reads no tokens.
+  public var vocabulary: Int
+  /// Attention heads, and those of keys and values.
+  public var heads: Int
+  /// Heads of keys and values.
+  public var keyValueHeads: Int
+  /// Features of the MLP's hidden layer.
+  public var hiddenWidth: Int
+  /// Positions the model was made for, if limited.
+  public var positions: Int?
+  /// Numbers in all tensors of the model.
+  public var parameters: Int
+  /// The types of its matrices, each once.
+  public var storedTypes: [String]
+  /// What it is run on.
+  public var input = InputKind.tokens
+  /// Whether a token sees only those before it.
+  public var isCausal = true
+  /// What the residual function of a block is in this family, for people.
+  public var residual: String
+}
+
+extension Transformer {
+  /// All of the block's.
+  public func tensorNames(aheadOfBlock index: Int) -> [String] { tensorNames(ofBlock: index) }
+
+  /// Most models have no encoder.
+  public func encode<S: RealScalar>(
+    _ tokens: [Int], as precision: S.Type
+  ) throws(ModelError) -> Variable<S> {
+    throw .wrongInput(given: "an encoder's tokens", needed: "\(description.input)")
+  }
+
+  /// Tells the system whether a block's weights are needed soon: read ahead, or drop the pages. Names of blocks that do not
+  /// exist have no tensors, so the one before the first and the one after the last need no care.
+  public func advise(_ advice: MappedFile.Advice, block index: Int) {
+    let names =
+      advice == .willNeed ? tensorNames(aheadOfBlock: index) : tensorNames(ofBlock: index)
+    for name in names { try? source.tensor(name).advise(advice) }
+  }
+
+  /// Bytes of a block's stored tensors.
+  public func bytes(ofBlock index: Int?) -> Int {
+    tensorNames(ofBlock: index).reduce(0) { $0 + (source.info($1)?.byteRange.count ?? 0) }
+  }
+
+  /// Bytes of what lies outside the blocks and is read whole: the head, and the embedding where that is the head.
+  public var headBytes: Int {
+    tensorNames(ofBlock: nil).map { source.info($0)?.byteRange.count ?? 0 }.max() ?? 0
+  }
+}

@@ -1,0 +1,74 @@
+import Weights
+import Autodiff
+import LinearAlgebra
+
+extension Activation {
+  /// The activation a configuration names. Throws `ModelError.unsupportedKey` for one that is not known here.
+  init(
+    _ configuration: Configuration, _ keys: String..., default fallback: String
+  ) throws(ModelError) {
+    let names: [String: Activation] = [
+      "silu": .silu, "swish": .silu, "gelu": .gelu, "gelu_python": .gelu,
+      "gelu_new": .geluTanh, "gelu_pytorch_tanh": .geluTanh, "gelu_python_tanh": .geluTanh,
+      "gelu_fast": .geluTanh, "gelu_accurate": .geluTanh, "quick_gelu": .quickGELU,
+      "relu": .relu, "relu2": .reluSquared, "tanh": .tanh, "sigmoid": .logistic,
+    ]
+    var name = fallback
+    for key in keys { if let text = try configuration.optionalText(key) { name = text } }
+    guard let activation = names[name] else {
+      throw .unsupportedKey(
+        file: configuration.file, key: keys[0], value: "\"\(name)\"",
+        reason: "known are \(names.keys.sorted().joined(separator: ", "))")
+    }
+    self = activation
+  }
+}
+
+extension Configuration {
+  /// The features of a head where they are width / heads. Throws `ModelError.badKey` where that is no whole number, or
+  /// `head_dim` says otherwise.
+  func headDimension(width: Int, heads: Int) throws(ModelError) -> Int {
+    try check(
+      width % heads == 0, "num_attention_heads",
+      "is \(heads), which does not divide the width \(width)")
+    let stated = try size("head_dim", default: width / heads)
+    try check(stated == width / heads, "head_dim", "is not the width by the number of heads")
+    return stated
+  }
+
+  /// The heads of keys and values, a divisor of `heads`. Throws `ModelError.badKey`.
+  func keyValueHeads(heads: Int, default fallback: Int) throws(ModelError) -> Int {
+    let count = try size("num_key_value_heads", default: fallback)
+    try check(
+      heads % count == 0, "num_key_value_heads",
+      "is \(count), which does not divide the \(heads) heads")
+    return count
+  }
+}
+
+extension StoredMatrix {
+  /// The rows of these tokens as a variable (tokens, width). Throws `ModelError.tokenOutOfRange`, `emptyPrompt`.
+  func embed<S: RealScalar>(_ tokens: [Int]) throws(ModelError) -> Variable<S> {
+    guard !tokens.isEmpty else { throw .emptyPrompt }
+    var elements: [S] = []
+    elements.reserveCapacity(tokens.count * columns)
+    for token in tokens {
+      guard token >= 0 && token < rows else {
+        throw .tokenOutOfRange(id: token, vocabulary: rows)
+      }
+      elements.append(contentsOf: row(token).map { S($0) })
+    }
+    return Variable(Matrix(rows: tokens.count, columns: columns, elements: elements))
+  }
+}
+
+/// The number that follows one of these words in a tensor's name, at its start or after a dot.
+func blockNumber(_ name: String, after words: [String]) -> Int? {
+  for word in words {
+    guard let range = name.range(of: word),
+      range.lowerBound == name.startIndex || name[name.index(before: range.lowerBound)] == "."
+    else { continue }
+    return Int(name[range.upperBound...].prefix { $0.isNumber })
+  }
+  return nil
+}

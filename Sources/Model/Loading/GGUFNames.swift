@@ -1,0 +1,49 @@
+import Files
+import Checkpoint
+
+/// What llama.cpp calls the tensors of several families.
+extension GGUFDialect {
+  /// Of those close to Llama.
+  static let decoder = [
+    "model.embed_tokens": "token_embd", "model.norm": "output_norm", "lm_head": "output",
+    "model.layers.#.input_layernorm": "blk.#.attn_norm",
+    "model.layers.#.self_attn.q_proj": "blk.#.attn_q",
+    "model.layers.#.self_attn.k_proj": "blk.#.attn_k",
+    "model.layers.#.self_attn.v_proj": "blk.#.attn_v",
+    "model.layers.#.self_attn.qkv_proj": "blk.#.attn_qkv",
+    "model.layers.#.self_attn.o_proj": "blk.#.attn_output",
+    "model.layers.#.post_attention_layernorm": "blk.#.ffn_norm",
+    "model.layers.#.mlp.gate_proj": "blk.#.ffn_gate",
+    "model.layers.#.mlp.up_proj": "blk.#.ffn_up",
+    "model.layers.#.mlp.down_proj": "blk.#.ffn_down",
+  ]
+
+  /// The same with other names for some of a block's tensors, or more of them.
+  static func decoder(with block: [String: String]) -> [String: String] {
+    decoder.merging(inBlocks("model.layers.#.", block)) { $1 }
+  }
+
+  /// Names of blocks' tensors, here and there without what goes before them.
+  static func inBlocks(_ prefix: String, _ block: [String: String]) -> [String: String] {
+    Dictionary(uniqueKeysWithValues: block.map { (prefix + $0.key, "blk.#." + $0.value) })
+  }
+
+  /// Norms of queries and keys, and the norms behind the halves of a block.
+  static let headNorms = ["self_attn.q_norm": "attn_q_norm", "self_attn.k_norm": "attn_k_norm"]
+  static let normsBehind = [
+    "post_attention_layernorm": "post_attention_norm",
+    "post_feedforward_layernorm": "post_ffw_norm",
+  ]
+}
+
+extension GGUFMetadata {
+  /// Biases that are there or not, by the key that says so in a config.json: of the queries and of `ffn_gate`.
+  func biases(attention: String? = "attention_bias", mlp: String? = nil) -> [String: JSONValue] {
+    var flags: [String: JSONValue] = [:]
+    if let attention {
+      flags[attention] = .bool(["attn_q", "attn_qkv"].contains { contains("blk.0.\($0).bias") })
+    }
+    if let mlp { flags[mlp] = .bool(contains("blk.0.ffn_gate.bias")) }
+    return flags
+  }
+}

@@ -1,0 +1,133 @@
+import Files
+import Weights
+import Checkpoint
+import LinearAlgebra
+
+/// The weights of a model before its training, at random.
+struct RandomInitialisation: Sendable {
+  private let seed: UInt64
+  private let deviation: Double
+  private let isTied: Bool
+  private let paddingToken: Int?
+  private let exceptions: [(ending: String, Initialiser)]
+  /// The canonical names of a GGUF file's tensors, `.weight` and `.bias` left out.
+  private let canonical: [String: String]
+
+  /// Throws `ModelError`.
+  init(_ file: ModelFile, family: ModelFamily, seed: UInt64) throws {
+    let (c, traits) = (file.configuration, family.initialisation)
+    self.seed = seed
+    deviation = try c.positive(traits.key, default: traits.deviation)
+    try c.check(deviation <= 100, traits.key, "is more than 100")
+    isTied = try c.flag("tie_word_embeddings", default: traits.isTied)
+    let key = "pad_token_id"
+    let stated = file.paddingToken ?? c.value([key])?.value.int
+    paddingToken =
+      traits.hasPadding ? stated ?? (c.mentions(key) ? nil : traits.paddingToken) : nil
+    exceptions = try traits.exceptions(file, deviation)
+    // Of two names for one, such as a gated and a plain MLP have, both are initialised alike.
+    canonical = Dictionary(
+      (file.dialect?.names ?? [:]).map { ($1, $0) }, uniquingKeysWith: { min($0, $1) })
+  }
+
+  /// The weights of `file`'s model at random; its own are not read, but tables that follow from the configuration are.
+  ///
+  /// Types of 16 and 32 bits are kept, and F64 becomes F32. What was quantised becomes BF16: it takes half of F32, and its
+  /// rounding, of each number by 2⁻⁹ of itself at most, moves a deviation by less than a millionth of itself.
+  /// Throws `FileError.cannotWrite`, `cannotRead`.
+  func weights(of source: any TensorSource) throws(FileError) -> any TensorSource {
+    try ScratchTensors(replacing: source, types: Self.type, numbers: numbers)
+  }
+
+  private static func type(of tensor: TensorInfo) -> ElementType? {
+    guard !tensor.isComputed, let type = tensor.elementType else { return nil }
+    return switch type {
+    case .f32, .f64: .f32
+    case .f16: .f16
+    default: .bf16
+    }
+  }
+
+  // MARK: One tensor
+
+  /// The name that says what a tensor is and seeds its numbers, whatever the file calls it: an embedding and the head that
+  /// is tied to it have one.
+  private func name(of stored: String) -> String {
+    let suffix = [".weight", ".bias"].first { stored.hasSuffix($0) } ?? ""
+    let stem = stored.dropLast(suffix.count)
+    let parts = stem.split(separator: ".", omittingEmptySubsequences: false)
+    let block = parts.firstIndex { Int($0) != nil }
+    let pattern = parts.enumerated().map { $0 == block ? "#" : $1 }.joined(separator: ".")
+    let number = block.map { String(parts[$0]) } ?? ""
+    let name =
+      canonical[pattern]?.split(separator: "#", omittingEmptySubsequences: false)
+      .joined(separator: number) ?? String(stem)
+    let isEmbedding = TensorInfo.isEmbedding(name, orHead: isTied)
+    return (isEmbedding && suffix == ".weight" ? "embedding" : name) + suffix
+  }
+
+  /// What a tensor is filled with, by the name that `name(of:)` gives.
+  private func initialiser(of name: String, sides: Int) -> Initialiser {
+    let stem = name.hasSuffix(".weight") ? String(name.dropLast(7)) : name
+    if let (_, exception) = exceptions.first(where: { stem.hasSuffix($0.ending) }) {
+      return exception
+    }
+    if [".bias", ".beta"].contains(where: { name.hasSuffix($0) }) { return .constant(0) }
+    // Gains of heads have two sides in GGUF.
+    if sides == 1 || stem.hasSuffix("norm") { return .constant(1) }
+    return .normal(deviation: deviation)
+  }
+
+  /// Numbers of a tensor, the same for the same seed, name and range.
+  private func numbers(_ tensor: TensorInfo, _ range: Range<Int>) -> [Float] {
+    let name = name(of: tensor.name)
+    switch initialiser(of: name, sides: tensor.shape.count) {
+    case .constant(let value): return Array(repeating: value, count: range.count)
+    case .normal(let deviation, let limit):
+      var numbers = normal(deviation, limit, count: range.count, name, range.lowerBound)
+      if name == "embedding.weight", let row = paddingRow(of: tensor) {
+        for i in row.clamped(to: range) { numbers[i - range.lowerBound] = 0 }
+      }
+      return numbers
+    }
+  }
+
+  private func normal(
+    _ deviation: Double, _ limit: Double, count: Int, _ name: String, _ start: Int
+  ) -> [Float] {
+    var generator = SeededGenerator(seed: hash(name, start))
+    return [Float](unsafeUninitializedCapacity: count) { buffer, filled in
+      func add(_ number: Double) {
+        guard abs(number) <= limit, filled < count else { return }
+        buffer[filled] = Float(number)
+        filled += 1
+      }
+      while filled < count {
+        let (a, b) = generator.normalPair()
+        add(deviation * a)
+        add(deviation * b)
+      }
+    }
+  }
+
+  /// Where the padding token's numbers lie in an embedding; a negative token counts from the end.
+  private func paddingRow(of embedding: TensorInfo) -> Range<Int>? {
+    guard let token = paddingToken, embedding.shape.count == 2 else { return nil }
+    let (rows, columns) = (embedding.shape[0], embedding.shape[1])
+    guard (-rows..<rows).contains(token) else { return nil }
+    let row = token < 0 ? token + rows : token
+    return row * columns..<(row + 1) * columns
+  }
+
+  /// FNV-1a, 64 bits, of seed, place and name.
+  private func hash(_ name: String, _ start: Int) -> UInt64 {
+    var hash: UInt64 = 0xCBF2_9CE4_8422_2325
+    func add(_ bytes: some Sequence<UInt8>) {
+      for byte in bytes { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01B3 }
+    }
+    withUnsafeBytes(of: seed.littleEndian) { add($0) }
+    withUnsafeBytes(of: UInt64(start).littleEndian) { add($0) }
+    add(name.utf8)
+    return hash
+  }
+}

@@ -1,0 +1,190 @@
+import Files
+import Weights
+import Checkpoint
+import Foundation
+import LinearAlgebra
+
+/// A checkpoint of a known model's shape with random weights, for benchmarks: what a solver costs does not depend on what
+/// a model has learnt, and 16 GB need not be downloaded.
+///
+/// Weights are independent with mean 0 and deviation 0.02, the initialiser of the reference implementation; each is the
+/// sum of four uniform numbers, which is near enough to normal and quick to make. Norms are 1. Written a piece at a time.
+public struct SyntheticCheckpoint: Sendable {
+  /// The shape of a model of the Llama family.
+  public struct Shape: Sendable {
+    /// Width d.
+    public var width: Int
+    /// Features of the MLP's hidden layer.
+    public var hidden: Int
+    /// Query heads.
+    public var heads: Int
+    /// Heads of keys and values.
+    public var keyValueHeads: Int
+    /// Blocks L.
+    public var layers: Int
+    /// Ids of the vocabulary.
+    public var vocabulary: Int
+    /// Base of the rotary frequencies.
+    public var theta = 10_000.0
+    /// Whether the head is the embedding.
+    public var isTied = false
+  }
+
+  /// The shapes that are known, by name.
+  public static let shapes: [String: Shape] = [
+    "llama-2-7b": Shape(
+      width: 4096, hidden: 11008, heads: 32, keyValueHeads: 32, layers: 32, vocabulary: 32000),
+    "llama-2-13b": Shape(
+      width: 5120, hidden: 13824, heads: 40, keyValueHeads: 40, layers: 40, vocabulary: 32000),
+    "llama-3-8b": Shape(
+      width: 4096, hidden: 14336, heads: 32, keyValueHeads: 8, layers: 32, vocabulary: 128_256,
+      theta: 500_000),
+    "llama-3-70b": Shape(
+      width: 8192, hidden: 28672, heads: 64, keyValueHeads: 8, layers: 80, vocabulary: 128_256,
+      theta: 500_000),
+    "mistral-7b": Shape(
+      width: 4096, hidden: 14336, heads: 32, keyValueHeads: 8, layers: 32, vocabulary: 32000),
+    "tinyllama-1.1b": Shape(
+      width: 2048, hidden: 5632, heads: 32, keyValueHeads: 4, layers: 22, vocabulary: 32000),
+    "smollm2-135m": Shape(
+      width: 576, hidden: 1536, heads: 9, keyValueHeads: 3, layers: 30, vocabulary: 49152,
+      theta: 100_000, isTied: true),
+    "smollm2-1.7b": Shape(
+      width: 2048, hidden: 8192, heads: 32, keyValueHeads: 32, layers: 24, vocabulary: 49152,
+      theta: 130_000, isTied: true),
+  ]
+
+  /// The shape.
+  public var shape: Shape
+  /// F32, F16 or BF16.
+  public var elementType: ElementType
+  /// Of the weights.
+  public var seed: UInt64
+
+  /// A checkpoint to be written.
+  public init(shape: Shape, elementType: ElementType = .bf16, seed: UInt64 = 0) {
+    self.shape = shape
+    self.elementType = elementType
+    self.seed = seed
+  }
+
+  /// Bytes of the weights.
+  public var byteCount: Int {
+    entries.reduce(0) { $0 + $1.shape.reduce(1, *) * $1.elementType.blockBytes }
+  }
+
+  private var entries: [SafetensorsWriter.Entry] {
+    let s = shape
+    let (queries, keys) = (s.width, s.width / s.heads * s.keyValueHeads)
+    let entry = { (name: String, shape: [Int]) in
+      SafetensorsWriter.Entry(name: name + ".weight", shape: shape, elementType: elementType)
+    }
+    var result = [entry("model.embed_tokens", [s.vocabulary, s.width])]
+    for l in 0..<s.layers {
+      let block = "model.layers.\(l)."
+      result += [
+        entry(block + "input_layernorm", [s.width]),
+        entry(block + "self_attn.q_proj", [queries, s.width]),
+        entry(block + "self_attn.k_proj", [keys, s.width]),
+        entry(block + "self_attn.v_proj", [keys, s.width]),
+        entry(block + "self_attn.o_proj", [s.width, queries]),
+        entry(block + "post_attention_layernorm", [s.width]),
+        entry(block + "mlp.gate_proj", [s.hidden, s.width]),
+        entry(block + "mlp.up_proj", [s.hidden, s.width]),
+        entry(block + "mlp.down_proj", [s.width, s.hidden]),
+      ]
+    }
+    result.append(entry("model.norm", [s.width]))
+    if !s.isTied { result.append(entry("lm_head", [s.vocabulary, s.width])) }
+    return result
+  }
+
+  /// Writes `model.safetensors` and `config.json` into a folder, which is made if missing; `progress` hears of the share done,
+  /// and ends the work if it throws.
+  ///
+  /// Throws `FileError.cannotWrite`, and what `progress` throws; then nothing of it stays.
+  public func write(to folder: String, progress: (Double) throws -> Void = { _ in }) throws {
+    let isNew = !FileManager.default.fileExists(atPath: folder)
+    do { try writeFiles(into: folder, progress: progress) } catch {
+      if isNew { rmdir(folder) }
+      throw error
+    }
+  }
+
+  private func writeFiles(into folder: String, progress: (Double) throws -> Void) throws {
+    do {
+      try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    } catch {
+      throw FileError.cannotWrite(file: folder, reason: error.localizedDescription)
+    }
+    let writer = try SafetensorsWriter("\(folder)/model.safetensors", entries: entries)
+    var generator = SeededGenerator(seed: seed)
+    var written = 0
+    for entry in entries {
+      var rest = entry.shape.reduce(1, *)
+      while rest > 0 {
+        let count = min(rest, 1 << 20)
+        if entry.shape.count == 1 {
+          try writer.append(repeatElement(Float(1), count: count))
+        } else {
+          try append(count, to: writer, &generator)
+        }
+        rest -= count
+        written += count * elementType.blockBytes
+        try progress(Double(written) / Double(byteCount))
+      }
+    }
+    try writer.finish()
+    do {
+      try Data(configuration.utf8).write(
+        to: URL(fileURLWithPath: "\(folder)/config.json"), options: .atomic)
+    } catch {
+      unlink("\(folder)/model.safetensors")
+      throw FileError.cannotWrite(
+        file: "\(folder)/config.json", reason: error.localizedDescription)
+    }
+  }
+
+  /// `count` random weights. Four 16-bit parts of one draw, added: variance 4 · 2³² / 12.
+  @inline(never)  // inlined, it crashes the optimiser of Swift 6.3.1
+  private func append(
+    _ count: Int, to writer: SafetensorsWriter, _ generator: inout SeededGenerator
+  ) throws {
+    let scale = Float(0.02) / Float(4 * 0x1p32 / 12).squareRoot()
+    var numbers = [Float](repeating: 0, count: count)
+    for i in 0..<count {
+      let bits = generator.next()
+      let sum = (bits & 0xFFFF) + (bits >> 16 & 0xFFFF) + (bits >> 32 & 0xFFFF) + (bits >> 48)
+      numbers[i] = (Float(sum) - Float(2 * 0xFFFF)) * scale
+    }
+    guard elementType == .bf16 else { return try writer.append(numbers) }
+    // Rounded to nearest; ties hardly happen.
+    let halves = numbers.map { UInt16(truncatingIfNeeded: ($0.bitPattern &+ 0x8000) >> 16) }
+    let result = halves.withUnsafeBytes { bytes in Result { try writer.append(stored: bytes) } }
+    try result.get()
+  }
+
+  private var configuration: String {
+    let s = shape
+    let type = elementType == .bf16 ? "bfloat16" : elementType == .f16 ? "float16" : "float32"
+    return """
+      {
+        "architectures": ["LlamaForCausalLM"],
+        "hidden_act": "silu",
+        "hidden_size": \(s.width),
+        "intermediate_size": \(s.hidden),
+        "max_position_embeddings": 8192,
+        "model_type": "llama",
+        "num_attention_heads": \(s.heads),
+        "num_hidden_layers": \(s.layers),
+        "num_key_value_heads": \(s.keyValueHeads),
+        "rms_norm_eps": 1e-05,
+        "rope_theta": \(s.theta),
+        "tie_word_embeddings": \(s.isTied),
+        "torch_dtype": "\(type)",
+        "vocab_size": \(s.vocabulary)
+      }
+
+      """
+  }
+}

@@ -1,0 +1,213 @@
+import Files
+import Weights
+import Checkpoint
+import LinearAlgebra
+
+/// Finds a family's tensors under their canonical names, whatever the file calls them, and checks their shapes.
+///
+/// The canonical name is the one of the Hugging Face implementation. A GGUF file has names of its own, given by a table in
+/// which `#` stands for the number of the block, and a second one for that of an expert; a folder may leave out or add a
+/// prefix.
+struct WeightReader {
+  let source: any TensorSource
+  private let read = NameSet()
+  private let table: [String: String]?
+  private let prefix: (canonical: String, stored: String)?
+  /// What goes before every name asked for.
+  private var scope = ""
+  /// Whether the checkpoint is of a model that ends before the head.
+  private let lacksHead: Bool
+
+  /// Parts of the names of classes that have a head over the vocabulary.
+  private static let headed = [
+    "CausalLM", "LMHead", "ConditionalGeneration", "MaskedLM", "PreTraining",
+  ]
+
+  /// Names of a Hugging Face folder: `prefix` is the canonical one, and the first of `alternatives` under which
+  /// `probe` is found takes its place. `architecture` is the class whose weights these are, if the file says: one without
+  /// a head has none to read, and so has a base model, whose names lack the prefix.
+  init(
+    _ source: any TensorSource, prefix: String, alternatives: [String], probe: String,
+    architecture: String? = nil
+  ) {
+    self.source = source
+    table = nil
+    let prefixes = [prefix] + alternatives
+    let stored =
+      prefixes.first { source.contains($0 + probe) }
+      // Something is missing; let the error call it as the rest is called.
+      ?? prefixes.sorted { $0.count > $1.count }
+      .first { p in source.tensors.contains { $0.name.hasPrefix(p) } }
+    self.prefix = (prefix, stored ?? prefix)
+    lacksHead =
+      architecture.map { name in !Self.headed.contains { name.contains($0) } }
+      ?? (stored == "" && prefix != "")
+  }
+
+  /// Names of a GGUF file, by a table from canonical names without `.weight` or `.bias`.
+  init(_ source: any TensorSource, ggufNames: [String: String]) {
+    self.source = source
+    table = ggufNames
+    prefix = nil
+    lacksHead = false
+  }
+
+  /// The same reader for names that all begin alike: the tensors of one block.
+  func scoped(_ scope: String) -> WeightReader {
+    var reader = self
+    reader.scope += scope
+    return reader
+  }
+
+  /// What the file calls a tensor.
+  func storedName(_ name: String) -> String {
+    let canonical = scope + name
+    if let prefix {
+      guard canonical.hasPrefix(prefix.canonical) else { return canonical }
+      return prefix.stored + canonical.dropFirst(prefix.canonical.count)
+    }
+    let suffix = canonical.hasSuffix(".bias") ? ".bias" : ".weight"
+    let stem = canonical.hasSuffix(suffix) ? String(canonical.dropLast(suffix.count)) : canonical
+    var parts = stem.split(separator: ".", omittingEmptySubsequences: false)
+    var numbers: [Substring] = []
+    var found = table?[stem]
+    // The first number is the block's; one behind it may belong to the name.
+    for i in parts.indices where found == nil && Int(parts[i]) != nil {
+      numbers.append(parts[i])
+      parts[i] = "#"
+      found = table?[parts.joined(separator: ".")]
+    }
+    guard let found else { return canonical }
+    let pieces = found.split(separator: "#", omittingEmptySubsequences: false)
+    return zip(pieces, numbers + [""]).map { $0 + $1 }.joined() + suffix
+  }
+
+  /// The stored tensor, remembered as read. Throws `FileError.missingTensor`, `prefixedTensor`, `unsupportedType`.
+  private func tensor(_ canonical: String) throws(FileError) -> StoredTensor {
+    let name = storedName(canonical)
+    read.names.insert(name)
+    if prefix != nil, !source.contains(name), let stored = prefixed(name) {
+      throw .prefixedTensor(file: source.path, tensor: name, stored: stored)
+    }
+    return try source.tensor(name)
+  }
+
+  /// A tensor of this name behind a prefix that is not that of a block.
+  private func prefixed(_ name: String) -> String? {
+    source.tensors.map(\.name).first { other in
+      other.hasSuffix(".\(name)")
+        && !other.dropLast(name.count).split(separator: ".").contains { Int($0) != nil }
+    }
+  }
+
+  private func tensor(
+    _ canonical: String, shape: [Int]
+  ) throws(FileError) -> StoredTensor {
+    let tensor = try tensor(canonical)
+    guard tensor.shape == shape else {
+      throw .wrongShape(
+        file: tensor.file, tensor: tensor.name, shape: tensor.shape, needed: "\(shape)")
+    }
+    return tensor
+  }
+
+  /// Throws `ModelError.unreadTensor` if a block, numbered after one of these words, has a tensor that nobody read. Of a
+  /// GGUF file every tensor must have been read, but those of a classifier behind the model.
+  func refuseUnread(after words: [String]) throws(ModelError) {
+    for tensor in source.tensors where !tensor.isComputed && !read.names.contains(tensor.name) {
+      let isPart =
+        table == nil
+        ? blockNumber(tensor.name, after: words) != nil : !tensor.name.hasPrefix("cls")
+      if isPart {
+        throw .unreadTensor(file: source.path, tensor: tensor.name)
+      }
+    }
+  }
+
+  func contains(_ canonical: String) -> Bool { source.contains(storedName(canonical)) }
+
+  /// A weight matrix of this shape. Throws `FileError.missingTensor`, `wrongShape`, `unsupportedType`.
+  func matrix(
+    _ canonical: String, rows: Int, columns: Int
+  ) throws(FileError) -> StoredMatrix {
+    try tensor(canonical).matrix(rows: rows, columns: columns)
+  }
+
+  /// A stack (count, rows, columns) of weight matrices. Throws `FileError` as `matrix` does.
+  func matrices(
+    _ canonical: String, count: Int, rows: Int, columns: Int
+  ) throws(FileError) -> [StoredMatrix] {
+    try tensor(canonical).matrices(count: count, rows: rows, columns: columns)
+  }
+
+  /// A convolution's kernel of this shape as the linear map (first side, all others) of what lies under it.
+  func kernel(_ canonical: String, shape: [Int]) throws(FileError) -> StoredMatrix {
+    try tensor(canonical, shape: shape).flattened.matrix()
+  }
+
+  /// A norm or a bias of this length, widened; it must be finite. Throws `FileError`, `ModelError.weightNotFinite`.
+  func vector(_ canonical: String, count: Int) throws -> [Float] {
+    try numbers(canonical, shape: [count])
+  }
+
+  /// The numbers of a small tensor of this shape, likewise.
+  func numbers(_ canonical: String, shape: [Int]) throws -> [Float] {
+    let tensor = try tensor(canonical, shape: shape)
+    let values = tensor.numbers()
+    guard values.allSatisfy(\.isFinite) else {
+      throw ModelError.weightNotFinite(file: tensor.file, tensor: tensor.name)
+    }
+    return values
+  }
+
+  /// `name.weight` (outputs, inputs), or (inputs, outputs) when `transposed`, and, when `bias`, `name.bias`.
+  func linear(
+    _ name: String, outputs: Int, inputs: Int, bias: Bool, transposed: Bool = false
+  ) throws -> LinearWeights {
+    let (rows, columns) = transposed ? (inputs, outputs) : (outputs, inputs)
+    return LinearWeights(
+      weights: try matrix("\(name).weight", rows: rows, columns: columns),
+      bias: bias ? try vector("\(name).bias", count: outputs) : nil, transposed: transposed)
+  }
+
+  /// `q_proj`, `k_proj` and `v_proj` of an attention. A GGUF file may have them in one, all queries before all keys before
+  /// all values, where llama.cpp's converter was asked to fuse them; of Phi 2 it once always did.
+  func projections(
+    _ attention: String, queries: Int, keys: Int, inputs: Int, bias: Bool
+  ) throws -> QueryKeyValue {
+    let part = { (name: String, outputs: Int) in
+      try linear("\(attention).\(name)", outputs: outputs, inputs: inputs, bias: bias)
+    }
+    if table != nil, contains("\(attention).qkv_proj.weight") {
+      return .parts(of: try part("qkv_proj", queries + 2 * keys), queries: queries, keys: keys)
+    }
+    return .separate(
+      query: try part("q_proj", queries), key: try part("k_proj", keys),
+      value: try part("v_proj", keys))
+  }
+
+  /// A table with as many rows as it has: embeddings are often longer than the vocabulary.
+  func table(_ canonical: String, columns: Int) throws(FileError) -> StoredMatrix {
+    let tensor = try tensor(canonical)
+    return try tensor.matrix(rows: tensor.shape.first ?? 0, columns: columns)
+  }
+
+  /// The head over the vocabulary: as stored, or the embedding where it is tied to it and not stored by itself; nil where
+  /// the checkpoint is of a model without one.
+  func head(
+    _ name: String, tied: Bool, to embedding: StoredMatrix, bias: Bool = false
+  ) throws -> LinearWeights? {
+    if lacksHead, !tied, !contains("\(name).weight") { return nil }
+    if !tied || contains("\(name).weight") {
+      return try linear(
+        name, outputs: embedding.rows, inputs: embedding.columns, bias: bias)
+    }
+    return LinearWeights(
+      weights: embedding, bias: bias ? try vector("\(name).bias", count: embedding.rows) : nil)
+  }
+}
+
+/// Grows while a model is read, whoever holds the reader.
+private final class NameSet {
+  var names: Set<String> = []
+}

@@ -1,0 +1,179 @@
+import Analysis
+import Alignment
+
+/// Runs held against a column of scores: which of them take part, what must be known of them, and the statistics.
+///
+/// A run is matched by its model's name. Runs whose couplings do not mean the same are refused, and so are two runs of one
+/// model: their points would not be two.
+public struct CorrelationStudy: Encodable, Sendable {
+  /// The quantity, in words.
+  public let quantity: String
+  /// The column.
+  public let score: String
+  /// One a run, in the order given.
+  public let models: [StudiedModel]
+  /// What a reader of the statistics must know.
+  public let warnings: [String]
+  /// Of the models that take part; null for fewer than 3.
+  @Nullable public var statistics: ScoreCorrelation?
+
+  /// Fewer models say nothing: two points always lie on a line.
+  public static let fewest = 3
+
+  /// Holds `quantity` against the scores; `threshold` asks for the models above a score, apart.
+  ///
+  /// Throws `RunError.badOption` when a run lacks the quantity, is named twice, is of the same model as another, or
+  /// was run with settings in which the quantity means something else than in the others.
+  public init(
+    _ runs: [StoredRun], _ quantity: RunQuantity, scores: ScoreColumn,
+    above threshold: Double? = nil
+  ) throws {
+    try Self.refuseRepeated(runs)
+    var measured: [RunQuantity.Measured] = []
+    for run in runs { measured.append(try quantity.measured(in: run)) }
+    if case .coupling = quantity { try Self.refuseOtherMeanings(runs, measured) }
+    models = zip(runs, measured).map { StudiedModel($0, $1, scores) }
+    try Self.refuseOneModelTwice(Array(zip(runs, models)))
+    self.quantity = Self.title(quantity, runs, measured)
+    score = scores.name
+    warnings = try Self.warnings(runs, measured, models)
+    let points = zip(models, measured).compactMap { $0.point($1.observations) }
+    statistics = points.count < Self.fewest ? nil : ScoreCorrelation(points, above: threshold)
+  }
+
+  private static func title(
+    _ quantity: RunQuantity, _ runs: [StoredRun], _ measured: [RunQuantity.Measured]
+  ) -> String {
+    if case .path(_, let tokens) = quantity {
+      return "\(quantity.name) (tokens: \(tokens.rawValue))"
+    }
+    guard let coupling = measured.first?.coupling, let s = runs.first?.record.settings
+    else { return quantity.name }
+    return "coupling (\(coupling.reading); diagonal \(coupling.diagonal.rawValue), "
+      + "site \(s.site.rawValue), last \(s.last.rawValue))"
+  }
+
+  // MARK: What is refused
+
+  private static func refuseRepeated(_ runs: [StoredRun]) throws(RunError) {
+    var seen: Set<String> = []
+    for run in runs where !seen.insert(run.resolvedPath).inserted {
+      throw .badOption(option: run.path, value: "", reason: "is given twice; name each run once")
+    }
+  }
+
+  /// One model's runs are no independent points, whatever they are named, nor are two models with one score.
+  private static func refuseOneModelTwice(
+    _ runs: [(run: StoredRun, model: StudiedModel)]
+  ) throws(RunError) {
+    let used = runs.filter { $0.model.standing == .used }
+    for (i, (run, model)) in used.enumerated() {
+      for other in used[..<i] {
+        let isSame = run.record.weights == other.run.record.weights
+        guard isSame || model.listedAs == other.model.listedAs else { continue }
+        let reason =
+          isSame
+          ? "the same weights"
+          : "both are held against the score of \(model.listedAs ?? model.model)"
+        throw .badOption(
+          option: run.path, value: "",
+          reason: "is of the same model as \(other.run.path) (\(reason)), and a model counts once; "
+            + "leave one of the two out")
+      }
+    }
+  }
+
+  /// The settings that decide what a coupling is, besides how it is read.
+  private static let meaning: Set = [
+    "basis_layer", "diagonal", "from_token", "last", "site", "to_token", "tokens",
+  ]
+
+  /// Ranks may differ where all are the same share of the width, as was asked for; `warnings` has it then.
+  private static func refuseOtherMeanings(
+    _ runs: [StoredRun], _ measured: [RunQuantity.Measured]
+  ) throws {
+    let names = runs.map(\.path)
+    var differences = try RecordDifference.all(measured.compactMap { $0.coupling?.setting })
+    let shares = Set(runs.map(\.record.settings.rankShare))
+    if shares.count == 1, shares != [nil] { differences.removeAll { $0.key == "rank" } }
+    differences += try RecordDifference.all(runs.map(\.record.settings))
+      .filter { meaning.contains($0.key) }
+    guard !differences.isEmpty else { return }
+    throw RunError.badOption(
+      option: "RUN", value: "",
+      reason: "the runs' couplings do not mean the same ("
+        + differences.map { $0.description(names) }.joined(separator: "; ")
+        + "); choose one reading with --rank, --sign, --normalisation and --form, and hold runs of other settings "
+        + "against scores of their own")
+  }
+
+  // MARK: What is said
+
+  /// The settings that cannot change what a quantity means, or are warned of by name.
+  private static let harmless: Set = [
+    "encoder_prompt", "encoder_token_ids", "form", "like_paper", "max_memory", "model", "name",
+    "normalisation", "output", "rank_share", "ranks", "save_hidden_states", "score", "seed",
+    "shard",
+    "sign", "solver", "threads", "tolerance", "top",
+  ]
+
+  private static func warnings(
+    _ runs: [StoredRun], _ measured: [RunQuantity.Measured], _ models: [StudiedModel]
+  ) throws -> [String] {
+    let names = runs.map(\.path)
+    let named = { (isNamed: (RunRecord) -> Bool) in
+      runs.filter { isNamed($0.record) }.map(\.path)
+    }
+    var warnings: [String] = []
+    let warn = { (paths: [String], text: String) in
+      if !paths.isEmpty { warnings.append("\(text): \(listed(paths))") }
+    }
+    warn(named { !$0.complete }, "not finished, so of fewer prompts than were asked for")
+    warn(
+      named { $0.prompts.contains { $0.failed != nil } },
+      "some prompts failed, so of fewer than were asked for")
+    warn(
+      named { Set($0.prompts.firstAlike).count < $0.prompts.count },
+      "prompts given more than once, which count once")
+    let used = models.filter { $0.standing == .used }
+    for m in used {
+      guard let name = m.listedAs, name != m.model else { continue }
+      warn([m.run], "\(m.model) is held against the score of \(name)")
+    }
+    warn(
+      zip(names, runs).filter { path, run in
+        run.record.settings.randomInit && used.contains { $0.run == path }
+      }.map(\.0), "random weights, held against the score listed under their name")
+    if measured.contains(where: { $0.coupling != nil }) {
+      warn(
+        named { $0.settings.rankShare != nil },
+        "K was taken as a share of the width, so the null level moves with the width by itself; "
+          + "read coupling beside it")
+      warn(
+        zip(names, measured).filter { $1.coupling?.setting.normalisation == .trace }.map(\.0),
+        "with trace normalisation the null level moves with K, and with the width where K does; "
+          + "read coupling beside it")
+    }
+    for difference in try RecordDifference.all(runs.map(\.record.settings))
+    where !meaning.union(harmless).contains(difference.key) {
+      warnings.append("settings differ: \(difference.description(names))")
+    }
+    if Set(runs.map { $0.record.prompts.map(\.given) }).count > 1 {
+      warnings.append("the runs are not of the same prompts, so models differ by them too")
+    }
+    warn(
+      zip(names, zip(models, measured)).filter {
+        $1.0.standing == .used && $1.1.observations.count == 1
+      }
+      .map(\.0),
+      "of one prompt only, so they add nothing to the interval over prompts")
+    return warnings
+  }
+}
+
+extension RunRecord {
+  /// What tells its weights from others: random ones are of their seed.
+  fileprivate var weights: [String] {
+    [model.fingerprint] + (settings.randomInit ? ["\(settings.seed)"] : [])
+  }
+}

@@ -1,0 +1,65 @@
+import Analysis
+
+/// A run as a point of a study.
+public struct StudiedModel: Encodable, Sendable {
+  /// Whether it takes part.
+  public enum Standing: String, Codable, Sendable {
+    /// It does.
+    case used
+    /// The table of scores does not list it.
+    case unlisted
+    /// It is listed without a score.
+    case noScore = "no-score"
+    /// The run's quantity is not defined.
+    case noValue = "no-value"
+  }
+
+  /// The run folder.
+  public let run: String
+  /// The model's name.
+  public let model: String
+  /// The name its score is listed by; null when there is none.
+  @Nullable public var listedAs: String?
+  /// Weights.
+  public let parameters: Int
+  /// Blocks.
+  public let depth: Int
+  /// Width.
+  public let width: Int
+  /// K of the coupling.
+  @Nullable public var rank: Int?
+  /// The quantity, over prompts.
+  public let value: PromptMean
+  /// The level at which coupling says nothing.
+  @Nullable public var null: Double?
+  /// The score.
+  @Nullable public var score: Double?
+  /// Whether it takes part.
+  public let standing: Standing
+
+  init(_ run: StoredRun, _ measured: RunQuantity.Measured, _ scores: ScoreColumn) {
+    let m = run.record.model
+    self.run = run.path
+    (model, parameters, depth, width) = (m.name, m.parameters, m.layers, m.width)
+    value = measured.value
+    var score: Double?
+    switch scores[m.name] {
+    case .score(let number):
+      score = number
+      standing = measured.value.mean == nil ? .noValue : .used
+    case .empty: standing = .noScore
+    case .unlisted: standing = .unlisted
+    }
+    rank = measured.coupling?.setting.rank
+    null = measured.coupling?.null
+    self.score = score
+    listedAs = scores.name(of: m.name)
+  }
+
+  /// Its numbers on different prompts, if it takes part.
+  func point(_ observations: [Double]) -> ScoreCorrelation.Point? {
+    guard standing == .used, let score, !observations.isEmpty else { return nil }
+    return ScoreCorrelation.Point(
+      perPrompt: observations, score: score, parameters: parameters, depth: depth, width: width)
+  }
+}

@@ -1,0 +1,342 @@
+import Checkpoint
+
+extension Tokenizer {
+  /// Makes the tokenizer that a GGUF file describes in its metadata under `tokenizer.ggml.`.
+  ///
+  /// Understood are the models `gpt2` (byte-level, with merges; `pre` names the family and so the splitting
+  /// pattern), `llama` and `t5` (SentencePiece with scores: merges by score, and unigrams) and `bert` (word pieces).
+  /// Which token begins and ends a text is what `add_bos_token`
+  /// and `add_eos_token` say, else what is usual in the family. Control and user-defined tokens are found in the
+  /// text first. Throws `TokenizationError` naming the field, and `FileError` for arrays of a wrong type.
+  public init(gguf file: GGUFFile) throws {
+    let metadata = GGUFTokenizerMetadata(file: file)
+    switch try metadata.string("model") {
+    case "gpt2": try self.init(byteLevel: metadata)
+    case "llama": try self.init(sentencePiece: metadata)
+    case "t5": try self.init(unigram: metadata)
+    case "bert": try self.init(wordPiece: metadata)
+    case let model: throw metadata.unsupported("model", quoted(model))
+    }
+  }
+
+  private init(byteLevel metadata: GGUFTokenizerMetadata) throws {
+    let name = try metadata.optionalString("pre") ?? "default"
+    guard let family = PreTokenizer.family(named: name) else {
+      throw metadata.unsupported("pre", quoted(name))
+    }
+    let (vocabulary, types) = try metadata.vocabulary()
+    var model = BytePairEncoding(vocabulary: vocabulary)
+    model.ignoresMerges = family.ignoresMerges
+    try metadata.addMerges(to: &model)
+    let normalizer: Normalizer? = family.composes ? .nfc : nil
+    let (prefix, suffix) = try metadata.specialTokens(
+      addsBOS: family.addsBOS, vocabulary: vocabulary)
+    self.init(
+      model: .bytePairs(model), normalizer: normalizer, preTokenizer: family.preTokenizer,
+      addedTokens: AddedTokens(
+        metadata.addedTokens(vocabulary, types), normalizer: normalizer),
+      decoder: .byteLevel, prefix: prefix, suffix: suffix)
+  }
+
+  private init(sentencePiece metadata: GGUFTokenizerMetadata) throws {
+    let (vocabulary, types) = try metadata.vocabulary()
+    var model = BytePairEncoding(vocabulary: vocabulary)
+    try metadata.addMergesByScore(to: &model, types)
+    model.byteTokens = vocabulary.byteTokens
+    model.fusesUnknown = true
+    if let unknown = try metadata.tokenID("unknown_token_id", vocabulary) {
+      model.unknownToken = Int32(unknown)
+    }
+    let blank: [UInt32] = [metaspace]
+    let addsBlank = try metadata.optionalBool("add_space_prefix") ?? true
+    let blanks = Normalizer.replace(SplitPattern(ScalarClass(ranges: [0x20...0x20])), by: blank)
+    let normalizer: Normalizer = addsBlank ? .sequence([.prepend(blank), blanks]) : blanks
+    let toBlanks = Decoder.replace(
+      SplitPattern(ScalarClass(ranges: [blank[0]...blank[0]])), by: [0x20])
+    let (prefix, suffix) = try metadata.specialTokens(addsBOS: true, vocabulary: vocabulary)
+    self.init(
+      model: .bytePairs(model), normalizer: normalizer, preTokenizer: nil,
+      addedTokens: AddedTokens(
+        metadata.addedTokens(vocabulary, types), normalizer: normalizer),
+      decoder: .sequence(
+        [toBlanks, .byteFallback, .fuse] + (addsBlank ? [.strip(0x20, start: 1, stop: 0)] : [])),
+      prefix: prefix, suffix: suffix)
+  }
+}
+
+/// ▁, which SentencePiece writes for a blank.
+private let metaspace: UInt32 = 0x2581
+
+extension Tokenizer {
+  private init(unigram metadata: GGUFTokenizerMetadata) throws {
+    let (vocabulary, types) = try metadata.vocabulary()
+    guard let unknown = try metadata.tokenID("unknown_token_id", vocabulary) else {
+      throw metadata.missing("unknown_token_id")
+    }
+    let model = Unigram(
+      vocabulary: vocabulary, scores: try metadata.scores(count: types.count),
+      unknownToken: unknown, spellsBytes: types.contains(.byte),
+      isText: { types[$0] == .normal })
+    // As the converters of these models to tokenizer.json write it.
+    var steps: [Normalizer] = []
+    if let map = try metadata.characterMap() { steps.append(.characters(map)) }
+    if try metadata.optionalBool("remove_extra_whitespaces") ?? true {
+      steps += [.strip(left: true, right: true), .replace(.blanks, by: [0x20])]
+    }
+    let addsBlank = try metadata.optionalBool("add_space_prefix") ?? true
+    let (prefix, suffix) = try metadata.specialTokens(
+      addsBOS: false, addsEOS: true, vocabulary: vocabulary)
+    self.init(
+      model: .unigram(model), normalizer: .sequence(steps),
+      preTokenizer: .metaspace(
+        replacement: metaspace, prefix: addsBlank ? .always : .never, splits: true),
+      addedTokens: AddedTokens(
+        metadata.addedTokens(vocabulary, types), normalizer: .sequence(steps)),
+      decoder: .sequence([
+        .byteFallback, .metaspace(replacement: metaspace, hasPrefix: addsBlank),
+      ]),
+      prefix: prefix, suffix: suffix)
+  }
+
+  private init(wordPiece metadata: GGUFTokenizerMetadata) throws {
+    // A token that begins a word is written with ▁ before it, one that continues without ##.
+    let (vocabulary, types) = try metadata.vocabulary { token, type in
+      if type == .control { return Array(token) }
+      let blank = Array("\u{2581}".utf8)
+      return token.starts(with: blank)
+        ? Array(token.dropFirst(blank.count)) : Array("##".utf8) + token
+    }
+    func token(_ name: String, else spelling: String) throws -> Int {
+      if let id = try metadata.tokenID(name, vocabulary) { return id }
+      guard let id = vocabulary.id(of: spelling) else { throw metadata.missing(name) }
+      return Int(id)
+    }
+    let model = WordPiece(
+      vocabulary: vocabulary, prefix: "##",
+      unknownToken: try token("unknown_token_id", else: "[UNK]"), wordLimit: 100)
+    // Whether case counts is not in the file, but no vocabulary that it counts in is without capitals.
+    var hasCapitals = false
+    vocabulary.forEach { token, id in
+      guard types[id] == .normal, !token.starts(with: "[".utf8) else { return }
+      let scalars = String(decoding: token, as: UTF8.self).unicodeScalars
+      hasCapitals =
+        hasCapitals || scalars.contains { $0.properties.generalCategory == .uppercaseLetter }
+    }
+    let normalizer = Normalizer.bert(
+      cleans: true, separatesIdeographs: true, stripsAccents: !hasCapitals, lowercases: !hasCapitals
+    )
+    self.init(
+      model: .wordPiece(model), normalizer: normalizer, preTokenizer: .bert,
+      addedTokens: AddedTokens(
+        metadata.addedTokens(vocabulary, types), normalizer: normalizer),
+      decoder: .wordPiece(prefix: "##", cleansUp: true),
+      prefix: [try token("cls_token_id", else: "[CLS]")],
+      // The key is spelt so.
+      suffix: [try token("seperator_token_id", else: "[SEP]")])
+  }
+}
+
+extension SplitPattern {
+  /// Runs of blanks.
+  fileprivate static let blanks = known(" {2,}")
+}
+
+/// The metadata of a GGUF file under `tokenizer.ggml.`, read with errors that name the field.
+private struct GGUFTokenizerMetadata {
+  let file: GGUFFile
+
+  /// What a token is, as the files number it.
+  enum TokenType: Int {
+    case normal = 1
+    case unknown, control, userDefined, unused, byte
+  }
+
+  private func key(_ name: String) -> String { "tokenizer.ggml.\(name)" }
+
+  func invalid(_ name: String, _ reason: String) -> TokenizationError {
+    .invalidField(file: file.file.path, field: key(name), reason: reason)
+  }
+
+  func unsupported(_ name: String, _ value: String) -> TokenizationError {
+    .unsupported(file: file.file.path, field: key(name), value: value)
+  }
+
+  func missing(_ name: String) -> TokenizationError {
+    .missingField(file: file.file.path, field: key(name))
+  }
+
+  func string(_ name: String) throws -> String {
+    guard let value = try optionalString(name) else { throw missing(name) }
+    return value
+  }
+
+  func optionalString(_ name: String) throws -> String? {
+    guard let value = file[key(name)] else { return nil }
+    guard let string = value.string else { throw invalid(name, "must be a text") }
+    return string
+  }
+
+  func optionalBool(_ name: String) throws -> Bool? {
+    guard let value = file[key(name)] else { return nil }
+    guard let bool = value.bool else { throw invalid(name, "must be true or false") }
+    return bool
+  }
+
+  private func optionalArray(_ name: String) throws -> GGUFArray? {
+    guard let value = file[key(name)] else { return nil }
+    guard let array = value.array else { throw invalid(name, "must be an array") }
+    return array
+  }
+
+  private func array(_ name: String) throws -> GGUFArray {
+    guard let array = try optionalArray(name) else { throw missing(name) }
+    return array
+  }
+
+  /// The tokens as `respell` writes them, each with the place in the list as its id, and what they are.
+  func vocabulary(
+    respell: (UnsafeBufferPointer<UInt8>, TokenType) -> [UInt8] = { token, _ in Array(token) }
+  ) throws -> (Vocabulary, [TokenType]) {
+    let tokens = try array("tokens")
+    guard tokens.count < Vocabulary.idLimit else {
+      throw invalid("tokens", "\(tokens.count) are more than \(Vocabulary.idLimit)")
+    }
+    var types = [TokenType](repeating: .normal, count: tokens.count)
+    if let numbers = try optionalArray("token_type")?.integers() {
+      guard numbers.count == types.count else {
+        throw invalid("token_type", "has \(numbers.count) elements for \(types.count) tokens")
+      }
+      types = numbers.map { TokenType(rawValue: $0) ?? .normal }
+    }
+    var vocabulary = Vocabulary(capacity: tokens.count)
+    var id = 0
+    var conflict: String?
+    try tokens.forEachString { bytes in
+      let token = respell(bytes.bindMemory(to: UInt8.self), types[id])
+      do throws(Vocabulary.Conflict) {
+        try vocabulary.insert(token.span, id: id)
+      } catch {
+        conflict = conflict ?? quoted(String(decoding: token, as: UTF8.self))
+      }
+      id += 1
+    }
+    if let conflict { throw invalid("tokens", "\(conflict) occurs twice") }
+    return (vocabulary, types)
+  }
+
+  /// The tokens that are searched for in the text.
+  func addedTokens(_ vocabulary: Vocabulary, _ types: [TokenType]) -> [AddedToken] {
+    types.indices.compactMap { id in
+      guard [.control, .unknown, .userDefined].contains(types[id]),
+        let token = vocabulary.token(id), !token.isEmpty
+      else { return nil }
+      return AddedToken(
+        content: String(decoding: token, as: UTF8.self), id: id,
+        isSpecial: types[id] != .userDefined)
+    }
+  }
+
+  /// Merges as `merges` lists them, `"a b"`.
+  func addMerges(to model: inout BytePairEncoding) throws {
+    let merges = try array("merges")
+    model.reserve(merges: merges.count)
+    var both: [UInt8] = []
+    var rank: Int32 = 0
+    let vocabulary = model.vocabulary
+    var failure: TokenizationError?
+    try merges.forEachString { bytes in
+      // The two are separated by the first blank that does not begin the left one.
+      both.removeAll(keepingCapacity: true)
+      both += bytes
+      if failure == nil {
+        if let blank = both.dropFirst().firstIndex(of: 0x20) {
+          both.remove(at: blank)
+          do throws(Vocabulary.NoSuchToken) {
+            let (left, right, joined) = try vocabulary.merge(both.span, boundary: blank)
+            model.addMerge(left, right, .init(rank: rank, token: joined))
+          } catch {
+            failure = invalid(
+              "merges",
+              "element \(rank): \(quoted(String(decoding: error.text, as: UTF8.self))) is no token")
+          }
+        } else {
+          failure = invalid("merges", "element \(rank) is not two tokens with a blank between them")
+        }
+      }
+      rank += 1
+    }
+    if let failure { throw failure }
+  }
+
+  /// The merges that scores amount to: two tokens become the one they spell together, that of highest score first.
+  ///
+  /// SentencePiece looks at each pair of neighbours whether it is a token; here every token is cut into two tokens
+  /// in all ways once, which gives the same merges as a list. Kudo and Richardson, "SentencePiece", EMNLP 2018.
+  func addMergesByScore(to model: inout BytePairEncoding, _ types: [TokenType]) throws {
+    let scores = try scores(count: types.count)
+    let vocabulary = model.vocabulary
+    let isText = types.map { $0 == .normal || $0 == .userDefined }
+    // Equal scores are one rank: then the leftmost pair comes first.
+    var rank: Int32 = -1
+    var last = Double.infinity
+    for id in scores.indices.sorted(by: { scores[$0] > scores[$1] }) {
+      if scores[id] != last { rank += 1 }
+      last = scores[id]
+      guard isText[id], let token = vocabulary.token(id) else { continue }
+      let bytes = Array(token)
+      for boundary in bytes.indices.dropFirst() where bytes[boundary] & 0xC0 != 0x80 {
+        let (left, right) = (bytes.span.extracting(..<boundary), bytes.span.extracting(boundary...))
+        guard let left = vocabulary.id(of: left), isText[Int(left)],
+          let right = vocabulary.id(of: right), isText[Int(right)]
+        else { continue }
+        model.addMerge(left, right, .init(rank: rank, token: Int32(id)))
+      }
+    }
+  }
+
+  /// A score for each of so many tokens.
+  func scores(count: Int) throws -> [Double] {
+    let scores = try array("scores").reals()
+    guard scores.count == count, scores.allSatisfy(\.isFinite) else {
+      throw invalid("scores", "must be \(count) finite numbers, one for each token")
+    }
+    return scores
+  }
+
+  /// The table by which text is normalized, if the file has one.
+  func characterMap() throws -> CharacterMap? {
+    let name = "precompiled_charsmap"
+    guard let array = try optionalArray(name) else { return nil }
+    let bytes = try array.integers().map { UInt8(truncatingIfNeeded: $0) }
+    if bytes.isEmpty { return nil }
+    do throws(CharacterMap.Malformed) {
+      return try CharacterMap(bytes)
+    } catch {
+      throw invalid(name, error.reason)
+    }
+  }
+
+  /// A token's id, if the file gives one.
+  func tokenID(_ name: String, _ vocabulary: Vocabulary) throws -> Int? {
+    guard let value = file[key(name)] else { return nil }
+    guard let id = value.int, vocabulary.token(id) != nil else {
+      throw invalid(name, "is the id of no token")
+    }
+    return id
+  }
+
+  /// What stands before and after a text.
+  func specialTokens(
+    addsBOS: Bool, addsEOS: Bool = false, vocabulary: Vocabulary
+  ) throws -> (prefix: [Int], suffix: [Int]) {
+    func tokens(_ flag: String, _ id: String, default adds: Bool) throws -> [Int] {
+      guard try optionalBool(flag) ?? adds else { return [] }
+      guard let token = try tokenID(id, vocabulary) else { throw missing(id) }
+      return [token]
+    }
+    return (
+      try tokens("add_bos_token", "bos_token_id", default: addsBOS),
+      try tokens("add_eos_token", "eos_token_id", default: addsEOS)
+    )
+  }
+}

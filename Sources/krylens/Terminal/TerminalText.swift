@@ -1,0 +1,77 @@
+import Files
+import Foundation
+
+/// Somebody's text on one line of a terminal: what would steer it is escaped.
+func escaped(_ text: String) -> String {
+  text.unicodeScalars.map { scalar in
+    switch scalar.properties.generalCategory {
+    case .control, .format, .lineSeparator, .paragraphSeparator: scalar.escaped(asASCII: true)
+    default: String(scalar)
+    }
+  }.joined()
+}
+
+/// The same, and of at most `limit` characters.
+func printable(_ text: String, _ limit: Int = 100) -> String {
+  let escaped = escaped(text)
+  return escaped.count > limit ? escaped.prefix(limit - 3) + "…" : escaped
+}
+
+/// Right-aligned; counts characters, which `String(format:)` does not.
+func padded(_ text: String, _ width: Int) -> String {
+  String(repeating: " ", count: max(0, width - text.count)) + text
+}
+
+/// The widest line of a table.
+let tableWidth = 80
+
+/// Lines of a table: its first column to the left, the others to the right, each as wide as it has to be, two spaces apart.
+///
+/// A cell of the first column for which that leaves no room within `tableWidth` has a line to itself.
+func aligned(_ rows: [[String]]) -> [String] {
+  let count = rows.map(\.count).max() ?? 0
+  let widths = (0..<count).map { c in rows.map { c < $0.count ? $0[c].count : 0 }.max() ?? 0 }
+  let room = max(0, tableWidth - widths.dropFirst().reduce(0) { $0 + $1 + 2 })
+  let first = rows.compactMap { $0.first?.count }.filter { $0 <= room }.max() ?? 0
+  return rows.flatMap { row in
+    guard let name = row.first else { return [""] }
+    // Nothing stands after the last cell that says something.
+    let filled = row.lastIndex { !$0.isEmpty } ?? 0
+    let cells = zip(row, widths).prefix(filled + 1).dropFirst().map { "  " + padded($0, $1) }
+      .joined()
+    guard name.count > room else {
+      let line = name + String(repeating: " ", count: first - name.count) + cells
+      return [cells.isEmpty ? name : line]
+    }
+    return [name] + (cells.isEmpty ? [] : [String(repeating: " ", count: first) + cells])
+  }
+}
+
+/// Lines of at most `width` characters, broken between words; all but the first are indented.
+func wrapped(_ text: String, _ width: Int = 80, indent: Int = 2) -> [String] {
+  var lines: [String] = []
+  for word in text.split(separator: " ", omittingEmptySubsequences: false) {
+    if let last = lines.last, last.count + 1 + word.count <= width {
+      lines[lines.count - 1] += " \(word)"
+    } else {
+      lines.append(lines.isEmpty ? String(word) : String(repeating: " ", count: indent) + word)
+    }
+  }
+  return lines
+}
+
+/// 134.5 M
+func millions(_ n: Int) -> String {
+  n >= 1_000_000 ? String(format: "%.1f M", Double(n) / 1e6) : "\(n)"
+}
+
+/// 1 prompt, 2 prompts.
+func counted(_ n: Int, _ noun: String) -> String { "\(n) \(noun)\(n == 1 ? "" : "s")" }
+
+/// Four significant digits.
+func short(_ x: Double) -> String { String(format: "%.4g", x) }
+
+/// `p = 0.013`, or a bound where Double has no smaller number.
+func probability(_ p: Double) -> String {
+  p > 0 ? String(format: "p = %.2g", p) : "p < 1e-300"
+}
