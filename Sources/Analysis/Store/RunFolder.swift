@@ -76,8 +76,15 @@ public final class RunFolder {
         (isComplete, manifest) = (false, requested)
         return
       }
-      guard let names = try? files.contentsOfDirectory(atPath: home) else {
+      var isFolder: ObjCBool = false
+      guard files.fileExists(atPath: home, isDirectory: &isFolder), isFolder.boolValue else {
         throw RunError.outputNotEmpty(path: path)
+      }
+      let names: [String]
+      do {
+        names = try files.contentsOfDirectory(atPath: home)
+      } catch {
+        throw RunError.cannotRead(path: path, reason: error.localizedDescription)
       }
       guard let earlier = RunFolder.manifest(in: home) else {
         guard names.isEmpty || RunFolder.isBarelyBegun(home) else {
