@@ -31,4 +31,19 @@ extension Matrix where Scalar == Double {
     return Matrix(
       rows: a.rows, columns: a.columns, elements: zip(a.elements, b.elements).map { $0 - $1 })
   }
+
+  /// A Aᵀ (rows, rows), or Aᵀ A (columns, columns) with `.transposed` first: half the cost of a product.
+  public func gram(_ operation: Transposition = .none) -> Matrix {
+    let n = operation == .none ? rows : columns
+    var result = Matrix(rows: n, columns: n)
+    guard n > 0, rows * columns > 0 else { return result }
+    result.elements.withUnsafeMutableBufferPointer {
+      cblas_dsyrk(
+        CblasRowMajor, CblasUpper, operation.blas, blasInt(n),
+        blasInt(operation == .none ? columns : rows), 1, elements, blasInt(columns), 0,
+        $0.baseAddress, blasInt(n))
+    }
+    for i in 0..<n { for j in 0..<i { result[i, j] = result[j, i] } }
+    return result
+  }
 }

@@ -63,6 +63,17 @@ private func random(_ m: Int, _ n: Int, seed: UInt64 = 1) -> Matrix<Double> {
   }
 }
 
+/// Half a product, and the other half by symmetry.
+@Test(arguments: [(1, 1), (3, 9), (9, 3), (0, 4), (4, 0)])
+func gramMatricesAreProducts(shape: (Int, Int)) {
+  let a = random(shape.0, shape.1)
+  for operation in [Transposition.none, .transposed] {
+    let wanted = Matrix.product(a, operation, a, operation == .none ? .transposed : .none)
+    // Sums of at most nine products of numbers of order one, in another order.
+    #expect((a.gram(operation) - wanted).frobeniusNorm <= 1e-14 * max(1, wanted.frobeniusNorm))
+  }
+}
+
 /// Operators and the numbers they are tested with.
 @Suite struct OperatorAlgebraTests {
   @Test(arguments: [(5, 9), (9, 5), (70, 66), (1, 1)], [1, 7, 64])

@@ -32,8 +32,7 @@ public struct PathPicture: Sendable {
     }
     let total = stacked.elements.reduce(0) { $0 + $1 * $1 }
     let isWide = count <= d
-    let gram = Matrix.product(
-      stacked, isWide ? .none : .transposed, stacked, isWide ? .transposed : .none)
+    let gram = stacked.gram(isWide ? .none : .transposed)
     let (squares, vectors) = try gram.largestEigenpairs(min(2, gram.rows))
     var (points, explained) = (
       Array(repeating: SIMD2<Double>(), count: count), SIMD2<Double>()
