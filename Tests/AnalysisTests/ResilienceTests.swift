@@ -12,7 +12,7 @@ struct ResilienceTests {
 
   private func run(_ model: String) throws -> AlignmentRun {
     var settings = RunSettings(model: model, name: "m", threads: 1)
-    (settings.top, settings.ranks) = (4, [4])
+    (settings.top, settings.ranks, settings.saveHiddenStates) = (4, [4], true)
     return try AlignmentRun(settings, prompts: Self.prompts.map { .tokens($0) })
   }
 
@@ -98,7 +98,8 @@ struct ResilienceTests {
     let scratch = try ScratchFolder()
     let wanted = try undisturbed(scratch["whole"])
     let units =
-      (1...3).flatMap { ["g0.l\($0).triplets", "g0.l\($0).coupling"] } + ["g0.paths"]
+      (1...3).flatMap { ["g0.l\($0).triplets", "g0.l\($0).coupling"] }
+      + ["g0.paths", "g0.states"]
     let model = ModelFixture("llama").folder
     for unit in units {
       let (name, run) = (scratch[unit], try run(model))

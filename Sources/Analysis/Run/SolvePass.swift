@@ -30,11 +30,13 @@ struct SolvePass {
     step: (_ blocks: Int, _ isNew: Bool) throws -> Void
   ) throws {
     var survivors = try GroupSurvivors(group, journal)
+    // States that are to be written are found on the same way as the paths.
+    let lacksStates = try saveHiddenStates && journal.hiddenStates(group) == nil
     let known = try journal.paths(ofGroup: group).flatMap { paths in
       let isWhole = paths.indices.allSatisfy {
         paths[$0] != nil || !survivors.isSolved(prompt: $0, layer: model.description.layers)
       }
-      return isWhole ? paths : nil
+      return isWhole && !lacksStates ? paths : nil
     }
     let layers = model.description.layers
     jacobians = plan.layers.map { _ in nil }
