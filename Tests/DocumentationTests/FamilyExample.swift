@@ -46,7 +46,7 @@ struct Sketch: Transformer {
     _ input: ModelInput, as precision: S.Type
   ) throws(ModelError) -> Variable<S> { try embedding.embed(input.tokens) }
 
-  func block<S: RealScalar>(_ index: Int, as precision: S.Type) -> any ResidualBlock<S> {
+  func block(_ index: Int) -> any ResidualBlock {
     SketchBlock(weights: blocks[index], width: description.width)
   }
 
@@ -59,13 +59,13 @@ struct Sketch: Transformer {
   }
 }
 
-private struct SketchBlock<Scalar: RealScalar>: ResidualBlock {
+private struct SketchBlock: ResidualBlock {
   let weights: [String: LinearWeights]
   let width: Int
 
-  func attention(_ x: ResidualStream<Scalar>, in context: AttentionContext<Scalar>) -> Variable<
-    Scalar
-  > {
+  func attention<S: RealScalar>(
+    _ x: ResidualStream<S>, in context: AttentionContext<S>
+  ) -> Variable<S> {
     let h = x.map(normalized)
     let attended = context.attend(
       queries: weights["q"]!(h.target), keys: weights["k"]!(h.source),
@@ -75,7 +75,7 @@ private struct SketchBlock<Scalar: RealScalar>: ResidualBlock {
     return weights["o"]!(attended)
   }
 
-  func mlp(_ z: Variable<Scalar>) -> Variable<Scalar> {
+  func mlp<S: RealScalar>(_ z: Variable<S>) -> Variable<S> {
     weights["down"]!(weights["up"]!(normalized(z)).activated(by: .gelu))
   }
 }

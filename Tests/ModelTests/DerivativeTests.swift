@@ -100,7 +100,7 @@ import Testing
       }
       let (mlp, attention) = (plusIdentity(.mlp), plusIdentity(.attention))
       var halves = Matrix.product(mlp, .none, attention)
-      if model.block(point.layer, as: Double.self).isParallel {
+      if model.block(point.layer).isParallel {
         halves.elements = zip(mlp.elements, attention.elements).map(+)
         for i in 0..<halves.rows { halves[i, i] -= 1 }
       }

@@ -201,7 +201,7 @@ func sequenceUpdate(
   _ model: some Transformer, block layer: Int, _ x: Matrix<Double>, site: JacobianSite,
   normed: Bool, encoderOutputs: [Variable<Double>]
 ) -> Matrix<Double> {
-  let block = model.block(layer, as: Double.self)
+  let block = model.block(layer)
   let context = AttentionContext<Double>(prompts: [0..<x.rows], encoderOutputs: encoderOutputs)
   let input = Variable(x)
   switch site {
@@ -218,7 +218,7 @@ func sequenceInput(
   _ model: some Transformer, block layer: Int, _ x: Matrix<Double>, site: JacobianSite,
   encoderOutputs: [Variable<Double>]
 ) -> Matrix<Double> {
-  guard site == .mlp, !model.block(layer, as: Double.self).isParallel else { return x }
+  guard site == .mlp, !model.block(layer).isParallel else { return x }
   let attended = sequenceUpdate(
     model, block: layer, x, site: .attention, normed: false, encoderOutputs: encoderOutputs)
   return (Variable(x) + Variable(attended)).value

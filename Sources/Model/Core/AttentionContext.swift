@@ -114,7 +114,7 @@ public final class AttentionContext<Scalar: RealScalar> {
   }
 
   /// Queries rotated to their tokens' positions.
-  func rotate(
+  public func rotate(
     queries: Variable<Scalar>, heads: Int, by rotary: RotaryFrequencies,
     pairing: RotaryPairing
   ) -> Variable<Scalar> {
@@ -122,9 +122,9 @@ public final class AttentionContext<Scalar: RealScalar> {
   }
 
   /// Keys rotated to their tokens' positions; `bias` is what was left out of them, as in `Variable.rotated`.
-  func rotate(
+  public func rotate(
     keys: Variable<Scalar>, heads: Int, by rotary: RotaryFrequencies,
-    pairing: RotaryPairing, bias: [Scalar]?
+    pairing: RotaryPairing, bias: [Scalar]? = nil
   ) -> Variable<Scalar> {
     rotate(keys, sourcePositions, heads, rotary, pairing, bias)
   }

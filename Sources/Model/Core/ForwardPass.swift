@@ -81,7 +81,7 @@ public struct HiddenStates<Scalar: RealScalar> {
   ) -> BlockPoint<Scalar> {
     let context = AttentionContext<Scalar>(prompts: prompts, encoderOutputs: encoderOutputs)
     let input = x
-    x = x + model.block(depth, as: Scalar.self).update(ResidualStream(x), in: context)
+    x = x + model.block(depth).update(ResidualStream(x), in: context)
     depth += 1
     losses += removeNotFinite(model, tensors: model.tensorNames(ofBlock: depth - 1))
     return BlockPoint(

@@ -5,15 +5,13 @@ import LinearAlgebra
 ///
 /// X ↦ F(X) = X + f(X). A family writes its two halves; the same code runs as forward pass over a whole sequence and as
 /// differentiable function of single tokens.
-public protocol ResidualBlock<Scalar> {
-  /// The precision it runs in.
-  associatedtype Scalar: RealScalar
+public protocol ResidualBlock: Sendable {
   /// Z − X, Z the state after the attention half, at the stream's target tokens.
-  func attention(_ x: ResidualStream<Scalar>, in context: AttentionContext<Scalar>) -> Variable<
-    Scalar
-  >
+  func attention<S: RealScalar>(
+    _ x: ResidualStream<S>, in context: AttentionContext<S>
+  ) -> Variable<S>
   /// F − Z as a function of Z, token by token; of X where both halves read X.
-  func mlp(_ z: Variable<Scalar>) -> Variable<Scalar>
+  func mlp<S: RealScalar>(_ z: Variable<S>) -> Variable<S>
   /// Whether both halves read X: f = attention(X) + mlp(X).
   var isParallel: Bool { get }
 }
@@ -23,9 +21,9 @@ extension ResidualBlock {
   public var isParallel: Bool { false }
 
   /// f(X) = F(X) − X at the target tokens.
-  public func update(
-    _ x: ResidualStream<Scalar>, in context: AttentionContext<Scalar>
-  ) -> Variable<Scalar> {
+  public func update<S: RealScalar>(
+    _ x: ResidualStream<S>, in context: AttentionContext<S>
+  ) -> Variable<S> {
     let attended = attention(x, in: context)
     return attended + mlp(isParallel ? x.target : x.target + attended)
   }

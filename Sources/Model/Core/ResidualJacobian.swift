@@ -26,7 +26,7 @@ public func residualJacobian<Scalar: RealScalar>(
   normed: Bool = false
 ) -> Linearization<Scalar> {
   precondition(!normed || site == .block, "the final norm follows a whole block")
-  let block = model.block(point.layer, as: Scalar.self)
+  let block = model.block(point.layer)
   let isSingle = selections[0].tokens.source == selections[0].tokens.target
   precondition(
     selections.allSatisfy { ($0.tokens.source == $0.tokens.target) == isSingle },

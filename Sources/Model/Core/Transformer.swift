@@ -18,7 +18,7 @@ public protocol Transformer: Sendable {
     _ tokens: [Int], as precision: S.Type
   ) throws(ModelError) -> Variable<S>
   /// Block `index`, counted from 0.
-  func block<S: RealScalar>(_ index: Int, as precision: S.Type) -> any ResidualBlock<S>
+  func block(_ index: Int) -> any ResidualBlock
   /// The norm behind the last block; the identity where there is none.
   func finalNorm<S: RealScalar>(_ x: Variable<S>) -> Variable<S>
   /// Logits (rows, vocabulary) of normalised states, nil in a model without a head that predicts tokens.

@@ -8,7 +8,7 @@ extension FamilyDefinition {
   /// BERT; see `Bert`.
   public static let bert = FamilyDefinition(
     "bert",
-    residual: LayerNormDecoder.Arrangement.normAfter.residual
+    residual: DecoderBlock.Arrangement.normAfter.residual
       + "; no norm follows the last block, so --last normed is the same as residual", gguf: .bert,
     initialisation: Initialisation(isTied: true, paddingToken: 0)
   ) { try Bert($0) }
@@ -36,7 +36,7 @@ struct Bert: Transformer {
   /// The embedding of the token type all tokens have here, the first.
   let type: [Float]
   let norm: LayerNormWeights
-  let layers: [LayerNormDecoder.Layer]
+  let layers: [DecoderBlock]
   /// Absent in checkpoints of the bare encoder.
   let head: Head?
 
@@ -69,7 +69,8 @@ struct Bert: Transformer {
     type = try embedding("token_type", types).row(0)
     norm = try r.norm("bert.embeddings.LayerNorm")
     layers = try r.blocks(
-      of: "bert.", attentionNorm: "attention.output.LayerNorm", projections: "attention.self",
+      of: "bert.", .normAfter, attentionNorm: "attention.output.LayerNorm",
+      projections: "attention.self",
       mlpNorm: "output.LayerNorm")
     head = try Self.head(r, words, isTied: isTied)
     source = file.tensors
@@ -109,9 +110,7 @@ struct Bert: Transformer {
     return norm(sum.adding(type.map { S($0) }))
   }
 
-  func block<S: RealScalar>(_ index: Int, as precision: S.Type) -> any ResidualBlock<S> {
-    LayerNormBlock(layer: layers[index], arrangement: .normAfter)
-  }
+  func block(_ index: Int) -> any ResidualBlock { layers[index] }
 
   func finalNorm<S: RealScalar>(_ x: Variable<S>) -> Variable<S> { x }
 

@@ -12,10 +12,10 @@ extension FamilyDefinition {
   public static let falcon = FamilyDefinition(
     "falcon", modelTypes: ["falcon", "RefinedWeb", "RefinedWebModel"], gguf: .falcon,
     initialisation: Initialisation(isTied: true, hasPadding: false)
-  ) { try LayerNormDecoder(falcon: $0) }
+  ) { try DecoderModel(falcon: $0) }
 }
 
-extension LayerNormDecoder {
+extension DecoderModel {
   fileprivate init(falcon file: ModelFile) throws {
     let c = file.configuration
     let layerCount = try c.size("num_hidden_layers", "n_layer", default: 32)
@@ -52,7 +52,7 @@ extension LayerNormDecoder {
       prefix: "transformer.", alternatives: [""], probe: "word_embeddings.weight")
     let model = weights.scoped("transformer.")
     let tokens = try model.table("word_embeddings.weight", columns: width)
-    let layers = try Self.blocks(layerCount) { l in
+    let blocks = try Self.blocks(layerCount) { l in
       let block = model.scoped("h.\(l).")
       let linear = { (name: String, outputs: Int, inputs: Int) in
         try block.linear(name, outputs: outputs, inputs: inputs, bias: hasBias)
@@ -62,9 +62,9 @@ extension LayerNormDecoder {
       var mlpNorm = attentionNorm
       if norms == 2 { mlpNorm = try norm("ln_mlp") }
       if !runsParallel { mlpNorm = try norm("post_attention_layernorm") }
-      return Layer(
-        attentionNorm: attentionNorm,
-        attention: AttentionWeights(
+      return DecoderBlock(
+        runsParallel ? .parallel : .sequential, mixerNorm: attentionNorm,
+        mixer: AttentionWeights(
           heads: heads, keyValueHeads: keyValueHeads, headDimension: headDimension,
           projection: .grouped(
             try linear(
@@ -75,15 +75,16 @@ extension LayerNormDecoder {
           rotary: usesALiBi ? nil : rotary,
           bias: usesALiBi
             ? ALiBi.roundedBias(heads: heads, scale: 1 / Double(headDimension).squareRoot()) : nil),
-        mlpNorm: mlpNorm,
-        mlp: MLPWeights(
+        feedForwardNorm: mlpNorm,
+        feedForward: MLPWeights(
           up: try linear("mlp.dense_h_to_4h", feedForwardWidth, width),
           down: try linear("mlp.dense_4h_to_h", width, feedForwardWidth), activation: activation))
     }
     try self.init(
-      file, weights, arrangement: runsParallel ? .parallel : .sequential,
+      file, weights, width: width, heads: heads, keyValueHeads: keyValueHeads,
+      feedForwardWidth: feedForwardWidth,
       positions: usesALiBi || rotary.isUnlimited ? nil : trained,
-      embedding: Embedding(tokens: tokens), layers: layers,
+      embedding: Embedding(tokens: tokens), blocks: blocks,
       head: Head(
         norm: try model.layerNorm("ln_f", width: width, epsilon: epsilon),
         weights: try weights.head("lm_head", tied: isTied, to: tokens)),

@@ -8,10 +8,10 @@ extension FamilyDefinition {
   /// Radford et al., *Language Models are Unsupervised Multitask Learners*, 2019.
   public static let gpt2 = FamilyDefinition(
     "gpt2", gguf: .gpt2, initialisation: .gpt2
-  ) { try LayerNormDecoder(gpt2: $0) }
+  ) { try DecoderModel(gpt2: $0) }
 }
 
-extension LayerNormDecoder {
+extension DecoderModel {
   fileprivate init(gpt2 file: ModelFile) throws {
     let c = file.configuration
     let layerCount = try c.size("n_layer", "num_hidden_layers", default: 12)
@@ -28,7 +28,7 @@ extension LayerNormDecoder {
     try c.refuseUnread()
 
     let weights = file.gpt2Weights
-    let layers = try Self.blocks(layerCount) { l in
+    let blocks = try Self.blocks(layerCount) { l in
       let block = weights.scoped("transformer.h.\(l).")
       let linear = { (name: String, outputs: Int, inputs: Int) in
         try block.linear(
@@ -36,15 +36,15 @@ extension LayerNormDecoder {
           transposed: file.format == .huggingFace)
       }
       let scale = isScaled ? 1 / Double(headDimension).squareRoot() : 1
-      return Layer(
-        attentionNorm: try block.layerNorm("ln_1", width: width, epsilon: epsilon),
-        attention: AttentionWeights(
+      return DecoderBlock(
+        mixerNorm: try block.layerNorm("ln_1", width: width, epsilon: epsilon),
+        mixer: AttentionWeights(
           heads: heads, keyValueHeads: heads, headDimension: headDimension,
           projection: .stacked(try linear("attn.c_attn", 3 * width, width), width: width),
           output: try linear("attn.c_proj", width, width),
           scale: isScaledByDepth ? scale / Double(l + 1) : scale),
-        mlpNorm: try block.layerNorm("ln_2", width: width, epsilon: epsilon),
-        mlp: MLPWeights(
+        feedForwardNorm: try block.layerNorm("ln_2", width: width, epsilon: epsilon),
+        feedForward: MLPWeights(
           up: try linear("mlp.c_fc", feedForwardWidth, width),
           down: try linear("mlp.c_proj", width, feedForwardWidth),
           activation: activation))
@@ -52,8 +52,9 @@ extension LayerNormDecoder {
     let (embedding, head) = try weights.ends(
       width: width, positions: positions, epsilon: epsilon, tied: isTied)
     try self.init(
-      file, weights, arrangement: .sequential, positions: positions,
-      embedding: embedding, layers: layers, head: head, blockWord: "h.")
+      file, weights, width: width, heads: heads, keyValueHeads: heads,
+      feedForwardWidth: feedForwardWidth, positions: positions,
+      embedding: embedding, blocks: blocks, head: head, blockWord: "h.")
   }
 }
 
@@ -68,14 +69,14 @@ extension WeightReader {
   /// Under those names: the embedding, with a table of positions if there are learned ones; final norm and head.
   func ends(
     width: Int, positions: Int?, epsilon: Double, tied: Bool, headBias: Bool = false
-  ) throws -> (LayerNormDecoder.Embedding, LayerNormDecoder.Head) {
+  ) throws -> (DecoderModel.Embedding, DecoderModel.Head) {
     let model = scoped("transformer.")
     let tokens = try model.table("wte.weight", columns: width)
-    var embedding = LayerNormDecoder.Embedding(tokens: tokens)
+    var embedding = DecoderModel.Embedding(tokens: tokens)
     if let positions {
       embedding.positions = (try model.matrix("wpe.weight", rows: positions, columns: width), 0)
     }
-    let head = LayerNormDecoder.Head(
+    let head = DecoderModel.Head(
       norm: try model.layerNorm("ln_f", width: width, epsilon: epsilon),
       weights: try self.head("lm_head", tied: tied, to: tokens, bias: headBias))
     return (embedding, head)

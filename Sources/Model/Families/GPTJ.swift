@@ -8,10 +8,10 @@ extension FamilyDefinition {
   /// Wang, Komatsuzaki, *GPT-J-6B*, 2021.
   public static let gptJ = FamilyDefinition(
     "gptj", gguf: .gptJ, initialisation: Initialisation(hasPadding: false)
-  ) { try LayerNormDecoder(gptJ: $0) }
+  ) { try DecoderModel(gptJ: $0) }
 }
 
-extension LayerNormDecoder {
+extension DecoderModel {
   fileprivate init(gptJ file: ModelFile) throws {
     let c = file.configuration
     let layerCount = try c.size("n_layer", "num_hidden_layers", default: 28)
@@ -30,15 +30,15 @@ extension LayerNormDecoder {
     try c.refuseUnread()
 
     let weights = file.gpt2Weights
-    let layers = try Self.blocks(layerCount) { l in
+    let blocks = try Self.blocks(layerCount) { l in
       let block = weights.scoped("transformer.h.\(l).")
       let norm = try block.layerNorm("ln_1", width: width, epsilon: epsilon)
       let projection = { (name: String) in
         try block.linear("attn." + name, outputs: width, inputs: width, bias: false)
       }
-      return Layer(
-        attentionNorm: norm,
-        attention: AttentionWeights(
+      return DecoderBlock(
+        .parallel, mixerNorm: norm,
+        mixer: AttentionWeights(
           heads: heads, keyValueHeads: heads, headDimension: headDimension,
           projection: .separate(
             query: try projection("q_proj"), key: try projection("k_proj"),
@@ -46,8 +46,8 @@ extension LayerNormDecoder {
           output: try projection("out_proj"),
           rotary: RotaryFrequencies(dimension: rotated, theta: 10_000, scaling: .none),
           pairing: .interleaved),
-        mlpNorm: norm,
-        mlp: MLPWeights(
+        feedForwardNorm: norm,
+        feedForward: MLPWeights(
           up: try block.linear("mlp.fc_in", outputs: feedForwardWidth, inputs: width, bias: true),
           down: try block.linear(
             "mlp.fc_out", outputs: width, inputs: feedForwardWidth, bias: true),
@@ -56,8 +56,9 @@ extension LayerNormDecoder {
     let (embedding, head) = try weights.ends(
       width: width, positions: nil, epsilon: epsilon, tied: isTied, headBias: true)
     try self.init(
-      file, weights, arrangement: .parallel, positions: positions,
-      embedding: embedding, layers: layers, head: head, blockWord: "h.")
+      file, weights, width: width, heads: heads, keyValueHeads: heads,
+      feedForwardWidth: feedForwardWidth, positions: positions,
+      embedding: embedding, blocks: blocks, head: head, blockWord: "h.")
   }
 }
 

@@ -8,10 +8,10 @@ extension FamilyDefinition {
   /// Black et al., *GPT-Neo*, 2021, doi 10.5281/zenodo.5297715.
   public static let gptNeo = FamilyDefinition(
     "gpt_neo", initialisation: Initialisation(isTied: true, hasPadding: false)
-  ) { try LayerNormDecoder(gptNeo: $0) }
+  ) { try DecoderModel(gptNeo: $0) }
 }
 
-extension LayerNormDecoder {
+extension DecoderModel {
   fileprivate init(gptNeo file: ModelFile) throws {
     let c = file.configuration
     let layerCount = try c.size("num_layers", "num_hidden_layers", default: 24)
@@ -28,21 +28,21 @@ extension LayerNormDecoder {
     try c.refuseUnread()
 
     let weights = file.gpt2Weights
-    let layers = try Self.blocks(layerCount) { l in
+    let blocks = try Self.blocks(layerCount) { l in
       let block = weights.scoped("transformer.h.\(l).")
       let projection = { (name: String, bias: Bool) in
         try block.linear("attn.attention." + name, outputs: width, inputs: width, bias: bias)
       }
-      return Layer(
-        attentionNorm: try block.layerNorm("ln_1", width: width, epsilon: epsilon),
-        attention: AttentionWeights(
+      return DecoderBlock(
+        mixerNorm: try block.layerNorm("ln_1", width: width, epsilon: epsilon),
+        mixer: AttentionWeights(
           heads: heads, keyValueHeads: heads, headDimension: headDimension,
           projection: .separate(
             query: try projection("q_proj", false), key: try projection("k_proj", false),
             value: try projection("v_proj", false)),
           output: try projection("out_proj", true), scale: 1, window: isLocal(l) ? window : nil),
-        mlpNorm: try block.layerNorm("ln_2", width: width, epsilon: epsilon),
-        mlp: MLPWeights(
+        feedForwardNorm: try block.layerNorm("ln_2", width: width, epsilon: epsilon),
+        feedForward: MLPWeights(
           up: try block.linear("mlp.c_fc", outputs: feedForwardWidth, inputs: width, bias: true),
           down: try block.linear(
             "mlp.c_proj", outputs: width, inputs: feedForwardWidth, bias: true),
@@ -51,8 +51,9 @@ extension LayerNormDecoder {
     let (embedding, head) = try weights.ends(
       width: width, positions: positions, epsilon: epsilon, tied: isTied)
     try self.init(
-      file, weights, arrangement: .sequential, positions: positions,
-      embedding: embedding, layers: layers, head: head, blockWord: "h.")
+      file, weights, width: width, heads: heads, keyValueHeads: heads,
+      feedForwardWidth: feedForwardWidth, positions: positions,
+      embedding: embedding, blocks: blocks, head: head, blockWord: "h.")
   }
 
   /// Which blocks are local. `attention_types` is pairs of a list of kinds and how often it comes; by default 12 times

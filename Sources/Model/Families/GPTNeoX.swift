@@ -9,10 +9,10 @@ extension FamilyDefinition {
   /// Black et al., arXiv 2204.06745; Biderman et al., arXiv 2304.01373.
   public static let gptNeoX = FamilyDefinition(
     "gpt_neox", gguf: .gptNeoX, initialisation: Initialisation(hasPadding: false)
-  ) { try LayerNormDecoder(gptNeoX: $0) }
+  ) { try DecoderModel(gptNeoX: $0) }
 }
 
-extension LayerNormDecoder {
+extension DecoderModel {
   fileprivate init(gptNeoX file: ModelFile) throws {
     let c = file.configuration
     let layerCount = try c.size("num_hidden_layers", default: 44)
@@ -35,29 +35,32 @@ extension LayerNormDecoder {
     let weights = file.weights(
       prefix: "gpt_neox.", alternatives: [""], probe: "embed_in.weight")
     let tokens = try weights.table("gpt_neox.embed_in.weight", columns: width)
-    let layers = try Self.blocks(layerCount) { l in
+    let blocks = try Self.blocks(layerCount) { l in
       let block = weights.scoped("gpt_neox.layers.\(l).")
       let linear = { (name: String, outputs: Int, inputs: Int, bias: Bool) in
         try block.linear(name, outputs: outputs, inputs: inputs, bias: bias)
       }
-      return Layer(
-        attentionNorm: try block.layerNorm("input_layernorm", width: width, epsilon: epsilon),
-        attention: AttentionWeights(
+      return DecoderBlock(
+        isParallel ? .parallel : .sequential,
+        mixerNorm: try block.layerNorm("input_layernorm", width: width, epsilon: epsilon),
+        mixer: AttentionWeights(
           heads: heads, keyValueHeads: heads, headDimension: headDimension,
           projection: .grouped(
             try linear("attention.query_key_value", 3 * width, width, hasBias), heads: heads,
             keyValueHeads: heads, headDimension: headDimension, in: file.format),
           output: try linear("attention.dense", width, width, hasBias), rotary: rotary),
-        mlpNorm: try block.layerNorm("post_attention_layernorm", width: width, epsilon: epsilon),
-        mlp: MLPWeights(
+        feedForwardNorm: try block.layerNorm(
+          "post_attention_layernorm", width: width, epsilon: epsilon),
+        feedForward: MLPWeights(
           up: try linear("mlp.dense_h_to_4h", feedForwardWidth, width, true),
           down: try linear("mlp.dense_4h_to_h", width, feedForwardWidth, true),
           activation: activation))
     }
     try self.init(
-      file, weights, arrangement: isParallel ? .parallel : .sequential,
-      positions: rotary.isUnlimited ? nil : trained, embedding: Embedding(tokens: tokens),
-      layers: layers,
+      file, weights, width: width, heads: heads, keyValueHeads: heads,
+      feedForwardWidth: feedForwardWidth, positions: rotary.isUnlimited ? nil : trained,
+      embedding: Embedding(tokens: tokens),
+      blocks: blocks,
       head: Head(
         norm: try weights.layerNorm("gpt_neox.final_layer_norm", width: width, epsilon: epsilon),
         // Published files say embed_out.

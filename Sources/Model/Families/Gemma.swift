@@ -8,10 +8,10 @@ extension FamilyDefinition {
   /// X ↦ Z = X + attention(norm X), F = Z + mlp(norm Z). Gemma Team, arXiv 2403.08295.
   public static let gemma = FamilyDefinition(
     "gemma", gguf: .gemma, initialisation: .gemma
-  ) { try GatedDecoder(gemma: $0) }
+  ) { try DecoderModel(gemma: $0) }
 }
 
-extension GatedDecoder {
+extension DecoderModel {
   fileprivate init(gemma file: ModelFile) throws {
     let c = file.configuration
     var s = try DecoderSettings(
@@ -28,7 +28,11 @@ extension GatedDecoder {
       file, reader, norm: reader.norm("model.norm"),
       embeddingScale: Double(s.width).squareRoot(), note: "X⁰ is the embedding times √width"
     ) { block, _ in
-      try block.withNormsBefore(block.attention(), block.mlp())
+      try DecoderBlock(
+        mixerNorm: block.norm("input_layernorm"),
+        mixer: block.attention(),
+        feedForwardNorm: block.norm("post_attention_layernorm"),
+        feedForward: block.mlp())
     }
   }
 }

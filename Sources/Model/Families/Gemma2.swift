@@ -10,10 +10,10 @@ extension FamilyDefinition {
     "gemma2",
     residual: "f(X) = F(X) − X = norm(attention(norm X)) + norm(mlp(norm Z)), "
       + "Z = X + norm(attention(norm X))", gguf: .gemma2, initialisation: .gemma
-  ) { try GatedDecoder(gemma2: $0) }
+  ) { try DecoderModel(gemma2: $0) }
 }
 
-extension GatedDecoder {
+extension DecoderModel {
   fileprivate init(gemma2 file: ModelFile) throws {
     let c = file.configuration
     var s = try DecoderSettings(
@@ -40,13 +40,13 @@ extension GatedDecoder {
       var attention = try block.attention(window: windows(l))
       attention.scale = scale
       attention.softCap = scoreCap
-      return Block(
-        beforeAttention: try block.norm("input_layernorm"),
-        afterAttention: try block.norm("post_attention_layernorm"),
-        attention: attention,
-        beforeMLP: try block.norm("pre_feedforward_layernorm"),
-        afterMLP: try block.norm("post_feedforward_layernorm"),
-        mlp: try block.mlp())
+      return DecoderBlock(
+        mixerNorm: try block.norm("input_layernorm"),
+        mixer: attention,
+        afterMixer: try block.norm("post_attention_layernorm"),
+        feedForwardNorm: try block.norm("pre_feedforward_layernorm"),
+        feedForward: try block.mlp(),
+        afterFeedForward: try block.norm("post_feedforward_layernorm"))
     }
   }
 }

@@ -8,10 +8,10 @@ extension FamilyDefinition {
   /// Touvron et al., arXiv 2302.13971; Jiang et al., arXiv 2310.06825.
   public static let llama = FamilyDefinition(
     "llama", modelTypes: ["llama", "mistral"], gguf: .llama
-  ) { try GatedDecoder(llama: $0) }
+  ) { try DecoderModel(llama: $0) }
 }
 
-extension GatedDecoder {
+extension DecoderModel {
   fileprivate init(llama file: ModelFile) throws {
     let c = file.configuration
     let isMistral = file.modelType == "mistral"
@@ -31,7 +31,11 @@ extension GatedDecoder {
       file, reader, norm: reader.norm("model.norm"),
       note: "the block's input is not normalised"
     ) { block, _ in
-      try block.withNormsBefore(block.attention(window: window), block.mlp())
+      try DecoderBlock(
+        mixerNorm: block.norm("input_layernorm"),
+        mixer: block.attention(window: window),
+        feedForwardNorm: block.norm("post_attention_layernorm"),
+        feedForward: block.mlp())
     }
   }
 }

@@ -13,10 +13,10 @@ extension FamilyDefinition {
     "mixtral",
     residual: "f(X) = attention(norm X) + Σ wₑ expertₑ(norm Z), Z = X + attention(norm X)",
     gguf: .mixtral
-  ) { try GatedDecoder(mixtral: $0) }
+  ) { try DecoderModel(mixtral: $0) }
 }
 
-extension GatedDecoder {
+extension DecoderModel {
   fileprivate init(mixtral file: ModelFile) throws {
     let c = file.configuration
     let s = try DecoderSettings(
@@ -36,14 +36,18 @@ extension GatedDecoder {
       note:
         "the choice of \(chosen) of \(experts) experts is held constant, their weights w are not"
     ) { block, _ in
-      try block.withNormsBefore(
-        block.attention(window: window), block.mixture(experts: experts, chosen: chosen))
+      try DecoderBlock(
+        mixerNorm: block.norm("input_layernorm"),
+        mixer: block.attention(window: window),
+        feedForwardNorm: block.norm("post_attention_layernorm"),
+        feedForward: block.mixture(experts: experts, chosen: chosen))
     }
   }
 }
 
 extension DecoderReader {
-  /// `block_sparse_moe` with the experts' w1, w3, w2, as published and in the first GGUF files; or `mlp` with all experts in one tensor, as the
+  /// `block_sparse_moe` with the experts' w1, w3, w2, as published and in the first GGUF files; or `mlp` with all experts
+  /// in one tensor, as the
   /// reference implementation holds them.
   fileprivate func mixture(experts: Int, chosen: Int) throws -> ExpertMixture {
     let s = settings
@@ -52,8 +56,8 @@ extension DecoderReader {
     }
     let (published, stacked) = ("block_sparse_moe.", "mlp.")
     let isStacked = ["gate.weight", "experts.down_proj"].contains { weights.contains(stacked + $0) }
-    let router = try weights.matrix(
-      (isStacked ? stacked : published) + "gate.weight", rows: experts, columns: s.width)
+    let router = try weights.linear(
+      (isStacked ? stacked : published) + "gate", outputs: experts, inputs: s.width, bias: false)
     guard isStacked else {
       var mlps: [MLPWeights] = []
       for e in 0..<experts {
@@ -67,7 +71,7 @@ extension DecoderReader {
             up: try part("w3", s.feedForwardWidth, s.width),
             down: try part("w2", s.width, s.feedForwardWidth), activation: s.activation))
       }
-      return ExpertMixture(router: router, experts: mlps, chosen: chosen)
+      return ExpertMixture(router: router, routing: .init(chosen: chosen), experts: mlps)
     }
     let gateAndUp = try weights.matrices(
       stacked + "experts.gate_up_proj", count: experts, rows: 2 * s.feedForwardWidth,
@@ -80,7 +84,7 @@ extension DecoderReader {
         up: LinearWeights(weights: both.rows(s.feedForwardWidth..<2 * s.feedForwardWidth)),
         down: LinearWeights(weights: down), activation: s.activation)
     }
-    return ExpertMixture(router: router, experts: mlps, chosen: chosen)
+    return ExpertMixture(router: router, routing: .init(chosen: chosen), experts: mlps)
   }
 }
 
@@ -98,49 +102,12 @@ extension DecoderReader {
       try stack("w3", s.feedForwardWidth, s.width), try stack("w2", s.width, s.feedForwardWidth)
     )
     return ExpertMixture(
-      router: try weights.matrix(
-        "block_sparse_moe.gate.weight", rows: experts, columns: s.width),
+      router: try weights.linear(
+        "block_sparse_moe.gate", outputs: experts, inputs: s.width, bias: false),
+      routing: .init(chosen: chosen),
       experts: (0..<experts).map {
         MLPWeights(gate: gates[$0], up: ups[$0], down: downs[$0], activation: s.activation)
-      }, chosen: chosen)
-  }
-}
-
-/// Σ over the `chosen` experts e of largest logit of wₑ(x) expertₑ(x), w their soft-max. Each row has its own choice, which
-/// is a constant; only experts that some row chose are evaluated.
-struct ExpertMixture: FeedForward {
-  /// (experts, width)
-  let router: StoredMatrix
-  let experts: [MLPWeights]
-  let chosen: Int
-
-  func callAsFunction<S: RealScalar>(_ x: Variable<S>) -> Variable<S> {
-    let logits = x.linear(router)
-    let isChosen = choice(logits.value)
-    // The soft-max of the chosen is that of all with the others at −∞, where e^logit and its derivative are 0.
-    var i = -1
-    let weights = logits.map { logit in
-      i += 1
-      return isChosen[i / x.rows][i % x.rows] ? (logit, 1) : (-.infinity, 0)
-    }.softmax()
-    let parts = experts.indices.compactMap { e -> Variable<S>? in
-      let rows = (0..<x.rows).filter { isChosen[e][$0] }
-      guard !rows.isEmpty else { return nil }
-      let y = experts[e](x.rows(rows))
-      let weight = weights.rows(rows).columns(Array(repeating: e, count: y.columns))
-      return (weight * y).spread(to: rows, of: x.rows)
-    }
-    return parts.dropFirst().reduce(parts[0], +)
-  }
-
-  /// Whether an expert is among those of largest logit of a row: [expert][row].
-  private func choice<S: RealScalar>(_ logits: Matrix<S>) -> [[Bool]] {
-    var result = experts.map { _ in Array(repeating: false, count: logits.rows) }
-    for row in 0..<logits.rows {
-      let order = experts.indices.sorted { logits[row, $0] > logits[row, $1] }
-      for e in order.prefix(chosen) { result[e][row] = true }
-    }
-    return result
+      })
   }
 }
 

@@ -6,10 +6,10 @@ extension FamilyDefinition {
   /// X ↦ Z = X + attention(norm X), F = Z + mlp(norm Z). Groeneveld et al., arXiv 2402.00838.
   public static let olmo = FamilyDefinition(
     "olmo", gguf: .olmo, initialisation: Initialisation(paddingToken: 1)
-  ) { try GatedDecoder(olmo: $0) }
+  ) { try DecoderModel(olmo: $0) }
 }
 
-extension GatedDecoder {
+extension DecoderModel {
   fileprivate init(olmo file: ModelFile) throws {
     let c = file.configuration
     // No config.json has the key, GGUF has.
@@ -29,9 +29,8 @@ extension GatedDecoder {
     ) { block, _ in
       var attention = try block.attention()
       attention.clip = clip
-      return Block(
-        beforeAttention: norm, attention: attention, beforeMLP: norm,
-        mlp: try block.mlp())
+      return DecoderBlock(
+        mixerNorm: norm, mixer: attention, feedForwardNorm: norm, feedForward: try block.mlp())
     }
   }
 }

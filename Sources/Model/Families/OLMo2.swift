@@ -9,10 +9,10 @@ extension FamilyDefinition {
     "olmo2",
     residual: "f(X) = F(X) − X = norm(attention(X)) + norm(mlp(Z)), Z = X + norm(attention(X))",
     gguf: .olmo2, initialisation: Initialisation(paddingToken: 1)
-  ) { try GatedDecoder(olmo2: $0) }
+  ) { try DecoderModel(olmo2: $0) }
 }
 
-extension GatedDecoder {
+extension DecoderModel {
   fileprivate init(olmo2 file: ModelFile) throws {
     let c = file.configuration
     var s = try DecoderSettings(c, .init(epsilon: 1e-5))
@@ -27,11 +27,11 @@ extension GatedDecoder {
       var attention = try block.attention()
       attention.queryNorm = try block.norm("self_attn.q_norm", count: queries)
       attention.keyNorm = try block.norm("self_attn.k_norm", count: keys)
-      return Block(
-        afterAttention: try block.norm("post_attention_layernorm"),
-        attention: attention,
-        afterMLP: try block.norm("post_feedforward_layernorm"),
-        mlp: try block.mlp())
+      return DecoderBlock(
+        mixer: attention,
+        afterMixer: try block.norm("post_attention_layernorm"),
+        feedForward: try block.mlp(),
+        afterFeedForward: try block.norm("post_feedforward_layernorm"))
     }
   }
 }

@@ -9,10 +9,10 @@ extension FamilyDefinition {
   /// Zhang et al., arXiv 2205.01068; Galactica, Taylor et al., arXiv 2211.09085.
   public static let opt = FamilyDefinition(
     "opt", initialisation: Initialisation(key: "init_std", isTied: true, paddingToken: 1)
-  ) { try LayerNormDecoder(opt: $0) }
+  ) { try DecoderModel(opt: $0) }
 }
 
-extension LayerNormDecoder {
+extension DecoderModel {
   fileprivate init(opt file: ModelFile) throws {
     let c = file.configuration
     let layerCount = try c.size("num_hidden_layers", default: 12)
@@ -41,36 +41,36 @@ extension LayerNormDecoder {
         ? nil : try decoder.linear(name, outputs: outputs, inputs: inputs, bias: false)
     }
     let tokens = try decoder.table("embed_tokens.weight", columns: narrow)
-    let layers = try Self.blocks(layerCount) { l in
+    let blocks = try Self.blocks(layerCount) { l in
       let block = decoder.scoped("layers.\(l).")
       let linear = { (name: String, outputs: Int, inputs: Int) in
         try block.linear(name, outputs: outputs, inputs: inputs, bias: hasBias)
       }
-      return Layer(
-        attentionNorm: try norm(block, "self_attn_layer_norm"),
-        attention: AttentionWeights(
+      return DecoderBlock(
+        normsBefore ? .sequential : .normAfter, mixerNorm: try norm(block, "self_attn_layer_norm"),
+        mixer: AttentionWeights(
           heads: heads, keyValueHeads: heads, headDimension: headDimension,
           projection: .separate(
             query: try linear("self_attn.q_proj", width, width),
             key: try linear("self_attn.k_proj", width, width),
             value: try linear("self_attn.v_proj", width, width)),
           output: try linear("self_attn.out_proj", width, width)),
-        mlpNorm: try norm(block, "final_layer_norm"),
-        mlp: MLPWeights(
+        feedForwardNorm: try norm(block, "final_layer_norm"),
+        feedForward: MLPWeights(
           up: try linear("fc1", feedForwardWidth, width),
           down: try linear("fc2", width, feedForwardWidth),
           activation: activation))
     }
     try self.init(
-      file, weights, arrangement: normsBefore ? .sequential : .normAfter,
-      positions: positions,
+      file, weights, width: width, heads: heads, keyValueHeads: heads,
+      feedForwardWidth: feedForwardWidth, positions: positions,
       embedding: Embedding(
         tokens: tokens,
         positions: (
           try decoder.matrix("embed_positions.weight", rows: positions + 2, columns: width), 2
         ),
         projection: try adapter("project_in", width, narrow)),
-      layers: layers,
+      blocks: blocks,
       head: Head(
         norm: normsBefore && !lacksFinalNorm ? try norm(decoder, "final_layer_norm") : nil,
         projection: try adapter("project_out", narrow, width),

@@ -8,10 +8,10 @@ extension FamilyDefinition {
   /// Gunasekar et al., arXiv 2306.11644; Li et al., arXiv 2309.05463.
   public static let phi = FamilyDefinition(
     "phi", gguf: .phi
-  ) { try LayerNormDecoder(phi: $0) }
+  ) { try DecoderModel(phi: $0) }
 }
 
-extension LayerNormDecoder {
+extension DecoderModel {
   fileprivate init(phi file: ModelFile) throws {
     let c = file.configuration
     let layerCount = try c.size("num_hidden_layers", default: 24)
@@ -32,7 +32,7 @@ extension LayerNormDecoder {
     let weights = file.weights(
       prefix: "model.", alternatives: [""], probe: "embed_tokens.weight")
     let tokens = try weights.table("model.embed_tokens.weight", columns: width)
-    let layers = try Self.blocks(layerCount) { l in
+    let blocks = try Self.blocks(layerCount) { l in
       let block = weights.scoped("model.layers.\(l).")
       let norm = try block.layerNorm("input_layernorm", width: width, epsilon: epsilon)
       let linear = { (name: String, outputs: Int, inputs: Int) in
@@ -48,25 +48,26 @@ extension LayerNormDecoder {
           heads: heads, gain: repeated(one.gain), bias: repeated(one.bias), epsilon: epsilon)
       }
       let keys = keyValueHeads * headDimension
-      return Layer(
-        attentionNorm: norm,
-        attention: AttentionWeights(
+      return DecoderBlock(
+        .parallel, mixerNorm: norm,
+        mixer: AttentionWeights(
           heads: heads, keyValueHeads: keyValueHeads, headDimension: headDimension,
           projection: try block.projections(
             "self_attn", queries: width, keys: keys, inputs: width, bias: true),
           output: try linear("self_attn.dense", width, width),
           queryNorm: try headNorm("q_layernorm", heads),
           keyNorm: try headNorm("k_layernorm", keyValueHeads), rotary: rotary),
-        mlpNorm: norm,
-        mlp: MLPWeights(
+        feedForwardNorm: norm,
+        feedForward: MLPWeights(
           up: try linear("mlp.fc1", feedForwardWidth, width),
           down: try linear("mlp.fc2", width, feedForwardWidth),
           activation: activation))
     }
     try self.init(
-      file, weights, arrangement: .parallel,
-      positions: rotary.isUnlimited ? nil : trained, embedding: Embedding(tokens: tokens),
-      layers: layers,
+      file, weights, width: width, heads: heads, keyValueHeads: keyValueHeads,
+      feedForwardWidth: feedForwardWidth, positions: rotary.isUnlimited ? nil : trained,
+      embedding: Embedding(tokens: tokens),
+      blocks: blocks,
       head: Head(
         norm: try weights.layerNorm("model.final_layernorm", width: width, epsilon: epsilon),
         weights: try weights.head("lm_head", tied: isTied, to: tokens, bias: true)),

@@ -8,10 +8,10 @@ extension FamilyDefinition {
   /// X ↦ Z = X + attention(norm X), F = Z + mlp(norm Z). Abdin et al., arXiv 2404.14219.
   public static let phi3 = FamilyDefinition(
     "phi3", gguf: .phi3, initialisation: Initialisation(paddingToken: 32_000)
-  ) { try GatedDecoder(phi3: $0) }
+  ) { try DecoderModel(phi3: $0) }
 }
 
-extension GatedDecoder {
+extension DecoderModel {
   fileprivate init(phi3 file: ModelFile) throws {
     let c = file.configuration
     let s = try DecoderSettings(
@@ -35,11 +35,13 @@ extension GatedDecoder {
       }
       let qkv = try linear("self_attn.qkv_proj", queries + 2 * keys, s.width)
       let gateAndUp = try linear("mlp.gate_up_proj", 2 * s.feedForwardWidth, s.width)
-      return try block.withNormsBefore(
-        block.attention(
+      return try DecoderBlock(
+        mixerNorm: block.norm("input_layernorm"),
+        mixer: block.attention(
           .parts(of: qkv, queries: queries, keys: keys),
           output: linear("self_attn.o_proj", s.width, queries), window: window),
-        MLPWeights(
+        feedForwardNorm: block.norm("post_attention_layernorm"),
+        feedForward: MLPWeights(
           gate: gateAndUp.outputs(0..<s.feedForwardWidth),
           up: gateAndUp.outputs(s.feedForwardWidth..<2 * s.feedForwardWidth),
           down: linear("mlp.down_proj", s.width, s.feedForwardWidth), activation: s.activation))

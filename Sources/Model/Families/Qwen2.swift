@@ -7,10 +7,10 @@ extension FamilyDefinition {
   /// X ↦ Z = X + attention(norm X), F = Z + mlp(norm Z). Yang et al., arXiv 2407.10671.
   public static let qwen2 = FamilyDefinition(
     "qwen2", gguf: .qwen2
-  ) { try GatedDecoder(qwen2: $0) }
+  ) { try DecoderModel(qwen2: $0) }
 }
 
-extension GatedDecoder {
+extension DecoderModel {
   fileprivate init(qwen2 file: ModelFile) throws {
     let c = file.configuration
     var s = try DecoderSettings(
@@ -20,7 +20,11 @@ extension GatedDecoder {
     try c.refuseUnread()
     let reader = DecoderReader(file, s)
     try self.init(file, reader, norm: reader.norm("model.norm")) { block, l in
-      try block.withNormsBefore(block.attention(window: windows(l), outputBias: false), block.mlp())
+      try DecoderBlock(
+        mixerNorm: block.norm("input_layernorm"),
+        mixer: block.attention(window: windows(l), outputBias: false),
+        feedForwardNorm: block.norm("post_attention_layernorm"),
+        feedForward: block.mlp())
     }
   }
 }

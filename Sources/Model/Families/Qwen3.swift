@@ -7,10 +7,10 @@ extension FamilyDefinition {
   /// X ↦ Z = X + attention(norm X), F = Z + mlp(norm Z). Yang et al., arXiv 2505.09388.
   public static let qwen3 = FamilyDefinition(
     "qwen3", gguf: .qwen3
-  ) { try GatedDecoder(qwen3: $0) }
+  ) { try DecoderModel(qwen3: $0) }
 }
 
-extension GatedDecoder {
+extension DecoderModel {
   fileprivate init(qwen3 file: ModelFile) throws {
     let c = file.configuration
     var s = try DecoderSettings(
@@ -26,7 +26,11 @@ extension GatedDecoder {
       var attention = try block.attention(window: windows(l))
       attention.queryNorm = try block.norm("self_attn.q_norm", count: size)
       attention.keyNorm = try block.norm("self_attn.k_norm", count: size)
-      return try block.withNormsBefore(attention, block.mlp())
+      return try DecoderBlock(
+        mixerNorm: block.norm("input_layernorm"),
+        mixer: attention,
+        feedForwardNorm: block.norm("post_attention_layernorm"),
+        feedForward: block.mlp())
     }
   }
 }

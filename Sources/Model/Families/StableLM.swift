@@ -9,10 +9,10 @@ extension FamilyDefinition {
   /// Bellagente et al., arXiv 2402.17834. The first published files call themselves stablelm_epoch.
   public static let stableLM = FamilyDefinition(
     "stablelm", modelTypes: ["stablelm", "stablelm_epoch"], gguf: .stableLM
-  ) { try LayerNormDecoder(stableLM: $0) }
+  ) { try DecoderModel(stableLM: $0) }
 }
 
-extension LayerNormDecoder {
+extension DecoderModel {
   fileprivate init(stableLM file: ModelFile) throws {
     let c = file.configuration
     let layerCount = try c.size("num_hidden_layers", default: 32)
@@ -38,7 +38,7 @@ extension LayerNormDecoder {
       prefix: "model.", alternatives: [""], probe: "embed_tokens.weight")
     let model = weights.scoped("model.")
     let tokens = try model.table("embed_tokens.weight", columns: width)
-    let layers = try Self.blocks(layerCount) { l in
+    let blocks = try Self.blocks(layerCount) { l in
       let block = model.scoped("layers.\(l).")
       let linear = { (name: String, outputs: Int, inputs: Int) in
         try block.linear(name, outputs: outputs, inputs: inputs, bias: false)
@@ -57,25 +57,26 @@ extension LayerNormDecoder {
       }
       let attentionNorm = try norm("input_layernorm")
       let keys = keyValueHeads * headDimension
-      return Layer(
-        attentionNorm: attentionNorm,
-        attention: AttentionWeights(
+      return DecoderBlock(
+        isParallel ? .parallel : .sequential, mixerNorm: attentionNorm,
+        mixer: AttentionWeights(
           heads: heads, keyValueHeads: keyValueHeads, headDimension: headDimension,
           projection: try block.projections(
             "self_attn", queries: width, keys: keys, inputs: width, bias: hasBias),
           output: try linear("self_attn.o_proj", width, width),
           queryNorm: try headNorm("q_layernorm", heads),
           keyNorm: try headNorm("k_layernorm", keyValueHeads), rotary: rotary),
-        mlpNorm: isParallel ? attentionNorm : try norm("post_attention_layernorm"),
-        mlp: MLPWeights(
+        feedForwardNorm: isParallel ? attentionNorm : try norm("post_attention_layernorm"),
+        feedForward: MLPWeights(
           gate: try linear("mlp.gate_proj", feedForwardWidth, width),
           up: try linear("mlp.up_proj", feedForwardWidth, width),
           down: try linear("mlp.down_proj", width, feedForwardWidth), activation: activation))
     }
     try self.init(
-      file, weights, arrangement: isParallel ? .parallel : .sequential,
-      positions: rotary.isUnlimited ? nil : trained, embedding: Embedding(tokens: tokens),
-      layers: layers,
+      file, weights, width: width, heads: heads, keyValueHeads: keyValueHeads,
+      feedForwardWidth: feedForwardWidth, positions: rotary.isUnlimited ? nil : trained,
+      embedding: Embedding(tokens: tokens),
+      blocks: blocks,
       head: Head(
         norm: try model.layerNorm("norm", width: width, epsilon: epsilon),
         weights: try weights.head("lm_head", tied: isTied, to: tokens)),

@@ -22,24 +22,9 @@ extension FamilyDefinition {
 /// the states by width^−½ before the head, which is the embedding; version 1.1 has a gated MLP and a head of its own.
 /// Raffel et al., arXiv 1910.10683; Shazeer, arXiv 2002.05202.
 struct T5: Transformer {
-  struct Layer: Sendable {
-    let attentionNorm: [Float]
-    let attention: AttentionWeights
-    /// In the decoder.
-    let cross: Cross?
-    let mlpNorm: [Float]
-    /// With a gate in version 1.1.
-    let mlp: MLPWeights
-  }
-
-  struct Cross: Sendable {
-    let norm: [Float]
-    let query, key, value, output: LinearWeights
-  }
-
   struct Stack: Sendable {
-    let layers: [Layer]
-    let norm: [Float]
+    let blocks: [T5Block]
+    let norm: RMSNormWeights
   }
 
   /// What the configuration says, with the reference's defaults.
@@ -141,22 +126,19 @@ struct T5: Transformer {
     _ tokens: [Int], as precision: S.Type
   ) throws(ModelError) -> Variable<S> {
     var x: Variable<S> = try embedding.embed(tokens)
-    for (l, layer) in encoder.layers.enumerated() {
-      let block = T5Block<S>(settings: settings, layer: layer)
+    for (l, block) in encoder.blocks.enumerated() {
       x = x + block.update(ResidualStream(x), in: AttentionContext(prompts: [0..<tokens.count]))
       let names = names(Self.encoderWords, l)
       guard x.isFinite else { throw errorForNotFinite(layer: 0, tensors: names) }
       for name in names { try? source.tensor(name).advise(.dontNeed) }
     }
-    return x.rmsNorm(gain: encoder.norm.map { S($0) }, epsilon: S(settings.epsilon))
+    return encoder.norm(x)
   }
 
-  func block<S: RealScalar>(_ index: Int, as precision: S.Type) -> any ResidualBlock<S> {
-    T5Block(settings: settings, layer: decoder.layers[index])
-  }
+  func block(_ index: Int) -> any ResidualBlock { decoder.blocks[index] }
 
   func finalNorm<S: RealScalar>(_ x: Variable<S>) -> Variable<S> {
-    x.rmsNorm(gain: decoder.norm.map { S($0) }, epsilon: S(settings.epsilon))
+    decoder.norm(x)
   }
 
   func logits<S: RealScalar>(_ x: Variable<S>) -> Variable<S>? {
@@ -173,7 +155,9 @@ extension T5.Stack {
     let linear = { (name: String, outputs: Int, inputs: Int) in
       try weights.linear(name, outputs: outputs, inputs: inputs, bias: false)
     }
-    let norm = { (layer: String) in try weights.vector("\(layer)layer_norm.weight", count: s.width)
+    let norm = { (layer: String) in
+      RMSNormWeights(
+        gain: try weights.vector("\(layer)layer_norm.weight", count: s.width), epsilon: s.epsilon)
     }
     let projections = { (name: String) in
       try "qkv".map { try linear("\(name).\($0)", inner, s.width) }
@@ -184,7 +168,7 @@ extension T5.Stack {
       columns: s.heads)
     let bias = RelativeBias(
       (0..<s.buckets).map { table.row($0) }, reach: s.reach, isCausal: isDecoder)
-    var layers: [T5.Layer] = []
+    var blocks: [T5Block] = []
     // One by one: a file that lies about their number must not make room for them all.
     for l in 0..<(isDecoder ? s.decoderLayers : s.encoderLayers) {
       let block = "\(stack)block.\(l).layer."
@@ -192,53 +176,69 @@ extension T5.Stack {
       let other = isDecoder ? try projections(block + "1.EncDecAttention") : []
       let mlp = block + (isDecoder ? "2." : "1.")
       let dense = mlp + "DenseReluDense."
-      layers.append(
-        T5.Layer(
+      blocks.append(
+        T5Block(
           attentionNorm: try norm(block + "0."),
-          attention: AttentionWeights(
+          selfAttention: AttentionWeights(
             heads: s.heads, keyValueHeads: s.heads, headDimension: s.headDimension,
             projection: .separate(query: own[0], key: own[1], value: own[2]), output: own[3],
             scale: 1, isCausal: isDecoder,
             bias: { head, query, key in bias(head: head, distance: key - query) }),
           cross: isDecoder
-            ? T5.Cross(
-              norm: try norm(block + "1."), query: other[0], key: other[1], value: other[2],
+            ? CrossAttention(
+              norm: try norm(block + "1."), heads: s.heads,
+              headDimension: s.headDimension, query: other[0], key: other[1], value: other[2],
               output: other[3])
             : nil,
           mlpNorm: try norm(mlp),
-          mlp: MLPWeights(
+          feedForward: MLPWeights(
             gate: s.isGated ? try linear(dense + "wi_0", s.feedForwardWidth, s.width) : nil,
             up: try linear(dense + (s.isGated ? "wi_1" : "wi"), s.feedForwardWidth, s.width),
             down: try linear(dense + "wo", s.width, s.feedForwardWidth), activation: s.activation)))
     }
-    self.layers = layers
-    self.norm = try weights.vector("\(stack)final_layer_norm.weight", count: s.width)
+    self.blocks = blocks
+    self.norm = RMSNormWeights(
+      gain: try weights.vector("\(stack)final_layer_norm.weight", count: s.width),
+      epsilon: s.epsilon)
   }
 }
 
-/// One block, in one precision.
-private struct T5Block<Scalar: RealScalar>: ResidualBlock {
-  let settings: T5.Settings
-  let layer: T5.Layer
+/// A block of the decoder, or without cross-attention of the encoder.
+struct T5Block: ResidualBlock {
+  let attentionNorm: RMSNormWeights
+  let selfAttention: AttentionWeights
+  let cross: CrossAttention?
+  let mlpNorm: RMSNormWeights
+  /// With a gate in version 1.1.
+  let feedForward: MLPWeights
 
-  func attention(_ x: ResidualStream<Scalar>, in context: AttentionContext<Scalar>) -> Variable<
-    Scalar
-  > {
-    let attended = layer.attention(x.map { normalized($0, layer.attentionNorm) }, in: context)
-    guard let cross = layer.cross else { return attended }
-    let looked = context.crossAttend(
-      queries: cross.query(normalized(x.target + attended, cross.norm)),
-      settings: AttentionSettings(
-        heads: settings.heads, keyValueHeads: settings.heads,
-        headDimension: settings.headDimension, scale: 1, visible: { _, count in 0..<count })
-    ) { (cross.key($0), cross.value($0)) }
-    return attended + cross.output(looked)
+  func attention<S: RealScalar>(
+    _ x: ResidualStream<S>, in context: AttentionContext<S>
+  ) -> Variable<S> {
+    let attended = selfAttention(x.map { attentionNorm($0) }, in: context)
+    guard let cross else { return attended }
+    return attended + cross(x.target + attended, in: context)
   }
 
-  func mlp(_ z: Variable<Scalar>) -> Variable<Scalar> { layer.mlp(normalized(z, layer.mlpNorm)) }
+  func mlp<S: RealScalar>(_ z: Variable<S>) -> Variable<S> { feedForward(mlpNorm(z)) }
+}
 
-  private func normalized(_ x: Variable<Scalar>, _ gain: [Float]) -> Variable<Scalar> {
-    x.rmsNorm(gain: gain.map { Scalar($0) }, epsilon: Scalar(settings.epsilon))
+/// Attention to the encoder's output, behind a norm.
+struct CrossAttention: Sendable {
+  let norm: RMSNormWeights
+  let heads, headDimension: Int
+  let query, key, value, output: LinearWeights
+
+  func callAsFunction<S: RealScalar>(
+    _ y: Variable<S>, in context: AttentionContext<S>
+  ) -> Variable<S> {
+    let looked = context.crossAttend(
+      queries: query(norm(y)),
+      settings: AttentionSettings(
+        heads: heads, keyValueHeads: heads, headDimension: headDimension, scale: 1,
+        visible: { _, count in 0..<count })
+    ) { (key($0), value($0)) }
+    return output(looked)
   }
 }
 

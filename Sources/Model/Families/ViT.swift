@@ -6,7 +6,7 @@ extension FamilyDefinition {
   /// The vision transformer; see `ViT`.
   public static let vit = FamilyDefinition(
     "vit",
-    residual: LayerNormDecoder.Arrangement.sequential.residual
+    residual: DecoderBlock.Arrangement.sequential.residual
       + "; token 0 is the class token, the others are the patches row by row", initialisation: .vit
   ) { try ViT($0) }
 }
@@ -26,7 +26,7 @@ struct ViT: Transformer {
   let classToken: [Float]
   /// (tokens, width)
   let positions: [Float]
-  let layers: [LayerNormDecoder.Layer]
+  let layers: [DecoderBlock]
   let norm: LayerNormWeights
 
   /// Reads a model of this family. Throws `ModelError`, `FileError`.
@@ -54,7 +54,8 @@ struct ViT: Transformer {
     positions = try weights.numbers(
       "vit.embeddings.position_embeddings", shape: [1, tokens, r.width])
     layers = try r.blocks(
-      of: "vit.", attentionNorm: "layernorm_before", projections: "attention.attention",
+      of: "vit.", .sequential, attentionNorm: "layernorm_before",
+      projections: "attention.attention",
       mlpNorm: "layernorm_after", bias: bias)
     norm = try r.norm("vit.layernorm")
     source = file.tensors
@@ -86,9 +87,7 @@ struct ViT: Transformer {
         elements: zip(tokens, positions).map { $0 + S($1) }))
   }
 
-  func block<S: RealScalar>(_ index: Int, as precision: S.Type) -> any ResidualBlock<S> {
-    LayerNormBlock(layer: layers[index], arrangement: .sequential)
-  }
+  func block(_ index: Int) -> any ResidualBlock { layers[index] }
 
   func finalNorm<S: RealScalar>(_ x: Variable<S>) -> Variable<S> { norm(x) }
 

@@ -27,10 +27,11 @@ struct EncoderReader {
   /// The blocks of `model` (with its dot), where every token sees all others; the arguments are the names in a block that
   /// the two do not share, and whether queries, keys and values have biases.
   func blocks(
-    of model: String, attentionNorm: String, projections: String, mlpNorm: String,
+    of model: String, _ arrangement: DecoderBlock.Arrangement, attentionNorm: String,
+    projections: String, mlpNorm: String,
     bias: Bool = true
-  ) throws -> [LayerNormDecoder.Layer] {
-    var blocks: [LayerNormDecoder.Layer] = []
+  ) throws -> [DecoderBlock] {
+    var blocks: [DecoderBlock] = []
     // One by one: a file that lies about their number must not make room for them all.
     for l in 0..<layers {
       let block = "\(model)encoder.layer.\(l)."
@@ -42,15 +43,15 @@ struct EncoderReader {
       }
       blocks.append(
         .init(
-          attentionNorm: try norm(block + attentionNorm),
-          attention: AttentionWeights(
+          arrangement, mixerNorm: try norm(block + attentionNorm),
+          mixer: AttentionWeights(
             heads: heads, keyValueHeads: heads, headDimension: width / heads,
             projection: .separate(
               query: try projection("query"), key: try projection("key"),
               value: try projection("value")),
             output: try linear("attention.output.dense", width, width, true), isCausal: false),
-          mlpNorm: try norm(block + mlpNorm),
-          mlp: MLPWeights(
+          feedForwardNorm: try norm(block + mlpNorm),
+          feedForward: MLPWeights(
             up: try linear("intermediate.dense", feedForwardWidth, width, true),
             down: try linear("output.dense", width, feedForwardWidth, true), activation: activation)
         ))

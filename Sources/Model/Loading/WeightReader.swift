@@ -174,7 +174,7 @@ public struct WeightReader {
 
   /// `q_proj`, `k_proj` and `v_proj` of an attention. A GGUF file may have them in one, all queries before all keys before
   /// all values, where llama.cpp's converter was asked to fuse them; of Phi 2 it once always did.
-  func projections(
+  public func projections(
     _ attention: String, queries: Int, keys: Int, inputs: Int, bias: Bool
   ) throws -> QueryKeyValue {
     let part = { (name: String, outputs: Int) in
