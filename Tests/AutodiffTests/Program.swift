@@ -7,17 +7,20 @@ import Testing
 enum Program: Hashable, Sendable, CustomTestStringConvertible {
   case identity, independent, linear, linearTransposed, sums, gainAndShift, frozenFactor, gather
   case rows, rmsNorm, rmsNormGroups, layerNorm, layerNormGroups, softmax
-  case rotaryHalves, rotaryNeighbours, gatedUnit
+  case rotarySplit, rotaryInterleaved, gatedUnit
   case activation(Activation)
   case attention(String, softCap: Bool)
   case contextAttention
+  /// With values of another size than keys, and sinks.
+  case sinkAttention(String)
 
-  static let all: [Program] = plain + activations + attentions
+  static let all: [Program] =
+    plain + activations + attentions + ["qkv", "q", "kv"].map { .sinkAttention($0) }
 
   private static let plain: [Program] = [
     .identity, .independent, .linear, .linearTransposed, .sums, .gainAndShift, .frozenFactor,
-    .gather, .rows, .rmsNorm, .rmsNormGroups, .layerNorm, .layerNormGroups, .softmax, .rotaryHalves,
-    .rotaryNeighbours, .gatedUnit, .contextAttention,
+    .gather, .rows, .rmsNorm, .rmsNormGroups, .layerNorm, .layerNormGroups, .softmax, .rotarySplit,
+    .rotaryInterleaved, .gatedUnit, .contextAttention,
   ]
   private static let activations = Activation.allCases.map { Program.activation($0) }
   private static let attentions = ["qkv", "q", "kv", "v"].flatMap { active -> [Program] in
@@ -27,7 +30,12 @@ enum Program: Hashable, Sendable, CustomTestStringConvertible {
   var testDescription: String { "\(self)" }
 
   /// Features of x.
-  var columns: Int { if case .attention = self { 32 } else { 12 } }
+  var columns: Int {
+    switch self {
+    case .attention, .sinkAttention: 32
+    default: 12
+    }
+  }
 
   /// A lively point of `rows` rows.
   func point(rows: Int, seed: UInt64) -> Matrix<Double> {
@@ -58,16 +66,29 @@ enum Program: Hashable, Sendable, CustomTestStringConvertible {
       return x.layerNorm(gain: numbers(n, seed: 4), bias: numbers(n, seed: 5), epsilon: 1e-5)
     case .layerNormGroups: return x.layerNorm(gain: nil, bias: nil, epsilon: 1e-5, groups: 2)
     case .softmax: return x.softmax()
-    case .rotaryHalves, .rotaryNeighbours:
+    case .rotarySplit, .rotaryInterleaved:
       let angles = RotaryAngles<S>(
         positions: (0..<x.rows).map { 3 + 2 * $0 }, frequencies: [1, 0.3],
-        pairing: self == .rotaryHalves ? .halves : .neighbours, scale: 1.2)
+        pairing: self == .rotarySplit ? .split : .interleaved, scale: 1.2)
       return x.rotated(by: angles, heads: 2)
     case .gatedUnit:
       return x.linear(weights(8, n, seed: 1)).activated(by: .silu)
         * x.linear(weights(8, n, seed: 2))
     case .activation(let φ): return x.activated(by: φ)
-    case .attention(let active, let softCap): return attention(x, fixed, active, softCap)
+    case .attention(let active, let softCap):
+      return attention(
+        x, fixed, active, sizes: (4, 4),
+        AttentionSettings(
+          heads: 4, keyValueHeads: 2, headDimension: 4, scale: 0.5, softCap: softCap ? 2 : nil,
+          visible: { q, _ in max(0, q - 3)..<q + 1 },
+          bias: { h, q, k in Double(h + 1) * Double(k - q) / 10 }))
+    case .sinkAttention(let active):
+      // 4 · 5 + 2 · 5 + 2 · 1 = 32. The first head's sink takes nearly nothing, the last one's nearly all.
+      return attention(
+        x, fixed, active, sizes: (5, 1),
+        AttentionSettings(
+          heads: 4, keyValueHeads: 2, headDimension: 5, valueDimension: 1, scale: 0.5,
+          sinks: [-9, 0, 1.5, 9]))
     case .contextAttention:
       let settings = AttentionSettings(
         heads: 4, keyValueHeads: 2, headDimension: 3, scale: 1, visible: { _, count in 0..<count })
@@ -81,30 +102,31 @@ enum Program: Hashable, Sendable, CustomTestStringConvertible {
     }
   }
 
-  /// 4 query heads on 2 key-value heads of 4 features: x (rows, 16 + 8 + 8) holds query, key and value; those not named
-  /// in `active` are constants.
+  /// 4 query heads on 2 key-value heads of these features: x (rows, 32) holds query, key and value; those not named in
+  /// `active` are constants.
   private func attention<S: RealScalar>(
-    _ x: Variable<S>, _ fixed: Variable<S>, _ active: String, _ softCap: Bool
+    _ x: Variable<S>, _ fixed: Variable<S>, _ active: String, sizes: (key: Int, value: Int),
+    _ settings: AttentionSettings
   ) -> Variable<S> {
-    let settings = AttentionSettings(
-      heads: 4, keyValueHeads: 2, headDimension: 4, scale: 0.5, softCap: softCap ? 2 : nil,
-      visible: { q, _ in max(0, q - 3)..<q + 1 },
-      bias: { h, q, k in Double(h + 1) * Double(k - q) / 10 })
+    let (keys, values) = (2 * sizes.key, 2 * sizes.value)
     let part = { (name: Character, range: Range<Int>) in
       (active.contains(name) ? x : fixed).columns(range)
     }
-    let (q, k, v) = (part("q", 0..<16), part("k", 16..<24), part("v", 24..<32))
+    let (q, k, v) = (
+      part("q", 0..<2 * keys), part("k", 2 * keys..<3 * keys),
+      part("v", 3 * keys..<3 * keys + values)
+    )
     let rows = (0..<x.rows).map { r -> AttentionRow<S> in
       let (source, target) = (r % 2 == 0 ? 4 : 3, 4)
       // The primal of the active token comes from the cache.
-      var (keys, values): (Matrix<S>, Matrix<S>) = (
-        matrix(5, 8, seed: UInt64(10 + r)), matrix(5, 8, seed: UInt64(20 + r))
-      )
-      keys.elements.replaceSubrange(source * 8..<source * 8 + 8, with: k.value.row(r))
-      values.elements.replaceSubrange(source * 8..<source * 8 + 8, with: v.value.row(r))
+      let all = { (own: Variable<S>, seed: Int) -> Variable<S> in
+        var tokens: Matrix<S> = matrix(5, own.columns, seed: UInt64(seed + r))
+        let start = source * own.columns
+        tokens.elements.replaceSubrange(start..<start + own.columns, with: own.value.row(r))
+        return Variable(tokens)
+      }
       return AttentionRow(
-        cache: KeyValueCache(
-          keys: Variable(keys), values: Variable(values), settings: settings),
+        cache: KeyValueCache(keys: all(k, 10), values: all(v, 20), settings: settings),
         source: source, target: target)
     }
     return selectedAttention(queries: q, keys: k, values: v, rows: rows, settings: settings)

@@ -3,9 +3,13 @@ import Autodiff
 import Checkpoint
 import LinearAlgebra
 
-@testable import Model
+import Model
 
-/// A family in one screen: blocks of one attention head and a GELU MLP behind norms without gains; no positions.
+extension FamilyDefinition {
+  /// A family in one screen: blocks of one attention head and a GELU MLP behind norms without gains; no positions.
+  static let sketch = FamilyDefinition("sketch") { try Sketch($0) }
+}
+
 struct Sketch: Transformer {
   let description: ModelDescription
   let source: any TensorSource
@@ -15,13 +19,13 @@ struct Sketch: Transformer {
   init(_ file: ModelFile) throws {
     let c = file.configuration
     let (layers, width) = (try c.size("num_hidden_layers"), try c.size("hidden_size"))
-    let (hidden, vocabulary) = (try c.size("intermediate_size"), try c.size("vocab_size"))
+    let (inner, vocabulary) = (try c.size("intermediate_size"), try c.size("vocab_size"))
     try c.refuseUnread()
     let weights = WeightReader(file.tensors, prefix: "", alternatives: [], probe: "embed.weight")
     embedding = try weights.matrix("embed.weight", rows: vocabulary, columns: width)
     let shapes = [
       "q": (width, width), "k": (width, width), "v": (width, width), "o": (width, width),
-      "up": (hidden, width), "down": (width, hidden),
+      "up": (inner, width), "down": (width, inner),
     ]
     blocks = try (0..<layers).map { l in
       try Dictionary(
@@ -34,17 +38,15 @@ struct Sketch: Transformer {
     }
     source = file.tensors
     description = ModelDescription(
-      family: "sketch", modelType: file.modelType, layers: layers, width: width,
-      vocabulary: vocabulary, heads: 1, keyValueHeads: 1, hiddenWidth: hidden,
-      parameters: file.parameterCount, storedTypes: file.storedTypes,
-      residual: "f(X) = attention(norm X) + mlp(norm Z), Z = X + attention(norm X)")
+      of: file, layers: layers, width: width, vocabulary: vocabulary, heads: 1, keyValueHeads: 1,
+      feedForwardWidth: inner)
   }
 
   func embed<S: RealScalar>(
     _ input: ModelInput, as precision: S.Type
   ) throws(ModelError) -> Variable<S> { try embedding.embed(input.tokens) }
 
-  func block<S: RealScalar>(_ index: Int, as precision: S.Type) -> any ResidualBlock<S> {
+  func block(_ index: Int) -> any ResidualBlock {
     SketchBlock(weights: blocks[index], width: description.width)
   }
 
@@ -57,13 +59,15 @@ struct Sketch: Transformer {
   }
 }
 
-private struct SketchBlock<Scalar: RealScalar>: ResidualBlock {
+private struct SketchBlock: ResidualBlock {
   let weights: [String: LinearWeights]
   let width: Int
 
-  func attention(_ x: Stream<Scalar>, in scope: TokenScope<Scalar>) -> Variable<Scalar> {
+  func attention<S: RealScalar>(
+    _ x: ResidualStream<S>, in context: AttentionContext<S>
+  ) -> Variable<S> {
     let h = x.map(normalized)
-    let attended = scope.attend(
+    let attended = context.attend(
       queries: weights["q"]!(h.target), keys: weights["k"]!(h.source),
       values: weights["v"]!(h.source),
       settings: AttentionSettings(
@@ -71,7 +75,7 @@ private struct SketchBlock<Scalar: RealScalar>: ResidualBlock {
     return weights["o"]!(attended)
   }
 
-  func mlp(_ z: Variable<Scalar>) -> Variable<Scalar> {
+  func mlp<S: RealScalar>(_ z: Variable<S>) -> Variable<S> {
     weights["down"]!(weights["up"]!(normalized(z)).activated(by: .gelu))
   }
 }

@@ -184,7 +184,8 @@ import Testing
   @Test func windowByDefault() throws {
     let windows = try [nil, "null", "7"].map { value in
       let model = try Setting("sliding_window", value).draft(of: "mistral").load()
-      return try #require(model as? GatedDecoder).blocks[0].attention.window
+      let mixer = try #require(model as? DecoderModel).blocks[0].mixer
+      return try #require(mixer as? AttentionWeights).window
     }
     #expect(windows == [4096, nil, 7])
   }

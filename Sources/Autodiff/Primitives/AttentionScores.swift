@@ -2,7 +2,7 @@ import LinearAlgebra
 
 /// Scores of a few queries at a time and the probabilities made of them, in double precision.
 ///
-/// A score's absolute error is a probability's relative one, and in single precision a score of 30 is off by 10⁻⁶ or more.
+/// With a sink of logit z the probabilities are exp(sᵢ) / (Σⱼ exp(sⱼ) + exp(z)). A score's absolute error is a probability's relative one, and in single precision a score of 30 is off by 10⁻⁶ or more.
 struct AttentionScores<Scalar: RealScalar> {
   /// Queries taken together: as many as stored matrices take with one order of summation.
   static var queriesAtOnce: Int { 32 }
@@ -19,8 +19,8 @@ struct AttentionScores<Scalar: RealScalar> {
     _ caches: some Sequence<KeyValueCache<Scalar>>
   ) {
     precondition(
-      caches.allSatisfy { !$0.isCentred || settings.softCap == nil },
-      "keys less their mean, and a soft cap")
+      caches.allSatisfy { !$0.isCentred || settings.seesDifferencesOnly },
+      "keys less their mean, and a soft cap or sinks")
     self.settings = settings
     self.queries = Buffer(count: settings.headDimension * queries)
     scores = Buffer(count: keys * queries)
@@ -41,27 +41,31 @@ struct AttentionScores<Scalar: RealScalar> {
       stride: n, vectors: n, accumulating: false)
   }
 
-  /// The probabilities of query `lane` of n over the keys it sees, 0 for the others of `count`; `score` makes a score of a
-  /// key and its product. Returns the most probable key.
+  /// The probabilities of query `lane` of n of head h over the keys it sees, 0 for the others of `count`; `score` makes a
+  /// score of a key and its product. Returns the most probable key, nil if that is the sink, and the sink's probability.
   @_specialize(where Scalar == Float)
   @_specialize(where Scalar == Double)
   func softmax(
-    over seen: Range<Int>, of count: Int, lane: Int, of n: Int,
+    head h: Int, over seen: Range<Int>, of count: Int, lane: Int, of n: Int,
     into p: UnsafeMutablePointer<Scalar>, score: (Int, Double) -> Double
-  ) -> Int {
+  ) -> (best: Int?, sink: Double) {
     let column = scores.base + lane
-    var (largest, best) = (-Double.infinity, seen.lowerBound)
+    let sink = settings.sinks?[h]
+    var (largest, best) = (
+      sink ?? -Double.infinity, sink == nil ? Optional(seen.lowerBound) : nil
+    )
     for t in seen {
       let s = score(t, column[t * n])
       column[t * n] = s
       if s > largest { (largest, best) = (s, t) }
     }
-    var total = 0.0
+    let rest = sink.map { Double.exp($0 - largest) } ?? 0
+    var total = rest
     for t in seen {
       column[t * n] = Double.exp(column[t * n] - largest)
       total += column[t * n]
     }
     for t in 0..<count { p[t * n + lane] = seen.contains(t) ? Scalar(column[t * n] / total) : 0 }
-    return best
+    return (best, rest / total)
   }
 }

@@ -1,4 +1,3 @@
-import Weights
 import Autodiff
 import LinearAlgebra
 
@@ -6,13 +5,13 @@ import LinearAlgebra
 ///
 /// X ↦ F(X) = X + f(X). A family writes its two halves; the same code runs as forward pass over a whole sequence and as
 /// differentiable function of single tokens.
-public protocol ResidualBlock<Scalar> {
-  /// The precision it runs in.
-  associatedtype Scalar: RealScalar
+public protocol ResidualBlock: Sendable {
   /// Z − X, Z the state after the attention half, at the stream's target tokens.
-  func attention(_ x: Stream<Scalar>, in scope: TokenScope<Scalar>) -> Variable<Scalar>
+  func attention<S: RealScalar>(
+    _ x: ResidualStream<S>, in context: AttentionContext<S>
+  ) -> Variable<S>
   /// F − Z as a function of Z, token by token; of X where both halves read X.
-  func mlp(_ z: Variable<Scalar>) -> Variable<Scalar>
+  func mlp<S: RealScalar>(_ z: Variable<S>) -> Variable<S>
   /// Whether both halves read X: f = attention(X) + mlp(X).
   var isParallel: Bool { get }
 }
@@ -22,31 +21,10 @@ extension ResidualBlock {
   public var isParallel: Bool { false }
 
   /// f(X) = F(X) − X at the target tokens.
-  public func update(
-    _ x: Stream<Scalar>, in scope: TokenScope<Scalar>
-  ) -> Variable<Scalar> {
-    let attended = attention(x, in: scope)
+  public func update<S: RealScalar>(
+    _ x: ResidualStream<S>, in context: AttentionContext<S>
+  ) -> Variable<S> {
+    let attended = attention(x, in: context)
     return attended + mlp(isParallel ? x.target : x.target + attended)
-  }
-}
-
-/// A linear layer as stored: weights and, if there is one, its bias.
-struct LinearWeights: Sendable {
-  let weights: StoredMatrix
-  var bias: [Float]? = nil
-  /// The weights are stored (inputs, outputs).
-  var transposed = false
-
-  /// Features that come out.
-  var outputs: Int { transposed ? weights.columns : weights.rows }
-
-  /// The part that makes some of the outputs, one projection out of a fused one; nothing is copied.
-  func outputs(_ range: Range<Int>) -> LinearWeights {
-    precondition(!transposed, "outputs are rows of what is stored")
-    return LinearWeights(weights: weights.rows(range), bias: bias.map { Array($0[range]) })
-  }
-
-  func callAsFunction<S: RealScalar>(_ x: Variable<S>) -> Variable<S> {
-    x.linear(weights, bias: bias?.map { S($0) }, transposed: transposed)
   }
 }

@@ -1,13 +1,19 @@
 import Autodiff
 import LinearAlgebra
 
-extension LayerNormDecoder {
+extension FamilyDefinition {
   /// BLOOM: the block of GPT-2 with ALiBi instead of positions, a norm behind the embedding, and queries, keys and values
   /// that come head by head from one matrix.
   ///
   /// With `apply_residual_connection_post_layernorm` the sums begin at the normed stream: Z = norm X + attention(norm X),
   /// F = norm′ Z + mlp(norm′ Z); f is F(X) − X then as well. Scao et al., arXiv 2211.05100.
-  init(bloom file: ModelFile) throws {
+  public static let bloom = FamilyDefinition(
+    "bloom", gguf: .bloom, initialisation: Initialisation(isTied: true, hasPadding: false)
+  ) { try DecoderModel(bloom: $0) }
+}
+
+extension DecoderModel {
+  fileprivate init(bloom file: ModelFile) throws {
     let c = file.configuration
     let layerCount = try c.size("n_layer", "num_hidden_layers", default: 2)
     let width = try c.size("n_embed", "hidden_size", default: 64)
@@ -27,32 +33,34 @@ extension LayerNormDecoder {
       prefix: "transformer.", alternatives: [""], probe: "word_embeddings.weight")
     let model = weights.scoped("transformer.")
     let tokens = try model.table("word_embeddings.weight", columns: width)
-    let layers = try Self.blocks(layerCount) { l in
+    let blocks = try Self.blocks(layerCount) { l in
       let block = model.scoped("h.\(l).")
       let linear = { (name: String, outputs: Int, inputs: Int) in
         try block.linear(name, outputs: outputs, inputs: inputs, bias: true)
       }
-      return Layer(
-        attentionNorm: try block.layerNorm("input_layernorm", width: width, epsilon: epsilon),
-        attention: AttentionWeights(
+      return DecoderBlock(
+        sumsNormed ? .normedStream : .sequential,
+        mixerNorm: try block.layerNorm("input_layernorm", width: width, epsilon: epsilon),
+        mixer: AttentionWeights(
           heads: heads, keyValueHeads: heads, headDimension: headDimension,
           projection: .grouped(
             try linear("self_attention.query_key_value", 3 * width, width), heads: heads,
             keyValueHeads: heads, headDimension: headDimension, in: file.format),
           output: try linear("self_attention.dense", width, width),
           bias: ALiBi.bias(heads: heads)),
-        mlpNorm: try block.layerNorm("post_attention_layernorm", width: width, epsilon: epsilon),
-        mlp: MLPWeights(
+        feedForwardNorm: try block.layerNorm(
+          "post_attention_layernorm", width: width, epsilon: epsilon),
+        feedForward: MLPWeights(
           up: try linear("mlp.dense_h_to_4h", 4 * width, width),
           down: try linear("mlp.dense_4h_to_h", width, 4 * width), activation: .geluTanh))
     }
     try self.init(
-      file, weights, family: "bloom", arrangement: sumsNormed ? .normedStream : .sequential,
-      positions: nil,
+      file, weights, width: width, heads: heads, keyValueHeads: heads,
+      feedForwardWidth: 4 * width, positions: nil,
       embedding: Embedding(
         tokens: tokens,
         norm: try model.layerNorm("word_embeddings_layernorm", width: width, epsilon: epsilon)),
-      layers: layers,
+      blocks: blocks,
       head: Head(
         norm: try model.layerNorm("ln_f", width: width, epsilon: epsilon),
         weights: try weights.head("lm_head", tied: isTied, to: tokens)),
@@ -61,7 +69,7 @@ extension LayerNormDecoder {
 }
 
 extension GGUFDialect {
-  static let bloom = GGUFDialect(
+  fileprivate static let bloom = GGUFDialect(
     architecture: "bloom",
     names: bloomNames.merging(
       [

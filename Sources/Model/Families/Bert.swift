@@ -4,6 +4,16 @@ import Autodiff
 import Checkpoint
 import LinearAlgebra
 
+extension FamilyDefinition {
+  /// BERT; see `Bert`.
+  public static let bert = FamilyDefinition(
+    "bert",
+    residual: DecoderBlock.Arrangement.normAfter.residual
+      + "; no norm follows the last block, so --last normed is the same as residual", gguf: .bert,
+    initialisation: Initialisation(isTied: true, paddingToken: 0)
+  ) { try Bert($0) }
+}
+
 /// BERT: an encoder whose blocks normalise behind each sum instead of before each half.
 ///
 /// A block is X ↦ Z = norm(X + attention X), F = norm(Z + mlp Z), every token seeing all others. f = F − X, although the
@@ -26,7 +36,7 @@ struct Bert: Transformer {
   /// The embedding of the token type all tokens have here, the first.
   let type: [Float]
   let norm: LayerNormWeights
-  let layers: [LayerNormDecoder.Layer]
+  let layers: [DecoderBlock]
   /// Absent in checkpoints of the bare encoder.
   let head: Head?
 
@@ -59,17 +69,17 @@ struct Bert: Transformer {
     type = try embedding("token_type", types).row(0)
     norm = try r.norm("bert.embeddings.LayerNorm")
     layers = try r.blocks(
-      of: "bert.", attentionNorm: "attention.output.LayerNorm", projections: "attention.self",
+      of: "bert.", .normAfter, attentionNorm: "attention.output.LayerNorm",
+      projections: "attention.self",
       mlpNorm: "output.LayerNorm")
     head = try Self.head(r, words, isTied: isTied)
     source = file.tensors
     description = ModelDescription(
-      family: "bert", modelType: file.modelType, layers: r.layers, width: r.width,
-      vocabulary: vocabulary, heads: r.heads, keyValueHeads: r.heads, hiddenWidth: r.hidden,
-      positions: limit, parameters: file.parameterCount, storedTypes: file.storedTypes,
-      isCausal: false,
-      residual: LayerNormDecoder.Arrangement.normAfter.residual
-        + "; no norm follows the last block, so --last normed is the same as residual")
+      of: file, layers: r.layers, width: r.width,
+      vocabulary: vocabulary, heads: r.heads, keyValueHeads: r.heads,
+      feedForwardWidth: r.feedForwardWidth,
+      positions: limit,
+      isCausal: false)
   }
 
   /// The head of a masked language model, if the checkpoint has one. Its bias went by two names.
@@ -100,9 +110,7 @@ struct Bert: Transformer {
     return norm(sum.adding(type.map { S($0) }))
   }
 
-  func block<S: RealScalar>(_ index: Int, as precision: S.Type) -> any ResidualBlock<S> {
-    LayerNormBlock(layer: layers[index], arrangement: .normAfter)
-  }
+  func block(_ index: Int) -> any ResidualBlock { layers[index] }
 
   func finalNorm<S: RealScalar>(_ x: Variable<S>) -> Variable<S> { x }
 
@@ -113,7 +121,7 @@ struct Bert: Transformer {
 
 extension GGUFDialect {
   /// Of the encoder alone: heads are left out.
-  static let bert = GGUFDialect(
+  fileprivate static let bert = GGUFDialect(
     architecture: "bert",
     names: [
       "bert.embeddings.word_embeddings": "token_embd",

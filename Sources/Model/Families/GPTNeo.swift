@@ -1,18 +1,24 @@
 import Autodiff
 import LinearAlgebra
 
-extension LayerNormDecoder {
+extension FamilyDefinition {
   /// GPT-Neo: the block of GPT-2, with scores that are not scaled and attention that is global in some blocks and in a
   /// window in others.
   ///
   /// Black et al., *GPT-Neo*, 2021, doi 10.5281/zenodo.5297715.
-  init(gptNeo file: ModelFile) throws {
+  public static let gptNeo = FamilyDefinition(
+    "gpt_neo", initialisation: Initialisation(isTied: true, hasPadding: false)
+  ) { try DecoderModel(gptNeo: $0) }
+}
+
+extension DecoderModel {
+  fileprivate init(gptNeo file: ModelFile) throws {
     let c = file.configuration
     let layerCount = try c.size("num_layers", "num_hidden_layers", default: 24)
     let width = try c.size("hidden_size", default: 2048)
     let heads = try c.size("num_heads", "num_attention_heads", default: 16)
     let headDimension = try c.headDimension(width: width, heads: heads)
-    let hidden = try c.size("intermediate_size", default: 4 * width)
+    let feedForwardWidth = try c.size("intermediate_size", default: 4 * width)
     let positions = try c.size("max_position_embeddings", default: 2048)
     let window = try c.size("window_size", default: 256)
     let isLocal = try Self.localBlocks(c, count: layerCount)
@@ -22,30 +28,32 @@ extension LayerNormDecoder {
     try c.refuseUnread()
 
     let weights = file.gpt2Weights
-    let layers = try Self.blocks(layerCount) { l in
+    let blocks = try Self.blocks(layerCount) { l in
       let block = weights.scoped("transformer.h.\(l).")
       let projection = { (name: String, bias: Bool) in
         try block.linear("attn.attention." + name, outputs: width, inputs: width, bias: bias)
       }
-      return Layer(
-        attentionNorm: try block.layerNorm("ln_1", width: width, epsilon: epsilon),
-        attention: AttentionWeights(
+      return DecoderBlock(
+        mixerNorm: try block.layerNorm("ln_1", width: width, epsilon: epsilon),
+        mixer: AttentionWeights(
           heads: heads, keyValueHeads: heads, headDimension: headDimension,
           projection: .separate(
             query: try projection("q_proj", false), key: try projection("k_proj", false),
             value: try projection("v_proj", false)),
           output: try projection("out_proj", true), scale: 1, window: isLocal(l) ? window : nil),
-        mlpNorm: try block.layerNorm("ln_2", width: width, epsilon: epsilon),
-        mlp: MLPWeights(
-          up: try block.linear("mlp.c_fc", outputs: hidden, inputs: width, bias: true),
-          down: try block.linear("mlp.c_proj", outputs: width, inputs: hidden, bias: true),
+        feedForwardNorm: try block.layerNorm("ln_2", width: width, epsilon: epsilon),
+        feedForward: MLPWeights(
+          up: try block.linear("mlp.c_fc", outputs: feedForwardWidth, inputs: width, bias: true),
+          down: try block.linear(
+            "mlp.c_proj", outputs: width, inputs: feedForwardWidth, bias: true),
           activation: activation))
     }
     let (embedding, head) = try weights.ends(
       width: width, positions: positions, epsilon: epsilon, tied: isTied)
     try self.init(
-      file, weights, family: "gpt_neo", arrangement: .sequential, positions: positions,
-      embedding: embedding, layers: layers, head: head, blockWord: "h.")
+      file, weights, width: width, heads: heads, keyValueHeads: heads,
+      feedForwardWidth: feedForwardWidth, positions: positions,
+      embedding: embedding, blocks: blocks, head: head, blockWord: "h.")
   }
 
   /// Which blocks are local. `attention_types` is pairs of a list of kinds and how often it comes; by default 12 times

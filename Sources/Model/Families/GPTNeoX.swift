@@ -2,18 +2,24 @@ import Autodiff
 import Checkpoint
 import LinearAlgebra
 
-extension LayerNormDecoder {
+extension FamilyDefinition {
   /// GPT-NeoX, and Pythia: both halves read X, F = X + attention(norm X) + mlp(norm′ X), or one after the other; a part of
   /// every head is rotated. Queries, keys and values come head by head from one matrix.
   ///
   /// Black et al., arXiv 2204.06745; Biderman et al., arXiv 2304.01373.
-  init(gptNeoX file: ModelFile) throws {
+  public static let gptNeoX = FamilyDefinition(
+    "gpt_neox", gguf: .gptNeoX, initialisation: Initialisation(hasPadding: false)
+  ) { try DecoderModel(gptNeoX: $0) }
+}
+
+extension DecoderModel {
+  fileprivate init(gptNeoX file: ModelFile) throws {
     let c = file.configuration
     let layerCount = try c.size("num_hidden_layers", default: 44)
     let width = try c.size("hidden_size", default: 6144)
     let heads = try c.size("num_attention_heads", default: 64)
     let headDimension = try c.headDimension(width: width, heads: heads)
-    let hidden = try c.size("intermediate_size", default: 24576)
+    let feedForwardWidth = try c.size("intermediate_size", default: 24576)
     let trained = try c.size("max_position_embeddings", default: 2048)
     let rotary = try RotaryFrequencies(
       c, dimension: headDimension, defaultShare: 0.25, trained: trained, .init(roundsUp: true))
@@ -29,28 +35,32 @@ extension LayerNormDecoder {
     let weights = file.weights(
       prefix: "gpt_neox.", alternatives: [""], probe: "embed_in.weight")
     let tokens = try weights.table("gpt_neox.embed_in.weight", columns: width)
-    let layers = try Self.blocks(layerCount) { l in
+    let blocks = try Self.blocks(layerCount) { l in
       let block = weights.scoped("gpt_neox.layers.\(l).")
       let linear = { (name: String, outputs: Int, inputs: Int, bias: Bool) in
         try block.linear(name, outputs: outputs, inputs: inputs, bias: bias)
       }
-      return Layer(
-        attentionNorm: try block.layerNorm("input_layernorm", width: width, epsilon: epsilon),
-        attention: AttentionWeights(
+      return DecoderBlock(
+        isParallel ? .parallel : .sequential,
+        mixerNorm: try block.layerNorm("input_layernorm", width: width, epsilon: epsilon),
+        mixer: AttentionWeights(
           heads: heads, keyValueHeads: heads, headDimension: headDimension,
           projection: .grouped(
             try linear("attention.query_key_value", 3 * width, width, hasBias), heads: heads,
             keyValueHeads: heads, headDimension: headDimension, in: file.format),
           output: try linear("attention.dense", width, width, hasBias), rotary: rotary),
-        mlpNorm: try block.layerNorm("post_attention_layernorm", width: width, epsilon: epsilon),
-        mlp: MLPWeights(
-          up: try linear("mlp.dense_h_to_4h", hidden, width, true),
-          down: try linear("mlp.dense_4h_to_h", width, hidden, true), activation: activation))
+        feedForwardNorm: try block.layerNorm(
+          "post_attention_layernorm", width: width, epsilon: epsilon),
+        feedForward: MLPWeights(
+          up: try linear("mlp.dense_h_to_4h", feedForwardWidth, width, true),
+          down: try linear("mlp.dense_4h_to_h", width, feedForwardWidth, true),
+          activation: activation))
     }
     try self.init(
-      file, weights, family: "gpt_neox", arrangement: isParallel ? .parallel : .sequential,
-      positions: rotary.isUnlimited ? nil : trained, embedding: Embedding(tokens: tokens),
-      layers: layers,
+      file, weights, width: width, heads: heads, keyValueHeads: heads,
+      feedForwardWidth: feedForwardWidth, positions: rotary.isUnlimited ? nil : trained,
+      embedding: Embedding(tokens: tokens),
+      blocks: blocks,
       head: Head(
         norm: try weights.layerNorm("gpt_neox.final_layer_norm", width: width, epsilon: epsilon),
         // Published files say embed_out.
@@ -62,7 +72,7 @@ extension LayerNormDecoder {
 }
 
 extension GGUFDialect {
-  static let gptNeoX = GGUFDialect(
+  fileprivate static let gptNeoX = GGUFDialect(
     architecture: "gptneox",
     names: [
       "gpt_neox.embed_in": "token_embd", "gpt_neox.final_layer_norm": "output_norm",

@@ -2,13 +2,19 @@ import Autodiff
 import Checkpoint
 import LinearAlgebra
 
-extension LayerNormDecoder {
+extension FamilyDefinition {
   /// MPT: the block of GPT-2 without any bias, ALiBi instead of positions, and queries, keys and values from one matrix,
   /// cut off where they exceed `clip_qkv`.
   ///
   /// MosaicML, *Introducing MPT-7B*, 2023. What its own code could do besides (learned positions, norms of queries and
   /// keys, other norms), no published checkpoint of transformers' form has; it is refused.
-  init(mpt file: ModelFile) throws {
+  public static let mpt = FamilyDefinition(
+    "mpt", gguf: .mpt, initialisation: Initialisation(isTied: true, hasPadding: false)
+  ) { try DecoderModel(mpt: $0) }
+}
+
+extension DecoderModel {
+  fileprivate init(mpt file: ModelFile) throws {
     let c = file.configuration
     let layerCount = try c.size("n_layers", "num_hidden_layers", default: 24)
     let width = try c.size("d_model", "hidden_size", default: 2048)
@@ -34,7 +40,7 @@ extension LayerNormDecoder {
       prefix: "transformer.", alternatives: [""], probe: "wte.weight")
     let model = weights.scoped("transformer.")
     let tokens = try model.table("wte.weight", columns: width)
-    let layers = try Self.blocks(layerCount) { l in
+    let blocks = try Self.blocks(layerCount) { l in
       let block = model.scoped("blocks.\(l).")
       let norm = { (name: String) in
         try block.layerNorm(name, width: width, epsilon: epsilon, bias: false)
@@ -42,21 +48,22 @@ extension LayerNormDecoder {
       let linear = { (name: String, outputs: Int, inputs: Int) in
         try block.linear(name, outputs: outputs, inputs: inputs, bias: false)
       }
-      return Layer(
-        attentionNorm: try norm("norm_1"),
-        attention: AttentionWeights(
+      return DecoderBlock(
+        mixerNorm: try norm("norm_1"),
+        mixer: AttentionWeights(
           heads: heads, keyValueHeads: heads, headDimension: headDimension,
           projection: .stacked(try linear("attn.Wqkv", 3 * width, width), width: width),
           output: try linear("attn.out_proj", width, width), scale: scale,
           clip: clip == 0 ? nil : clip, bias: ALiBi.bias(heads: heads)),
-        mlpNorm: try norm("norm_2"),
-        mlp: MLPWeights(
+        feedForwardNorm: try norm("norm_2"),
+        feedForward: MLPWeights(
           up: try linear("ffn.up_proj", 4 * width, width),
           down: try linear("ffn.down_proj", width, 4 * width), activation: .gelu))
     }
     try self.init(
-      file, weights, family: "mpt", arrangement: .sequential, positions: positions,
-      embedding: Embedding(tokens: tokens), layers: layers,
+      file, weights, width: width, heads: heads, keyValueHeads: heads,
+      feedForwardWidth: 4 * width, positions: positions,
+      embedding: Embedding(tokens: tokens), blocks: blocks,
       head: Head(
         norm: try model.layerNorm("norm_f", width: width, epsilon: epsilon, bias: false),
         weights: try weights.head("lm_head", tied: isTied, to: tokens)),
@@ -80,7 +87,7 @@ extension LayerNormDecoder {
 }
 
 extension GGUFDialect {
-  static let mpt = GGUFDialect(
+  fileprivate static let mpt = GGUFDialect(
     architecture: "mpt",
     names: [
       "transformer.wte": "token_embd", "transformer.norm_f": "output_norm", "lm_head": "output",

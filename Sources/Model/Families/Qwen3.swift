@@ -1,32 +1,42 @@
 import Checkpoint
 
-extension GatedDecoder {
+extension FamilyDefinition {
   /// Qwen3: a block of Llama with an RMSNorm over the features of every query and key before they rotate, heads of a size
   /// of their own, and Qwen2's windows.
   ///
   /// X ↦ Z = X + attention(norm X), F = Z + mlp(norm Z). Yang et al., arXiv 2505.09388.
-  init(qwen3 file: ModelFile) throws {
+  public static let qwen3 = FamilyDefinition(
+    "qwen3", gguf: .qwen3
+  ) { try DecoderModel(qwen3: $0) }
+}
+
+extension DecoderModel {
+  fileprivate init(qwen3 file: ModelFile) throws {
     let c = file.configuration
     var s = try DecoderSettings(
-      c, .init(hidden: 22016, keyValueHeads: 32, headDimension: 128, positions: 32768))
+      c, .init(feedForwardWidth: 22016, keyValueHeads: 32, headDimension: 128, positions: 32768))
     s.attentionBias = try c.flag("attention_bias", default: false)
     let windows = try s.qwenWindows(c)
     try c.refuseUnread()
     let (reader, size) = (DecoderReader(file, s), s.headDimension)
     try self.init(
-      file, reader, family: "qwen3", norm: reader.norm("model.norm"),
+      file, reader, norm: reader.norm("model.norm"),
       note: "queries and keys are normalised as well"
     ) { block, l in
       var attention = try block.attention(window: windows(l))
       attention.queryNorm = try block.norm("self_attn.q_norm", count: size)
       attention.keyNorm = try block.norm("self_attn.k_norm", count: size)
-      return try block.withNormsBefore(attention, block.mlp())
+      return try DecoderBlock(
+        mixerNorm: block.norm("input_layernorm"),
+        mixer: attention,
+        feedForwardNorm: block.norm("post_attention_layernorm"),
+        feedForward: block.mlp())
     }
   }
 }
 
 extension GGUFDialect {
-  static let qwen3 = GGUFDialect(
+  fileprivate static let qwen3 = GGUFDialect(
     architecture: "qwen3", names: decoder(with: headNorms),
     epsilon: "attention.layer_norm_rms_epsilon",
     settings: { $0.biases() })

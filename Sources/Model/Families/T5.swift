@@ -3,6 +3,16 @@ import Autodiff
 import Checkpoint
 import LinearAlgebra
 
+extension FamilyDefinition {
+  /// T5, its version 1.1 and what was trained from that: the decoder; see `T5`.
+  public static let t5 = FamilyDefinition(
+    "t5",
+    residual: "of the decoder, the encoder's output held constant: f(X) = attention(norm X) + "
+      + "cross(norm Y) + mlp(norm Z), Y = X + attention(norm X), Z = Y + cross(norm Y); the site "
+      + "attention is both attentions", gguf: .t5, initialisation: .t5
+  ) { try T5($0) }
+}
+
 /// The decoder of T5, of its version 1.1 and of what was trained from that (lm-adapted, Flan).
 ///
 /// A block is X ↦ Y = X + attention(norm X), Z = Y + cross(norm Y), F = Z + mlp(norm Z), and f = F − X is the sum of all
@@ -12,29 +22,15 @@ import LinearAlgebra
 /// the states by width^−½ before the head, which is the embedding; version 1.1 has a gated MLP and a head of its own.
 /// Raffel et al., arXiv 1910.10683; Shazeer, arXiv 2002.05202.
 struct T5: Transformer {
-  struct Layer: Sendable {
-    let attentionNorm: [Float]
-    let attention: AttentionWeights
-    /// In the decoder.
-    let cross: Cross?
-    let mlpNorm: [Float]
-    /// With a gate in version 1.1.
-    let mlp: MLPWeights
-  }
-
-  struct Cross: Sendable {
-    let norm: [Float]
-    let query, key, value, output: LinearWeights
-  }
-
   struct Stack: Sendable {
-    let layers: [Layer]
-    let norm: [Float]
+    let blocks: [T5Block]
+    let norm: RMSNormWeights
   }
 
   /// What the configuration says, with the reference's defaults.
   struct Settings: Sendable {
-    let width, hidden, heads, headDimension, decoderLayers, encoderLayers, buckets, reach: Int
+    let width, feedForwardWidth, heads, headDimension, decoderLayers, encoderLayers, buckets,
+      reach: Int
     let epsilon: Double
     let activation: Activation
     let isGated, isTied, scalesLogits: Bool
@@ -42,7 +38,7 @@ struct T5: Transformer {
 
     init(_ c: Configuration) throws(ModelError) {
       width = try c.size("d_model", "hidden_size", default: 512)
-      hidden = try c.size("d_ff", default: 2048)
+      feedForwardWidth = try c.size("d_ff", default: 2048)
       heads = try c.size("num_heads", "num_attention_heads", default: 8)
       headDimension = try c.size("d_kv", "head_dim", default: 64)
       encoderLayers = try c.size("num_layers", "num_hidden_layers", default: 6)
@@ -106,13 +102,10 @@ struct T5: Transformer {
     try weights.refuseUnread(after: Self.blockWords + Self.encoderWords)
     source = file.tensors
     description = ModelDescription(
-      family: "t5", modelType: file.modelType, layers: s.decoderLayers, width: s.width,
-      vocabulary: vocabulary, heads: s.heads, keyValueHeads: s.heads, hiddenWidth: s.hidden,
-      parameters: file.parameterCount, storedTypes: file.storedTypes,
-      input: .decoder(start: s.start),
-      residual: "of the decoder, the encoder's output held constant: f(X) = attention(norm X) + "
-        + "cross(norm Y) + mlp(norm Z), Y = X + attention(norm X), Z = Y + cross(norm Y); the site "
-        + "attention is both attentions")
+      of: file, layers: s.decoderLayers, width: s.width,
+      vocabulary: vocabulary, heads: s.heads, keyValueHeads: s.heads,
+      feedForwardWidth: s.feedForwardWidth,
+      input: .decoder(start: s.start))
   }
 
   func tensorNames(ofBlock index: Int?) -> [String] { names(Self.blockWords, index) }
@@ -133,22 +126,19 @@ struct T5: Transformer {
     _ tokens: [Int], as precision: S.Type
   ) throws(ModelError) -> Variable<S> {
     var x: Variable<S> = try embedding.embed(tokens)
-    for (l, layer) in encoder.layers.enumerated() {
-      let block = T5Block<S>(settings: settings, layer: layer)
-      x = x + block.update(Stream(x), in: TokenScope(prompts: [0..<tokens.count]))
+    for (l, block) in encoder.blocks.enumerated() {
+      x = x + block.update(ResidualStream(x), in: AttentionContext(prompts: [0..<tokens.count]))
       let names = names(Self.encoderWords, l)
       guard x.isFinite else { throw errorForNotFinite(layer: 0, tensors: names) }
       for name in names { try? source.tensor(name).advise(.dontNeed) }
     }
-    return x.rmsNorm(gain: encoder.norm.map { S($0) }, epsilon: S(settings.epsilon))
+    return encoder.norm(x)
   }
 
-  func block<S: RealScalar>(_ index: Int, as precision: S.Type) -> any ResidualBlock<S> {
-    T5Block(settings: settings, layer: decoder.layers[index])
-  }
+  func block(_ index: Int) -> any ResidualBlock { decoder.blocks[index] }
 
   func finalNorm<S: RealScalar>(_ x: Variable<S>) -> Variable<S> {
-    x.rmsNorm(gain: decoder.norm.map { S($0) }, epsilon: S(settings.epsilon))
+    decoder.norm(x)
   }
 
   func logits<S: RealScalar>(_ x: Variable<S>) -> Variable<S>? {
@@ -165,7 +155,9 @@ extension T5.Stack {
     let linear = { (name: String, outputs: Int, inputs: Int) in
       try weights.linear(name, outputs: outputs, inputs: inputs, bias: false)
     }
-    let norm = { (layer: String) in try weights.vector("\(layer)layer_norm.weight", count: s.width)
+    let norm = { (layer: String) in
+      RMSNormWeights(
+        gain: try weights.vector("\(layer)layer_norm.weight", count: s.width), epsilon: s.epsilon)
     }
     let projections = { (name: String) in
       try "qkv".map { try linear("\(name).\($0)", inner, s.width) }
@@ -176,7 +168,7 @@ extension T5.Stack {
       columns: s.heads)
     let bias = RelativeBias(
       (0..<s.buckets).map { table.row($0) }, reach: s.reach, isCausal: isDecoder)
-    var layers: [T5.Layer] = []
+    var blocks: [T5Block] = []
     // One by one: a file that lies about their number must not make room for them all.
     for l in 0..<(isDecoder ? s.decoderLayers : s.encoderLayers) {
       let block = "\(stack)block.\(l).layer."
@@ -184,58 +176,76 @@ extension T5.Stack {
       let other = isDecoder ? try projections(block + "1.EncDecAttention") : []
       let mlp = block + (isDecoder ? "2." : "1.")
       let dense = mlp + "DenseReluDense."
-      layers.append(
-        T5.Layer(
+      blocks.append(
+        T5Block(
           attentionNorm: try norm(block + "0."),
-          attention: AttentionWeights(
+          selfAttention: AttentionWeights(
             heads: s.heads, keyValueHeads: s.heads, headDimension: s.headDimension,
             projection: .separate(query: own[0], key: own[1], value: own[2]), output: own[3],
             scale: 1, isCausal: isDecoder,
             bias: { head, query, key in bias(head: head, distance: key - query) }),
           cross: isDecoder
-            ? T5.Cross(
-              norm: try norm(block + "1."), query: other[0], key: other[1], value: other[2],
+            ? CrossAttention(
+              norm: try norm(block + "1."), heads: s.heads,
+              headDimension: s.headDimension, query: other[0], key: other[1], value: other[2],
               output: other[3])
             : nil,
           mlpNorm: try norm(mlp),
-          mlp: MLPWeights(
-            gate: s.isGated ? try linear(dense + "wi_0", s.hidden, s.width) : nil,
-            up: try linear(dense + (s.isGated ? "wi_1" : "wi"), s.hidden, s.width),
-            down: try linear(dense + "wo", s.width, s.hidden), activation: s.activation)))
+          feedForward: MLPWeights(
+            gate: s.isGated ? try linear(dense + "wi_0", s.feedForwardWidth, s.width) : nil,
+            up: try linear(dense + (s.isGated ? "wi_1" : "wi"), s.feedForwardWidth, s.width),
+            down: try linear(dense + "wo", s.width, s.feedForwardWidth), activation: s.activation)))
     }
-    self.layers = layers
-    self.norm = try weights.vector("\(stack)final_layer_norm.weight", count: s.width)
+    self.blocks = blocks
+    self.norm = RMSNormWeights(
+      gain: try weights.vector("\(stack)final_layer_norm.weight", count: s.width),
+      epsilon: s.epsilon)
   }
 }
 
-/// One block, in one precision.
-private struct T5Block<Scalar: RealScalar>: ResidualBlock {
-  let settings: T5.Settings
-  let layer: T5.Layer
+/// A block of the decoder, or without cross-attention of the encoder.
+struct T5Block: ResidualBlock {
+  let attentionNorm: RMSNormWeights
+  let selfAttention: AttentionWeights
+  let cross: CrossAttention?
+  let mlpNorm: RMSNormWeights
+  /// With a gate in version 1.1.
+  let feedForward: MLPWeights
 
-  func attention(_ x: Stream<Scalar>, in scope: TokenScope<Scalar>) -> Variable<Scalar> {
-    let attended = layer.attention(x.map { normalized($0, layer.attentionNorm) }, in: scope)
-    guard let cross = layer.cross else { return attended }
-    let looked = scope.attendContext(
-      queries: cross.query(normalized(x.target + attended, cross.norm)),
-      settings: AttentionSettings(
-        heads: settings.heads, keyValueHeads: settings.heads,
-        headDimension: settings.headDimension, scale: 1, visible: { _, count in 0..<count })
-    ) { (cross.key($0), cross.value($0)) }
-    return attended + cross.output(looked)
+  func attention<S: RealScalar>(
+    _ x: ResidualStream<S>, in context: AttentionContext<S>
+  ) -> Variable<S> {
+    let attended = selfAttention(x.map { attentionNorm($0) }, in: context)
+    guard let cross else { return attended }
+    return attended + cross(x.target + attended, in: context)
   }
 
-  func mlp(_ z: Variable<Scalar>) -> Variable<Scalar> { layer.mlp(normalized(z, layer.mlpNorm)) }
+  func mlp<S: RealScalar>(_ z: Variable<S>) -> Variable<S> { feedForward(mlpNorm(z)) }
+}
 
-  private func normalized(_ x: Variable<Scalar>, _ gain: [Float]) -> Variable<Scalar> {
-    x.rmsNorm(gain: gain.map { Scalar($0) }, epsilon: Scalar(settings.epsilon))
+/// Attention to the encoder's output, behind a norm.
+struct CrossAttention: Sendable {
+  let norm: RMSNormWeights
+  let heads, headDimension: Int
+  let query, key, value, output: LinearWeights
+
+  func callAsFunction<S: RealScalar>(
+    _ y: Variable<S>, in context: AttentionContext<S>
+  ) -> Variable<S> {
+    let looked = context.crossAttend(
+      queries: query(norm(y)),
+      settings: AttentionSettings(
+        heads: heads, keyValueHeads: heads, headDimension: headDimension, scale: 1,
+        visible: { _, count in 0..<count })
+    ) { (key($0), value($0)) }
+    return output(looked)
   }
 }
 
 extension Initialisation {
   /// Each matrix by its inputs, times one factor; queries also by what scores are not divided by. The embedding is of
   /// deviation 1 times the factor, and gains are the factor.
-  static let t5 = Initialisation(
+  fileprivate static let t5 = Initialisation(
     key: "initializer_factor", deviation: 1, isTied: true, hasPadding: false,
     exceptions: { file, factor in
       let s = try T5.Settings(file.configuration)
@@ -246,7 +256,7 @@ extension Initialisation {
         (".q", normal(width * head)), (".k", normal(width)), (".v", normal(width)),
         (".o", normal(Double(s.heads) * head)), ("relative_attention_bias", normal(width)),
         (".wi", normal(width)), (".wi_0", normal(width)), (".wi_1", normal(width)),
-        (".wo", normal(Double(s.hidden))), ("layer_norm", .constant(Float(factor))),
+        (".wo", normal(Double(s.feedForwardWidth))), ("layer_norm", .constant(Float(factor))),
       ]
     })
 }

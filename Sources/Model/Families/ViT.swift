@@ -2,6 +2,15 @@ import Autodiff
 import Checkpoint
 import LinearAlgebra
 
+extension FamilyDefinition {
+  /// The vision transformer; see `ViT`.
+  public static let vit = FamilyDefinition(
+    "vit",
+    residual: DecoderBlock.Arrangement.sequential.residual
+      + "; token 0 is the class token, the others are the patches row by row", initialisation: .vit
+  ) { try ViT($0) }
+}
+
 /// The vision transformer: an encoder of an image's patches behind a class token.
 ///
 /// A block is X ↦ Z = X + attention(norm X), F = Z + mlp(norm Z), every token seeing all others; f = F − X. X⁰ has the
@@ -17,7 +26,7 @@ struct ViT: Transformer {
   let classToken: [Float]
   /// (tokens, width)
   let positions: [Float]
-  let layers: [LayerNormDecoder.Layer]
+  let layers: [DecoderBlock]
   let norm: LayerNormWeights
 
   /// Reads a model of this family. Throws `ModelError`, `FileError`.
@@ -45,19 +54,18 @@ struct ViT: Transformer {
     positions = try weights.numbers(
       "vit.embeddings.position_embeddings", shape: [1, tokens, r.width])
     layers = try r.blocks(
-      of: "vit.", attentionNorm: "layernorm_before", projections: "attention.attention",
+      of: "vit.", .sequential, attentionNorm: "layernorm_before",
+      projections: "attention.attention",
       mlpNorm: "layernorm_after", bias: bias)
     norm = try r.norm("vit.layernorm")
     source = file.tensors
     self.patch = patch
     description = ModelDescription(
-      family: "vit", modelType: file.modelType, layers: r.layers, width: r.width, vocabulary: 0,
-      heads: r.heads, keyValueHeads: r.heads, hiddenWidth: r.hidden, positions: tokens,
-      parameters: file.parameterCount, storedTypes: file.storedTypes,
+      of: file, layers: r.layers, width: r.width, vocabulary: 0,
+      heads: r.heads, keyValueHeads: r.heads, feedForwardWidth: r.feedForwardWidth,
+      positions: tokens,
       input: .image(channels: channels, height: image.height, width: image.width),
-      isCausal: false,
-      residual: LayerNormDecoder.Arrangement.sequential.residual
-        + "; token 0 is the class token, the others are the patches row by row")
+      isCausal: false)
   }
 
   func tensorNames(ofBlock index: Int?) -> [String] {
@@ -79,9 +87,7 @@ struct ViT: Transformer {
         elements: zip(tokens, positions).map { $0 + S($1) }))
   }
 
-  func block<S: RealScalar>(_ index: Int, as precision: S.Type) -> any ResidualBlock<S> {
-    LayerNormBlock(layer: layers[index], arrangement: .sequential)
-  }
+  func block(_ index: Int) -> any ResidualBlock { layers[index] }
 
   func finalNorm<S: RealScalar>(_ x: Variable<S>) -> Variable<S> { norm(x) }
 
@@ -106,7 +112,7 @@ extension Configuration {
 
 extension Initialisation {
   /// What is added to the patches is cut off at 2, the limit and not the deviations.
-  static let vit = Initialisation(
+  fileprivate static let vit = Initialisation(
     hasPadding: false,
     exceptions: { _, deviation in
       [

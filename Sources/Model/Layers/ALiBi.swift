@@ -2,10 +2,10 @@ import Foundation
 import LinearAlgebra
 
 /// Attention with linear biases instead of positions. Press, Smith, Lewis, arXiv 2108.12409.
-enum ALiBi {
+public enum ALiBi {
   /// One slope a head: 2^(−8 i / n), i = 1…n, for a power n of two; for other numbers of heads those of the power below,
   /// then every second one of the power above.
-  static func slopes(heads: Int) -> [Double] {
+  public static func slopes(heads: Int) -> [Double] {
     let power = { (n: Int) in (1...n).map { exp2(-8 * Double($0) / Double(n)) } }
     var n = 1
     while 2 * n <= heads { n *= 2 }
@@ -14,14 +14,15 @@ enum ALiBi {
   }
 
   /// What is added to a scaled score: slope · (key − query).
-  static func bias(heads: Int) -> @Sendable (_ head: Int, _ query: Int, _ key: Int) -> Double {
+  public static func bias(heads: Int) -> @Sendable (_ head: Int, _ query: Int, _ key: Int) -> Double
+  {
     let slopes = slopes(heads: heads)
     return { head, query, key in slopes[head] * Double(key - query) }
   }
 
   /// Falcon's: slope · key, each and their product rounded to bfloat16, and scaled like the scores. Rounded, it does depend
   /// on where the sequence begins.
-  static func roundedBias(
+  public static func roundedBias(
     heads: Int, scale: Double
   ) -> @Sendable (_ head: Int, _ query: Int, _ key: Int) -> Double {
     let slopes = slopes(heads: heads).map(bfloat16)

@@ -2,38 +2,70 @@ import Autodiff
 import LinearAlgebra
 
 /// A self-attention as stored, and what kind it is: h ↦ output(attend(queries h, keys h, values h)).
-struct AttentionWeights: Sendable {
-  var heads: Int
-  var keyValueHeads: Int
-  var headDimension: Int
-  var projection: QueryKeyValue
-  var output: LinearWeights
+public struct AttentionWeights: Mixer {
+  /// Query heads.
+  public var heads: Int
+  /// Heads of keys and values.
+  public var keyValueHeads: Int
+  /// Features of a head's queries and keys.
+  public var headDimension: Int
+  /// Features of a head's values; as many if nil.
+  public var valueDimension: Int?
+  /// To queries, keys and values.
+  public var projection: QueryKeyValue
+  /// Back to the width of the stream.
+  public var output: LinearWeights
   /// Factor of the scores; headDimension^(−½) if nil.
-  var scale: Double?
+  public var scale: Double?
   /// Queries, keys and values beyond ± this number are cut off there.
-  var clip: Double?
-  /// Norms of queries and keys, before they are rotated.
-  var queryNorm: (any NormWeights)?
-  var keyNorm: (any NormWeights)?
-  var rotary: RotaryFrequencies?
-  var neighboursPair = false
+  public var clip: Double?
+  /// The norm of queries, before they are rotated.
+  public var queryNorm: (any NormWeights)?
+  /// The norm of keys, before they are rotated.
+  public var keyNorm: (any NormWeights)?
+  /// The rotation by positions, if any.
+  public var rotary: RotaryFrequencies?
+  /// Which features of a head rotate together.
+  public var pairing: RotaryPairing
   /// Whether a token sees only those before it and itself.
-  var isCausal = true
+  public var isCausal: Bool
   /// A token sees itself and the window − 1 before it.
-  var window: Int?
+  public var window: Int?
   /// c of the soft cap c · tanh(score / c) of the scores.
-  var softCap: Double?
+  public var softCap: Double?
   /// What is added to the scores.
-  var bias: (@Sendable (_ head: Int, _ query: Int, _ key: Int) -> Double)?
+  public var bias: (@Sendable (_ head: Int, _ query: Int, _ key: Int) -> Double)?
+  /// The logit of each head's sink, which joins its soft-max, if there are sinks.
+  public var sinks: [Float]?
 
-  /// Attention to `h`, the rows of a stream behind whatever norm comes first.
-  func callAsFunction<S: RealScalar>(
-    _ h: Stream<S>, in scope: TokenScope<S>
+  /// An attention; its arguments are its properties.
+  public init(
+    heads: Int, keyValueHeads: Int, headDimension: Int, valueDimension: Int? = nil,
+    projection: QueryKeyValue, output: LinearWeights, scale: Double? = nil, clip: Double? = nil,
+    queryNorm: (any NormWeights)? = nil, keyNorm: (any NormWeights)? = nil,
+    rotary: RotaryFrequencies? = nil, pairing: RotaryPairing = .split, isCausal: Bool = true,
+    window: Int? = nil, softCap: Double? = nil,
+    bias: (@Sendable (_ head: Int, _ query: Int, _ key: Int) -> Double)? = nil,
+    sinks: [Float]? = nil
+  ) {
+    (self.heads, self.keyValueHeads) = (heads, keyValueHeads)
+    (self.headDimension, self.valueDimension) = (headDimension, valueDimension)
+    (self.projection, self.output) = (projection, output)
+    (self.scale, self.clip) = (scale, clip)
+    (self.queryNorm, self.keyNorm) = (queryNorm, keyNorm)
+    (self.rotary, self.pairing) = (rotary, pairing)
+    (self.isCausal, self.window) = (isCausal, window)
+    (self.softCap, self.bias, self.sinks) = (softCap, bias, sinks)
+  }
+
+  /// Attention to `h`, the rows of a stream after whatever norm comes first.
+  public func callAsFunction<S: RealScalar>(
+    _ h: ResidualStream<S>, in context: AttentionContext<S>
   ) -> Variable<S> {
     // Soft-max sees differences of scores only. A bias of the keys is the same in all of them but for its rotation, so
     // they are kept without what it is at position 0: some models' is a hundred times what tells keys apart, and would
-    // take their last digits. Norms, cuts and soft caps do see it.
-    let isUnseen = keyNorm == nil && clip == nil && softCap == nil
+    // take their last digits. Norms, cuts, soft caps and sinks do see it.
+    let isUnseen = keyNorm == nil && clip == nil && settings.seesDifferencesOnly
     let (projection, keyBias) = isUnseen ? projection.withoutKeyBias : (projection, nil)
     var (q, k, v) = projection(h)
     if let clip {
@@ -43,96 +75,23 @@ struct AttentionWeights: Sendable {
     if let queryNorm { q = queryNorm(q) }
     if let keyNorm { k = keyNorm(k) }
     if let rotary {
-      let pairing: RotaryAngles<S>.Pairing = neighboursPair ? .neighbours : .halves
-      q = scope.rotate(queries: q, heads: heads, by: rotary, pairing: pairing)
-      k = scope.rotate(
+      q = context.rotate(queries: q, heads: heads, by: rotary, pairing: pairing)
+      k = context.rotate(
         keys: k, heads: keyValueHeads, by: rotary, pairing: pairing,
         bias: keyBias?.map { S($0) })
     }
-    return output(scope.attend(queries: q, keys: k, values: v, settings: settings))
+    return output(context.attend(queries: q, keys: k, values: v, settings: settings))
   }
 
   private var settings: AttentionSettings {
     let window = window ?? .max
     var settings = AttentionSettings(
       heads: heads, keyValueHeads: keyValueHeads, headDimension: headDimension,
-      scale: scale ?? 1 / Double(headDimension).squareRoot(), softCap: softCap,
-      visible: { query, _ in max(0, query - window + 1)..<query + 1 }, bias: bias)
+      valueDimension: valueDimension, scale: scale ?? 1 / Double(headDimension).squareRoot(),
+      softCap: softCap, visible: { query, _ in max(0, query - window + 1)..<query + 1 },
+      bias: bias, sinks: sinks?.map { Double($0) })
     if !isCausal { settings.visible = { _, count in 0..<count } }
     return settings
-  }
-}
-
-/// The projections to queries, keys and values.
-enum QueryKeyValue: Sendable {
-  case separate(query: LinearWeights, key: LinearWeights, value: LinearWeights)
-  /// One matrix for all three, and where among its outputs each of them lies.
-  case fused(LinearWeights, query: [Int], key: [Int], value: [Int])
-
-  /// Fused, all queries before all keys before all values; as many keys as queries if not said otherwise.
-  static func stacked(_ weights: LinearWeights, width: Int, keys: Int? = nil) -> QueryKeyValue {
-    let keys = keys ?? width
-    return .fused(
-      weights, query: Array(0..<width), key: Array(width..<width + keys),
-      value: Array(width + keys..<width + 2 * keys))
-  }
-
-  /// The same as three matrices, views of the one.
-  static func parts(of fused: LinearWeights, queries: Int, keys: Int) -> QueryKeyValue {
-    .separate(
-      query: fused.outputs(0..<queries), key: fused.outputs(queries..<queries + keys),
-      value: fused.outputs(queries + keys..<queries + 2 * keys))
-  }
-
-  /// Fused by groups of heads: a group's queries, then its key, then its value. GGUF stacks what is grouped elsewhere.
-  static func grouped(
-    _ weights: LinearWeights, heads: Int, keyValueHeads: Int, headDimension: Int,
-    in format: ModelFile.Format
-  ) -> QueryKeyValue {
-    if format == .gguf {
-      return stacked(weights, width: heads * headDimension, keys: keyValueHeads * headDimension)
-    }
-    let queries = heads / keyValueHeads
-    let pick = { (part: Range<Int>) in
-      (0..<keyValueHeads).flatMap { group in
-        part.flatMap { head in
-          let start = (group * (queries + 2) + head) * headDimension
-          return start..<start + headDimension
-        }
-      }
-    }
-    return .fused(
-      weights, query: pick(0..<queries), key: pick(queries..<queries + 1),
-      value: pick(queries + 1..<queries + 2))
-  }
-
-  /// The same less the bias of the keys, and that bias.
-  var withoutKeyBias: (QueryKeyValue, bias: [Float]?) {
-    switch self {
-    case .separate(let query, var key, let value):
-      let bias = key.bias
-      key.bias = nil
-      return (.separate(query: query, key: key, value: value), bias)
-    case .fused(var weights, let query, let key, let value):
-      guard let all = weights.bias else { return (self, nil) }
-      for i in key { weights.bias![i] = 0 }
-      return (.fused(weights, query: query, key: key, value: value), key.map { all[$0] })
-    }
-  }
-
-  /// Queries of the target rows, keys and values of the source rows.
-  func callAsFunction<S: RealScalar>(
-    _ h: Stream<S>
-  ) -> (query: Variable<S>, key: Variable<S>, value: Variable<S>) {
-    switch self {
-    case .separate(let query, let key, let value):
-      return (query(h.target), key(h.source), value(h.source))
-    case .fused(let weights, let query, let key, let value):
-      let all = h.map { weights($0) }
-      return (
-        all.target.columns(query), all.source.columns(key), all.source.columns(value)
-      )
-    }
   }
 }
 

@@ -2,26 +2,44 @@ import Autodiff
 import LinearAlgebra
 
 /// A LayerNorm as stored: gain and bias where it has them.
-struct LayerNormWeights: NormWeights {
-  var gain: [Float]?
-  var bias: [Float]?
-  let epsilon: Double
+public struct LayerNormWeights: NormWeights {
+  /// One number per feature.
+  public var gain: [Float]?
+  /// One number per feature.
+  public var bias: [Float]?
+  /// What is added to the variance.
+  public let epsilon: Double
 
-  func callAsFunction<S: RealScalar>(_ x: Variable<S>) -> Variable<S> {
+  /// A norm; its arguments are its properties.
+  public init(gain: [Float]? = nil, bias: [Float]? = nil, epsilon: Double) {
+    (self.gain, self.bias, self.epsilon) = (gain, bias, epsilon)
+  }
+
+  /// The normalised rows.
+  public func callAsFunction<S: RealScalar>(_ x: Variable<S>) -> Variable<S> {
     x.layerNorm(
       gain: gain?.map { S($0) }, bias: bias?.map { S($0) }, epsilon: S(epsilon))
   }
 }
 
 /// A LayerNorm of every head by itself, with gain and bias of every head's features.
-struct HeadNormWeights: NormWeights {
-  let heads: Int
+public struct HeadNormWeights: NormWeights {
+  /// Heads.
+  public let heads: Int
   /// (heads · features of a head)
-  let gain: [Float]
-  var bias: [Float]?
-  let epsilon: Double
+  public let gain: [Float]
+  /// As many numbers.
+  public var bias: [Float]?
+  /// What is added to the variance.
+  public let epsilon: Double
 
-  func callAsFunction<S: RealScalar>(_ x: Variable<S>) -> Variable<S> {
+  /// A norm; its arguments are its properties.
+  public init(heads: Int, gain: [Float], bias: [Float]? = nil, epsilon: Double) {
+    (self.heads, self.gain, self.bias, self.epsilon) = (heads, gain, bias, epsilon)
+  }
+
+  /// The normalised rows.
+  public func callAsFunction<S: RealScalar>(_ x: Variable<S>) -> Variable<S> {
     let y = x.layerNorm(gain: nil, bias: nil, epsilon: S(epsilon), groups: heads)
       .scaled(by: gain.map { S($0) })
     return bias.map { y.adding($0.map { S($0) }) } ?? y
@@ -30,7 +48,7 @@ struct HeadNormWeights: NormWeights {
 
 extension WeightReader {
   /// `name.weight` and, when `bias`, `name.bias`; neither of them unless `affine`.
-  func layerNorm(
+  public func layerNorm(
     _ name: String, width: Int, epsilon: Double, affine: Bool = true, bias: Bool = true
   ) throws -> LayerNormWeights {
     LayerNormWeights(

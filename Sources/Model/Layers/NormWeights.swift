@@ -2,18 +2,27 @@ import Autodiff
 import LinearAlgebra
 
 /// A normalisation as stored, row by row.
-protocol NormWeights: Sendable {
+public protocol NormWeights: Sendable {
+  /// The normalised rows.
   func callAsFunction<S: RealScalar>(_ x: Variable<S>) -> Variable<S>
 }
 
 /// An RMSNorm as stored, of all features, or of as many groups of them (heads) as the gain goes into, each by itself.
-struct RMSNormWeights: NormWeights {
-  let gain: [Float]
+public struct RMSNormWeights: NormWeights {
+  /// One number per feature of a group.
+  public let gain: [Float]
   /// What is added to the gain: 1 where its distance from 1 is stored.
-  var offset = 0.0
-  let epsilon: Double
+  public var offset: Double
+  /// What is added to the mean of squares.
+  public let epsilon: Double
 
-  func callAsFunction<S: RealScalar>(_ x: Variable<S>) -> Variable<S> {
+  /// A norm; its arguments are its properties.
+  public init(gain: [Float], offset: Double = 0, epsilon: Double) {
+    (self.gain, self.offset, self.epsilon) = (gain, offset, epsilon)
+  }
+
+  /// The normalised rows.
+  public func callAsFunction<S: RealScalar>(_ x: Variable<S>) -> Variable<S> {
     x.rmsNorm(
       gain: gain.map { S($0) + S(offset) }, epsilon: S(epsilon), groups: x.columns / gain.count)
   }

@@ -2,9 +2,10 @@ import Checkpoint
 import Foundation
 
 /// The frequencies of a rotary embedding: θ^(−2i/dim), stretched as the configuration says.
-struct RotaryFrequencies: Sendable {
-  /// How contexts longer than the trained one are reached.
-  enum Scaling: Sendable {
+public struct RotaryFrequencies: Sendable {
+  /// How encoderOutputs longer than the trained one are reached.
+  public enum Scaling: Sendable {
+    /// Plain frequencies.
     case none
     /// All positions divided by a factor. Chen et al., arXiv 2306.15595.
     case linear(factor: Double)
@@ -21,25 +22,34 @@ struct RotaryFrequencies: Sendable {
   }
 
   /// What a family reads otherwise than Llama does.
-  struct Scheme {
+  public struct Scheme: Sendable {
     /// What scaling in the manner of longrope is called.
-    var longropeNames = ["longrope"]
+    public var longropeNames: [String]
     /// `original_max_position_embeddings` where the file has it not beside the parameters; nil to look within.
-    var original: Int?
+    public var original: Int?
     /// Whether an odd number of rotated features means one more, as they go in pairs; refused otherwise.
-    var roundsUp = false
+    public var roundsUp: Bool
+
+    /// A scheme; its arguments are its properties.
+    public init(
+      longropeNames: [String] = ["longrope"], original: Int? = nil, roundsUp: Bool = false
+    ) {
+      (self.longropeNames, self.original, self.roundsUp) = (longropeNames, original, roundsUp)
+    }
   }
 
   /// Features of a head the exponents are shares of. Where a family allows an odd number, one more feature rotates.
-  let dimension: Int
-  let theta: Double
-  let scaling: Scaling
+  public let dimension: Int
+  /// θ.
+  public let theta: Double
+  /// How contexts longer than the trained one are reached.
+  public let scaling: Scaling
 
   /// Reads `rope_parameters`, or the older `rope_scaling`, `rope_theta`. Throws `ModelError` for a type not known here.
   ///
   /// `dimension` is that of a head. All of it is rotated, or where there is a `defaultShare`, the share that the file
   /// or else this says.
-  init(
+  public init(
     _ configuration: Configuration, dimension: Int, defaultShare: Double? = nil,
     defaultTheta: Double = 10_000, trained: Int, _ scheme: Scheme = Scheme()
   ) throws(ModelError) {
@@ -138,17 +148,18 @@ struct RotaryFrequencies: Sendable {
       scale: given ?? scale)
   }
 
-  init(dimension: Int, theta: Double, scaling: Scaling) {
+  /// Frequencies of known parameters.
+  public init(dimension: Int, theta: Double, scaling: Scaling) {
     self.dimension = dimension
     self.theta = theta
     self.scaling = scaling
   }
 
   /// Whether sequences longer than the trained ones are what the scaling is for, without an end.
-  var isUnlimited: Bool { if case .dynamic = scaling { true } else { false } }
+  public var isUnlimited: Bool { if case .dynamic = scaling { true } else { false } }
 
   /// One frequency a pair for a sequence of `length` tokens, and the factor of cos and sin.
-  func frequencies(length: Int) -> (values: [Double], scale: Double) {
+  public func frequencies(length: Int) -> (values: [Double], scale: Double) {
     let half = (dimension + 1) / 2
     let plain = { (theta: Double) in
       (0..<half).map { pow(theta, -2 * Double($0) / Double(dimension)) }

@@ -1,48 +1,73 @@
 import Autodiff
 
 /// Sizes and functions that every family close to Llama has.
-struct DecoderSettings: Sendable {
-  var layers, width, hidden, heads, keyValueHeads, headDimension: Int
+public struct DecoderSettings: Sendable {
+  /// Blocks.
+  public var layers: Int
+  /// Width of the residual stream.
+  public var width: Int
+  /// Width of the MLP's hidden layer.
+  public var feedForwardWidth: Int
+  /// Query heads.
+  public var heads: Int
+  /// Heads of keys and values.
+  public var keyValueHeads: Int
+  /// Features of a head.
+  public var headDimension: Int
   /// Tokens a prompt may have, if limited.
-  var positions: Int?
-  var epsilon: Double
-  var activation: Activation
-  var rotary: RotaryFrequencies
-  /// Pairs of rotated features lie side by side, as llama.cpp stores them: scores do not depend on the order of features
-  /// within a head as long as q and k agree, so the rows are taken as they lie.
-  var neighboursPair = false
-  var attentionBias = false
-  var mlpBias = false
-  var tiedHead: Bool
+  public var positions: Int?
+  /// ε of the norms.
+  public var epsilon: Double
+  /// φ of the MLP.
+  public var activation: Activation
+  /// The rotation by positions.
+  public var rotary: RotaryFrequencies
+  /// Interleaved where llama.cpp stores pairs of rotated features side by side: scores do not depend on the order of
+  /// features within a head as long as q and k agree, so the rows are taken as they lie.
+  public var pairing = RotaryPairing.split
+  /// Whether queries, keys and values have biases.
+  public var attentionBias = false
+  /// Whether the MLP's maps have biases.
+  public var mlpBias = false
+  /// Whether the head is the embedding.
+  public var tiedHead: Bool
 
   /// What the reference implementation takes where a file says nothing; here those of Llama.
-  struct Defaults {
-    var layers = 32
-    var width = 4096
-    var hidden = 11008
-    var heads = 32
-    /// nil for as many as heads; that is also what null means.
-    var keyValueHeads: Int?
-    /// nil for width / heads.
-    var headDimension: Int?
-    var positions = 2048
-    var epsilon = 1e-6
-    /// Key and value.
-    var activation = (key: "hidden_act", name: "silu")
-    var theta = 10_000.0
-    /// Of a head's features, which the file may change; nil where all rotate.
+  public struct Defaults: Sendable {
+    var layers, width, feedForwardWidth, heads: Int
+    var keyValueHeads, headDimension: Int?
+    var positions: Int
+    var epsilon: Double
+    var activation: (key: String, name: String)
+    var theta: Double
     var rotatedShare: Double?
-    var tiedHead = false
+    var tiedHead: Bool
+
+    /// Defaults. `keyValueHeads` is nil for as many as heads, which is also what null means; `headDimension` nil for
+    /// width / heads; `activation` key and value; `rotatedShare` that of a head's features which the file may change, nil
+    /// where all rotate.
+    public init(
+      layers: Int = 32, width: Int = 4096, feedForwardWidth: Int = 11008, heads: Int = 32,
+      keyValueHeads: Int? = nil, headDimension: Int? = nil, positions: Int = 2048,
+      epsilon: Double = 1e-6, activation: (key: String, name: String) = ("hidden_act", "silu"),
+      theta: Double = 10_000, rotatedShare: Double? = nil, tiedHead: Bool = false
+    ) {
+      (self.layers, self.width, self.heads) = (layers, width, heads)
+      self.feedForwardWidth = feedForwardWidth
+      (self.keyValueHeads, self.headDimension) = (keyValueHeads, headDimension)
+      (self.positions, self.epsilon, self.activation) = (positions, epsilon, activation)
+      (self.theta, self.rotatedShare, self.tiedHead) = (theta, rotatedShare, tiedHead)
+    }
   }
 
   /// Reads the keys of a config.json that all have; `epsilon` where the norm's is no key. Throws `ModelError`.
-  init(
+  public init(
     _ c: Configuration, _ defaults: Defaults = Defaults(), epsilon fixed: Double? = nil,
     rotary scheme: RotaryFrequencies.Scheme = .init()
   ) throws(ModelError) {
     layers = try c.size("num_hidden_layers", default: defaults.layers)
     width = try c.size("hidden_size", default: defaults.width)
-    hidden = try c.size("intermediate_size", default: defaults.hidden)
+    feedForwardWidth = try c.size("intermediate_size", default: defaults.feedForwardWidth)
     heads = try c.size("num_attention_heads", default: defaults.heads)
     keyValueHeads =
       try c.nullableSize("num_key_value_heads", absent: defaults.keyValueHeads) ?? heads
@@ -67,7 +92,7 @@ struct DecoderSettings: Sendable {
   /// The window of a block: `window` where `layer_types` says so or, without it, where `slides` does.
   ///
   /// Throws `ModelError` for other kinds of attention, for too few or too many, and for a window that is not there.
-  func windows(
+  public func windows(
     _ c: Configuration, _ window: Int?, slides: @escaping (Int) -> Bool
   ) throws(ModelError) -> (Int) -> Int? {
     guard let kinds = try c.optionalTexts("layer_types") else {

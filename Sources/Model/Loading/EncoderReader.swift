@@ -6,7 +6,7 @@ struct EncoderReader {
   static let blockWords = ["encoder.layer.", "blk."]
 
   let weights: WeightReader
-  let layers, width, hidden, heads: Int
+  let layers, width, feedForwardWidth, heads: Int
   let epsilon: Double
   let activation: Activation
 
@@ -15,7 +15,7 @@ struct EncoderReader {
     self.weights = weights
     layers = try c.size("num_hidden_layers", default: 12)
     width = try c.size("hidden_size", default: 768)
-    hidden = try c.size("intermediate_size", default: 3072)
+    feedForwardWidth = try c.size("intermediate_size", default: 3072)
     heads = try c.size("num_attention_heads", default: 12)
     _ = try c.headDimension(width: width, heads: heads)
     epsilon = try c.positive("layer_norm_eps", default: 1e-12)
@@ -27,10 +27,11 @@ struct EncoderReader {
   /// The blocks of `model` (with its dot), where every token sees all others; the arguments are the names in a block that
   /// the two do not share, and whether queries, keys and values have biases.
   func blocks(
-    of model: String, attentionNorm: String, projections: String, mlpNorm: String,
+    of model: String, _ arrangement: DecoderBlock.Arrangement, attentionNorm: String,
+    projections: String, mlpNorm: String,
     bias: Bool = true
-  ) throws -> [LayerNormDecoder.Layer] {
-    var blocks: [LayerNormDecoder.Layer] = []
+  ) throws -> [DecoderBlock] {
+    var blocks: [DecoderBlock] = []
     // One by one: a file that lies about their number must not make room for them all.
     for l in 0..<layers {
       let block = "\(model)encoder.layer.\(l)."
@@ -42,17 +43,18 @@ struct EncoderReader {
       }
       blocks.append(
         .init(
-          attentionNorm: try norm(block + attentionNorm),
-          attention: AttentionWeights(
+          arrangement, mixerNorm: try norm(block + attentionNorm),
+          mixer: AttentionWeights(
             heads: heads, keyValueHeads: heads, headDimension: width / heads,
             projection: .separate(
               query: try projection("query"), key: try projection("key"),
               value: try projection("value")),
             output: try linear("attention.output.dense", width, width, true), isCausal: false),
-          mlpNorm: try norm(block + mlpNorm),
-          mlp: MLPWeights(
-            up: try linear("intermediate.dense", hidden, width, true),
-            down: try linear("output.dense", width, hidden, true), activation: activation)))
+          feedForwardNorm: try norm(block + mlpNorm),
+          feedForward: MLPWeights(
+            up: try linear("intermediate.dense", feedForwardWidth, width, true),
+            down: try linear("output.dense", width, feedForwardWidth, true), activation: activation)
+        ))
     }
     try weights.refuseUnread(after: Self.blockWords)
     return blocks

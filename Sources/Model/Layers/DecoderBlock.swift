@@ -1,0 +1,97 @@
+import Autodiff
+import LinearAlgebra
+
+/// A block as nearly all families have it: a mixer and an MLP with norms around them, in one of four arrangements.
+///
+/// Blocks of one model may differ in any of this.
+public struct DecoderBlock: ResidualBlock {
+  /// The order of norms and sums. `after` is the identity where a family has no such norm, and so is `norm`.
+  public enum Arrangement: Sendable {
+    /// Z = X + after(mixer(norm X)), F = Z + after′(mlp(norm′ Z)).
+    case sequential
+    /// F = X + after(mixer(norm X)) + after′(mlp(norm′ X)).
+    case parallel
+    /// Z = norm(X + mixer X), F = norm′(Z + mlp Z).
+    case normAfter
+    /// Z = norm X + mixer(norm X), F = norm′ Z + mlp(norm′ Z).
+    case normedStream
+  }
+
+  /// The order of norms and sums.
+  public var arrangement: Arrangement
+  /// The norm of the mixer's half.
+  public var mixerNorm: (any NormWeights)?
+  /// What lets tokens see each other.
+  public var mixer: any Mixer
+  /// The norm of what the mixer adds to the stream.
+  public var afterMixer: (any NormWeights)?
+  /// The norm of the MLP's half.
+  public var feedForwardNorm: (any NormWeights)?
+  /// What acts token by token.
+  public var feedForward: any FeedForward
+  /// The norm of what the MLP adds to the stream.
+  public var afterFeedForward: (any NormWeights)?
+
+  /// A block; its arguments are its properties.
+  public init(
+    _ arrangement: Arrangement = .sequential, mixerNorm: (any NormWeights)? = nil,
+    mixer: any Mixer, afterMixer: (any NormWeights)? = nil,
+    feedForwardNorm: (any NormWeights)? = nil,
+    feedForward: any FeedForward, afterFeedForward: (any NormWeights)? = nil
+  ) {
+    self.arrangement = arrangement
+    self.mixerNorm = mixerNorm
+    self.mixer = mixer
+    self.afterMixer = afterMixer
+    self.feedForwardNorm = feedForwardNorm
+    self.feedForward = feedForward
+    self.afterFeedForward = afterFeedForward
+  }
+
+  /// Whether both halves read X.
+  public var isParallel: Bool { arrangement == .parallel }
+
+  /// Z − X.
+  public func attention<S: RealScalar>(
+    _ x: ResidualStream<S>, in context: AttentionContext<S>
+  ) -> Variable<S> {
+    if arrangement == .normAfter {
+      return normalized(x.target + mixer(x, in: context), by: mixerNorm) - x.target
+    }
+    let h = x.map { normalized($0, by: mixerNorm) }
+    let mixed = normalized(mixer(h, in: context), by: afterMixer)
+    return arrangement == .normedStream ? h.target + mixed - x.target : mixed
+  }
+
+  /// F − Z; in a parallel block of X.
+  public func mlp<S: RealScalar>(_ z: Variable<S>) -> Variable<S> {
+    if arrangement == .normAfter { return normalized(z + feedForward(z), by: feedForwardNorm) - z }
+    let h = normalized(z, by: feedForwardNorm)
+    let added = normalized(feedForward(h), by: afterFeedForward)
+    return arrangement == .normedStream ? h + added - z : added
+  }
+
+  private func normalized<S: RealScalar>(
+    _ x: Variable<S>, by norm: (any NormWeights)?
+  ) -> Variable<S> { norm?(x) ?? x }
+}
+
+extension DecoderBlock.Arrangement {
+  /// What f is in blocks without the norms called `after`, for people.
+  public var residual: String {
+    switch self {
+    case .sequential:
+      "f(X) = attention(norm X) + mlp(norm Z), Z = X + attention(norm X); "
+        + "the block's input is not normalised"
+    case .parallel:
+      "f(X) = F(X) − X = attention(norm X) + mlp(norm X); both halves read the block's input, "
+        + "and the sites attention and mlp are both at X"
+    case .normAfter:
+      "f(X) = F(X) − X, Z = norm(X + attention X), F = norm(Z + mlp Z); the stream itself is "
+        + "normalised, so f also holds what the norms take away"
+    case .normedStream:
+      "f(X) = F(X) − X, Z = norm X + attention(norm X), F = norm Z + mlp(norm Z); the stream "
+        + "itself is normalised, so f also holds what the norms take away"
+    }
+  }
+}

@@ -1,0 +1,80 @@
+import Autodiff
+import LinearAlgebra
+
+/// The projections to queries, keys and values.
+public enum QueryKeyValue: Sendable {
+  /// Three matrices.
+  case separate(query: LinearWeights, key: LinearWeights, value: LinearWeights)
+  /// One matrix for all three, and where among its outputs each of them lies.
+  case fused(LinearWeights, query: [Int], key: [Int], value: [Int])
+
+  /// Fused, all queries before all keys before all values; as many keys as queries if not said otherwise.
+  public static func stacked(
+    _ weights: LinearWeights, width: Int, keys: Int? = nil
+  ) -> QueryKeyValue {
+    let keys = keys ?? width
+    return .fused(
+      weights, query: Array(0..<width), key: Array(width..<width + keys),
+      value: Array(width + keys..<width + 2 * keys))
+  }
+
+  /// The same as three matrices, views of the one.
+  public static func parts(
+    of fused: LinearWeights, queries: Int, keys: Int
+  ) -> QueryKeyValue {
+    .separate(
+      query: fused.outputs(0..<queries), key: fused.outputs(queries..<queries + keys),
+      value: fused.outputs(queries + keys..<queries + 2 * keys))
+  }
+
+  /// Fused by groups of heads: a group's queries, then its key, then its value. GGUF stacks what is grouped elsewhere.
+  public static func grouped(
+    _ weights: LinearWeights, heads: Int, keyValueHeads: Int, headDimension: Int,
+    in format: ModelFile.Format
+  ) -> QueryKeyValue {
+    if format == .gguf {
+      return stacked(weights, width: heads * headDimension, keys: keyValueHeads * headDimension)
+    }
+    let queries = heads / keyValueHeads
+    let pick = { (part: Range<Int>) in
+      (0..<keyValueHeads).flatMap { group in
+        part.flatMap { head in
+          let start = (group * (queries + 2) + head) * headDimension
+          return start..<start + headDimension
+        }
+      }
+    }
+    return .fused(
+      weights, query: pick(0..<queries), key: pick(queries..<queries + 1),
+      value: pick(queries + 1..<queries + 2))
+  }
+
+  /// The same less the bias of the keys, and that bias.
+  var withoutKeyBias: (QueryKeyValue, bias: [Float]?) {
+    switch self {
+    case .separate(let query, var key, let value):
+      let bias = key.bias
+      key.bias = nil
+      return (.separate(query: query, key: key, value: value), bias)
+    case .fused(var weights, let query, let key, let value):
+      guard let all = weights.bias else { return (self, nil) }
+      for i in key { weights.bias![i] = 0 }
+      return (.fused(weights, query: query, key: key, value: value), key.map { all[$0] })
+    }
+  }
+
+  /// Queries of the target rows, keys and values of the source rows.
+  public func callAsFunction<S: RealScalar>(
+    _ h: ResidualStream<S>
+  ) -> (query: Variable<S>, key: Variable<S>, value: Variable<S>) {
+    switch self {
+    case .separate(let query, let key, let value):
+      return (query(h.target), key(h.source), value(h.source))
+    case .fused(let weights, let query, let key, let value):
+      let all = h.map { weights($0) }
+      return (
+        all.target.columns(query), all.source.columns(key), all.source.columns(value)
+      )
+    }
+  }
+}
