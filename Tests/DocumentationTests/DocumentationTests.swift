@@ -5,6 +5,7 @@ import Foundation
 import Lanczos
 import LinearAlgebra
 import TestSupport
+import Tokenization
 import Testing
 
 @testable import Model
@@ -51,6 +52,31 @@ private let root = here.deletingLastPathComponent().deletingLastPathComponent()
     let down = StoredMatrix(random.normalMatrix(rows: 100, columns: 400))
     let x = random.normalMatrix(rows: 1, columns: 100)
     let jacobian = linearize({ $0.linear(up).activated(by: .tanh).linear(down) }, at: x)
+    let oracle = try DenseSolver().partialSVD(of: jacobian, count: 5)
+    // |σ̂ − σ| ≤ residual norm ≤ 10⁻⁵ σ₁ (Weyl), on both sides.
+    for (a, b) in zip(found.singularValues, oracle.singularValues) {
+      #expect(abs(a - b) <= 2e-5 * oracle.singularValues[0])
+    }
+  }
+
+  @Test func blockExampleFindsWhatLAPACKFinds() throws {
+    let scratch = try ScratchFolder()
+    var shape = try #require(SyntheticCheckpoint.shapes["smollm2-135m"])
+    (shape.layers, shape.vocabulary) = (3, 1024)
+    let folder = scratch["model"]
+    try SyntheticCheckpoint(shape: shape, elementType: .f32).write(to: folder)
+    try scratch.copy(
+      ModelFixture.path("TokenizationTests/Fixtures/smollm2.json"), as: "model/tokenizer.json")
+    let text = "What is the capital of France?"
+    let found = try topTriplets(of: folder, block: 2, text: text, count: 5)
+
+    let directory = try CheckpointDirectory(opening: folder)
+    let model = try loadTransformer(directory)
+    let tokens = try Tokenizer(for: directory).encode(text)
+    var states = try HiddenStates<Float>([tokens], in: model)
+    _ = try states.advance(through: model)
+    let second = try states.advance(through: model)
+    let jacobian = residualJacobian(model, at: second, [(0, TokenSelection(tokens.count - 1))])
     let oracle = try DenseSolver().partialSVD(of: jacobian, count: 5)
     // |σ̂ − σ| ≤ residual norm ≤ 10⁻⁵ σ₁ (Weyl), on both sides.
     for (a, b) in zip(found.singularValues, oracle.singularValues) {
