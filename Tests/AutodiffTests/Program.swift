@@ -7,7 +7,7 @@ import Testing
 enum Program: Hashable, Sendable, CustomTestStringConvertible {
   case identity, independent, linear, linearTransposed, sums, gainAndShift, frozenFactor, gather
   case rows, rmsNorm, rmsNormGroups, layerNorm, layerNormGroups, softmax
-  case rotaryHalves, rotaryNeighbours, gatedUnit
+  case rotarySplit, rotaryInterleaved, gatedUnit
   case activation(Activation)
   case attention(String, softCap: Bool)
   case contextAttention
@@ -16,8 +16,8 @@ enum Program: Hashable, Sendable, CustomTestStringConvertible {
 
   private static let plain: [Program] = [
     .identity, .independent, .linear, .linearTransposed, .sums, .gainAndShift, .frozenFactor,
-    .gather, .rows, .rmsNorm, .rmsNormGroups, .layerNorm, .layerNormGroups, .softmax, .rotaryHalves,
-    .rotaryNeighbours, .gatedUnit, .contextAttention,
+    .gather, .rows, .rmsNorm, .rmsNormGroups, .layerNorm, .layerNormGroups, .softmax, .rotarySplit,
+    .rotaryInterleaved, .gatedUnit, .contextAttention,
   ]
   private static let activations = Activation.allCases.map { Program.activation($0) }
   private static let attentions = ["qkv", "q", "kv", "v"].flatMap { active -> [Program] in
@@ -58,10 +58,10 @@ enum Program: Hashable, Sendable, CustomTestStringConvertible {
       return x.layerNorm(gain: numbers(n, seed: 4), bias: numbers(n, seed: 5), epsilon: 1e-5)
     case .layerNormGroups: return x.layerNorm(gain: nil, bias: nil, epsilon: 1e-5, groups: 2)
     case .softmax: return x.softmax()
-    case .rotaryHalves, .rotaryNeighbours:
+    case .rotarySplit, .rotaryInterleaved:
       let angles = RotaryAngles<S>(
         positions: (0..<x.rows).map { 3 + 2 * $0 }, frequencies: [1, 0.3],
-        pairing: self == .rotaryHalves ? .halves : .neighbours, scale: 1.2)
+        pairing: self == .rotarySplit ? .split : .interleaved, scale: 1.2)
       return x.rotated(by: angles, heads: 2)
     case .gatedUnit:
       return x.linear(weights(8, n, seed: 1)).activated(by: .silu)

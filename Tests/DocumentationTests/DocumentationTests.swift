@@ -108,7 +108,8 @@ private let root = here.deletingLastPathComponent().deletingLastPathComponent()
       """
     try Data(config.utf8).write(to: URL(fileURLWithPath: "\(folder)/config.json"))
 
-    let model = try Sketch(ModelFile(CheckpointDirectory(opening: folder)))
+    let model = try loadTransformer(
+      CheckpointDirectory(opening: folder), families: [.sketch] + .builtIn)
     var states = try HiddenStates<Double>([[3, 1, 4, 1, 5]], in: model)
     let point = try states.advance(through: model)
     let jacobian = residualJacobian(model, at: point, [(prompt: 0, tokens: TokenSelection(4))])

@@ -3,9 +3,13 @@ import Autodiff
 import Checkpoint
 import LinearAlgebra
 
-@testable import Model
+import Model
 
-/// A family in one screen: blocks of one attention head and a GELU MLP behind norms without gains; no positions.
+extension FamilyDefinition {
+  /// A family in one screen: blocks of one attention head and a GELU MLP behind norms without gains; no positions.
+  static let sketch = FamilyDefinition("sketch") { try Sketch($0) }
+}
+
 struct Sketch: Transformer {
   let description: ModelDescription
   let source: any TensorSource
@@ -15,13 +19,13 @@ struct Sketch: Transformer {
   init(_ file: ModelFile) throws {
     let c = file.configuration
     let (layers, width) = (try c.size("num_hidden_layers"), try c.size("hidden_size"))
-    let (hidden, vocabulary) = (try c.size("intermediate_size"), try c.size("vocab_size"))
+    let (inner, vocabulary) = (try c.size("intermediate_size"), try c.size("vocab_size"))
     try c.refuseUnread()
     let weights = WeightReader(file.tensors, prefix: "", alternatives: [], probe: "embed.weight")
     embedding = try weights.matrix("embed.weight", rows: vocabulary, columns: width)
     let shapes = [
       "q": (width, width), "k": (width, width), "v": (width, width), "o": (width, width),
-      "up": (hidden, width), "down": (width, hidden),
+      "up": (inner, width), "down": (width, inner),
     ]
     blocks = try (0..<layers).map { l in
       try Dictionary(
@@ -34,10 +38,8 @@ struct Sketch: Transformer {
     }
     source = file.tensors
     description = ModelDescription(
-      family: "sketch", modelType: file.modelType, layers: layers, width: width,
-      vocabulary: vocabulary, heads: 1, keyValueHeads: 1, hiddenWidth: hidden,
-      parameters: file.parameterCount, storedTypes: file.storedTypes,
-      residual: "f(X) = attention(norm X) + mlp(norm Z), Z = X + attention(norm X)")
+      of: file, layers: layers, width: width, vocabulary: vocabulary, heads: 1, keyValueHeads: 1,
+      feedForwardWidth: inner)
   }
 
   func embed<S: RealScalar>(
@@ -61,9 +63,11 @@ private struct SketchBlock<Scalar: RealScalar>: ResidualBlock {
   let weights: [String: LinearWeights]
   let width: Int
 
-  func attention(_ x: Stream<Scalar>, in scope: TokenScope<Scalar>) -> Variable<Scalar> {
+  func attention(_ x: ResidualStream<Scalar>, in context: AttentionContext<Scalar>) -> Variable<
+    Scalar
+  > {
     let h = x.map(normalized)
-    let attended = scope.attend(
+    let attended = context.attend(
       queries: weights["q"]!(h.target), keys: weights["k"]!(h.source),
       values: weights["v"]!(h.source),
       settings: AttentionSettings(

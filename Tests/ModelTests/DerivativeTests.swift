@@ -59,9 +59,11 @@ import Testing
         model, at: point, [(0, tokens)], site: site.site, normed: site.normed
       ).materialized()
       let x = sequenceInput(
-        model, block: point.layer, point.states, site: site.site, contexts: path.contexts)
+        model, block: point.layer, point.states, site: site.site,
+        encoderOutputs: path.encoderOutputs)
       let base = sequenceUpdate(
-        model, block: point.layer, x, site: site.site, normed: site.normed, contexts: path.contexts)
+        model, block: point.layer, x, site: site.site, normed: site.normed,
+        encoderOutputs: path.encoderOutputs)
       var difference = Matrix<Double>(rows: x.columns, columns: x.columns)
       for i in 0..<x.columns {
         let at = { (step: Double) in
@@ -69,7 +71,7 @@ import Testing
           moved[tokens.source, i] += step
           return sequenceUpdate(
             model, block: point.layer, moved, site: site.site, normed: site.normed,
-            contexts: path.contexts
+            encoderOutputs: path.encoderOutputs
           ).row(tokens.target)
         }
         for (k, (up, down)) in zip(at(h), at(-h)).enumerated() {
@@ -112,9 +114,11 @@ import Testing
     let path = try Path<Double>(of: [expected.input], through: model)
     for (point, tokens) in product(path.points, Self.selections(expected)) {
       let x = sequenceInput(
-        model, block: point.layer, point.states, site: site.site, contexts: path.contexts)
+        model, block: point.layer, point.states, site: site.site,
+        encoderOutputs: path.encoderOutputs)
       var update = sequenceUpdate(
-        model, block: point.layer, x, site: site.site, normed: site.normed, contexts: path.contexts)
+        model, block: point.layer, x, site: site.site, normed: site.normed,
+        encoderOutputs: path.encoderOutputs)
       if site.normed && tokens.source == tokens.target { update = update - x }
       let value = residualJacobian(
         model, at: point, [(0, tokens)], site: site.site, normed: site.normed

@@ -175,7 +175,7 @@ struct Path<Scalar: RealScalar> {
   let states: [[Matrix<Scalar>]]
   let logits: Matrix<Scalar>?
   /// What the prompts' encoders made.
-  let contexts: [Variable<Scalar>]
+  let encoderOutputs: [Variable<Scalar>]
 
   init(of prompts: [[Int]], through model: some Transformer) throws {
     try self.init(of: prompts.map { .tokens($0) }, through: model)
@@ -183,7 +183,7 @@ struct Path<Scalar: RealScalar> {
 
   init(of prompts: [ModelInput], through model: some Transformer) throws {
     var hidden = try HiddenStates<Scalar>(inputs: prompts, in: model)
-    contexts = hidden.contexts
+    encoderOutputs = hidden.encoderOutputs
     var points: [BlockPoint<Scalar>] = []
     var states = [prompts.indices.map { hidden.states(ofPrompt: $0) }]
     for _ in 0..<model.description.layers {
@@ -199,16 +199,16 @@ struct Path<Scalar: RealScalar> {
 /// At the MLP site it is a function of Z instead of X.
 func sequenceUpdate(
   _ model: some Transformer, block layer: Int, _ x: Matrix<Double>, site: JacobianSite,
-  normed: Bool, contexts: [Variable<Double>]
+  normed: Bool, encoderOutputs: [Variable<Double>]
 ) -> Matrix<Double> {
   let block = model.block(layer, as: Double.self)
-  let scope = TokenScope<Double>(prompts: [0..<x.rows], contexts: contexts)
+  let context = AttentionContext<Double>(prompts: [0..<x.rows], encoderOutputs: encoderOutputs)
   let input = Variable(x)
   switch site {
-  case .attention: return block.attention(Stream(input), in: scope).value
+  case .attention: return block.attention(ResidualStream(input), in: context).value
   case .mlp: return block.mlp(input).value
   case .block:
-    let update = block.update(Stream(input), in: scope)
+    let update = block.update(ResidualStream(input), in: context)
     return (normed ? model.finalNorm(input + update) : update).value
   }
 }
@@ -216,11 +216,11 @@ func sequenceUpdate(
 /// What enters the function of a site: X, or Z for the MLP.
 func sequenceInput(
   _ model: some Transformer, block layer: Int, _ x: Matrix<Double>, site: JacobianSite,
-  contexts: [Variable<Double>]
+  encoderOutputs: [Variable<Double>]
 ) -> Matrix<Double> {
   guard site == .mlp, !model.block(layer, as: Double.self).isParallel else { return x }
   let attended = sequenceUpdate(
-    model, block: layer, x, site: .attention, normed: false, contexts: contexts)
+    model, block: layer, x, site: .attention, normed: false, encoderOutputs: encoderOutputs)
   return (Variable(x) + Variable(attended)).value
 }
 

@@ -79,7 +79,7 @@ import Testing
       }
       return try loadTransformer(ModelFile(metadata)).description
     }
-    #expect(try load(without: "feed_forward_length").hiddenWidth == 96)
+    #expect(try load(without: "feed_forward_length").feedForwardWidth == 96)
     let error = try #require(throws: ModelError.self) {
       try load(without: "rope.dimension_count")
     }

@@ -13,7 +13,7 @@ import Testing
   }
 
   private func sizes(_ extra: [String: JSONValue]) throws -> DecoderSettings {
-    let configuration = try configuration("llama", .llama, extra)
+    let configuration = try configuration("llama", #require(FamilyDefinition.llama.gguf), extra)
     let settings = try DecoderSettings(configuration)
     _ = try configuration.flag("attention_bias", default: false)
     try configuration.refuseUnread()
@@ -135,7 +135,8 @@ import Testing
           "attention.layer_norm_rms_epsilon": .number(.real(1e-6)),
         ][$0]
       }
-      return try metadata.configuration(.gemma2).number("query_pre_attn_scalar")
+      return try metadata.configuration(#require(FamilyDefinition.gemma2.gguf)).number(
+        "query_pre_attn_scalar")
     }
     #expect(try scale(46) == 144)
     #expect(try scale(42) == 128)

@@ -88,7 +88,7 @@ struct UntrainedModel: Sendable, CustomTestStringConvertible {
 
   func random(seed: UInt64) throws -> ModelFile {
     let file = try file()
-    return try file.initialised(as: ModelFamily.of(file), seed: seed)
+    return try file.initialised(seed: seed)
   }
 }
 
@@ -203,7 +203,7 @@ private struct Sample {
     for isTied in [true, false] {
       draft.configuration["tie_word_embeddings"] = isTied
       let file = try ModelFile(draft.open())
-      let random = try file.initialised(as: ModelFamily.of(file), seed: 5).tensors
+      let random = try file.initialised(seed: 5).tensors
       let (head, words) = (try random.numbers("lm_head.weight"), try random.numbers(entry.name))
       #expect((head == words) == isTied)
     }
@@ -240,7 +240,7 @@ private struct Sample {
     var draft = try Draft(of: "llama")
     draft.configuration.merge(keys) { $1 }
     let file = try ModelFile(draft.open())
-    return try RandomInitialisation(file, family: .llama, seed: 7).weights(of: table)
+    return try RandomInitialisation(file, seed: 7).weights(of: table)
   }
 
   @Test func storedTypes() throws {
@@ -303,7 +303,7 @@ private struct Sample {
     var draft = try Draft(of: "vit")
     draft.configuration["initializer_range"] = 2
     let file = try ModelFile(draft.open())
-    let random = try file.initialised(as: .vit, seed: 0).tensors
+    let random = try file.initialised(seed: 0).tensors
     let numbers = try random.numbers("embeddings.position_embeddings")
     #expect(numbers.allSatisfy { abs($0) <= 2 })
     // Of a normal distribution cut off at ±1 deviation, x² has the mean 0.29113, and its own deviation is 0.970 of that.

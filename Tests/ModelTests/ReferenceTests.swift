@@ -72,7 +72,7 @@ import Testing
     #expect(model.vocabulary == plain.vocabulary)
     #expect(model.heads == plain.heads)
     #expect(model.keyValueHeads == plain.keyValueHeads)
-    #expect(model.hiddenWidth == plain.hiddenWidth)
+    #expect(model.feedForwardWidth == plain.feedForwardWidth)
     #expect(model.positions == plain.positions)
     #expect(model.parameters == plain.parameters)
     #expect(model.family == plain.family)
@@ -82,7 +82,8 @@ import Testing
     let expected = try fixture.expected()
     let type: String? =
       switch fixture.form {
-      case .gguf: try #require(ModelFamily(rawValue: model.family)).ggufArchitectures[0]
+      case .gguf:
+        try #require(FamilyDefinition.builtIn.first { $0.name == model.family }?.gguf).architecture
       case .published: expected.published?.modelType
       case .folder, .bfloat16: nil
       }

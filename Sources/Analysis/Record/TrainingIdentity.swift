@@ -16,7 +16,7 @@ public struct TrainingIdentity: Sendable, Equatable {
       [model.family]
       + [
         model.layers, model.width, model.vocabulary, model.heads, model.keyValueHeads,
-        model.hiddenWidth,
+        model.feedForwardWidth,
       ].map { "\($0)" } + [model.isCausal ? "yes" : "no"]
     self.prompts = prompts.map(\.read)
   }

@@ -1,28 +1,28 @@
 import LinearAlgebra
 
+/// How the features of a head pair up in a rotary embedding.
+public enum RotaryPairing: Sendable {
+  /// (i, i + half): GPT-NeoX and the Hugging Face form of Llama.
+  case split
+  /// (2i, 2i + 1): GPT-J, and llama.cpp's form of Llama.
+  case interleaved
+}
+
 /// The angles of a rotary embedding at some positions: cos and sin (half, rows), `half` pairs of features a head.
 ///
 /// Su et al., arXiv 2104.09864.
 public struct RotaryAngles<Scalar: RealScalar> {
-  /// How the features of a head pair up.
-  public enum Pairing: Sendable {
-    /// (i, i + half): GPT-NeoX and the Hugging Face form of Llama.
-    case halves
-    /// (2i, 2i + 1): GPT-J, and llama.cpp's form of Llama.
-    case neighbours
-  }
-
   let cosines: Buffer<Scalar>
   let sines: Buffer<Scalar>
   let half: Int
-  let pairing: Pairing
+  let pairing: RotaryPairing
   private let positions: [Int]
   private let frequencies: [[Double]]
   private let scale: Double
 
   /// Angles position · frequency for every position (one a row) and frequency (one a pair), times `scale` in length.
   public init(
-    positions: [Int], frequencies: [Double], pairing: Pairing, scale: Double = 1
+    positions: [Int], frequencies: [Double], pairing: RotaryPairing, scale: Double = 1
   ) {
     self.init(
       positions: positions, frequencies: Array(repeating: frequencies, count: positions.count),
@@ -31,7 +31,7 @@ public struct RotaryAngles<Scalar: RealScalar> {
 
   /// The same with every row's own frequencies, as many for each.
   public init(
-    positions: [Int], frequencies: [[Double]], pairing: Pairing, scale: Double = 1
+    positions: [Int], frequencies: [[Double]], pairing: RotaryPairing, scale: Double = 1
   ) {
     half = frequencies.first?.count ?? 0
     self.pairing = pairing
@@ -70,8 +70,8 @@ public struct RotaryAngles<Scalar: RealScalar> {
 
   /// The two features of a pair of the head that begins at feature `head`.
   fileprivate func features(of pair: Int, from head: Int) -> (first: Int, second: Int) {
-    let first = head + (pairing == .halves ? pair : 2 * pair)
-    return (first, pairing == .halves ? first + half : first + 1)
+    let first = head + (pairing == .split ? pair : 2 * pair)
+    return (first, pairing == .split ? first + half : first + 1)
   }
 }
 

@@ -6,7 +6,7 @@ public struct HiddenStates<Scalar: RealScalar> {
   private var x: Variable<Scalar>
   private let prompts: [Range<Int>]
   /// For each prompt the output of its encoder, in models that have one.
-  let contexts: [Variable<Scalar>]
+  let encoderOutputs: [Variable<Scalar>]
   /// Blocks passed so far.
   public private(set) var depth = 0
   /// Prompts that have been taken out.
@@ -32,14 +32,15 @@ public struct HiddenStates<Scalar: RealScalar> {
   ) throws {
     guard !prompts.isEmpty else { throw ModelError.emptyPrompt }
     for prompt in prompts { try model.description.check(prompt) }
-    var contexts: [Variable<Scalar>] = []
+    var encoderOutputs: [Variable<Scalar>] = []
     for (p, prompt) in prompts.enumerated() {
       guard let tokens = prompt.encoderTokens else { continue }
       // The same tokens have the same output, computed once.
       let first = prompts[..<p].firstIndex { $0.encoderTokens == tokens }
-      contexts.append(try first.map { contexts[$0] } ?? model.encode(tokens, as: Scalar.self))
+      encoderOutputs.append(
+        try first.map { encoderOutputs[$0] } ?? model.encode(tokens, as: Scalar.self))
     }
-    self.contexts = contexts
+    self.encoderOutputs = encoderOutputs
     let embedded = try prompts.map { try model.embed($0, as: Scalar.self).value }
     var end = 0
     self.prompts = embedded.map { states in
@@ -78,13 +79,13 @@ public struct HiddenStates<Scalar: RealScalar> {
   public mutating func advance(
     through model: some Transformer, losing losses: inout [PromptLoss]
   ) -> BlockPoint<Scalar> {
-    let scope = TokenScope<Scalar>(prompts: prompts, contexts: contexts)
+    let context = AttentionContext<Scalar>(prompts: prompts, encoderOutputs: encoderOutputs)
     let input = x
-    x = x + model.block(depth, as: Scalar.self).update(Stream(x), in: scope)
+    x = x + model.block(depth, as: Scalar.self).update(ResidualStream(x), in: context)
     depth += 1
     losses += removeNotFinite(model, tensors: model.tensorNames(ofBlock: depth - 1))
     return BlockPoint(
-      layer: depth - 1, states: input.value, prompts: prompts, caches: scope.caches)
+      layer: depth - 1, states: input.value, prompts: prompts, caches: context.caches)
   }
 
   /// Takes a prompt out of the computation: its states are zero from here on.

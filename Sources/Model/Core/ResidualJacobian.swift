@@ -31,25 +31,25 @@ public func residualJacobian<Scalar: RealScalar>(
   precondition(
     selections.allSatisfy { ($0.tokens.source == $0.tokens.target) == isSingle },
     "all from a token to itself, or none")
-  let scope = TokenScope(selections.map { ($0.tokens, point.caches[$0.prompt]) })
+  let context = AttentionContext(selections.map { ($0.tokens, point.caches[$0.prompt]) })
   let sources = point.rows(selections.map { ($0.prompt, $0.tokens.source) })
   let targets = Variable(point.rows(selections.map { ($0.prompt, $0.tokens.target) }))
   let stream = { (x: Variable<Scalar>) in
-    isSingle ? Stream(x) : Stream(source: x, target: targets)
+    isSingle ? ResidualStream(x) : ResidualStream(source: x, target: targets)
   }
   switch site {
-  case .attention: return linearize({ block.attention(stream($0), in: scope) }, at: sources)
+  case .attention: return linearize({ block.attention(stream($0), in: context) }, at: sources)
   case .block:
     return linearize(
       { x in
-        let update = block.update(stream(x), in: scope)
+        let update = block.update(stream(x), in: context)
         guard normed else { return update }
         let output = model.finalNorm(stream(x).target + update)
         return isSingle ? output - x : output
       }, at: sources)
   case .mlp:
     let z =
-      block.isParallel ? targets : targets + block.attention(Stream(targets), in: scope)
+      block.isParallel ? targets : targets + block.attention(ResidualStream(targets), in: context)
     // The MLP acts token by token: nothing goes from one token to another.
     guard isSingle else { return linearize({ _ in block.mlp(z) }, at: sources) }
     return linearize({ block.mlp($0) }, at: z.value)

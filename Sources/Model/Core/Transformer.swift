@@ -47,8 +47,8 @@ public struct ModelDescription: Sendable {
   public var heads: Int
   /// Heads of keys and values.
   public var keyValueHeads: Int
-  /// Features of the MLP's hidden layer.
-  public var hiddenWidth: Int
+  /// Width of the MLP's hidden layer.
+  public var feedForwardWidth: Int
   /// Positions the model was made for, if limited.
   public var positions: Int?
   /// Numbers in all tensors of the model.
@@ -61,6 +61,26 @@ public struct ModelDescription: Sendable {
   public var isCausal = true
   /// What the residual function of a block is in this family, for people.
   public var residual: String
+
+  /// The description of a file's model: family, stored types and parameters are the file's, and so is f unless
+  /// `residual` says otherwise.
+  public init(
+    of file: ModelFile, layers: Int, width: Int, vocabulary: Int, heads: Int, keyValueHeads: Int,
+    feedForwardWidth: Int, positions: Int? = nil, input: InputKind = .tokens,
+    isCausal: Bool = true, residual: String? = nil
+  ) {
+    family = file.family.name
+    modelType = file.modelType
+    (self.layers, self.width, self.vocabulary) = (layers, width, vocabulary)
+    (self.heads, self.keyValueHeads) = (heads, keyValueHeads)
+    self.feedForwardWidth = feedForwardWidth
+    self.positions = positions
+    parameters = file.parameterCount
+    storedTypes = file.storedTypes
+    self.input = input
+    self.isCausal = isCausal
+    self.residual = residual ?? file.family.residual
+  }
 }
 
 extension Transformer {

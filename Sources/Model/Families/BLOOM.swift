@@ -1,13 +1,19 @@
 import Autodiff
 import LinearAlgebra
 
-extension LayerNormDecoder {
+extension FamilyDefinition {
   /// BLOOM: the block of GPT-2 with ALiBi instead of positions, a norm behind the embedding, and queries, keys and values
   /// that come head by head from one matrix.
   ///
   /// With `apply_residual_connection_post_layernorm` the sums begin at the normed stream: Z = norm X + attention(norm X),
   /// F = norm′ Z + mlp(norm′ Z); f is F(X) − X then as well. Scao et al., arXiv 2211.05100.
-  init(bloom file: ModelFile) throws {
+  public static let bloom = FamilyDefinition(
+    "bloom", gguf: .bloom, initialisation: Initialisation(isTied: true, hasPadding: false)
+  ) { try LayerNormDecoder(bloom: $0) }
+}
+
+extension LayerNormDecoder {
+  fileprivate init(bloom file: ModelFile) throws {
     let c = file.configuration
     let layerCount = try c.size("n_layer", "num_hidden_layers", default: 2)
     let width = try c.size("n_embed", "hidden_size", default: 64)
@@ -47,7 +53,7 @@ extension LayerNormDecoder {
           down: try linear("mlp.dense_4h_to_h", width, 4 * width), activation: .geluTanh))
     }
     try self.init(
-      file, weights, family: "bloom", arrangement: sumsNormed ? .normedStream : .sequential,
+      file, weights, arrangement: sumsNormed ? .normedStream : .sequential,
       positions: nil,
       embedding: Embedding(
         tokens: tokens,
@@ -61,7 +67,7 @@ extension LayerNormDecoder {
 }
 
 extension GGUFDialect {
-  static let bloom = GGUFDialect(
+  fileprivate static let bloom = GGUFDialect(
     architecture: "bloom",
     names: bloomNames.merging(
       [

@@ -4,6 +4,16 @@ import Autodiff
 import Checkpoint
 import LinearAlgebra
 
+extension FamilyDefinition {
+  /// BERT; see `Bert`.
+  public static let bert = FamilyDefinition(
+    "bert",
+    residual: LayerNormDecoder.Arrangement.normAfter.residual
+      + "; no norm follows the last block, so --last normed is the same as residual", gguf: .bert,
+    initialisation: Initialisation(isTied: true, paddingToken: 0)
+  ) { try Bert($0) }
+}
+
 /// BERT: an encoder whose blocks normalise behind each sum instead of before each half.
 ///
 /// A block is X ↦ Z = norm(X + attention X), F = norm(Z + mlp Z), every token seeing all others. f = F − X, although the
@@ -64,12 +74,11 @@ struct Bert: Transformer {
     head = try Self.head(r, words, isTied: isTied)
     source = file.tensors
     description = ModelDescription(
-      family: "bert", modelType: file.modelType, layers: r.layers, width: r.width,
-      vocabulary: vocabulary, heads: r.heads, keyValueHeads: r.heads, hiddenWidth: r.hidden,
-      positions: limit, parameters: file.parameterCount, storedTypes: file.storedTypes,
-      isCausal: false,
-      residual: LayerNormDecoder.Arrangement.normAfter.residual
-        + "; no norm follows the last block, so --last normed is the same as residual")
+      of: file, layers: r.layers, width: r.width,
+      vocabulary: vocabulary, heads: r.heads, keyValueHeads: r.heads,
+      feedForwardWidth: r.feedForwardWidth,
+      positions: limit,
+      isCausal: false)
   }
 
   /// The head of a masked language model, if the checkpoint has one. Its bias went by two names.
@@ -113,7 +122,7 @@ struct Bert: Transformer {
 
 extension GGUFDialect {
   /// Of the encoder alone: heads are left out.
-  static let bert = GGUFDialect(
+  fileprivate static let bert = GGUFDialect(
     architecture: "bert",
     names: [
       "bert.embeddings.word_embeddings": "token_embd",

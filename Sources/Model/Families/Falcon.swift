@@ -2,20 +2,27 @@ import Autodiff
 import Checkpoint
 import LinearAlgebra
 
-extension LayerNormDecoder {
+extension FamilyDefinition {
   /// Falcon in its three forms: of 7b, F = X + attention(norm X) + mlp(norm X) with one key-value head for all; of 40b and
   /// 180b, with some key-value heads and a norm for each half; of 11b, with some and one norm. The rw models are like
   /// BLOOM, with ALiBi and one half after the other.
   ///
   /// Almazrouei et al., arXiv 2311.16867; Penedo et al., arXiv 2306.01116. The first published files call themselves
   /// RefinedWeb (40b) and RefinedWebModel (7b, rw).
-  init(falcon file: ModelFile) throws {
+  public static let falcon = FamilyDefinition(
+    "falcon", modelTypes: ["falcon", "RefinedWeb", "RefinedWebModel"], gguf: .falcon,
+    initialisation: Initialisation(isTied: true, hasPadding: false)
+  ) { try LayerNormDecoder(falcon: $0) }
+}
+
+extension LayerNormDecoder {
+  fileprivate init(falcon file: ModelFile) throws {
     let c = file.configuration
     let layerCount = try c.size("num_hidden_layers", "n_layer", default: 32)
     let width = try c.size("n_embed", "hidden_size", default: 4544)
     let heads = try c.size("num_attention_heads", "n_head", default: 71)
     let headDimension = try c.headDimension(width: width, heads: heads)
-    let hidden = try c.size("ffn_hidden_size", default: 4 * width)
+    let feedForwardWidth = try c.size("ffn_hidden_size", default: 4 * width)
     let stated = try c.size("num_kv_heads", "n_head_kv", default: heads)
     let isNew = try c.flag(
       "new_decoder_architecture", default: file.modelType == "RefinedWeb")
@@ -70,11 +77,11 @@ extension LayerNormDecoder {
             ? ALiBi.roundedBias(heads: heads, scale: 1 / Double(headDimension).squareRoot()) : nil),
         mlpNorm: mlpNorm,
         mlp: MLPWeights(
-          up: try linear("mlp.dense_h_to_4h", hidden, width),
-          down: try linear("mlp.dense_4h_to_h", width, hidden), activation: activation))
+          up: try linear("mlp.dense_h_to_4h", feedForwardWidth, width),
+          down: try linear("mlp.dense_4h_to_h", width, feedForwardWidth), activation: activation))
     }
     try self.init(
-      file, weights, family: "falcon", arrangement: runsParallel ? .parallel : .sequential,
+      file, weights, arrangement: runsParallel ? .parallel : .sequential,
       positions: usesALiBi || rotary.isUnlimited ? nil : trained,
       embedding: Embedding(tokens: tokens), layers: layers,
       head: Head(
@@ -89,7 +96,7 @@ extension LayerNormDecoder {
 
 extension GGUFDialect {
   /// Two norms are one more; with one, or with one key-value head, the forms do not differ.
-  static let falcon = GGUFDialect(
+  fileprivate static let falcon = GGUFDialect(
     architecture: "falcon",
     names: bloomNames.merging(
       ["transformer.h.#.ln_mlp": "blk.#.attn_norm", "transformer.h.#.ln_attn": "blk.#.attn_norm_2"]

@@ -1,18 +1,24 @@
 import Autodiff
 import LinearAlgebra
 
-extension LayerNormDecoder {
+extension FamilyDefinition {
   /// GPT-2: X ↦ Z = X + attention(norm X), F = Z + mlp(norm Z), learned positions, the head mostly the embedding.
   ///
   /// Weight matrices are stored (inputs, outputs), but in GGUF. The scores may also be divided by the number of the block.
   /// Radford et al., *Language Models are Unsupervised Multitask Learners*, 2019.
-  init(gpt2 file: ModelFile) throws {
+  public static let gpt2 = FamilyDefinition(
+    "gpt2", gguf: .gpt2, initialisation: .gpt2
+  ) { try LayerNormDecoder(gpt2: $0) }
+}
+
+extension LayerNormDecoder {
+  fileprivate init(gpt2 file: ModelFile) throws {
     let c = file.configuration
     let layerCount = try c.size("n_layer", "num_hidden_layers", default: 12)
     let width = try c.size("n_embd", "hidden_size", default: 768)
     let heads = try c.size("n_head", "num_attention_heads", default: 12)
     let headDimension = try c.headDimension(width: width, heads: heads)
-    let hidden = try c.size("n_inner", default: 4 * width)
+    let feedForwardWidth = try c.size("n_inner", default: 4 * width)
     let positions = try c.size("n_positions", "max_position_embeddings", default: 1024)
     let epsilon = try c.positive("layer_norm_epsilon", default: 1e-5)
     let activation = try Activation(c, "activation_function", default: "gelu_new")
@@ -39,13 +45,14 @@ extension LayerNormDecoder {
           scale: isScaledByDepth ? scale / Double(l + 1) : scale),
         mlpNorm: try block.layerNorm("ln_2", width: width, epsilon: epsilon),
         mlp: MLPWeights(
-          up: try linear("mlp.c_fc", hidden, width), down: try linear("mlp.c_proj", width, hidden),
+          up: try linear("mlp.c_fc", feedForwardWidth, width),
+          down: try linear("mlp.c_proj", width, feedForwardWidth),
           activation: activation))
     }
     let (embedding, head) = try weights.ends(
       width: width, positions: positions, epsilon: epsilon, tied: isTied)
     try self.init(
-      file, weights, family: "gpt2", arrangement: .sequential, positions: positions,
+      file, weights, arrangement: .sequential, positions: positions,
       embedding: embedding, layers: layers, head: head, blockWord: "h.")
   }
 }
@@ -82,7 +89,7 @@ extension GGUFDialect {
     "transformer.ln_f": "output_norm", "lm_head": "output",
   ]
 
-  static let gpt2 = GGUFDialect(
+  fileprivate static let gpt2 = GGUFDialect(
     architecture: "gpt2",
     names: gpt2Ends.merging(
       inBlocks(
@@ -96,7 +103,7 @@ extension GGUFDialect {
 
 extension Initialisation {
   /// The maps back into the stream are smaller by the root of how many of them add up: two a block.
-  static let gpt2 = Initialisation(
+  fileprivate static let gpt2 = Initialisation(
     isTied: true, hasPadding: false,
     exceptions: { file, deviation in
       let layers = try file.configuration.size("n_layer", "num_hidden_layers", default: 12)

@@ -1,18 +1,24 @@
 import Autodiff
 import LinearAlgebra
 
-extension LayerNormDecoder {
+extension FamilyDefinition {
   /// GPT-J: F = X + attention(norm X) + mlp(norm X) with one norm, the first features of every head rotated in neighbouring
   /// pairs, and a head with a bias.
   ///
   /// Wang, Komatsuzaki, *GPT-J-6B*, 2021.
-  init(gptJ file: ModelFile) throws {
+  public static let gptJ = FamilyDefinition(
+    "gptj", gguf: .gptJ, initialisation: Initialisation(hasPadding: false)
+  ) { try LayerNormDecoder(gptJ: $0) }
+}
+
+extension LayerNormDecoder {
+  fileprivate init(gptJ file: ModelFile) throws {
     let c = file.configuration
     let layerCount = try c.size("n_layer", "num_hidden_layers", default: 28)
     let width = try c.size("n_embd", "hidden_size", default: 4096)
     let heads = try c.size("n_head", "num_attention_heads", default: 16)
     let headDimension = try c.headDimension(width: width, heads: heads)
-    let hidden = try c.size("n_inner", default: 4 * width)
+    let feedForwardWidth = try c.size("n_inner", default: 4 * width)
     let positions = try c.size("n_positions", "max_position_embeddings", default: 2048)
     let rotated = try c.size("rotary_dim", default: 64)
     try c.check(
@@ -39,17 +45,18 @@ extension LayerNormDecoder {
             value: try projection("v_proj")),
           output: try projection("out_proj"),
           rotary: RotaryFrequencies(dimension: rotated, theta: 10_000, scaling: .none),
-          neighboursPair: true),
+          pairing: .interleaved),
         mlpNorm: norm,
         mlp: MLPWeights(
-          up: try block.linear("mlp.fc_in", outputs: hidden, inputs: width, bias: true),
-          down: try block.linear("mlp.fc_out", outputs: width, inputs: hidden, bias: true),
+          up: try block.linear("mlp.fc_in", outputs: feedForwardWidth, inputs: width, bias: true),
+          down: try block.linear(
+            "mlp.fc_out", outputs: width, inputs: feedForwardWidth, bias: true),
           activation: activation))
     }
     let (embedding, head) = try weights.ends(
       width: width, positions: nil, epsilon: epsilon, tied: isTied, headBias: true)
     try self.init(
-      file, weights, family: "gptj", arrangement: .parallel, positions: positions,
+      file, weights, arrangement: .parallel, positions: positions,
       embedding: embedding, layers: layers, head: head, blockWord: "h.")
   }
 }
@@ -57,7 +64,7 @@ extension LayerNormDecoder {
 extension GGUFDialect {
   /// llama.cpp names the tensors but neither writes nor reads such files; ggml's description of the format has the keys, and
   /// GPT4All reads both so (gpt4all-backend/gptj.cpp, October 2023). None of them knows a size of the MLP.
-  static let gptJ = GGUFDialect(
+  fileprivate static let gptJ = GGUFDialect(
     architecture: "gptj",
     names: gpt2Ends.merging(
       inBlocks(

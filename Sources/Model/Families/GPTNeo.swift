@@ -1,18 +1,24 @@
 import Autodiff
 import LinearAlgebra
 
-extension LayerNormDecoder {
+extension FamilyDefinition {
   /// GPT-Neo: the block of GPT-2, with scores that are not scaled and attention that is global in some blocks and in a
   /// window in others.
   ///
   /// Black et al., *GPT-Neo*, 2021, doi 10.5281/zenodo.5297715.
-  init(gptNeo file: ModelFile) throws {
+  public static let gptNeo = FamilyDefinition(
+    "gpt_neo", initialisation: Initialisation(isTied: true, hasPadding: false)
+  ) { try LayerNormDecoder(gptNeo: $0) }
+}
+
+extension LayerNormDecoder {
+  fileprivate init(gptNeo file: ModelFile) throws {
     let c = file.configuration
     let layerCount = try c.size("num_layers", "num_hidden_layers", default: 24)
     let width = try c.size("hidden_size", default: 2048)
     let heads = try c.size("num_heads", "num_attention_heads", default: 16)
     let headDimension = try c.headDimension(width: width, heads: heads)
-    let hidden = try c.size("intermediate_size", default: 4 * width)
+    let feedForwardWidth = try c.size("intermediate_size", default: 4 * width)
     let positions = try c.size("max_position_embeddings", default: 2048)
     let window = try c.size("window_size", default: 256)
     let isLocal = try Self.localBlocks(c, count: layerCount)
@@ -37,14 +43,15 @@ extension LayerNormDecoder {
           output: try projection("out_proj", true), scale: 1, window: isLocal(l) ? window : nil),
         mlpNorm: try block.layerNorm("ln_2", width: width, epsilon: epsilon),
         mlp: MLPWeights(
-          up: try block.linear("mlp.c_fc", outputs: hidden, inputs: width, bias: true),
-          down: try block.linear("mlp.c_proj", outputs: width, inputs: hidden, bias: true),
+          up: try block.linear("mlp.c_fc", outputs: feedForwardWidth, inputs: width, bias: true),
+          down: try block.linear(
+            "mlp.c_proj", outputs: width, inputs: feedForwardWidth, bias: true),
           activation: activation))
     }
     let (embedding, head) = try weights.ends(
       width: width, positions: positions, epsilon: epsilon, tied: isTied)
     try self.init(
-      file, weights, family: "gpt_neo", arrangement: .sequential, positions: positions,
+      file, weights, arrangement: .sequential, positions: positions,
       embedding: embedding, layers: layers, head: head, blockWord: "h.")
   }
 

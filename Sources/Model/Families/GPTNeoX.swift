@@ -2,18 +2,24 @@ import Autodiff
 import Checkpoint
 import LinearAlgebra
 
-extension LayerNormDecoder {
+extension FamilyDefinition {
   /// GPT-NeoX, and Pythia: both halves read X, F = X + attention(norm X) + mlp(norm′ X), or one after the other; a part of
   /// every head is rotated. Queries, keys and values come head by head from one matrix.
   ///
   /// Black et al., arXiv 2204.06745; Biderman et al., arXiv 2304.01373.
-  init(gptNeoX file: ModelFile) throws {
+  public static let gptNeoX = FamilyDefinition(
+    "gpt_neox", gguf: .gptNeoX, initialisation: Initialisation(hasPadding: false)
+  ) { try LayerNormDecoder(gptNeoX: $0) }
+}
+
+extension LayerNormDecoder {
+  fileprivate init(gptNeoX file: ModelFile) throws {
     let c = file.configuration
     let layerCount = try c.size("num_hidden_layers", default: 44)
     let width = try c.size("hidden_size", default: 6144)
     let heads = try c.size("num_attention_heads", default: 64)
     let headDimension = try c.headDimension(width: width, heads: heads)
-    let hidden = try c.size("intermediate_size", default: 24576)
+    let feedForwardWidth = try c.size("intermediate_size", default: 24576)
     let trained = try c.size("max_position_embeddings", default: 2048)
     let rotary = try RotaryFrequencies(
       c, dimension: headDimension, defaultShare: 0.25, trained: trained, .init(roundsUp: true))
@@ -44,11 +50,12 @@ extension LayerNormDecoder {
           output: try linear("attention.dense", width, width, hasBias), rotary: rotary),
         mlpNorm: try block.layerNorm("post_attention_layernorm", width: width, epsilon: epsilon),
         mlp: MLPWeights(
-          up: try linear("mlp.dense_h_to_4h", hidden, width, true),
-          down: try linear("mlp.dense_4h_to_h", width, hidden, true), activation: activation))
+          up: try linear("mlp.dense_h_to_4h", feedForwardWidth, width, true),
+          down: try linear("mlp.dense_4h_to_h", width, feedForwardWidth, true),
+          activation: activation))
     }
     try self.init(
-      file, weights, family: "gpt_neox", arrangement: isParallel ? .parallel : .sequential,
+      file, weights, arrangement: isParallel ? .parallel : .sequential,
       positions: rotary.isUnlimited ? nil : trained, embedding: Embedding(tokens: tokens),
       layers: layers,
       head: Head(
@@ -62,7 +69,7 @@ extension LayerNormDecoder {
 }
 
 extension GGUFDialect {
-  static let gptNeoX = GGUFDialect(
+  fileprivate static let gptNeoX = GGUFDialect(
     architecture: "gptneox",
     names: [
       "gpt_neox.embed_in": "token_embd", "gpt_neox.final_layer_norm": "output_norm",

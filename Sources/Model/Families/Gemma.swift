@@ -1,24 +1,31 @@
 import Autodiff
 import Checkpoint
 
-extension GatedDecoder {
+extension FamilyDefinition {
   /// Gemma: a block of Llama with a GELU in its gated MLP, heads of a size of their own, norms that store their gain less 1,
   /// and an embedding that enters times √width.
   ///
   /// X ↦ Z = X + attention(norm X), F = Z + mlp(norm Z). Gemma Team, arXiv 2403.08295.
-  init(gemma file: ModelFile) throws {
+  public static let gemma = FamilyDefinition(
+    "gemma", gguf: .gemma, initialisation: .gemma
+  ) { try GatedDecoder(gemma: $0) }
+}
+
+extension GatedDecoder {
+  fileprivate init(gemma file: ModelFile) throws {
     let c = file.configuration
     var s = try DecoderSettings(
       c,
       .init(
-        layers: 28, width: 3072, hidden: 24576, heads: 16, keyValueHeads: 16, headDimension: 256,
+        layers: 28, width: 3072, feedForwardWidth: 24576, heads: 16, keyValueHeads: 16,
+        headDimension: 256,
         positions: 8192, tiedHead: true))
     s.activation = try .ofGemma(c)
     s.attentionBias = try c.flag("attention_bias", default: false)
     try c.refuseUnread()
     let reader = DecoderReader(file, s, gainOffset: 1)
     try self.init(
-      file, reader, family: "gemma", norm: reader.norm("model.norm"),
+      file, reader, norm: reader.norm("model.norm"),
       embeddingScale: Double(s.width).squareRoot(), note: "X⁰ is the embedding times √width"
     ) { block, _ in
       try block.withNormsBefore(block.attention(), block.mlp())
@@ -43,7 +50,7 @@ extension Activation {
 
 extension GGUFDialect {
   /// The norms are stored as what they multiply by; so they are of Gemma 2.
-  static let gemma = GGUFDialect(
+  fileprivate static let gemma = GGUFDialect(
     architecture: "gemma", names: decoder, epsilon: "attention.layer_norm_rms_epsilon",
     settings: { $0.biases() })
 }

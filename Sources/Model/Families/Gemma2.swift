@@ -1,17 +1,26 @@
 import Checkpoint
 
-extension GatedDecoder {
+extension FamilyDefinition {
   /// Gemma 2: Gemma with a second norm behind each half, soft caps on scores and logits, and a sliding window in every other
   /// block.
   ///
   /// X ↦ Z = X + norm(attention(norm X)), F = Z + norm(mlp(norm Z)); f = F − X, the norms behind the halves included.
   /// Gemma Team, arXiv 2408.00118.
-  init(gemma2 file: ModelFile) throws {
+  public static let gemma2 = FamilyDefinition(
+    "gemma2",
+    residual: "f(X) = F(X) − X = norm(attention(norm X)) + norm(mlp(norm Z)), "
+      + "Z = X + norm(attention(norm X))", gguf: .gemma2, initialisation: .gemma
+  ) { try GatedDecoder(gemma2: $0) }
+}
+
+extension GatedDecoder {
+  fileprivate init(gemma2 file: ModelFile) throws {
     let c = file.configuration
     var s = try DecoderSettings(
       c,
       .init(
-        layers: 26, width: 2304, hidden: 9216, heads: 8, keyValueHeads: 4, headDimension: 256,
+        layers: 26, width: 2304, feedForwardWidth: 9216, heads: 8, keyValueHeads: 4,
+        headDimension: 256,
         positions: 8192, activation: ("hidden_activation", "gelu_pytorch_tanh"), tiedHead: true))
     s.attentionBias = try c.flag("attention_bias", default: false)
     let scale = 1 / (try c.positive("query_pre_attn_scalar", default: 256)).squareRoot()
@@ -24,10 +33,8 @@ extension GatedDecoder {
     try c.refuseUnread()
     let reader = DecoderReader(file, s, gainOffset: 1)
     try self.init(
-      file, reader, family: "gemma2", norm: reader.norm("model.norm"),
+      file, reader, norm: reader.norm("model.norm"),
       embeddingScale: Double(s.width).squareRoot(), logitCap: logitCap,
-      residual: "f(X) = F(X) − X = norm(attention(norm X)) + norm(mlp(norm Z)), "
-        + "Z = X + norm(attention(norm X))",
       note: "X⁰ is the embedding times √width"
     ) { block, l in
       var attention = try block.attention(window: windows(l))
@@ -46,7 +53,7 @@ extension GatedDecoder {
 
 extension GGUFDialect {
   /// No key has the scale of the scores. It is that of the heads' size but in the largest model, of 46 blocks.
-  static let gemma2 = GGUFDialect(
+  fileprivate static let gemma2 = GGUFDialect(
     architecture: "gemma2",
     names: decoder(with: normsBehind.merging(["pre_feedforward_layernorm": "ffn_norm"]) { $1 }),
     epsilon: "attention.layer_norm_rms_epsilon",

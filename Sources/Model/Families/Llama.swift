@@ -1,16 +1,22 @@
 import Checkpoint
 
-extension GatedDecoder {
+extension FamilyDefinition {
   /// Llama and the models built like it: Llama 2 and 3, CodeLlama, Vicuna, Orca, SmolLM2, Mistral.
   ///
   /// A block is X ↦ Z = X + attention(norm X), F = Z + mlp(norm Z), with RMSNorm, rotary embedding, grouped-query attention
   /// (in a sliding window for Mistral) and a gated MLP. f = F − X is both halves' sum.
   /// Touvron et al., arXiv 2302.13971; Jiang et al., arXiv 2310.06825.
-  init(llama file: ModelFile) throws {
+  public static let llama = FamilyDefinition(
+    "llama", modelTypes: ["llama", "mistral"], gguf: .llama
+  ) { try GatedDecoder(llama: $0) }
+}
+
+extension GatedDecoder {
+  fileprivate init(llama file: ModelFile) throws {
     let c = file.configuration
     let isMistral = file.modelType == "mistral"
     var s = try DecoderSettings(
-      c, isMistral ? .init(hidden: 14336, keyValueHeads: 8, positions: 131_072) : .init())
+      c, isMistral ? .init(feedForwardWidth: 14336, keyValueHeads: 8, positions: 131_072) : .init())
     if !isMistral {
       s.attentionBias = try c.flag("attention_bias", default: false)
       s.mlpBias = try c.flag("mlp_bias", default: false)
@@ -22,7 +28,7 @@ extension GatedDecoder {
     try c.refuseUnread()
     let reader = DecoderReader(file, s)
     try self.init(
-      file, reader, family: "llama", norm: reader.norm("model.norm"),
+      file, reader, norm: reader.norm("model.norm"),
       note: "the block's input is not normalised"
     ) { block, _ in
       try block.withNormsBefore(block.attention(window: window), block.mlp())
@@ -31,8 +37,9 @@ extension GatedDecoder {
 }
 
 extension GGUFDialect {
-  static let llama = GGUFDialect(
+  fileprivate static let llama = GGUFDialect(
     architecture: "llama", names: decoder, epsilon: "attention.layer_norm_rms_epsilon",
-    keys: ["sliding_window": ["attention.sliding_window"]], neighboursPair: true,
+    keys: ["sliding_window": ["attention.sliding_window"]], pairing: .interleaved,
+    claims: { !$0.isMixture },
     settings: { $0.biases(mlp: "mlp_bias") })
 }

@@ -2,13 +2,19 @@ import Autodiff
 import Checkpoint
 import LinearAlgebra
 
-extension LayerNormDecoder {
+extension FamilyDefinition {
   /// MPT: the block of GPT-2 without any bias, ALiBi instead of positions, and queries, keys and values from one matrix,
   /// cut off where they exceed `clip_qkv`.
   ///
   /// MosaicML, *Introducing MPT-7B*, 2023. What its own code could do besides (learned positions, norms of queries and
   /// keys, other norms), no published checkpoint of transformers' form has; it is refused.
-  init(mpt file: ModelFile) throws {
+  public static let mpt = FamilyDefinition(
+    "mpt", gguf: .mpt, initialisation: Initialisation(isTied: true, hasPadding: false)
+  ) { try LayerNormDecoder(mpt: $0) }
+}
+
+extension LayerNormDecoder {
+  fileprivate init(mpt file: ModelFile) throws {
     let c = file.configuration
     let layerCount = try c.size("n_layers", "num_hidden_layers", default: 24)
     let width = try c.size("d_model", "hidden_size", default: 2048)
@@ -55,7 +61,7 @@ extension LayerNormDecoder {
           down: try linear("ffn.down_proj", width, 4 * width), activation: .gelu))
     }
     try self.init(
-      file, weights, family: "mpt", arrangement: .sequential, positions: positions,
+      file, weights, arrangement: .sequential, positions: positions,
       embedding: Embedding(tokens: tokens), layers: layers,
       head: Head(
         norm: try model.layerNorm("norm_f", width: width, epsilon: epsilon, bias: false),
@@ -80,7 +86,7 @@ extension LayerNormDecoder {
 }
 
 extension GGUFDialect {
-  static let mpt = GGUFDialect(
+  fileprivate static let mpt = GGUFDialect(
     architecture: "mpt",
     names: [
       "transformer.wte": "token_embd", "transformer.norm_f": "output_norm", "lm_head": "output",

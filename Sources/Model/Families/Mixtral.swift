@@ -3,18 +3,27 @@ import Autodiff
 import Checkpoint
 import LinearAlgebra
 
-extension GatedDecoder {
+extension FamilyDefinition {
   /// Mixtral: a block of Mistral whose MLP is a mixture of some of its experts: X ↦ Z = X + attention(norm X),
   /// F = Z + Σₑ wₑ(norm Z) expertₑ(norm Z), w the soft-max of the router over the experts a token chooses.
   ///
   /// The choice is held constant, as it is near almost every point; the weights w are differentiated.
   /// Jiang et al., arXiv 2401.04088.
-  init(mixtral file: ModelFile) throws {
+  public static let mixtral = FamilyDefinition(
+    "mixtral",
+    residual: "f(X) = attention(norm X) + Σ wₑ expertₑ(norm Z), Z = X + attention(norm X)",
+    gguf: .mixtral
+  ) { try GatedDecoder(mixtral: $0) }
+}
+
+extension GatedDecoder {
+  fileprivate init(mixtral file: ModelFile) throws {
     let c = file.configuration
     let s = try DecoderSettings(
       c,
       .init(
-        hidden: 14336, keyValueHeads: 8, positions: 131_072, epsilon: 1e-5, theta: 1_000_000))
+        feedForwardWidth: 14336, keyValueHeads: 8, positions: 131_072, epsilon: 1e-5,
+        theta: 1_000_000))
     let experts = try c.size("num_local_experts", "num_experts", default: 8)
     let chosen = try c.size("num_experts_per_tok", default: 2)
     try c.check(
@@ -23,8 +32,7 @@ extension GatedDecoder {
     try c.refuseUnread()
     let reader = DecoderReader(file, s)
     try self.init(
-      file, reader, family: "mixtral", norm: reader.norm("model.norm"),
-      residual: "f(X) = attention(norm X) + Σ wₑ expertₑ(norm Z), Z = X + attention(norm X)",
+      file, reader, norm: reader.norm("model.norm"),
       note:
         "the choice of \(chosen) of \(experts) experts is held constant, their weights w are not"
     ) { block, _ in
@@ -55,19 +63,21 @@ extension DecoderReader {
         }
         mlps.append(
           MLPWeights(
-            gate: try part("w1", s.hidden, s.width), up: try part("w3", s.hidden, s.width),
-            down: try part("w2", s.width, s.hidden), activation: s.activation))
+            gate: try part("w1", s.feedForwardWidth, s.width),
+            up: try part("w3", s.feedForwardWidth, s.width),
+            down: try part("w2", s.width, s.feedForwardWidth), activation: s.activation))
       }
       return ExpertMixture(router: router, experts: mlps, chosen: chosen)
     }
     let gateAndUp = try weights.matrices(
-      stacked + "experts.gate_up_proj", count: experts, rows: 2 * s.hidden, columns: s.width)
+      stacked + "experts.gate_up_proj", count: experts, rows: 2 * s.feedForwardWidth,
+      columns: s.width)
     let down = try weights.matrices(
-      stacked + "experts.down_proj", count: experts, rows: s.width, columns: s.hidden)
+      stacked + "experts.down_proj", count: experts, rows: s.width, columns: s.feedForwardWidth)
     let mlps = zip(gateAndUp, down).map { both, down in
       MLPWeights(
-        gate: LinearWeights(weights: both.rows(0..<s.hidden)),
-        up: LinearWeights(weights: both.rows(s.hidden..<2 * s.hidden)),
+        gate: LinearWeights(weights: both.rows(0..<s.feedForwardWidth)),
+        up: LinearWeights(weights: both.rows(s.feedForwardWidth..<2 * s.feedForwardWidth)),
         down: LinearWeights(weights: down), activation: s.activation)
     }
     return ExpertMixture(router: router, experts: mlps, chosen: chosen)
@@ -83,8 +93,10 @@ extension DecoderReader {
         "block_sparse_moe.experts.\(name).weight", count: experts, rows: rows, columns: columns
       ).map { LinearWeights(weights: $0) }
     }
-    let gates = try stack("w1", s.hidden, s.width)
-    let (ups, downs) = (try stack("w3", s.hidden, s.width), try stack("w2", s.width, s.hidden))
+    let gates = try stack("w1", s.feedForwardWidth, s.width)
+    let (ups, downs) = (
+      try stack("w3", s.feedForwardWidth, s.width), try stack("w2", s.width, s.feedForwardWidth)
+    )
     return ExpertMixture(
       router: try weights.matrix(
         "block_sparse_moe.gate.weight", rows: experts, columns: s.width),
@@ -134,7 +146,7 @@ struct ExpertMixture: FeedForward {
 
 extension GGUFDialect {
   /// Every expert had tensors of its own until April 2024 (llama.cpp, pull request 6387).
-  static let mixtral = GGUFDialect(
+  fileprivate static let mixtral = GGUFDialect(
     architecture: "llama",
     names: decoder(with: [
       "block_sparse_moe.gate": "ffn_gate_inp", "block_sparse_moe.experts.w1": "ffn_gate_exps",
@@ -146,5 +158,5 @@ extension GGUFDialect {
     keys: [
       "num_local_experts": ["expert_count"], "num_experts_per_tok": ["expert_used_count"],
       "sliding_window": ["attention.sliding_window"],
-    ], neighboursPair: true)
+    ], pairing: .interleaved, claims: { $0.isMixture })
 }

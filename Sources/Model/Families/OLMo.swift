@@ -1,10 +1,16 @@
 import Checkpoint
 
-extension GatedDecoder {
+extension FamilyDefinition {
   /// OLMo: a block of Llama with LayerNorms that have no weights, and queries, keys and values clipped if the file says so.
   ///
   /// X ↦ Z = X + attention(norm X), F = Z + mlp(norm Z). Groeneveld et al., arXiv 2402.00838.
-  init(olmo file: ModelFile) throws {
+  public static let olmo = FamilyDefinition(
+    "olmo", gguf: .olmo, initialisation: Initialisation(paddingToken: 1)
+  ) { try GatedDecoder(olmo: $0) }
+}
+
+extension GatedDecoder {
+  fileprivate init(olmo file: ModelFile) throws {
     let c = file.configuration
     // No config.json has the key, GGUF has.
     let norm = LayerNormWeights(
@@ -15,7 +21,7 @@ extension GatedDecoder {
     try c.refuseUnread()
     let reader = DecoderReader(file, s)
     try self.init(
-      file, reader, family: "olmo", norm: norm,
+      file, reader, norm: norm,
       note: clip.map {
         // GGUF has it in single precision.
         "queries, keys and values are clipped at ±\(Float($0)), where their derivative is 0"
@@ -31,7 +37,7 @@ extension GatedDecoder {
 }
 
 extension GGUFDialect {
-  static let olmo = GGUFDialect(
+  fileprivate static let olmo = GGUFDialect(
     architecture: "olmo", names: decoder, keys: ["clip_qkv": ["attention.clamp_kqv"]],
-    neighboursPair: true, settings: { $0.biases() })
+    pairing: .interleaved, settings: { $0.biases() })
 }

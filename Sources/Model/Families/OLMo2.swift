@@ -1,11 +1,19 @@
 import Checkpoint
 
-extension GatedDecoder {
+extension FamilyDefinition {
   /// OLMo 2: norms behind the halves of a block instead of before them, and RMSNorms over all queries and all keys of a
   /// token.
   ///
   /// X ↦ Z = X + norm(attention(X)), F = Z + norm(mlp(Z)); f = F − X, the norms included. OLMo Team, arXiv 2501.00656.
-  init(olmo2 file: ModelFile) throws {
+  public static let olmo2 = FamilyDefinition(
+    "olmo2",
+    residual: "f(X) = F(X) − X = norm(attention(X)) + norm(mlp(Z)), Z = X + norm(attention(X))",
+    gguf: .olmo2, initialisation: Initialisation(paddingToken: 1)
+  ) { try GatedDecoder(olmo2: $0) }
+}
+
+extension GatedDecoder {
+  fileprivate init(olmo2 file: ModelFile) throws {
     let c = file.configuration
     var s = try DecoderSettings(c, .init(epsilon: 1e-5))
     s.attentionBias = try c.flag("attention_bias", default: false)
@@ -13,8 +21,7 @@ extension GatedDecoder {
     let reader = DecoderReader(file, s)
     let (queries, keys) = (s.heads * s.headDimension, s.keyValueHeads * s.headDimension)
     try self.init(
-      file, reader, family: "olmo2", norm: reader.norm("model.norm"),
-      residual: "f(X) = F(X) − X = norm(attention(X)) + norm(mlp(Z)), Z = X + norm(attention(X))",
+      file, reader, norm: reader.norm("model.norm"),
       note: "the norms stand behind the halves"
     ) { block, _ in
       var attention = try block.attention()
@@ -30,7 +37,7 @@ extension GatedDecoder {
 }
 
 extension GGUFDialect {
-  static let olmo2 = GGUFDialect(
+  fileprivate static let olmo2 = GGUFDialect(
     architecture: "olmo2", names: decoder(with: headNorms.merging(normsBehind) { $1 }),
     epsilon: "attention.layer_norm_rms_epsilon", settings: { $0.biases() })
 }

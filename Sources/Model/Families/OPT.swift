@@ -1,19 +1,25 @@
 import Autodiff
 import LinearAlgebra
 
-extension LayerNormDecoder {
+extension FamilyDefinition {
   /// OPT: the block of GPT-2 with separate projections, or (`do_layer_norm_before` false, as in opt-350m) with the norms
   /// behind the sums: Z = norm(X + attention X), F = norm′(Z + mlp Z). f is F(X) − X then as well.
   ///
   /// The table of positions begins with two rows that are not used, and the embedding may be narrower than the stream.
   /// Zhang et al., arXiv 2205.01068; Galactica, Taylor et al., arXiv 2211.09085.
-  init(opt file: ModelFile) throws {
+  public static let opt = FamilyDefinition(
+    "opt", initialisation: Initialisation(key: "init_std", isTied: true, paddingToken: 1)
+  ) { try LayerNormDecoder(opt: $0) }
+}
+
+extension LayerNormDecoder {
+  fileprivate init(opt file: ModelFile) throws {
     let c = file.configuration
     let layerCount = try c.size("num_hidden_layers", default: 12)
     let width = try c.size("hidden_size", default: 768)
     let heads = try c.size("num_attention_heads", default: 12)
     let headDimension = try c.headDimension(width: width, heads: heads)
-    let hidden = try c.size("ffn_dim", default: 3072)
+    let feedForwardWidth = try c.size("ffn_dim", default: 3072)
     let narrow = try c.size("word_embed_proj_dim", default: width)
     let positions = try c.size("max_position_embeddings", default: 2048)
     let activation = try Activation(c, "activation_function", default: "relu")
@@ -51,11 +57,12 @@ extension LayerNormDecoder {
           output: try linear("self_attn.out_proj", width, width)),
         mlpNorm: try norm(block, "final_layer_norm"),
         mlp: MLPWeights(
-          up: try linear("fc1", hidden, width), down: try linear("fc2", width, hidden),
+          up: try linear("fc1", feedForwardWidth, width),
+          down: try linear("fc2", width, feedForwardWidth),
           activation: activation))
     }
     try self.init(
-      file, weights, family: "opt", arrangement: normsBefore ? .sequential : .normAfter,
+      file, weights, arrangement: normsBefore ? .sequential : .normAfter,
       positions: positions,
       embedding: Embedding(
         tokens: tokens,

@@ -1,19 +1,25 @@
 import Autodiff
 import LinearAlgebra
 
-extension LayerNormDecoder {
+extension FamilyDefinition {
   /// Phi 1, 1.5 and 2: F = X + attention(norm X) + mlp(norm X) with one norm and biases everywhere, a part of every head
   /// rotated.
   ///
   /// Gunasekar et al., arXiv 2306.11644; Li et al., arXiv 2309.05463.
-  init(phi file: ModelFile) throws {
+  public static let phi = FamilyDefinition(
+    "phi", gguf: .phi
+  ) { try LayerNormDecoder(phi: $0) }
+}
+
+extension LayerNormDecoder {
+  fileprivate init(phi file: ModelFile) throws {
     let c = file.configuration
     let layerCount = try c.size("num_hidden_layers", default: 24)
     let width = try c.size("hidden_size", default: 2048)
     let heads = try c.size("num_attention_heads", default: 32)
     let keyValueHeads = try c.keyValueHeads(heads: heads, default: heads)
     let headDimension = try c.headDimension(width: width, heads: heads)
-    let hidden = try c.size("intermediate_size", default: 8192)
+    let feedForwardWidth = try c.size("intermediate_size", default: 8192)
     let trained = try c.size("max_position_embeddings", default: 2048)
     let rotary = try RotaryFrequencies(
       c, dimension: headDimension, defaultShare: 0.5, trained: trained)
@@ -53,11 +59,12 @@ extension LayerNormDecoder {
           keyNorm: try headNorm("k_layernorm", keyValueHeads), rotary: rotary),
         mlpNorm: norm,
         mlp: MLPWeights(
-          up: try linear("mlp.fc1", hidden, width), down: try linear("mlp.fc2", width, hidden),
+          up: try linear("mlp.fc1", feedForwardWidth, width),
+          down: try linear("mlp.fc2", width, feedForwardWidth),
           activation: activation))
     }
     try self.init(
-      file, weights, family: "phi", arrangement: .parallel,
+      file, weights, arrangement: .parallel,
       positions: rotary.isUnlimited ? nil : trained, embedding: Embedding(tokens: tokens),
       layers: layers,
       head: Head(
@@ -68,7 +75,7 @@ extension LayerNormDecoder {
 }
 
 extension GGUFDialect {
-  static let phi = GGUFDialect(
+  fileprivate static let phi = GGUFDialect(
     architecture: "phi2",
     names: decoder(with: [
       "self_attn.dense": "attn_output", "mlp.fc1": "ffn_up", "mlp.fc2": "ffn_down",

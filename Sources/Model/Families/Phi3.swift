@@ -1,15 +1,22 @@
 import Checkpoint
 import LinearAlgebra
 
-extension GatedDecoder {
+extension FamilyDefinition {
   /// Phi-3, Phi-3.5 mini and medium, and Phi-4: a block of Llama whose queries, keys and values come out of one matrix, and
   /// gate and up of another; perhaps only a part of a head rotates.
   ///
   /// X ↦ Z = X + attention(norm X), F = Z + mlp(norm Z). Abdin et al., arXiv 2404.14219.
-  init(phi3 file: ModelFile) throws {
+  public static let phi3 = FamilyDefinition(
+    "phi3", gguf: .phi3, initialisation: Initialisation(paddingToken: 32_000)
+  ) { try GatedDecoder(phi3: $0) }
+}
+
+extension GatedDecoder {
+  fileprivate init(phi3 file: ModelFile) throws {
     let c = file.configuration
     let s = try DecoderSettings(
-      c, .init(width: 3072, hidden: 8192, positions: 4096, epsilon: 1e-5, rotatedShare: 1),
+      c,
+      .init(width: 3072, feedForwardWidth: 8192, positions: 4096, epsilon: 1e-5, rotatedShare: 1),
       rotary: .init(longropeNames: ["longrope", "su", "yarn"], original: 4096, roundsUp: true))
     switch s.rotary.scaling {
     case .none, .longrope: break
@@ -22,25 +29,26 @@ extension GatedDecoder {
     try c.refuseUnread()
     let reader = DecoderReader(file, s)
     let (queries, keys) = (s.heads * s.headDimension, s.keyValueHeads * s.headDimension)
-    try self.init(file, reader, family: "phi3", norm: reader.norm("model.norm")) { block, _ in
+    try self.init(file, reader, norm: reader.norm("model.norm")) { block, _ in
       let linear = { (name: String, outputs: Int, inputs: Int) in
         try block.weights.linear(name, outputs: outputs, inputs: inputs, bias: false)
       }
       let qkv = try linear("self_attn.qkv_proj", queries + 2 * keys, s.width)
-      let gateAndUp = try linear("mlp.gate_up_proj", 2 * s.hidden, s.width)
+      let gateAndUp = try linear("mlp.gate_up_proj", 2 * s.feedForwardWidth, s.width)
       return try block.withNormsBefore(
         block.attention(
           .parts(of: qkv, queries: queries, keys: keys),
           output: linear("self_attn.o_proj", s.width, queries), window: window),
         MLPWeights(
-          gate: gateAndUp.outputs(0..<s.hidden), up: gateAndUp.outputs(s.hidden..<2 * s.hidden),
-          down: linear("mlp.down_proj", s.width, s.hidden), activation: s.activation))
+          gate: gateAndUp.outputs(0..<s.feedForwardWidth),
+          up: gateAndUp.outputs(s.feedForwardWidth..<2 * s.feedForwardWidth),
+          down: linear("mlp.down_proj", s.width, s.feedForwardWidth), activation: s.activation))
     }
   }
 }
 
 extension GGUFDialect {
-  static let phi3 = GGUFDialect(
+  fileprivate static let phi3 = GGUFDialect(
     architecture: "phi3",
     names: decoder(with: ["mlp.gate_up_proj": "ffn_up"]),
     epsilon: "attention.layer_norm_rms_epsilon",

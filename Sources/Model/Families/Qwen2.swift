@@ -1,19 +1,25 @@
 import Checkpoint
 
-extension GatedDecoder {
+extension FamilyDefinition {
   /// Qwen2 and Qwen2.5: a block of Llama whose queries, keys and values have biases, and whose later blocks may attend in a
   /// sliding window.
   ///
   /// X ↦ Z = X + attention(norm X), F = Z + mlp(norm Z). Yang et al., arXiv 2407.10671.
-  init(qwen2 file: ModelFile) throws {
+  public static let qwen2 = FamilyDefinition(
+    "qwen2", gguf: .qwen2
+  ) { try GatedDecoder(qwen2: $0) }
+}
+
+extension GatedDecoder {
+  fileprivate init(qwen2 file: ModelFile) throws {
     let c = file.configuration
     var s = try DecoderSettings(
-      c, .init(hidden: 22016, keyValueHeads: 32, positions: 32768))
+      c, .init(feedForwardWidth: 22016, keyValueHeads: 32, positions: 32768))
     s.attentionBias = true
     let windows = try s.qwenWindows(c)
     try c.refuseUnread()
     let reader = DecoderReader(file, s)
-    try self.init(file, reader, family: "qwen2", norm: reader.norm("model.norm")) { block, l in
+    try self.init(file, reader, norm: reader.norm("model.norm")) { block, l in
       try block.withNormsBefore(block.attention(window: windows(l), outputBias: false), block.mlp())
     }
   }
@@ -30,6 +36,6 @@ extension DecoderSettings {
 }
 
 extension GGUFDialect {
-  static let qwen2 = GGUFDialect(
+  fileprivate static let qwen2 = GGUFDialect(
     architecture: "qwen2", names: decoder, epsilon: "attention.layer_norm_rms_epsilon")
 }

@@ -1,20 +1,26 @@
 import Checkpoint
 
-extension GatedDecoder {
+extension FamilyDefinition {
   /// Qwen3: a block of Llama with an RMSNorm over the features of every query and key before they rotate, heads of a size
   /// of their own, and Qwen2's windows.
   ///
   /// X ↦ Z = X + attention(norm X), F = Z + mlp(norm Z). Yang et al., arXiv 2505.09388.
-  init(qwen3 file: ModelFile) throws {
+  public static let qwen3 = FamilyDefinition(
+    "qwen3", gguf: .qwen3
+  ) { try GatedDecoder(qwen3: $0) }
+}
+
+extension GatedDecoder {
+  fileprivate init(qwen3 file: ModelFile) throws {
     let c = file.configuration
     var s = try DecoderSettings(
-      c, .init(hidden: 22016, keyValueHeads: 32, headDimension: 128, positions: 32768))
+      c, .init(feedForwardWidth: 22016, keyValueHeads: 32, headDimension: 128, positions: 32768))
     s.attentionBias = try c.flag("attention_bias", default: false)
     let windows = try s.qwenWindows(c)
     try c.refuseUnread()
     let (reader, size) = (DecoderReader(file, s), s.headDimension)
     try self.init(
-      file, reader, family: "qwen3", norm: reader.norm("model.norm"),
+      file, reader, norm: reader.norm("model.norm"),
       note: "queries and keys are normalised as well"
     ) { block, l in
       var attention = try block.attention(window: windows(l))
@@ -26,7 +32,7 @@ extension GatedDecoder {
 }
 
 extension GGUFDialect {
-  static let qwen3 = GGUFDialect(
+  fileprivate static let qwen3 = GGUFDialect(
     architecture: "qwen3", names: decoder(with: headNorms),
     epsilon: "attention.layer_norm_rms_epsilon",
     settings: { $0.biases() })

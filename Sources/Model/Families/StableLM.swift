@@ -2,19 +2,25 @@ import Autodiff
 import Checkpoint
 import LinearAlgebra
 
-extension LayerNormDecoder {
+extension FamilyDefinition {
   /// StableLM: the block of Llama with LayerNorms and a part of every head rotated, Z = X + attention(norm X),
   /// F = Z + mlp(norm Z) with a gated MLP; or (12b) both halves behind one norm, with norms of the heads' queries and keys.
   ///
   /// Bellagente et al., arXiv 2402.17834. The first published files call themselves stablelm_epoch.
-  init(stableLM file: ModelFile) throws {
+  public static let stableLM = FamilyDefinition(
+    "stablelm", modelTypes: ["stablelm", "stablelm_epoch"], gguf: .stableLM
+  ) { try LayerNormDecoder(stableLM: $0) }
+}
+
+extension LayerNormDecoder {
+  fileprivate init(stableLM file: ModelFile) throws {
     let c = file.configuration
     let layerCount = try c.size("num_hidden_layers", default: 32)
     let width = try c.size("hidden_size", default: 2560)
     let heads = try c.size("num_attention_heads", "num_heads", default: 32)
     let keyValueHeads = try c.keyValueHeads(heads: heads, default: 32)
     let headDimension = try c.headDimension(width: width, heads: heads)
-    let hidden = try c.size("intermediate_size", default: 6912)
+    let feedForwardWidth = try c.size("intermediate_size", default: 6912)
     let trained = try c.size("max_position_embeddings", default: 4096)
     let rotary = try RotaryFrequencies(
       c, dimension: headDimension, defaultShare: 0.25, trained: trained)
@@ -62,12 +68,12 @@ extension LayerNormDecoder {
           keyNorm: try headNorm("k_layernorm", keyValueHeads), rotary: rotary),
         mlpNorm: isParallel ? attentionNorm : try norm("post_attention_layernorm"),
         mlp: MLPWeights(
-          gate: try linear("mlp.gate_proj", hidden, width),
-          up: try linear("mlp.up_proj", hidden, width),
-          down: try linear("mlp.down_proj", width, hidden), activation: activation))
+          gate: try linear("mlp.gate_proj", feedForwardWidth, width),
+          up: try linear("mlp.up_proj", feedForwardWidth, width),
+          down: try linear("mlp.down_proj", width, feedForwardWidth), activation: activation))
     }
     try self.init(
-      file, weights, family: "stablelm", arrangement: isParallel ? .parallel : .sequential,
+      file, weights, arrangement: isParallel ? .parallel : .sequential,
       positions: rotary.isUnlimited ? nil : trained, embedding: Embedding(tokens: tokens),
       layers: layers,
       head: Head(
@@ -79,7 +85,7 @@ extension LayerNormDecoder {
 
 extension GGUFDialect {
   /// The tensors tell of norms and parallel halves; the key of the latter is true in files whose halves are not.
-  static let stableLM = GGUFDialect(
+  fileprivate static let stableLM = GGUFDialect(
     architecture: "stablelm",
     names: decoder(with: [
       "self_attn.q_layernorm": "attn_q_norm", "self_attn.k_layernorm": "attn_k_norm",

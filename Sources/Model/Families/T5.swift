@@ -3,6 +3,16 @@ import Autodiff
 import Checkpoint
 import LinearAlgebra
 
+extension FamilyDefinition {
+  /// T5, its version 1.1 and what was trained from that: the decoder; see `T5`.
+  public static let t5 = FamilyDefinition(
+    "t5",
+    residual: "of the decoder, the encoder's output held constant: f(X) = attention(norm X) + "
+      + "cross(norm Y) + mlp(norm Z), Y = X + attention(norm X), Z = Y + cross(norm Y); the site "
+      + "attention is both attentions", gguf: .t5, initialisation: .t5
+  ) { try T5($0) }
+}
+
 /// The decoder of T5, of its version 1.1 and of what was trained from that (lm-adapted, Flan).
 ///
 /// A block is X ↦ Y = X + attention(norm X), Z = Y + cross(norm Y), F = Z + mlp(norm Z), and f = F − X is the sum of all
@@ -34,7 +44,8 @@ struct T5: Transformer {
 
   /// What the configuration says, with the reference's defaults.
   struct Settings: Sendable {
-    let width, hidden, heads, headDimension, decoderLayers, encoderLayers, buckets, reach: Int
+    let width, feedForwardWidth, heads, headDimension, decoderLayers, encoderLayers, buckets,
+      reach: Int
     let epsilon: Double
     let activation: Activation
     let isGated, isTied, scalesLogits: Bool
@@ -42,7 +53,7 @@ struct T5: Transformer {
 
     init(_ c: Configuration) throws(ModelError) {
       width = try c.size("d_model", "hidden_size", default: 512)
-      hidden = try c.size("d_ff", default: 2048)
+      feedForwardWidth = try c.size("d_ff", default: 2048)
       heads = try c.size("num_heads", "num_attention_heads", default: 8)
       headDimension = try c.size("d_kv", "head_dim", default: 64)
       encoderLayers = try c.size("num_layers", "num_hidden_layers", default: 6)
@@ -106,13 +117,10 @@ struct T5: Transformer {
     try weights.refuseUnread(after: Self.blockWords + Self.encoderWords)
     source = file.tensors
     description = ModelDescription(
-      family: "t5", modelType: file.modelType, layers: s.decoderLayers, width: s.width,
-      vocabulary: vocabulary, heads: s.heads, keyValueHeads: s.heads, hiddenWidth: s.hidden,
-      parameters: file.parameterCount, storedTypes: file.storedTypes,
-      input: .decoder(start: s.start),
-      residual: "of the decoder, the encoder's output held constant: f(X) = attention(norm X) + "
-        + "cross(norm Y) + mlp(norm Z), Y = X + attention(norm X), Z = Y + cross(norm Y); the site "
-        + "attention is both attentions")
+      of: file, layers: s.decoderLayers, width: s.width,
+      vocabulary: vocabulary, heads: s.heads, keyValueHeads: s.heads,
+      feedForwardWidth: s.feedForwardWidth,
+      input: .decoder(start: s.start))
   }
 
   func tensorNames(ofBlock index: Int?) -> [String] { names(Self.blockWords, index) }
@@ -135,7 +143,7 @@ struct T5: Transformer {
     var x: Variable<S> = try embedding.embed(tokens)
     for (l, layer) in encoder.layers.enumerated() {
       let block = T5Block<S>(settings: settings, layer: layer)
-      x = x + block.update(Stream(x), in: TokenScope(prompts: [0..<tokens.count]))
+      x = x + block.update(ResidualStream(x), in: AttentionContext(prompts: [0..<tokens.count]))
       let names = names(Self.encoderWords, l)
       guard x.isFinite else { throw errorForNotFinite(layer: 0, tensors: names) }
       for name in names { try? source.tensor(name).advise(.dontNeed) }
@@ -199,9 +207,9 @@ extension T5.Stack {
             : nil,
           mlpNorm: try norm(mlp),
           mlp: MLPWeights(
-            gate: s.isGated ? try linear(dense + "wi_0", s.hidden, s.width) : nil,
-            up: try linear(dense + (s.isGated ? "wi_1" : "wi"), s.hidden, s.width),
-            down: try linear(dense + "wo", s.width, s.hidden), activation: s.activation)))
+            gate: s.isGated ? try linear(dense + "wi_0", s.feedForwardWidth, s.width) : nil,
+            up: try linear(dense + (s.isGated ? "wi_1" : "wi"), s.feedForwardWidth, s.width),
+            down: try linear(dense + "wo", s.width, s.feedForwardWidth), activation: s.activation)))
     }
     self.layers = layers
     self.norm = try weights.vector("\(stack)final_layer_norm.weight", count: s.width)
@@ -213,10 +221,12 @@ private struct T5Block<Scalar: RealScalar>: ResidualBlock {
   let settings: T5.Settings
   let layer: T5.Layer
 
-  func attention(_ x: Stream<Scalar>, in scope: TokenScope<Scalar>) -> Variable<Scalar> {
-    let attended = layer.attention(x.map { normalized($0, layer.attentionNorm) }, in: scope)
+  func attention(_ x: ResidualStream<Scalar>, in context: AttentionContext<Scalar>) -> Variable<
+    Scalar
+  > {
+    let attended = layer.attention(x.map { normalized($0, layer.attentionNorm) }, in: context)
     guard let cross = layer.cross else { return attended }
-    let looked = scope.attendContext(
+    let looked = context.crossAttend(
       queries: cross.query(normalized(x.target + attended, cross.norm)),
       settings: AttentionSettings(
         heads: settings.heads, keyValueHeads: settings.heads,
@@ -235,7 +245,7 @@ private struct T5Block<Scalar: RealScalar>: ResidualBlock {
 extension Initialisation {
   /// Each matrix by its inputs, times one factor; queries also by what scores are not divided by. The embedding is of
   /// deviation 1 times the factor, and gains are the factor.
-  static let t5 = Initialisation(
+  fileprivate static let t5 = Initialisation(
     key: "initializer_factor", deviation: 1, isTied: true, hasPadding: false,
     exceptions: { file, factor in
       let s = try T5.Settings(file.configuration)
@@ -246,7 +256,7 @@ extension Initialisation {
         (".q", normal(width * head)), (".k", normal(width)), (".v", normal(width)),
         (".o", normal(Double(s.heads) * head)), ("relative_attention_bias", normal(width)),
         (".wi", normal(width)), (".wi_0", normal(width)), (".wi_1", normal(width)),
-        (".wo", normal(Double(s.hidden))), ("layer_norm", .constant(Float(factor))),
+        (".wo", normal(Double(s.feedForwardWidth))), ("layer_norm", .constant(Float(factor))),
       ]
     })
 }

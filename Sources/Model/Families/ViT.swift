@@ -2,6 +2,15 @@ import Autodiff
 import Checkpoint
 import LinearAlgebra
 
+extension FamilyDefinition {
+  /// The vision transformer; see `ViT`.
+  public static let vit = FamilyDefinition(
+    "vit",
+    residual: LayerNormDecoder.Arrangement.sequential.residual
+      + "; token 0 is the class token, the others are the patches row by row", initialisation: .vit
+  ) { try ViT($0) }
+}
+
 /// The vision transformer: an encoder of an image's patches behind a class token.
 ///
 /// A block is X ↦ Z = X + attention(norm X), F = Z + mlp(norm Z), every token seeing all others; f = F − X. X⁰ has the
@@ -51,13 +60,11 @@ struct ViT: Transformer {
     source = file.tensors
     self.patch = patch
     description = ModelDescription(
-      family: "vit", modelType: file.modelType, layers: r.layers, width: r.width, vocabulary: 0,
-      heads: r.heads, keyValueHeads: r.heads, hiddenWidth: r.hidden, positions: tokens,
-      parameters: file.parameterCount, storedTypes: file.storedTypes,
+      of: file, layers: r.layers, width: r.width, vocabulary: 0,
+      heads: r.heads, keyValueHeads: r.heads, feedForwardWidth: r.feedForwardWidth,
+      positions: tokens,
       input: .image(channels: channels, height: image.height, width: image.width),
-      isCausal: false,
-      residual: LayerNormDecoder.Arrangement.sequential.residual
-        + "; token 0 is the class token, the others are the patches row by row")
+      isCausal: false)
   }
 
   func tensorNames(ofBlock index: Int?) -> [String] {
@@ -106,7 +113,7 @@ extension Configuration {
 
 extension Initialisation {
   /// What is added to the patches is cut off at 2, the limit and not the deviations.
-  static let vit = Initialisation(
+  fileprivate static let vit = Initialisation(
     hasPadding: false,
     exceptions: { _, deviation in
       [

@@ -16,7 +16,7 @@ struct AttentionWeights: Sendable {
   var queryNorm: (any NormWeights)?
   var keyNorm: (any NormWeights)?
   var rotary: RotaryFrequencies?
-  var neighboursPair = false
+  var pairing = RotaryPairing.split
   /// Whether a token sees only those before it and itself.
   var isCausal = true
   /// A token sees itself and the window − 1 before it.
@@ -28,7 +28,7 @@ struct AttentionWeights: Sendable {
 
   /// Attention to `h`, the rows of a stream behind whatever norm comes first.
   func callAsFunction<S: RealScalar>(
-    _ h: Stream<S>, in scope: TokenScope<S>
+    _ h: ResidualStream<S>, in context: AttentionContext<S>
   ) -> Variable<S> {
     // Soft-max sees differences of scores only. A bias of the keys is the same in all of them but for its rotation, so
     // they are kept without what it is at position 0: some models' is a hundred times what tells keys apart, and would
@@ -43,13 +43,12 @@ struct AttentionWeights: Sendable {
     if let queryNorm { q = queryNorm(q) }
     if let keyNorm { k = keyNorm(k) }
     if let rotary {
-      let pairing: RotaryAngles<S>.Pairing = neighboursPair ? .neighbours : .halves
-      q = scope.rotate(queries: q, heads: heads, by: rotary, pairing: pairing)
-      k = scope.rotate(
+      q = context.rotate(queries: q, heads: heads, by: rotary, pairing: pairing)
+      k = context.rotate(
         keys: k, heads: keyValueHeads, by: rotary, pairing: pairing,
         bias: keyBias?.map { S($0) })
     }
-    return output(scope.attend(queries: q, keys: k, values: v, settings: settings))
+    return output(context.attend(queries: q, keys: k, values: v, settings: settings))
   }
 
   private var settings: AttentionSettings {
@@ -122,7 +121,7 @@ enum QueryKeyValue: Sendable {
 
   /// Queries of the target rows, keys and values of the source rows.
   func callAsFunction<S: RealScalar>(
-    _ h: Stream<S>
+    _ h: ResidualStream<S>
   ) -> (query: Variable<S>, key: Variable<S>, value: Variable<S>) {
     switch self {
     case .separate(let query, let key, let value):

@@ -30,14 +30,13 @@ struct GatedDecoder: Transformer {
   /// c of the soft cap c · tanh(logit / c), if any.
   let logitCap: Double?
 
-  /// Reads embedding, head and, one after another, the blocks. `residual` says what f is in this family, where it is not
-  /// the sum of Llama's two halves; `note` what else there is to know.
+  /// Reads embedding, head and, one after another, the blocks. `note` says what
+  /// there is to know besides the family's residual function.
   ///
   /// Throws `FileError`, `ModelError`; `ModelError.unreadTensor` for a tensor of a block that was not read.
   init(
-    _ file: ModelFile, _ reader: DecoderReader, family: String, norm: any NormWeights,
+    _ file: ModelFile, _ reader: DecoderReader, norm: any NormWeights,
     embeddingScale: Double = 1, logitCap: Double? = nil,
-    residual: String = "f(X) = attention(norm X) + mlp(norm Z), Z = X + attention(norm X)",
     note: String? = nil, block: (DecoderReader, Int) throws -> Block
   ) throws {
     let (s, weights) = (reader.settings, reader.weights)
@@ -53,10 +52,10 @@ struct GatedDecoder: Transformer {
     self.blocks = blocks
     try weights.refuseUnread(after: Self.blockWords)
     description = ModelDescription(
-      family: family, modelType: file.modelType, layers: s.layers, width: s.width,
+      of: file, layers: s.layers, width: s.width,
       vocabulary: embedding.rows, heads: s.heads, keyValueHeads: s.keyValueHeads,
-      hiddenWidth: s.hidden, positions: s.positions, parameters: file.parameterCount,
-      storedTypes: file.storedTypes, residual: residual + (note.map { "; \($0)" } ?? ""))
+      feedForwardWidth: s.feedForwardWidth, positions: s.positions,
+      residual: file.family.residual + (note.map { "; \($0)" } ?? ""))
   }
 
   func tensorNames(ofBlock index: Int?) -> [String] {
@@ -99,9 +98,11 @@ protocol FeedForward: Sendable {
 private struct GatedBlock<Scalar: RealScalar>: ResidualBlock {
   let block: GatedDecoder.Block
 
-  func attention(_ x: Stream<Scalar>, in scope: TokenScope<Scalar>) -> Variable<Scalar> {
+  func attention(_ x: ResidualStream<Scalar>, in context: AttentionContext<Scalar>) -> Variable<
+    Scalar
+  > {
     let h = x.map { block.beforeAttention?($0) ?? $0 }
-    let attended = block.attention(h, in: scope)
+    let attended = block.attention(h, in: context)
     return block.afterAttention?(attended) ?? attended
   }
 

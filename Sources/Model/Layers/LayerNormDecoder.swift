@@ -54,7 +54,7 @@ struct LayerNormDecoder: Transformer {
   /// Puts a family's parts together, once all of them are read. `note` says what there is to know besides the arrangement.
   /// Throws `ModelError.unreadTensor`.
   init(
-    _ file: ModelFile, _ weights: WeightReader, family: String, arrangement: Arrangement,
+    _ file: ModelFile, _ weights: WeightReader, arrangement: Arrangement,
     positions: Int?, embedding: Embedding, layers: [Layer], head: Head, blockWord: String,
     note: String? = nil
   ) throws(ModelError) {
@@ -69,11 +69,10 @@ struct LayerNormDecoder: Transformer {
     // There is at least one layer.
     let (attention, mlp) = (layers[0].attention, layers[0].mlp)
     description = ModelDescription(
-      family: family, modelType: file.modelType, layers: layers.count,
+      of: file, layers: layers.count,
       width: attention.output.outputs, vocabulary: embedding.tokens.rows,
       heads: attention.heads, keyValueHeads: attention.keyValueHeads,
-      hiddenWidth: mlp.up.outputs, positions: positions, parameters: file.parameterCount,
-      storedTypes: file.storedTypes,
+      feedForwardWidth: mlp.up.outputs, positions: positions,
       residual: arrangement.residual + (note.map { "; \($0)" } ?? ""))
   }
 
@@ -150,12 +149,14 @@ struct LayerNormBlock<Scalar: RealScalar>: ResidualBlock {
 
   var isParallel: Bool { arrangement == .parallel }
 
-  func attention(_ x: Stream<Scalar>, in scope: TokenScope<Scalar>) -> Variable<Scalar> {
+  func attention(_ x: ResidualStream<Scalar>, in context: AttentionContext<Scalar>) -> Variable<
+    Scalar
+  > {
     if arrangement == .normAfter {
-      return layer.attentionNorm(x.target + layer.attention(x, in: scope)) - x.target
+      return layer.attentionNorm(x.target + layer.attention(x, in: context)) - x.target
     }
     let h = x.map { layer.attentionNorm($0) }
-    let attended = layer.attention(h, in: scope)
+    let attended = layer.attention(h, in: context)
     return arrangement == .normedStream ? h.target + attended - x.target : attended
   }
 

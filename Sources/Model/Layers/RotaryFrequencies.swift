@@ -3,7 +3,7 @@ import Foundation
 
 /// The frequencies of a rotary embedding: θ^(−2i/dim), stretched as the configuration says.
 struct RotaryFrequencies: Sendable {
-  /// How contexts longer than the trained one are reached.
+  /// How encoderOutputs longer than the trained one are reached.
   enum Scaling: Sendable {
     case none
     /// All positions divided by a factor. Chen et al., arXiv 2306.15595.

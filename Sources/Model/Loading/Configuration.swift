@@ -7,7 +7,7 @@ import Checkpoint
 /// remembered, so that what a family never looked at can be refused when it matters.
 public final class Configuration {
   /// For messages.
-  let file: String
+  public let file: String
   private let lookup: (String) -> JSONValue?
   private var read: Set<String> = []
   /// What the file calls its keys, where that is not as they are asked for, and what goes before all of them.
@@ -26,14 +26,14 @@ public final class Configuration {
   }
 
   /// A key as the file spells it, for messages.
-  func spelled(_ key: String) -> String { prefix + (keys[key]?.first ?? key) }
+  public func spelled(_ key: String) -> String { prefix + (keys[key]?.first ?? key) }
 
   convenience init(file: String, object: JSONObject) {
     self.init(file: file) { object[$0] }
   }
 
   /// The value of the first of these keys that is there and not null.
-  func value(_ keys: [String]) -> (key: String, value: JSONValue)? {
+  public func value(_ keys: [String]) -> (key: String, value: JSONValue)? {
     read.formUnion(keys.flatMap { [$0] + (self.keys[$0] ?? []) })
     for key in keys {
       if let value = lookup(key), !value.isNull { return (key, value) }
@@ -42,10 +42,10 @@ public final class Configuration {
   }
 
   /// Whether a key is there at all, be it null.
-  func mentions(_ key: String) -> Bool { lookup(key) != nil }
+  public func mentions(_ key: String) -> Bool { lookup(key) != nil }
 
   /// Counts a key as read that has no say in this family.
-  func understand(_ key: String) { read.insert(key) }
+  public func understand(_ key: String) { read.insert(key) }
 
   /// A value of a kind, or nil when no such key is there. Throws `ModelError.badKey` for another kind.
   private func optional<T>(
@@ -72,13 +72,14 @@ public final class Configuration {
   }
 
   /// A size: an integer from 1 to 2³¹.
-  func optionalSize(_ keys: String...) throws(ModelError) -> Int? {
+  public func optionalSize(_ keys: String...) throws(ModelError) -> Int? {
     try optional(keys, "an integer from 1 to 2³¹") {
       $0.int.flatMap { (1...1 << 31).contains($0) ? $0 : nil }
     }
   }
 
-  func size(_ keys: String..., default fallback: Int? = nil) throws(ModelError) -> Int {
+  /// A size that must be there, or else has a default.
+  public func size(_ keys: String..., default fallback: Int? = nil) throws(ModelError) -> Int {
     let value = try optional(keys, "an integer from 1 to 2³¹") {
       $0.int.flatMap { (1...1 << 31).contains($0) ? $0 : nil }
     }
@@ -86,22 +87,26 @@ public final class Configuration {
   }
 
   /// A size for which null means something: nil. `absent` where there is no such key.
-  func nullableSize(_ key: String, absent fallback: Int?) throws(ModelError) -> Int? {
+  public func nullableSize(_ key: String, absent fallback: Int?) throws(ModelError) -> Int? {
     try optionalSize(key) ?? (mentions(key) ? nil : fallback)
   }
 
   /// The id of a token: an integer from 0 to 2³¹.
-  func optionalID(_ key: String) throws(ModelError) -> Int? {
+  public func optionalID(_ key: String) throws(ModelError) -> Int? {
     try optional([key], "an integer from 0 to 2³¹") {
       $0.int.flatMap { (0...1 << 31).contains($0) ? $0 : nil }
     }
   }
 
-  func number(_ keys: String..., default fallback: Double? = nil) throws(ModelError) -> Double {
+  /// A number that must be there, or else has a default.
+  public func number(
+    _ keys: String..., default fallback: Double? = nil
+  ) throws(ModelError) -> Double {
     try require(try optional(keys, "a finite number", Self.finite) ?? fallback, keys)
   }
 
-  func optionalNumber(_ keys: String...) throws(ModelError) -> Double? {
+  /// A finite number.
+  public func optionalNumber(_ keys: String...) throws(ModelError) -> Double? {
     try optional(keys, "a finite number", Self.finite)
   }
 
@@ -111,7 +116,9 @@ public final class Configuration {
   }
 
   /// A small positive number, such as the ε of a norm.
-  func positive(_ keys: String..., default fallback: Double? = nil) throws(ModelError) -> Double {
+  public func positive(
+    _ keys: String..., default fallback: Double? = nil
+  ) throws(ModelError) -> Double {
     let value = try optional(keys, "a positive, finite number") {
       Self.finite($0).flatMap { $0 > 0 ? $0 : nil }
     }
@@ -119,19 +126,23 @@ public final class Configuration {
   }
 
   /// The same where null means something: nil. `absent` where there is no such key.
-  func nullablePositive(_ key: String, absent fallback: Double?) throws(ModelError) -> Double? {
+  public func nullablePositive(_ key: String, absent fallback: Double?) throws(ModelError)
+    -> Double?
+  {
     guard value([key]) != nil else { return mentions(key) ? nil : fallback }
     return try positive(key)
   }
 
-  func numbers(_ keys: String...) throws(ModelError) -> [Double] {
+  /// An array of finite numbers that must be there.
+  public func numbers(_ keys: String...) throws(ModelError) -> [Double] {
     let values = try optional(keys, "an array of finite numbers") { value in
       value.array.flatMap { Self.all($0.map(Self.finite)) }
     }
     return try require(values, keys)
   }
 
-  func optionalTexts(_ keys: String...) throws(ModelError) -> [String]? {
+  /// An array of strings.
+  public func optionalTexts(_ keys: String...) throws(ModelError) -> [String]? {
     try optional(keys, "an array of strings") { value in
       value.array.flatMap { Self.all($0.map(\.string)) }
     }
@@ -143,31 +154,36 @@ public final class Configuration {
     return present.count == values.count ? present : nil
   }
 
-  func flag(_ keys: String..., default fallback: Bool) throws(ModelError) -> Bool {
+  /// True or false.
+  public func flag(_ keys: String..., default fallback: Bool) throws(ModelError) -> Bool {
     try optional(keys, "true or false") { $0.bool } ?? fallback
   }
 
-  func text(_ keys: String..., default fallback: String? = nil) throws(ModelError) -> String {
+  /// A string that must be there, or else has a default.
+  public func text(_ keys: String..., default fallback: String? = nil) throws(ModelError) -> String
+  {
     try require(try optional(keys, "a string") { $0.string } ?? fallback, keys)
   }
 
-  func optionalText(_ keys: String...) throws(ModelError) -> String? {
+  /// A string.
+  public func optionalText(_ keys: String...) throws(ModelError) -> String? {
     try optional(keys, "a string") { $0.string }
   }
 
-  func optionalObject(_ keys: String...) throws(ModelError) -> Configuration? {
+  /// An object, with keys of its own to read and to refuse.
+  public func optionalObject(_ keys: String...) throws(ModelError) -> Configuration? {
     guard let (key, _) = value(keys) else { return nil }
     let object = try optional(keys, "an object") { $0.object }
     return object.map { object in Configuration(file: "\(file), \(spelled(key))", object: object) }
   }
 
   /// Throws `ModelError.badKey` unless `condition` holds.
-  func check(_ condition: Bool, _ key: String, _ reason: String) throws(ModelError) {
+  public func check(_ condition: Bool, _ key: String, _ reason: String) throws(ModelError) {
     guard condition else { throw .badKey(file: file, key: spelled(key), reason: reason) }
   }
 
   /// Throws `ModelError.unsupportedKey`, with the key's value, unless `condition` holds.
-  func checkSupported(
+  public func checkSupported(
     _ condition: Bool, _ key: String, _ reason: String
   ) throws(ModelError) {
     guard !condition else { return }
@@ -177,7 +193,7 @@ public final class Configuration {
 
   /// Throws `ModelError.unsupportedKey` if a key that changes the mathematics of some model is set to other than its
   /// neutral value and this family has not read it.
-  func refuseUnread() throws(ModelError) {
+  public func refuseUnread() throws(ModelError) {
     for (key, neutral) in Self.influential where !read.contains(key) {
       guard let value = lookup(key), !neutral(value),
         !value.isNull || Self.meaningfulNulls.contains(key)

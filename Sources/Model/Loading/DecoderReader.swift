@@ -17,7 +17,7 @@ struct DecoderReader {
   /// Of a folder, with or without the prefix `model.`, or of a GGUF file, whose norms store what they multiply by.
   init(_ file: ModelFile, _ settings: DecoderSettings, gainOffset: Double = 0) {
     var settings = settings
-    settings.neighboursPair = file.dialect?.neighboursPair ?? false
+    settings.pairing = file.dialect?.pairing ?? .split
     self.init(
       file.weights(
         prefix: "model.", alternatives: ["", "transformer."], probe: "embed_tokens.weight"),
@@ -55,7 +55,7 @@ struct DecoderReader {
     AttentionWeights(
       heads: settings.heads, keyValueHeads: settings.keyValueHeads,
       headDimension: settings.headDimension, projection: projection, output: output,
-      rotary: settings.rotary, neighboursPair: settings.neighboursPair, window: window)
+      rotary: settings.rotary, pairing: settings.pairing, window: window)
   }
 
   /// `gate_proj`, `up_proj`, `down_proj`.
@@ -65,8 +65,9 @@ struct DecoderReader {
       try weights.linear("mlp." + name, outputs: outputs, inputs: inputs, bias: s.mlpBias)
     }
     return MLPWeights(
-      gate: try part("gate_proj", s.hidden, s.width), up: try part("up_proj", s.hidden, s.width),
-      down: try part("down_proj", s.width, s.hidden), activation: s.activation)
+      gate: try part("gate_proj", s.feedForwardWidth, s.width),
+      up: try part("up_proj", s.feedForwardWidth, s.width),
+      down: try part("down_proj", s.width, s.feedForwardWidth), activation: s.activation)
   }
 
   /// A block with Llama's two norms, one before each half.

@@ -2,15 +2,15 @@ import Autodiff
 
 /// Sizes and functions that every family close to Llama has.
 struct DecoderSettings: Sendable {
-  var layers, width, hidden, heads, keyValueHeads, headDimension: Int
+  var layers, width, feedForwardWidth, heads, keyValueHeads, headDimension: Int
   /// Tokens a prompt may have, if limited.
   var positions: Int?
   var epsilon: Double
   var activation: Activation
   var rotary: RotaryFrequencies
-  /// Pairs of rotated features lie side by side, as llama.cpp stores them: scores do not depend on the order of features
-  /// within a head as long as q and k agree, so the rows are taken as they lie.
-  var neighboursPair = false
+  /// Interleaved where llama.cpp stores pairs of rotated features side by side: scores do not depend on the order of
+  /// features within a head as long as q and k agree, so the rows are taken as they lie.
+  var pairing = RotaryPairing.split
   var attentionBias = false
   var mlpBias = false
   var tiedHead: Bool
@@ -19,7 +19,7 @@ struct DecoderSettings: Sendable {
   struct Defaults {
     var layers = 32
     var width = 4096
-    var hidden = 11008
+    var feedForwardWidth = 11008
     var heads = 32
     /// nil for as many as heads; that is also what null means.
     var keyValueHeads: Int?
@@ -42,7 +42,7 @@ struct DecoderSettings: Sendable {
   ) throws(ModelError) {
     layers = try c.size("num_hidden_layers", default: defaults.layers)
     width = try c.size("hidden_size", default: defaults.width)
-    hidden = try c.size("intermediate_size", default: defaults.hidden)
+    feedForwardWidth = try c.size("intermediate_size", default: defaults.feedForwardWidth)
     heads = try c.size("num_attention_heads", default: defaults.heads)
     keyValueHeads =
       try c.nullableSize("num_key_value_heads", absent: defaults.keyValueHeads) ?? heads

@@ -6,7 +6,7 @@ struct EncoderReader {
   static let blockWords = ["encoder.layer.", "blk."]
 
   let weights: WeightReader
-  let layers, width, hidden, heads: Int
+  let layers, width, feedForwardWidth, heads: Int
   let epsilon: Double
   let activation: Activation
 
@@ -15,7 +15,7 @@ struct EncoderReader {
     self.weights = weights
     layers = try c.size("num_hidden_layers", default: 12)
     width = try c.size("hidden_size", default: 768)
-    hidden = try c.size("intermediate_size", default: 3072)
+    feedForwardWidth = try c.size("intermediate_size", default: 3072)
     heads = try c.size("num_attention_heads", default: 12)
     _ = try c.headDimension(width: width, heads: heads)
     epsilon = try c.positive("layer_norm_eps", default: 1e-12)
@@ -51,8 +51,9 @@ struct EncoderReader {
             output: try linear("attention.output.dense", width, width, true), isCausal: false),
           mlpNorm: try norm(block + mlpNorm),
           mlp: MLPWeights(
-            up: try linear("intermediate.dense", hidden, width, true),
-            down: try linear("output.dense", width, hidden, true), activation: activation)))
+            up: try linear("intermediate.dense", feedForwardWidth, width, true),
+            down: try linear("output.dense", width, feedForwardWidth, true), activation: activation)
+        ))
     }
     try weights.refuseUnread(after: Self.blockWords)
     return blocks

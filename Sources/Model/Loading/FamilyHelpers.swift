@@ -4,7 +4,7 @@ import LinearAlgebra
 
 extension Activation {
   /// The activation a configuration names. Throws `ModelError.unsupportedKey` for one that is not known here.
-  init(
+  public init(
     _ configuration: Configuration, _ keys: String..., default fallback: String
   ) throws(ModelError) {
     let names: [String: Activation] = [
@@ -27,7 +27,7 @@ extension Activation {
 extension Configuration {
   /// The features of a head where they are width / heads. Throws `ModelError.badKey` where that is no whole number, or
   /// `head_dim` says otherwise.
-  func headDimension(width: Int, heads: Int) throws(ModelError) -> Int {
+  public func headDimension(width: Int, heads: Int) throws(ModelError) -> Int {
     try check(
       width % heads == 0, "num_attention_heads",
       "is \(heads), which does not divide the width \(width)")
@@ -37,7 +37,7 @@ extension Configuration {
   }
 
   /// The heads of keys and values, a divisor of `heads`. Throws `ModelError.badKey`.
-  func keyValueHeads(heads: Int, default fallback: Int) throws(ModelError) -> Int {
+  public func keyValueHeads(heads: Int, default fallback: Int) throws(ModelError) -> Int {
     let count = try size("num_key_value_heads", default: fallback)
     try check(
       heads % count == 0, "num_key_value_heads",
@@ -48,7 +48,7 @@ extension Configuration {
 
 extension StoredMatrix {
   /// The rows of these tokens as a variable (tokens, width). Throws `ModelError.tokenOutOfRange`, `emptyPrompt`.
-  func embed<S: RealScalar>(_ tokens: [Int]) throws(ModelError) -> Variable<S> {
+  public func embed<S: RealScalar>(_ tokens: [Int]) throws(ModelError) -> Variable<S> {
     guard !tokens.isEmpty else { throw .emptyPrompt }
     var elements: [S] = []
     elements.reserveCapacity(tokens.count * columns)
@@ -63,7 +63,7 @@ extension StoredMatrix {
 }
 
 /// The number that follows one of these words in a tensor's name, at its start or after a dot.
-func blockNumber(_ name: String, after words: [String]) -> Int? {
+public func blockNumber(_ name: String, after words: [String]) -> Int? {
   for word in words {
     guard let range = name.range(of: word),
       range.lowerBound == name.startIndex || name[name.index(before: range.lowerBound)] == "."

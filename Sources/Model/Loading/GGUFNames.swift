@@ -4,7 +4,7 @@ import Checkpoint
 /// What llama.cpp calls the tensors of several families.
 extension GGUFDialect {
   /// Of those close to Llama.
-  static let decoder = [
+  public static let decoder = [
     "model.embed_tokens": "token_embd", "model.norm": "output_norm", "lm_head": "output",
     "model.layers.#.input_layernorm": "blk.#.attn_norm",
     "model.layers.#.self_attn.q_proj": "blk.#.attn_q",
@@ -19,12 +19,12 @@ extension GGUFDialect {
   ]
 
   /// The same with other names for some of a block's tensors, or more of them.
-  static func decoder(with block: [String: String]) -> [String: String] {
+  public static func decoder(with block: [String: String]) -> [String: String] {
     decoder.merging(inBlocks("model.layers.#.", block)) { $1 }
   }
 
   /// Names of blocks' tensors, here and there without what goes before them.
-  static func inBlocks(_ prefix: String, _ block: [String: String]) -> [String: String] {
+  public static func inBlocks(_ prefix: String, _ block: [String: String]) -> [String: String] {
     Dictionary(uniqueKeysWithValues: block.map { (prefix + $0.key, "blk.#." + $0.value) })
   }
 
@@ -38,7 +38,9 @@ extension GGUFDialect {
 
 extension GGUFMetadata {
   /// Biases that are there or not, by the key that says so in a config.json: of the queries and of `ffn_gate`.
-  func biases(attention: String? = "attention_bias", mlp: String? = nil) -> [String: JSONValue] {
+  public func biases(attention: String? = "attention_bias", mlp: String? = nil) -> [String:
+    JSONValue]
+  {
     var flags: [String: JSONValue] = [:]
     if let attention {
       flags[attention] = .bool(["attn_q", "attn_qkv"].contains { contains("blk.0.\($0).bias") })

@@ -2,24 +2,41 @@
 ///
 /// What nearly all families have in common: matrices and embeddings are normal with mean 0 and one deviation, biases are 0,
 /// gains 1, and the embedding of the padding token is 0.
-struct Initialisation: Sendable {
-  /// The key of config.json that the deviation stands under, and its default.
-  var key = "initializer_range"
-  var deviation = 0.02
+public struct Initialisation: Sendable {
+  /// The key of config.json that the deviation stands under.
+  public var key: String
+  /// The deviation where the file does not say.
+  public var deviation: Double
   /// Whether the head is the embedding where the file does not say.
-  var isTied = false
+  public var isTied: Bool
   /// Whether the embedding has a row for padding.
-  var hasPadding = true
+  public var hasPadding: Bool
   /// Its token where the file does not say.
-  var paddingToken: Int?
+  public var paddingToken: Int?
   /// What is initialised otherwise, by how canonical names end, `.weight` left out, from the file and the deviation.
-  var exceptions: @Sendable (ModelFile, Double) throws -> [(ending: String, Initialiser)] = {
-    _, _ in []
+  public var exceptions: @Sendable (ModelFile, Double) throws -> [(ending: String, Initialiser)]
+
+  /// An initialisation; its arguments are its properties.
+  public init(
+    key: String = "initializer_range", deviation: Double = 0.02, isTied: Bool = false,
+    hasPadding: Bool = true, paddingToken: Int? = nil,
+    exceptions:
+      @escaping @Sendable (ModelFile, Double) throws -> [(
+        ending: String, Initialiser
+      )] = { _, _ in [] }
+  ) {
+    self.key = key
+    self.deviation = deviation
+    self.isTied = isTied
+    self.hasPadding = hasPadding
+    self.paddingToken = paddingToken
+    self.exceptions = exceptions
   }
 }
 
 /// What one tensor is filled with.
-enum Initialiser: Equatable, Sendable {
+public enum Initialiser: Equatable, Sendable {
+  /// One number.
   case constant(Float)
   /// Independent normal numbers of mean 0; those outside of ±`limit` are drawn again.
   case normal(deviation: Double, limit: Double = .infinity)

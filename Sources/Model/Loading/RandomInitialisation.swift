@@ -14,8 +14,8 @@ struct RandomInitialisation: Sendable {
   private let canonical: [String: String]
 
   /// Throws `ModelError`.
-  init(_ file: ModelFile, family: ModelFamily, seed: UInt64) throws {
-    let (c, traits) = (file.configuration, family.initialisation)
+  init(_ file: ModelFile, seed: UInt64) throws {
+    let (c, traits) = (file.configuration, file.family.initialisation)
     self.seed = seed
     deviation = try c.positive(traits.key, default: traits.deviation)
     try c.check(deviation <= 100, traits.key, "is more than 100")

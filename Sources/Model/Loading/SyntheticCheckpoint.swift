@@ -15,7 +15,7 @@ public struct SyntheticCheckpoint: Sendable {
     /// Width d.
     public var width: Int
     /// Features of the MLP's hidden layer.
-    public var hidden: Int
+    public var feedForwardWidth: Int
     /// Query heads.
     public var heads: Int
     /// Heads of keys and values.
@@ -33,24 +33,31 @@ public struct SyntheticCheckpoint: Sendable {
   /// The shapes that are known, by name.
   public static let shapes: [String: Shape] = [
     "llama-2-7b": Shape(
-      width: 4096, hidden: 11008, heads: 32, keyValueHeads: 32, layers: 32, vocabulary: 32000),
+      width: 4096, feedForwardWidth: 11008, heads: 32, keyValueHeads: 32, layers: 32,
+      vocabulary: 32000),
     "llama-2-13b": Shape(
-      width: 5120, hidden: 13824, heads: 40, keyValueHeads: 40, layers: 40, vocabulary: 32000),
+      width: 5120, feedForwardWidth: 13824, heads: 40, keyValueHeads: 40, layers: 40,
+      vocabulary: 32000),
     "llama-3-8b": Shape(
-      width: 4096, hidden: 14336, heads: 32, keyValueHeads: 8, layers: 32, vocabulary: 128_256,
+      width: 4096, feedForwardWidth: 14336, heads: 32, keyValueHeads: 8, layers: 32,
+      vocabulary: 128_256,
       theta: 500_000),
     "llama-3-70b": Shape(
-      width: 8192, hidden: 28672, heads: 64, keyValueHeads: 8, layers: 80, vocabulary: 128_256,
+      width: 8192, feedForwardWidth: 28672, heads: 64, keyValueHeads: 8, layers: 80,
+      vocabulary: 128_256,
       theta: 500_000),
     "mistral-7b": Shape(
-      width: 4096, hidden: 14336, heads: 32, keyValueHeads: 8, layers: 32, vocabulary: 32000),
+      width: 4096, feedForwardWidth: 14336, heads: 32, keyValueHeads: 8, layers: 32,
+      vocabulary: 32000),
     "tinyllama-1.1b": Shape(
-      width: 2048, hidden: 5632, heads: 32, keyValueHeads: 4, layers: 22, vocabulary: 32000),
+      width: 2048, feedForwardWidth: 5632, heads: 32, keyValueHeads: 4, layers: 22,
+      vocabulary: 32000),
     "smollm2-135m": Shape(
-      width: 576, hidden: 1536, heads: 9, keyValueHeads: 3, layers: 30, vocabulary: 49152,
+      width: 576, feedForwardWidth: 1536, heads: 9, keyValueHeads: 3, layers: 30, vocabulary: 49152,
       theta: 100_000, isTied: true),
     "smollm2-1.7b": Shape(
-      width: 2048, hidden: 8192, heads: 32, keyValueHeads: 32, layers: 24, vocabulary: 49152,
+      width: 2048, feedForwardWidth: 8192, heads: 32, keyValueHeads: 32, layers: 24,
+      vocabulary: 49152,
       theta: 130_000, isTied: true),
   ]
 
@@ -89,9 +96,9 @@ public struct SyntheticCheckpoint: Sendable {
         entry(block + "self_attn.v_proj", [keys, s.width]),
         entry(block + "self_attn.o_proj", [s.width, queries]),
         entry(block + "post_attention_layernorm", [s.width]),
-        entry(block + "mlp.gate_proj", [s.hidden, s.width]),
-        entry(block + "mlp.up_proj", [s.hidden, s.width]),
-        entry(block + "mlp.down_proj", [s.width, s.hidden]),
+        entry(block + "mlp.gate_proj", [s.feedForwardWidth, s.width]),
+        entry(block + "mlp.up_proj", [s.feedForwardWidth, s.width]),
+        entry(block + "mlp.down_proj", [s.width, s.feedForwardWidth]),
       ]
     }
     result.append(entry("model.norm", [s.width]))
@@ -172,7 +179,7 @@ public struct SyntheticCheckpoint: Sendable {
         "architectures": ["LlamaForCausalLM"],
         "hidden_act": "silu",
         "hidden_size": \(s.width),
-        "intermediate_size": \(s.hidden),
+        "intermediate_size": \(s.feedForwardWidth),
         "max_position_embeddings": 8192,
         "model_type": "llama",
         "num_attention_heads": \(s.heads),

@@ -8,8 +8,9 @@ import LinearAlgebra
 /// The canonical name is the one of the Hugging Face implementation. A GGUF file has names of its own, given by a table in
 /// which `#` stands for the number of the block, and a second one for that of an expert; a folder may leave out or add a
 /// prefix.
-struct WeightReader {
-  let source: any TensorSource
+public struct WeightReader {
+  /// Where the tensors come from.
+  public let source: any TensorSource
   private let read = NameSet()
   private let table: [String: String]?
   private let prefix: (canonical: String, stored: String)?
@@ -26,7 +27,7 @@ struct WeightReader {
   /// Names of a Hugging Face folder: `prefix` is the canonical one, and the first of `alternatives` under which
   /// `probe` is found takes its place. `architecture` is the class whose weights these are, if the file says: one without
   /// a head has none to read, and so has a base model, whose names lack the prefix.
-  init(
+  public init(
     _ source: any TensorSource, prefix: String, alternatives: [String], probe: String,
     architecture: String? = nil
   ) {
@@ -53,14 +54,14 @@ struct WeightReader {
   }
 
   /// The same reader for names that all begin alike: the tensors of one block.
-  func scoped(_ scope: String) -> WeightReader {
+  public func scoped(_ scope: String) -> WeightReader {
     var reader = self
     reader.scope += scope
     return reader
   }
 
   /// What the file calls a tensor.
-  func storedName(_ name: String) -> String {
+  public func storedName(_ name: String) -> String {
     let canonical = scope + name
     if let prefix {
       guard canonical.hasPrefix(prefix.canonical) else { return canonical }
@@ -113,7 +114,7 @@ struct WeightReader {
 
   /// Throws `ModelError.unreadTensor` if a block, numbered after one of these words, has a tensor that nobody read. Of a
   /// GGUF file every tensor must have been read, but those of a classifier behind the model.
-  func refuseUnread(after words: [String]) throws(ModelError) {
+  public func refuseUnread(after words: [String]) throws(ModelError) {
     for tensor in source.tensors where !tensor.isComputed && !read.names.contains(tensor.name) {
       let isPart =
         table == nil
@@ -124,34 +125,35 @@ struct WeightReader {
     }
   }
 
-  func contains(_ canonical: String) -> Bool { source.contains(storedName(canonical)) }
+  /// Whether the file has a tensor.
+  public func contains(_ canonical: String) -> Bool { source.contains(storedName(canonical)) }
 
   /// A weight matrix of this shape. Throws `FileError.missingTensor`, `wrongShape`, `unsupportedType`.
-  func matrix(
+  public func matrix(
     _ canonical: String, rows: Int, columns: Int
   ) throws(FileError) -> StoredMatrix {
     try tensor(canonical).matrix(rows: rows, columns: columns)
   }
 
   /// A stack (count, rows, columns) of weight matrices. Throws `FileError` as `matrix` does.
-  func matrices(
+  public func matrices(
     _ canonical: String, count: Int, rows: Int, columns: Int
   ) throws(FileError) -> [StoredMatrix] {
     try tensor(canonical).matrices(count: count, rows: rows, columns: columns)
   }
 
   /// A convolution's kernel of this shape as the linear map (first side, all others) of what lies under it.
-  func kernel(_ canonical: String, shape: [Int]) throws(FileError) -> StoredMatrix {
+  public func kernel(_ canonical: String, shape: [Int]) throws(FileError) -> StoredMatrix {
     try tensor(canonical, shape: shape).flattened.matrix()
   }
 
   /// A norm or a bias of this length, widened; it must be finite. Throws `FileError`, `ModelError.weightNotFinite`.
-  func vector(_ canonical: String, count: Int) throws -> [Float] {
+  public func vector(_ canonical: String, count: Int) throws -> [Float] {
     try numbers(canonical, shape: [count])
   }
 
   /// The numbers of a small tensor of this shape, likewise.
-  func numbers(_ canonical: String, shape: [Int]) throws -> [Float] {
+  public func numbers(_ canonical: String, shape: [Int]) throws -> [Float] {
     let tensor = try tensor(canonical, shape: shape)
     let values = tensor.numbers()
     guard values.allSatisfy(\.isFinite) else {
@@ -161,7 +163,7 @@ struct WeightReader {
   }
 
   /// `name.weight` (outputs, inputs), or (inputs, outputs) when `transposed`, and, when `bias`, `name.bias`.
-  func linear(
+  public func linear(
     _ name: String, outputs: Int, inputs: Int, bias: Bool, transposed: Bool = false
   ) throws -> LinearWeights {
     let (rows, columns) = transposed ? (inputs, outputs) : (outputs, inputs)
@@ -187,14 +189,14 @@ struct WeightReader {
   }
 
   /// A table with as many rows as it has: embeddings are often longer than the vocabulary.
-  func table(_ canonical: String, columns: Int) throws(FileError) -> StoredMatrix {
+  public func table(_ canonical: String, columns: Int) throws(FileError) -> StoredMatrix {
     let tensor = try tensor(canonical)
     return try tensor.matrix(rows: tensor.shape.first ?? 0, columns: columns)
   }
 
   /// The head over the vocabulary: as stored, or the embedding where it is tied to it and not stored by itself; nil where
   /// the checkpoint is of a model without one.
-  func head(
+  public func head(
     _ name: String, tied: Bool, to embedding: StoredMatrix, bias: Bool = false
   ) throws -> LinearWeights? {
     if lacksHead, !tied, !contains("\(name).weight") { return nil }

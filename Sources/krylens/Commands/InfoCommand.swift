@@ -27,7 +27,7 @@ struct InfoCommand: ParsableCommand {
       ("family", d.family == d.modelType ? d.family : "\(d.family) (\(d.modelType))"),
       ("blocks", "\(d.layers)"),
       ("width", "\(d.width)"),
-      ("hidden width", "\(d.hiddenWidth)"),
+      ("feed-forward width", "\(d.feedForwardWidth)"),
       ("heads", "\(d.heads), of keys and values \(d.keyValueHeads)"),
       ("vocabulary", d.vocabulary > 0 ? "\(d.vocabulary)" : "none"),
       ("input", Self.input(d)),

@@ -70,7 +70,7 @@ struct SynthesizeCommand: ParsableCommand {
       guard width % head == 0, heads % max(1, heads * shape.keyValueHeads / shape.heads) == 0 else {
         throw ValidationError("--width \(width): must be a multiple of the head size, \(head)")
       }
-      shape.hidden = shape.hidden * width / shape.width
+      shape.feedForwardWidth = shape.feedForwardWidth * width / shape.width
       shape.keyValueHeads = max(1, heads * shape.keyValueHeads / shape.heads)
       shape.heads = heads
       shape.width = width

@@ -23,7 +23,7 @@ public struct TokenSelection: Hashable, Sendable, Codable {
 /// With whole prompts the rows are their tokens, one prompt after another, and each attention leaves its keys and values
 /// behind. In a selection each row is one Jacobian: a query at the target token, with the keys and values of all tokens
 /// but the source held constant.
-public final class TokenScope<Scalar: RealScalar> {
+public final class AttentionContext<Scalar: RealScalar> {
   private enum Rows {
     case prompts([Range<Int>])
     case selection([(selection: TokenSelection, caches: [KeyValueCache<Scalar>])])
@@ -31,7 +31,7 @@ public final class TokenScope<Scalar: RealScalar> {
 
   private let rows: Rows
   /// What every prompt looks at besides its own tokens, if anything: an encoder's output.
-  private let contexts: [Variable<Scalar>]
+  private let encoderOutputs: [Variable<Scalar>]
   /// Position of every row's source token.
   public let sourcePositions: [Int]
   /// Position of every row's target token.
@@ -42,20 +42,20 @@ public final class TokenScope<Scalar: RealScalar> {
   private(set) var caches: [[KeyValueCache<Scalar>]] = []
   private var attentions = 0
 
-  /// All tokens of some prompts, which take these rows, and the prompts' contexts in models that have them.
-  init(prompts: [Range<Int>], contexts: [Variable<Scalar>] = []) {
+  /// All tokens of some prompts, which take these rows, and the prompts' encoderOutputs in models that have them.
+  init(prompts: [Range<Int>], encoderOutputs: [Variable<Scalar>] = []) {
     rows = .prompts(prompts)
-    self.contexts = contexts
+    self.encoderOutputs = encoderOutputs
     sourcePositions = prompts.flatMap { 0..<$0.count }
     targetPositions = sourcePositions
     lengths = prompts.flatMap { Array(repeating: $0.count, count: $0.count) }
     caches = prompts.map { _ in [] }
   }
 
-  /// One row a Jacobian; `caches` are those of its prompt that a scope of whole prompts left behind at the same block.
+  /// One row a Jacobian; `caches` are those of its prompt that whole prompts left behind at the same block.
   init(_ selections: [(selection: TokenSelection, caches: [KeyValueCache<Scalar>])]) {
     rows = .selection(selections)
-    contexts = []  // their keys and values are in the caches
+    encoderOutputs = []  // their keys and values are in the caches
     sourcePositions = selections.map(\.selection.source)
     targetPositions = selections.map(\.selection.target)
     lengths = selections.map { $0.caches.first?.count ?? 0 }
@@ -84,17 +84,17 @@ public final class TokenScope<Scalar: RealScalar> {
     }
   }
 
-  /// Attention of the rows to their prompts' contexts, which are constant: `queries` at the targets; `keysAndValues` makes
+  /// Attention of the rows to their prompts' encoderOutputs, which are constant: `queries` at the targets; `keysAndValues` makes
   /// of a context what is looked at, and is asked once for each.
-  func attendContext(
+  public func crossAttend(
     queries: Variable<Scalar>, settings: AttentionSettings,
     keysAndValues: (Variable<Scalar>) -> (keys: Variable<Scalar>, values: Variable<Scalar>)
   ) -> Variable<Scalar> {
     defer { attentions += 1 }
     switch rows {
     case .prompts(let prompts):
-      for (p, context) in contexts.enumerated() {
-        if let first = contexts[..<p].firstIndex(where: { isSame($0, context) }) {
+      for (p, context) in encoderOutputs.enumerated() {
+        if let first = encoderOutputs[..<p].firstIndex(where: { isSame($0, context) }) {
           caches[p].append(caches[first][attentions])
         } else {
           let (keys, values) = keysAndValues(context)
@@ -116,7 +116,7 @@ public final class TokenScope<Scalar: RealScalar> {
   /// Queries rotated to their tokens' positions.
   func rotate(
     queries: Variable<Scalar>, heads: Int, by rotary: RotaryFrequencies,
-    pairing: RotaryAngles<Scalar>.Pairing
+    pairing: RotaryPairing
   ) -> Variable<Scalar> {
     rotate(queries, targetPositions, heads, rotary, pairing)
   }
@@ -124,14 +124,14 @@ public final class TokenScope<Scalar: RealScalar> {
   /// Keys rotated to their tokens' positions; `bias` is what was left out of them, as in `Variable.rotated`.
   func rotate(
     keys: Variable<Scalar>, heads: Int, by rotary: RotaryFrequencies,
-    pairing: RotaryAngles<Scalar>.Pairing, bias: [Scalar]?
+    pairing: RotaryPairing, bias: [Scalar]?
   ) -> Variable<Scalar> {
     rotate(keys, sourcePositions, heads, rotary, pairing, bias)
   }
 
   private func rotate(
     _ x: Variable<Scalar>, _ positions: [Int], _ heads: Int, _ rotary: RotaryFrequencies,
-    _ pairing: RotaryAngles<Scalar>.Pairing, _ bias: [Scalar]? = nil
+    _ pairing: RotaryPairing, _ bias: [Scalar]? = nil
   ) -> Variable<Scalar> {
     // Frequencies may depend on the length of a prompt, and prompts of several lengths go together.
     var scale = 1.0

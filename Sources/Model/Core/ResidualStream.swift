@@ -5,7 +5,7 @@ import LinearAlgebra
 ///
 /// In a whole sequence, or for a Jacobian from a token to itself, the two are one variable. From one token to another the
 /// source carries the tangent and the target is a constant.
-public struct Stream<Scalar: RealScalar> {
+public struct ResidualStream<Scalar: RealScalar> {
   /// Where keys and values come from.
   public let source: Variable<Scalar>
   /// Where queries come from, and what the block adds to.
@@ -23,8 +23,8 @@ public struct Stream<Scalar: RealScalar> {
   public var isSingle: Bool { isSame(source, target) }
 
   /// f of both, computed once where they are the same.
-  public func map(_ f: (Variable<Scalar>) -> Variable<Scalar>) -> Stream {
-    if isSingle { return Stream(f(target)) }
-    return Stream(source: f(source), target: f(target))
+  public func map(_ f: (Variable<Scalar>) -> Variable<Scalar>) -> ResidualStream {
+    if isSingle { return ResidualStream(f(target)) }
+    return ResidualStream(source: f(source), target: f(target))
   }
 }

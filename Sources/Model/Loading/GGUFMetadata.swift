@@ -1,0 +1,165 @@
+import Files
+import Checkpoint
+
+/// The metadata of a GGUF file under its architecture's name, and what its tensors tell besides.
+public struct GGUFMetadata: Sendable {
+  /// For messages.
+  public let file: String
+  /// `general.architecture`.
+  public let architecture: String
+  /// The tensors.
+  public let tensors: any TensorSource
+  /// A value by its key without the architecture.
+  public let value: @Sendable (String) -> JSONValue?
+
+  init(
+    file: String, architecture: String, tensors: any TensorSource,
+    value: @escaping @Sendable (String) -> JSONValue?
+  ) {
+    (self.file, self.architecture, self.tensors, self.value) = (file, architecture, tensors, value)
+  }
+
+  /// The value of a key that is a size.
+  public func size(_ key: String) -> Int? {
+    value(key)?.int.flatMap { (1...1 << 31).contains($0) ? $0 : nil }
+  }
+
+  /// Whether the file has a tensor.
+  public func contains(_ tensor: String) -> Bool { tensors.contains(tensor) }
+
+  /// The first side of a tensor.
+  public func rows(_ tensor: String) -> JSONValue? {
+    tensors.tensors.first { $0.name == tensor }?.shape.first.map { .number(.integer($0)) }
+  }
+
+  /// The features of a head, by default the width's share.
+  public var headDimension: Int? {
+    size("attention.key_length")
+      ?? size("embedding_length").flatMap { width in
+        size("attention.head_count").map { max(width / $0, 1) }
+      }
+  }
+
+  /// Whether the file has experts.
+  public var isMixture: Bool { (value("expert_count")?.double ?? 0) != 0 }
+
+  /// The keys of a config.json. Throws `ModelError.badKey`, `FileError`.
+  func configuration(_ dialect: GGUFDialect) throws -> Configuration {
+    for key in dialect.required + [dialect.epsilon] where value(key) == nil {
+      throw ModelError.badKey(file: file, key: "\(architecture).\(key)", reason: "is missing")
+    }
+    let head = headDimension.map { JSONValue.number(.integer($0)) }
+    if let length = value("attention.value_length"), length.int != head?.int {
+      throw ModelError.badKey(
+        file: file, key: "\(architecture).attention.value_length",
+        reason: "is not the size of a head, \(headDimension.map { "\($0)" } ?? "unknown")")
+    }
+    var settings = try ropeSettings()
+    settings["head_dim"] = value("attention.key_length") ?? head
+    settings["rope.dimension_count"] = value("rope.dimension_count") ?? head
+    settings["rope_theta"] = value("rope.freq_base") ?? .number(.integer(10_000))
+    settings["vocab_size"] = rows("token_embd.weight")
+    settings["tie_word_embeddings"] = .bool(!contains("output.weight"))
+    settings.merge(dialect.settings(self)) { $1 }
+
+    var keys = GGUFDialect.commonKeys
+    for key in ["rms_norm_eps", "layer_norm_eps", "layer_norm_epsilon"] {
+      keys[key] = [dialect.epsilon]
+    }
+    keys.merge(dialect.keys) { $1 }
+    return Configuration(file: file, prefix: architecture + ".", keys: keys) {
+      [keys, settings, value] key in
+      if let setting = settings[key] { return setting }
+      for name in keys[key] ?? [key] {
+        guard let found = value(name) else { continue }
+        return found.double == 0 && GGUFDialect.zeroIsNone.contains(name) ? .null : found
+      }
+      return nil
+    }
+  }
+
+  // MARK: Rotation
+
+  /// `rope_parameters` of `rope.scaling.…` and of tensors of factors, if there are any.
+  private func ropeSettings() throws -> [String: JSONValue] {
+    let (all, long, short) = (
+      try factors("rope_freqs.weight"), try factors("rope_factors_long.weight"),
+      try factors("rope_factors_short.weight")
+    )
+    // Linear unless it says otherwise, and a factor of 0 is none; so llama.cpp reads it.
+    let type = value("rope.scaling.type") ?? .string("linear")
+    let factor = value("rope.scaling.factor") ?? value("rope.scale_linear")
+    let (one, key) = (JSONValue.number(.integer(1)), "rope.scaling.attn_factor")
+    if long != nil || short != nil {
+      return [
+        "rope_parameters": .members(
+          ("rope_type", .string("longrope")), ("short_factor", short), ("long_factor", long),
+          ("attention_factor", value(key) ?? one)),
+        key: .null,
+      ]
+    }
+    if let all {
+      if let factor, factor.double != 0 && factor.double != 1 {
+        throw unsupported(
+          "rope.scaling.factor", factor, "the frequencies have factors of their own")
+      }
+      // The same for prompts of every length.
+      return [
+        "rope_parameters": .members(
+          ("rope_type", .string("longrope")), ("short_factor", all), ("long_factor", all),
+          ("attention_factor", one))
+      ]
+    }
+    switch type.string {
+    case "none": return [:]
+    case "linear":
+      guard let factor, factor.double != 0 else { return [:] }
+      return ["rope_parameters": .members(("rope_type", type), ("factor", factor))]
+    case "yarn":
+      return [
+        "rope_parameters": .members(
+          ("rope_type", type), ("factor", factor),
+          ("beta_fast", value("rope.scaling.yarn_beta_fast")),
+          ("beta_slow", value("rope.scaling.yarn_beta_slow")))
+      ]
+    default:
+      throw unsupported(
+        "rope.scaling.type", type, "known are none, linear, yarn, and longrope with its factors")
+    }
+  }
+
+  private func unsupported(_ key: String, _ value: JSONValue, _ reason: String) -> ModelError {
+    .unsupportedKey(
+      file: file, key: "\(architecture).\(key)", value: value.shown, reason: reason)
+  }
+
+  /// What frequencies are divided by, one a pair of features. Throws `FileError`, `ModelError.badKey`.
+  private func factors(_ name: String) throws -> JSONValue? {
+    guard contains(name) else { return nil }
+    let tensor = try tensors.tensor(name)
+    guard tensor.count <= 1 << 16, case let numbers = tensor.numbers(),
+      numbers.allSatisfy({ $0 > 0 && $0.isFinite })
+    else {
+      throw ModelError.badKey(file: file, key: name, reason: "must hold positive numbers")
+    }
+    return .array(numbers.map { .number(.real(Double($0))) })
+  }
+}
+
+extension JSONValue {
+  /// An object of those of the members that are there; the keys differ.
+  static func members(_ members: (key: String, value: JSONValue?)...) -> JSONValue {
+    let present = members.compactMap { key, value in value.map { (key: key, value: $0) } }
+    return .object((try? JSONObject(present)) ?? JSONObject())
+  }
+}
+
+extension GGUFValue {
+  /// As JSON has it. An array stands for one of any length: no key here is read from one.
+  var json: JSONValue? {
+    if let int { return .number(.integer(int)) }
+    if let double { return .number(.real(double)) }
+    if let bool { return .bool(bool) }
+    return string.map { JSONValue.string($0) } ?? .array([])
+  }
+}
