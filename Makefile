@@ -9,12 +9,12 @@ PROMPT ?= What is the capital of France? The capital is
 KRYLENS = .build/release/krylens
 SANITIZED = -c release -Xswiftc -enable-testing --test-product krylensPackageTests
 THREADED = CKernelsTests LinearAlgebraTests AutodiffTests LanczosTests AnalysisTests
-SOURCES = Package.swift Sources Tests benchmarks fuzz
+SOURCES = Package.swift Sources Tests benchmarks fuzz examples
 
 help:       ## this list
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
 
-setup:      ## install OpenBLAS, ARPACK, libpng, libjpeg and pkg-config if they are missing (Debian, Ubuntu)
+setup:      ## install OpenBLAS, ARPACK, libpng, libjpeg, libutf8proc and pkg-config if they are missing (Debian, Ubuntu)
 	@scripts/setup.sh
 
 build: setup ## build the command, optimised: .build/release/krylens
@@ -33,6 +33,10 @@ demo-training: build ## what emerges in training: coupling over eight committed 
 
 test: setup ## all tests, optimised
 	$(SWIFT) test -c release -Xswiftc -enable-testing
+
+test-extensions: setup ## a package that adds a family, a primitive, a solver and a metric from outside
+	$(SWIFT) build --package-path examples/extensions --scratch-path .build-extensions
+	.build-extensions/debug/extensions Tests/ModelTests/Fixtures/llama
 
 test-sanitized: setup ## the C kernels' tests under AddressSanitizer and UndefinedBehaviorSanitizer
 	KRYLENS_TESTS=CKernelsTests ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 \
@@ -86,4 +90,4 @@ install: build ## the command and its completions, under PREFIX
 	$(KRYLENS) --generate-completion-script fish > "$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/krylens.fish"
 
 export PROMPT
-.PHONY: help setup build demo demo-training test kill-test lint format fuzz verify-gguf verify-minilm test-report test-python-docs bench docs install
+.PHONY: help setup build demo demo-training test test-extensions kill-test lint format fuzz verify-gguf verify-minilm test-report test-python-docs bench docs install

@@ -32,6 +32,8 @@ let package = Package(
       name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
     .systemLibrary(
       name: "CARPACK", pkgConfig: "arpack", providers: [.apt(["libarpack2-dev"])]),
+    .systemLibrary(
+      name: "CUTF8Proc", pkgConfig: "libutf8proc", providers: [.apt(["libutf8proc-dev"])]),
     .systemLibrary(name: "CPNG", pkgConfig: "libpng", providers: [.apt(["libpng-dev"])]),
     .systemLibrary(name: "CJPEG", pkgConfig: "libjpeg", providers: [.apt(["libjpeg-dev"])]),
     .target(name: "CImages", dependencies: ["CPNG", "CJPEG"]),
@@ -53,7 +55,8 @@ let package = Package(
     .target(
       name: "Tokenization",
       dependencies: [
-        "Files", "Checkpoint", .product(name: "HeapModule", package: "swift-collections"),
+        "Files", "Checkpoint", "CUTF8Proc",
+        .product(name: "HeapModule", package: "swift-collections"),
       ]
     ),
     .target(name: "Images", dependencies: ["CImages"]),
@@ -100,7 +103,7 @@ let package = Package(
     .testTarget(
       name: "TokenizationTests",
       dependencies: ["Tokenization", "Files", "Checkpoint", "TestSupport"],
-      exclude: ["make_fixtures.py", "make_canonical_tables.py"],
+      exclude: ["make_fixtures.py"],
       resources: [.copy("Fixtures")]),
     .testTarget(
       name: "ImagesTests", dependencies: ["Images", "LinearAlgebra", "TestSupport"],
@@ -126,7 +129,8 @@ let package = Package(
     .testTarget(
       name: "DocumentationTests",
       dependencies: [
-        "Autodiff", "Checkpoint", "Files", "Lanczos", "Model", "Weights", "TestSupport",
+        "Autodiff", "Checkpoint", "Files", "Lanczos", "Model", "Tokenization", "Weights",
+        "TestSupport",
       ]),
     .testTarget(
       name: "CommandTests",

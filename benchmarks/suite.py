@@ -4,7 +4,8 @@
     benchmarks/suite.py solvers   each solver against the dense SVD of the same Jacobian: widths 256 … 8192, k = 1 … 100
     benchmarks/suite.py shapes    one block of known models' shapes with random weights, ten tokens, top 10, bf16
     benchmarks/suite.py growth    cost against width, tokens, k and the number of prompts
-    benchmarks/suite.py peers     what a PyTorch user would do, at equal measured residual (needs torch, transformers, scipy)
+    benchmarks/suite.py peers     what a PyTorch user would do, beside Krylens on a block of the same shape, both in float32,
+                                  linearization included (needs torch, transformers, scipy)
 
 Checkpoints are synthesized into --scratch (default: the temporary folder) and removed afterwards. A solver that would take more
 than --limit seconds by the growth of its last time is left out, and the table says so. Times are of the solve; each is the
@@ -166,20 +167,28 @@ def growth(args):
 
 def peers(args):
     rows, results = [], []
-    with Checkpoint(args, "llama-3-8b", layers=1, width=args.width, vocabulary=512) as folder:
+    with Checkpoint(args, "llama-3-8b", layers=1, width=args.width, vocabulary=512, dtype="f32") as folder:
         for solver in ("block", "arpack"):
             result = bench(args, folder, solver, 10)
+            # The peers' times have it in them.
+            result["seconds"] += result["linearize_seconds"]
             results.append({"method": f"krylens, {solver}", **result})
-            rows.append({"method": f"krylens, {solver} (bf16)", **row_of(result)})
+            rows.append({"method": f"krylens, {solver} (f32)", **row_of(result)})
     heads, hidden = args.width // 128, args.width * 14336 // 4096
     for method in ("svds", "subspace", "jacrev", "published"):
-        done = subprocess.run(
-            [sys.executable, os.path.join(ROOT, "benchmarks/peers/peer.py"), method, "--width", str(args.width), "--hidden",
-             str(hidden), "--heads", str(heads), "--kv-heads", str(max(1, heads // 4))], capture_output=True, text=True)
+        result = None
+        for _ in range(args.repeats):
+            done = subprocess.run(
+                [sys.executable, os.path.join(ROOT, "benchmarks/peers/peer.py"), method, "--width", str(args.width), "--hidden",
+                 str(hidden), "--heads", str(heads), "--kv-heads", str(max(1, heads // 4))], capture_output=True, text=True)
+            if done.returncode != 0:
+                break
+            run = json.loads(done.stdout.strip().splitlines()[-1])
+            if result is None or run["seconds"] < result["seconds"]:
+                result = run
         if done.returncode != 0:
             rows.append({"method": method, "note": done.stderr.strip().splitlines()[-1]})
             continue
-        result = json.loads(done.stdout.strip().splitlines()[-1])
         results.append(result)
         rows.append({"method": f"PyTorch, {method} (f32)", "seconds": f"{result['seconds']:.3f}",
                      "residual": f"{result['residual']:.0e}",

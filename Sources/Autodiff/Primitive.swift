@@ -2,9 +2,11 @@ import LinearAlgebra
 
 /// One recorded step of a program: the tangent and cotangent rules of a function at the point where it was evaluated.
 ///
-/// A primitive keeps only what its rules need. For b tangents at once the tangent of a value of `count` numbers is
-/// (count, b), interleaved: tangent j of number i at [i · b + j]. Rules allocate nothing.
-package protocol Primitive<Scalar> {
+/// A primitive keeps only what its rules need. A value of c features for r rows lies feature by feature; for b tangents at
+/// once the tangent of its feature i in row k is the b numbers from [(i · r + k) · b] on, one per tangent. Rules allocate
+/// nothing. `Variable.init(_:of:by:)` puts one of your own into a program.
+public protocol Primitive<Scalar> {
+  /// The precision it runs in.
   associatedtype Scalar: RealScalar
   /// Positions of the active inputs on the trace.
   var inputs: [Int] { get }
@@ -17,5 +19,6 @@ package protocol Primitive<Scalar> {
 }
 
 extension Primitive {
-  package var scratchCount: Int { 0 }
+  /// Most rules need none.
+  public var scratchCount: Int { 0 }
 }

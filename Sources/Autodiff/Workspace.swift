@@ -4,9 +4,9 @@ import LinearAlgebra
 ///
 /// Made once, it grows only when more vectors come at once than ever before. Slots are offsets times the number of
 /// vectors, so a narrow application stays in few pages.
-package final class Workspace<Scalar: RealScalar> {
+public final class Workspace<Scalar: RealScalar> {
   /// Vectors of the application under way, b.
-  package private(set) var vectors = 0
+  public private(set) var vectors = 0
   private let offsets: [Int]
   private let counts: [Int]
   private let perVector: Int
@@ -56,23 +56,23 @@ package final class Workspace<Scalar: RealScalar> {
   /// Bytes of an application to `b` vectors.
   func byteCount(vectors b: Int) -> Int { b * perVector * MemoryLayout<Scalar>.stride }
 
-  /// The slot of a recorded value.
-  package func slot(_ position: Int) -> UnsafeMutablePointer<Scalar> {
+  /// The tangent (or cotangent) of the value at a position of the trace.
+  public func slot(_ position: Int) -> UnsafeMutablePointer<Scalar> {
     arena + offsets[position] * vectors
   }
 
   /// Scratch of the primitive at work, `scratchCount · b` numbers.
-  package var scratch: UnsafeMutablePointer<Scalar> { arena + scratchOffset * vectors }
+  public var scratch: UnsafeMutablePointer<Scalar> { arena + scratchOffset * vectors }
 
   /// Where to put a contribution to a cotangent, and whether others lie there already (then add, else overwrite).
-  package func target(of position: Int) -> (UnsafeMutablePointer<Scalar>, accumulating: Bool) {
+  public func target(of position: Int) -> (UnsafeMutablePointer<Scalar>, accumulating: Bool) {
     let accumulating = touched[position]
     touched[position] = true
     return (slot(position), accumulating)
   }
 
   /// The same for a rule that adds to a part only: the slot is cleared on first use.
-  package func accumulator(of position: Int) -> UnsafeMutablePointer<Scalar> {
+  public func accumulator(of position: Int) -> UnsafeMutablePointer<Scalar> {
     let (target, accumulating) = target(of: position)
     if !accumulating { target.update(repeating: 0, count: counts[position] * vectors) }
     return target

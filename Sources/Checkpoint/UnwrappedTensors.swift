@@ -4,9 +4,9 @@ import Files
 ///
 /// What wraps a model computes nothing: compilation, data parallelism, checkpointing of activations, an adapter that was
 /// merged. Of a model of images and text, what remains is the model of text.
-package struct UnwrappedTensors: TensorSource {
+package struct UnwrappedTensors: TabulatedTensors {
   private let base: any TensorSource
-  private let table: TensorTable
+  let table: TensorTable
   private let stored: [String]  // by position in `table`
 
   /// Parts of names that stand for a wrapper wherever they come.
@@ -30,7 +30,7 @@ package struct UnwrappedTensors: TensorSource {
     if let adapter = names.first(where: isAdapter) {
       throw .notAModel(
         path: source.path,
-        reason: "holds the matrices of an adapter (\(shown(adapter))) that is not merged",
+        reason: "holds the matrices of an adapter (\(quoted(adapter))) that is not merged",
         remedy: "merge it, in Python: model.merge_and_unload().save_pretrained(\"NEW-FOLDER\")")
     }
     var own = names.map(withoutWrappers)
@@ -68,14 +68,6 @@ package struct UnwrappedTensors: TensorSource {
 
   /// The file, or what names the files or holds them.
   package var path: String { base.path }
-
-  /// What there is, in the order of the files.
-  package var tensors: [TensorInfo] { table.infos }
-
-  /// What is known of a tensor.
-  package func info(_ name: String) -> TensorInfo? {
-    table.position(of: name).map { table.infos[$0] }
-  }
 
   /// A view of a tensor's bytes, under its stored name. Throws `FileError.missingTensor` and `unsupportedType`.
   package func tensor(_ name: String) throws(FileError) -> StoredTensor {

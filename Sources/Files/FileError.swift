@@ -85,86 +85,71 @@ extension FileError: CustomStringConvertible {
     case .unsupportedVersion(let file, let format, let version):
       return "\(file): \(format) version \(version) is not supported; convert it to version 3"
     case .truncated(let file, let field, let needed, let available):
-      return "\(file): ends within \(shown(field)), which needs \(needed) bytes where \(available) "
+      return
+        "\(file): ends within \(quoted(field)), which needs \(needed) bytes where \(available) "
         + "are left; \(again)"
     case .implausibleCount(let file, let field, let count, let limit):
-      return "\(file): \(shown(field)) is \(count), and at most \(limit) is possible; \(again)"
+      return "\(file): \(quoted(field)) is \(count), and at most \(limit) is possible; \(again)"
     case .overflow(let file, let field):
-      return "\(file): the sizes of \(shown(field)) exceed a 64-bit integer; \(again)"
+      return "\(file): the sizes of \(quoted(field)) exceed a 64-bit integer; \(again)"
     case .missingField(let file, let field):
-      return "\(file): \(shown(field)) is missing; add it, or get the file again"
+      return "\(file): \(quoted(field)) is missing; add it, or get the file again"
     case .invalidField(let file, let field, let reason):
-      return "\(file): \(shown(field)): \(reason); fix that field, or get the file again"
+      return "\(file): \(quoted(field)): \(reason); fix that field, or get the file again"
     case .invalidText(let file, let field):
-      return "\(file): \(shown(field)) is not valid UTF-8; \(again)"
+      return "\(file): \(quoted(field)) is not valid UTF-8; \(again)"
     case .duplicateName(let file, let name):
-      return "\(file): \(shown(name)) occurs twice; convert the model again"
+      return "\(file): \(quoted(name)) occurs twice; convert the model again"
     case .wrongSize(let file, let tensor, let expected, let stored):
       return
-        "\(file): tensor \(shown(tensor)) stores \(stored) bytes where its shape and type need "
+        "\(file): tensor \(quoted(tensor)) stores \(stored) bytes where its shape and type need "
         + "\(expected); \(again)"
     case .outOfBounds(let file, let tensor, let end, let limit):
-      return "\(file): tensor \(shown(tensor)) ends at byte \(end) of \(limit); \(again)"
+      return "\(file): tensor \(quoted(tensor)) ends at byte \(end) of \(limit); \(again)"
     case .overlap(let file, let tensor, let other):
       return
-        "\(file): tensors \(shown(tensor)) and \(shown(other)) overlap; convert the model again"
+        "\(file): tensors \(quoted(tensor)) and \(quoted(other)) overlap; convert the model again"
     case .gap(let file, let tensor, let bytes):
-      return "\(file): \(bytes) bytes by tensor \(shown(tensor)) belong to no tensor; "
+      return "\(file): \(bytes) bytes by tensor \(quoted(tensor)) belong to no tensor; "
         + "convert the model again"
     case .misaligned(let file, let tensor, let offset, let alignment):
       return
-        "\(file): tensor \(shown(tensor)) begins at byte \(offset), no multiple of \(alignment); "
+        "\(file): tensor \(quoted(tensor)) begins at byte \(offset), no multiple of \(alignment); "
         + "convert the model again"
     case .unusableEntry(let file, let entry, let reason):
       return
-        "\(file): zip entry \(shown(entry)): \(reason); copy or download the file again, or get "
+        "\(file): zip entry \(quoted(entry)): \(reason); copy or download the file again, or get "
         + "the model as .safetensors"
     case .malformedPickle(let file, let offset, let reason):
       return "\(file): not a valid pickle at byte \(offset): \(reason); \(again)"
     case .forbiddenPickle(let file, let offset, let what):
       return
-        "\(file): its pickle asks for \(shown(what)) at byte \(offset), which weights do not need "
+        "\(file): its pickle asks for \(quoted(what)) at byte \(offset), which weights do not need "
         + "and may be hostile; nothing of it was run: get the model as .safetensors"
     case .strided(let file, let tensor, let shape, let strides):
       return
-        "\(file): tensor \(shown(tensor)) is a transposed or expanded view, shape \(shape) with "
+        "\(file): tensor \(quoted(tensor)) is a transposed or expanded view, shape \(shape) with "
         + "strides \(strides); make it .contiguous() before torch.save, or save as .safetensors"
     case .unsupportedType(let file, let tensor, let type):
       return
-        "\(file): tensor \(shown(tensor)) is stored as \(shown(type)), which is not supported; "
+        "\(file): tensor \(quoted(tensor)) is stored as \(quoted(type)), which is not supported; "
         + "convert it to F32, F16, BF16, Q8_0, Q4_K or another supported type"
     case .missingTensor(let file, let tensor):
       return
-        "\(file): no tensor \(shown(tensor)), which the model that the configuration describes "
+        "\(file): no tensor \(quoted(tensor)), which the model that the configuration describes "
         + "has; check that configuration and weights belong together, and that no file is missing"
     case .prefixedTensor(let file, let tensor, let stored):
       return
-        "\(file): no tensor \(shown(tensor)), but \(shown(stored)): the model's tensors are those "
+        "\(file): no tensor \(quoted(tensor)), but \(quoted(stored)): the model's tensors are those "
         + "of a part of another; save that part by itself"
     case .wrongShape(let file, let tensor, let shape, let needed):
-      return "\(file): tensor \(shown(tensor)) has shape \(shape) where \(needed) is needed; "
+      return "\(file): tensor \(quoted(tensor)) has shape \(shape) where \(needed) is needed; "
         + "check that configuration and weights belong together"
     case .unsafePath(let file, let field, let path):
-      return "\(file): \(shown(field)) leads out of the model's folder (\(shown(path))); "
+      return "\(file): \(quoted(field)) leads out of the model's folder (\(quoted(path))); "
         + "put the file inside the folder and name it there"
     case .notAModel(let path, let reason, let remedy):
       return "\(path.isEmpty ? "''" : path): \(reason); \(remedy)"
     }
   }
-}
-
-/// A name from a file in quotation marks, fit to be printed.
-package func shown(_ name: String) -> String { "'\(escaped(name))'" }
-
-/// A name from a file, fit to be printed: control characters escaped, at most 80 characters.
-package func escaped(_ name: String) -> String {
-  var result = ""
-  for scalar in name.unicodeScalars.prefix(80) {
-    switch scalar.properties.generalCategory {
-    case .control, .format, .lineSeparator, .paragraphSeparator:
-      result += "\\u{\(String(scalar.value, radix: 16))}"
-    default: result.unicodeScalars.append(scalar)
-    }
-  }
-  return name.unicodeScalars.dropFirst(80).isEmpty ? result : "\(result)…"
 }

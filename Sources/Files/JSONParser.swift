@@ -175,7 +175,7 @@ private struct JSONParser {
         do throws(JSONObject.DuplicateKey) {
           return try JSONObject(members)
         } catch {
-          let key = shown(members[error.position].key)
+          let key = quoted(members[error.position].key)
           throw failure("the key \(key) occurs twice in the object that begins here", at: start)
         }
       default: throw failure("',' or '}' is missing")

@@ -2,6 +2,8 @@ import Files
 
 /// Why a tokenizer cannot be read or used. Every case names the file and the field in it.
 public enum TokenizationError: Error, Equatable, Sendable {
+  /// A model's folder that holds no vocabulary.
+  case noVocabulary(folder: String)
   /// A field that must be there is not.
   case missingField(file: String, field: String)
   /// A field holds what it must not.
@@ -14,6 +16,8 @@ extension TokenizationError: CustomStringConvertible {
   /// One or two sentences: file, field, what is wrong, what to do.
   public var description: String {
     switch self {
+    case .noVocabulary(let folder):
+      return "\(folder) has no tokenizer.json; put it there"
     case .missingField(let file, let field):
       return "\(file): \(field) is missing; download the file again, or pass --token-ids"
     case .invalidField(let file, let field, let reason):
@@ -24,17 +28,4 @@ extension TokenizationError: CustomStringConvertible {
         + "pass --token-ids"
     }
   }
-}
-
-/// Text from a file as it is put into a message: one line, at most 80 scalars.
-func quoted(_ text: String) -> String {
-  var result = "“"
-  for scalar in text.unicodeScalars.prefix(80) {
-    switch scalar.properties.generalCategory {
-    case .control, .format, .lineSeparator, .paragraphSeparator:
-      result += scalar.escaped(asASCII: true)
-    default: result.unicodeScalars.append(scalar)
-    }
-  }
-  return result + (text.unicodeScalars.dropFirst(80).isEmpty ? "”" : "…”")
 }

@@ -56,12 +56,6 @@ import Testing
     #expect(SpectrumShape.relativeGaps([]) == nil)
   }
 
-  @Test func numericalRankCountsWhatIsAboveTheTolerance() {
-    #expect(SpectrumShape.numericalRank([1, 0.5, 1e-3, 1e-9], tolerance: 1e-6) == 3)
-    #expect(SpectrumShape.numericalRank([0, 0], tolerance: 1e-6) == 0)
-    #expect(SpectrumShape.numericalRank([], tolerance: 1e-6) == 0)
-  }
-
   @Test func aHyperbolaIsALine() throws {
     let layers = Array(1...12)
     let leading = layers.map { 1 / (0.3 + 0.05 * Double($0)) }

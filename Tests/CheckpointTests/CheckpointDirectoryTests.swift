@@ -137,7 +137,7 @@ private func open(
     (#"{"a": "absent.safetensors"}"#, "cannotRead", "absent.safetensors"),
     (#"{"a": "."}"#, "unsafePath", "weight_map.a"),
     (#"{"a": "sub"}"#, "cannotRead", "folder"),
-    (#"{"b": "x.safetensors"}"#, "missingTensor", "'b'"),
+    (#"{"b": "x.safetensors"}"#, "missingTensor", "\"b\""),
     (#"{"a": 1}"#, "invalidField", "weight_map.a"),
     (#"[]"#, "invalidField", "weight_map"),
   ])
@@ -389,7 +389,7 @@ private func open(
     #expect(try config.int("n") == 3 && config.string("t") == "a")
     if config["x"] != nil {
       let thrown = #expect(throws: FileError.self) { try config.bool("x") }
-      #expect(thrown?.description.contains("'x'") == true)
+      #expect(thrown?.description.contains("\"x\"") == true)
     }
   }
 

@@ -44,32 +44,33 @@ private let hostileFiles: [HostileFile] = [
     "key that is not UTF-8", GGUFBuilder.honest.bytes.replacing(1, at: 32, with: UInt8(0xFF)),
     "invalidText", "key of metadata 0"),
   HostileFile(
-    "duplicate key", GGUFBuilder.with("count", 4) { $0.put(UInt32(8)) }, "duplicateName", "'count'"),
+    "duplicate key", GGUFBuilder.with("count", 4) { $0.put(UInt32(8)) }, "duplicateName",
+    "\"count\""),
   HostileFile(
     "unknown type of value", GGUFBuilder.with("new", 13) { $0.put(UInt32(8)) }, "invalidField",
-    "'new'"),
+    "\"new\""),
   HostileFile(
     "text that ends after the file", GGUFBuilder.with("t", 8) { $0.put("a", length: 1 << 62) },
-    "truncated", "'t'"),
+    "truncated", "\"t\""),
   HostileFile(
     "text that is not UTF-8",
     GGUFBuilder.with("t", 8) {
       $0.put(UInt64(1)); $0.put(UInt8(0x80))
     },
-    "invalidText", "'t'"),
+    "invalidText", "\"t\""),
   HostileFile(
-    "truth value 2", GGUFBuilder.with("t", 7) { $0.put(UInt8(2)) }, "invalidField", "'t'"),
+    "truth value 2", GGUFBuilder.with("t", 7) { $0.put(UInt8(2)) }, "invalidField", "\"t\""),
   HostileFile(
     "array longer than the file",
     GGUFBuilder.with("t", 9) {
       $0.put(UInt32(12)); $0.put(UInt64(1) << 61)
-    }, "implausibleCount", "'t'"),
+    }, "implausibleCount", "\"t\""),
   HostileFile(
     "array of an unknown type",
     GGUFBuilder.with("t", 9) {
       $0.put(UInt32(99)); $0.put(UInt64(0))
     },
-    "invalidField", "'t'"),
+    "invalidField", "\"t\""),
   HostileFile(
     "text in an array that ends after the file",
     GGUFBuilder.with("t", 9) {
@@ -77,7 +78,7 @@ private let hostileFiles: [HostileFile] = [
       $0.put(UInt64(2))
       $0.put("ok")
       $0.put("no", length: 1 << 40)
-    }, "truncated", "'t'"),
+    }, "truncated", "\"t\""),
   HostileFile(
     "arrays nested too deeply",
     GGUFBuilder.with("t", 9) {
@@ -85,7 +86,7 @@ private let hostileFiles: [HostileFile] = [
         $0.put(UInt32(9))
         $0.put(UInt64(1))
       }
-    }, "invalidField", "'t'"),
+    }, "invalidField", "\"t\""),
   HostileFile(
     "alignment 0", GGUFBuilder.with("general.alignment", 4) { $0.put(UInt32(0)) }, "invalidField",
     "general.alignment"),
@@ -101,9 +102,9 @@ private let hostileFiles: [HostileFile] = [
     GGUFBuilder.changed {
       $0.metadata.append(("general.alignment", 4, ByteBuilder.make { $0.put(UInt32(128)) }))
       $0.alignment = 128
-    }, "misaligned", "'b'"),
+    }, "misaligned", "\"b\""),
   HostileFile(
-    "duplicate tensor", GGUFBuilder.changed { $0.tensors[1].name = "w" }, "duplicateName", "'w'"),
+    "duplicate tensor", GGUFBuilder.changed { $0.tensors[1].name = "w" }, "duplicateName", "\"w\""),
   HostileFile("five dimensions", GGUFBuilder.with([1, 1, 1, 1, 6]), "implausibleCount", "w"),
   HostileFile(
     "2³² − 1 dimensions",
@@ -111,32 +112,34 @@ private let hostileFiles: [HostileFile] = [
       $0.data = 0; $0.tensors = []
     }
     .withTensorOf(dimensions: .max), "implausibleCount", "w"),
-  HostileFile("side of 2⁶⁴ − 1", GGUFBuilder.with([.max]), "overflow", "'w'"),
-  HostileFile("sides that overflow", GGUFBuilder.with([1 << 32, 1 << 32]), "overflow", "'w'"),
+  HostileFile("side of 2⁶⁴ − 1", GGUFBuilder.with([.max]), "overflow", "\"w\""),
+  HostileFile("sides that overflow", GGUFBuilder.with([1 << 32, 1 << 32]), "overflow", "\"w\""),
   HostileFile(
-    "sides that overflow behind a zero", GGUFBuilder.with([1 << 32, 1 << 32, 0]), "overflow", "'w'"),
-  HostileFile("bytes that overflow", GGUFBuilder.with([1 << 62]), "overflow", "'w'"),
-  HostileFile("sides for more than the file", GGUFBuilder.with([1 << 40]), "outOfBounds", "'w'"),
+    "sides that overflow behind a zero", GGUFBuilder.with([1 << 32, 1 << 32, 0]), "overflow",
+    "\"w\""),
+  HostileFile("bytes that overflow", GGUFBuilder.with([1 << 62]), "overflow", "\"w\""),
+  HostileFile("sides for more than the file", GGUFBuilder.with([1 << 40]), "outOfBounds", "\"w\""),
   HostileFile(
     "row that is half a block", GGUFBuilder.with([16, 4], type: 2), "invalidField", "Q4_0"),
   HostileFile(
     "row that is no superblock", GGUFBuilder.with([32, 8], type: 12), "invalidField", "Q4_K"),
-  HostileFile("offset 1", GGUFBuilder.with([3, 2], offset: 1), "misaligned", "'w'"),
+  HostileFile("offset 1", GGUFBuilder.with([3, 2], offset: 1), "misaligned", "\"w\""),
   HostileFile(
-    "offset beyond the file", GGUFBuilder.with([3, 2], offset: 1 << 40), "outOfBounds", "'w'"),
+    "offset beyond the file", GGUFBuilder.with([3, 2], offset: 1 << 40), "outOfBounds", "\"w\""),
   HostileFile(
-    "offset that overflows", GGUFBuilder.with([3, 2], offset: .max - 31), "outOfBounds", "'w'"),
-  HostileFile("overlapping tensors", GGUFBuilder.with([3, 3]), "overlap", "'w'"),
+    "offset that overflows", GGUFBuilder.with([3, 2], offset: .max - 31), "outOfBounds", "\"w\""),
+  HostileFile("overlapping tensors", GGUFBuilder.with([3, 3]), "overlap", "\"w\""),
   HostileFile(
-    "two tensors at one place", GGUFBuilder.changed { $0.tensors[1].offset = 0 }, "overlap", "'w'"),
+    "two tensors at one place", GGUFBuilder.changed { $0.tensors[1].offset = 0 }, "overlap", "\"w\""
+  ),
   HostileFile(
     "gap between tensors",
     GGUFBuilder.changed {
       $0.tensors[1].offset = 64
       $0.data = 84
-    }, "gap", "'b'"),
-  HostileFile("last number cut off", GGUFBuilder.changed { $0.data = 51 }, "outOfBounds", "'b'"),
-  HostileFile("no numbers at all", GGUFBuilder.changed { $0.data = 0 }, "outOfBounds", "'w'"),
+    }, "gap", "\"b\""),
+  HostileFile("last number cut off", GGUFBuilder.changed { $0.data = 51 }, "outOfBounds", "\"b\""),
+  HostileFile("no numbers at all", GGUFBuilder.changed { $0.data = 0 }, "outOfBounds", "\"w\""),
 ]
 
 extension [UInt8] {

@@ -271,11 +271,11 @@ struct ZipBuilder {
 private let hostilePickles: [HostileFile] = [
   HostileFile(
     "os.system", pickle(Op.global("os", "system"), Op.text("id"), [0x85, 0x52, 0x2E]),
-    "forbiddenPickle", "'os.system'"),
+    "forbiddenPickle", "\"os.system\""),
   HostileFile(
     "a function by names from the stack",
     pickle(Op.text("builtins"), Op.text("exec"), [0x93, 0x2E]), "forbiddenPickle",
-    "'builtins.exec'"),
+    "\"builtins.exec\""),
   HostileFile("opcode INST", pickle([0x28, 0x69]), "forbiddenPickle", "opcode 0x69 (i)"),
   HostileFile("opcode EXT1", pickle([0x82, 1]), "forbiddenPickle", "opcode 0x82"),
   HostileFile("a list", pickle([0x5D, 0x2E]), "forbiddenPickle", "opcode 0x5d"),
@@ -320,7 +320,7 @@ private let hostilePickles: [HostileFile] = [
   HostileFile(
     "dictionary in itself",
     pickle(Op.emptyDict, Op.put(0), Op.text("w"), Op.get(0), Op.setItem, Op.stop),
-    "invalidField", "'w'"),
+    "invalidField", "\"w\""),
   HostileFile(
     "tuples that would unfold to 2⁶⁴ values",
     pickle(
@@ -331,42 +331,42 @@ private let hostilePickles: [HostileFile] = [
   HostileFile(
     "a value that is no tensor",
     pickle(Op.emptyDict, Op.text("w"), Op.none, Op.setItem, Op.stop),
-    "invalidField", "'w'"),
+    "invalidField", "\"w\""),
   HostileFile(
     "the same name twice",
     lying {
       $0.pickle =
         Op.start + Op.emptyDict + Op.text("w") + $0.tensor + Op.setItem + Op.text("w")
         + $0.tensor + Op.setItem + Op.stop
-    }, "duplicateName", "'w'"),
+    }, "duplicateName", "\"w\""),
 ]
 
 private let hostileTensors: [HostileFile] = [
   HostileFile("unknown storage", lying { $0.storage = "QInt8Storage" }, "forbiddenPickle", "QInt8"),
   HostileFile("no such storage", lying { $0.storageKey = "1" }, "missingField", "m/data/1"),
   HostileFile("storage up the folders", lying { $0.storageKey = "../x" }, "missingField", "../x"),
-  HostileFile("storage of another size", lying { $0.storageCount = 7 }, "wrongSize", "'w'"),
-  HostileFile("negative count", lying { $0.storageCount = -6 }, "invalidField", "'w'"),
-  HostileFile("count overflows", lying { $0.storageCount = .max }, "overflow", "'w'"),
-  HostileFile("negative offset", lying { $0.offset = -1 }, "invalidField", "'w'"),
+  HostileFile("storage of another size", lying { $0.storageCount = 7 }, "wrongSize", "\"w\""),
+  HostileFile("negative count", lying { $0.storageCount = -6 }, "invalidField", "\"w\""),
+  HostileFile("count overflows", lying { $0.storageCount = .max }, "overflow", "\"w\""),
+  HostileFile("negative offset", lying { $0.offset = -1 }, "invalidField", "\"w\""),
   HostileFile("offset beyond the storage", lying { $0.offset = 1 }, "outOfBounds", "byte 28 of 24"),
-  HostileFile("offset overflows", lying { $0.offset = .max }, "outOfBounds", "'w'"),
+  HostileFile("offset overflows", lying { $0.offset = .max }, "outOfBounds", "\"w\""),
   HostileFile(
     "empty tensor behind the storage", lying { ($0.offset, $0.shape) = (7, [0]) }, "outOfBounds",
-    "'w'"),
-  HostileFile("negative side", lying { $0.shape = [-6] }, "overflow", "'w'"),
+    "\"w\""),
+  HostileFile("negative side", lying { $0.shape = [-6] }, "overflow", "\"w\""),
   HostileFile(
     "shape overflows", lying { ($0.shape, $0.strides) = ([1 << 40, 1 << 40], [1 << 40, 1]) },
-    "overflow", "'w'"),
-  HostileFile("expanded view", lying { $0.strides = [0] }, "strided", "'w'"),
-  HostileFile("negative stride", lying { $0.strides = [-1] }, "strided", "'w'"),
-  HostileFile("stride missing", lying { $0.strides = [] }, "invalidField", "'w'"),
+    "overflow", "\"w\""),
+  HostileFile("expanded view", lying { $0.strides = [0] }, "strided", "\"w\""),
+  HostileFile("negative stride", lying { $0.strides = [-1] }, "strided", "\"w\""),
+  HostileFile("stride missing", lying { $0.strides = [] }, "invalidField", "\"w\""),
   HostileFile(
     "more sides than tensors have",
     lying {
       ($0.shape, $0.strides) = (Array(repeating: 1, count: 65), Array(repeating: 1, count: 65))
     },
-    "invalidField", "'w'"),
+    "invalidField", "\"w\""),
   HostileFile(
     "negated view",
     lying { $0.more = [Op.emptyDict, Op.text("neg"), [0x88], Op.setItem].flatMap { $0 } },

@@ -46,8 +46,8 @@ private let hostileFiles: [HostileFile] = [
     "malformedJSON", "nested"),
   HostileFile(
     "duplicate name", safetensors("{\(entry()),\(entry("w", "\"F32\"", "[0]", "[24,24]"))}"),
-    "malformedJSON", "'w'"),
-  HostileFile("entry is no object", safetensors("{\"w\":3}"), "invalidField", "'w'"),
+    "malformedJSON", "\"w\""),
+  HostileFile("entry is no object", safetensors("{\"w\":3}"), "invalidField", "\"w\""),
   HostileFile(
     "no dtype", safetensors(#"{"w":{"shape":[6],"data_offsets":[0,24]}}"#), "missingField",
     "w.dtype"),
@@ -69,14 +69,14 @@ private let hostileFiles: [HostileFile] = [
     "invalidField", "w.shape"),
   HostileFile(
     "shape overflows", safetensors("{\(entry("w", "\"F32\"", "[4294967296,4294967296]"))}"),
-    "overflow", "'w'"),
+    "overflow", "\"w\""),
   HostileFile(
     "shape overflows behind a zero",
     safetensors("{\(entry("w", "\"F32\"", "[0,4294967296,4294967296]", "[0,0]"))}", data: 0),
-    "overflow", "'w'"),
+    "overflow", "\"w\""),
   HostileFile(
     "bytes overflow", safetensors("{\(entry("w", "\"F64\"", "[4611686018427387904]"))}"),
-    "overflow", "'w'"),
+    "overflow", "\"w\""),
   HostileFile(
     "one offset", safetensors("{\(entry("w", "\"F32\"", "[2,3]", "[0]"))}"), "invalidField",
     "w.data_offsets"),
@@ -88,36 +88,37 @@ private let hostileFiles: [HostileFile] = [
     "invalidField", "w.data_offsets"),
   HostileFile(
     "fewer bytes than the shape needs", safetensors("{\(entry("w", "\"F32\"", "[2,4]"))}"),
-    "wrongSize", "'w'"),
+    "wrongSize", "\"w\""),
   HostileFile(
     "more bytes than the shape needs", safetensors("{\(entry("w", "\"BF16\""))}"), "wrongSize",
-    "'w'"),
+    "\"w\""),
   HostileFile(
     "odd number of nibbles", safetensors("{\(entry("w", "\"F4\"", "[3]", "[0,1]"))}", data: 1),
-    "wrongSize", "'w'"),
-  HostileFile("numbers cut off", safetensors("{\(entry())}", data: 23), "outOfBounds", "'w'"),
+    "wrongSize", "\"w\""),
+  HostileFile("numbers cut off", safetensors("{\(entry())}", data: 23), "outOfBounds", "\"w\""),
   HostileFile(
     "offset at the end of the integers",
     safetensors(
       "{\(entry("w", "\"I8\"", "[0]", "[9223372036854775807,9223372036854775807]"))}", data: 0),
-    "outOfBounds", "'w'"),
-  HostileFile("bytes behind the last tensor", safetensors("{\(entry())}", data: 25), "gap", "'w'"),
+    "outOfBounds", "\"w\""),
+  HostileFile(
+    "bytes behind the last tensor", safetensors("{\(entry())}", data: 25), "gap", "\"w\""),
   HostileFile("bytes and no tensor", safetensors("{}", data: 1), "gap", "1 bytes"),
   HostileFile(
     "gap before the first tensor", safetensors("{\(entry("w", "\"F32\"", "[5]", "[4,24]"))}"),
-    "gap", "'w'"),
+    "gap", "\"w\""),
   HostileFile(
     "gap between tensors",
     safetensors(
       "{\(entry("a", "\"F32\"", "[2]", "[0,8]")),\(entry("b", "\"F32\"", "[3]", "[12,24]"))}"),
-    "gap", "'b'"),
+    "gap", "\"b\""),
   HostileFile(
     "overlapping tensors",
     safetensors(
       "{\(entry("a", "\"F32\"", "[4]", "[0,16]")),\(entry("b", "\"F32\"", "[3]", "[12,24]"))}"),
-    "overlap", "'b'"),
+    "overlap", "\"b\""),
   HostileFile(
-    "the same bytes twice", safetensors("{\(entry("a")),\(entry("b"))}"), "overlap", "'a'"),
+    "the same bytes twice", safetensors("{\(entry("a")),\(entry("b"))}"), "overlap", "\"a\""),
   HostileFile(
     "metadata is no object", safetensors(#"{"__metadata__":7}"#, data: 0), "invalidField",
     "__metadata__"),

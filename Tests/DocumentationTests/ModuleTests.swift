@@ -20,7 +20,7 @@ struct ModuleTests {
       // | modules | question | folders | may use |
       let cells = line.split(separator: "|").map { String($0) }
       guard cells.count == 4 else { continue }
-      let names = { (cell: String) in cell.matches(of: /`([A-Za-z]+)`/).map { String($0.1) } }
+      let names = { (cell: String) in cell.matches(of: /`([A-Za-z0-9]+)`/).map { String($0.1) } }
       for module in names(cells[0]) { rows[module] = Set(names(cells[cells.count - 1])) }
     }
     return rows
@@ -35,7 +35,7 @@ struct ModuleTests {
       var imports: Set<String> = []
       for case let file as String in files where file.hasSuffix(".swift") {
         let text = try String(contentsOfFile: "\(Self.sources)/\(module)/\(file)", encoding: .utf8)
-        for found in text.matches(of: /(?m)^\s*(?:public |package )?import ([A-Za-z]+)$/) {
+        for found in text.matches(of: /(?m)^\s*(?:public |package )?import ([A-Za-z0-9]+)$/) {
           imports.insert(String(found.1))
         }
       }

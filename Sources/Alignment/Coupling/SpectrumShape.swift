@@ -8,12 +8,6 @@ public enum SpectrumShape {
     return zip(s, s.dropFirst()).map { ($0 - $1) / first }
   }
 
-  /// The number of sₖ > `tolerance` · s₁ among the values given: the numerical rank at K.
-  public static func numericalRank(_ s: [Double], tolerance: Double) -> Int {
-    guard let first = s.first else { return 0 }
-    return s.count { $0 > tolerance * first }
-  }
-
   /// 1/s₁(l) against l by ordinary least squares; a straight line is the predecessor's fourth property.
   ///
   /// `leading[i]` is s₁ of block `layers[i]`; blocks before `start` are left out (the authors' code starts at 10). nil when

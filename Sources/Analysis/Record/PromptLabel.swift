@@ -46,12 +46,12 @@ public struct PromptLabel: Sendable, Equatable, CustomStringConvertible {
   }
 
   private init(number: Int, text: String, origin: String?) {
-    let given = text.isEmpty ? "" : "\"\(Self.shortened(text, 40))\""
+    let given = text.isEmpty ? "" : quoted(text, limit: 40)
     self.init(number: number, given: given, origin: origin)
   }
 
   private init(number: Int, image: String) {
-    self.init(number: number, given: "image \(escaped(image))", origin: nil)
+    self.init(number: number, given: "image \(escaped(image, limit: 80))", origin: nil)
   }
 
   private init(number: Int, tokens: [Int]) {
@@ -63,11 +63,6 @@ public struct PromptLabel: Sendable, Equatable, CustomStringConvertible {
 
   private init(number: Int, given: String, origin: String?) {
     (self.number, self.given, self.origin) = (number, given, origin)
-  }
-
-  private static func shortened(_ text: String, _ limit: Int) -> String {
-    let line = escaped(text)
-    return line.count > limit ? line.prefix(limit - 1) + "…" : line
   }
 
   /// The number, and in parentheses what is known of the prompt.

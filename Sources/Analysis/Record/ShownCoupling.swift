@@ -35,15 +35,6 @@ extension RecordFile {
   }
 }
 
-extension RecordFile {
-  /// The record with its prompts as `shown` has them: an eighth of the tables, which memory must hold.
-  public func shownRecord() throws -> RunRecord {
-    var record = head
-    record.prompts = try (0..<count).map { try shown(prompt: $0) }
-    return record
-  }
-}
-
 extension PromptRecord {
   /// The coupling that is to be shown, at each rank: sign, normalisation, form and score as in the settings. Made of the
   /// readings that every record holds.

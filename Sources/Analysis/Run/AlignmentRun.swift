@@ -100,13 +100,12 @@ public struct AlignmentRun {
     of directory: CheckpointDirectory, isNeeded: Bool
   ) throws -> Tokenizer? {
     do {
-      if case .gguf(let file) = directory.kind { return try Tokenizer(gguf: file) }
-      if let path = try directory.tokenizerPath { return try Tokenizer(tokenizerJSON: path) }
+      return try Tokenizer(for: directory)
     } catch  where !isNeeded {
       return nil
+    } catch TokenizationError.noVocabulary(let folder) {
+      throw RunError.noTokenizer(path: folder)
     }
-    if isNeeded { throw RunError.noTokenizer(path: directory.path) }
-    return nil
   }
 
   /// What decides the run's numbers, for `RunFolder`. Reads the weights once. Throws `FileError`.

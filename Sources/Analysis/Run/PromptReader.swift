@@ -97,7 +97,7 @@ struct PromptReader {
       }
       let ids = encoded(text)
       let isTwice = ids.count > 1 && ids[0] == token.id && ids[1] == token.id
-      let name = "the text of the token \"\(escaped(token.text))\""
+      let name = "the text of the token \(quoted(token.text))"
       let what =
         if isTwice {
           "\(name), which is read as that token after the one that is put before every text: the "

@@ -76,7 +76,8 @@ struct FolderWeights {
   /// The first of them and how many more there are.
   private static func listed(_ names: [String]) -> String {
     let more = names.count > 3 ? " and \(names.count - 2) other files" : ""
-    return names.prefix(names.count > 3 ? 2 : 3).map(escaped).joined(separator: ", ") + more
+    return names.prefix(names.count > 3 ? 2 : 3).map { escaped($0, limit: 80) }.joined(
+      separator: ", ") + more
   }
 
   private static func noWeights(in path: String, _ names: [String]) -> FileError {

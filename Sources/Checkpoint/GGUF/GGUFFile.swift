@@ -8,7 +8,7 @@ import LinearAlgebra
 /// Everything is checked when the file is opened: every count against the bytes that are left, every tensor's place
 /// and size, and that the tensors follow one another with less than the alignment between them.
 /// Format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
-public final class GGUFFile: TensorSource {
+public final class GGUFFile: MappedTensors {
   /// The mapped file.
   public let file: MappedFile
   /// The format's version, 2 or 3.
@@ -16,26 +16,7 @@ public final class GGUFFile: TensorSource {
   /// Keys and values in the order of the file; no key occurs twice.
   public let metadata: [(key: String, value: GGUFValue)]
   private let keys: [UTF8Key: Int]
-  private let table: TensorTable
-
-  /// Where it lies.
-  public var path: String { file.path }
-
-  /// What there is, in the order of the file; unsupported types included.
-  public var tensors: [TensorInfo] { table.infos }
-
-  /// What is known of a tensor, nil if there is none of this name.
-  public func info(_ name: String) -> TensorInfo? {
-    table.position(of: name).map { table.infos[$0] }
-  }
-
-  /// A view of a tensor's bytes. Throws `FileError.missingTensor` and `unsupportedType`.
-  public func tensor(_ name: String) throws(FileError) -> StoredTensor {
-    try table.tensor(name, in: file)
-  }
-
-  /// Throws `FileError.changedWhileMapped` if the file changed since it was opened.
-  public func checkIntact() throws(FileError) { try file.checkIntact() }
+  let table: TensorTable
 
   /// What every GGUF file begins with.
   static let magic: [UInt8] = Array("GGUF".utf8)

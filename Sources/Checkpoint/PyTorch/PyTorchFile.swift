@@ -7,29 +7,10 @@ import LinearAlgebra
 /// The pickle is read, not run (see `Pickle`). A tensor is a view of its storage in the mapped file; its numbers must lie
 /// row after row, and several may share them, as tied weights do. Everything is checked when the file is opened.
 /// Format: torch/serialization.py, torch/_utils.py.
-public final class PyTorchFile: TensorSource {
+public final class PyTorchFile: MappedTensors {
   /// The mapped file.
   public let file: MappedFile
-  private let table: TensorTable
-
-  /// Where it lies.
-  public var path: String { file.path }
-
-  /// What there is, in the order of the pickle; unsupported types included.
-  public var tensors: [TensorInfo] { table.infos }
-
-  /// What is known of a tensor, nil if there is none of this name.
-  public func info(_ name: String) -> TensorInfo? {
-    table.position(of: name).map { table.infos[$0] }
-  }
-
-  /// A view of a tensor's bytes. Throws `FileError.missingTensor` and `unsupportedType`.
-  public func tensor(_ name: String) throws(FileError) -> StoredTensor {
-    try table.tensor(name, in: file)
-  }
-
-  /// Throws `FileError.changedWhileMapped` if the file changed since it was opened.
-  public func checkIntact() throws(FileError) { try file.checkIntact() }
+  let table: TensorTable
 
   /// Maps the file at `path` and reads its directory and its pickle, a dictionary of tensors.
   ///

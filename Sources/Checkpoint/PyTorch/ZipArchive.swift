@@ -51,7 +51,7 @@ struct ZipArchive {
     for (entry, next) in zip(ordered, ordered.dropFirst()) {
       guard entry.range.upperBound <= next.header else {
         throw .unusableEntry(
-          file: file.path, entry: next.name, reason: "it overlaps \(shown(entry.name))")
+          file: file.path, entry: next.name, reason: "it overlaps \(quoted(entry.name))")
       }
     }
     self.entries = entries

@@ -7,31 +7,12 @@ import LinearAlgebra
 /// Everything the header claims is checked when the file is opened: every tensor's bytes are as many as its shape and
 /// type need, and together they cover the file from the header to its end, without gap or overlap.
 /// Format: https://github.com/huggingface/safetensors
-public final class SafetensorsFile: TensorSource {
+public final class SafetensorsFile: MappedTensors {
   /// The mapped file.
   public let file: MappedFile
   /// The texts under `__metadata__`.
   public let metadata: [String: String]
-  private let table: TensorTable
-
-  /// Where it lies.
-  public var path: String { file.path }
-
-  /// What there is, in the order of the file; unsupported types included.
-  public var tensors: [TensorInfo] { table.infos }
-
-  /// What is known of a tensor, nil if there is none of this name.
-  public func info(_ name: String) -> TensorInfo? {
-    table.position(of: name).map { table.infos[$0] }
-  }
-
-  /// A view of a tensor's bytes. Throws `FileError.missingTensor` and `unsupportedType`.
-  public func tensor(_ name: String) throws(FileError) -> StoredTensor {
-    try table.tensor(name, in: file)
-  }
-
-  /// Throws `FileError.changedWhileMapped` if the file changed since it was opened.
-  public func checkIntact() throws(FileError) { try file.checkIntact() }
+  let table: TensorTable
 
   /// The format's own limit on a header, in bytes.
   private static let longestHeader: UInt64 = 100_000_000

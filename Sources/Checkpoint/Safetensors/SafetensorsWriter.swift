@@ -162,7 +162,7 @@ public final class SafetensorsWriter {
     var members: [String] = []
     if !metadata.isEmpty {
       let texts = metadata.sorted { $0.key < $1.key }.map {
-        "\(quoted($0.key)):\(quoted($0.value))"
+        "\(jsonString($0.key)):\(jsonString($0.value))"
       }
       members.append("\"__metadata__\":{\(texts.joined(separator: ","))}")
     }
@@ -174,7 +174,7 @@ public final class SafetensorsWriter {
         [.f32, .f16, .bf16, .f64].contains(entry.elementType), "\(entry.name): no type to write")
       let end = offset + count(entry) * entry.elementType.blockBytes
       members.append(
-        "\(quoted(entry.name)):{\"dtype\":\"\(entry.elementType.name)\",\"shape\":"
+        "\(jsonString(entry.name)):{\"dtype\":\"\(entry.elementType.name)\",\"shape\":"
           + "[\(entry.shape.map(String.init).joined(separator: ","))],"
           + "\"data_offsets\":[\(offset),\(end)]}")
       offset = end
@@ -184,8 +184,8 @@ public final class SafetensorsWriter {
     return withUnsafeBytes(of: UInt64(json.count).littleEndian) { Array($0) } + json
   }
 
-  /// A JSON string.
-  private static func quoted(_ text: String) -> String {
+  /// A text as JSON spells it.
+  private static func jsonString(_ text: String) -> String {
     var result = "\""
     for scalar in text.unicodeScalars {
       switch scalar {

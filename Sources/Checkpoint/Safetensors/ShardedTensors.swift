@@ -1,23 +1,15 @@
 import Files
 
 /// Weights spread over several files, by an index such as `model.safetensors.index.json` or as all the files of a folder.
-public final class ShardedTensors: TensorSource {
+public final class ShardedTensors: TabulatedTensors {
   /// The index file, or the folder if it has none; for messages.
   public let path: String
   /// The files, opened.
   public let shards: [any TensorSource]
   /// Their names, as the index has them.
   let fileNames: [String]
-  private let table: TensorTable
+  let table: TensorTable
   private let shardOfTensor: [Int]  // by position in `table`
-
-  /// What there is, in the order of the index; unsupported types included.
-  public var tensors: [TensorInfo] { table.infos }
-
-  /// What is known of a tensor, nil if there is none of this name.
-  public func info(_ name: String) -> TensorInfo? {
-    table.position(of: name).map { table.infos[$0] }
-  }
 
   /// A view of a tensor's bytes. Throws `FileError.missingTensor` and `unsupportedType`.
   public func tensor(_ name: String) throws(FileError) -> StoredTensor {

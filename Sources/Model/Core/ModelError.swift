@@ -28,15 +28,15 @@ public enum ModelError: Error, Equatable, Sendable, CustomStringConvertible {
   public var description: String {
     switch self {
     case .unknownArchitecture(let file, let name, let known):
-      "\(file): the architecture \"\(escaped(name))\" is not known; supported are "
+      "\(file): the architecture \(quoted(name)) is not known; supported are "
         + known.joined(separator: ", ")
     case .badKey(let file, let key, let reason):
-      "\(file): \"\(escaped(key))\" \(reason); fix the configuration"
+      "\(file): \(quoted(key)) \(reason); fix the configuration"
     case .unsupportedKey(let file, let key, let value, let reason):
-      "\(file): \"\(escaped(key))\" = \(escaped(value)) is not supported (\(reason)), and ignoring it would compute "
+      "\(file): \(quoted(key)) = \(escaped(value, limit: 80)) is not supported (\(reason)), and ignoring it would compute "
         + "another model"
     case .unreadTensor(let file, let tensor):
-      "\(file): tensor \"\(escaped(tensor))\" has no part in the model the configuration describes, and "
+      "\(file): tensor \(quoted(tensor)) has no part in the model the configuration describes, and "
         + "ignoring it would compute another; check that configuration and weights belong together"
     case .tokenOutOfRange(let id, let vocabulary):
       "token id \(id) is out of range; the vocabulary has the ids 0 to \(vocabulary - 1): "
@@ -48,7 +48,7 @@ public enum ModelError: Error, Equatable, Sendable, CustomStringConvertible {
     case .promptTooLong(let tokens, let limit):
       "the prompt has \(tokens) tokens and the model \(limit) positions; shorten it"
     case .weightNotFinite(let file, let tensor):
-      "\(file): tensor \"\(escaped(tensor))\" holds NaN or infinity; its training diverged or the copy "
+      "\(file): tensor \(quoted(tensor)) holds NaN or infinity; its training diverged or the copy "
         + "is damaged: use another checkpoint, or download this one again"
     case .stateNotFinite(let layer):
       "the hidden state after block \(layer) is not finite although its weights are; "

@@ -1,5 +1,6 @@
 import Files
 import Checkpoint
+import Foundation
 
 extension Tokenizer {
   /// Reads a `tokenizer.json`, the format of the Python package `tokenizers`, whose results it gives token for token.
@@ -150,9 +151,13 @@ extension JSONField {
 
   /// A table of SentencePiece, in base 64.
   fileprivate func characterMap() throws(TokenizationError) -> CharacterMap {
-    guard let bytes = bytes(base64: try string()) else { throw invalid("is not in base 64") }
+    let text = try string()
+    // Foundation passes over bits left behind the last byte; that way back shows them.
+    guard let data = Data(base64Encoded: text), data.base64EncodedString() == text else {
+      throw invalid("is not in base 64")
+    }
     do throws(CharacterMap.Malformed) {
-      return try CharacterMap(bytes)
+      return try CharacterMap(Array(data))
     } catch {
       throw invalid(error.reason)
     }

@@ -1,3 +1,4 @@
+import Files
 import Checkpoint
 
 // The models of a `tokenizer.json`, under its key `model`.

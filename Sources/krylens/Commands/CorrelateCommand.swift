@@ -1,3 +1,4 @@
+import Files
 import Studies
 import Alignment
 import Analysis
@@ -74,7 +75,7 @@ struct CorrelateCommand: ParsableCommand {
       guard study.statistics != nil else {
         throw RunError.tooFewScored(
           count: study.models.count { $0.standing == .used }, needed: CorrelationStudy.fewest,
-          path: printable(scores.path))
+          path: escaped(scores.path, limit: 100))
       }
     }
   }

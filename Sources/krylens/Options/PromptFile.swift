@@ -19,7 +19,7 @@ struct PromptFile {
     let file = try MappedFile(path)
     var bytes = try file.copy(0..<file.count)[...]
     if bytes.starts(with: [0xEF, 0xBB, 0xBF]) { bytes = bytes.dropFirst(3) }  // a byte order mark
-    var reader = Reader(path: path, name: printable(path))
+    var reader = Reader(path: path, name: escaped(path, limit: 100))
     switch (path as NSString).pathExtension.lowercased() {
     case "json": try reader.readArray(Array(bytes))
     case "jsonl": try reader.readLines(bytes, asJSON: true)

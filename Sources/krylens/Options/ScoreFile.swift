@@ -14,7 +14,7 @@ enum ScoreFile {
   static func read(_ path: String, column name: String) throws -> ScoreColumn {
     let rows = try rows(of: path)
     let failure = { (line: Int, reason: String) in
-      RunError.badTable(path: printable(path), line: line, reason: reason)
+      RunError.badTable(path: escaped(path, limit: 100), line: line, reason: reason)
     }
     guard let header = rows.first else {
       throw failure(1, "no names of columns; begin with model and the names of the scores")
@@ -22,18 +22,20 @@ enum ScoreFile {
     guard header.cells[0] == "model" else {
       throw failure(
         header.line,
-        "the first column is \"\(printable(header.cells[0]))\"; it must be model, and commas must part the columns"
+        "the first column is \(quoted(header.cells[0])); it must be model, and commas must part the columns"
       )
     }
     let matches = header.cells.indices.dropFirst().filter { header.cells[$0] == name }
     guard let column = matches.first else {
-      let names = header.cells.dropFirst().map { printable($0) }.joined(separator: ", ")
+      let names = header.cells.dropFirst().map { escaped($0, limit: 100) }.joined(separator: ", ")
       throw RunError.badOption(
-        option: "--score", value: printable(name),
-        reason: "\(printable(path)) has no such column; it has \(names.isEmpty ? "none" : names)")
+        option: "--score", value: escaped(name, limit: 100),
+        reason:
+          "\(escaped(path, limit: 100)) has no such column; it has \(names.isEmpty ? "none" : names)"
+      )
     }
     guard matches.count == 1 else {
-      throw failure(header.line, "two columns are named \(printable(name)); rename one")
+      throw failure(header.line, "two columns are named \(escaped(name, limit: 100)); rename one")
     }
     var (scores, lines): ([String: Double?], [String: Int]) = ([:], [:])
     for row in rows.dropFirst() {
@@ -48,13 +50,14 @@ enum ScoreFile {
       if let first = lines.updateValue(row.line, forKey: model) {
         throw failure(
           row.line,
-          "model \(printable(model)) stands in line \(first) already; remove one of the two")
+          "model \(escaped(model, limit: 100)) stands in line \(first) already; remove one of the two"
+        )
       }
       let score = Double(cell)
       guard cell.isEmpty || score?.isFinite == true else {
         throw failure(
           row.line,
-          "column \(printable(name)) holds \"\(printable(cell))\", which is no number; a missing score is an empty cell"
+          "column \(escaped(name, limit: 100)) holds \(quoted(cell)), which is no number; a missing score is an empty cell"
         )
       }
       scores.updateValue(score, forKey: model)
@@ -88,7 +91,7 @@ enum ScoreFile {
 
   private static func unpairedQuote(_ path: String, _ line: Int) -> RunError {
     .badTable(
-      path: printable(path), line: line,
+      path: escaped(path, limit: 100), line: line,
       reason:
         "a quote that is not one of a pair; put the whole cell in quotes, and double those in it")
   }
@@ -100,6 +103,7 @@ enum ScoreFile {
     let lines = bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
     let line = lines.firstIndex { String(validating: $0, as: UTF8.self) == nil } ?? 0
     throw RunError.badTable(
-      path: printable(path), line: line + 1, reason: "not UTF-8; save the file in that encoding")
+      path: escaped(path, limit: 100), line: line + 1,
+      reason: "not UTF-8; save the file in that encoding")
   }
 }

@@ -28,7 +28,7 @@ struct AlignmentTable {
     var lines = [
       "\(escaped(m.name)): \(escaped(m.family)), \(m.layers) blocks, width \(m.width), "
         + "\(millions(m.parameters)) parameters",
-      "stored as \(m.storedTypes.map { printable($0) }.joined(separator: ", "))",
+      "stored as \(m.storedTypes.map { escaped($0, limit: 100) }.joined(separator: ", "))",
     ]
     if !record.complete { lines.append("not finished: this is what is known so far") }
     var whole: [String] = []

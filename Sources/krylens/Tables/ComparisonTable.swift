@@ -15,7 +15,7 @@ struct ComparisonTable {
       ? ["model and settings are the same"]
       : aligned(
         [["differs in", "A", "B"]]
-          + c.differences.map { [printable($0.key, 24)] + $0.values.map(Self.cut) })
+          + c.differences.map { [escaped($0.key, limit: 24)] + $0.values.map(Self.cut) })
     lines += ["", "prompts in common: \(c.commonPrompts)"]
     switch c.likeness {
     case .sameFolder: lines.append("A and B are the same folder: all differences are zero")
@@ -41,9 +41,10 @@ struct ComparisonTable {
 
   private static func title(_ letter: String, _ run: ComparedRun) -> [String] {
     let m = run.model
-    return wrapped("\(letter)  \(printable(run.run)): \(printable(m.name))", indent: 3)
+    return wrapped(
+      "\(letter)  \(escaped(run.run, limit: 100)): \(escaped(m.name, limit: 100))", indent: 3)
       + wrapped(
-        "   \(printable(m.family)), \(m.layers) blocks, "
+        "   \(escaped(m.family, limit: 100)), \(m.layers) blocks, "
           + "width \(m.width), \(millions(m.parameters)) parameters, "
           + "\(run.prompts) prompt\(run.prompts == 1 ? "" : "s")\(run.complete ? "" : ", unfinished")",
         indent: 3)

@@ -9,7 +9,7 @@ struct CorrelationTable {
   let text: String
 
   init(_ study: CorrelationStudy, file: String) {
-    let (file, score) = (printable(file), printable(study.score))
+    let (file, score) = (escaped(file, limit: 100), escaped(study.score, limit: 100))
     var lines = wrapped("\(study.quantity) against \(score) of \(file)") + [""]
     lines += Self.table(study.models)
     lines.append("")
@@ -19,7 +19,8 @@ struct CorrelationTable {
     ]
     for (standing, reason) in absent {
       for m in study.models where m.standing == standing {
-        lines += wrapped("left out, \(reason): \(printable(m.model)) (\(printable(m.run)))")
+        lines += wrapped(
+          "left out, \(reason): \(escaped(m.model, limit: 100)) (\(escaped(m.run, limit: 100)))")
       }
     }
     lines += study.warnings.flatMap { wrapped("warning: \(escaped($0))") }
@@ -32,7 +33,7 @@ struct CorrelationTable {
 
   /// A line per run, or two where names are too long for one.
   private static func table(_ models: [StudiedModel]) -> [String] {
-    let names = ["model"] + models.map { printable($0.model) }
+    let names = ["model"] + models.map { escaped($0.model, limit: 100) }
     let rows =
       [["parameters", "depth", "width", "prompts", "value", "null", "score"]] + models.map(row)
     let lines = aligned(zip(names, rows).map { [$0] + $1 })

@@ -180,8 +180,8 @@ struct PromptTable {
 
   /// What was given, in what a line of `cells` leaves of 80 columns.
   var given: String {
-    (prompt.text ?? prompt.image).map { Self.quoted($0, 30) }
-      ?? printable((prompt.tokenIds ?? []).map(String.init).joined(separator: ","), 32)
+    (prompt.text ?? prompt.image).map { quoted($0, limit: 30) }
+      ?? escaped((prompt.tokenIds ?? []).map(String.init).joined(separator: ","), limit: 32)
   }
 
   private var tokenCount: Int {
@@ -193,11 +193,11 @@ struct PromptTable {
     var title = isNumbered ? "\(name) \(number): " : "\(name): "
     let given = prompt.text ?? prompt.image
     title +=
-      given.map { "\(Self.quoted($0)), \(counted(tokenCount, "token"))" }
+      given.map { "\(quoted($0, limit: 100)), \(counted(tokenCount, "token"))" }
       ?? counted(tokenCount, "token id")
     if let encoder = prompt.encoderTokenIds { title += ", behind \(encoder.count) of the encoder" }
     if let token = prompt.nextToken {
-      title += ", next token \(Self.quoted(token))"
+      title += ", next token \(quoted(token, limit: 100))"
     } else if let id = prompt.nextTokenId {
       title += ", next token id \(id)"
     }
@@ -218,7 +218,7 @@ struct PromptTable {
     return [
       "\(jacobians), site \(settings.site.rawValue), last block \(settings.last.rawValue)",
       "coupling at rank \(settings.ranks.max() ?? 0): \(settings.sign.rawValue), "
-        + "\(printable(settings.normalisation, 20)), \(settings.form.rawValue), "
+        + "\(escaped(settings.normalisation, limit: 20)), \(settings.form.rawValue), "
         + settings.score.rawValue,
     ]
   }
@@ -242,10 +242,6 @@ struct PromptTable {
       return String(format: "%.\(x < 99.9995 ? 4 : x < 999.9995 ? 3 : x < 9999.995 ? 2 : 1)f", x)
     }
     return String(format: "%.1e", x)
-  }
-
-  private static func quoted(_ text: String, _ limit: Int = 100) -> String {
-    "\"\(printable(text, limit))\""
   }
 
   private static func lowered(_ n: Int) -> String {

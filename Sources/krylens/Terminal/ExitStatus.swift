@@ -38,12 +38,3 @@ struct FailedPrompts: Error, CustomStringConvertible {
       + "; the results of the others are written: run these apart, or leave them out"
   }
 }
-
-extension RunRecord {
-  /// Throws `FailedPrompts` if there are any: for the end of a command, when everything else is written.
-  func requireAllPrompts() throws {
-    guard failures.isEmpty else {
-      throw FailedPrompts(failures: failures, count: prompts.count)
-    }
-  }
-}

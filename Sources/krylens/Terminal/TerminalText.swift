@@ -1,22 +1,6 @@
 import Files
 import Foundation
 
-/// Somebody's text on one line of a terminal: what would steer it is escaped.
-func escaped(_ text: String) -> String {
-  text.unicodeScalars.map { scalar in
-    switch scalar.properties.generalCategory {
-    case .control, .format, .lineSeparator, .paragraphSeparator: scalar.escaped(asASCII: true)
-    default: String(scalar)
-    }
-  }.joined()
-}
-
-/// The same, and of at most `limit` characters.
-func printable(_ text: String, _ limit: Int = 100) -> String {
-  let escaped = escaped(text)
-  return escaped.count > limit ? escaped.prefix(limit - 3) + "…" : escaped
-}
-
 /// Right-aligned; counts characters, which `String(format:)` does not.
 func padded(_ text: String, _ width: Int) -> String {
   String(repeating: " ", count: max(0, width - text.count)) + text

@@ -1,15 +1,14 @@
+import Autodiff
 import LinearAlgebra
-
-@testable import Autodiff
 
 extension Variable {
   /// yᵢ = x₀ + … + xᵢ over the features of every row.
   func cumulativeSum() -> Variable {
-    let out = Buffer<Scalar>(count: count)
-    for i in 0..<count { out.base[i] = buffer.base[i] + (i < rows ? 0 : out.base[i - rows]) }
-    guard let site else { return Variable(rows: rows, columns: columns, buffer: out) }
-    let step = CumulativeSumStep<Scalar>(input: site.position, rows: rows, columns: columns)
-    return site.trace.record(step, rows: rows, columns: columns, value: out)
+    var sums = value
+    for r in 0..<rows { for c in (0..<columns).dropFirst() { sums[r, c] += sums[r, c - 1] } }
+    return Variable(sums, of: self) {
+      CumulativeSumStep(input: $0, rows: rows, columns: columns)
+    }
   }
 }
 

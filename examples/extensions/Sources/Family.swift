@@ -1,9 +1,8 @@
-import Weights
 import Autodiff
 import Checkpoint
 import LinearAlgebra
-
 import Model
+import Weights
 
 extension FamilyDefinition {
   /// A family in one screen: blocks of one attention head and a GELU MLP behind norms without gains; no positions.

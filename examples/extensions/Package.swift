@@ -1,0 +1,18 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// What CONTRIBUTING.md teaches, from outside: a family, a primitive, a solver and a metric, by public API alone.
+let package = Package(
+  name: "extensions",
+  platforms: [.macOS(.v26)],
+  dependencies: [.package(name: "krylens", path: "../..")],
+  targets: [
+    .executableTarget(
+      name: "extensions",
+      dependencies: ["Autodiff", "Checkpoint", "Lanczos", "LinearAlgebra", "Model", "Weights"].map {
+        .product(name: $0, package: "krylens")
+      },
+      path: "Sources")
+  ],
+  swiftLanguageModes: [.v6]
+)
