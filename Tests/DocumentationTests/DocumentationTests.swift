@@ -142,6 +142,15 @@ private let root = here.deletingLastPathComponent().deletingLastPathComponent()
     }
   }
 
+  @Test func factorisationExampleStopsByItsOwnRule() throws {
+    let values = (0..<40).map { 3 / Double($0 + 1) }
+    let a = operatorWithSpectrum(values, rows: 40, columns: 60, seed: 5)
+    let found = try settledValues(of: a, count: 4, change: 1e-6)
+    // Blocks of four converge by a factor of at least two a step here, so what is left is less than a few last changes.
+    for (value, wanted) in zip(found, values) { #expect(abs(value - wanted) < 1e-5 * wanted) }
+    #expect(found.count == 4)
+  }
+
   @Test func metricExampleCountsDirections() throws {
     #expect(participationRatio([5]) == 1)
     #expect(participationRatio([2, 2, 2, 2]) == 4)

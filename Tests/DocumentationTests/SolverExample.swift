@@ -1,6 +1,5 @@
+import Lanczos
 import LinearAlgebra
-
-@testable import Lanczos
 
 /// The `count` largest singular triplets by subspace iteration: V ← orth(AᵀA V) until the residual norms are small.
 struct SubspaceIterationSolver: PartialSVDSolver {
@@ -15,7 +14,7 @@ struct SubspaceIterationSolver: PartialSVDSolver {
         name: "iterations", value: "\(iterations)", remedy: "choose at least 1")
     }
     // From here on n ≤ m, products are counted, and NaN is an error.
-    let a = try MonitoredOperator(a, count: count)
+    let a = try CheckedOperator(a, count: count)
     var random = SeededGenerator(seed: seed)
     var v = random.normalMatrix(rows: count, columns: a.inputDimension).orthonormalizedRows()
     var step = 0
