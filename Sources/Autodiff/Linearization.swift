@@ -64,24 +64,15 @@ public final class Linearization<Scalar: RealScalar>: LinearOperator {
     applyAdjoint(u, into: &x, vectors: b, order: .vectors)
   }
 
-  /// The same, with the rows as problems of their own: (rows, b, columns) → (rows, b, columns of f(x)).
-  ///
-  /// Where f acts on each row by itself, J is block diagonal, and this applies block r to the b vectors of row r.
-  public func applyRows(_ v: Span<Double>, into y: inout MutableSpan<Double>, vectors b: Int) {
-    apply(v, into: &y, vectors: b, order: .rows)
-  }
+  /// The rows of x as a batch, for an f that acts on each row by itself: J is block diagonal, and these are its blocks.
+  public var rows: LinearizedRows<Scalar> { LinearizedRows(self) }
 
-  /// The adjoint of `applyRows`.
-  public func applyRowsAdjoint(
-    _ u: Span<Double>, into x: inout MutableSpan<Double>, vectors b: Int
-  ) {
-    applyAdjoint(u, into: &x, vectors: b, order: .rows)
-  }
-
-  private func apply(
+  func apply(
     _ v: Span<Double>, into y: inout MutableSpan<Double>, vectors b: Int, order: VectorOrder
   ) {
-    precondition(v.count == b * inputDimension && y.count == b * outputDimension, "wrong length")
+    precondition(
+      v.count == b * order.rows(of: inputShape.rows) * inputShape.columns
+        && y.count == b * order.rows(of: outputShape.rows) * outputShape.columns, "wrong length")
     guard let outputPosition else { return clear(&y) }
     workspace.begin(vectors: b)
     v.withUnsafeBufferPointer {
@@ -93,10 +84,12 @@ public final class Linearization<Scalar: RealScalar>: LinearOperator {
     }
   }
 
-  private func applyAdjoint(
+  func applyAdjoint(
     _ u: Span<Double>, into x: inout MutableSpan<Double>, vectors b: Int, order: VectorOrder
   ) {
-    precondition(u.count == b * outputDimension && x.count == b * inputDimension, "wrong length")
+    precondition(
+      u.count == b * order.rows(of: outputShape.rows) * outputShape.columns
+        && x.count == b * order.rows(of: inputShape.rows) * inputShape.columns, "wrong length")
     guard let outputPosition else { return clear(&x) }
     workspace.begin(vectors: b)
     u.withUnsafeBufferPointer {
@@ -133,76 +126,5 @@ public final class Linearization<Scalar: RealScalar>: LinearOperator {
     return Matrix(
       rows: inputShape.rows, columns: inputShape.columns,
       elements: applyAdjoint(flat.converted(to: Double.self)).converted(to: Scalar.self).elements)
-  }
-}
-
-/// How b matrices of some rows lie one after another outside.
-private enum VectorOrder {
-  /// (b, rows, columns): each vector a whole matrix.
-  case vectors
-  /// (rows, b, columns): each row with its b vectors.
-  case rows
-
-  /// Where row r of vector j begins, in rows.
-  @inline(__always)
-  func start(_ j: Int, _ r: Int, _ b: Int, _ rows: Int) -> Int {
-    self == .vectors ? j * rows + r : r * b + j
-  }
-}
-
-/// A transposition by tiles that fit the first cache on both sides, the strips of columns side by side on all threads.
-///
-/// Every tile writes numbers of its own, so the callers' pointers may be shared.
-@inline(__always)
-private func forEachTile(
-  _ lanes: Int, _ columns: Int,
-  _ body: @Sendable (_ lanes: Range<Int>, _ columns: Range<Int>) -> Void
-) {
-  let (side, strip) = (32, 64)
-  let strips = (columns + strip - 1) / strip
-  @Sendable func run(_ i: Int) {
-    let part = i * strip..<min(columns, (i + 1) * strip)
-    for lane in stride(from: 0, to: lanes, by: side) {
-      body(lane..<min(lanes, lane + side), part)
-    }
-  }
-  if lanes * columns < 1 << 15 {
-    for i in 0..<strips { run(i) }
-  } else {
-    Engine.forEach(strips, run)
-  }
-}
-
-/// Vectors → feature c, row r, vector j at [(c · rows + r) · b + j].
-@_specialize(where Scalar == Float)
-@_specialize(where Scalar == Double)
-private func interleave<Scalar: RealScalar>(
-  _ source: UnsafePointer<Double>, _ shape: (rows: Int, columns: Int), _ b: Int,
-  _ order: VectorOrder, into target: UnsafeMutablePointer<Scalar>
-) {
-  let lanes = shape.rows * b
-  nonisolated(unsafe) let (source, target) = (source, target)
-  forEachTile(lanes, shape.columns) { tile, columns in
-    for lane in tile {
-      let row = source + order.start(lane % b, lane / b, b, shape.rows) * shape.columns
-      for c in columns { target[c * lanes + lane] = Scalar(row[c]) }
-    }
-  }
-}
-
-/// The way back.
-@_specialize(where Scalar == Float)
-@_specialize(where Scalar == Double)
-private func deinterleave<Scalar: RealScalar>(
-  _ source: UnsafePointer<Scalar>, _ shape: (rows: Int, columns: Int), _ b: Int,
-  _ order: VectorOrder, into target: UnsafeMutablePointer<Double>
-) {
-  let lanes = shape.rows * b
-  nonisolated(unsafe) let (source, target) = (source, target)
-  forEachTile(lanes, shape.columns) { tile, columns in
-    for lane in tile {
-      let row = target + order.start(lane % b, lane / b, b, shape.rows) * shape.columns
-      for c in columns { row[c] = Double(source[c * lanes + lane]) }
-    }
   }
 }

@@ -13,10 +13,6 @@
 // Widened rows lie this far apart: a power of two would put them all into the same few sets of the cache.
 #define STRIP_STRIDE (STRIP + 16)
 #define STRIP_FLOATS (ROW_GROUP * STRIP_STRIDE)
-// Up to this many vectors a vector's sums have one order.
-#define THIN 32
-// The kernels take up to this many vectors; more come in portions.
-#define PORTION 128
 // Rows of a task of the forward product: a multiple of those summed together, so many that their lanes' sums stay in the
 // nearest cache.
 #define FEW_ROWS(b) ((b) <= 8 ? 24 : 12)
@@ -27,7 +23,7 @@
 // The most columns one task of the adjoint may have.
 #define ADJOINT_COLUMNS 2048
 
-// One product, in either direction: `in` and `out` are interleaved, b ≤ PORTION.
+// One product, in either direction: `in` and `out` are interleaved, b ≤ CK_VECTORS_AT_ONCE.
 struct ck_product {
   const struct ck_matrix *w;
   const float *in;

@@ -67,7 +67,7 @@ static int64_t adjoint_columns(const struct ck_product *p, int64_t lanes, int64_
 static void multiply_portion(struct ck_engine *engine, struct ck_product p) {
   const int64_t weights = p.w->rows * p.w->columns;
   struct job job = {p, engine, ck_engine_kernels(engine), NULL, FEW_ROWS(p.b)};
-  if (p.b > THIN)
+  if (p.b > CK_INDEPENDENT_VECTORS)
     return share(&job, weights, ck_tiles(p.w->rows, ROW_GROUP), multiply_thick_task);
   const int64_t strips = ck_tiles(p.w->columns, STRIP);
   job.packed = ck_scratch(CK_SCRATCH_PACKED, strips * STRIP * p.b);
@@ -94,7 +94,7 @@ static void multiply_all(struct ck_engine *engine, struct ck_product p, int64_t 
   if (inputs < 1) return multiply_empty(&p, outputs);
   if (outputs < 1) return;
   for (int64_t b = p.b; b > 0; b -= p.b, p.in += p.b, p.out += p.b) {
-    p.b = ck_min(b, PORTION);
+    p.b = ck_min(b, CK_VECTORS_AT_ONCE);
     multiply(engine, p);
   }
 }

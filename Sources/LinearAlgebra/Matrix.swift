@@ -55,6 +55,13 @@ public struct Matrix<Scalar: RealScalar>: Equatable, Sendable {
     Matrix(rows: count, columns: columns, elements: Array(elements[..<(count * columns)]))
   }
 
+  /// Some of the rows.
+  public func rows(_ range: Range<Int>) -> Matrix {
+    Matrix(
+      rows: range.count, columns: columns,
+      elements: Array(elements[range.lowerBound * columns..<range.upperBound * columns]))
+  }
+
   /// Aᵀ, a copy.
   public var transposed: Matrix {
     var result = Matrix(rows: columns, columns: rows)

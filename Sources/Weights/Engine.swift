@@ -27,6 +27,14 @@ public final class Engine: Sendable {
     public var name: String { "\(self)" }
   }
 
+  /// Up to this many vectors in one product, what becomes of a vector does not depend on how many others travel with it.
+  ///
+  /// It never depends on what the others are. Beyond this number sums have another order, which shows in the last bits.
+  public static let independentVectors = Int(CK_INDEPENDENT_VECTORS)
+
+  /// The kernels take up to this many vectors at once; more come in portions of so many.
+  public static let vectorsAtOnce = Int(CK_VECTORS_AT_ONCE)
+
   /// All cores and the best instruction set, for work that names no engine. Made at its first use.
   public static let standard = Engine(threads: max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))))
 

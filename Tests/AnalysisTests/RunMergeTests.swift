@@ -19,7 +19,7 @@ struct RunMergeTests {
     var settings = RunSettings(model: ModelFixture("llama").folder, name: "llama", threads: 1)
     (settings.top, settings.ranks, settings.saveHiddenStates) = (4, [2, 4], true)
     settings.output = path
-    // One problem at a time, so that a value does not depend on the others in lockstep even in its last bit.
+    // One Jacobian at a time, so that a value does not depend on the others of its batch even in its last bit.
     settings.solver = .arpack
     change(&settings)
     let run = try AlignmentRun(settings, prompts: prompts)
@@ -40,7 +40,7 @@ struct RunMergeTests {
     #expect(written.prompts.map(\.tokenIds) == whole.prompts.map(\.tokenIds))
     #expect(merged.settings.shard == nil && merged.complete)
     #expect(merged.prompts.map(\.tokenIds) == whole.prompts.map(\.tokenIds))
-    // Products of up to 32 vectors do not depend on one another; those of the coupling pass are wider.
+    // Products of up to `Engine.independentVectors` do not depend on one another; those of the coupling pass are wider.
     for (a, b) in zip(merged.prompts, whole.prompts) {
       #expect(a.layers.map(\.singularValues) == b.layers.map(\.singularValues))
       for (x, y) in zip(a.coupling, b.coupling) {

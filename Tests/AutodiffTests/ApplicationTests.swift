@@ -1,17 +1,19 @@
 import Autodiff
 import LinearAlgebra
 import Testing
+import Weights
 
 /// b vectors at once are b vectors one by one, to the bit, in any order and after wider and narrower applications; the
-/// input is left alone and every number of the output is written. 15 vectors of two rows each are the most that stored
-/// matrices take with one order of summation, 32, less one pair.
+/// input is left alone and every number of the output is written. Of two rows each, so that they are as many as stored
+/// matrices take with one order of summation, less one pair.
 @Test(arguments: Program.all) func companionsDoNotMatter(program: Program) {
   let a = program.linearized(at: program.point(rows: 2, seed: 7).converted(to: Float.self))
   var generator = SeededGenerator(seed: 3)
-  let v = generator.normalMatrix(rows: 15, columns: a.inputDimension)
-  let u = generator.normalMatrix(rows: 15, columns: a.outputDimension)
+  let count = Engine.independentVectors / 2 - 1
+  let v = generator.normalMatrix(rows: count, columns: a.inputDimension)
+  let u = generator.normalMatrix(rows: count, columns: a.outputDimension)
   let together = (a.apply(v), a.applyAdjoint(u))
-  for i in [0, 7, 14] {
+  for i in [0, 7, count - 1] {
     let single = { (m: Matrix<Double>) in
       Matrix(rows: 1, columns: m.columns, elements: Array(m.row(i)))
     }
@@ -19,9 +21,9 @@ import Testing
     #expect(Array(a.applyAdjoint(single(u)).elements) == Array(together.1.row(i)))
   }
   let before = v
-  var y = Matrix<Double>(rows: 15, columns: a.outputDimension, repeating: .nan)
+  var y = Matrix<Double>(rows: count, columns: a.outputDimension, repeating: .nan)
   var span = y.elements.mutableSpan
-  a.apply(v.elements.span, into: &span, vectors: 15)
+  a.apply(v.elements.span, into: &span, vectors: count)
   #expect(y == together.0 && v == before)
 }
 
@@ -53,6 +55,27 @@ func rowsAreIndependent(program: Program) {
         // The same operations; only the order in which a product sums may differ between widths.
         #expect(abs(whole[i, r * n + j] - expected) < 1e-13 * (1 + abs(expected)))
       }
+    }
+  }
+}
+
+/// A row at rest changes nothing for the others, to the bit; the rows are the operators of its batch.
+@Test(arguments: [Program.rmsNorm, .softmax, .gatedUnit, .layerNormGroups])
+func rowsAtRestDoNotMatter(program: Program) throws {
+  let rows = program.linearized(at: program.point(rows: 4, seed: 5)).rows
+  var generator = SeededGenerator(seed: 9)
+  let all = Array(0..<4)
+  for direction in [ProductDirection.forward, .adjoint] {
+    let checked = CheckedOperator(rows)
+    let length = direction == .forward ? rows.inputDimension : rows.outputDimension
+    let blocks = all.map { _ in generator.normalMatrix(rows: 3, columns: length) }
+    let together = try checked.products(direction, of: blocks, active: all, width: 3)
+    for active in [[0], [1, 3], [0, 1, 2]] {
+      let some = try checked.products(
+        direction, of: active.map { blocks[$0] }, active: active, width: 3)
+      #expect(some == active.map { together[$0] })
+      let member = CheckedOperator(rows.member(active[0]))
+      #expect(try member.products(direction, of: blocks[active[0]], width: 3) == some[0])
     }
   }
 }

@@ -126,16 +126,18 @@ extension KernelTests {
     @Test("a vector's product does not depend on its companions", arguments: ElementType.allCases)
     func companions(type: ElementType) throws {
       let w = try GuardedMatrix(type, rows: 77, columns: 768, seed: 9, gap: 2)
+      let most = Engine.independentVectors
       for direction in Direction.allCases {
-        let x = normal(w.inputs(direction) * 32, seed: 10)
+        let x = normal(w.inputs(direction) * most, seed: 10)
         KernelTests.withEachInstructionSet { set in
-          let together = w.product(direction, x, vectors: 32)
-          for b in 1...32 {
-            // Lanes in another order each time, so that every vector travels in many positions.
-            let chosen = (0..<b).map { ($0 * 5 + b) % 32 }
-            let some = w.product(direction, lanes(chosen, of: x, vectors: 32), vectors: b)
+          let together = w.product(direction, x, vectors: most)
+          for b in 1...most {
+            // In another order each time, so that every vector travels in many positions.
+            let chosen = (0..<b).map { ($0 * 5 + b) % most }
+            let some = w.product(direction, lanes(chosen, of: x, vectors: most), vectors: b)
             #expect(
-              some == lanes(chosen, of: together, vectors: 32), "\(direction), b \(b), set \(set)")
+              some == lanes(chosen, of: together, vectors: most), "\(direction), b \(b), set \(set)"
+            )
           }
         }
       }
@@ -145,13 +147,15 @@ extension KernelTests {
     @Test("vectors beyond a portion change nothing", arguments: [ElementType.f32, .f16, .q4_1])
     func portions(type: ElementType) throws {
       let w = try GuardedMatrix(type, rows: 45, columns: 288, seed: 15, gap: 4)
+      let portion = Engine.vectorsAtOnce
+      let count = 2 * portion + 44
       for direction in Direction.allCases {
-        let x = normal(w.inputs(direction) * 300, seed: 16)
+        let x = normal(w.inputs(direction) * count, seed: 16)
         KernelTests.withEachInstructionSet { set in
-          let together = w.product(direction, x, vectors: 300)
-          let middle = Array(128..<256)
-          let alone = w.product(direction, lanes(middle, of: x, vectors: 300), vectors: 128)
-          #expect(alone == lanes(middle, of: together, vectors: 300), "\(direction), set \(set)")
+          let together = w.product(direction, x, vectors: count)
+          let middle = Array(portion..<2 * portion)
+          let alone = w.product(direction, lanes(middle, of: x, vectors: count), vectors: portion)
+          #expect(alone == lanes(middle, of: together, vectors: count), "\(direction), set \(set)")
         }
       }
     }

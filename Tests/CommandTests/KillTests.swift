@@ -5,7 +5,7 @@ import Testing
 
 /// Runs that are killed at any moment go on from there, and end as if nothing had happened.
 struct KillTests {
-  /// Prompts in three lockstep groups, two tokens each.
+  /// Prompts in three groups, two tokens each.
   private static let options =
     (0..<20).flatMap { ["--token-ids", "\($0),7,3,\(20 + $0),5"] } + [
       "--tokens", "0,-1", "--top", "4", "--ranks", "2,4", "--threads", "1", "-o", "run",

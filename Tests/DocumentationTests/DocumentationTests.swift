@@ -85,4 +85,13 @@ private let root = here.deletingLastPathComponent().deletingLastPathComponent()
       #expect(abs(a - b) <= 2e-5 * oracle.singularValues[0])
     }
   }
+
+  @Test func factorisationExampleStopsByItsOwnRule() throws {
+    let values = (0..<40).map { 3 / Double($0 + 1) }
+    let a = operatorWithSpectrum(values, rows: 40, columns: 60, seed: 5)
+    let found = try settledValues(of: a, count: 4, change: 1e-6)
+    // Blocks of four converge by a factor of at least two a step here, so what is left is less than a few last changes.
+    for (value, wanted) in zip(found, values) { #expect(abs(value - wanted) < 1e-5 * wanted) }
+    #expect(found.count == 4)
+  }
 }

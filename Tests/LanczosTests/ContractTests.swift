@@ -80,7 +80,7 @@ import Testing
       inputDimension: n, outputDimension: n, forward: forward ? poisoned : scale,
       adjoint: forward ? scale : poisoned)
     #expect(
-      throws: SolverError.notFinite(product: forward ? "A v" : "Aᵀ u", problem: 0)
+      throws: OperatorError.notFinite(forward ? .forward : .adjoint, member: 0)
     ) { try kind.solver().partialSVD(of: a, count: 3) }
   }
 
@@ -93,7 +93,7 @@ import Testing
       inputDimension: n, outputDimension: m,
       forward: { Array(right.apply(Matrix([$0])).elements) },
       adjoint: { Array(wrong.applyAdjoint(Matrix([$0])).elements) })
-    let error = try #require(throws: SolverError.self) {
+    let error = try #require(throws: OperatorError.self) {
       try kind.solver().partialSVD(of: a, count: 3)
     }
     guard case .adjointMismatch(let defect, _) = error else {

@@ -62,7 +62,7 @@ import Testing
   @Test(arguments: [nil, 0, 4, 9] as [Int?])
   func knowsWhatIsMissing(missing: Int?) throws {
     let values = jacobianLike(100)
-    let a = try MonitoredOperator(
+    let a = try CheckedOperator(
       operatorWithSpectrum(values, rows: 100, columns: 100, seed: 1), count: 10)
     let all = try DenseSolver().partialSVD(
       of: operatorWithSpectrum(values, rows: 100, columns: 100, seed: 1), count: 11)

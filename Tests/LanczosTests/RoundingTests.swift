@@ -33,14 +33,14 @@ import Testing
   /// With digits left to tell, a wrong adjoint is one: its defect is about 1/√n, rounding 6·10⁻⁸ · size.
   @Test(arguments: SolverKind.allCases, [1, 1e3] as [Double])
   func aWrongAdjointIsStillSeen(kind: SolverKind, size: Double) throws {
-    let error = try #require(throws: SolverError.self) {
+    let error = try #require(throws: OperatorError.self) {
       try kind.solver().partialSVD(of: cancelling(size, adjointSeed: 2), count: 3)
     }
     guard case .adjointMismatch = error else {
       Issue.record("\(error)")
       return
     }
-    #expect(error.problem == 0)
+    #expect(error.member == 0)
     #expect(error.reason.contains("the adjoint does not match the operator"))
   }
 }

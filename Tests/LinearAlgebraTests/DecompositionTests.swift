@@ -107,13 +107,6 @@ func gramMatricesAreProducts(shape: (Int, Int)) {
     #expect(zero.adjointDefect(seed: seed) == 0)
   }
 
-  @Test func countingCountsVectorsAndPasses() {
-    let a = CountingOperator(DenseOperator(random(4, 3)))
-    _ = a.apply(random(5, 3))
-    _ = a.applyAdjoint(random(2, 4))
-    #expect(a.count.jvp == 5 && a.count.vjp == 2 && a.count.passes == 2)
-  }
-
   @Test func generatorsAreSeededAndStandardNormal() {
     var (first, again, other) = (
       SeededGenerator(seed: 1), SeededGenerator(seed: 1), SeededGenerator(seed: 2)

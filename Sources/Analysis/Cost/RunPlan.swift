@@ -86,7 +86,7 @@ public struct RunPlan: Sendable {
       model.advise(.dontNeed, block: l)
     }
     let a = jacobian!
-    let cost = SolverCost(plan.solver, width: width, count: plan.top, problems: largest.count)
+    let cost = SolverCost(plan.solver, width: width, count: plan.top, batch: largest.count)
     let k = plan.ranks.max()!
     let vectorBytes = width * MemoryLayout<Double>.stride
 
@@ -173,6 +173,7 @@ public struct RunPlan: Sendable {
 
   /// The best of three timed products, forward and back in turn.
   private static func seconds(of a: Linearization<Float>, rows: Int, vectors b: Int) -> Double {
+    let (rows, all) = (a.rows, Array(0..<rows))
     let v = [Double](repeating: 1, count: b * a.inputDimension)
     var y = [Double](repeating: 0, count: b * a.outputDimension)
     var best = Double.infinity
@@ -180,9 +181,9 @@ public struct RunPlan: Sendable {
       let start = monotonicSeconds()
       var span = y.mutableSpan
       if i % 2 == 0 {
-        a.applyRows(v.span, into: &span, vectors: b)
+        rows.apply(v.span, into: &span, vectors: b, active: all)
       } else {
-        a.applyRowsAdjoint(v.span, into: &span, vectors: b)
+        rows.applyAdjoint(v.span, into: &span, vectors: b, active: all)
       }
       if i > 0 { best = min(best, monotonicSeconds() - start) }
     }

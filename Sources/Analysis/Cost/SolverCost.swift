@@ -1,37 +1,40 @@
 import Foundation
 import Lanczos
+import Weights
 
 /// What a solve costs, in readings of the weights and in memory: counted on residual Jacobians, not derived.
 ///
 /// Passes to a residual of 10⁻⁵ σ₁, counted on the blocks of SmolLM2-135M (ARPACK one vector a pass; the block solver
-/// 8, fewer when many problems share an application), those that measure the residuals among them.
+/// 8, fewer when many Jacobians share an application), those that measure the residuals among them.
 struct SolverCost: Sendable {
   /// Readings of the weights.
   let passes: Int
-  /// Vectors of each problem in an application, and in the widest one, which measures the residual norms.
+  /// Vectors of each Jacobian in an application, and in the widest one, which measures the residual norms.
   let vectors: Int
   let widest: Int
-  /// Bases of all problems that are in memory together.
+  /// Bases of all Jacobians that are in memory together.
   let basisBytes: Int
 
-  init(_ solver: SolverKind, width: Int, count k: Int, problems r: Int) {
+  init(_ solver: SolverKind, width: Int, count k: Int, batch r: Int) {
     let vectorBytes = width * MemoryLayout<Double>.stride
+    // Vectors in one application of the block or the dense solver.
+    let most = Engine.independentVectors
     let kind = k >= width - 1 ? .dense : solver
     switch kind {
     case .dense:
       // The matrix, LAPACK's copy, U and Vᵀ with their transposes, and the work array of dgesdd.
-      (passes, vectors, widest) = ((width + 31) / 32 + 4, 32, 32)
+      (passes, vectors, widest) = ((width + most - 1) / most + 4, most, most)
       basisBytes = 8 * width * vectorBytes
     case .arpack:
       passes = 70 + 5 * k / 2
       (vectors, widest) = (1, k)
       basisBytes = (max(2 * k + 1, 20) + 4 + 3 * k) * vectorBytes
     case .auto, .block, .randomized:
-      let b = max(1, min(k <= 50 ? 8 : 16, 32 / r, width))
+      let b = max(1, min(k <= 50 ? 8 : 16, most / r, width))
       // With 8 vectors; narrower blocks need more passes and fewer vectors. A group waits for its slowest.
       let narrower = pow(8 / Double(b), 0.6) * (r > 1 ? 1.15 : 1)
       passes = Int((22 + 0.6 * Double(k)) * narrower)
-      (vectors, widest) = (b, max(b, min(k, 32 / r)))
+      (vectors, widest) = (b, max(b, min(k, most / r)))
       basisBytes = r * (passes * b + 4 * k + 3 * b) * vectorBytes
     }
   }

@@ -102,11 +102,8 @@ public struct SolverMeasurement: Codable, Sendable {
     // The meter's peak starts at what is there before the solve.
     let before = MemoryMeter.privateBytes
     let meter = MemoryMeter()
-    var method = solver.chosen(for: top, width: d.width).solver(tolerance: tolerance, seed: seed)
-    if let blockSize, var block = method as? BlockLanczosSolver {
-      block.blockSize = blockSize
-      method = block
-    }
+    let method = solver.chosen(for: top, width: d.width)
+      .solver(tolerance: tolerance, seed: seed, blockSize: blockSize)
     let triplets = try method.partialSVD(of: jacobian, count: top)
     let end = monotonicSeconds()
     meter.sample()

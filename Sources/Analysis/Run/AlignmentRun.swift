@@ -246,7 +246,7 @@ public struct AlignmentRun {
     let problems = groups.reduce(0) { $0 + $1.problems.count }
     let cost = SolverCost(
       plan.solver, width: model.description.width, count: plan.top,
-      problems: groups[0].batches[0].count)
+      batch: groups[0].batches[0].count)
     return ProgressCount(
       solving: (problems * model.description.layers, cost.passes * cost.vectors),
       coupling: (

@@ -2,6 +2,7 @@ import Alignment
 import Autodiff
 import LinearAlgebra
 import Model
+import Weights
 
 /// The second pass, backwards over the blocks: every Jacobian applied to the bases of those it is compared with, exactly.
 ///
@@ -11,8 +12,11 @@ import Model
 enum CouplingPass {
   /// Probes of ‖J‖_F's tail. The tail's relative error is about (2 / probes)^½ over the root of its stable rank.
   private static let probes = 16
-  /// Vectors that travel together, all problems': as many as one product takes at once, few enough for the cache.
-  static let width = 128
+  /// Vectors that travel together, all rows': as many as one product takes at once, few enough for the cache.
+  ///
+  /// More than `Engine.independentVectors`: how many travel together shows in the last bits, so it depends on the plan alone,
+  /// and a row that has failed keeps its place.
+  static let width = Engine.vectorsAtOnce
 
   /// Vectors of each row in one product.
   static func slice(rows: Int) -> Int { max(8, width / rows) }
@@ -49,31 +53,38 @@ enum CouplingPass {
           let triplets = { (problem: Int, block: Int) in
             forward.solved[block]!.triplets[problem]!
           }
-          let isCoupled = batch.members.map {
-            survivors.isCoupled(prompt: group.problems[$0].prompt, layer: layer)
-          }
-          // The rows of prompts that have failed stay, fed with zeros.
           let rows = JacobianRows(
-            jacobian: batch.linearization, own: batch.members.map { triplets($0, i) },
-            bases: zip(batch.members, isCoupled).map { problem, isCoupled in
-              guard isCoupled else { return [] }
+            jacobian: CheckedOperator(batch.linearization.rows),
+            own: batch.members.map { triplets($0, i) },
+            bases: batch.members.map { problem in
+              guard survivors.isCoupled(prompt: group.problems[problem].prompt, layer: layer) else {
+                return []
+              }
               return peers(of: problem, atBlock: i, group, plan).map {
                 triplets($0.problem, $0.block)
               }
             })
-          let couplings = rows.couplings(rank: plan.ranks.max()!, seed: plan.seed)
-          for (r, problem) in batch.members.enumerated() where isCoupled[r] {
-            let (prompt, tokens) = (group.problems[problem].prompt, group.problems[problem].tokens)
-            guard couplings[r].isFinite else {
+          var couplings: [JacobianCouplings?]?
+          while couplings == nil {
+            // The rows of prompts that have failed stay at rest.
+            let active = batch.members.indices.filter {
+              survivors.isCoupled(prompt: group.problems[batch.members[$0]].prompt, layer: layer)
+            }
+            do {
+              couplings = try rows.couplings(
+                of: active, rank: plan.ranks.max()!, seed: plan.seed)
+            } catch {
+              let problem = group.problems[batch.members[error.member]]
               try survivors.lose(
-                prompt,
+                problem.prompt,
                 LostPrompt(
-                  .coupling, layer: layer, tokens,
+                  .coupling, layer: layer, problem.tokens,
                   reason: "a product of its Jacobian with another one's vectors is not finite; the "
                     + "model overflows single precision on this prompt"))
-              continue
             }
-            found[problem] = couplings[r]
+          }
+          for (problem, coupling) in zip(batch.members, couplings ?? []) {
+            found[problem] = coupling
           }
           batch.linearization.releaseWorkspace()
         }
@@ -99,41 +110,40 @@ enum CouplingPass {
 
   /// The rows of one linearization, and the bases that each is to be seen in.
   private struct JacobianRows {
-    let jacobian: Linearization<Float>
-    /// One a row.
+    let jacobian: CheckedOperator
+    /// One per row.
     let own: [SingularTriplets]
     let bases: [[SingularTriplets]]
 
-    /// Rows of different numbers of bases go together; the shorter ones are fed zeros at the end.
-    func couplings(rank k: Int, seed: UInt64) -> [JacobianCouplings] {
-      let norms = frobeniusNorms(seed: seed)
-      let values = own.map { Array($0.singularValues.prefix(k)) }
-      var result = norms.map { JacobianCouplings(same: [], crossed: [], frobeniusNorm: $0) }
+    /// Of the active rows; nil for the others. Rows of different numbers of bases go together.
+    func couplings(
+      of active: [Int], rank k: Int, seed: UInt64
+    ) throws(OperatorError) -> [JacobianCouplings?] {
+      var result = try frobeniusNorms(of: active, seed: seed).map {
+        $0.map { JacobianCouplings(same: [], crossed: [], frobeniusNorm: $0) }
+      }
+      let most = active.map { bases[$0].count }.max() ?? 0
+      let chunk = CouplingPass.chunk(rows: own.count, rank: k)
       for form in CouplingForm.allCases {
-        let most = bases.map(\.count).max() ?? 0
-        for first in stride(from: 0, to: most, by: chunk(rank: k)) {
-          let end = min(first + chunk(rank: k), most)
-          let inputs = bases.map { bases in
-            (first..<end).flatMap { j in
-              j < bases.count
-                ? bases[j].vectors(into: form).prefix(k).elements
-                : [Double](repeating: 0, count: k * jacobian.inputShape.columns)
-            }
+        for first in stride(from: 0, to: most, by: chunk) {
+          let rows = active.filter { first < bases[$0].count }
+          let together = { (r: Int) in bases[r][first..<min(first + chunk, bases[r].count)] }
+          let inputs = rows.map { r in
+            Matrix(
+              rows: together(r).count * k, columns: jacobian.inputDimension,
+              elements: together(r).flatMap { $0.vectors(into: form).prefix(k).elements })
           }
-          let images = images(of: inputs, vectors: (end - first) * k)
-          for r in own.indices where first < bases[r].count {
-            for j in first..<min(end, bases[r].count) {
-              let m = k * jacobian.outputShape.columns
-              let image = Matrix(
-                rows: k, columns: jacobian.outputShape.columns,
-                elements: Array(images[r][(j - first) * m..<(j - first + 1) * m]))
+          let images = try images(of: inputs, rows: rows)
+          for (r, images) in zip(rows, images) {
+            for (j, basis) in together(r).enumerated() {
               let coupling = BlockCoupling(
-                form: form, images: image, basis: bases[r][j].vectors(outOf: form).prefix(k),
-                singularValues: values[r])
+                form: form, images: images.rows(j * k..<(j + 1) * k),
+                basis: basis.vectors(outOf: form).prefix(k),
+                singularValues: Array(own[r].singularValues.prefix(k)))
               if form == .same {
-                result[r].same.append(coupling)
+                result[r]?.same.append(coupling)
               } else {
-                result[r].crossed.append(coupling)
+                result[r]?.crossed.append(coupling)
               }
             }
           }
@@ -142,65 +152,53 @@ enum CouplingPass {
       return result
     }
 
-    private func chunk(rank k: Int) -> Int { CouplingPass.chunk(rows: own.count, rank: k) }
-
-    /// J of every row applied to that row's vectors.
-    private func images(of inputs: [[Double]], vectors: Int) -> [[Double]] {
-      let (n, m) = (jacobian.inputShape.columns, jacobian.outputShape.columns)
-      var images = inputs.map { _ in [Double]() }
-      for r in images.indices { images[r].reserveCapacity(vectors * m) }
-      let even = CouplingPass.evenSlice(of: vectors, rows: own.count)
-      for start in stride(from: 0, to: vectors, by: even) {
-        let b = min(even, vectors - start)
-        let input = inputs.flatMap { $0[start * n..<(start + b) * n] }  // (rows, b, n)
-        var output = [Double](repeating: 0, count: inputs.count * b * m)
-        var span = output.mutableSpan
-        jacobian.applyRows(input.span, into: &span, vectors: b)
-        for r in images.indices { images[r] += output[r * b * m..<(r + 1) * b * m] }
-      }
-      return images
+    /// J of some rows applied to each one's vectors.
+    private func images(
+      of blocks: [Matrix<Double>], rows: [Int]
+    ) throws(OperatorError) -> [Matrix<Double>] {
+      guard let vectors = blocks.map(\.rows).max() else { return [] }
+      return try jacobian.products(
+        .forward, of: blocks, active: rows,
+        width: CouplingPass.evenSlice(of: vectors, rows: own.count))
     }
 
-    /// ‖J‖_F of every row: exact from all singular values, else by random signs, V projected out.
-    private func frobeniusNorms(seed: UInt64) -> [FrobeniusNorm] {
-      let n = jacobian.inputShape.columns
+    /// ‖J‖_F of the active rows: exact from all singular values, else by random signs, V projected out.
+    private func frobeniusNorms(
+      of active: [Int], seed: UInt64
+    ) throws(OperatorError) -> [FrobeniusNorm?] {
+      var norms = [FrobeniusNorm?](repeating: nil, count: own.count)
+      let n = jacobian.inputDimension
       if own[0].singularValues.count == n {
-        return own.map { FrobeniusNorm(allSingularValues: $0.singularValues) }
+        for r in active { norms[r] = FrobeniusNorm(allSingularValues: own[r].singularValues) }
+        return norms
       }
       var generator = SeededGenerator(seed: seed)
-      let inputs = own.map { t -> [Double] in
+      let inputs = own.map { t -> Matrix<Double> in
         let z = Matrix(
           rows: probes, columns: n,
           elements: (0..<probes * n).map { _ in generator.next() & 1 == 0 ? 1.0 : -1.0 })
         // z − (z Vᵀ) V, row by row.
         let components = Matrix.product(z, .none, t.rightVectors, .transposed)
-        return (z - Matrix.product(components, .none, t.rightVectors)).elements
+        return z - Matrix.product(components, .none, t.rightVectors)
       }
-      let m = jacobian.outputShape.columns
-      return zip(own, images(of: inputs, vectors: probes)).map { t, image in
-        let squares = (0..<probes).map { z in
-          image[z * m..<(z + 1) * m].reduce(0) { $0 + $1 * $1 }
-        }
-        return FrobeniusNorm(singularValues: t.singularValues, squaredProbeNorms: squares)
+      for (r, images) in zip(active, try images(of: active.map { inputs[$0] }, rows: active)) {
+        norms[r] = FrobeniusNorm(
+          singularValues: own[r].singularValues,
+          squaredProbeNorms: (0..<probes).map { images.row($0).reduce(0) { $0 + $1 * $1 } })
       }
+      return norms
     }
   }
 }
 
 /// One Jacobian in the bases of those it is compared with.
 struct JacobianCouplings: Sendable {
-  /// A(i|j), one a basis.
+  /// A(i|j), one per basis.
   var same: [BlockCoupling]
-  /// B(i|j), one a basis.
+  /// B(i|j), one per basis.
   var crossed: [BlockCoupling]
   /// ‖Jᵢ‖_F.
   let frobeniusNorm: FrobeniusNorm
-
-  /// Whether all numbers are.
-  fileprivate var isFinite: Bool {
-    (same + crossed).allSatisfy { $0.matrix.elements.allSatisfy(\.isFinite) }
-      && frobeniusNorm.value.isFinite
-  }
 }
 
 extension SingularTriplets {

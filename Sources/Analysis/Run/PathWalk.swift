@@ -85,7 +85,8 @@ struct PathWalk {
       let part = batch.members.flatMap { y.row($0) }
       var step = part
       var span = step.mutableSpan
-      batch.linearization.applyRows(part.span, into: &span, vectors: 1)
+      let rows = batch.linearization.rows
+      rows.apply(part.span, into: &span, vectors: 1, active: Array(batch.members.indices))
       for (r, problem) in batch.members.enumerated() {
         for c in 0..<y.columns { y[problem, c] += step[r * y.columns + c] }
       }

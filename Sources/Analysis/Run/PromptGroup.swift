@@ -18,10 +18,10 @@ struct PromptGroup: Sendable {
   let prompts: Range<Int>
   /// All Jacobians at one block, prompt after prompt.
   let problems: [Problem]
-  /// Problems that are linearized and solved in lockstep, each at most `limit` and all from a token to itself, or none.
+  /// Problems that are linearized and solved in one batch, each at most `limit` and all from a token to itself, or none.
   let batches: [Range<Int>]
 
-  /// Problems that go in lockstep.
+  /// The most of a batch.
   static let limit = 16
 
   /// Groups of as many prompts as have `limit` problems together, one at least.

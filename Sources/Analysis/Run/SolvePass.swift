@@ -79,7 +79,7 @@ struct SolvePass {
           while found == nil, !batches.isEmpty {
             do {
               found = try Self.solve(batches, group, linearize, plan)
-            } catch let failure as ProblemFailure {
+            } catch let failure as SolveFailure {
               let problem = group.problems[failure.problem]
               try survivors.lose(
                 problem.prompt,
@@ -118,17 +118,23 @@ struct SolvePass {
     }
   }
 
-  /// A solve that failed for one problem.
-  private struct ProblemFailure: Error {
+  /// A solve that failed for one Jacobian.
+  private struct SolveFailure: Error {
     /// Its position in the group.
     let problem: Int
     let error: any Error
 
     /// What happened, without what the author of an operator could do about it.
-    var reason: String { (error as? SolverError)?.reason ?? "\(error)" }
+    var reason: String {
+      switch error {
+      case let error as OperatorError: error.reason
+      case let error as SolverError: error.reason
+      default: "\(error)"
+      }
+    }
   }
 
-  /// The block solver takes a batch in lockstep; the others one problem after another. Throws `ProblemFailure`.
+  /// The triplets of all batches. Throws `SolveFailure`.
   private static func solve(
     _ batches: [Batch], _ group: PromptGroup,
     _ linearize: @escaping ([Int]) -> Linearization<Float>, _ plan: SolvePlan
@@ -137,33 +143,13 @@ struct SolvePass {
     let solver = plan.solver.solver(tolerance: plan.tolerance, seed: plan.seed)
     var triplets = [SingularTriplets?](repeating: nil, count: group.problems.count)
     for batch in batches {
-      let (members, whole) = (batch.members, batch.linearization)
-      let single = { (problem: Int) throws -> SingularTriplets in
-        // With one problem the row is the whole.
-        let a = members.count == 1 ? whole : linearize([problem])
-        do {
-          return try solver.partialSVD(of: a, count: plan.top)
-        } catch {
-          throw ProblemFailure(problem: problem, error: error)
-        }
-      }
-      if members.count > 1, plan.top < whole.inputShape.columns - 1,
-        let lockstep = solver as? BlockLanczosSolver
-      {
-        let part = { (active: [Int]) in linearize(active.map { members[$0] }) }
-        do {
-          let found = try lockstep.partialSVDs(of: LockstepJacobian(whole, part), count: plan.top)
-          for (problem, t) in zip(members, found) { triplets[problem] = t }
-        } catch let error as SolverError {
-          guard let position = error.problem else { throw error }
-          throw ProblemFailure(problem: members[position], error: error)
-        } catch {
-          // It does not say whose fault it was: the one who fails alone.
-          for problem in members { _ = try single(problem) }
-          throw error
-        }
-      } else {
-        for problem in members { triplets[problem] = try single(problem) }
+      let members = batch.members
+      let jacobian = BatchedJacobian(batch.linearization) { linearize($0.map { members[$0] }) }
+      do {
+        let found = try solver.partialSVDs(of: jacobian, count: plan.top)
+        for (problem, t) in zip(members, found) { triplets[problem] = t }
+      } catch let failure as MemberError {
+        throw SolveFailure(problem: members[failure.member], error: failure.error)
       }
     }
     let count = batches.reduce(0) { $0 + $1.members.count }

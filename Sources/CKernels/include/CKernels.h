@@ -71,8 +71,14 @@ void ck_parallel_for(struct ck_engine *engine, int64_t count,
 void ck_dequantize(const struct ck_engine *engine, int32_t type, const void *source, float *out,
                    int64_t count);
 
-// A vector's product is the same to the bit for any number of threads and, if b ≤ 32, whatever the other vectors are and
-// however many. Nothing larger than the vectors is copied: W is widened in registers, or a strip at a time.
+// Up to this many vectors, a vector's product does not depend on how many others travel with it.
+#define CK_INDEPENDENT_VECTORS 32
+// The kernels take up to this many vectors at once; more come in portions of so many.
+#define CK_VECTORS_AT_ONCE 128
+
+// A vector's product is the same to the bit for any number of threads and whatever the other vectors are, and if
+// b ≤ CK_INDEPENDENT_VECTORS, however many they are. Nothing larger than the vectors is copied: W is widened in registers,
+// or a strip at a time.
 void ck_multiply(struct ck_engine *engine, const struct ck_matrix *w, const float *x, int64_t ldx,
                  float *y, int64_t ldy, int64_t b, int accumulate);
 void ck_multiply_adjoint(struct ck_engine *engine, const struct ck_matrix *w, const float *y,

@@ -18,7 +18,7 @@ struct MissedTriplets {
   var subspaceDimension = 256
 
   /// The `found` triplets, or what should be in their place, measured; their residual norms say whether they have converged.
-  func completed(_ found: RitzTriplets, of a: MonitoredOperator) throws -> RitzTriplets {
+  func completed(_ found: RitzTriplets, of a: CheckedOperator) throws -> RitzTriplets {
     let count = found.values.count
     var best = try refined(found, of: a)
     guard isConverged(best) else { return best }
@@ -41,30 +41,31 @@ struct MissedTriplets {
   }
 
   /// The same to the tolerance, or to rounding: an iteration with what they are as its start block.
-  private func refined(_ triplets: RitzTriplets, of a: MonitoredOperator) throws -> RitzTriplets {
+  private func refined(_ triplets: RitzTriplets, of a: CheckedOperator) throws -> RitzTriplets {
     if isConverged(triplets) { return triplets }
-    let process = BlockBidiagonalization(
-      startingWith: triplets.right, outputDimension: a.outputDimension)
+    let process = BlockBidiagonalization(of: a, startingWith: triplets.right)
     return try iterated(process, of: a, triplets.values.count, tolerance: tolerance)
   }
 
   /// What a process comes to.
   private func iterated(
-    _ process: BlockBidiagonalization, of a: MonitoredOperator, _ count: Int, tolerance: Double
+    _ process: BlockBidiagonalization, of a: CheckedOperator, _ count: Int, tolerance: Double
   ) throws -> RitzTriplets {
     let width = process.pending.rows
     let dimension = max(subspaceDimension, 6 * count + 8 * width)
     let solve = try BlockLanczosSolve(
       process, count: count, tolerance: tolerance,
       subspaceDimension: min(a.inputDimension, dimension), blockSize: width, restartsAllowed: 100)
-    try BlockLanczosSolver.advance([solve], by: a, lanes: max(blockSize, count))
+    try MemberError.ofOne { () throws(MemberError) in
+      try BlockLanczosSolver.advance([solve], by: a, width: max(blockSize, count))
+    }
     guard let ritz = solve.ritz else { preconditionFailure("the solve is not finished") }
     return ritz
   }
 
   /// A process that has seen something larger than the last of these values, to go on with; nil when there is nothing.
   private func search(
-    beside found: RitzTriplets, of a: MonitoredOperator, seed: UInt64
+    beside found: RitzTriplets, of a: CheckedOperator, seed: UInt64
   ) throws -> BlockBidiagonalization? {
     let count = found.values.count
     let width = min(blockSize, a.inputDimension - count)
@@ -74,7 +75,7 @@ struct MissedTriplets {
     // What differs by less than residual norms may is the same value.
     let bound = found.values[count - 1] + tolerance * found.values[0]
     while true {
-      try process.absorb(a.products(process.direction, of: process.pending, width: width))
+      try process.expand(by: a)
       guard process.isComplete || process.direction == .forward else { continue }
       let outside = try process.outside(locked: count)
       if outside.largest > bound { return process }
@@ -136,7 +137,7 @@ struct OutsideSpace {
 extension BlockBidiagonalization {
   /// Beyond the first `count` triplets. Precondition: V is pending, or nothing is.
   func outside(locked count: Int) throws(LAPACKError) -> OutsideSpace {
-    let rest = coupling.dropping(rows: count, columns: count)
+    let rest = projected.dropping(rows: count, columns: count)
     let applied = (isComplete ? right.count : newest) - count
     return OutsideSpace(
       applied: try rest.narrowed(to: applied).singularValueDecomposition(),

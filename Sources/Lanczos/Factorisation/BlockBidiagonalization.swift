@@ -1,4 +1,4 @@
-import LinearAlgebra
+public import LinearAlgebra
 
 /// Block Golub–Kahan bidiagonalisation: orthonormal U and V, and the small H = Uᵀ A V, grown a block at a time.
 ///
@@ -8,15 +8,28 @@ import LinearAlgebra
 /// Golub, Luk, Overton, "A block Lanczos method for computing the singular values and corresponding singular vectors
 /// of a matrix", ACM TOMS 7, 1981. Restarted as by Baglama and Reichel, "Restarted block Lanczos bidiagonalization
 /// methods", Numer. Algorithms 43, 2006.
-struct BlockBidiagonalization {
+///
+/// It can be iterated from outside, a block an application; every step leaves bases, the projected matrix, and Ritz
+/// triplets with their residual norms to be looked at, and the bases may grow as long as one likes:
+///
+///     let a = CheckedOperator(jacobian, isTall: true)
+///     var process = BlockBidiagonalization(of: a, blockSize: 4)
+///     while try process.expand(by: a) {
+///       let ritz = try process.ritzTriplets(6)
+///       print(process.right.count, process.projected.rows, ritz.values, ritz.residualNorms)
+///       if ritz.values.count == 6, ritz.residualNorms.max()! < 1e-6 { break }
+///     }
+///
+/// `pending` and `absorb` are the two halves of a step, for those who apply many operators at once.
+public struct BlockBidiagonalization: Sendable {
   /// V (rows), in ℝⁿ, n ≤ m.
-  private(set) var right: OrthonormalBasis
+  public private(set) var right: OrthonormalBasis
   /// U (rows), in ℝᵐ.
-  private(set) var left: OrthonormalBasis
+  public private(set) var left: OrthonormalBasis
   /// H (left, right).
-  private(set) var coupling: Matrix<Double>
+  public private(set) var projected: Matrix<Double>
   /// The newest block, waiting for its product: rows of V (`forward`) or of U (`adjoint`), to the end.
-  private(set) var direction = MonitoredOperator.Direction.forward
+  public private(set) var direction = ProductDirection.forward
   private(set) var newest = 0
   /// ‖R‖₂ of the last new block in each direction: the size of A or Aᵀ on what the basis does not hold yet.
   private var reach: (forward: Double, adjoint: Double)?
@@ -24,23 +37,26 @@ struct BlockBidiagonalization {
   private var leading: (squares: [Double], vectors: Matrix<Double>)?
   private var generator: SeededGenerator
 
-  /// The random start block.
-  init(inputDimension n: Int, outputDimension m: Int, blockSize: Int, seed: UInt64) {
+  /// Starts from `blockSize` random vectors. Precondition: the operator is tall, n ≤ m.
+  public init(of a: CheckedOperator, blockSize: Int, seed: UInt64 = 0) {
+    precondition(blockSize >= 1, "a block has at least one vector")
     var generator = SeededGenerator(seed: seed)
-    let block = generator.normalMatrix(rows: min(blockSize, n), columns: n)
-    self.init(startingWith: block, outputDimension: m, generator)
+    let n = a.inputDimension
+    self.init(of: a, generator.normalMatrix(rows: min(blockSize, n), columns: n), generator)
   }
 
-  /// A start block of one's own.
-  init(
-    startingWith block: Matrix<Double>, outputDimension m: Int,
-    _ generator: SeededGenerator = SeededGenerator(seed: 0)
-  ) {
+  /// Starts from the span of some vectors (b, n), the rows of `block`. Precondition: the operator is tall, n ≤ m.
+  public init(of a: CheckedOperator, startingWith block: Matrix<Double>, seed: UInt64 = 0) {
+    self.init(of: a, block, SeededGenerator(seed: seed))
+  }
+
+  private init(of a: CheckedOperator, _ block: Matrix<Double>, _ generator: SeededGenerator) {
+    precondition(a.inputDimension <= a.outputDimension, "of a wide operator take the adjoint")
     self.generator = generator
-    right = OrthonormalBasis(dimension: block.columns)
-    left = OrthonormalBasis(dimension: m)
+    right = OrthonormalBasis(dimension: a.inputDimension)
+    left = OrthonormalBasis(dimension: a.outputDimension)
     right.append(block, using: &self.generator)
-    coupling = Matrix(rows: 0, columns: right.count)
+    projected = Matrix(rows: 0, columns: right.count)
   }
 
   /// Triplets found elsewhere, A V = U Σ; nothing is pending until `appendRandom`.
@@ -50,8 +66,8 @@ struct BlockBidiagonalization {
     left = OrthonormalBasis(dimension: found.left.columns)
     right.append(found.right, using: &generator)
     left.append(found.left, using: &generator)
-    coupling = Matrix(rows: left.count, columns: right.count)
-    for (i, sigma) in found.values.enumerated() { coupling[i, i] = sigma }
+    projected = Matrix(rows: left.count, columns: right.count)
+    for (i, sigma) in found.values.enumerated() { projected[i, i] = sigma }
     newest = right.count
   }
 
@@ -60,29 +76,40 @@ struct BlockBidiagonalization {
   mutating func appendRandom(_ blockSize: Int) -> Matrix<Double> {
     let block = generator.normalMatrix(rows: blockSize, columns: right.dimension)
     let (_, beyond) = right.append(block, using: &generator)
-    coupling = coupling.resized(rows: left.count, columns: right.count)
+    projected = projected.resized(rows: left.count, columns: right.count)
     return beyond
   }
 
   /// The vectors to apply next, by A or Aᵀ as `direction` says.
-  var pending: Matrix<Double> {
+  public var pending: Matrix<Double> {
     direction == .forward ? right.vectors(from: newest) : left.vectors(from: newest)
   }
 
   /// Whether V is all of ℝⁿ and all of it applied, so that A V = U H is A itself.
-  var isComplete: Bool { direction == .adjoint && right.count == right.dimension }
+  public var isComplete: Bool { direction == .adjoint && right.count == right.dimension }
+
+  /// One step: applies the operator to the pending block, in one application. False, and nothing done, if complete.
+  ///
+  /// Throws `OperatorError` if the product is not finite.
+  @discardableResult
+  public mutating func expand(by a: CheckedOperator) throws -> Bool {
+    guard !isComplete else { return false }
+    let pending = pending
+    try absorb(a.products(direction, of: pending, width: pending.rows))
+    return true
+  }
 
   /// Takes A V or Aᵀ U for the pending vectors and turns around.
-  mutating func absorb(_ products: Matrix<Double>) throws(LAPACKError) {
+  public mutating func absorb(_ products: Matrix<Double>) throws(LAPACKError) {
     leading = nil
     if direction == .forward {
       // Column j of H, j pending: A vⱼ = C B + R Q.
       let old = left.count
       let (onto, beyond) = left.append(products, using: &generator)
-      coupling = coupling.resized(rows: left.count, columns: right.count)
+      projected = projected.resized(rows: left.count, columns: right.count)
       for j in 0..<products.rows {
-        for i in 0..<onto.columns { coupling[i, newest + j] = onto[j, i] }
-        for i in 0..<beyond.columns { coupling[old + i, newest + j] = beyond[j, i] }
+        for i in 0..<onto.columns { projected[i, newest + j] = onto[j, i] }
+        for i in 0..<beyond.columns { projected[old + i, newest + j] = beyond[j, i] }
       }
       reach = (try beyond.spectralNorm(), reach?.adjoint ?? .infinity)
       (direction, newest) = (.adjoint, old)
@@ -90,45 +117,64 @@ struct BlockBidiagonalization {
       // Row i of H, i pending, known from A V except on the new vectors of V.
       let old = right.count
       let (_, beyond) = right.append(products, using: &generator)
-      coupling = coupling.resized(rows: left.count, columns: right.count)
+      projected = projected.resized(rows: left.count, columns: right.count)
       for i in 0..<products.rows {
-        for j in 0..<beyond.columns { coupling[newest + i, old + j] = beyond[i, j] }
+        for j in 0..<beyond.columns { projected[newest + i, old + j] = beyond[i, j] }
       }
       reach = (reach?.forward ?? .infinity, try beyond.spectralNorm())
       (direction, newest) = (.forward, old)
     }
   }
 
-  /// An estimate of the largest residual norm among the `count` largest triplets, over σ₁, once their vectors of the
-  /// pending side have been applied (`ritzVectors`); nil while there are too few vectors.
+  /// The `count` best triplets the bases hold, or as many as there are, and their residual norms, which no application is
+  /// needed for.
+  ///
+  /// With V pending and H = [P Σ Qᵀ, C]: A v = σ u for v = q V and u = p U, and what Aᵀ u has beyond σ v is pᵀ C in the
+  /// pending block. With U pending the same holds for Aᵀ; with all of V applied nothing is left over.
+  public func ritzTriplets(_ count: Int) throws(LAPACKError) -> RitzTriplets {
+    let isForward = direction == .forward
+    // (the side that is applied altogether, the side with the pending block at its end)
+    let h = isForward ? projected : projected.transposed
+    let known = isComplete ? h.columns : newest
+    let (p, values, q) = try h.narrowed(to: known).singularValueDecomposition()
+    let k = min(count, values.count)
+    let rest = Matrix.product(p.prefix(k), .none, h.dropping(rows: 0, columns: known))
+    let (whole, applied) = (p.prefix(k), q.prefix(k))
+    return RitzTriplets(
+      values: Array(values.prefix(k)), left: left.combinations(isForward ? whole : applied),
+      right: right.combinations(isForward ? applied : whole), residualNorms: rest.rowNorms)
+  }
+
+  /// Estimates of the residual norms of the `count` largest triplets, over σ₁, once their vectors of the pending side have
+  /// been applied (`ritzVectors`); nil while there are too few vectors.
   ///
   /// With V pending and H = Σ σ p qᵀ, u = pᵀ U, v = qᵀ V: Aᵀ u = σ v already, and A v − σ u = e is what A makes of the
   /// pending part of v beyond U, about ‖R‖ ‖q_pending‖ with the last R. Rayleigh–Ritz over the fresh A v moves u to
   /// u + e/σ, which leaves Aᵀ e / σ. With U pending the same holds for Aᵀ. Only the pending rows of q matter:
   /// q = Hᵀ p / σ with p from H Hᵀ, whose squared condition an estimate can bear.
-  mutating func worstResidualEstimate(_ count: Int) throws(LAPACKError) -> Double? {
+  mutating func residualEstimates(_ count: Int) throws(LAPACKError) -> [Double]? {
     guard min(left.count, right.count) >= count, let reach, reach.adjoint.isFinite else {
       return nil
     }
     let isForward = direction == .forward
     let gram = Matrix.product(
-      coupling, isForward ? .none : .transposed, coupling, isForward ? .transposed : .none)
+      projected, isForward ? .none : .transposed, projected, isForward ? .transposed : .none)
     let (squares, p) = try gram.largestEigenpairs(count)
     leading = (squares, p)
     let pendingPart =
       isForward
-      ? coupling.dropping(rows: 0, columns: newest)
-      : coupling.dropping(rows: newest, columns: 0).transposed
+      ? projected.dropping(rows: 0, columns: newest)
+      : projected.dropping(rows: newest, columns: 0).transposed
     let tails = Matrix.product(p, .none, pendingPart).rowNorms  // σ ‖q_pending‖
     let next = isForward ? reach.forward : reach.adjoint
     let both = (reach.forward * reach.forward + reach.adjoint * reach.adjoint).squareRoot()
     let largest = max(squares[0], 0).squareRoot()
-    return tails.indices.reduce(0) { worst, i in
+    return tails.indices.map { i in
       let sigma = max(squares[i], 0).squareRoot()
       // Below 1e-8 σ₁ lies rounding of H Hᵀ.
       let norm =
         sigma > 1e-8 * largest ? next * min(tails[i] / sigma, 1) * min(both / sigma, 1) : next
-      return max(worst, norm > 0 ? norm / largest : 0)
+      return norm > 0 ? norm / largest : 0
     }
   }
 
@@ -142,10 +188,10 @@ struct BlockBidiagonalization {
     if let leading, leading.squares.count == count,
       leading.squares[count - 1] > 1e-8 * leading.squares[0]
     {
-      q = Matrix.product(leading.vectors, .none, coupling, isForward ? .none : .transposed)
+      q = Matrix.product(leading.vectors, .none, projected, isForward ? .none : .transposed)
         .orthonormalizedRows()
     } else {
-      let (p, _, right) = try coupling.singularValueDecomposition()
+      let (p, _, right) = try projected.singularValueDecomposition()
       q = (isForward ? right : p).prefix(count)
     }
     return (isForward ? right : left).combinations(q)
@@ -156,16 +202,16 @@ struct BlockBidiagonalization {
   /// H = [P Σ Qᵀ, C] becomes [Σ, Pᵀ C]: the pending block and the recurrence behind it go on unharmed.
   mutating func restart(keeping keep: Int) throws(LAPACKError) {
     precondition(direction == .forward, "a restart needs the pending block in V")
-    let (p, sigma, q) = try coupling.narrowed(to: newest).singularValueDecomposition()
-    let link = Matrix.product(p.prefix(keep), .none, coupling.dropping(rows: 0, columns: newest))
+    let (p, sigma, q) = try projected.narrowed(to: newest).singularValueDecomposition()
+    let link = Matrix.product(p.prefix(keep), .none, projected.dropping(rows: 0, columns: newest))
     let width = right.count - newest
     leading = nil
     left.compress(p.prefix(keep))
     right.compress(q.prefix(keep))
-    coupling = Matrix(rows: keep, columns: keep + width)
+    projected = Matrix(rows: keep, columns: keep + width)
     for i in 0..<keep {
-      coupling[i, i] = sigma[i]
-      for j in 0..<width { coupling[i, keep + j] = link[i, j] }
+      projected[i, i] = sigma[i]
+      for j in 0..<width { projected[i, keep + j] = link[i, j] }
     }
     newest = keep
   }

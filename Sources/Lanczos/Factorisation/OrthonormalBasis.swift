@@ -1,5 +1,5 @@
 import COpenBLAS
-package import LinearAlgebra
+public import LinearAlgebra
 import Weights
 
 /// A growing list of orthonormal vectors of ℝⁿ, as rows: what a Krylov method orthogonalises against.
@@ -7,25 +7,25 @@ import Weights
 /// Blocks are orthogonalised by two passes of classical block Gram–Schmidt, matrix products throughout; a second pass
 /// after normalisation brings orthogonality to rounding (Barlow and Smoktunowicz, "Reorthogonalized block classical
 /// Gram–Schmidt", Numer. Math. 123, 2013).
-package struct OrthonormalBasis: Sendable {
+public struct OrthonormalBasis: Sendable {
   /// n.
-  package let dimension: Int
+  public let dimension: Int
   /// The vectors, one after another.
-  package private(set) var elements: [Double] = []
+  public private(set) var elements: [Double] = []
   /// How many there are.
-  package private(set) var count = 0
+  public private(set) var count = 0
 
   /// No vectors yet.
-  package init(dimension: Int) { self.dimension = dimension }
+  public init(dimension: Int) { self.dimension = dimension }
 
   /// The vectors from `start` on, (count − start, n).
-  package func vectors(from start: Int) -> Matrix<Double> {
+  public func vectors(from start: Int) -> Matrix<Double> {
     Matrix(
       rows: count - start, columns: dimension, elements: Array(elements[(start * dimension)...]))
   }
 
   /// P · B for P (l, count): l combinations of the vectors, (l, n).
-  package func combinations(_ p: Matrix<Double>) -> Matrix<Double> {
+  public func combinations(_ p: Matrix<Double>) -> Matrix<Double> {
     precondition(p.columns <= count, "more coefficients than vectors")
     var result = Matrix<Double>(rows: p.rows, columns: dimension)
     guard p.rows > 0, p.columns > 0 else { return result }
@@ -39,7 +39,7 @@ package struct OrthonormalBasis: Sendable {
   }
 
   /// Replaces the first `p.columns` vectors by the combinations P (orthonormal rows); the others stay, after them.
-  package mutating func compress(_ p: Matrix<Double>) {
+  public mutating func compress(_ p: Matrix<Double>) {
     let kept = combinations(p).elements
     elements.replaceSubrange(0..<p.columns * dimension, with: kept)
     count += p.rows - p.columns
@@ -50,7 +50,7 @@ package struct OrthonormalBasis: Sendable {
   /// Always w = min(b, n − count) vectors are appended: where Y has fewer independent directions left, the rest are
   /// random ones, seen by no row of Y (their column of R is zero). C (b, count), R (b, w). Cost 8 b n count flops.
   @discardableResult
-  package mutating func append(
+  public mutating func append(
     _ block: Matrix<Double>, using generator: inout SeededGenerator
   ) -> (onto: Matrix<Double>, beyond: Matrix<Double>) {
     precondition(block.columns == dimension, "vectors of another space")

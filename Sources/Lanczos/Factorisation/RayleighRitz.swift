@@ -1,21 +1,21 @@
-import LinearAlgebra
+public import LinearAlgebra
 
 /// Approximate triplets drawn from a few right vectors V and their products W = A V (rows), then measured.
 ///
 /// Rayleigh–Ritz from one side: the SVD Wᵀ = Uᵀ Σ Q gives A (Q V) = Σ U to rounding, the best triplets with right
 /// vectors in that span, with no squaring. What is left to know is how far Aᵀ U is from Σ V.
-struct RitzTriplets {
+public struct RitzTriplets: Sendable {
   /// σ (k), descending.
-  private(set) var values: [Double]
+  public private(set) var values: [Double]
   /// U (k, m), orthonormal.
-  private(set) var left: Matrix<Double>
+  public private(set) var left: Matrix<Double>
   /// V (k, n), orthonormal.
-  private(set) var right: Matrix<Double>
+  public private(set) var right: Matrix<Double>
   /// max(‖A v − σ u‖, ‖Aᵀ u − σ v‖) (k): only the first of the two until `measure`.
-  private(set) var residualNorms: [Double]
+  public private(set) var residualNorms: [Double]
 
   /// From orthonormal V (k, n) and W = A V (k, m), k ≤ m.
-  init(right v: Matrix<Double>, products w: Matrix<Double>) throws(LAPACKError) {
+  public init(right v: Matrix<Double>, products w: Matrix<Double>) throws(LAPACKError) {
     // W = Σ σᵢ lᵢ uᵢᵀ with lᵢ ∈ ℝᵏ the rows of `rotation`: lᵢᵀ V are the rotated right vectors, lᵢᵀ W their products.
     let (rotation, sigma, u) = try w.singularValueDecomposition()
     values = sigma
@@ -34,8 +34,18 @@ struct RitzTriplets {
     residualNorms = Self.distances(w, values, left)
   }
 
+  /// Triplets whose residual norms are known.
+  init(
+    values: [Double], left: Matrix<Double>, right: Matrix<Double>, residualNorms: [Double]
+  ) {
+    self.values = values
+    self.left = left
+    self.right = right
+    self.residualNorms = residualNorms
+  }
+
   /// Completes the residual norms with X = Aᵀ U (k, n).
-  mutating func measure(adjointProducts x: Matrix<Double>) {
+  public mutating func measure(adjointProducts x: Matrix<Double>) {
     residualNorms = zip(residualNorms, Self.distances(x, values, right)).map(max)
   }
 

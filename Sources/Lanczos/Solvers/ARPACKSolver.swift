@@ -31,18 +31,18 @@ public struct ARPACKSolver: PartialSVDSolver {
 
   /// The `count` largest triplets, 1 ≤ count ≤ min(m, n).
   ///
-  /// Throws `SolverError` for an impossible request, NaN, a wrong adjoint or a solve from inside a product;
-  /// `ARPACKError` if ARPACK gives up.
+  /// Throws `SolverError` for an impossible request or a solve from inside a product, `OperatorError` for NaN or a wrong
+  /// adjoint, `ARPACKError` if ARPACK gives up.
   public func partialSVD(of a: any LinearOperator, count: Int) throws -> SingularTriplets {
     try checkTolerance(tolerance)
     guard restarts >= 1 else {
       throw SolverError.invalidSetting(
         name: "restarts", value: "\(restarts)", remedy: "choose at least 1")
     }
-    let operatorSeen = try MonitoredOperator(a, count: count)
-    let n = operatorSeen.inputDimension
+    let checked = try CheckedOperator(a, count: count)
+    let n = checked.inputDimension
     guard count < n - 1 else {
-      return try DenseSolver(tolerance: tolerance, seed: seed).solve(operatorSeen, count: count)
+      return try DenseSolver(tolerance: tolerance, seed: seed).solve(checked, count: count)
     }
     let dimension = min(subspaceDimension ?? max(2 * count + 1, 20), n)
     guard dimension > count else {
@@ -50,11 +50,11 @@ public struct ARPACKSolver: PartialSVDSolver {
         name: "subspaceDimension", value: "\(dimension)",
         remedy: "choose more than the \(count) triplets asked for")
     }
-    return try solve(operatorSeen, count: count, dimension: dimension)
+    return try solve(checked, count: count, dimension: dimension)
   }
 
   private func solve(
-    _ a: MonitoredOperator, count: Int, dimension: Int
+    _ a: CheckedOperator, count: Int, dimension: Int
   ) throws -> SingularTriplets {
     let (m, n) = (a.outputDimension, a.inputDimension)
     let iteration = ARPACKIteration(
@@ -67,11 +67,11 @@ public struct ARPACKSolver: PartialSVDSolver {
     // operator in single precision would leave its range. Powers of two round nothing.
     let found = try iteration.run { v, result in
       var forward = w.elements.mutableSpan
-      try a.call(.forward, v, into: &forward, vectors: 1)
+      try a.apply(.forward, v, into: &forward, vectors: 1)
       let product = w
       let size = Self.powerOfTwo(below: w.rowNorms[0])
       for i in 0..<m { w.elements[i] /= size }
-      try a.call(.adjoint, w.elements.span, into: &result, vectors: 1)
+      try a.apply(.adjoint, w.elements.span, into: &result, vectors: 1)
       if scale == nil, product.rowNorms[0] > 0 {
         scale = size
         func row(_ x: Span<Double>) -> Matrix<Double> {

@@ -5,7 +5,7 @@ import LinearAlgebra
 /// So that many solves can share an application, nothing here calls the operator.
 final class BlockLanczosSolve {
   /// What is to be applied next.
-  private(set) var request: (direction: MonitoredOperator.Direction, vectors: Matrix<Double>)
+  private(set) var request: (direction: ProductDirection, vectors: Matrix<Double>)
   /// Whether the request belongs to the measurement of residual norms.
   private(set) var isMeasuring = false
   /// Whether nothing more is to be done.
@@ -51,10 +51,12 @@ final class BlockLanczosSolve {
   /// Holds the first two products against each other, before they are received.
   ///
   /// Apart from `receive`, which runs beside others: a suspicion is cleared up by applying the operator again.
-  func check(_ product: Matrix<Double>, from a: MonitoredOperator, problem: Int) throws {
+  func check(
+    _ product: Matrix<Double>, from a: CheckedOperator, member: Int
+  ) throws(OperatorError) {
     guard !isChecked else { return }
     if let (v, av) = first {
-      try a.checkAdjoint(v: v, av: av, u: request.vectors, atu: product, problem: problem)
+      try a.checkAdjoint(v: v, av: av, u: request.vectors, atu: product, member: member)
       (first, isChecked) = (nil, true)
     } else {
       first = (request.vectors, product)
@@ -87,7 +89,7 @@ final class BlockLanczosSolve {
     productsToNextTest -= 1
     let limit = goal * tolerance
     guard productsToNextTest <= 0,
-      let worst = try process.worstResidualEstimate(count)
+      let worst = try process.residualEstimates(count)?.max()
     else { return false }
     guard worst > limit else { return true }
     // Estimates fall about geometrically, later a little faster: the next one is made when most of the way extrapolated
@@ -134,11 +136,11 @@ final class BlockLanczosSolve {
 
   /// The answer; `remedy` is for a subspace and restarts used up. Precondition: finished.
   func triplets(
-    of a: MonitoredOperator, problem: Int, solver: String, seed: UInt64, remedy: String
+    of a: CheckedOperator, member: Int, solver: String, seed: UInt64, remedy: String
   ) -> SingularTriplets {
     guard let ritz else { preconditionFailure("the solve is not finished") }
     return a.triplets(
-      ritz, problem: problem, solver: solver, restarts: restarts,
+      ritz, member: member, solver: solver, restarts: restarts,
       subspaceDimension: process.right.count, tolerance: tolerance, seed: seed,
       stop: isExhausted ? .exhausted(remedy) : .rounding)
   }

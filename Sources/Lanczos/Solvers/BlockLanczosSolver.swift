@@ -1,6 +1,6 @@
 public import LinearAlgebra
 import Synchronization
-import Weights
+public import Weights
 
 /// The `count` largest singular triplets by thick-restarted block Golub–Kahan Lanczos, of one operator or of many at once.
 ///
@@ -13,13 +13,14 @@ import Weights
 public struct BlockLanczosSolver: PartialSVDSolver {
   /// Residual norms are held to tolerance · σ₁.
   public var tolerance: Double
-  /// Vectors per problem and application; nil chooses from `count`.
+  /// Vectors per operator and application; nil chooses from `count`.
   public var blockSize: Int?
   /// Right vectors kept before a restart, at least count + 2 blocks; nil is generous enough to make restarts rare.
   public var subspaceDimension: Int?
   /// Restarts allowed.
   public var restarts: Int
-  /// Vectors in one application, all problems of a lockstep together: the blocks shrink to fit.
+  /// Vectors in one application, all operators of a batch together: the blocks shrink to fit. Up to
+  /// `Engine.independentVectors`, its default, an operator's answer does not depend on the others beyond the size of its block.
   public var width: Int
   /// Of the start block.
   public var seed: UInt64
@@ -27,7 +28,7 @@ public struct BlockLanczosSolver: PartialSVDSolver {
   /// The settings.
   public init(
     tolerance: Double = 1e-5, blockSize: Int? = nil, subspaceDimension: Int? = nil,
-    restarts: Int = 100, width: Int = 32, seed: UInt64 = 0
+    restarts: Int = 100, width: Int = Engine.independentVectors, seed: UInt64 = 0
   ) {
     self.tolerance = tolerance
     self.blockSize = blockSize
@@ -39,70 +40,98 @@ public struct BlockLanczosSolver: PartialSVDSolver {
 
   /// The `count` largest triplets, 1 ≤ count ≤ min(m, n).
   ///
-  /// Throws `SolverError` for an impossible request or setting, NaN or a wrong adjoint; `LAPACKError` never in practice.
+  /// Throws `SolverError` for an impossible request or setting, `OperatorError` for NaN or a wrong adjoint; `LAPACKError`
+  /// never in practice.
   public func partialSVD(of a: any LinearOperator, count: Int) throws -> SingularTriplets {
-    try partialSVDs(of: LockstepGroup([a]), count: count)[0]
+    let request = try request(a, count: count)
+    return try MemberError.ofOne { () throws(MemberError) in try answer(request)[0] }
   }
 
-  /// The `count` largest triplets of every operator of a group, in its order, by applications they share.
+  /// The `count` largest triplets of every operator of a batch, in its order, by applications they share.
   ///
-  /// Each problem has its own basis and ends when it has converged; those that go on are applied without it. The
-  /// answers are those of single solves with the same block size. Each report counts the passes its problem took part in.
+  /// Each operator has its own basis and ends when it has converged; those that go on are applied without it. The
+  /// answers are those of single solves with the same block size. Each report counts the passes its operator took part in.
+  /// Where all triplets are asked for, or all but one, every basis becomes the whole space: then they are not held in
+  /// memory together, but solved one after another.
   public func partialSVDs(
-    of a: any LockstepOperator, count: Int
+    of batch: any BatchedOperator, count: Int
   ) throws -> [SingularTriplets] {
+    let request = try request(batch, count: count)
+    return count < request.a.inputDimension - 1
+      ? try answer(request) : try solvedInTurn(batch, count: count)
+  }
+
+  /// What is asked for, checked, and the settings that were left open.
+  private struct Request {
+    let a: CheckedOperator
+    let count: Int
+    let width: Int
+    let blockSize: Int
+    let subspaceDimension: Int
+  }
+
+  private func request(_ base: any BatchedOperator, count: Int) throws(SolverError) -> Request {
     try checkTolerance(tolerance)
     for (name, value, least) in [
       ("blockSize", blockSize ?? 1, 1), ("restarts", restarts, 0), ("width", width, 1),
     ] where value < least {
-      throw SolverError.invalidSetting(
-        name: name, value: "\(value)", remedy: "choose at least \(least)")
+      throw .invalidSetting(name: name, value: "\(value)", remedy: "choose at least \(least)")
     }
-    let monitored = try MonitoredOperator(a, count: count)
-    let n = monitored.inputDimension
-    let lanes = max(1, width / monitored.problems)
-    let block = min(blockSize ?? Self.blockSize(for: count), lanes, n)
+    let a = try CheckedOperator(base, count: count)
+    let n = a.inputDimension
+    let each = max(1, width / a.batch)
+    let block = min(blockSize ?? Self.blockSize(for: count), each, n)
     let least = min(count + 2 * block, n)
     let dimension = min(subspaceDimension ?? max(256, 6 * count + 8 * block), n)
     guard dimension >= least else {
-      throw SolverError.invalidSetting(
+      throw .invalidSetting(
         name: "subspaceDimension", value: "\(dimension)",
         remedy: "choose at least \(least): the triplets asked for and two blocks")
     }
-    return try run(
-      monitored, count: count, blockSize: block, subspaceDimension: dimension, lanes: lanes,
-      solver: "block",
-      remedy: "raise restarts (now \(restarts)), subspaceDimension (now \(dimension)) "
-        + "or blockSize (now \(block))")
+    return Request(
+      a: a, count: count, width: each, blockSize: block, subspaceDimension: dimension)
   }
 
-  /// The iteration itself, its settings decided; `remedy` is for running out of restarts.
+  private func answer(_ request: Request) throws(MemberError) -> [SingularTriplets] {
+    try run(
+      request.a, count: request.count, blockSize: request.blockSize,
+      subspaceDimension: request.subspaceDimension, width: request.width, solver: "block",
+      remedy: "raise restarts (now \(restarts)), "
+        + "subspaceDimension (now \(request.subspaceDimension)) "
+        + "or blockSize (now \(request.blockSize))")
+  }
+
+  /// The iteration itself, its settings decided; `width` is each operator's, `remedy` is for running out of restarts.
   func run(
-    _ a: MonitoredOperator, count: Int, blockSize: Int, subspaceDimension: Int, lanes: Int,
+    _ a: CheckedOperator, count: Int, blockSize: Int, subspaceDimension: Int, width: Int,
     solver: String, remedy: String
-  ) throws -> [SingularTriplets] {
-    let solves = try (0..<a.problems).map { _ in
-      try BlockLanczosSolve(
-        BlockBidiagonalization(
-          inputDimension: a.inputDimension, outputDimension: a.outputDimension,
-          blockSize: blockSize, seed: seed),
-        count: count, tolerance: tolerance, subspaceDimension: subspaceDimension,
-        blockSize: blockSize, restartsAllowed: restarts)
+  ) throws(MemberError) -> [SingularTriplets] {
+    var solves: [BlockLanczosSolve] = []
+    for p in 0..<a.batch {
+      do {
+        solves.append(
+          try BlockLanczosSolve(
+            BlockBidiagonalization(of: a, blockSize: blockSize, seed: seed), count: count,
+            tolerance: tolerance, subspaceDimension: subspaceDimension, blockSize: blockSize,
+            restartsAllowed: restarts))
+      } catch {
+        throw MemberError(member: p, error: error)
+      }
     }
-    try Self.advance(solves, by: a, lanes: lanes)
+    try Self.advance(solves, by: a, width: width)
     return solves.indices.map { p in
-      solves[p].triplets(of: a, problem: p, solver: solver, seed: seed, remedy: remedy)
+      solves[p].triplets(of: a, member: p, solver: solver, seed: seed, remedy: remedy)
     }
   }
 
-  /// Joint applications until every solve is finished.
+  /// Joint applications, of at most `width` vectors of each, until every solve is finished.
   ///
   /// Those that iterate go first: a solve ready to be measured waits for the others, whose applications its many
   /// vectors would only widen.
   static func advance(
-    _ solves: [BlockLanczosSolve], by a: MonitoredOperator, lanes: Int
-  ) throws {
-    var direction = MonitoredOperator.Direction.forward
+    _ solves: [BlockLanczosSolve], by a: CheckedOperator, width: Int
+  ) throws(MemberError) {
+    var direction = ProductDirection.forward
     while true {
       let open = solves.indices.filter { !solves[$0].isFinished }
       guard !open.isEmpty else { return }
@@ -110,24 +139,39 @@ public struct BlockLanczosSolver: PartialSVDSolver {
       let candidates = iterating.isEmpty ? open : iterating
       let active = candidates.filter { solves[$0].request.direction == direction }
       if !active.isEmpty {
-        let products = try a.products(
-          direction, of: active.map { solves[$0].request.vectors }, active: active, width: lanes)
-        for (p, product) in zip(active, products) {
-          try solves[p].check(product, from: a, problem: p)
-        }
+        let products = try products(of: active, solves, by: a, direction, width: width)
         // Each solve touches nothing but its own, so they orthogonalise side by side.
         nonisolated(unsafe) let solves = solves
         let failures = Mutex<[Int: any Error]>([:])
-        Engine.forEach(active.count) { lane in
+        Engine.forEach(active.count) { i in
           do {
-            try solves[active[lane]].receive(products[lane])
+            try solves[active[i]].receive(products[i])
           } catch {
-            failures.withLock { $0[lane] = error }
+            failures.withLock { $0[active[i]] = error }
           }
         }
-        if let first = failures.withLock({ $0.min { $0.key < $1.key } }) { throw first.value }
+        if let first = failures.withLock({ $0.min { $0.key < $1.key } }) {
+          throw MemberError(member: first.key, error: first.value)
+        }
       }
       direction = direction.reversed
+    }
+  }
+
+  /// What the active solves ask for, the first of them held against their adjoints.
+  private static func products(
+    of active: [Int], _ solves: [BlockLanczosSolve], by a: CheckedOperator,
+    _ direction: ProductDirection, width: Int
+  ) throws(MemberError) -> [Matrix<Double>] {
+    do {
+      let products = try a.products(
+        direction, of: active.map { solves[$0].request.vectors }, active: active, width: width)
+      for (p, product) in zip(active, products) {
+        try solves[p].check(product, from: a, member: p)
+      }
+      return products
+    } catch {
+      throw MemberError(member: error.member, error: error)
     }
   }
 

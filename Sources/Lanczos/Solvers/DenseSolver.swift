@@ -1,4 +1,5 @@
 public import LinearAlgebra
+public import Weights
 
 /// The `count` largest singular triplets by building A densely and calling LAPACK: the oracle and the baseline.
 ///
@@ -13,7 +14,9 @@ public struct DenseSolver: PartialSVDSolver {
   public var seed: UInt64
 
   /// The settings.
-  public init(tolerance: Double = 1e-5, blockSize: Int = 32, seed: UInt64 = 0) {
+  public init(
+    tolerance: Double = 1e-5, blockSize: Int = Engine.independentVectors, seed: UInt64 = 0
+  ) {
     self.tolerance = tolerance
     self.blockSize = blockSize
     self.seed = seed
@@ -21,32 +24,26 @@ public struct DenseSolver: PartialSVDSolver {
 
   /// The `count` largest triplets, 1 ≤ count ≤ min(m, n).
   ///
-  /// Throws `SolverError` for an impossible request, NaN or a wrong adjoint, `LAPACKError` if `dgesdd` fails.
+  /// Throws `SolverError` for an impossible request, `OperatorError` for NaN or a wrong adjoint, `LAPACKError` if `dgesdd`
+  /// fails.
   public func partialSVD(of a: any LinearOperator, count: Int) throws -> SingularTriplets {
     try checkTolerance(tolerance)
     guard blockSize >= 1 else {
       throw SolverError.invalidSetting(
         name: "blockSize", value: "\(blockSize)", remedy: "choose at least 1")
     }
-    return try solve(MonitoredOperator(a, count: count), count: count)
+    return try solve(CheckedOperator(a, count: count), count: count)
   }
 
   /// Also the end of other solvers' requests that leave nothing to iterate on.
-  func solve(_ a: MonitoredOperator, count: Int) throws -> SingularTriplets {
+  func solve(_ a: CheckedOperator, count: Int) throws -> SingularTriplets {
     let (m, n) = (a.outputDimension, a.inputDimension)
     let (size, overflow) = m.multipliedReportingOverflow(by: n)
     guard !overflow, size <= Int.max / 64 else {
       throw SolverError.tooLarge(rows: m, columns: n)
     }
     // Row i of Aᵀ is A eᵢ.
-    var transposed = Matrix<Double>(rows: n, columns: m)
-    for start in stride(from: 0, to: n, by: blockSize) {
-      let b = min(blockSize, n - start)
-      var units = Matrix<Double>(rows: b, columns: n)
-      for i in 0..<b { units[i, start + i] = 1 }
-      let part = try a.products(.forward, of: units, width: b)
-      transposed.elements.replaceSubrange(start * m..<(start + b) * m, with: part.elements)
-    }
+    let transposed = try a.products(.forward, of: .identity(n), width: blockSize)
     let (right, values, left) = try transposed.singularValueDecomposition()
     let (u, v) = (left.prefix(count), right.prefix(count))
     let w = try a.products(.forward, of: v, width: blockSize)

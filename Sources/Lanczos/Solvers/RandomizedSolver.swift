@@ -29,7 +29,7 @@ public struct RandomizedSolver: PartialSVDSolver {
 
   /// The `count` largest triplets, 1 ≤ count ≤ min(m, n).
   ///
-  /// Throws `SolverError` for an impossible request or setting, NaN or a wrong adjoint.
+  /// Throws `SolverError` for an impossible request or setting, `OperatorError` for NaN or a wrong adjoint.
   public func partialSVD(of a: any LinearOperator, count: Int) throws -> SingularTriplets {
     try checkTolerance(tolerance)
     for (name, value, least) in [("oversampling", oversampling, 0), ("iterations", iterations, 2)]
@@ -37,13 +37,15 @@ public struct RandomizedSolver: PartialSVDSolver {
       throw SolverError.invalidSetting(
         name: name, value: "\(value)", remedy: "choose at least \(least)")
     }
-    let monitored = try MonitoredOperator(a, count: count)
-    let n = monitored.inputDimension
+    let checked = try CheckedOperator(a, count: count)
+    let n = checked.inputDimension
     let block = min(count, n) + min(oversampling, n - count)
     let (vectors, overflow) = block.multipliedReportingOverflow(by: iterations)
-    return try BlockLanczosSolver(tolerance: tolerance, restarts: 0, seed: seed).run(
-      monitored, count: count, blockSize: block, subspaceDimension: overflow ? n : min(vectors, n),
-      lanes: block, solver: "randomized",
-      remedy: "raise iterations (now \(iterations)) or oversampling (now \(oversampling))")[0]
+    return try MemberError.ofOne { () throws(MemberError) in
+      try BlockLanczosSolver(tolerance: tolerance, restarts: 0, seed: seed).run(
+        checked, count: count, blockSize: block,
+        subspaceDimension: overflow ? n : min(vectors, n), width: block, solver: "randomized",
+        remedy: "raise iterations (now \(iterations)) or oversampling (now \(oversampling))")[0]
+    }
   }
 }

@@ -22,11 +22,14 @@ public enum SolverKind: String, CaseIterable, Sendable, Codable {
     return width <= 1024 && 4 * count > width ? .dense : .block
   }
 
-  /// The solver, its other settings at their defaults.
-  public func solver(tolerance: Double = 1e-5, seed: UInt64 = 0) -> any PartialSVDSolver {
+  /// The solver, its other settings at their defaults; `blockSize` is the block solver's, nil for its own choice.
+  public func solver(
+    tolerance: Double = 1e-5, seed: UInt64 = 0, blockSize: Int? = nil
+  ) -> any PartialSVDSolver {
     switch self {
     case .arpack: ARPACKSolver(tolerance: tolerance, seed: seed)
-    case .auto, .block: BlockLanczosSolver(tolerance: tolerance, seed: seed)
+    case .auto, .block:
+      BlockLanczosSolver(tolerance: tolerance, blockSize: blockSize, seed: seed)
     case .randomized: RandomizedSolver(tolerance: tolerance, seed: seed)
     case .dense: DenseSolver(tolerance: tolerance, seed: seed)
     }

@@ -1,8 +1,8 @@
-/// A linear map A : ℝⁿ → ℝᵐ, known only by what it does.
+/// A linear map A : ℝⁿ → ℝᵐ, known only by what it does: a batch of one.
 ///
 /// `b` vectors at a time, one after another, each contiguous. Solvers see nothing else, so an operator may be a matrix,
 /// a composition, or the derivative of a program. Not for two threads at once unless the conforming type says so.
-public protocol LinearOperator: AnyObject {
+public protocol LinearOperator: BatchedOperator {
   /// n, the length of an input.
   var inputDimension: Int { get }
   /// m, the length of an output.
@@ -14,6 +14,22 @@ public protocol LinearOperator: AnyObject {
 }
 
 extension LinearOperator {
+  /// 1.
+  public var batch: Int { 1 }
+
+  /// A itself.
+  public func member(_ p: Int) -> any LinearOperator { self }
+
+  /// A applied as the only member of its batch.
+  public func apply(
+    _ v: Span<Double>, into y: inout MutableSpan<Double>, vectors b: Int, active: [Int]
+  ) { apply(v, into: &y, vectors: b) }
+
+  /// Aᵀ applied as the only member of its batch.
+  public func applyAdjoint(
+    _ u: Span<Double>, into x: inout MutableSpan<Double>, vectors b: Int, active: [Int]
+  ) { applyAdjoint(u, into: &x, vectors: b) }
+
   /// A applied to every row of `v` (b, n): (b, m). The allocating form.
   public func apply(_ v: Matrix<Double>) -> Matrix<Double> {
     precondition(
@@ -39,22 +55,13 @@ extension LinearOperator {
 
   /// A itself, built densely (m, n) in blocks of `block` unit vectors; from the smaller side, so min(m, n) vectors.
   public func materialized(block: Int = 64) -> Matrix<Double> {
-    let (m, n) = (outputDimension, inputDimension)
-    let small = min(m, n)
-    var result = Matrix<Double>(rows: m, columns: n)
-    for start in stride(from: 0, to: small, by: block) {
-      let b = min(block, small - start)
-      var units = Matrix<Double>(rows: b, columns: small)
-      for i in 0..<b { units[i, start + i] = 1 }
-      if m < n {
-        let part = applyAdjoint(units)
-        result.elements.replaceSubrange(start * n..<(start + b) * n, with: part.elements)
-      } else {
-        let part = apply(units)
-        for i in 0..<m { for j in 0..<b { result[i, start + j] = part[j, i] } }
-      }
-    }
-    return result
+    let isWide = outputDimension < inputDimension
+    let direction: ProductDirection = isWide ? .adjoint : .forward
+    let rows = products(
+      of: [.identity(min(outputDimension, inputDimension))], active: [0],
+      length: outputDimension(direction), width: block
+    ) { apply(direction, $0, into: &$1, vectors: $2, active: $3) }[0]
+    return isWide ? rows : rows.transposed
   }
 }
 

@@ -8,17 +8,17 @@ import Testing
 @testable import Analysis
 
 /// Jacobians applied together are the Jacobians applied one by one, whichever of them are still at work.
-struct LockstepJacobianTests {
+struct BatchedJacobianTests {
   private static let prompts = [[5, 3, 9, 7], [1, 2, 3], [8, 8], [4, 6, 2, 2, 9], [10, 11]]
 
-  /// All subsets that a shrinking and growing set of problems goes through, the full one and a single one included.
+  /// All subsets that a shrinking and growing set of Jacobians goes through, the full one and a single one included.
   private static let subsets = [
     [0, 1, 2, 3, 4], [0, 2, 3, 4], [2, 3, 4], [2, 4], [4], [0, 1], [1, 2, 3], [0, 1, 2, 3, 4], [0],
   ]
 
   private func jacobians(
     _ model: some Transformer
-  ) throws -> (together: LockstepJacobian<Double>, apart: [Linearization<Double>]) {
+  ) throws -> (together: BatchedJacobian<Double>, apart: [Linearization<Double>]) {
     var states = try HiddenStates<Double>(Self.prompts, in: model)
     _ = try states.advance(through: model)
     let point = try states.advance(through: model)
@@ -27,14 +27,14 @@ struct LockstepJacobianTests {
         model, at: point, members.map { ($0, TokenSelection(Self.prompts[$0].count - 1)) })
     }
     let all = Array(Self.prompts.indices)
-    return (LockstepJacobian(linearize(all), linearize), all.map { linearize([$0]) })
+    return (BatchedJacobian(linearize(all), linearize), all.map { linearize([$0]) })
   }
 
   @Test(arguments: ModelFixture.all, [1, 3])
   func subsetsAreTheSingleOperators(fixture: ModelFixture, vectors b: Int) throws {
     let model = try loadTransformer(CheckpointDirectory(opening: fixture.folder))
     let (together, apart) = try jacobians(model)
-    #expect(together.problems == apart.count)
+    #expect(together.batch == apart.count)
     let (n, m) = (together.inputDimension, together.outputDimension)
     var generator = SeededGenerator(seed: 3)
     for active in Self.subsets {
@@ -47,8 +47,8 @@ struct LockstepJacobianTests {
       together.apply(v.elements.span, into: &span, vectors: b, active: active)
       span = x.elements.mutableSpan
       together.applyAdjoint(u.elements.span, into: &span, vectors: b, active: active)
-      for (lane, p) in active.enumerated() {
-        for k in lane * b..<(lane + 1) * b {
+      for (place, p) in active.enumerated() {
+        for k in place * b..<(place + 1) * b {
           let (vk, uk) = (Matrix([Array(v.row(k))]), Matrix([Array(u.row(k))]))
           let (av, atu) = (apart[p].apply(vk), apart[p].applyAdjoint(uk))
           // Sums in another order: some ε √d of the norm.

@@ -1,0 +1,92 @@
+import LinearAlgebra
+import Weights
+
+/// How b matrices of some rows lie one after another outside.
+enum VectorOrder: Sendable {
+  /// (b, rows, columns): each vector a whole matrix.
+  case vectors
+  /// (active, b, columns): each active row with its b vectors. `places` says for every row where it stands among the active
+  /// ones, nil where it is at rest: zeros go in, and what comes out is dropped.
+  case rows(places: [Int?], active: Int)
+
+  /// How many of so many rows lie outside.
+  func rows(of all: Int) -> Int {
+    switch self {
+    case .vectors: return all
+    case .rows(let places, let active):
+      precondition(places.count == all, "a place for every row")
+      return active
+    }
+  }
+
+  /// Where row r of vector j begins, in rows; nil for one at rest.
+  @inline(__always)
+  fileprivate func start(_ j: Int, _ r: Int, _ b: Int, _ rows: Int) -> Int? {
+    switch self {
+    case .vectors: j * rows + r
+    case .rows(let places, _): places[r].map { $0 * b + j }
+    }
+  }
+}
+
+/// A transposition by tiles that fit the first cache on both sides, the strips of columns side by side on all threads.
+///
+/// Every tile writes numbers of its own, so the callers' pointers may be shared.
+@inline(__always)
+private func forEachTile(
+  _ tangents: Int, _ columns: Int,
+  _ body: @Sendable (_ tangents: Range<Int>, _ columns: Range<Int>) -> Void
+) {
+  let (side, strip) = (32, 64)
+  let strips = (columns + strip - 1) / strip
+  @Sendable func run(_ i: Int) {
+    let part = i * strip..<min(columns, (i + 1) * strip)
+    for tangent in stride(from: 0, to: tangents, by: side) {
+      body(tangent..<min(tangents, tangent + side), part)
+    }
+  }
+  if tangents * columns < 1 << 15 {
+    for i in 0..<strips { run(i) }
+  } else {
+    Engine.forEach(strips, run)
+  }
+}
+
+/// Vectors → feature c, row r, vector j at [(c · rows + r) · b + j].
+@_specialize(where Scalar == Float)
+@_specialize(where Scalar == Double)
+func interleave<Scalar: RealScalar>(
+  _ source: UnsafePointer<Double>, _ shape: (rows: Int, columns: Int), _ b: Int,
+  _ order: VectorOrder, into target: UnsafeMutablePointer<Scalar>
+) {
+  let tangents = shape.rows * b
+  nonisolated(unsafe) let (source, target) = (source, target)
+  forEachTile(tangents, shape.columns) { tile, columns in
+    for tangent in tile {
+      if let start = order.start(tangent % b, tangent / b, b, shape.rows) {
+        let row = source + start * shape.columns
+        for c in columns { target[c * tangents + tangent] = Scalar(row[c]) }
+      } else {
+        for c in columns { target[c * tangents + tangent] = 0 }
+      }
+    }
+  }
+}
+
+/// The way back.
+@_specialize(where Scalar == Float)
+@_specialize(where Scalar == Double)
+func deinterleave<Scalar: RealScalar>(
+  _ source: UnsafePointer<Scalar>, _ shape: (rows: Int, columns: Int), _ b: Int,
+  _ order: VectorOrder, into target: UnsafeMutablePointer<Double>
+) {
+  let tangents = shape.rows * b
+  nonisolated(unsafe) let (source, target) = (source, target)
+  forEachTile(tangents, shape.columns) { tile, columns in
+    for tangent in tile {
+      guard let start = order.start(tangent % b, tangent / b, b, shape.rows) else { continue }
+      let row = target + start * shape.columns
+      for c in columns { row[c] = Double(source[c * tangents + tangent]) }
+    }
+  }
+}

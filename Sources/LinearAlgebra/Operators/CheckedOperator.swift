@@ -1,0 +1,179 @@
+/// Applications of an operator, counted: vectors in each direction, and passes (calls, however many vectors travel).
+public struct ApplicationCount: Equatable, Sendable, Codable {
+  /// Vectors A was applied to.
+  public var jvp = 0
+  /// Vectors Aᵀ was applied to.
+  public var vjp = 0
+  /// Calls in either direction: how often the weights are read.
+  public var passes = 0
+
+  /// Nothing applied yet.
+  public init() {}
+}
+
+/// A batch of operators under watch: applications are counted, products that are not finite are errors, and the adjoint is
+/// held against the operator.
+///
+/// A single operator is a batch of one. Whoever needs n ≤ m asks for `isTall`: then Aᵀ stands in for A where the output is
+/// the shorter side (`isTransposed`), and only counts and errors speak of A as it was given.
+public final class CheckedOperator {
+  private let base: any BatchedOperator
+  /// Whether Aᵀ stands in for A.
+  public let isTransposed: Bool
+  /// What every member was asked for; a joint application is one pass for each member that takes part.
+  public private(set) var applications: [ApplicationCount]
+
+  /// Watches `base`, with the longer side as its output if `isTall`.
+  public init(_ base: any BatchedOperator, isTall: Bool = false) {
+    self.base = base
+    isTransposed = isTall && base.outputDimension < base.inputDimension
+    applications = Array(repeating: ApplicationCount(), count: base.batch)
+  }
+
+  /// r, how many operators.
+  public var batch: Int { base.batch }
+  /// n, the length of an input: the shorter side of a tall operator.
+  public var inputDimension: Int { base.outputDimension(given(.adjoint)) }
+  /// m, the length of an output: the longer side of a tall operator.
+  public var outputDimension: Int { base.outputDimension(given(.forward)) }
+
+  /// A direction of the operator as it was given.
+  private func given(_ direction: ProductDirection) -> ProductDirection {
+    isTransposed ? direction.reversed : direction
+  }
+
+  /// Products of each active member's vectors (rows), in applications of at most `width` vectors per member.
+  ///
+  /// Members may bring different numbers of vectors; the shorter blocks are padded with zero vectors.
+  public func products(
+    _ direction: ProductDirection, of blocks: [Matrix<Double>], active: [Int], width: Int
+  ) throws(OperatorError) -> [Matrix<Double>] {
+    try LinearAlgebra.products(
+      of: blocks, active: active, length: base.outputDimension(given(direction)), width: width
+    ) { (v, y, b, active) throws(OperatorError) in
+      try apply(direction, v, into: &y, vectors: b, active: active)
+    }
+  }
+
+  /// Products of a single operator's vectors (rows), in applications of at most `width` vectors.
+  public func products(
+    _ direction: ProductDirection, of block: Matrix<Double>, width: Int
+  ) throws(OperatorError) -> Matrix<Double> {
+    try products(direction, of: [block], active: [0], width: width)[0]
+  }
+
+  /// One joint application, counted, its result finite: (active, b, n) → (active, b, m), or back.
+  public func apply(
+    _ direction: ProductDirection, _ v: Span<Double>, into y: inout MutableSpan<Double>,
+    vectors b: Int, active: [Int] = [0]
+  ) throws(OperatorError) {
+    let given = given(direction)
+    base.apply(given, v, into: &y, vectors: b, active: active)
+    for p in active {
+      applications[p].passes += 1
+      if given == .forward { applications[p].jvp += b } else { applications[p].vjp += b }
+    }
+    let length = y.count / max(active.count, 1)
+    for (place, p) in active.enumerated() {
+      var sum = 0.0  // 0 · x is 0 exactly when x is finite
+      for i in place * length..<(place + 1) * length { sum += 0 * y[i] }
+      guard sum == 0 else { throw .notFinite(given, member: p) }
+    }
+  }
+
+  /// Wide enough for a chain of products in single precision, some 100 times less than what a wrong adjoint shows on a
+  /// random vector of length 10⁴ (its defect is of order 1/√n).
+  private static let adjointTolerance = 1e-4
+
+  /// Throws unless ⟨A vⱼ, uᵢ⟩ = ⟨vⱼ, Aᵀ uᵢ⟩ for all vectors given (rows), up to rounding.
+  ///
+  /// The difference is weighed against ‖A‖ ‖vⱼ‖ ‖uᵢ‖, ‖A‖ estimated by the largest growth among these vectors: a
+  /// product in the null space is rounding and nothing else. What exceeds that may still be rounding, where an operator is
+  /// small beside what cancels inside it; only then is its rounding measured, and the difference of two products with
+  /// errors e ‖vⱼ‖ and f ‖uᵢ‖ is at most (e + f) ‖vⱼ‖ ‖uᵢ‖.
+  public func checkAdjoint(
+    v: Matrix<Double>, av: Matrix<Double>, u: Matrix<Double>, atu: Matrix<Double>, member: Int = 0
+  ) throws(OperatorError) {
+    let forward = Matrix.product(u, .none, av, .transposed)
+    let backward = Matrix.product(atu, .none, v, .transposed)
+    let (nv, nu) = (v.rowNorms, u.rowNorms)
+    let growth = zip(av.rowNorms + atu.rowNorms, nv + nu).reduce(0) {
+      max($0, $1.1 > 0 ? $1.0 / $1.1 : 0)
+    }
+    var rounding: Double?
+    for i in nu.indices {
+      for j in nv.indices {
+        let size = 2 * growth * nv[j] * nu[i]
+        let defect = abs(forward[i, j] - backward[i, j])
+        guard defect > Self.adjointTolerance * size else { continue }
+        let errors =
+          if let rounding { rounding } else {
+            try self.rounding(.forward, v, av, member: member)
+              + self.rounding(.adjoint, u, atu, member: member)
+          }
+        rounding = errors
+        if defect > Self.roundingMargin * errors * nv[j] * nu[i] {
+          throw .adjointMismatch(defect: defect / size, member: member)
+        }
+      }
+    }
+  }
+
+  /// Two samples of the rounding of one product differ by about √2 of its norm, and in few dimensions by chance less. A
+  /// wrong adjoint differs by 1/√n of the operator's size, so it is missed only where rounding is above 1/(20 √n) of that.
+  private static let roundingMargin = 10.0
+
+  /// How far A (α x) / α is from the product A x at hand, over ‖x‖, for the worst of some vectors (rows): in a linear map,
+  /// rounding.
+  ///
+  /// α is no power of two, so that the same products are rounded at other places.
+  private func rounding(
+    _ direction: ProductDirection, _ x: Matrix<Double>, _ product: Matrix<Double>, member: Int
+  ) throws(OperatorError) -> Double {
+    let α = 0.7390851332151607
+    var scaled = x
+    for i in scaled.elements.indices { scaled.elements[i] *= α }
+    var again = try products(direction, of: [scaled], active: [member], width: x.rows)[0]
+    for i in again.elements.indices { again.elements[i] /= α }
+    return zip((again - product).rowNorms, x.rowNorms).reduce(0) {
+      max($0, $1.1 > 0 ? $1.0 / $1.1 : 0)
+    }
+  }
+}
+
+/// An operator that breaks its contract.
+public enum OperatorError: Error, Equatable, CustomStringConvertible, Sendable {
+  /// A product holds NaN or infinity; `member` counts within the batch.
+  case notFinite(ProductDirection, member: Int)
+  /// |⟨A v, u⟩ − ⟨v, Aᵀ u⟩| / (‖A v‖ ‖u‖ + ‖v‖ ‖Aᵀ u‖), more than the products' rounding explains.
+  case adjointMismatch(defect: Double, member: Int)
+
+  /// Which operator of the batch it is, counted from 0. Who made the batch knows the operators by better names.
+  public var member: Int {
+    switch self {
+    case .notFinite(_, let member), .adjointMismatch(_, let member): member
+    }
+  }
+
+  /// What is wrong and what to do.
+  public var description: String { "\(reason); \(remedy)" }
+
+  /// What is wrong.
+  public var reason: String {
+    switch self {
+    case .notFinite(let direction, _):
+      "the operator returned NaN or infinity in \(direction == .forward ? "A v" : "Aᵀ u")"
+    case .adjointMismatch(let defect, _):
+      "the adjoint does not match the operator: ⟨A v, u⟩ and ⟨v, Aᵀ u⟩ differ by \(defect) of "
+        + "their size"
+    }
+  }
+
+  /// What to do.
+  public var remedy: String {
+    switch self {
+    case .notFinite: "check its weights and its input"
+    case .adjointMismatch: "correct applyAdjoint"
+    }
+  }
+}

@@ -1,0 +1,45 @@
+/// Products of many vectors, by calls of at most `width` vectors per member: the one place where blocks of vectors are cut
+/// up, padded and put together again.
+///
+/// `blocks` are the vectors (rows) of each member in `active`; members may bring different numbers of them. A member whose
+/// block is used up takes no part in the calls that are left, and one whose block ends inside a call is given zeros for the
+/// rest of it. `call` gets (active, b, n) and writes (active, b, `length`). The results have the blocks' rows.
+func products<Failure: Error>(
+  of blocks: [Matrix<Double>], active: [Int], length to: Int, width: Int,
+  call: (
+    _ v: Span<Double>, _ y: inout MutableSpan<Double>, _ vectors: Int, _ active: [Int]
+  ) throws(Failure) -> Void
+) throws(Failure) -> [Matrix<Double>] {
+  precondition(blocks.count == active.count, "one block of vectors per active member")
+  precondition(width >= 1, "an application takes at least one vector")
+  let longest = blocks.map(\.rows).max() ?? 0
+  var results = blocks.map { Matrix<Double>(rows: $0.rows, columns: to) }
+  if blocks.count == 1, longest > 0, longest <= width {
+    let source = blocks[0].elements
+    var target = results[0].elements.mutableSpan
+    try call(source.span, &target, longest, active)
+    return results
+  }
+  for start in stride(from: 0, to: longest, by: width) {
+    let members = blocks.indices.filter { blocks[$0].rows > start }
+    let from = blocks[members[0]].columns
+    let b = min(width, longest - start)
+    var sources = [Double](repeating: 0, count: members.count * b * from)
+    var targets = [Double](repeating: 0, count: members.count * b * to)
+    for (place, i) in members.enumerated() {
+      let rows = start..<min(start + b, blocks[i].rows)
+      sources.replaceSubrange(
+        place * b * from..<(place * b + rows.count) * from,
+        with: blocks[i].elements[rows.lowerBound * from..<rows.upperBound * from])
+    }
+    var span = targets.mutableSpan
+    try call(sources.span, &span, b, members.map { active[$0] })
+    for (place, i) in members.enumerated() {
+      let rows = start..<min(start + b, blocks[i].rows)
+      results[i].elements.replaceSubrange(
+        rows.lowerBound * to..<rows.upperBound * to,
+        with: targets[place * b * to..<(place * b + rows.count) * to])
+    }
+  }
+  return results
+}
