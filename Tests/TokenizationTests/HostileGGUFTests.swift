@@ -119,6 +119,6 @@ import Testing
       #expect(named == "tokenizer.ggml.\(field)")
       #expect(file.hasSuffix(".gguf"))
     }
-    #expect(error.description.contains("--token-ids"))
+    #expect(error.description.contains("token ids"))
   }
 }

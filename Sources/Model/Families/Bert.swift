@@ -69,7 +69,7 @@ struct Bert: Transformer {
       positions: limit, parameters: file.parameterCount, storedTypes: file.storedTypes,
       isCausal: false,
       residual: LayerNormDecoder.Arrangement.normAfter.residual
-        + "; no norm follows the last block, so --last normed is the same as residual")
+        + "; no norm follows the last block, so the last block normed is the same as residual")
   }
 
   /// The head of a masked language model, if the checkpoint has one. Its bias went by two names.
