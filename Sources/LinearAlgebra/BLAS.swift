@@ -76,7 +76,7 @@ public enum BLAS {
       return "OpenBLAS needs \(megabytes(threads)) MB of address space for \(threads) "
         + "thread\(threads == 1 ? "" : "s"), and there is room for \(megabytes(possible)) MB"
         + "\(reason): \(remedy)"
-        + (possible > 0 ? ", or take fewer threads (--threads \(possible))" : "")
+        + (possible > 0 ? ", or take fewer threads, at most \(possible)" : "")
     }
   }
 

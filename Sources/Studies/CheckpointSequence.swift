@@ -18,7 +18,7 @@ public struct CheckpointSequence: Sendable, Equatable {
   ///
   /// In a folder, a subfolder or a `.gguf` file that is named by a step is a checkpoint, whatever the folder holds besides;
   /// so a trainer's output folder, itself a model, is a folder of checkpoints if it has any. Throws
-  /// `RunError.badOption` for a model without a step in its name, two of one step, or none at all.
+  /// `RunError.badSetting` for a model without a step in its name, two of one step, or none at all.
   public init(_ places: [String]) throws(RunError) {
     var found: [Checkpoint] = []
     for place in places {
@@ -78,13 +78,13 @@ public struct CheckpointSequence: Sendable, Equatable {
     return found
   }
 
-  private static func bad(_ path: String, _ reason: String) -> RunError {
-    .badOption(option: "CHECKPOINTS", value: path, reason: reason)
+  private static func bad(_ path: String, _ reason: SettingMessage) -> RunError {
+    .badSetting(.checkpoints, value: path, reason: reason)
   }
 }
 
 extension CheckpointSequence {
-  /// Throws `RunError.badOption` unless all checkpoints, `identities` in their order, may be of one training. Named are those
+  /// Throws `RunError.badSetting` unless all checkpoints, `identities` in their order, may be of one training. Named are those
   /// that differ from what most of them are.
   public func check(_ identities: [TrainingIdentity]) throws(RunError) {
     let counts = identities.map { one in identities.count { $0 == one } }
@@ -94,8 +94,8 @@ extension CheckpointSequence {
     }
     guard let (model, difference) = odd.first else { return }
     let others = odd.dropFirst().map { "; \($0): \($1)" }.joined()
-    throw .badOption(
-      option: "CHECKPOINTS", value: model,
+    throw .badSetting(
+      .checkpoints, value: model,
       reason: "\(difference)\(others); checkpoints of one training are of one architecture, as "
         + "\(checkpoints[usual].model) is: leave out what is of another")
   }

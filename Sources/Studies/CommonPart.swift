@@ -86,7 +86,8 @@ struct CommonPart {
     let blocks = { (prompts: [PromptRecord]) in Set(prompts.flatMap { $0.layers.map(\.layer) }) }
     let (a, b, common) = (blocks(before), blocks(after), blocks(first))
     if let other, a.contains(other), b.contains(other) {
-      notes.append("the last block, \(other), is left out: --last makes another function of it")
+      notes.append(
+        "the last block, \(other), is left out: \(SettingKey.last) makes another function of it")
     }
     if common.count < max(a.count, b.count), a != b {
       notes.append(

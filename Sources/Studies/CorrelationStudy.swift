@@ -22,7 +22,7 @@ public struct CorrelationStudy: Encodable, Sendable {
 
   /// Holds `quantity` against the scores; `threshold` asks for the models above a score, apart.
   ///
-  /// Throws `RunError.badOption` when a run lacks the quantity, is named twice, is of the same model as another, or
+  /// Throws `RunError.badSetting` when a run lacks the quantity, is named twice, is of the same model as another, or
   /// was run with settings in which the quantity means something else than in the others.
   public init(
     _ runs: [StoredRun], _ quantity: RunQuantity, scores: ScoreColumn,
@@ -58,7 +58,7 @@ public struct CorrelationStudy: Encodable, Sendable {
   private static func refuseRepeated(_ runs: [StoredRun]) throws(RunError) {
     var seen: Set<String> = []
     for run in runs where !seen.insert(run.resolvedPath).inserted {
-      throw .badOption(option: run.path, value: "", reason: "is given twice; name each run once")
+      throw .unfit(path: run.path, reason: "is given twice; name each run once")
     }
   }
 
@@ -75,18 +75,13 @@ public struct CorrelationStudy: Encodable, Sendable {
           isSame
           ? "the same weights"
           : "both are held against the score of \(model.listedAs ?? model.model)"
-        throw .badOption(
-          option: run.path, value: "",
+        throw .unfit(
+          path: run.path,
           reason: "is of the same model as \(other.run.path) (\(reason)), and a model counts once; "
             + "leave one of the two out")
       }
     }
   }
-
-  /// The settings that decide what a coupling is, besides how it is read.
-  private static let meaning: Set = [
-    "basis_layer", "diagonal", "from_token", "last", "site", "to_token", "tokens",
-  ]
 
   /// Ranks may differ where all are the same share of the width, as was asked for; `warnings` has it then.
   private static func refuseOtherMeanings(
@@ -96,26 +91,20 @@ public struct CorrelationStudy: Encodable, Sendable {
     var differences = try RecordDifference.all(measured.compactMap { $0.coupling?.setting })
     let shares = Set(runs.map(\.record.settings.rankShare))
     if shares.count == 1, shares != [nil] { differences.removeAll { $0.key == "rank" } }
-    differences += try RecordDifference.all(runs.map(\.record.settings))
-      .filter { meaning.contains($0.key) }
+    differences += try RecordDifference.all(
+      measured.compactMap { $0.coupling.map { ["diagonal": $0.diagonal] } })
+    differences += try RecordDifference.all(runs.map(\.record.settings.numeric.quantity))
     guard !differences.isEmpty else { return }
-    throw RunError.badOption(
-      option: "RUN", value: "",
-      reason: "the runs' couplings do not mean the same ("
-        + differences.map { $0.description(names) }.joined(separator: "; ")
-        + "); choose one reading with --rank, --sign, --normalisation and --form, and hold runs of other settings "
-        + "against scores of their own")
+    let list = differences.map { $0.description(names) }.joined(separator: "; ")
+    throw RunError.badSetting(
+      .runs,
+      reason:
+        "the runs' couplings do not mean the same (\(list)); choose one reading with \(.rank), "
+        + "\(.sign), \(.normalisation) and \(.form), and hold runs of other settings against scores of "
+        + "their own")
   }
 
   // MARK: What is said
-
-  /// The settings that cannot change what a quantity means, or are warned of by name.
-  private static let harmless: Set = [
-    "encoder_prompt", "encoder_token_ids", "form", "like_paper", "max_memory", "model", "name",
-    "normalisation", "output", "rank_share", "ranks", "save_hidden_states", "score", "seed",
-    "shard",
-    "sign", "solver", "threads", "tolerance", "top",
-  ]
 
   private static func warnings(
     _ runs: [StoredRun], _ measured: [RunQuantity.Measured], _ models: [StudiedModel]
@@ -154,8 +143,7 @@ public struct CorrelationStudy: Encodable, Sendable {
         "with trace normalisation the null level moves with K, and with the width where K does; "
           + "read coupling beside it")
     }
-    for difference in try RecordDifference.all(runs.map(\.record.settings))
-    where !meaning.union(harmless).contains(difference.key) {
+    for difference in try RecordDifference.all(runs.map(\.record.settings.numeric.scope)) {
       warnings.append("settings differ: \(difference.description(names))")
     }
     if Set(runs.map { $0.record.prompts.map(\.given) }).count > 1 {

@@ -16,7 +16,7 @@ public struct RunComparison: Encodable, Sendable {
 
   /// One run and another.
   public let first, second: ComparedRun
-  /// In the model and the settings, keys as in `result.json`, those of the model behind `model.`.
+  /// In the model and the settings that numbers depend on or are read by, keys as in `result.json`, those of the model behind `model.`.
   public let differences: [RecordDifference]
   /// Different prompts that both have.
   public let commonPrompts: Int
@@ -33,11 +33,7 @@ public struct RunComparison: Encodable, Sendable {
   public init(_ first: StoredRun, _ second: StoredRun, reading: CouplingReading) throws {
     let (a, b) = (first.record, second.record)
     (self.first, self.second) = (ComparedRun(first), ComparedRun(second))
-    differences =
-      try RecordDifference.all([["krylens": a.krylens], ["krylens": b.krylens]])
-      + RecordDifference.all([a.model, b.model])
-      .map { RecordDifference(key: "model.\($0.key)", values: $0.values) }
-      + RecordDifference.all([a.settings, b.settings]).filter { $0.key != "output" }
+    differences = try Self.differences(a, b)
     let part = CommonPart(a, b)
     let arePaired = !part.first.isEmpty
     commonPrompts = part.first.count
@@ -79,6 +75,18 @@ public struct RunComparison: Encodable, Sendable {
       && blocks.allSatisfy { $0.singularValues ?? 0 == 0 && $0.coupling ?? 0 == 0 }
     likeness =
       first.resolvedPath == second.resolvedPath ? .sameFolder : isSame ? .sameNumbers : nil
+  }
+
+  private static func differences(_ a: RunRecord, _ b: RunRecord) throws -> [RecordDifference] {
+    let (numeric, reading) = (
+      try RecordDifference.all([a.settings.numeric, b.settings.numeric]),
+      try RecordDifference.all([a.settings.reading, b.settings.reading])
+    )
+    let models = try RecordDifference.all([a.model, b.model]).map {
+      RecordDifference(key: "model.\($0.key)", values: $0.values)
+    }
+    let versions = try RecordDifference.all([["krylens": a.krylens], ["krylens": b.krylens]])
+    return versions + models + (numeric + reading).sorted { $0.key < $1.key }
   }
 
   private static func couplings(

@@ -23,7 +23,7 @@ public enum RunQuantity: Sendable {
     }
   }
 
-  /// What `run` has of it. Throws `RunError.badOption` when it was not recorded.
+  /// What `run` has of it. Throws `RunError.badSetting` when it was not recorded.
   func measured(in run: StoredRun) throws(RunError) -> Measured {
     switch self {
     case .coupling(let reading):
@@ -33,10 +33,10 @@ public enum RunQuantity: Sendable {
           ("kind", has.map(\.kind.rawValue)), ("rank", has.map { "\($0.setting.rank)" }),
           ("normalisation", has.map(\.setting.normalisation.rawValue)),
         ].map { "\($0) " + Set($1).sorted().joined(separator: ", ") }
-        throw .badOption(
-          option: run.path, value: "",
+        throw .unfit(
+          path: run.path,
           reason:
-            "has no such coupling; choose with --kind, --rank and --normalisation what all runs have ("
+            "has no such coupling; choose with \(.kind), \(.rank) and \(.normalisation) what all runs have ("
             + (has.isEmpty ? "it has none" : "it has \(parts.joined(separator: "; "))") + ")")
       }
       return Measured(statistic.value, statistic, run)

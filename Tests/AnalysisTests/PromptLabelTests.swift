@@ -27,7 +27,7 @@ struct PromptLabelTests {
     #expect(throws: RunError.badPrompt(label, reason: "no good; try another")) {
       try RunError.naming(label) { throw Some() }
     }
-    let option = RunError.badOption(option: "--top", value: "0", reason: "…")
+    let option = RunError.badSetting(.top, value: "0", reason: "…")
     #expect(throws: option) { try RunError.naming(label) { throw option } }
   }
 }

@@ -108,7 +108,7 @@ struct RunMergeTests {
     try expectRefusal(["half-1"], "2/2")
     try expectRefusal(["half-1", "half-1"], "part 1 of 2")
     try expectRefusal(["half-1", "half-2", "a"], "no part of 2")
-    try expectRefusal(["a", "seed"], "--seed is 0 there and 3 here")
+    try expectRefusal(["a", "seed"], "`seed` is 0 there and 3 here")
     try expectRefusal(["a", "none"], "none")
     // A run with itself, and with another one that has a prompt of it, by whatever text.
     try run(scratch["b"], [.tokens([9, 9]), .tokens([7])])

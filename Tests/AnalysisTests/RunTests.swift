@@ -212,12 +212,12 @@ struct RunTests {
         Issue.record("\(String(describing: error))")
         return
       }
-      #expect(reason.contains(word), "\(reason)")
+      #expect(reason.description.contains(word), "\(reason)")
     }
     let refusals = {
-      expectRefusal("--tolerance") { $0.tolerance = 1e-6 }
-      expectRefusal("--site") { $0.site = .mlp }
-      expectRefusal("--seed is 0 there and 7 here") { $0.seed = 7 }
+      expectRefusal("`tolerance`") { $0.tolerance = 1e-6 }
+      expectRefusal("`site`") { $0.site = .mlp }
+      expectRefusal("`seed` is 0 there and 7 here") { $0.seed = 7 }
       expectRefusal("weights") { $0.model = ModelFixture("odd").folder }
     }
     refusals()
@@ -231,6 +231,40 @@ struct RunTests {
     #expect(try StoredRun(path).record.model.name == "other")
     refusals()
     #expect(try folder(path).folder.isComplete)
+  }
+
+  private func finished(
+    _ path: String, _ change: (inout RunSettings) -> Void
+  ) throws -> [String: Data] {
+    let made = try folder(path, change)
+    try made.folder.finish(try made.run.run(in: made.folder, meter: MemoryMeter()))
+    return try contents(path)
+  }
+
+  /// What is shown, and what is written besides, may be asked for anew: of a run that was stopped, and of one that has ended.
+  @Test(arguments: [2, 4, 5])
+  func aRunIsReadAnotherWay(after limit: Int) throws {
+    let scratch = try ScratchFolder()
+    let path = scratch["run"]
+    let first = try folder(path)
+    #expect(throws: RunError.interrupted(resume: path)) {
+      try first.run.run(in: first.folder, progress: Watch(cancelAfter: limit), meter: MemoryMeter())
+    }
+    first.folder.release()
+    let change = { (s: inout RunSettings) in
+      (s.sign, s.diagonal, s.saveHiddenStates) = (.absolute, .included, true)
+    }
+    #expect(try finished(path, change) == finished(scratch["fresh"], change))
+    let ended = try folder(path)
+    #expect(ended.folder.isComplete)
+    let reading = ended.run.settings.reading
+    #expect(try ended.folder.adopt(reading))
+    #expect(try !ended.folder.adopt(reading))
+    #expect(try contents(path) == finished(scratch["signed"]) { $0.saveHiddenStates = true })
+    // What was not kept of a run that has ended cannot be had of it.
+    _ = try finished(scratch["without"]) { _ in }
+    let error = #expect(throws: RunError.self) { try folder(scratch["without"], change) }
+    #expect(error?.description.contains("`save_hidden_states` is false there and true") == true)
   }
 
   // MARK: Memory

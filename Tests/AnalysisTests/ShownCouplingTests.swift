@@ -23,7 +23,7 @@ struct ShownCouplingTests {
     try run.run(meter: MemoryMeter()).forEachPrompt { prompt in
       let shown = try prompt.record().shown(settings)
       var direct: [CouplingMatrix] = []
-      try prompt.forEachCoupling(settings.ranks.map { settings.shown(rank: $0) }) {
+      try prompt.forEachCoupling(settings.ranks.map { settings.reading.shown(rank: $0) }) {
         direct.append($0)
       }
       // One table's ranks follow one another there, one rank's tables here.

@@ -5,7 +5,7 @@ import Testing
 
 @testable import Analysis
 
-/// Options against a model: what is asked for is planned exactly, or refused by the option's name.
+/// Options against a model: what is asked for is planned exactly, or refused by the setting's key.
 struct SolvePlanTests {
   static let model = Result {
     try loadTransformer(CheckpointDirectory(opening: ModelFixture("llama").folder)).description
@@ -23,17 +23,17 @@ struct SolvePlanTests {
   }
 
   private func expectRefusal(
-    _ option: String, lengths: [Int] = [4, 6], _ change: (inout RunSettings) -> Void,
+    _ key: SettingKey, lengths: [Int] = [4, 6], _ change: (inout RunSettings) -> Void,
     sourceLocation: SourceLocation = #_sourceLocation
   ) {
     let error = #expect(throws: RunError.self, sourceLocation: sourceLocation) {
       try plan(lengths: lengths, change)
     }
-    guard case .badOption(let named, _, let reason)? = error else {
+    guard case .badSetting(let named, _, let reason)? = error else {
       Issue.record("\(String(describing: error))", sourceLocation: sourceLocation)
       return
     }
-    #expect(named == option && !reason.isEmpty, sourceLocation: sourceLocation)
+    #expect(named == key && !reason.description.isEmpty, sourceLocation: sourceLocation)
   }
 
   @Test func defaults() throws {
@@ -46,8 +46,8 @@ struct SolvePlanTests {
     #expect(try plan { $0.last = .normed }.normedLayer == 3)
     #expect(try plan { $0.last = .drop }.layers == [1, 2])
     #expect(try plan { ($0.last, $0.layers) = (.drop, [2, 3]) }.layers == [2])
-    expectRefusal("--layers") { ($0.last, $0.layers) = (.drop, [3]) }
-    expectRefusal("--last") { ($0.last, $0.site) = (.normed, .attention) }
+    expectRefusal(.layers) { ($0.last, $0.layers) = (.drop, [3]) }
+    expectRefusal(.last) { ($0.last, $0.site) = (.normed, .attention) }
   }
 
   @Test func pathIsCoveredOnlyByAllResidualFunctionsOfOneToken() throws {
@@ -59,17 +59,17 @@ struct SolvePlanTests {
   }
 
   @Test func sizes() {
-    expectRefusal("--top") { $0.top = 0 }
-    expectRefusal("--top") { $0.top = 25 }
-    expectRefusal("--ranks") { $0.ranks = [] }
-    expectRefusal("--ranks") { $0.ranks = [4, 5] }
-    expectRefusal("--ranks") { $0.ranks = [0] }
-    expectRefusal("--layers") { $0.layers = [1, 4] }
-    expectRefusal("--layers") { $0.layers = [] }
+    expectRefusal(.top) { $0.top = 0 }
+    expectRefusal(.top) { $0.top = 25 }
+    expectRefusal(.ranks) { $0.ranks = [] }
+    expectRefusal(.ranks) { $0.ranks = [4, 5] }
+    expectRefusal(.ranks) { $0.ranks = [0] }
+    expectRefusal(.layers) { $0.layers = [1, 4] }
+    expectRefusal(.layers) { $0.layers = [] }
     for tolerance in [0, -1, 1, .nan, .infinity] {
-      expectRefusal("--tolerance") { $0.tolerance = tolerance }
+      expectRefusal(.tolerance) { $0.tolerance = tolerance }
     }
-    expectRefusal("--normalisation") { $0.normalisation = "p=x" }
+    expectRefusal(.normalisation) { $0.normalisation = "p=x" }
   }
 
   @Test func tokens() throws {
@@ -78,11 +78,11 @@ struct SolvePlanTests {
       cross.selections == [
         [TokenSelection(source: 1, target: 2)], [TokenSelection(source: 1, target: 4)],
       ])
-    expectRefusal("--from-token") { $0.fromToken = .index(4) }
-    expectRefusal("--to-token") { $0.toToken = .index(-5) }
-    expectRefusal("--to-token") { ($0.fromToken, $0.toToken) = (.index(2), .index(1)) }
+    expectRefusal(.fromToken) { $0.fromToken = .index(4) }
+    expectRefusal(.toToken) { $0.toToken = .index(-5) }
+    expectRefusal(.toToken) { ($0.fromToken, $0.toToken) = (.index(2), .index(1)) }
     // Token 3 is the last of one prompt and not of the other.
-    expectRefusal("--from-token") { $0.fromToken = .index(3) }
+    expectRefusal(.fromToken) { $0.fromToken = .index(3) }
     // Without a causal mask any token influences any other.
     let back = try plan(isCausal: false) { ($0.fromToken, $0.toToken) = (.index(2), .index(1)) }
     #expect(back.selections.allSatisfy { $0 == [TokenSelection(source: 2, target: 1)] })
@@ -109,13 +109,13 @@ struct SolvePlanTests {
       ($0.kind, $0.toToken, $0.tokens) = (.contextOutput, .index(0), .indices([1, 3]))
     }
     #expect(back.selections == [pairs([(1, 0), (3, 0)])])
-    expectRefusal("--tokens") { ($0.kind, $0.tokens) = (.tokens, .indices([4])) }
-    expectRefusal("--tokens") {
+    expectRefusal(.tokens) { ($0.kind, $0.tokens) = (.tokens, .indices([4])) }
+    expectRefusal(.tokens) {
       ($0.kind, $0.toToken, $0.tokens) = (.contextOutput, .index(0), .indices([1]))
     }
     #expect(try plan { ($0.kind, $0.basisLayer) = (.tokens, 2) }.basis == 1)
-    expectRefusal("--basis-layer") { $0.basisLayer = 2 }
-    expectRefusal("--basis-layer") { ($0.kind, $0.basisLayer, $0.layers) = (.tokens, 2, [1, 3]) }
+    expectRefusal(.basisLayer) { $0.basisLayer = 2 }
+    expectRefusal(.basisLayer) { ($0.kind, $0.basisLayer, $0.layers) = (.tokens, 2, [1, 3]) }
   }
 
   /// Groups fill up to 16 Jacobians; batches are homogeneous, even, and cover every problem once and in order.

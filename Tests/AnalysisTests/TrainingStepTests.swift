@@ -90,6 +90,6 @@ struct CheckpointSequenceTests {
     expectRefusal([scratch["c/model"]], [scratch["c/model"], "step128"])
     expectRefusal([scratch["empty"]], [scratch["empty"], "step128"])
     expectRefusal([scratch["nothing"]], [scratch["nothing"], "step128"])
-    expectRefusal([], ["CHECKPOINTS"])
+    expectRefusal([], ["`checkpoints`"])
   }
 }

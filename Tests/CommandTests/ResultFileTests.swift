@@ -103,7 +103,7 @@ struct ResultFileTests {
         #expect(
           Set(table.keys).isSuperset(of: [
             "kind", "rank", "sign", "normalisation", "form", "score", "rows", "columns", "matrix",
-            "null", "mean_off_diagonal",
+            "null", "mean_nontrivial", "mean_off_diagonal",
           ]))
         let words = ["sign", "normalisation", "form"].compactMap { table[$0] as? String }
         seen.insert("\(try #require(table["rank"] as? Int)) \(words.joined(separator: " "))")
@@ -116,8 +116,10 @@ struct ResultFileTests {
         let isCrossed = table["form"] as? String == "crossed"
         var values: [Double] = []
         for i in 0..<3 { for j in 0..<3 where isCrossed || i != j { values.append(matrix[i][j]) } }
-        let mean = try #require(table["mean_off_diagonal"] as? Double)
-        #expect(abs(mean - values.reduce(0, +) / Double(values.count)) < 1e-12)
+        for key in ["mean_nontrivial", "mean_off_diagonal"] {
+          let mean = try #require(table[key] as? Double)
+          #expect(abs(mean - values.reduce(0, +) / Double(values.count)) < 1e-12)
+        }
       }
       var wanted: Set<String> = []
       for rank in ["2", "4"] {
@@ -160,7 +162,7 @@ struct ResultFileTests {
     #expect(prompt.coupling.allSatisfy { $0.matrix.joined().allSatisfy { $0 == nil } })
     let prompts = try #require(try raw(run)["prompts"] as? [[String: Any]])
     let tables = try #require(prompts[0]["coupling"] as? [[String: Any]])
-    #expect(tables.allSatisfy { $0["mean_off_diagonal"] is NSNull })
+    #expect(tables.allSatisfy { $0["mean_nontrivial"] is NSNull })
     #expect(!run.finished.output.contains("nan") && !run.finished.output.contains("inf"))
   }
 

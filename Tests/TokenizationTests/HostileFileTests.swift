@@ -184,7 +184,7 @@ import Testing
       #expect(named == field)
     case .unsupported, .noVocabulary: Issue.record(error)
     }
-    #expect(error.description.contains("--token-ids"))
+    #expect(error.description.contains("token ids"))
   }
 
   @Test(arguments: [
@@ -214,7 +214,7 @@ import Testing
     #expect(file == "t.json")
     #expect(named == field)
     #expect(shown.contains(value))
-    #expect(error.description.contains("--token-ids"))
+    #expect(error.description.contains("token ids"))
   }
 
   @Test func aKeyIsItsBytes() throws {

@@ -120,6 +120,6 @@ import Testing
       #expect(file.hasSuffix(".gguf"))
     case .noVocabulary: Issue.record(error)
     }
-    #expect(error.description.contains("--token-ids"))
+    #expect(error.description.contains("token ids"))
   }
 }

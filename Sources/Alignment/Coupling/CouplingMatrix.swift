@@ -191,7 +191,7 @@ public struct CouplingMatrix: Sendable, Equatable {
 extension CouplingMatrix: Codable {
   private enum CodingKeys: String, CodingKey {
     case kind, rows, columns, matrix, null
-    case diagonalIsTrivial, meanOffDiagonal
+    case diagonalIsTrivial, meanNontrivial, meanOffDiagonal
   }
 
   /// Reads what `encode(to:)` writes; the mean is recomputed.
@@ -225,6 +225,8 @@ extension CouplingMatrix: Codable {
     try values.encode(matrix, forKey: .matrix)
     try values.encode(null, forKey: .null)
     try values.encode(diagonalIsTrivial, forKey: .diagonalIsTrivial)
+    try values.encode(mean(), forKey: .meanNontrivial)
+    // The same under its first name, which is true of the form `same` only.
     try values.encode(mean(), forKey: .meanOffDiagonal)
   }
 }

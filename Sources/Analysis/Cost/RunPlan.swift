@@ -42,15 +42,15 @@ public struct RunPlan: Sendable {
   /// Predicted `peak_memory_bytes`.
   public var peakMemoryBytes: Int { peakPrivateBytes + mappedParts.reduce(0) { $0 + $1.bytes } }
 
-  /// Throws `RunError.badOption` when the prediction exceeds `--max-memory`.
+  /// Throws `RunError.badSetting` when the prediction exceeds `limit`.
   public func requireWithin(_ limit: Int?) throws(RunError) {
     guard let limit, peakMemoryBytes > limit else { return }
     let largest = (privateParts + mappedParts).max { $0.bytes < $1.bytes }
-    throw .badOption(
-      option: "--max-memory", value: spokenBytes(limit),
+    throw .badSetting(
+      .maxMemory, value: spokenBytes(limit),
       reason: "the run is predicted to need \(spokenBytes(peakMemoryBytes)), the most for "
-        + "\(largest?.name ?? "weights"); allow more, or lower --top or --ranks, run fewer prompts "
-        + "at a time, or --solver block instead of dense")
+        + "\(largest?.name ?? "weights"); allow more, or lower \(.top) or \(.ranks), run fewer prompts "
+        + "at a time, or \(.solver) block instead of dense")
   }
 
   init(

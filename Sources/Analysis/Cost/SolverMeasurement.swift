@@ -35,7 +35,7 @@ public struct SolverMeasurement: Codable, Sendable {
   /// `blockSize` is the block solver's, nil for its own choice. An encoder reads the same tokens; a model of images is
   /// given noise.
   ///
-  /// Throws what opening and solving throw, `RunError.badOption` for a block or a count the model does not have.
+  /// Throws what opening and solving throw, `RunError.badSetting` for a block or a count the model does not have.
   public init(
     model path: String, layer: Int, tokens: [Int], top: Int, solver: SolverKind, tolerance: Double,
     seed: UInt64, threads: Int, blockSize: Int? = nil
@@ -72,12 +72,12 @@ public struct SolverMeasurement: Codable, Sendable {
   ) throws -> SolverMeasurement {
     let d = model.description
     guard (1...d.layers).contains(layer) else {
-      throw RunError.badOption(
-        option: "--layer", value: "\(layer)", reason: "the model has the blocks 1 to \(d.layers)")
+      throw RunError.badSetting(
+        .layer, value: "\(layer)", reason: "the model has the blocks 1 to \(d.layers)")
     }
     guard (1...d.width).contains(top) else {
-      throw RunError.badOption(
-        option: "--top", value: "\(top)", reason: "must be from 1 to the model's width, \(d.width)")
+      throw RunError.badSetting(
+        .top, value: "\(top)", reason: "must be from 1 to the model's width, \(d.width)")
     }
     let input: ModelInput
     switch d.input {

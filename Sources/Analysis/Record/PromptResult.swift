@@ -124,7 +124,7 @@ extension LayerRecord {
     frobeniusNorm: FrobeniusNorm?
   ) {
     var remedy: String?
-    if case .stopped(let stop) = t.report.outcome { remedy = stop.advice }
+    if case .stopped(let stop) = t.report.outcome { remedy = stop.advice.description }
     self.init(
       layer: layer, fromToken: tokens.source, toToken: tokens.target,
       singularValues: t.singularValues, residualNorms: t.residualNorms,

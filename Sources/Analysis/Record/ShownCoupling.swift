@@ -1,6 +1,6 @@
 public import Alignment
 
-extension RunSettings {
+extension ReadingSettings {
   /// How the coupling at a rank is shown.
   func shown(rank: Int) -> CouplingSetting {
     CouplingSetting(
@@ -27,7 +27,7 @@ extension RecordFile {
       p, hasOverlaps: false,
       tablesWith: [
         "sign": settings.sign.rawValue, "form": settings.form.rawValue,
-        "normalisation": settings.shown(rank: 1).held.normalisation.rawValue,
+        "normalisation": settings.reading.shown(rank: 1).held.normalisation.rawValue,
         "score": CouplingScore.oneMinus.rawValue,
       ])
     record.coupling = record.shown(settings)
@@ -40,7 +40,7 @@ extension PromptRecord {
   /// readings that every record holds.
   public func shown(_ settings: RunSettings) -> [CouplingMatrix] {
     settings.ranks.flatMap { rank in
-      let wanted = settings.shown(rank: rank)
+      let wanted = settings.reading.shown(rank: rank)
       let tables = coupling.filter { $0.setting == wanted }
       guard tables.isEmpty else { return tables }
       return coupling.filter { $0.setting == wanted.held }.map { table in

@@ -52,7 +52,7 @@ public struct AlignmentRun {
       do {
         rank = try CouplingRank.share(share, width: model.description.width)
       } catch {
-        throw RunError.badOption(option: "--rank-share", value: "\(share)", reason: "\(error)")
+        throw RunError.badSetting(.rankShare, value: "\(share)", reason: "\(error)")
       }
       settings.ranks = [rank]
       settings.top = max(settings.top, rank)
@@ -65,8 +65,8 @@ public struct AlignmentRun {
     let tokenizer = try Self.tokenizer(of: directory, isNeeded: needsText)
     self.tokenizer = tokenizer
     guard !inputs.isEmpty else {
-      throw RunError.badOption(
-        option: "--prompt", value: "", reason: "is missing; give at least one")
+      throw RunError.badSetting(
+        .prompt, reason: "is missing; give at least one")
     }
     let reader = PromptReader(settings, model.description, tokenizer, directory)
     try reader.checkEncoder(settings)
@@ -79,8 +79,8 @@ public struct AlignmentRun {
     if let shard = settings.shard {
       let range = shard.range(of: prompts.count)
       guard !range.isEmpty else {
-        throw RunError.badOption(
-          option: "--shard", value: "\(shard.index)/\(shard.count)",
+        throw RunError.badSetting(
+          .shard, value: "\(shard.index)/\(shard.count)",
           reason: "has no prompt, as there are \(prompts.count); divide them into fewer parts")
       }
       promptList = PromptList(prompts.map { PromptHeader($0.0, $0.1, []) })

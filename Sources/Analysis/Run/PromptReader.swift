@@ -22,7 +22,7 @@ struct PromptReader {
       settings.encoderTokenIds ?? settings.encoderPrompt.map { tokenizer?.encode($0) ?? [] }
   }
 
-  /// Throws `RunError.badOption`, by the option's name, for images where the model reads tokens and the other way round, for an
+  /// Throws `RunError.badSetting`, by its key, for images where the model reads tokens and the other way round, for an
   /// encoder's side where there is no encoder, and for none or two where there is one.
   static func checkKinds(
     of prompts: [PromptInput], _ settings: RunSettings, _ model: ModelDescription
@@ -34,32 +34,31 @@ struct PromptReader {
         (.decoder, .text):
         continue
       case (_, .image(let path)):
-        throw .badOption(
-          option: "--image", value: path,
-          reason: "a \(model.family) model reads tokens; give --prompt or --token-ids instead "
+        throw .badSetting(
+          .image, value: path,
+          reason: "a \(model.family) model reads tokens; give \(.prompt) or \(.tokenIds) instead "
             + "(\(label))")
       case (_, let prompt):
-        let option = if case .text = prompt { "--prompt" } else { "--token-ids" }
-        throw .badOption(
-          option: option, value: "",
-          reason: "a \(model.family) model reads images; give --image instead (\(label))")
+        let key: SettingKey = if case .text = prompt { .prompt } else { .tokenIds }
+        throw .badSetting(
+          key,
+          reason: "a \(model.family) model reads images; give \(.image) instead (\(label))")
       }
     }
     let hasEncoder = if case .decoder = model.input { true } else { false }
     switch (settings.encoderPrompt, settings.encoderTokenIds) {
     case (nil, nil) where hasEncoder:
-      throw .badOption(
-        option: "--encoder-prompt", value: "",
+      throw .badSetting(
+        .encoderPrompt,
         reason: "is missing, and the model's decoder looks at an encoder's output; give it, or "
-          + "--encoder-token-ids")
+          + "\(.encoderTokenIds)")
     case (_?, _?):
-      throw .badOption(
-        option: "--encoder-prompt", value: "",
-        reason: "and --encoder-token-ids exclude each other; give one of them")
+      throw .badSetting(
+        .encoderPrompt, reason: "and \(.encoderTokenIds) exclude each other; give one of them")
     case (_?, nil) where !hasEncoder, (nil, _?) where !hasEncoder:
-      throw .badOption(
-        option: settings.encoderPrompt == nil ? "--encoder-token-ids" : "--encoder-prompt",
-        value: "", reason: "a \(model.family) model has no encoder; leave it out")
+      throw .badSetting(
+        settings.encoderPrompt == nil ? .encoderTokenIds : .encoderPrompt,
+        reason: "a \(model.family) model has no encoder; leave it out")
     default: break
     }
   }
@@ -78,13 +77,13 @@ struct PromptReader {
     return input
   }
 
-  /// Throws `RunError.badOption` for an encoder's side that the model cannot be run on.
+  /// Throws `RunError.badSetting` for an encoder's side that the model cannot be run on.
   func checkEncoder(_ settings: RunSettings) throws(RunError) {
     guard let encoder, case .decoder(let start) = model.input else { return }
     do { try model.check(.decoder([start], encoder: encoder)) } catch {
-      throw .badOption(
-        option: settings.encoderPrompt == nil ? "--encoder-token-ids" : "--encoder-prompt",
-        value: "", reason: "\(error)")
+      throw .badSetting(
+        settings.encoderPrompt == nil ? .encoderTokenIds : .encoderPrompt,
+        reason: "\(error)")
     }
   }
 
@@ -171,6 +170,6 @@ struct PromptReader {
   }
 
   private func refusal(_ path: String, _ label: PromptLabel, _ reason: String) -> RunError {
-    .badOption(option: "--image", value: path, reason: "\(reason) (prompt \(label.number))")
+    .badSetting(.image, value: path, reason: "\(reason) (prompt \(label.number))")
   }
 }

@@ -30,9 +30,9 @@ struct SolvePass {
     step: (_ blocks: Int, _ isNew: Bool) throws -> Void
   ) throws {
     var survivors = try GroupSurvivors(group, journal)
-    // States that are to be written are found on the same way as the paths.
-    let lacksStates = try saveHiddenStates && journal.hiddenStates(group) == nil
-    let known = try journal.paths(ofGroup: group).flatMap { paths in
+    let known = try journal.paths(ofGroup: group).flatMap { paths -> [PathRecord?]? in
+      // States that were not wanted when the paths were followed.
+      guard try !saveHiddenStates || journal.hiddenStates(group) != nil else { return nil }
       let isWhole = paths.indices.allSatisfy {
         paths[$0] != nil || !survivors.isSolved(prompt: $0, layer: model.description.layers)
       }

@@ -2,7 +2,7 @@ import Alignment
 import Lanczos
 import Model
 
-/// The options of a run, checked against a model and its prompts: what is to be solved where.
+/// The settings of a run, checked against a model and its prompts: what is to be solved where.
 struct SolvePlan {
   /// Blocks to linearize, from 1.
   let layers: [Int]
@@ -23,59 +23,59 @@ struct SolvePlan {
   /// Whether every block is linearized as a residual function, so that the linearised path is defined.
   let coversPath: Bool
 
-  /// `labels` name the prompts in messages. Throws `RunError.badOption`.
+  /// `labels` name the prompts in messages. Throws `RunError.badSetting`.
   init(
     _ s: RunSettings, _ model: ModelDescription, promptLengths: [Int], labels: [PromptLabel]? = nil
   ) throws(RunError) {
     let width = model.width
     guard (1...width).contains(s.top) else {
-      throw .badOption(
-        option: "--top", value: "\(s.top)", reason: "must be from 1 to the model's width, \(width)")
+      throw .badSetting(
+        .top, value: "\(s.top)", reason: "must be from 1 to the model's width, \(width)")
     }
     guard !s.ranks.isEmpty, let bad = Optional(s.ranks.first { !(1...s.top).contains($0) }) else {
-      throw .badOption(option: "--ranks", value: "", reason: "needs at least one rank")
+      throw .badSetting(.ranks, reason: "needs at least one rank")
     }
     if let bad {
-      throw .badOption(
-        option: "--ranks", value: "\(bad)", reason: "must be from 1 to --top, which is \(s.top)")
+      throw .badSetting(
+        .ranks, value: "\(bad)", reason: "must be from 1 to \(.top), which is \(s.top)")
     }
     guard CouplingNormalisation(rawValue: s.normalisation) != nil else {
-      throw .badOption(
-        option: "--normalisation", value: s.normalisation,
+      throw .badSetting(
+        .normalisation, value: s.normalisation,
         reason: "must be frobenius, trace, or p= and a number from 1 on")
     }
     guard s.tolerance > 0, s.tolerance < 1 else {
-      throw .badOption(
-        option: "--tolerance", value: "\(s.tolerance)", reason: "must lie between 0 and 1")
+      throw .badSetting(
+        .tolerance, value: "\(s.tolerance)", reason: "must lie between 0 and 1")
     }
     var layers = s.layers ?? Array(1...model.layers)
     if let bad = layers.first(where: { !(1...model.layers).contains($0) }) {
-      throw .badOption(
-        option: "--layers", value: "\(bad)", reason: "the model has the blocks 1 to \(model.layers)"
+      throw .badSetting(
+        .layers, value: "\(bad)", reason: "the model has the blocks 1 to \(model.layers)"
       )
     }
     if s.last == .drop { layers.removeAll { $0 == model.layers } }
     guard !layers.isEmpty else {
-      throw .badOption(
-        option: "--layers", value: "", reason: "no block is left to linearize; name at least one")
+      throw .badSetting(
+        .layers, reason: "no block is left to linearize; name at least one")
     }
     if s.last == .normed, s.site != .block {
-      throw .badOption(
-        option: "--last", value: "normed",
-        reason: "is defined for --site block only, and the site is \(s.site.rawValue)")
+      throw .badSetting(
+        .last, value: "normed",
+        reason: "is defined for \(.site) block only, and the site is \(s.site.rawValue)")
     }
     var basis: Int?
     if let layer = s.basisLayer {
       guard s.kind != .depth else {
-        throw .badOption(
-          option: "--basis-layer", value: "\(layer)",
-          reason: "is for kinds that compare tokens; --kind depth compares all blocks anyway")
+        throw .badSetting(
+          .basisLayer, value: "\(layer)",
+          reason: "is for kinds that compare tokens; \(.kind) depth compares all blocks anyway")
       }
       basis = layers.firstIndex(of: layer)
       guard basis != nil else {
-        throw .badOption(
-          option: "--basis-layer", value: "\(layer)",
-          reason: "is not among the --layers that are run")
+        throw .badSetting(
+          .basisLayer, value: "\(layer)",
+          reason: "is not among the \(.layers) that are run")
       }
     }
     let labels =
@@ -113,7 +113,7 @@ struct SolvePlan {
   /// The most Jacobians that one is compared with.
   var mostBases: Int { kind == .depth ? layers.count : selections.map(\.count).max() ?? 0 }
 
-  /// The Jacobians' tokens in every prompt, in the order of the token that varies. Throws `RunError.badOption`.
+  /// The Jacobians' tokens in every prompt, in the order of the token that varies. Throws `RunError.badSetting`.
   private static func selections(
     _ s: RunSettings, isCausal: Bool, _ prompts: [(length: Int, label: PromptLabel)]
   ) throws(RunError) -> [[TokenSelection]] {
@@ -122,15 +122,15 @@ struct SolvePlan {
       let (length, label) = prompt
       guard length > 0 else { throw .emptyPrompt(label) }
       let range = "\(label) has the tokens 0 to \(length - 1)"
-      let position = { (option: String, index: TokenIndex) throws(RunError) -> Int in
+      let position = { (key: SettingKey, index: TokenIndex) throws(RunError) -> Int in
         guard let position = index.position(in: length) else {
           guard case .index(let i) = index else { throw .emptyPrompt(label) }
-          throw .badOption(option: option, value: "\(i)", reason: range)
+          throw .badSetting(key, value: "\(i)", reason: "\(range)")
         }
         return position
       }
       if let missing = s.tokens.missing(in: length) {
-        throw .badOption(option: "--tokens", value: "\(missing)", reason: range)
+        throw .badSetting(.tokens, value: "\(missing)", reason: "\(range)")
       }
       let varying = s.tokens.positions(in: length)
       switch s.kind {
@@ -138,36 +138,36 @@ struct SolvePlan {
         all.append(varying.map { TokenSelection($0) })
       case .depth:
         let pair = TokenSelection(
-          source: try position("--from-token", s.fromToken),
-          target: try position("--to-token", s.toToken))
+          source: try position(.fromToken, s.fromToken),
+          target: try position(.toToken, s.toToken))
         if isCausal, pair.target < pair.source {
-          throw .badOption(
-            option: "--to-token", value: "\(pair.target)",
-            reason: "comes before --from-token \(pair.source), and under the model's causal "
+          throw .badSetting(
+            .toToken, value: "\(pair.target)",
+            reason: "comes before \(.fromToken) \(pair.source), and under the model's causal "
               + "mask no token influences an earlier one (\(label))")
         }
         all.append([pair])
       case .contextInput:
-        let source = try position("--from-token", s.fromToken)
+        let source = try position(.fromToken, s.fromToken)
         all.append(
           varying.filter { !isCausal || $0 >= source }
             .map { TokenSelection(source: source, target: $0) })
       case .contextOutput:
-        let target = try position("--to-token", s.toToken)
+        let target = try position(.toToken, s.toToken)
         all.append(
           varying.filter { !isCausal || $0 <= target }
             .map { TokenSelection(source: $0, target: target) })
       }
       guard !all[p].isEmpty else {
-        throw .badOption(
-          option: "--tokens", value: "",
+        throw .badSetting(
+          .tokens,
           reason: "leaves no pair of tokens that the model's causal mask lets through in \(label)")
       }
     }
     guard s.kind != .depth || Set(all.joined().map { $0.source == $0.target }).count <= 1 else {
-      throw .badOption(
-        option: "--from-token", value: "",
-        reason: "is the --to-token in some of the prompts and another in others; run those apart")
+      throw .badSetting(
+        .fromToken,
+        reason: "is the \(.toToken) in some of the prompts and another in others; run those apart")
     }
     return all
   }

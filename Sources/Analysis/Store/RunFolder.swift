@@ -96,6 +96,13 @@ public final class RunFolder {
       if let reason = try earlier.manifest.obstacle(to: requested) {
         throw RunError.otherRun(path: path, reason: reason)
       }
+      // What was not kept of a run that has ended cannot be had of it.
+      if earlier.isComplete, requested.settings.saveHiddenStates,
+        let reason = try earlier.manifest.settings.difference(
+          .saveHiddenStates, from: requested.settings)
+      {
+        throw RunError.otherRun(path: path, reason: reason)
+      }
       isComplete = earlier.isComplete
       var manifest = requested
       manifest.prompts = earlier.manifest.prompts
@@ -177,6 +184,33 @@ public final class RunFolder {
     let record = try writer.finish { result.record(isComplete: true, prompts: $0) }
     try? FileManager.default.removeItem(atPath: partial.path)
     return record
+  }
+
+  /// Has a complete run shown as is asked for now, which its `result.json` says, as do the means in it; whether it did so
+  /// otherwise before.
+  ///
+  /// Throws `RunError.badRun` for a record that is none, `inUse` and `cannotWrite`. Precondition: the folder is complete.
+  @discardableResult
+  public func adopt(_ reading: ReadingSettings) throws -> Bool {
+    precondition(isComplete, "a run that goes on is read as is asked for anyway")
+    let file = try RecordFile(home)
+    guard file.head.settings.reading != reading else { return false }
+    let partial = try OutputFolder(making: journal.path, name: path)
+    defer { partial.takeBack() }
+    let lock = try FolderLock(partial.path, name: path)
+    try withExtendedLifetime(lock) {
+      let writer = try RecordWriter(partial, into: home, diagonal: reading.diagonal)
+      for p in 0..<file.count { try file.copy(prompt: p, to: writer) { _ in } }
+      _ = try writer.finish { prompts in
+        var record = file.head
+        record.settings.reading = reading
+        (record.prompts, record.statistics) = (
+          prompts, StudyStatistics(prompts, diagonal: reading.diagonal)
+        )
+        return record
+      }
+    }
+    return true
   }
 
   /// After a failure: takes back what was made, unless there is something to go on from.

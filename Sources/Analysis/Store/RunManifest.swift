@@ -48,11 +48,12 @@ public struct RunManifest: Codable, Sendable {
   /// The groups its prompts go through the blocks in.
   var groups: [PromptGroup] { PromptGroup.groups(prompts.map(\.selections)) }
 
-  /// What keeps another run from going on where this one stopped, if anything does: the option or the part that differs.
+  /// What keeps another run from going on where this one stopped, if anything does: the setting or the part that differs.
   ///
-  /// Options that no number depends on may differ, and its prompts may be some of this one's.
-  func obstacle(to other: RunManifest) throws -> String? {
+  /// Settings that no number depends on may differ, and its prompts may be some of this one's.
+  func obstacle(to other: RunManifest) throws -> SettingMessage? {
     if let reason = try obstacleBesidesPrompts(to: other) { return reason }
+    if let reason = try settings.difference(.shard, from: other.settings) { return reason }
     if let promptList, let list = other.promptList, promptList != list {
       return
         "it has a part of another list of prompts, of \(promptList.count) and not \(list.count)"
@@ -78,21 +79,36 @@ public struct RunManifest: Codable, Sendable {
   }
 
   /// What keeps the prompts of both from standing in one run.
-  func obstacleBesidesPrompts(to other: RunManifest) throws -> String? {
+  func obstacleBesidesPrompts(to other: RunManifest) throws -> SettingMessage? {
     if krylens != other.krylens {
       return "it was made by version \(krylens), and this is \(other.krylens)"
     }
     if model.fingerprint != other.model.fingerprint {
       return "its model has other weights or another configuration (\(model.source))"
     }
-    let (mine, theirs) = (try settings.members(), try other.settings.members())
-    let differences = mine.keys.sorted().filter {
-      !RunSettings.withoutEffect.contains($0) && mine[$0] != theirs[$0]
-    }.map { key in
-      "--\(key.replacingOccurrences(of: "_", with: "-")) is \(mine[key] ?? "null") there and "
-        + "\(theirs[key] ?? "null") here"
+    let decisive = try RecordDifference.all([decisive, other.decisive])
+    // Of what follows from another setting, that one is named.
+    let given = try RecordDifference.all([settings, other.settings])
+      .filter { difference in decisive.contains { $0.key == difference.key } }
+    let named = given.isEmpty ? decisive : given
+    guard let first = named.first else { return nil }
+    return named.dropFirst().reduce(first.message) { "\($0), \($1.message)" }
+  }
+
+  /// The settings that decide the numbers, the same for all ways of asking for the same ones.
+  private var decisive: NumericSettings {
+    var numeric = settings.numeric
+    numeric.scope.layers = layers
+    // What the encoder read is compared with the prompts, and ranks are known whichever way they were given.
+    (numeric.scope.encoderPrompt, numeric.scope.encoderTokenIds) = (nil, nil)
+    numeric.solution.rankShare = nil
+    let (solver, top) = (numeric.solution.solver, numeric.solution.top)
+    numeric.solution.solver = solver.chosen(for: top, width: model.width)
+    for token in [\QuantitySettings.fromToken, \.toToken]
+    where numeric.quantity[keyPath: token] == .index(-1) {
+      numeric.quantity[keyPath: token] = .last
     }
-    return differences.isEmpty ? nil : differences.joined(separator: ", ")
+    return numeric
   }
 }
 
@@ -155,23 +171,5 @@ extension PromptInput {
   /// As it was given, but text already as tokens.
   init(_ header: PromptHeader) {
     if let ids = header.tokenIds { self = .tokens(ids) } else { self = .image(header.image ?? "") }
-  }
-}
-
-extension RunSettings {
-  /// Options that no number of a result depends on.
-  static let withoutEffect: Set = ["output", "max_memory", "threads", "name", "model"]
-
-  /// Every option by its name in a result, as JSON.
-  func members() throws -> [String: String] {
-    let encoder = JSONEncoder()
-    encoder.keyEncodingStrategy = .convertToSnakeCase
-    let object = try JSONSerialization.jsonObject(with: try encoder.encode(self)) as? [String: Any]
-    return try (object ?? [:]).mapValues {
-      String(
-        decoding: try JSONSerialization.data(
-          withJSONObject: $0, options: [.fragmentsAllowed, .sortedKeys, .withoutEscapingSlashes]),
-        as: UTF8.self)
-    }
   }
 }

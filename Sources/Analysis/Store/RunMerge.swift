@@ -2,7 +2,7 @@ import Files
 import Checkpoint
 import Foundation
 
-/// Joins runs of one model and one set of options whose prompts were run apart: shards, or lists of prompts.
+/// Joins runs of one model and one set of numeric settings whose prompts were run apart: shards, or lists of prompts.
 public struct RunMerge {
   private let runs: [StoredRun]
   private let record: RunRecord
@@ -10,7 +10,7 @@ public struct RunMerge {
   /// Reads the runs: shards in whatever order, all of them; or whole runs, whose prompts will follow one another as given.
   ///
   /// Throws `RunError.badRun` for folders that hold no complete run, all of them named, and `notTogether` for runs that
-  /// differ in more than their prompts, have a prompt in common, or are not the parts of one list. Prompts that failed stay
+  /// differ in what decides their numbers, have a prompt in common, or are not the parts of one list. Prompts that failed stay
   /// as they are.
   public init(_ paths: [String]) throws {
     let runs = try Self.read(paths)
@@ -18,13 +18,11 @@ public struct RunMerge {
       throw RunError.notTogether(path: "", reason: "no run is named")
     }
     for run in runs {
-      // What is merged has no shard; whether they complete one another is looked at below.
-      let manifests = [first, run].map { run in
-        var manifest = RunManifest(run.record)
-        manifest.settings.shard = nil
-        return manifest
-      }
-      if let reason = try manifests[0].obstacleBesidesPrompts(to: manifests[1]) {
+      let manifests = [first, run].map { RunManifest($0.record) }
+      // Hidden states of some of the prompts would be lost, or taken for those of all.
+      if let reason = try manifests[0].obstacleBesidesPrompts(to: manifests[1])
+        ?? manifests[0].settings.difference(.saveHiddenStates, from: manifests[1].settings)
+      {
         throw RunError.notTogether(
           path: run.path,
           reason: "beside \(first.path), \(reason); name runs of one model with one set of options")

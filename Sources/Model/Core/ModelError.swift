@@ -44,7 +44,7 @@ public enum ModelError: Error, Equatable, Sendable, CustomStringConvertible {
     case .wrongInput(let given, let needed):
       "the model was given \(given); give it \(needed)"
     case .emptyPrompt:
-      "the prompt has no tokens; give some text or --token-ids"
+      "the prompt has no tokens; give some text or token ids"
     case .promptTooLong(let tokens, let limit):
       "the prompt has \(tokens) tokens and the model \(limit) positions; shorten it"
     case .weightNotFinite(let file, let tensor):

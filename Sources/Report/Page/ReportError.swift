@@ -1,5 +1,7 @@
+public import Analysis
+
 /// Why a report could not be made.
-public enum ReportError: Error, Equatable, Sendable, CustomStringConvertible {
+public enum ReportError: SettingError, Equatable, Sendable {
   /// No gnuplot on the path.
   case noGnuplot
   /// gnuplot did not start, complained, or left a picture out.
@@ -12,7 +14,7 @@ public enum ReportError: Error, Equatable, Sendable, CustomStringConvertible {
   case isTaken(path: String)
 
   /// What is wrong and what to do.
-  public var description: String {
+  public var message: SettingMessage {
     switch self {
     case .noGnuplot:
       "gnuplot, which draws the figures, is not on the PATH; install it (Debian, Ubuntu: apt-get install "
@@ -22,9 +24,9 @@ public enum ReportError: Error, Equatable, Sendable, CustomStringConvertible {
     case .gnuplotTimedOut(let figure, let seconds):
       "gnuplot had not drawn \(figure) after \(seconds) s and was stopped; name fewer runs"
     case .isRun(let path):
-      "\(path) is a run folder, which a report does not belong in; choose another folder with --output"
+      "\(path) is a run folder, which a report does not belong in; choose another folder with \(.output)"
     case .isTaken(let path):
-      "\(path) exists and holds something other than a report; choose another folder with --output"
+      "\(path) exists and holds something other than a report; choose another folder with \(.output)"
     }
   }
 }

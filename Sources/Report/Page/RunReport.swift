@@ -22,12 +22,12 @@ public struct RunReport {
   /// weights follows its model; and of the scores of their
   /// models, if they are known.
   ///
-  /// Throws `RunError.badOption` when there are none, or their couplings cannot be held against scores together,
+  /// Throws `RunError.badSetting` when there are none, or their couplings cannot be held against scores together,
   /// `tooFewScored` when fewer than 3 have one, `badRun` when one of them contradicts itself, `FileError` for a damaged
   /// `couplings.safetensors`.
   public init(_ runs: [StoredRun], scores: ScoreColumn? = nil) throws {
     guard !runs.isEmpty else {
-      throw RunError.badOption(option: "RUN", value: "", reason: "name at least one run folder")
+      throw RunError.badSetting(.runs, reason: "name at least one run folder")
     }
     let labels = Self.labels(runs)
     let all = try zip(runs, labels).enumerated().map { number, run in

@@ -65,7 +65,12 @@ struct AlignCommand: ParsableCommand {
     if announces, !quiet { run.notes.forEach(note) }
     let folder = try RunFolder(path, for: try run.manifest())
     guard !folder.isComplete else {
-      if !quiet { note("\(path) holds the whole of this run already; nothing was done") }
+      let isChanged = try folder.adopt(settings.reading)
+      if !quiet {
+        note(
+          "\(path) holds the whole of this run already; "
+            + (isChanged ? "only what is shown of it was changed" : "nothing was done"))
+      }
       let known = try StoredRun(path, .identities).record.prompts
       return Outcome(
         record: nil, prompts: inputs.count, failures: folder.asked.compactMap { known[$0].failed })

@@ -112,11 +112,11 @@ struct EmergenceCommand: ParsableCommand {
         // What is named is the folder that this command was given.
         case .interrupted(let kept):
           throw RunError.interrupted(resume: kept == nil && runs.isEmpty ? nil : folder)
-        case .badOption, .cannotWrite: throw error
-        default: fail("\(error)")
+        case .badSetting, .unfit, .cannotWrite: throw error
+        default: fail(text(of: error))
         }
       } catch {
-        fail("\(error)")
+        fail(text(of: error))
       }
     }
     return (runs, failures)

@@ -14,7 +14,7 @@ struct PromptFile {
   /// of prompts, each an object with the key `text` or `prompt`, or a string; any other file holds a text per line.
   ///
   /// Empty lines do not count. Lines end with LF or CR LF and with nothing else: JSON may hold the other separators of
-  /// Unicode as they are. Throws `FileError` for a file that cannot be read, `RunError.badOption` for what is no prompt.
+  /// Unicode as they are. Throws `FileError` for a file that cannot be read, `OptionError` for what is no prompt.
   init(_ path: String) throws {
     let file = try MappedFile(path)
     var bytes = try file.copy(0..<file.count)[...]
@@ -26,7 +26,7 @@ struct PromptFile {
     default: try reader.readLines(bytes, asJSON: false)
     }
     guard !reader.prompts.isEmpty else {
-      throw RunError.badOption(
+      throw OptionError(
         option: "--prompts", value: path, reason: "holds no prompt; put one on a line of its own")
     }
     (prompts, notes) = (reader.prompts, reader.notes)
@@ -99,8 +99,8 @@ struct PromptFile {
           + ".jsonl (an object per line) or .json (one array) if it is JSON")
     }
 
-    private func refusal(_ reason: String) -> RunError {
-      .badOption(option: "--prompts", value: path, reason: reason)
+    private func refusal(_ reason: String) -> OptionError {
+      OptionError(option: "--prompts", value: path, reason: reason)
     }
   }
 }

@@ -9,7 +9,7 @@ import SwiftCSV
 enum ScoreFile {
   /// One column of it; empty cells are models without a score. Quotes, CR LF, a byte order mark and empty lines are allowed.
   ///
-  /// Throws `FileError` for a file that cannot be read, `RunError.badOption` for a column that is not there, and
+  /// Throws `FileError` for a file that cannot be read, `OptionError` for a column that is not there, and
   /// `RunError.badTable` for anything else that is wrong, with its line.
   static func read(_ path: String, column name: String) throws -> ScoreColumn {
     let rows = try rows(of: path)
@@ -28,7 +28,7 @@ enum ScoreFile {
     let matches = header.cells.indices.dropFirst().filter { header.cells[$0] == name }
     guard let column = matches.first else {
       let names = header.cells.dropFirst().map { escaped($0, limit: 100) }.joined(separator: ", ")
-      throw RunError.badOption(
+      throw OptionError(
         option: "--score", value: escaped(name, limit: 100),
         reason:
           "\(escaped(path, limit: 100)) has no such column; it has \(names.isEmpty ? "none" : names)"

@@ -23,7 +23,7 @@ struct ComparisonTable {
       lines.append("every number that both hold is the same: all differences are zero")
     case nil: break
     }
-    lines += c.notes.flatMap { wrapped("note: \(escaped($0))") }
+    lines += c.notes.flatMap { wrapped("note: \(escaped(SettingMessage(recorded: $0).inOptions))") }
     lines.append("")
     lines += aligned([["", "A", "B", "B − A", "p"]] + c.quantities.flatMap(Self.rows))
     lines += ["", "from, to: 95 % intervals over prompts; of B − A, and p, prompt by prompt"]

@@ -149,7 +149,8 @@ struct PromptTable {
       guard let remedy = l.remedy else { return nil }
       let pair =
         l.fromToken == l.toToken ? "token \(l.toToken)" : "token \(l.fromToken) to \(l.toToken)"
-      return "block \(l.layer)\(hasOneEach ? "" : ", \(pair)"): \(escaped(remedy))"
+      return
+        "block \(l.layer)\(hasOneEach ? "" : ", \(pair)"): \(escaped(SettingMessage(recorded: remedy).inOptions))"
     }
   }
 

@@ -8,17 +8,28 @@ import Foundation
 func withExitStatus(_ work: () throws -> Void) throws {
   do {
     try work()
-  } catch let error as RunError {
-    switch error {
-    case .badOption:
-      note("Error: \(error)")
-      throw ExitCode.validationFailure
+  } catch let error as OptionError {
+    throw refused(error)
+  } catch let error as any SettingError {
+    switch error as? RunError {
+    case .badSetting, .unfit: throw refused(error)
     case .interrupted:
-      note("\(error)")
+      note(text(of: error))
       throw ExitCode(Interrupt.exitStatus)
-    default: throw error
+    default: throw SpelledError(description: text(of: error))
     }
   }
+}
+
+/// Says what is wrong with an option; what is to be thrown then.
+private func refused(_ error: any Error) -> ExitCode {
+  note("Error: \(text(of: error))")
+  return .validationFailure
+}
+
+/// An error in the command's words.
+private struct SpelledError: Error, CustomStringConvertible {
+  let description: String
 }
 
 /// Prompts of a run that have no results.

@@ -1,4 +1,3 @@
-import Analysis
 import Foundation
 
 /// A key under which records do not all say the same, such as a setting of several runs.
@@ -8,8 +7,13 @@ public struct RecordDifference: Codable, Sendable, Equatable {
   /// What each record has there, in order: text as it is, all else as JSON.
   public let values: [String]
 
+  /// A difference.
+  package init(key: String, values: [String]) {
+    (self.key, self.values) = (key, values)
+  }
+
   /// All of them, by key. Throws `EncodingError`.
-  static func all(_ records: [some Encodable & Sendable]) throws -> [RecordDifference] {
+  package static func all(_ records: [some Encodable & Sendable]) throws -> [RecordDifference] {
     let tables = try records.map(texts)
     return Set(tables.flatMap(\.keys)).sorted().compactMap { key in
       let values = tables.map { $0[key] ?? "null" }
@@ -27,22 +31,16 @@ public struct RecordDifference: Codable, Sendable, Equatable {
     }
   }
 
-  /// `last: residual in a, b; normed in c`, the names those of the records.
-  func description(_ names: [String]) -> String {
-    var groups: [(value: String, names: [String])] = []
-    for (value, name) in zip(values, names) {
-      if let i = groups.firstIndex(where: { $0.value == value }) {
-        groups[i].names.append(name)
-      } else {
-        groups.append((value, [name]))
-      }
-    }
-    return "\(key): "
-      + groups.map { "\($0.value) in \(listed($0.names))" }.joined(separator: "; ")
+  /// Of two records: `seed is 0 there and 7 here`.
+  var message: SettingMessage {
+    let name: SettingMessage = SettingKey(rawValue: key).map { "\($0)" } ?? "\(key)"
+    return "\(name) is \(values[0]) there and \(values[1]) here"
   }
 }
 
-/// Names in a message: the first three, and how many more there are.
-func listed(_ names: [String]) -> String {
-  names.prefix(3).joined(separator: ", ") + (names.count > 3 ? " and \(names.count - 3) more" : "")
+extension RunSettings {
+  /// What both say of a setting; nil where it is the same.
+  func difference(_ key: SettingKey, from other: RunSettings) throws -> SettingMessage? {
+    try RecordDifference.all([self, other]).first { $0.key == key.rawValue }?.message
+  }
 }

@@ -1,0 +1,112 @@
+import Alignment
+import Lanczos
+import Model
+
+/// Every setting of a run, as it is in force: what decides the numbers, how the run is executed, and how it is read.
+///
+/// In `result.json` all members stand side by side, by their names in snake case; in programs too, as in `settings.top`.
+/// What may differ between runs that belong together follows from the part that a member stands in.
+@dynamicMemberLookup
+public struct RunSettings: Codable, Sendable, Equatable {
+  /// What decides the numbers.
+  public var numeric = NumericSettings()
+  /// How the run is executed and what it is called; no number depends on it.
+  public var execution: ExecutionSettings
+  /// What tables and figures show of the numbers, and what is averaged.
+  public var reading = ReadingSettings()
+
+  /// The defaults for a model.
+  public init(model: String, name: String, threads: Int) {
+    execution = ExecutionSettings(model: model, name: name, threads: threads)
+  }
+
+  /// Reads what `encode(to:)` writes.
+  public init(from decoder: any Decoder) throws {
+    numeric = try NumericSettings(from: decoder)
+    execution = try ExecutionSettings(from: decoder)
+    reading = try ReadingSettings(from: decoder)
+  }
+
+  /// One object with the members of all parts.
+  public func encode(to encoder: any Encoder) throws {
+    try numeric.encode(to: encoder)
+    try execution.encode(to: encoder)
+    try reading.encode(to: encoder)
+  }
+
+  /// A member of `numeric.quantity`.
+  public subscript<Value>(dynamicMember path: WritableKeyPath<QuantitySettings, Value>) -> Value {
+    get { numeric.quantity[keyPath: path] }
+    set { numeric.quantity[keyPath: path] = newValue }
+  }
+
+  /// A member of `numeric.scope`.
+  public subscript<Value>(dynamicMember path: WritableKeyPath<ScopeSettings, Value>) -> Value {
+    get { numeric.scope[keyPath: path] }
+    set { numeric.scope[keyPath: path] = newValue }
+  }
+
+  /// A member of `numeric.solution`.
+  public subscript<Value>(dynamicMember path: WritableKeyPath<SolutionSettings, Value>) -> Value {
+    get { numeric.solution[keyPath: path] }
+    set { numeric.solution[keyPath: path] = newValue }
+  }
+
+  /// A member of `execution`.
+  public subscript<Value>(dynamicMember path: WritableKeyPath<ExecutionSettings, Value>) -> Value {
+    get { execution[keyPath: path] }
+    set { execution[keyPath: path] = newValue }
+  }
+
+  /// A member of `reading`.
+  public subscript<Value>(dynamicMember path: WritableKeyPath<ReadingSettings, Value>) -> Value {
+    get { reading[keyPath: path] }
+    set { reading[keyPath: path] = newValue }
+  }
+}
+
+/// How a run is executed and what it is called. Runs that differ in nothing else find the same numbers.
+public struct ExecutionSettings: Codable, Sendable, Equatable {
+  /// The model as it was named.
+  public var model: String
+  /// The model's name in the result.
+  public var name: String
+  /// The training step the model was taken at, if it is known.
+  @Nullable public var step: Int?
+  /// The part of the prompts that is run; nil for all.
+  @Nullable public var shard: Shard?
+  /// Peak resident bytes that must not be exceeded.
+  @Nullable public var maxMemory: Int?
+  /// Threads of the products.
+  public var threads: Int
+  /// Whether hidden states are written too.
+  public var saveHiddenStates = false
+  /// The run folder.
+  @Nullable public var output: String?
+
+  /// The defaults for a model.
+  public init(model: String, name: String, threads: Int) {
+    self.model = model
+    self.name = name
+    self.threads = threads
+  }
+}
+
+/// What tables and figures show of the numbers, and what is averaged. Every record holds what all readings are made of.
+public struct ReadingSettings: Codable, Sendable, Equatable {
+  /// Entries or their magnitudes.
+  public var sign = CouplingSign.signed
+  /// `frobenius`, `trace`, or `p=` and an exponent.
+  public var normalisation = CouplingNormalisation.frobenius.rawValue
+  /// Which form.
+  public var form = CouplingForm.same
+  /// What is made of the misfit.
+  public var score = CouplingScore.oneMinus
+  /// Whether the means include the diagonal.
+  public var diagonal = DiagonalMode.excluded
+  /// Whether the settings are those of the authors' release.
+  public var likePaper = false
+
+  /// The defaults.
+  public init() {}
+}

@@ -1,0 +1,29 @@
+/// What an error can be about, by its name in `result.json`: a setting, a prompt's form, or an argument of a study.
+///
+/// How a user spells it is for the program that asks the user to say.
+public enum SettingKey: String, Sendable, CaseIterable, CustomStringConvertible {
+  // NumericSettings
+  case kind, site, last, tokens, layers, top, ranks, solver, tolerance, seed
+  case fromToken = "from_token"
+  case toToken = "to_token"
+  case basisLayer = "basis_layer"
+  case randomInit = "random_init"
+  case encoderPrompt = "encoder_prompt"
+  case encoderTokenIds = "encoder_token_ids"
+  case rankShare = "rank_share"
+  // ExecutionSettings
+  case model, name, step, shard, threads, output
+  case maxMemory = "max_memory"
+  case saveHiddenStates = "save_hidden_states"
+  // ReadingSettings
+  case sign, normalisation, form, score, diagonal
+  case likePaper = "like_paper"
+  // Prompts
+  case prompt, image
+  case tokenIds = "token_ids"
+  // Studies and measurements
+  case runs, checkpoints, rank, layer
+
+  /// The name, marked as one.
+  public var description: String { "`\(rawValue)`" }
+}
