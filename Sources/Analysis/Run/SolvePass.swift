@@ -36,7 +36,7 @@ struct SolvePass {
       let isWhole = paths.indices.allSatisfy {
         paths[$0] != nil || !survivors.isSolved(prompt: $0, layer: model.description.layers)
       }
-      return isWhole && !lacksStates ? paths : nil
+      return isWhole ? paths : nil
     }
     let layers = model.description.layers
     jacobians = plan.layers.map { _ in nil }
