@@ -33,7 +33,7 @@ public struct AlignmentRun {
 
   /// Opens the model, tokenizes the prompts and checks every option against both, before any work is done.
   ///
-  /// Throws `FileError`, `ModelError`, `TokenizationError`, `RunError`.
+  /// Throws `FileError`, `ModelError`, `RunError`.
   public init(_ requested: RunSettings, prompts inputs: [PromptInput]) throws {
     let start = monotonicSeconds()
     let engine = Engine(threads: requested.threads)
@@ -104,6 +104,8 @@ public struct AlignmentRun {
       if let path = try directory.tokenizerPath { return try Tokenizer(tokenizerJSON: path) }
     } catch  where !isNeeded {
       return nil
+    } catch let error as TokenizationError {
+      throw RunError.badTokenizer(reason: "\(error)")
     }
     if isNeeded { throw RunError.noTokenizer(path: directory.path) }
     return nil
