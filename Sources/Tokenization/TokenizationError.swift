@@ -19,9 +19,9 @@ extension TokenizationError: CustomStringConvertible {
     case .noVocabulary(let folder):
       return "\(folder) has no tokenizer.json; put it there"
     case .missingField(let file, let field):
-      return "\(file): \(field) is missing; download the file again, or give token ids in place of text"
+      return "\(file): \(field) is missing; download the file again, or give token ids"
     case .invalidField(let file, let field, let reason):
-      return "\(file): \(field): \(reason); download the file again, or give token ids in place of text"
+      return "\(file): \(field): \(reason); download the file again, or give token ids"
     case .unsupported(let file, let field, let value):
       return
         "\(file): \(field) is \(value), which is not supported; tokenize the text elsewhere and "

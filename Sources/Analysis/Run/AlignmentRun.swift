@@ -33,7 +33,7 @@ public struct AlignmentRun {
 
   /// Opens the model, tokenizes the prompts and checks every option against both, before any work is done.
   ///
-  /// Throws `FileError`, `ModelError`, `TokenizationError`, `RunError`.
+  /// Throws `FileError`, `ModelError`, `RunError`.
   public init(_ requested: RunSettings, prompts inputs: [PromptInput]) throws {
     let start = monotonicSeconds()
     let engine = Engine(threads: requested.threads)
@@ -105,6 +105,8 @@ public struct AlignmentRun {
       return nil
     } catch TokenizationError.noVocabulary(let folder) {
       throw RunError.noTokenizer(path: folder)
+    } catch let error as TokenizationError {
+      throw RunError.badTokenizer(reason: "\(error)")
     }
   }
 

@@ -10,6 +10,8 @@ public enum RunError: SettingError, Equatable, Sendable {
   case badPrompt(PromptLabel, reason: String)
   /// Text, but no tokenizer.
   case noTokenizer(path: String)
+  /// Text, and a tokenizer that cannot be used.
+  case badTokenizer(reason: String)
   /// A folder that holds something already.
   case outputNotEmpty(path: String)
   /// A folder of a run whose numbers are others than this one's would be.
@@ -49,6 +51,7 @@ public enum RunError: SettingError, Equatable, Sendable {
     case .noTokenizer(let path):
       "\(path) has no tokenizer.json; put it there, or give token ids (\(.tokenIds), \(.encoderTokenIds)) in "
         + "place of text"
+    case .badTokenizer(let reason): "\(reason) (\(.tokenIds))"
     case .outputNotEmpty(let path):
       "\(path) exists, is not empty and holds no run; choose another folder with \(.output), or remove it"
     case .otherRun(let path, let reason):
