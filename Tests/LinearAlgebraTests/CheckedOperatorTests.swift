@@ -54,6 +54,22 @@ import Testing
     #expect(a.applications[0].jvp == (a.isTransposed ? 0 : 3))
   }
 
+  @Test(arguments: [1, 2, 3] as [UInt64], [false, true])
+  func tellsARightAdjointFromAWrongOne(seed: UInt64, isTall: Bool) throws {
+    let a = DenseOperator(random(30, 40, seed: 7))
+    try CheckedOperator(a, isTall: isTall).checkAdjoint(seed: seed)
+    try CheckedOperator(a.adjoint, isTall: isTall).checkAdjoint(seed: seed)
+    try CheckedOperator(DenseOperator(Matrix(rows: 2, columns: 2))).checkAdjoint(seed: seed)
+    let wrong = ClosureOperator(
+      inputDimension: 40, outputDimension: 30,
+      forward: { Array(a.apply(Matrix([$0])).elements) },
+      adjoint: { Array(a.applyAdjoint(Matrix([$0.reversed()])).elements) })
+    let error = try #require(throws: OperatorError.self) {
+      try CheckedOperator(OperatorBatch([a, wrong]), isTall: isTall).checkAdjoint(seed: seed)
+    }
+    #expect(error.member == 1)
+  }
+
   /// The member and the direction of the operator as it was given.
   @Test(arguments: [false, true])
   func namesTheMemberThatIsNotFinite(isTall: Bool) throws {

@@ -93,20 +93,6 @@ func gramMatricesAreProducts(shape: (Int, Int)) {
     }
   }
 
-  @Test(arguments: [1, 2, 3] as [UInt64])
-  func theAdjointDefectTellsRightFromWrong(seed: UInt64) {
-    let a = DenseOperator(random(40, 30))
-    #expect(a.adjointDefect(seed: seed) < 1e-15 * 10)
-    #expect(a.adjoint.adjointDefect(seed: seed) < 1e-15 * 10)
-    let wrong = ClosureOperator(
-      inputDimension: 30, outputDimension: 40,
-      forward: { Array(a.apply(Matrix([$0])).elements) },
-      adjoint: { Array(a.applyAdjoint(Matrix([$0.reversed()])).elements) })
-    #expect(wrong.adjointDefect(seed: seed) > 1e-4)
-    let zero = DenseOperator(Matrix(rows: 2, columns: 2))
-    #expect(zero.adjointDefect(seed: seed) == 0)
-  }
-
   @Test func generatorsAreSeededAndStandardNormal() {
     var (first, again, other) = (
       SeededGenerator(seed: 1), SeededGenerator(seed: 1), SeededGenerator(seed: 2)

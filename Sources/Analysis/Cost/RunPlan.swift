@@ -111,11 +111,13 @@ public struct RunPlan: Sendable {
     let kept = PathWalk.keptBytes(
       prompts.map { d.tokenCount(of: $0) }, width: width, layers: d.layers, all: saveHiddenStates)
     let recording = kept.pictures + n * (3 * d.layers + 8) * ResultCost.encodedNumber + copies / 2
-    // Bases once as they are and once as images; then a product's own input and output.
+    // Bases once as they are and once as images; then a product's own input and output, but for a single row whose
+    // vectors fit into one product.
+    let apart = batch == 1 && chunkVectors <= wideVectors ? 0 : 3 * wideVectors
     let couplings = r * plan.mostBases * 2 * (k * k * 8 + 120)
     let coupling =
       couplingWorkspace
-      + batch * vectorBytes * (5 * chunkVectors / 2 + 3 * wideVectors) + couplings
+      + batch * vectorBytes * (5 * chunkVectors / 2 + apart) + couplings
       + plan.mostBases * k * k * 8
     let triplets = r * blocks * plan.top * 2 * vectorBytes
     let linearizations = blocks * saved

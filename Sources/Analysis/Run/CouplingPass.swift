@@ -64,12 +64,12 @@ enum CouplingPass {
                 triplets($0.problem, $0.block)
               }
             })
+          // The rows of prompts that have failed stay at rest.
+          var active = batch.members.indices.filter {
+            survivors.isCoupled(prompt: group.problems[batch.members[$0]].prompt, layer: layer)
+          }
           var couplings: [JacobianCouplings?]?
           while couplings == nil {
-            // The rows of prompts that have failed stay at rest.
-            let active = batch.members.indices.filter {
-              survivors.isCoupled(prompt: group.problems[batch.members[$0]].prompt, layer: layer)
-            }
             do {
               couplings = try rows.couplings(
                 of: active, rank: plan.ranks.max()!, seed: plan.seed)
@@ -81,6 +81,7 @@ enum CouplingPass {
                   .coupling, layer: layer, problem.tokens,
                   reason: "a product of its Jacobian with another one's vectors is not finite; the "
                     + "model overflows single precision on this prompt"))
+              active.removeAll { group.problems[batch.members[$0]].prompt == problem.prompt }
             }
           }
           for (problem, coupling) in zip(batch.members, couplings ?? []) {

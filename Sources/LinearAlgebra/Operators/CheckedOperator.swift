@@ -119,6 +119,18 @@ public final class CheckedOperator {
     }
   }
 
+  /// The same for every member, by one application each way to seeded random vectors: for the tests of an operator.
+  public func checkAdjoint(seed: UInt64) throws(OperatorError) {
+    var generator = SeededGenerator(seed: seed)
+    let v = generator.normalMatrix(rows: 1, columns: inputDimension)
+    let u = generator.normalMatrix(rows: 1, columns: outputDimension)
+    for p in 0..<batch {
+      let av = try products(.forward, of: [v], active: [p], width: 1)[0]
+      let atu = try products(.adjoint, of: [u], active: [p], width: 1)[0]
+      try checkAdjoint(v: v, av: av, u: u, atu: atu, member: p)
+    }
+  }
+
   /// Two samples of the rounding of one product differ by about √2 of its norm, and in few dimensions by chance less. A
   /// wrong adjoint differs by 1/√n of the operator's size, so it is missed only where rounding is above 1/(20 √n) of that.
   private static let roundingMargin = 10.0
