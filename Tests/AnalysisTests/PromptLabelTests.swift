@@ -12,7 +12,7 @@ struct PromptLabelTests {
       PromptLabel(number: 31, text).description
         == "prompt 31 (\"cat cat cat cat cat cat cat cat cat cat…\", line 31 of long.txt)")
     for (input, label) in [
-      (PromptInput.text("a\u{1B}[2J\nb"), "prompt 2 (\"a\\u{1b}[2J\\u{a}b\")"),
+      (PromptInput.text("a\u{1B}[2J\nb"), "prompt 2 (\"a\\u{1B}[2J\\nb\")"),
       (.text(""), "prompt 2"),
       (.text("", origin: "item 2 of p.json"), "prompt 2 (item 2 of p.json)"),
       (.tokens([1, 2, 3]), "prompt 2 (token ids 1,2,3)"),

@@ -76,7 +76,7 @@ struct HostileModelTests {
     replaced(
       "config.json", by: String(repeating: "[", count: 1_000_000), "a deep configuration",
       names: ["nested too deeply"]),
-    replaced("config.json", by: "[]", "a list", names: ["'the whole'", "no JSON object"]),
+    replaced("config.json", by: "[]", "a list", names: ["\"the whole\"", "no JSON object"]),
     configured("num_hidden_layers", "1000000000000000000", names: ["num_hidden_layers", "2³¹"]),
     Hostile(
       testDescription: "a billion blocks",
@@ -92,20 +92,20 @@ struct HostileModelTests {
     configured("model_type", "null", names: ["model_type", "is missing"]),
     // What clears a screen, and what turns the direction of writing.
     configured(
-      "model_type", #""\u001b[2Jmamba\u202e""#, names: [#"\u{1b}[2Jmamba\u{202e}"#, "supported"]),
-    configured("hidden_act", #""\u001b]0;x\u0007""#, names: ["hidden_act", #"\u{1b}]0;x\u{7}"#]),
-    linked(weights, to: "/dev/zero", names: ["'/dev/zero'", "leads out of the model's folder"]),
-    linked(weights, to: "../outside", names: ["outside'", "put the file inside the folder"]),
+      "model_type", #""\u001b[2Jmamba\u202e""#, names: [#"\u{1B}[2Jmamba\u{202E}"#, "supported"]),
+    configured("hidden_act", #""\u001b]0;x\u0007""#, names: ["hidden_act", #"\u{1B}]0;x\u{07}"#]),
+    linked(weights, to: "/dev/zero", names: ["\"/dev/zero\"", "leads out of the model's folder"]),
+    linked(weights, to: "../outside", names: ["outside\"", "put the file inside the folder"]),
     linked(weights, to: weights, names: ["symbolic links", "leads to it"]),
     linked(weights, to: "gone", names: ["No such file", "leads to it"]),
-    indexed("a.safetensors", names: ["index.json", "'model.embed_tokens.weight'"]),
+    indexed("a.safetensors", names: ["index.json", "\"model.embed_tokens.weight\""]),
     indexed(
-      "a.safetensors", ", \"ghost\": \"a.safetensors\"", names: ["a.safetensors", "'ghost'"]),
+      "a.safetensors", ", \"ghost\": \"a.safetensors\"", names: ["a.safetensors", "\"ghost\""]),
     indexed("b.safetensors", names: ["b.safetensors", "weight_map.model.norm.weight"]),
     indexed(
       "model.safetensors.index.json", names: ["model.safetensors.index.json", "header length"]),
-    indexed("../outside", names: ["index.json", "'../outside'", "leads out of"]),
-    indexed("/dev/zero", names: ["index.json", "'/dev/zero'", "leads out of"]),
+    indexed("../outside", names: ["index.json", "\"../outside\"", "leads out of"]),
+    indexed("/dev/zero", names: ["index.json", "\"/dev/zero\"", "leads out of"]),
     indexed("a.safetensors\", \"x\": 7, \"y\": \"", names: ["index.json", "weight_map.x"]),
     Hostile(testDescription: "a named pipe", names: ["model/config.json", "no regular file"]) {
       try FileManager.default.removeItem(atPath: $0["model/config.json"])
@@ -158,8 +158,9 @@ struct HostileModelTests {
 
   /// A cache whose reference is empty, leads elsewhere or to nothing, or whose blob is gone.
   @Test(arguments: [
-    ("", "refs/main: cannot be read (it is empty)"), ("../../..", "refs/main: 'revision'"),
-    ("def", "snapshots/def"), (String(repeating: "a", count: 10_000_000), "refs/main: 'revision'"),
+    ("", "refs/main: cannot be read (it is empty)"), ("../../..", "refs/main: \"revision\""),
+    ("def", "snapshots/def"),
+    (String(repeating: "a", count: 10_000_000), "refs/main: \"revision\""),
     ("abc", "snapshots/abc/model.safetensors: cannot be read"),
   ])
   func cache(_ reference: String, _ text: String) throws {
