@@ -50,14 +50,14 @@ import Testing
     let missing = try #require(throws: FileError.self) {
       try load("mixtral") { $0["blk.1.ffn_up_exps.weight"] = nil }
     }
-    #expect(missing.description.contains("'blk.1.ffn_up_exps.weight'"), "\(missing)")
+    #expect(missing.description.contains("\"blk.1.ffn_up_exps.weight\""), "\(missing)")
     let short = try #require(throws: FileError.self) {
       try load("phi") { tensors in
         for part in ["q", "k", "v"] { tensors["blk.0.attn_\(part).weight"] = nil }
         tensors["blk.0.attn_qkv.weight"] = Numbers([1, 1], [0])
       }
     }
-    #expect(short.description.contains("'blk.0.attn_qkv.weight'"), "\(short)")
+    #expect(short.description.contains("\"blk.0.attn_qkv.weight\""), "\(short)")
     let both = try #require(throws: ModelError.self) {
       try load("phi") { tensors in
         for (suffix, shape) in [("weight", [60, 20]), ("bias", [60])] {
