@@ -9,7 +9,8 @@ extension FamilyDefinition {
   public static let bert = FamilyDefinition(
     "bert",
     residual: DecoderBlock.Arrangement.normAfter.residual
-      + "; no norm follows the last block, so the last block normed is the same as residual", gguf: .bert,
+      + "; no norm follows the last block, so the last block normed is the same as residual",
+    gguf: .bert,
     initialisation: Initialisation(isTied: true, paddingToken: 0)
   ) { try Bert($0) }
 }
