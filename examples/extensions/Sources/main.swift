@@ -64,7 +64,7 @@ check("metric: undefined", participationRatio([0, 0]) == nil)
 
 // MARK: The primitive, behind that block
 
-let block = llama.block(1, as: Double.self)
+let block = llama.block(1)
 let program = { (x: Variable<Double>) in x + x * block.mlp(x).cumulativeSum() }
 var random = SeededGenerator(seed: 4)
 let (x, v, u) = (
