@@ -80,16 +80,43 @@ struct MemoryPlanTests {
     }
   #endif
 
-  /// Peaks of a process in bytes, as the system has them, and the peak that `plan` foretells: within 15 %.
+  /// Peaks of a process in bytes: as the system has them, looked at every 2 ms, and as the run itself recorded them.
+  private struct Peaks {
+    var (resident, anonymous) = (0.0, 0.0)
+    var (recordedResident, recordedAnonymous) = (0.0, 0.0)
+  }
+
+  /// The peaks that the system has and those that `plan` foretells: within 15 %.
+  ///
+  /// Who looks now and then can miss the peak of a short run on a busy machine, but never see more than there was: so the
+  /// largest of up to four runs counts.
   private func expectForetold(_ model: String, _ options: [String]) throws {
     let scratch = try ScratchFolder()
-    let arguments = [model, "--threads", "1", "-o", "run"] + options
+    let arguments = [model, "--threads", "1"] + options
     let plan = try Command.run(["plan"] + arguments, in: scratch)
     try #require(plan.status == 0, "\(plan.error)")
     let foretold = { (name: String) throws -> Double in
       let line = try #require(plan.output.split(separator: "\n").first { $0.hasSuffix(name) })
       return 1e6 * (try #require(line.split(separator: " ").first.flatMap { Double($0) }))
     }
+    let (memory, beyond) = (try foretold(" peak memory"), try foretold("peak private memory"))
+    var peaks = Peaks()
+    let holds = {
+      abs(peaks.resident / memory - 1) <= 0.15 && abs(peaks.anonymous / beyond - 1) <= 0.15
+        // What is recorded covers the writing of the results, all but the last file.
+        && abs(peaks.recordedResident / peaks.resident - 1) <= 0.05
+        && abs(peaks.recordedAnonymous / peaks.anonymous - 1) <= 0.1
+    }
+    for attempt in 1...4 where !holds() {
+      try run(arguments + ["-o", "run\(attempt)"], in: scratch, "run\(attempt)", &peaks)
+    }
+    #expect(holds(), "\(peaks), foretold \(memory) and \(beyond)")
+  }
+
+  /// Runs once, and raises the peaks to what was seen.
+  private func run(
+    _ arguments: [String], in scratch: ScratchFolder, _ folder: String, _ peaks: inout Peaks
+  ) throws {
     var (resident, anonymous) = (0.0, 0.0)
     let finished = try Command.run(["align"] + arguments + ["--quiet"], in: scratch) { process in
       while process.isRunning {
@@ -107,13 +134,11 @@ struct MemoryPlanTests {
       }
     }
     try #require(finished.status == 0, "\(finished.error)")
-    let (memory, beyond) = (try foretold(" peak memory"), try foretold("peak private memory"))
-    #expect(abs(resident / memory - 1) <= 0.15, "resident \(resident), foretold \(memory)")
-    #expect(abs(anonymous / beyond - 1) <= 0.15, "private \(anonymous), foretold \(beyond)")
-    // What is recorded covers the writing of the results, all but the last file.
-    let record = try Run(scratch, "run", finished).record
-    #expect(abs(Double(record.peakMemoryBytes) / resident - 1) <= 0.05)
-    #expect(abs(Double(record.peakPrivateBytes) / anonymous - 1) <= 0.1)
+    let record = try Run(scratch, folder, finished).record
+    peaks.resident = max(peaks.resident, resident)
+    peaks.anonymous = max(peaks.anonymous, anonymous)
+    peaks.recordedResident = max(peaks.recordedResident, Double(record.peakMemoryBytes))
+    peaks.recordedAnonymous = max(peaks.recordedAnonymous, Double(record.peakPrivateBytes))
   }
 
   @Test func whatWouldNotFitIsRefusedBeforehand() throws {
