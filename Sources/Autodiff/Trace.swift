@@ -17,7 +17,7 @@ package final class Trace<Scalar: RealScalar> {
     primitives.append(primitive)
     counts.append(rows * columns)
     return Variable(
-      rows: rows, columns: columns, buffer: value, site: (self, primitives.count - 1))
+      rows: rows, columns: columns, buffer: value, node: (self, primitives.count - 1))
   }
 }
 
@@ -55,7 +55,7 @@ extension Variable {
   fileprivate static func trace(of inputs: [Variable?]) -> Trace<Scalar>? {
     var found: Trace<Scalar>?
     for case let input? in inputs {
-      guard let trace = input.site?.trace else { continue }
+      guard let trace = input.node?.trace else { continue }
       precondition(
         found == nil || found === trace,
         "variables of two calls of linearize meet; hold one of them constant with `detached`")

@@ -10,10 +10,10 @@ public func linearize<Scalar: RealScalar>(
   let trace = Trace<Scalar>(inputCount: x.rows * x.columns)
   let constant = Variable(x)
   let input = Variable(
-    rows: x.rows, columns: x.columns, buffer: constant.buffer, site: (trace, 0))
+    rows: x.rows, columns: x.columns, buffer: constant.buffer, node: (trace, 0))
   let output = try f(input)
   precondition(
-    output.site.map { $0.trace === trace } ?? true,
+    output.node.map { $0.trace === trace } ?? true,
     "f returned a variable of another call of linearize; hold it constant with `detached`")
   return Linearization(trace: trace, input: (x.rows, x.columns), output: output)
 }

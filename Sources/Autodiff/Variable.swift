@@ -12,16 +12,16 @@ public struct Variable<Scalar: RealScalar> {
   public let columns: Int
   package let buffer: Buffer<Scalar>
   /// The trace and the position of this variable on it; nil for a constant.
-  package let site: (trace: Trace<Scalar>, position: Int)?
+  package let node: (trace: Trace<Scalar>, position: Int)?
 
   package init(
     rows: Int, columns: Int, buffer: Buffer<Scalar>,
-    site: (trace: Trace<Scalar>, position: Int)? = nil
+    node: (trace: Trace<Scalar>, position: Int)? = nil
   ) {
     self.rows = rows
     self.columns = columns
     self.buffer = buffer
-    self.site = site
+    self.node = node
   }
 
   /// A constant with the value of `matrix`.
@@ -55,18 +55,18 @@ public struct Variable<Scalar: RealScalar> {
   }
 
   /// Whether a tangent travels with this variable.
-  public var isActive: Bool { site != nil }
+  public var isActive: Bool { node != nil }
 
   /// The same value as a constant: its derivative is cut here.
   public var detached: Variable { Variable(rows: rows, columns: columns, buffer: buffer) }
 
   package var count: Int { rows * columns }
-  package var position: Int? { site?.position }
+  package var position: Int? { node?.position }
 }
 
 /// Two variables denote the same node, or share the same constant value.
 package func isSame<S>(_ a: Variable<S>, _ b: Variable<S>) -> Bool {
-  a.buffer === b.buffer && a.position == b.position && a.site?.trace === b.site?.trace
+  a.buffer === b.buffer && a.position == b.position && a.node?.trace === b.node?.trace
 }
 
 extension Variable {

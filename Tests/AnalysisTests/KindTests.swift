@@ -53,12 +53,12 @@ struct KindTests {
 
   /// Blocks, then prompts, then selections.
   private func dense(
-    _ model: some Transformer, _ plan: SolvePlan, rank: Int
+    _ model: some Transformer, _ resolved: ResolvedSettings, rank: Int
   ) throws -> [[[Dense]]] {
     var hidden = try HiddenStates<Double>(Self.prompts, in: model)
     return try (0..<model.description.layers).map { _ in
       let point = try hidden.advance(through: model)
-      return try plan.selections.enumerated().map { p, selections in
+      return try resolved.selections.enumerated().map { p, selections in
         try selections.map { tokens in
           try Dense(
             residualJacobian(model, at: point, [(p, tokens)]).materialized(), rank: rank)
@@ -78,17 +78,17 @@ struct KindTests {
     (settings.top, settings.ranks, settings.tolerance) = (rank + 1, [rank], 1e-6)
     request.change(&settings)
     let model = try loadTransformer(directory)
-    let plan = try SolvePlan(
+    let resolved = try ResolvedSettings(
       settings, model.description, promptLengths: Self.prompts.map(\.count))
-    let dense = try dense(model, plan, rank: rank + 1)
+    let dense = try dense(model, resolved, rank: rank + 1)
     let record = try AlignmentRun(settings, prompts: Self.prompts.map { .tokens($0) })
       .run(meter: MemoryMeter()).record
     var compared = 0
     for (p, prompt) in record.prompts.enumerated() {
-      let selections = plan.selections[p]
-      #expect(prompt.layers.count == plan.layers.count * selections.count)
+      let selections = resolved.selections[p]
+      #expect(prompt.layers.count == resolved.layers.count * selections.count)
       let tables = prompt.coupling.filter { $0.setting == CouplingSetting(rank: rank) }
-      #expect(tables.count == (settings.kind == .depth ? selections.count : plan.layers.count))
+      #expect(tables.count == (settings.kind == .depth ? selections.count : resolved.layers.count))
       for (number, table) in tables.enumerated() {
         #expect(table.kind == settings.kind)
         for i in table.rows.indices {
@@ -98,9 +98,9 @@ struct KindTests {
               #expect(table.place.toToken == selections[number].target)
               (a, b) = (dense[i][p][number], dense[j][p][number])
             } else {
-              #expect(table.place.layer == plan.layers[number])
-              #expect(table.place.basisLayer == (settings.basisLayer ?? plan.layers[number]))
-              (a, b) = (dense[number][p][i], dense[plan.basis ?? number][p][j])
+              #expect(table.place.layer == resolved.layers[number])
+              #expect(table.place.basisLayer == (settings.basisLayer ?? resolved.layers[number]))
+              (a, b) = (dense[number][p][i], dense[resolved.basis ?? number][p][j])
             }
             guard a.isClear, b.isClear else { continue }
             let wanted = BlockCoupling(

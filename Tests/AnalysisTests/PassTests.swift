@@ -18,22 +18,22 @@ struct PassTests {
     var jacobians: [[Matrix<Double>]] = []
     var states: [[[Double]]] = []
 
-    init(_ model: some Transformer, _ plan: SolvePlan) throws {
+    init(_ model: some Transformer, _ resolved: ResolvedSettings) throws {
       var hidden = try HiddenStates<Double>(PassTests.prompts, in: model)
       let all = PassTests.prompts.indices
       let tokens = { (hidden: HiddenStates<Double>) in
-        all.map { p in Array(hidden.states(ofPrompt: p).row(plan.selections[p][0].target)) }
+        all.map { p in Array(hidden.states(ofPrompt: p).row(resolved.selections[p][0].target)) }
       }
       states.append(tokens(hidden))
       for l in 1...model.description.layers {
         let point = try hidden.advance(through: model)
         states.append(tokens(hidden))
-        guard plan.layers.contains(l) else { continue }
+        guard resolved.layers.contains(l) else { continue }
         jacobians.append(
           all.map { p in
             residualJacobian(
-              model, at: point, [(p, plan.selections[p][0])], site: plan.site,
-              normed: l == plan.normedLayer
+              model, at: point, [(p, resolved.selections[p][0])], site: resolved.site,
+              normed: l == resolved.normedLayer
             ).materialized()
           })
       }
@@ -42,7 +42,7 @@ struct PassTests {
 
   /// The passes of a run, and the same by dense matrices.
   private struct Passes {
-    let plan: SolvePlan
+    let resolved: ResolvedSettings
     /// Of every linearized block, then of every prompt.
     let solved: [[SingularTriplets]]
     let paths: [PathRecord]
@@ -55,21 +55,21 @@ struct PassTests {
       self = try Self.run(model, change)
     }
 
-    private init(_ model: some Transformer, _ plan: SolvePlan) throws {
-      self.plan = plan
-      let group = PromptGroup.groups(plan.selections)[0]
+    private init(_ model: some Transformer, _ resolved: ResolvedSettings) throws {
+      self.resolved = resolved
+      let group = PromptGroup.groups(resolved.selections)[0]
       let journal = MemoryJournal()
       let forward = try SolvePass(
-        model, PassTests.prompts.map { .tokens($0) }, group, plan: plan, journal: journal,
+        model, PassTests.prompts.map { .tokens($0) }, group, resolved: resolved, journal: journal,
         saveHiddenStates: false, decode: { _ in nil }
       ) { _, _ in }
-      try CouplingPass.run(model, forward, group, plan: plan, journal: journal) { _, _ in }
+      try CouplingPass.run(model, forward, group, resolved: resolved, journal: journal) { _, _ in }
       solved = forward.solved.map { ($0?.triplets ?? []).compactMap { $0 } }
       paths = (journal.paths(ofGroup: group) ?? []).compactMap { $0 }
-      couplings = plan.layers.map {
+      couplings = resolved.layers.map {
         (journal.couplings(group, layer: $0) ?? []).compactMap { $0 }
       }
-      dense = try Dense(model, plan)
+      dense = try Dense(model, resolved)
     }
 
     private static func run(
@@ -80,7 +80,7 @@ struct PassTests {
       change(&settings)
       return try Passes(
         model,
-        try SolvePlan(
+        try ResolvedSettings(
           settings, model.description, promptLengths: PassTests.prompts.map(\.count)))
     }
   }
@@ -105,7 +105,7 @@ struct PassTests {
   @Test(arguments: requests)
   func couplingIsThatOfTheWholeJacobian(request: Request) throws {
     let run = try Passes(ModelFixture("llama"), request.change)
-    let blocks = run.plan.layers.count
+    let blocks = run.resolved.layers.count
     for p in Self.prompts.indices {
       for i in 0..<blocks {
         let jacobian = run.dense.jacobians[i][p]

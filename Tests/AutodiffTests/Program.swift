@@ -54,12 +54,12 @@ enum Program: Hashable, Sendable, CustomTestStringConvertible {
     case .sums: return x + 3 * x - x * x
     case .gainAndShift: return x.scaled(by: numbers(n, seed: 3)).adding(numbers(n, seed: 4))
     case .frozenFactor: return x.activated(by: .silu) * fixed - fixed
-    case .gather: return x.columns([4, 0, 0, 11]) * x.columns(2..<6)
+    case .gather: return x.gather(columns: [4, 0, 0, 11]) * x.columns(2..<6)
     case .rows:
       // The last row twice, the first perhaps not at all, and put elsewhere.
       let last = x.rows - 1
       let taken = x.rows([last, x.rows / 2, last])
-      return (taken * taken).spread(to: [0, last, x.rows / 2], of: x.rows) + x
+      return (taken * taken).scatter(to: [0, last, x.rows / 2], of: x.rows) + x
     case .rmsNorm: return x.rmsNorm(gain: numbers(n, seed: 4), epsilon: 1e-5)
     case .rmsNormGroups: return x.rmsNorm(gain: numbers(n / 3, seed: 4), epsilon: 1e-5, groups: 3)
     case .layerNorm:

@@ -16,26 +16,29 @@ struct ResultCost: Sendable {
   /// Bytes of a table of which only the mean is left.
   private static let condensedTable = 450
 
-  init(_ plan: SolvePlan, width: Int, layers: Int, tokens: [Int], saveHiddenStates: Bool) {
-    let (blocks, k, vector) = (plan.layers.count, plan.ranks.max() ?? 1, width * 8)
-    let isDepth = plan.kind == .depth
+  init(_ resolved: ResolvedSettings, width: Int, layers: Int, tokens: [Int], saveHiddenStates: Bool)
+  {
+    let (blocks, k, vector) = (resolved.layers.count, resolved.ranks.max() ?? 1, width * 8)
+    let isDepth = resolved.kind == .depth
     var (arrays, tables, most) = (0, 0, 0)
-    for (p, selections) in plan.selections.enumerated() {
+    for (p, selections) in resolved.selections.enumerated() {
       let places = isDepth ? selections.count : blocks
       let side = isDepth ? blocks : selections.count
-      let problems = selections.count * blocks
-      arrays += 3 * problems + places + (saveHiddenStates ? layers + 1 : 0)
-      tables += places * 8 * plan.ranks.count
-      let scores = side * side * (8 * plan.ranks.count * 17 + Self.encodedNumber)
-      let overlaps = side * plan.top * 2 * vector + side * side * 2 * Self.encodedNumber
+      let jacobians = selections.count * blocks
+      arrays += 3 * jacobians + places + (saveHiddenStates ? layers + 1 : 0)
+      tables += places * 8 * resolved.ranks.count
+      let scores = side * side * (8 * resolved.ranks.count * 17 + Self.encodedNumber)
+      let overlaps = side * resolved.top * 2 * vector + side * side * 2 * Self.encodedNumber
       let row = side * 2 * (k * k * 16 + 120)
       let outline =
-        (problems * (3 * plan.top + 25) + tokens[p] * (3 * layers + 8)) * 3 * Self.encodedNumber / 2
-      let one = plan.top * 2 * vector * 2
+        (jacobians * (3 * resolved.top + 25) + tokens[p] * (3 * layers + 8)) * 3
+        * Self.encodedNumber / 2
+      let one = resolved.top * 2 * vector * 2
       most = max(most, outline, max(scores + row, overlaps) + outline / 3, one)
     }
     perRun = arrays * Self.arrayEntry + tables * Self.condensedTable
     // Buffers grow as they fill: the arrays' to twice 1 MB, the tables' and the record's to a quarter of that each.
-    perPrompt = most + min(3 << 20, 2 * plan.selections.joined().count * blocks * plan.top * vector)
+    perPrompt =
+      most + min(3 << 20, 2 * resolved.selections.joined().count * blocks * resolved.top * vector)
   }
 }

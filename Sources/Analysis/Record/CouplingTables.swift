@@ -4,16 +4,16 @@ import Model
 
 /// Arranges the couplings of one prompt's Jacobians in the tables of a kind, one table at a time.
 struct CouplingTables {
-  /// A Jacobian of the group: a block, as a position among the run's, and a problem.
-  fileprivate typealias Jacobian = (block: Int, problem: Int)
+  /// A Jacobian: a block, as a position among the run's, and a position among the group's Jacobians at each block.
+  fileprivate typealias Place = (block: Int, jacobian: Int)
 
   /// One table, before it is read in some way.
   struct Table {
     let place: CouplingPlace
     let names: [Int]
     let comparesSameJacobians: Bool
-    fileprivate let rows: [Jacobian]
-    fileprivate let columns: [Jacobian]
+    fileprivate let rows: [Place]
+    fileprivate let columns: [Place]
 
     /// Rows, and columns as many.
     var side: Int { names.count }
@@ -25,19 +25,19 @@ struct CouplingTables {
   private let width: Int
   private let blocks: [KeptBlock]
 
-  /// Of the prompt whose selections are the group's `problems` at every block.
+  /// Of the prompt whose selections are the group's `jacobians` at every block.
   init(
-    _ manifest: RunManifest, _ selections: [TokenSelection], problems: Range<Int>,
+    _ manifest: RunManifest, _ selections: [TokenSelection], jacobians: Range<Int>,
     blocks: [KeptBlock]
   ) {
     let (layers, settings) = (manifest.layers, manifest.settings)
     (kind, width, self.blocks) = (settings.kind, manifest.model.width, blocks)
     if settings.kind == .depth {
-      tables = zip(selections, problems).map { tokens, problem in
-        let jacobians = layers.indices.map { ($0, problem) }
+      tables = zip(selections, jacobians).map { tokens, jacobian in
+        let places = layers.indices.map { ($0, jacobian) }
         return Table(
           place: CouplingPlace(fromToken: tokens.source, toToken: tokens.target), names: layers,
-          comparesSameJacobians: true, rows: jacobians, columns: jacobians)
+          comparesSameJacobians: true, rows: places, columns: places)
       }
       return
     }
@@ -49,8 +49,8 @@ struct CouplingTables {
       return Table(
         place: place,
         names: selections.map { settings.kind == .contextOutput ? $0.source : $0.target },
-        comparesSameJacobians: (basis ?? i) == i, rows: problems.map { (i, $0) },
-        columns: problems.map { (basis ?? i, $0) })
+        comparesSameJacobians: (basis ?? i) == i, rows: jacobians.map { (i, $0) },
+        columns: jacobians.map { (basis ?? i, $0) })
     }
   }
 
@@ -58,8 +58,8 @@ struct CouplingTables {
   func scores(of table: Table, _ settings: [CouplingSetting]) throws -> [CouplingMatrix] {
     var matrices = settings.map { _ in [[Double?]]() }
     var nulls = settings.map { _ in [Double?]() }
-    for jacobian in table.rows {
-      let found = try blocks[jacobian.block].couplings(jacobian.problem)
+    for place in table.rows {
+      let found = try blocks[place.block].couplings(place.jacobian)
       let level = NullLevel(frobeniusNorm: found.frobeniusNorm, width: width)
       for (s, setting) in settings.enumerated() {
         let row = setting.form == .same ? found.same : found.crossed
@@ -87,10 +87,10 @@ struct CouplingTables {
 
   /// The overlap of the singular subspaces of a table's pairs, at every rank.
   func overlaps(of table: Table, ranks: [Int]) throws -> [OverlapRecord] {
-    let columns = try table.columns.map { try blocks[$0.block].triplets($0.problem) }
+    let columns = try table.columns.map { try blocks[$0.block].triplets($0.jacobian) }
     var overlaps = ranks.map { _ in (left: [[Double]](), right: [[Double]]()) }
-    for jacobian in table.rows {
-      let own = try blocks[jacobian.block].triplets(jacobian.problem)
+    for place in table.rows {
+      let own = try blocks[place.block].triplets(place.jacobian)
       for (k, rank) in ranks.enumerated() {
         let row = columns.map { SubspaceOverlap(own, $0, rank: rank) }
         overlaps[k].left.append(row.map(\.left))
@@ -106,8 +106,8 @@ struct CouplingTables {
 
   /// A(i|j) of a table, row by row: (columns, K, K) each.
   func forEachRow(of table: Table, _ body: ([Double]) throws -> Void) throws {
-    for jacobian in table.rows {
-      let found = try blocks[jacobian.block].couplings(jacobian.problem)
+    for place in table.rows {
+      let found = try blocks[place.block].couplings(place.jacobian)
       try body(found.same.flatMap(\.matrix.elements))
     }
   }

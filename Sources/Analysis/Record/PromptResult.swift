@@ -24,28 +24,28 @@ public struct PromptResult {
   /// only if they are there for all of the run's blocks.
   init(
     _ manifest: RunManifest, _ header: PromptHeader, index: Int, path: PathRecord?,
-    problems: Range<Int>, blocks: [KeptBlock]
+    jacobians: Range<Int>, blocks: [KeptBlock]
   ) throws {
     self.index = index
     settings = manifest.settings
     let hasAll =
       blocks.count == manifest.layers.count
       && blocks.allSatisfy { block in
-        block.frobeniusNorms?[problems].allSatisfy { $0 != nil } ?? false
+        block.frobeniusNorms?[jacobians].allSatisfy { $0 != nil } ?? false
       }
     isComplete = hasAll && path != nil
     isBegun = !blocks.isEmpty
     var outline = PromptRecord(header)
     var leading: [Double] = []
     for block in blocks {
-      for (tokens, problem) in zip(header.selections, problems) {
-        let found = try block.triplets(problem, hasVectors: false)
+      for (tokens, jacobian) in zip(header.selections, jacobians) {
+        let found = try block.triplets(jacobian, hasVectors: false)
         outline.layers.append(
           LayerRecord(
             layer: block.layer, tokens, found, seconds: block.seconds,
-            frobeniusNorm: hasAll ? block.frobeniusNorms?[problem] : nil))
+            frobeniusNorm: hasAll ? block.frobeniusNorms?[jacobian] : nil))
         // Of several tokens the last one speaks for the prompt.
-        if problem == problems.last { leading.append(found.singularValues.first ?? 0) }
+        if jacobian == jacobians.last { leading.append(found.singularValues.first ?? 0) }
       }
     }
     outline.nextTokenId = path?.nextTokenId
@@ -55,7 +55,7 @@ public struct PromptResult {
     self.outline = outline
     tables =
       hasAll
-      ? CouplingTables(manifest, header.selections, problems: problems, blocks: blocks) : nil
+      ? CouplingTables(manifest, header.selections, jacobians: jacobians, blocks: blocks) : nil
   }
 
   /// Every table in these readings, by default those that are recorded: all combinations of sign, normalisation and form at

@@ -27,7 +27,7 @@ public struct AlignmentRun {
   private let prompts: [(given: PromptInput, input: ModelInput)]
   /// Of a shard, the list `prompts` is a part of.
   private let promptList: PromptList?
-  private let plan: SolvePlan
+  private let resolved: ResolvedSettings
   private let groups: [PromptGroup]
   private let loadSeconds: Double
 
@@ -73,7 +73,7 @@ public struct AlignmentRun {
     let labels = inputs.enumerated().map { PromptLabel(number: $0 + 1, $1) }
     var prompts = try zip(inputs, labels).map { ($0, try reader.read($0, $1)) }
     notes = directory.notes + reader.notes(zip(inputs, labels).map { ($0, $1) })
-    let plan = try SolvePlan(
+    let resolved = try ResolvedSettings(
       settings, model.description,
       promptLengths: prompts.map { model.description.tokenCount(of: $0.1) }, labels: labels)
     if let shard = settings.shard {
@@ -85,13 +85,13 @@ public struct AlignmentRun {
       }
       promptList = PromptList(prompts.map { PromptHeader($0.0, $0.1, []) })
       prompts = Array(prompts[range])
-      self.plan = plan.restricted(to: range)
+      self.resolved = resolved.restricted(to: range)
     } else {
       promptList = nil
-      self.plan = plan
+      self.resolved = resolved
     }
     self.prompts = prompts
-    groups = PromptGroup.groups(self.plan.selections)
+    groups = PromptGroup.groups(self.resolved.selections)
     loadSeconds = monotonicSeconds() - start
   }
 
@@ -119,8 +119,8 @@ public struct AlignmentRun {
         name: settings.name, source: directory.request, family: d.family, modelType: d.modelType,
         layers: d.layers, width: d.width, parameters: d.parameters, storedTypes: d.storedTypes,
         fingerprint: try directory.fingerprint(), trainingStep: settings.step),
-      settings: settings, layers: plan.layers,
-      prompts: zip(prompts, plan.selections).map { PromptHeader($0.given, $0.input, $1) },
+      settings: settings, layers: resolved.layers,
+      prompts: zip(prompts, resolved.selections).map { PromptHeader($0.given, $0.input, $1) },
       promptList: promptList, computedWith: [ProcessorRecord(engine)])
   }
 
@@ -131,30 +131,31 @@ public struct AlignmentRun {
 
   /// What the run will cost: its largest group of prompts, and what is written of all. Passes the first two blocks and times
   /// a few products.
-  public func predicted() throws -> RunPlan {
+  public func predicted() throws -> CostEstimate {
     defer { returnFreedMemory() }
     let largest = groups.max { work($0) < work($1) }!
-    var plan = try engine.use { try predicted(model, largest) }
-    plan.groups = groups.count
-    plan.relativeWork = groups.reduce(0) { $0 + Double(work($1)) / Double(work(largest)) }
-    return plan
+    var resolved = try engine.use { try predicted(model, largest) }
+    resolved.groups = groups.count
+    resolved.relativeWork = groups.reduce(0) { $0 + Double(work($1)) / Double(work(largest)) }
+    return resolved
   }
 
   /// Numbers of a group's triplets and couplings, and of the states that are kept for pictures.
   private func work(_ group: PromptGroup) -> Int {
     let d = model.description
-    let k = plan.ranks.max() ?? 1
+    let k = resolved.ranks.max() ?? 1
     let tokens = group.prompts.reduce(0) { $0 + d.tokenCount(of: prompts[$1].input) }
-    let perProblem = plan.layers.count * plan.top * 2 * d.width + plan.mostBases * 2 * k * k
-    return group.problems.count * perProblem + tokens * d.width * (d.layers + 8)
+    let perJacobian =
+      resolved.layers.count * resolved.top * 2 * d.width + resolved.mostBases * 2 * k * k
+    return group.jacobians.count * perJacobian + tokens * d.width * (d.layers + 8)
   }
 
-  private func predicted(_ model: some Transformer, _ group: PromptGroup) throws -> RunPlan {
-    try RunPlan(
-      model, group.prompts.map { prompts[$0].input }, group, plan: plan,
+  private func predicted(_ model: some Transformer, _ group: PromptGroup) throws -> CostEstimate {
+    try CostEstimate(
+      model, group.prompts.map { prompts[$0].input }, group, resolved: resolved,
       saveHiddenStates: settings.saveHiddenStates,
       results: ResultCost(
-        plan, width: model.description.width, layers: model.description.layers,
+        resolved, width: model.description.width, layers: model.description.layers,
         tokens: prompts.map { model.description.tokenCount(of: $0.input) },
         saveHiddenStates: settings.saveHiddenStates))
   }
@@ -200,7 +201,7 @@ public struct AlignmentRun {
 
   /// What is run through the blocks: all groups that hold a prompt which is asked for.
   private struct Work {
-    let plan: SolvePlan
+    let resolved: ResolvedSettings
     let inputs: [ModelInput]
     let groups: [PromptGroup]
   }
@@ -209,13 +210,13 @@ public struct AlignmentRun {
   /// members in their last bits.
   private func work(in folder: RunFolder?) throws -> Work {
     guard let folder, !folder.isOfTheseAlone else {
-      return Work(plan: plan, inputs: prompts.map(\.input), groups: groups)
+      return Work(resolved: resolved, inputs: prompts.map(\.input), groups: groups)
     }
     let reader = PromptReader(settings, model.description, tokenizer, directory)
     let all = folder.manifest.prompts
     let asked = Set(folder.asked)
     return Work(
-      plan: plan.with(selections: all.map(\.selections)),
+      resolved: resolved.with(selections: all.map(\.selections)),
       inputs: try all.enumerated().map {
         try reader.read(PromptInput($1), PromptLabel(number: $0 + 1, $1))
       },
@@ -228,15 +229,16 @@ public struct AlignmentRun {
     _ step: (_ phase: ProgressCount.Phase, _ units: Int, _ isNew: Bool) throws -> Void
   ) throws {
     let start = monotonicSeconds()
-    let units = group.problems.count
+    let units = group.jacobians.count
     let forward = try SolvePass(
-      model, group.prompts.map { work.inputs[$0] }, group, plan: work.plan, journal: journal,
+      model, group.prompts.map { work.inputs[$0] }, group, resolved: work.resolved,
+      journal: journal,
       saveHiddenStates: settings.saveHiddenStates, decode: { tokenizer?.decode([$0]) }
     ) { try step(.solving, units, $1) }
     // What the solver has left in pieces is not on top of what the coupling takes, nor either on top of the results.
     returnFreedMemory()
     let middle = monotonicSeconds()
-    try CouplingPass.run(model, forward, group, plan: work.plan, journal: journal) {
+    try CouplingPass.run(model, forward, group, resolved: work.resolved, journal: journal) {
       try step(.coupling, units, $1)
     }
     seconds.solve += middle - start
@@ -245,14 +247,14 @@ public struct AlignmentRun {
   }
 
   private func progressCount(_ groups: [PromptGroup]) -> ProgressCount {
-    let problems = groups.reduce(0) { $0 + $1.problems.count }
+    let jacobians = groups.reduce(0) { $0 + $1.jacobians.count }
     let cost = SolverCost(
-      plan.solver, width: model.description.width, count: plan.top,
+      resolved.solver, width: model.description.width, count: resolved.top,
       batch: groups[0].batches[0].count)
     return ProgressCount(
-      solving: (problems * model.description.layers, cost.passes * cost.vectors),
+      solving: (jacobians * model.description.layers, cost.passes * cost.vectors),
       coupling: (
-        problems * plan.layers.count, 2 * plan.mostBases * (plan.ranks.max() ?? 1)
+        jacobians * resolved.layers.count, 2 * resolved.mostBases * (resolved.ranks.max() ?? 1)
       ))
   }
 }

@@ -40,58 +40,60 @@ enum CouplingPass {
 
   /// Runs the pass into the journal; `step` hears of every block that is done, whether it was new, and may throw.
   static func run(
-    _ model: some Transformer, _ forward: SolvePass, _ group: PromptGroup, plan: SolvePlan,
+    _ model: some Transformer, _ forward: SolvePass, _ group: PromptGroup,
+    resolved: ResolvedSettings,
     journal: any RunJournal, step: (_ blocks: Int, _ isNew: Bool) throws -> Void
   ) throws {
     var survivors = forward.survivors
-    for (done, i) in plan.layers.indices.reversed().enumerated() {
-      let layer = plan.layers[i]
+    for (done, i) in resolved.layers.indices.reversed().enumerated() {
+      let layer = resolved.layers[i]
       if let batches = forward.jacobians[i], !survivors.coupled(layer: layer).isEmpty {
-        if i > 0 { model.advise(.willNeed, block: plan.layers[i - 1] - 1) }
-        var found = [JacobianCouplings?](repeating: nil, count: group.problems.count)
+        if i > 0 { model.advise(.willNeed, block: resolved.layers[i - 1] - 1) }
+        var found = [JacobianCouplings?](repeating: nil, count: group.jacobians.count)
         for batch in batches {
-          let triplets = { (problem: Int, block: Int) in
-            forward.solved[block]!.triplets[problem]!
+          let triplets = { (jacobian: Int, block: Int) in
+            forward.solved[block]!.triplets[jacobian]!
           }
           let rows = JacobianRows(
             jacobian: CheckedOperator(batch.linearization.rows),
             own: batch.members.map { triplets($0, i) },
-            bases: batch.members.map { problem in
-              guard survivors.isCoupled(prompt: group.problems[problem].prompt, layer: layer) else {
+            bases: batch.members.map { jacobian in
+              guard survivors.isCoupled(prompt: group.jacobians[jacobian].prompt, layer: layer)
+              else {
                 return []
               }
-              return peers(of: problem, atBlock: i, group, plan).map {
-                triplets($0.problem, $0.block)
+              return peers(of: jacobian, atBlock: i, group, resolved).map {
+                triplets($0.jacobian, $0.block)
               }
             })
           // The rows of prompts that have failed stay at rest.
           var active = batch.members.indices.filter {
-            survivors.isCoupled(prompt: group.problems[batch.members[$0]].prompt, layer: layer)
+            survivors.isCoupled(prompt: group.jacobians[batch.members[$0]].prompt, layer: layer)
           }
           var couplings: [JacobianCouplings?]?
           while couplings == nil {
             do {
               couplings = try rows.couplings(
-                of: active, rank: plan.ranks.max()!, seed: plan.seed)
+                of: active, rank: resolved.ranks.max()!, seed: resolved.seed)
             } catch {
-              let problem = group.problems[batch.members[error.member]]
+              let jacobian = group.jacobians[batch.members[error.member]]
               try survivors.lose(
-                problem.prompt,
+                jacobian.prompt,
                 LostPrompt(
-                  .coupling, layer: layer, problem.tokens,
+                  .coupling, layer: layer, jacobian.tokens,
                   reason: "a product of its Jacobian with another one's vectors is not finite; the "
                     + "model overflows single precision on this prompt"))
-              active.removeAll { group.problems[batch.members[$0]].prompt == problem.prompt }
+              active.removeAll { group.jacobians[batch.members[$0]].prompt == jacobian.prompt }
             }
           }
-          for (problem, coupling) in zip(batch.members, couplings ?? []) {
-            found[problem] = coupling
+          for (jacobian, coupling) in zip(batch.members, couplings ?? []) {
+            found[jacobian] = coupling
           }
           batch.linearization.releaseWorkspace()
         }
-        for problem in group.problems.indices
-        where !survivors.isCoupled(prompt: group.problems[problem].prompt, layer: layer) {
-          found[problem] = nil
+        for jacobian in group.jacobians.indices
+        where !survivors.isCoupled(prompt: group.jacobians[jacobian].prompt, layer: layer) {
+          found[jacobian] = nil
         }
         try journal.keep(found, group, layer: layer)
         model.advise(.dontNeed, block: layer - 1)
@@ -103,10 +105,12 @@ enum CouplingPass {
   /// The Jacobians in whose bases one is seen: across depth those of its tokens at all blocks, else those of its prompt
   /// at the basis block. In the order of the blocks, or of the token that varies.
   private static func peers(
-    of problem: Int, atBlock i: Int, _ group: PromptGroup, _ plan: SolvePlan
-  ) -> [(block: Int, problem: Int)] {
-    if plan.kind == .depth { return plan.layers.indices.map { ($0, problem) } }
-    return group.problems(ofPrompt: group.problems[problem].prompt).map { (plan.basis ?? i, $0) }
+    of jacobian: Int, atBlock i: Int, _ group: PromptGroup, _ resolved: ResolvedSettings
+  ) -> [(block: Int, jacobian: Int)] {
+    if resolved.kind == .depth { return resolved.layers.indices.map { ($0, jacobian) } }
+    return group.jacobians(ofPrompt: group.jacobians[jacobian].prompt).map {
+      (resolved.basis ?? i, $0)
+    }
   }
 
   /// The rows of one linearization, and the bases that each is to be seen in.

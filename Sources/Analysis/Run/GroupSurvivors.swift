@@ -31,7 +31,7 @@ struct LostPrompt: Codable, Sendable {
 
 /// The prompts of a group that have not failed, at every block and in either pass.
 ///
-/// A prompt takes part up to the block it failed at, and no further: so which problems stand together in a unit depends on
+/// A prompt takes part up to the block it failed at, and no further: so which Jacobians stand together in a unit depends on
 /// the failures alone, not on the sitting in which a unit is computed.
 struct GroupSurvivors {
   /// By the prompts' positions within the group.
@@ -70,13 +70,13 @@ struct GroupSurvivors {
     return failure.pass == .coupling && failure.layer < layer
   }
 
-  /// The problems that are solved at a block.
+  /// The Jacobians that are solved at a block.
   func solved(layer: Int) -> [Int] {
-    group.problems.indices.filter { isSolved(prompt: group.problems[$0].prompt, layer: layer) }
+    group.jacobians.indices.filter { isSolved(prompt: group.jacobians[$0].prompt, layer: layer) }
   }
 
-  /// The problems whose couplings are computed at a block.
+  /// The Jacobians whose couplings are computed at a block.
   func coupled(layer: Int) -> [Int] {
-    group.problems.indices.filter { isCoupled(prompt: group.problems[$0].prompt, layer: layer) }
+    group.jacobians.indices.filter { isCoupled(prompt: group.jacobians[$0].prompt, layer: layer) }
   }
 }

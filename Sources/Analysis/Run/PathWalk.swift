@@ -15,7 +15,7 @@ struct PathWalk {
   /// X⁰ … X^L of every prompt that a picture is drawn of, and of all if they are to be saved.
   private var kept: [[Matrix<Float>]]
   private let isPictured: [Bool]
-  /// (I + J^l) ⋯ (I + J¹) x⁰, one row a problem, when every block is linearized.
+  /// (I + J^l) ⋯ (I + J¹) x⁰, one row per Jacobian, when every block is linearized.
   private var image: Matrix<Double>?
 
   /// Numbers of all states of a prompt up to which they are kept for the picture: 32 MB.
@@ -87,8 +87,8 @@ struct PathWalk {
       var span = step.mutableSpan
       let rows = batch.linearization.rows
       rows.apply(part.span, into: &span, vectors: 1, active: Array(batch.members.indices))
-      for (r, problem) in batch.members.enumerated() {
-        for c in 0..<y.columns { y[problem, c] += step[r * y.columns + c] }
+      for (r, jacobian) in batch.members.enumerated() {
+        for c in 0..<y.columns { y[jacobian, c] += step[r * y.columns + c] }
       }
     }
     image = y
@@ -110,9 +110,9 @@ struct PathWalk {
       guard survivors.isSolved(prompt: p, layer: layers) else { return nil }
       let token = next.map { $0.row(p).enumerated().max { $0.element < $1.element }!.offset }
       // Of several tokens the last one speaks for the prompt.
-      let problem = group.problems(ofPrompt: p).upperBound - 1
+      let jacobian = group.jacobians(ofPrompt: p).upperBound - 1
       let cosine = image.flatMap {
-        LinearisedPath.cosine(image: Array($0.row(problem)), final: Array(final.row(problem)))
+        LinearisedPath.cosine(image: Array($0.row(jacobian)), final: Array(final.row(jacobian)))
       }
       let pictured = isPictured[p] ? kept[p].map { $0.converted(to: Double.self) } : []
       let tokens = pictured.first?.rows ?? 0
@@ -124,11 +124,11 @@ struct PathWalk {
     }
   }
 
-  /// The target tokens' states, one row a problem.
+  /// The target tokens' states, one row per Jacobian.
   private var selected: Matrix<Double> {
     Matrix(
-      group.problems.map { problem in
-        states.states(ofPrompt: problem.prompt).row(problem.tokens.target).map { Double($0) }
+      group.jacobians.map { jacobian in
+        states.states(ofPrompt: jacobian.prompt).row(jacobian.tokens.target).map { Double($0) }
       })
   }
 }

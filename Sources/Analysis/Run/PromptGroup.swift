@@ -1,11 +1,11 @@
 import Model
 
-/// Prompts that go through the blocks together, and their Jacobians: the problems of one block.
+/// Prompts that go through the blocks together, and their Jacobians at one block.
 ///
 /// Groups and batches depend on the prompts' selections alone, never on what has been done already.
 struct PromptGroup: Sendable {
   /// A Jacobian of every block.
-  struct Problem: Sendable {
+  struct Jacobian: Sendable {
     /// Its prompt, counted within the group.
     let prompt: Int
     /// From which token to which.
@@ -17,14 +17,14 @@ struct PromptGroup: Sendable {
   /// The run's prompts that are in it.
   let prompts: Range<Int>
   /// All Jacobians at one block, prompt after prompt.
-  let problems: [Problem]
-  /// Problems that are linearized and solved in one batch, each at most `limit` and all from a token to itself, or none.
+  let jacobians: [Jacobian]
+  /// Jacobians that are linearized and solved in one batch, each at most `limit` and all from a token to itself, or none.
   let batches: [Range<Int>]
 
   /// The most of a batch.
   static let limit = 16
 
-  /// Groups of as many prompts as have `limit` problems together, one at least.
+  /// Groups of as many prompts as have `limit` Jacobians together, but at least one.
   static func groups(_ selections: [[TokenSelection]]) -> [PromptGroup] {
     var groups: [PromptGroup] = []
     var first = 0
@@ -44,15 +44,15 @@ struct PromptGroup: Sendable {
   private init(index: Int, _ prompts: Range<Int>, _ selections: [[TokenSelection]]) {
     self.index = index
     self.prompts = prompts
-    let problems = prompts.flatMap { p in
-      selections[p].map { Problem(prompt: p - prompts.lowerBound, tokens: $0) }
+    let jacobians = prompts.flatMap { p in
+      selections[p].map { Jacobian(prompt: p - prompts.lowerBound, tokens: $0) }
     }
-    self.problems = problems
+    self.jacobians = jacobians
     var batches: [Range<Int>] = []
     var first = 0
-    while first < problems.count {
-      let isSingle = problems[first].tokens.isSingle
-      let end = problems[first...].firstIndex { $0.tokens.isSingle != isSingle } ?? problems.count
+    while first < jacobians.count {
+      let isSingle = jacobians[first].tokens.isSingle
+      let end = jacobians[first...].firstIndex { $0.tokens.isSingle != isSingle } ?? jacobians.count
       // Of one size, or one apart.
       let parts = (end - first + Self.limit - 1) / Self.limit
       for part in 0..<parts {
@@ -64,10 +64,10 @@ struct PromptGroup: Sendable {
     self.batches = batches
   }
 
-  /// The problems of one of the group's prompts.
-  func problems(ofPrompt p: Int) -> Range<Int> {
-    let first = problems.firstIndex { $0.prompt == p } ?? problems.count
-    return first..<(problems[first...].firstIndex { $0.prompt != p } ?? problems.count)
+  /// The Jacobians of one of the group's prompts.
+  func jacobians(ofPrompt p: Int) -> Range<Int> {
+    let first = jacobians.firstIndex { $0.prompt == p } ?? jacobians.count
+    return first..<(jacobians[first...].firstIndex { $0.prompt != p } ?? jacobians.count)
   }
 }
 

@@ -10,13 +10,13 @@ import Model
 /// without their workspace, for the second pass: a few vectors of the block's widths and the keys and values its attention
 /// saw, so no block is evaluated twice. A prompt that fails is left behind, and the others go on.
 struct SolvePass {
-  /// Some problems of a group, and the linearization whose rows they are.
+  /// Some Jacobians of a group, and the linearization whose rows they are.
   struct Batch {
     let members: [Int]
     let linearization: Linearization<Float>
   }
 
-  /// For every linearized block, the triplets of the group's problems; nil where all prompts had failed before it.
+  /// For every linearized block, the triplets of the group's Jacobians; nil where all prompts had failed before it.
   private(set) var solved: [SolvedBlock?] = []
   /// For every linearized block whose couplings are still to be computed, its linearizations.
   private(set) var jacobians: [[Batch]?]
@@ -25,7 +25,8 @@ struct SolvePass {
 
   /// Runs the pass; `step` is called after each block, with whether it was computed now, and may throw.
   init(
-    _ model: some Transformer, _ inputs: [ModelInput], _ group: PromptGroup, plan: SolvePlan,
+    _ model: some Transformer, _ inputs: [ModelInput], _ group: PromptGroup,
+    resolved: ResolvedSettings,
     journal: any RunJournal, saveHiddenStates: Bool, decode: (Int) -> String?,
     step: (_ blocks: Int, _ isNew: Bool) throws -> Void
   ) throws {
@@ -39,23 +40,24 @@ struct SolvePass {
       return isWhole ? paths : nil
     }
     let layers = model.description.layers
-    jacobians = plan.layers.map { _ in nil }
-    var triplets = try plan.layers.map { layer in
+    jacobians = resolved.layers.map { _ in nil }
+    var triplets = try resolved.layers.map { layer in
       try journal.solved(group, layer: layer).flatMap { block in
         survivors.solved(layer: layer).allSatisfy { block.triplets[$0] != nil } ? block : nil
       }
     }
-    let lacksCouplings = try plan.layers.map { layer in
+    let lacksCouplings = try resolved.layers.map { layer in
       let found = try journal.couplings(group, layer: layer)
       return survivors.coupled(layer: layer).contains { found?[$0] == nil }
     }
-    let isNeeded = plan.layers.indices.map {
-      triplets[$0] == nil || lacksCouplings[$0] || (known == nil && plan.coversPath)
+    let isNeeded = resolved.layers.indices.map {
+      triplets[$0] == nil || lacksCouplings[$0] || (known == nil && resolved.coversPath)
     }
     let deepest =
-      known == nil ? layers : plan.layers.indices.last { isNeeded[$0] }.map { plan.layers[$0] } ?? 0
+      known == nil
+      ? layers : resolved.layers.indices.last { isNeeded[$0] }.map { resolved.layers[$0] } ?? 0
     var walk = try PathWalk(
-      model, inputs, group, coversPath: plan.coversPath, keepsStates: saveHiddenStates,
+      model, inputs, group, coversPath: resolved.coversPath, keepsStates: saveHiddenStates,
       isRecording: known == nil, &survivors)
     for l in 1...layers {
       guard l <= deepest, !survivors.solved(layer: l).isEmpty else {
@@ -65,12 +67,12 @@ struct SolvePass {
       model.advise(.willNeed, block: l)  // the next one, while this one is worked on
       let point = try walk.advance(through: model, &survivors)
       var isNew = false
-      if let i = plan.layers.firstIndex(of: l), isNeeded[i] {
+      if let i = resolved.layers.firstIndex(of: l), isNeeded[i] {
         let linearize = { (members: [Int]) in
           residualJacobian(
             model, at: point,
-            members.map { (group.problems[$0].prompt, group.problems[$0].tokens) },
-            site: plan.site, normed: l == plan.normedLayer)
+            members.map { (group.jacobians[$0].prompt, group.jacobians[$0].tokens) },
+            site: resolved.site, normed: l == resolved.normedLayer)
         }
         var batches = Self.batches(group, survivors.solved(layer: l), linearize)
         if triplets[i] == nil {
@@ -78,13 +80,13 @@ struct SolvePass {
           var found: SolvedBlock?
           while found == nil, !batches.isEmpty {
             do {
-              found = try Self.solve(batches, group, linearize, plan)
+              found = try Self.solve(batches, group, linearize, resolved)
             } catch let failure as SolveFailure {
-              let problem = group.problems[failure.problem]
+              let jacobian = group.jacobians[failure.jacobian]
               try survivors.lose(
-                problem.prompt,
-                LostPrompt(.solving, layer: l, problem.tokens, reason: failure.reason))
-              walk.remove(prompt: problem.prompt)
+                jacobian.prompt,
+                LostPrompt(.solving, layer: l, jacobian.tokens, reason: failure.reason))
+              walk.remove(prompt: jacobian.prompt)
               batches = Self.batches(group, survivors.solved(layer: l), linearize)
             }
           }
@@ -107,11 +109,11 @@ struct SolvePass {
     }
   }
 
-  /// The group's batches without the problems of prompts that have failed.
+  /// The group's batches without the Jacobians of prompts that have failed.
   private static func batches(
-    _ group: PromptGroup, _ problems: [Int], _ linearize: ([Int]) -> Linearization<Float>
+    _ group: PromptGroup, _ jacobians: [Int], _ linearize: ([Int]) -> Linearization<Float>
   ) -> [Batch] {
-    let isActive = Set(problems)
+    let isActive = Set(jacobians)
     return group.batches.compactMap { batch in
       let members = batch.filter(isActive.contains)
       return members.isEmpty ? nil : Batch(members: members, linearization: linearize(members))
@@ -121,7 +123,7 @@ struct SolvePass {
   /// A solve that failed for one Jacobian.
   private struct SolveFailure: Error {
     /// Its position in the group.
-    let problem: Int
+    let jacobian: Int
     let error: any Error
 
     /// What happened, without what the author of an operator could do about it.
@@ -137,19 +139,19 @@ struct SolvePass {
   /// The triplets of all batches. Throws `SolveFailure`.
   private static func solve(
     _ batches: [Batch], _ group: PromptGroup,
-    _ linearize: @escaping ([Int]) -> Linearization<Float>, _ plan: SolvePlan
+    _ linearize: @escaping ([Int]) -> Linearization<Float>, _ resolved: ResolvedSettings
   ) throws -> SolvedBlock {
     let start = monotonicSeconds()
-    let solver = plan.solver.solver(tolerance: plan.tolerance, seed: plan.seed)
-    var triplets = [SingularTriplets?](repeating: nil, count: group.problems.count)
+    let solver = resolved.solver.solver(tolerance: resolved.tolerance, seed: resolved.seed)
+    var triplets = [SingularTriplets?](repeating: nil, count: group.jacobians.count)
     for batch in batches {
       let members = batch.members
       let jacobian = BatchedJacobian(batch.linearization) { linearize($0.map { members[$0] }) }
       do {
-        let found = try solver.partialSVDs(of: jacobian, count: plan.top)
-        for (problem, t) in zip(members, found) { triplets[problem] = t }
+        let found = try solver.partialSVDs(of: jacobian, count: resolved.top)
+        for (jacobian, t) in zip(members, found) { triplets[jacobian] = t }
       } catch let failure as MemberError {
-        throw SolveFailure(problem: members[failure.member], error: failure.error)
+        throw SolveFailure(jacobian: members[failure.member], error: failure.error)
       }
     }
     let count = batches.reduce(0) { $0 + $1.members.count }

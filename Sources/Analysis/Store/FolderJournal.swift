@@ -45,7 +45,7 @@ final class FolderJournal: RunJournal {
     _ group: PromptGroup, layer: Int
   ) throws -> (ArrayFile, SolvedNotes)? {
     guard let file = try ArrayFile(reading: name(group, "l\(layer).triplets")),
-      let notes = file.notes(SolvedNotes.self), notes.reports.count == group.problems.count
+      let notes = file.notes(SolvedNotes.self), notes.reports.count == group.jacobians.count
     else { return nil }
     return (file, notes)
   }
@@ -111,7 +111,7 @@ final class FolderJournal: RunJournal {
     _ group: PromptGroup, at layer: Int
   ) throws -> (ArrayFile, CouplingNotes)? {
     guard let file = try ArrayFile(reading: name(group, "l\(layer).coupling")),
-      let notes = file.notes(CouplingNotes.self), notes.bases.count == group.problems.count,
+      let notes = file.notes(CouplingNotes.self), notes.bases.count == group.jacobians.count,
       notes.frobeniusNorms.count == notes.bases.count
     else { return nil }
     return (file, notes)

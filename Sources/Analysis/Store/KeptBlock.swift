@@ -1,31 +1,31 @@
 import Alignment
 import LinearAlgebra
 
-/// What a journal holds of a group's Jacobians at one block, read problem by problem, so that only one is in memory.
+/// What a journal holds of a group's Jacobians at one block, read one at a time, so that only one is in memory.
 struct KeptBlock {
   /// The block, from 1, and where the journal is, for messages.
   let layer: Int
   let path: String
-  /// How long the solve took for each problem.
+  /// How long the solve took for each Jacobian.
   let seconds: Double
   /// Problems that have triplets.
   let isSolved: [Bool]
-  /// The triplets of a problem, without their vectors if those are not asked for.
-  let readTriplets: (_ problem: Int, _ hasVectors: Bool) throws -> SingularTriplets?
-  /// ‖J‖_F of every problem, nil for those without couplings; nil while couplings are not known at all.
+  /// The triplets of a Jacobian, without their vectors if those are not asked for.
+  let readTriplets: (_ jacobian: Int, _ hasVectors: Bool) throws -> SingularTriplets?
+  /// ‖J‖_F of every Jacobian, nil for those without couplings; nil while couplings are not known at all.
   let frobeniusNorms: [FrobeniusNorm?]?
-  /// The couplings of a problem.
-  let readCouplings: (_ problem: Int) throws -> JacobianCouplings?
+  /// The couplings of a Jacobian.
+  let readCouplings: (_ jacobian: Int) throws -> JacobianCouplings?
 
-  /// The triplets of a problem that has them. Throws `RunError.lostUnit` if they are gone.
-  func triplets(_ problem: Int, hasVectors: Bool = true) throws -> SingularTriplets {
-    guard let found = try readTriplets(problem, hasVectors) else { throw lost }
+  /// The triplets of a Jacobian that has them. Throws `RunError.lostUnit` if they are gone.
+  func triplets(_ jacobian: Int, hasVectors: Bool = true) throws -> SingularTriplets {
+    guard let found = try readTriplets(jacobian, hasVectors) else { throw lost }
     return found
   }
 
-  /// The couplings of a problem that has them. Throws `RunError.lostUnit` if they are gone.
-  func couplings(_ problem: Int) throws -> JacobianCouplings {
-    guard let found = try readCouplings(problem) else { throw lost }
+  /// The couplings of a Jacobian that has them. Throws `RunError.lostUnit` if they are gone.
+  func couplings(_ jacobian: Int) throws -> JacobianCouplings {
+    guard let found = try readCouplings(jacobian) else { throw lost }
     return found
   }
 

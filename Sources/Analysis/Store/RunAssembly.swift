@@ -48,11 +48,11 @@ struct RunAssembly {
         try body(PromptResult(header, index: index, failure))
         continue
       }
-      let problems = group.problems(ofPrompt: p)
-      let found = blocks.compactMap { $0 }.filter { $0.isSolved[problems].allSatisfy { $0 } }
+      let jacobians = group.jacobians(ofPrompt: p)
+      let found = blocks.compactMap { $0 }.filter { $0.isSolved[jacobians].allSatisfy { $0 } }
       try body(
         PromptResult(
-          manifest, header, index: index, path: paths?[p], problems: problems, blocks: found))
+          manifest, header, index: index, path: paths?[p], jacobians: jacobians, blocks: found))
     }
   }
 
@@ -88,15 +88,15 @@ struct RunAssembly {
   func writeTriplets(to path: String) throws {
     var entries: [SafetensorsWriter.Entry] = []
     let width = manifest.model.width
-    try forEachProblem { name, block, problem in
-      let count = try block.triplets(problem, hasVectors: false).singularValues.count
+    try forEachJacobian { name, block, jacobian in
+      let count = try block.triplets(jacobian, hasVectors: false).singularValues.count
       entries.append(.init(name: name + "U", shape: [count, width]))
       entries.append(.init(name: name + "V", shape: [count, width]))
       entries.append(.init(name: name + "S", shape: [count]))
     }
     let writer = try SafetensorsWriter(path, entries: entries)
-    try forEachProblem { _, block, problem in
-      let t = try block.triplets(problem)
+    try forEachJacobian { _, block, jacobian in
+      let t = try block.triplets(jacobian)
       for part in [t.leftVectors.elements, t.rightVectors.elements, t.singularValues] {
         try writer.append(part.map { Float($0) })
       }
@@ -104,17 +104,17 @@ struct RunAssembly {
     try writer.finish()
   }
 
-  private func forEachProblem(_ body: (String, KeptBlock, Int) throws -> Void) throws {
+  private func forEachJacobian(_ body: (String, KeptBlock, Int) throws -> Void) throws {
     try forEachGroup { group, prompts in
       let blocks = try blocks(of: group)
       for (p, place) in prompts {
         for (layer, block) in zip(manifest.layers, blocks) {
-          for problem in group.problems(ofPrompt: p) {
-            let tokens = group.problems[problem].tokens
+          for jacobian in group.jacobians(ofPrompt: p) {
+            let tokens = group.jacobians[jacobian].tokens
             let suffix =
               !variesTokens
               ? "" : tokens.isSingle ? "t\(tokens.target)." : "f\(tokens.source).t\(tokens.target)."
-            try body("p\(place).l\(layer).\(suffix)", block, problem)
+            try body("p\(place).l\(layer).\(suffix)", block, jacobian)
           }
         }
       }
@@ -179,7 +179,7 @@ struct RunAssembly {
       for (p, place) in prompts {
         let all = CouplingTables(
           manifest, manifest.prompts[group.prompts.lowerBound + p].selections,
-          problems: group.problems(ofPrompt: p), blocks: blocks)
+          jacobians: group.jacobians(ofPrompt: p), blocks: blocks)
         let numbers = all.tables.reduce(0) { $0 + $1.side * $1.side * rank * rank }
         guard numbers <= Self.mostCouplings else { continue }
         for table in all.tables {

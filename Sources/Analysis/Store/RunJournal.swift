@@ -29,9 +29,9 @@ protocol RunJournal: AnyObject {
   func keep(hiddenStates: [[Matrix<Float>]], _ group: PromptGroup) throws
 }
 
-/// The triplets of all problems of a group at one block.
+/// The triplets of all Jacobians of a group at one block.
 struct SolvedBlock: Sendable {
-  /// One per problem; nil for a problem whose prompt has failed.
+  /// One per Jacobian; nil for a Jacobian whose prompt has failed.
   let triplets: [SingularTriplets?]
   /// How long the solve took for each.
   let seconds: Double

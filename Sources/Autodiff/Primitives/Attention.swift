@@ -117,7 +117,7 @@ public func sequenceAttention<Scalar: RealScalar>(
           stride: rows, count: n)
         for q in 0..<n {
           _ = scores.softmax(
-            head: h, over: settings.visible(start + q, cache.count), of: cache.count, lane: q,
+            head: h, over: settings.visible(start + q, cache.count), of: cache.count, column: q,
             of: n,
             into: probabilities.base
           ) { settings.score($1, head: h, query: start + q, key: $0).0 }
@@ -169,7 +169,7 @@ public func selectedAttention<Scalar: RealScalar>(
       scores.multiply(
         row.cache, head: h, seen, queries: queries.buffer.base + h * d * n + r, stride: n, count: 1)
       let (best, sink) = scores.softmax(
-        head: h, over: 0..<count, of: count, lane: 0, of: 1, into: p
+        head: h, over: 0..<count, of: count, column: 0, of: 1, into: p
       ) {
         let (score, slope) = settings.score(
           $1, head: h, query: row.target, key: seen.lowerBound + $0)
@@ -228,36 +228,37 @@ private struct AttentionStep<Scalar: RealScalar>: Primitive {
   @_specialize(where Scalar == Double)
   func jvp(_ workspace: Workspace<Scalar>, into out: UnsafeMutablePointer<Scalar>) {
     let (d, e, b) = (settings.headDimension, settings.valueDimension, workspace.vectors)
-    let lanes = points.count * b
+    let tangents = points.count * b
     for (r, point) in points.enumerated() {
       let count = point.seen.count
       for h in 0..<settings.heads {
         let group = settings.group(of: h)
         let ds = workspace.scratch
-        let output = out + h * e * lanes + r * b
+        let output = out + h * e * tangents + r * b
         if let query {
           Scalar.multiply(
             point.cache.keys(head: group, point.seen),
-            workspace.slot(query) + h * d * lanes + r * b, stride: lanes, into: ds, stride: b,
+            workspace.slot(query) + h * d * tangents + r * b, stride: tangents, into: ds, stride: b,
             vectors: b, accumulating: false)
         } else {
           ds.update(repeating: 0, count: count * b)
         }
         if let key, let a = point.source {
-          let dk = workspace.slot(key) + group * d * lanes + r * b
-          for i in 0..<d { axpy(queryValue(h, i, r), dk + i * lanes, ds + a * b, b, true) }
+          let dk = workspace.slot(key) + group * d * tangents + r * b
+          for i in 0..<d { axpy(queryValue(h, i, r), dk + i * tangents, ds + a * b, b, true) }
         }
-        scaleLanes(
-          by: point.slopes.base + h * count, ds, into: ds, count: count, lanes: b,
+        scaleTangents(
+          by: point.slopes.base + h * count, ds, into: ds, count: count, tangents: b,
           accumulating: false)
         project(point, h, ds, b)
         Scalar.multiplyAdjoint(
-          point.cache.values(head: group, point.seen), ds, stride: b, into: output, stride: lanes,
+          point.cache.values(head: group, point.seen), ds, stride: b, into: output,
+          stride: tangents,
           vectors: b, accumulating: false)
         if let value, let a = point.source {
-          let dv = workspace.slot(value) + group * e * lanes + r * b
+          let dv = workspace.slot(value) + group * e * tangents + r * b
           let p = point.probabilities.base[h * count + a]
-          for i in 0..<e { axpy(p, dv + i * lanes, output + i * lanes, b, true) }
+          for i in 0..<e { axpy(p, dv + i * tangents, output + i * tangents, b, true) }
         }
       }
     }
@@ -267,7 +268,7 @@ private struct AttentionStep<Scalar: RealScalar>: Primitive {
   @_specialize(where Scalar == Double)
   func vjp(_ workspace: Workspace<Scalar>, _ cotangent: UnsafePointer<Scalar>) {
     let (d, e, b) = (settings.headDimension, settings.valueDimension, workspace.vectors)
-    let lanes = points.count * b
+    let tangents = points.count * b
     let dq = query.map { workspace.accumulator(of: $0) }
     let dk = key.map { workspace.accumulator(of: $0) }
     let dv = value.map { workspace.accumulator(of: $0) }
@@ -276,28 +277,28 @@ private struct AttentionStep<Scalar: RealScalar>: Primitive {
       for h in 0..<settings.heads {
         let group = settings.group(of: h)
         let ds = workspace.scratch
-        let given = cotangent + h * e * lanes + r * b
+        let given = cotangent + h * e * tangents + r * b
         Scalar.multiply(
-          point.cache.values(head: group, point.seen), given, stride: lanes, into: ds, stride: b,
+          point.cache.values(head: group, point.seen), given, stride: tangents, into: ds, stride: b,
           vectors: b, accumulating: false)
         project(point, h, ds, b)
-        scaleLanes(
-          by: point.slopes.base + h * count, ds, into: ds, count: count, lanes: b,
+        scaleTangents(
+          by: point.slopes.base + h * count, ds, into: ds, count: count, tangents: b,
           accumulating: false)
         if let dq {
           Scalar.multiplyAdjoint(
             point.cache.keys(head: group, point.seen), ds, stride: b,
-            into: dq + h * d * lanes + r * b, stride: lanes, vectors: b, accumulating: true)
+            into: dq + h * d * tangents + r * b, stride: tangents, vectors: b, accumulating: true)
         }
         guard let a = point.source else { continue }
         if let dk {
-          let target = dk + group * d * lanes + r * b
-          for i in 0..<d { axpy(queryValue(h, i, r), ds + a * b, target + i * lanes, b, true) }
+          let target = dk + group * d * tangents + r * b
+          for i in 0..<d { axpy(queryValue(h, i, r), ds + a * b, target + i * tangents, b, true) }
         }
         if let dv {
-          let target = dv + group * e * lanes + r * b
+          let target = dv + group * e * tangents + r * b
           let p = point.probabilities.base[h * count + a]
-          for i in 0..<e { axpy(p, given + i * lanes, target + i * lanes, b, true) }
+          for i in 0..<e { axpy(p, given + i * tangents, target + i * tangents, b, true) }
         }
       }
     }

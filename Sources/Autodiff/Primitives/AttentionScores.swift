@@ -41,31 +41,31 @@ struct AttentionScores<Scalar: RealScalar> {
       stride: n, vectors: n, accumulating: false)
   }
 
-  /// The probabilities of query `lane` of n of head h over the keys it sees, 0 for the others of `count`; `score` makes a
+  /// The probabilities of query `column` of n of head h over the keys it sees, 0 for the others of `count`; `score` makes a
   /// score of a key and its product. Returns the most probable key, nil if that is the sink, and the sink's probability.
   @_specialize(where Scalar == Float)
   @_specialize(where Scalar == Double)
   func softmax(
-    head h: Int, over seen: Range<Int>, of count: Int, lane: Int, of n: Int,
+    head h: Int, over seen: Range<Int>, of count: Int, column: Int, of n: Int,
     into p: UnsafeMutablePointer<Scalar>, score: (Int, Double) -> Double
   ) -> (best: Int?, sink: Double) {
-    let column = scores.base + lane
+    let own = scores.base + column
     let sink = settings.sinks?[h]
     var (largest, best) = (
       sink ?? -Double.infinity, sink == nil ? Optional(seen.lowerBound) : nil
     )
     for t in seen {
-      let s = score(t, column[t * n])
-      column[t * n] = s
+      let s = score(t, own[t * n])
+      own[t * n] = s
       if s > largest { (largest, best) = (s, t) }
     }
     let rest = sink.map { Double.exp($0 - largest) } ?? 0
     var total = rest
     for t in seen {
-      column[t * n] = Double.exp(column[t * n] - largest)
-      total += column[t * n]
+      own[t * n] = Double.exp(own[t * n] - largest)
+      total += own[t * n]
     }
-    for t in 0..<count { p[t * n + lane] = seen.contains(t) ? Scalar(column[t * n] / total) : 0 }
+    for t in 0..<count { p[t * n + column] = seen.contains(t) ? Scalar(own[t * n] / total) : 0 }
     return (best, rest / total)
   }
 }

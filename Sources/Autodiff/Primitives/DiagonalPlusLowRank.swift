@@ -30,18 +30,18 @@ struct DiagonalPlusLowRank<Scalar: RealScalar>: Primitive {
     into y: UnsafeMutablePointer<Scalar>, accumulating: Bool, adjoint: Bool
   ) {
     let b = workspace.vectors
-    scaleLanes(
-      by: diagonal.base, x, into: y, count: diagonal.count, lanes: b, accumulating: accumulating)
+    scaleTangents(
+      by: diagonal.base, x, into: y, count: diagonal.count, tangents: b, accumulating: accumulating)
     for term in terms {
       let (p, q) = adjoint ? (term.q, term.p) : (term.p, term.q)
       for g in 0..<groups {
         let start = g * columns * rows
-        dotLanes(
+        dotTangents(
           q.base + start, x + start * b, into: workspace.scratch, columns: columns, rows: rows,
-          lanes: b)
-        spreadLanes(
+          tangents: b)
+        addRankOne(
           p.base + start, workspace.scratch, into: y + start * b, columns: columns, rows: rows,
-          lanes: b)
+          tangents: b)
       }
     }
   }

@@ -35,9 +35,9 @@ extension Variable {
     precondition(c.count == columns, "one number a feature")
     let out = Buffer<Scalar>(count: count)
     for i in 0..<count { out.base[i] = buffer.base[i] + c[i / rows] }
-    guard let site else { return Variable(rows: rows, columns: columns, buffer: out) }
-    let step = SumStep<Scalar>(terms: [(site.position, 1)], count: count)
-    return site.trace.record(step, rows: rows, columns: columns, value: out)
+    guard let node else { return Variable(rows: rows, columns: columns, buffer: out) }
+    let step = SumStep<Scalar>(terms: [(node.position, 1)], count: count)
+    return node.trace.record(step, rows: rows, columns: columns, value: out)
   }
 
   /// x ∘ c with one number a feature, the same for every row.
@@ -59,7 +59,7 @@ extension Variable {
     let out = Buffer<Scalar>(count: count)
     let slope = Buffer<Scalar>(count: count)
     for i in 0..<count { (out.base[i], slope.base[i]) = φ(buffer.base[i]) }
-    return Self.record(self, out, [(position, slope)], trace: site?.trace)
+    return Self.record(self, out, [(position, slope)], trace: node?.trace)
   }
 
   @_specialize(where Scalar == Float)
@@ -130,18 +130,18 @@ private struct DiagonalStep<Scalar: RealScalar>: Primitive {
 
   func jvp(_ workspace: Workspace<Scalar>, into out: UnsafeMutablePointer<Scalar>) {
     for (k, term) in terms.enumerated() {
-      scaleLanes(
+      scaleTangents(
         by: term.diagonal.base, workspace.slot(term.position), into: out,
-        count: term.diagonal.count, lanes: workspace.vectors, accumulating: k > 0)
+        count: term.diagonal.count, tangents: workspace.vectors, accumulating: k > 0)
     }
   }
 
   func vjp(_ workspace: Workspace<Scalar>, _ cotangent: UnsafePointer<Scalar>) {
     for term in terms {
       let (target, accumulating) = workspace.target(of: term.position)
-      scaleLanes(
+      scaleTangents(
         by: term.diagonal.base, cotangent, into: target, count: term.diagonal.count,
-        lanes: workspace.vectors, accumulating: accumulating)
+        tangents: workspace.vectors, accumulating: accumulating)
     }
   }
 }

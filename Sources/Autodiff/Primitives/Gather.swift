@@ -2,18 +2,18 @@ import LinearAlgebra
 
 extension Variable {
   /// Some of the features: a slice.
-  public func columns(_ range: Range<Int>) -> Variable { columns(Array(range)) }
+  public func columns(_ range: Range<Int>) -> Variable { gather(columns: Array(range)) }
 
   /// The features with these indices, in this order; an index may come more than once.
-  public func columns(_ indices: [Int]) -> Variable {
+  public func gather(columns indices: [Int]) -> Variable {
     precondition(indices.allSatisfy { $0 >= 0 && $0 < columns }, "features outside the variable")
     let out = Buffer<Scalar>(count: indices.count * rows)
     for (k, c) in indices.enumerated() {
       (out.base + k * rows).update(from: buffer.base + c * rows, count: rows)
     }
-    guard let site else { return Variable(rows: rows, columns: indices.count, buffer: out) }
-    let step = GatherStep<Scalar>(input: site.position, rows: rows, indices: indices)
-    return site.trace.record(step, rows: rows, columns: indices.count, value: out)
+    guard let node else { return Variable(rows: rows, columns: indices.count, buffer: out) }
+    let step = GatherStep<Scalar>(input: node.position, rows: rows, indices: indices)
+    return node.trace.record(step, rows: rows, columns: indices.count, value: out)
   }
 }
 
@@ -26,19 +26,20 @@ private struct GatherStep<Scalar: RealScalar>: Primitive {
   var inputs: [Int] { [input] }
 
   func jvp(_ workspace: Workspace<Scalar>, into out: UnsafeMutablePointer<Scalar>) {
-    let lanes = rows * workspace.vectors
+    let tangents = rows * workspace.vectors
     let source = workspace.slot(input)
     for (k, c) in indices.enumerated() {
-      (out + k * lanes).update(from: source + c * lanes, count: lanes)
+      (out + k * tangents).update(from: source + c * tangents, count: tangents)
     }
   }
 
   func vjp(_ workspace: Workspace<Scalar>, _ cotangent: UnsafePointer<Scalar>) {
-    let lanes = rows * workspace.vectors
+    let tangents = rows * workspace.vectors
     let target = workspace.accumulator(of: input)
     for (k, c) in indices.enumerated() {
       addScaled(
-        1, cotangent + k * lanes, into: target + c * lanes, count: lanes, accumulating: true)
+        1, cotangent + k * tangents, into: target + c * tangents, count: tangents,
+        accumulating: true)
     }
   }
 }

@@ -43,10 +43,10 @@ extension Variable {
         }
       }
     }
-    guard let site else { return Variable(rows: rows, columns: columns, buffer: out) }
+    guard let node else { return Variable(rows: rows, columns: columns, buffer: out) }
     let step = DiagonalPlusLowRank(
-      input: site.position, rows: rows, columns: n, groups: groups, diagonal: d,
+      input: node.position, rows: rows, columns: n, groups: groups, diagonal: d,
       terms: [(p1, q1), (p2, q2)])
-    return site.trace.record(step, rows: rows, columns: columns, value: out)
+    return node.trace.record(step, rows: rows, columns: columns, value: out)
   }
 }

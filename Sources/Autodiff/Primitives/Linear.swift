@@ -16,12 +16,12 @@ extension Variable {
     precondition(bias == nil || bias!.count == outputs, "a bias has one number an output")
     let step = LinearStep<Scalar>(input: position, rows: rows, weights: w, transposed: transposed)
     let out = Buffer<Scalar>(count: outputs * rows)
-    step.multiply(buffer.base, into: out.base, lanes: rows, accumulating: false)
+    step.multiply(buffer.base, into: out.base, tangents: rows, accumulating: false)
     if let bias {
       for c in 0..<outputs { for r in 0..<rows { out.base[c * rows + r] += bias[c] } }
     }
-    guard let site else { return Variable(rows: rows, columns: outputs, buffer: out) }
-    return site.trace.record(step, rows: rows, columns: outputs, value: out)
+    guard let node else { return Variable(rows: rows, columns: outputs, buffer: out) }
+    return node.trace.record(step, rows: rows, columns: outputs, value: out)
   }
 }
 
@@ -35,16 +35,16 @@ private struct LinearStep<Scalar: RealScalar>: Primitive {
   var inputs: [Int] { input.map { [$0] } ?? [] }
 
   func multiply(
-    _ x: UnsafePointer<Scalar>, into y: UnsafeMutablePointer<Scalar>, lanes: Int,
+    _ x: UnsafePointer<Scalar>, into y: UnsafeMutablePointer<Scalar>, tangents: Int,
     accumulating: Bool, adjoint: Bool = false
   ) {
     if transposed == adjoint {
       Scalar.multiply(
-        weights, x, stride: lanes, into: y, stride: lanes, vectors: lanes,
+        weights, x, stride: tangents, into: y, stride: tangents, vectors: tangents,
         accumulating: accumulating)
     } else {
       Scalar.multiplyAdjoint(
-        weights, x, stride: lanes, into: y, stride: lanes, vectors: lanes,
+        weights, x, stride: tangents, into: y, stride: tangents, vectors: tangents,
         accumulating: accumulating)
     }
   }
@@ -52,14 +52,14 @@ private struct LinearStep<Scalar: RealScalar>: Primitive {
   func jvp(_ workspace: Workspace<Scalar>, into out: UnsafeMutablePointer<Scalar>) {
     guard let input else { return }
     multiply(
-      workspace.slot(input), into: out, lanes: rows * workspace.vectors, accumulating: false)
+      workspace.slot(input), into: out, tangents: rows * workspace.vectors, accumulating: false)
   }
 
   func vjp(_ workspace: Workspace<Scalar>, _ cotangent: UnsafePointer<Scalar>) {
     guard let input else { return }
     let (target, accumulating) = workspace.target(of: input)
     multiply(
-      cotangent, into: target, lanes: rows * workspace.vectors, accumulating: accumulating,
+      cotangent, into: target, tangents: rows * workspace.vectors, accumulating: accumulating,
       adjoint: true)
   }
 }

@@ -90,10 +90,10 @@ extension Variable {
     precondition(2 * angles.half <= step.headDimension, "more pairs than a head has")
     precondition(angles.cosines.count == angles.half * rows, "one position a row")
     let out = Buffer<Scalar>(count: count)
-    step.rotate(buffer.base, into: out.base, lanes: 1, sign: 1, accumulating: false)
+    step.rotate(buffer.base, into: out.base, tangents: 1, sign: 1, accumulating: false)
     if let bias { angles.displace(out.base, by: bias, heads: heads) }
-    guard let site else { return Variable(rows: rows, columns: columns, buffer: out) }
-    return site.trace.record(step, rows: rows, columns: columns, value: out)
+    guard let node else { return Variable(rows: rows, columns: columns, buffer: out) }
+    return node.trace.record(step, rows: rows, columns: columns, value: out)
   }
 }
 
@@ -110,20 +110,20 @@ private struct RotaryStep<Scalar: RealScalar>: Primitive {
   func jvp(_ workspace: Workspace<Scalar>, into out: UnsafeMutablePointer<Scalar>) {
     guard let input else { return }
     rotate(
-      workspace.slot(input), into: out, lanes: workspace.vectors, sign: 1, accumulating: false)
+      workspace.slot(input), into: out, tangents: workspace.vectors, sign: 1, accumulating: false)
   }
 
   func vjp(_ workspace: Workspace<Scalar>, _ cotangent: UnsafePointer<Scalar>) {
     guard let input else { return }
     let (target, accumulating) = workspace.target(of: input)
     rotate(
-      cotangent, into: target, lanes: workspace.vectors, sign: -1, accumulating: accumulating)
+      cotangent, into: target, tangents: workspace.vectors, sign: -1, accumulating: accumulating)
   }
 
   @_specialize(where Scalar == Float)
   @_specialize(where Scalar == Double)
   func rotate(
-    _ x: UnsafePointer<Scalar>, into y: UnsafeMutablePointer<Scalar>, lanes b: Int, sign: Scalar,
+    _ x: UnsafePointer<Scalar>, into y: UnsafeMutablePointer<Scalar>, tangents b: Int, sign: Scalar,
     accumulating: Bool
   ) {
     let half = angles.half
@@ -135,14 +135,14 @@ private struct RotaryStep<Scalar: RealScalar>: Primitive {
         // All rows of the pair's two features: (rows, b).
         let (i, j) = (first * rows * b, second * rows * b)
         let (cosine, sine) = (cosines + pair * rows, sines + pair * rows)
-        scaleLanes(
-          by: cosine, x + i, into: y + i, count: rows, lanes: b, accumulating: accumulating)
-        scaleLanes(
-          by: sine, times: -sign, x + j, into: y + i, count: rows, lanes: b, accumulating: true)
-        scaleLanes(
-          by: cosine, x + j, into: y + j, count: rows, lanes: b, accumulating: accumulating)
-        scaleLanes(
-          by: sine, times: sign, x + i, into: y + j, count: rows, lanes: b, accumulating: true)
+        scaleTangents(
+          by: cosine, x + i, into: y + i, count: rows, tangents: b, accumulating: accumulating)
+        scaleTangents(
+          by: sine, times: -sign, x + j, into: y + i, count: rows, tangents: b, accumulating: true)
+        scaleTangents(
+          by: cosine, x + j, into: y + j, count: rows, tangents: b, accumulating: accumulating)
+        scaleTangents(
+          by: sine, times: sign, x + i, into: y + j, count: rows, tangents: b, accumulating: true)
       }
       let rest = (head + 2 * half) * rows * b
       addScaled(

@@ -5,8 +5,8 @@ extension Variable {
   public func rows(_ indices: [Int]) -> Variable { moved(indices.count, from: indices, to: nil) }
 
   /// The rows as the rows `indices` of `count`, the others 0: the adjoint of `rows(_:)`.
-  public func spread(to indices: [Int], of count: Int) -> Variable {
-    precondition(indices.count == rows, "one place a row")
+  public func scatter(to indices: [Int], of count: Int) -> Variable {
+    precondition(indices.count == rows, "one place for each row")
     return moved(count, from: nil, to: indices)
   }
 
@@ -14,11 +14,12 @@ extension Variable {
     let (large, indices) = from.map { (rows, $0) } ?? (count, to ?? [])
     precondition(indices.allSatisfy { $0 >= 0 && $0 < large }, "rows outside the variable")
     let step = RowStep<Scalar>(
-      input: position, columns: columns, large: large, indices: indices, spreads: from == nil)
+      input: position, columns: columns, large: large, indices: indices, scatters: from == nil)
     let out = Buffer<Scalar>(count: columns * count)
-    step.move(buffer.base, into: out.base, lanes: 1, spreads: step.spreads, accumulating: false)
-    guard let site else { return Variable(rows: count, columns: columns, buffer: out) }
-    return site.trace.record(step, rows: count, columns: columns, value: out)
+    step.move(
+      buffer.base, into: out.base, tangents: 1, scatters: step.scatters, accumulating: false)
+    guard let node else { return Variable(rows: count, columns: columns, buffer: out) }
+    return node.trace.record(step, rows: count, columns: columns, value: out)
   }
 }
 
@@ -29,14 +30,14 @@ private struct RowStep<Scalar: RealScalar>: Primitive {
   /// Rows on the side that has more.
   let large: Int
   let indices: [Int]
-  let spreads: Bool
+  let scatters: Bool
 
   var inputs: [Int] { input.map { [$0] } ?? [] }
 
   func jvp(_ workspace: Workspace<Scalar>, into out: UnsafeMutablePointer<Scalar>) {
     guard let input else { return }
     move(
-      workspace.slot(input), into: out, lanes: workspace.vectors, spreads: spreads,
+      workspace.slot(input), into: out, tangents: workspace.vectors, scatters: scatters,
       accumulating: false)
   }
 
@@ -44,23 +45,24 @@ private struct RowStep<Scalar: RealScalar>: Primitive {
     guard let input else { return }
     let (target, accumulating) = workspace.target(of: input)
     move(
-      cotangent, into: target, lanes: workspace.vectors, spreads: !spreads,
+      cotangent, into: target, tangents: workspace.vectors, scatters: !scatters,
       accumulating: accumulating)
   }
 
   @_specialize(where Scalar == Float)
   @_specialize(where Scalar == Double)
   func move(
-    _ x: UnsafePointer<Scalar>, into y: UnsafeMutablePointer<Scalar>, lanes b: Int, spreads: Bool,
+    _ x: UnsafePointer<Scalar>, into y: UnsafeMutablePointer<Scalar>, tangents b: Int,
+    scatters: Bool,
     accumulating: Bool
   ) {
     let small = indices.count
     // A row may be asked for more than once: then its cotangents add up.
-    if spreads && !accumulating { y.update(repeating: 0, count: columns * large * b) }
+    if scatters && !accumulating { y.update(repeating: 0, count: columns * large * b) }
     for c in 0..<columns {
       for (k, r) in indices.enumerated() {
         let (few, many) = ((c * small + k) * b, (c * large + r) * b)
-        if spreads {
+        if scatters {
           axpy(1, x + few, y + many, b, true)
         } else {
           axpy(1, x + many, y + few, b, accumulating)

@@ -22,10 +22,10 @@ extension Variable {
         negative.base[c * rows + row] = -p.base[c * rows + row]
       }
     }
-    guard let site else { return Variable(rows: rows, columns: columns, buffer: p) }
+    guard let node else { return Variable(rows: rows, columns: columns, buffer: p) }
     let step = DiagonalPlusLowRank(
-      input: site.position, rows: rows, columns: columns, groups: 1, diagonal: p,
+      input: node.position, rows: rows, columns: columns, groups: 1, diagonal: p,
       terms: [(negative, p)])
-    return site.trace.record(step, rows: rows, columns: columns, value: p)
+    return node.trace.record(step, rows: rows, columns: columns, value: p)
   }
 }

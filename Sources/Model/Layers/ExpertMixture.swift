@@ -37,19 +37,19 @@ public struct ExpertMixture: FeedForward {
       let rows = (0..<x.rows).filter { isChosen[e][$0] }
       guard !rows.isEmpty else { return nil }
       let weight = { (columns: Int) in
-        weights.rows(rows).columns(Array(repeating: e, count: columns))
+        weights.rows(rows).gather(columns: Array(repeating: e, count: columns))
       }
       let taken = x.rows(rows)
       if scalesInput {
-        return experts[e](weight(x.columns) * taken).spread(to: rows, of: x.rows)
+        return experts[e](weight(x.columns) * taken).scatter(to: rows, of: x.rows)
       }
       let y = experts[e](taken)
-      return (weight(y.columns) * y).spread(to: rows, of: x.rows)
+      return (weight(y.columns) * y).scatter(to: rows, of: x.rows)
     }
     if let shared {
       let y = shared(x)
       let factor = sharedGate.map {
-        $0(x).activated(by: .logistic).columns(Array(repeating: 0, count: y.columns))
+        $0(x).activated(by: .logistic).gather(columns: Array(repeating: 0, count: y.columns))
       }
       parts.append(factor.map { $0 * y } ?? y)
     }

@@ -73,7 +73,8 @@ public enum QueryKeyValue: Sendable {
     case .fused(let weights, let query, let key, let value):
       let all = h.map { weights($0) }
       return (
-        all.target.columns(query), all.source.columns(key), all.source.columns(value)
+        all.target.gather(columns: query), all.source.gather(columns: key),
+        all.source.gather(columns: value)
       )
     }
   }

@@ -21,17 +21,17 @@ private struct CumulativeSumStep<Scalar: RealScalar>: Primitive {
   var inputs: [Int] { [input] }
 
   func jvp(_ workspace: Workspace<Scalar>, into out: UnsafeMutablePointer<Scalar>) {
-    let (x, lanes) = (workspace.slot(input), rows * workspace.vectors)
-    for i in 0..<columns * lanes { out[i] = x[i] + (i < lanes ? 0 : out[i - lanes]) }
+    let (x, tangents) = (workspace.slot(input), rows * workspace.vectors)
+    for i in 0..<columns * tangents { out[i] = x[i] + (i < tangents ? 0 : out[i - tangents]) }
   }
 
   func vjp(_ workspace: Workspace<Scalar>, _ cotangent: UnsafePointer<Scalar>) {
-    let (x, lanes) = (workspace.accumulator(of: input), rows * workspace.vectors)
-    for lane in 0..<lanes {
+    let (x, tangents) = (workspace.accumulator(of: input), rows * workspace.vectors)
+    for tangent in 0..<tangents {
       var sum: Scalar = 0
       for c in (0..<columns).reversed() {
-        sum += cotangent[c * lanes + lane]
-        x[c * lanes + lane] += sum
+        sum += cotangent[c * tangents + tangent]
+        x[c * tangents + tangent] += sum
       }
     }
   }

@@ -1,8 +1,8 @@
 import Weights
 import LinearAlgebra
 
-// The inner loops of the rules that are not products with stored weights. A "lane" is one of the b tangents (or
-// cotangents) that travel together; lanes of one number are neighbours in memory. All loops run eight lanes at a time.
+// The inner loops of the rules that are not products with stored weights. The b tangents (or
+// cotangents) that travel together are neighbours in memory, number by number; all loops run eight of them at a time.
 
 /// y ← a x, or y ← y + a x, over `count` neighbours.
 @inline(__always)
@@ -23,23 +23,23 @@ func axpy<S: RealScalar>(
   }
 }
 
-/// y[i, ·] ← (+) factor · d[i] x[i, ·] for i < count: one number, the same for its b lanes.
+/// y[i, ·] ← (+) factor · d[i] x[i, ·] for i < count: one number, the same for its b tangents.
 ///
-/// A power of two of lanes below eight shares a register with its neighbours, d being spread over it.
+/// Fewer than eight tangents, if a power of two, share a register with those of the next numbers; d is broadcast over them.
 @inline(__always)
 private func scale<S: RealScalar>(
   _ factor: S, _ d: UnsafePointer<S>, _ x: UnsafePointer<S>, _ y: UnsafeMutablePointer<S>,
   _ count: Int, _ b: Int, _ accumulating: Bool
 ) {
   var i = 0
-  @inline(__always) func shared(by lanes: Int, _ spread: (UnsafePointer<S>) -> SIMD8<S>) {
-    while (count - i) * lanes >= 8 {
-      let k = i * lanes
+  @inline(__always) func shared(by tangents: Int, _ spread: (UnsafePointer<S>) -> SIMD8<S>) {
+    while (count - i) * tangents >= 8 {
+      let k = i * tangents
       var value =
         UnsafeRawPointer(x + k).loadUnaligned(as: SIMD8<S>.self) * (spread(d + i) * factor)
       if accumulating { value += UnsafeRawPointer(y + k).loadUnaligned(as: SIMD8<S>.self) }
       UnsafeMutableRawPointer(y + k).storeBytes(of: value, as: SIMD8<S>.self)
-      i += 8 / lanes
+      i += 8 / tangents
     }
   }
   switch b {
@@ -79,9 +79,9 @@ private func inParts(_ count: Int, size: Int, _ body: @Sendable (Range<Int>) -> 
 /// y[i, ·] ← (+) factor · d[i] x[i, ·]: a diagonal map, the derivative of everything elementwise.
 @_specialize(where S == Float)
 @_specialize(where S == Double)
-func scaleLanes<S: RealScalar>(
+func scaleTangents<S: RealScalar>(
   by d: UnsafePointer<S>, times factor: S = 1, _ x: UnsafePointer<S>,
-  into y: UnsafeMutablePointer<S>, count: Int, lanes b: Int, accumulating: Bool
+  into y: UnsafeMutablePointer<S>, count: Int, tangents b: Int, accumulating: Bool
 ) {
   nonisolated(unsafe) let (d, x, y) = (d, x, y)
   inParts(count, size: b) { part in
@@ -105,9 +105,9 @@ func addScaled<S: RealScalar>(
 /// sum[r, ·] ← Σ_c d[c, r] x[c, r, ·] for every row r: the reductions of normalisations.
 @_specialize(where S == Float)
 @_specialize(where S == Double)
-func dotLanes<S: RealScalar>(
+func dotTangents<S: RealScalar>(
   _ d: UnsafePointer<S>, _ x: UnsafePointer<S>, into sum: UnsafeMutablePointer<S>, columns: Int,
-  rows: Int, lanes b: Int
+  rows: Int, tangents b: Int
 ) {
   sum.update(repeating: 0, count: rows * b)
   for c in 0..<columns { scale(1, d + c * rows, x + c * rows * b, sum, rows, b, true) }
@@ -116,9 +116,9 @@ func dotLanes<S: RealScalar>(
 /// y[c, r, ·] ← y[c, r, ·] + d[c, r] s[r, ·]: the rank-one part of a normalisation's derivative.
 @_specialize(where S == Float)
 @_specialize(where S == Double)
-func spreadLanes<S: RealScalar>(
+func addRankOne<S: RealScalar>(
   _ d: UnsafePointer<S>, _ s: UnsafePointer<S>, into y: UnsafeMutablePointer<S>, columns: Int,
-  rows: Int, lanes b: Int
+  rows: Int, tangents b: Int
 ) {
   nonisolated(unsafe) let (d, s, y) = (d, s, y)
   inParts(columns, size: rows * b) { part in

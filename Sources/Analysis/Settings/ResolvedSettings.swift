@@ -3,7 +3,7 @@ import Lanczos
 import Model
 
 /// The settings of a run, checked against a model and its prompts: what is to be solved where.
-struct SolvePlan {
+struct ResolvedSettings {
   /// Blocks to linearize, from 1.
   let layers: [Int]
   /// For every prompt, from which tokens to which: one Jacobian each at every block.
@@ -99,15 +99,15 @@ struct SolvePlan {
   }
 
   /// The same for some of the prompts.
-  func restricted(to prompts: Range<Int>) -> SolvePlan {
+  func restricted(to prompts: Range<Int>) -> ResolvedSettings {
     with(selections: Array(selections[prompts]))
   }
 
   /// The same for other prompts.
-  func with(selections: [[TokenSelection]]) -> SolvePlan {
-    var plan = self
-    plan.selections = selections
-    return plan
+  func with(selections: [[TokenSelection]]) -> ResolvedSettings {
+    var resolved = self
+    resolved.selections = selections
+    return resolved
   }
 
   /// The most Jacobians that one is compared with.

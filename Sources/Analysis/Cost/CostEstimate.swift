@@ -8,7 +8,7 @@ import Model
 ///
 /// The first blocks are passed and linearized as in the run, which tells what values and workspaces take, and a few
 /// products are timed. The rest is counting; passes come from `SolverCost`.
-public struct RunPlan: Sendable {
+public struct CostEstimate: Sendable {
   /// One line of the memory's account.
   public struct Part: Sendable, Codable {
     /// What it is.
@@ -54,12 +54,13 @@ public struct RunPlan: Sendable {
   }
 
   init(
-    _ model: some Transformer, _ prompts: [ModelInput], _ group: PromptGroup, plan: SolvePlan,
+    _ model: some Transformer, _ prompts: [ModelInput], _ group: PromptGroup,
+    resolved: ResolvedSettings,
     saveHiddenStates: Bool, results: ResultCost
   ) throws {
     let d = model.description
     let (width, n) = (d.width, prompts.reduce(0) { $0 + d.tokenCount(of: $1) })
-    let (r, blocks) = (group.problems.count, plan.layers.count)
+    let (r, blocks) = (group.jacobians.count, resolved.layers.count)
     let largest = group.batches.max { $0.count < $1.count }!
     let program = MemoryMeter.privateBytes
     let residentFiles = max(0, MemoryMeter.residentBytes - program)
@@ -78,7 +79,8 @@ public struct RunPlan: Sendable {
       evaluation = ValueMemory.peakBytes - valuesBefore
       let live = ValueMemory.liveBytes
       jacobian = residualJacobian(
-        model, at: point, group.problems[largest].map { ($0.prompt, $0.tokens) }, site: plan.site)
+        model, at: point, group.jacobians[largest].map { ($0.prompt, $0.tokens) },
+        site: resolved.site)
       // The caches of keys and values stay with the linearization; the states of the point do not.
       let values = (ValueMemory.liveBytes - live) * r / largest.count
       saved = max(saved, values + point.cacheBytes)
@@ -86,16 +88,16 @@ public struct RunPlan: Sendable {
       model.advise(.dontNeed, block: l)
     }
     let a = jacobian!
-    let cost = SolverCost(plan.solver, width: width, count: plan.top, batch: largest.count)
-    let k = plan.ranks.max()!
+    let cost = SolverCost(resolved.solver, width: width, count: resolved.top, batch: largest.count)
+    let k = resolved.ranks.max()!
     let vectorBytes = width * MemoryLayout<Double>.stride
 
     // Products at the widths of the run.
     let batch = largest.count
     let one = Self.seconds(of: a, rows: batch, vectors: cost.vectors)
-    let couplingVectors = 2 * plan.mostBases * k
+    let couplingVectors = 2 * resolved.mostBases * k
     // The bases that go together.
-    let chunkVectors = min(CouplingPass.chunk(rows: batch, rank: k), plan.mostBases) * k
+    let chunkVectors = min(CouplingPass.chunk(rows: batch, rank: k), resolved.mostBases) * k
     let wideVectors = CouplingPass.evenSlice(of: chunkVectors, rows: batch)
     let wide = Self.seconds(of: a, rows: batch, vectors: wideVectors)
     a.releaseWorkspace()
@@ -114,15 +116,15 @@ public struct RunPlan: Sendable {
     // Bases once as they are and once as images; then a product's own input and output, but for a single row whose
     // vectors fit into one product.
     let apart = batch == 1 && chunkVectors <= wideVectors ? 0 : 3 * wideVectors
-    let couplings = r * plan.mostBases * 2 * (k * k * 8 + 120)
+    let couplings = r * resolved.mostBases * 2 * (k * k * 8 + 120)
     let coupling =
       couplingWorkspace
       + batch * vectorBytes * (5 * chunkVectors / 2 + apart) + couplings
-      + plan.mostBases * k * k * 8
-    let triplets = r * blocks * plan.top * 2 * vectorBytes
+      + resolved.mostBases * k * k * 8
+    let triplets = r * blocks * resolved.top * 2 * vectorBytes
     let linearizations = blocks * saved
     // A unit on its way to the journal: the writer's buffer grows as it fills.
-    let unit = min(2 << 20, 2 * max(r * plan.top * 2 * vectorBytes, couplings))
+    let unit = min(2 << 20, 2 * max(r * resolved.top * 2 * vectorBytes, couplings))
     // What lies between the two when the passes before have let go of theirs.
     let pieces = (triplets + linearizations) / 12
     var parts = [Part(name: "the program, vocabulary and norms", bytes: program + Self.buffers)]

@@ -6,20 +6,20 @@ import Testing
 @testable import Analysis
 
 /// Options against a model: what is asked for is planned exactly, or refused by the setting's key.
-struct SolvePlanTests {
+struct ResolvedSettingsTests {
   static let model = Result {
     try loadTransformer(CheckpointDirectory(opening: ModelFixture("llama").folder)).description
   }
 
-  private func plan(
+  private func resolved(
     lengths: [Int] = [4, 6], isCausal: Bool = true, _ change: (inout RunSettings) -> Void
-  ) throws -> SolvePlan {
+  ) throws -> ResolvedSettings {
     var settings = RunSettings(model: "m", name: "m", threads: 1)
     (settings.top, settings.ranks) = (4, [4])
     change(&settings)
     var model = try Self.model.get()
     model.isCausal = isCausal
-    return try SolvePlan(settings, model, promptLengths: lengths)
+    return try ResolvedSettings(settings, model, promptLengths: lengths)
   }
 
   private func expectRefusal(
@@ -27,7 +27,7 @@ struct SolvePlanTests {
     sourceLocation: SourceLocation = #_sourceLocation
   ) {
     let error = #expect(throws: RunError.self, sourceLocation: sourceLocation) {
-      try plan(lengths: lengths, change)
+      try resolved(lengths: lengths, change)
     }
     guard case .badSetting(let named, _, let reason)? = error else {
       Issue.record("\(String(describing: error))", sourceLocation: sourceLocation)
@@ -37,25 +37,25 @@ struct SolvePlanTests {
   }
 
   @Test func defaults() throws {
-    let plan = try plan { _ in }
-    #expect(plan.layers == [1, 2, 3] && plan.normedLayer == nil && plan.coversPath)
-    #expect(plan.selections == [[TokenSelection(3)], [TokenSelection(5)]])
+    let resolved = try resolved { _ in }
+    #expect(resolved.layers == [1, 2, 3] && resolved.normedLayer == nil && resolved.coversPath)
+    #expect(resolved.selections == [[TokenSelection(3)], [TokenSelection(5)]])
   }
 
   @Test func lastBlock() throws {
-    #expect(try plan { $0.last = .normed }.normedLayer == 3)
-    #expect(try plan { $0.last = .drop }.layers == [1, 2])
-    #expect(try plan { ($0.last, $0.layers) = (.drop, [2, 3]) }.layers == [2])
+    #expect(try resolved { $0.last = .normed }.normedLayer == 3)
+    #expect(try resolved { $0.last = .drop }.layers == [1, 2])
+    #expect(try resolved { ($0.last, $0.layers) = (.drop, [2, 3]) }.layers == [2])
     expectRefusal(.layers) { ($0.last, $0.layers) = (.drop, [3]) }
     expectRefusal(.last) { ($0.last, $0.site) = (.normed, .attention) }
   }
 
   @Test func pathIsCoveredOnlyByAllResidualFunctionsOfOneToken() throws {
-    #expect(try !plan { $0.last = .normed }.coversPath)
-    #expect(try !plan { $0.last = .drop }.coversPath)
-    #expect(try !plan { $0.site = .mlp }.coversPath)
-    #expect(try !plan { $0.layers = [1, 3] }.coversPath)
-    #expect(try !plan { $0.fromToken = .index(0) }.coversPath)
+    #expect(try !resolved { $0.last = .normed }.coversPath)
+    #expect(try !resolved { $0.last = .drop }.coversPath)
+    #expect(try !resolved { $0.site = .mlp }.coversPath)
+    #expect(try !resolved { $0.layers = [1, 3] }.coversPath)
+    #expect(try !resolved { $0.fromToken = .index(0) }.coversPath)
   }
 
   @Test func sizes() {
@@ -73,7 +73,7 @@ struct SolvePlanTests {
   }
 
   @Test func tokens() throws {
-    let cross = try plan { ($0.fromToken, $0.toToken) = (.index(1), .index(-2)) }
+    let cross = try resolved { ($0.fromToken, $0.toToken) = (.index(1), .index(-2)) }
     #expect(
       cross.selections == [
         [TokenSelection(source: 1, target: 2)], [TokenSelection(source: 1, target: 4)],
@@ -84,28 +84,28 @@ struct SolvePlanTests {
     // Token 3 is the last of one prompt and not of the other.
     expectRefusal(.fromToken) { $0.fromToken = .index(3) }
     // Without a causal mask any token influences any other.
-    let back = try plan(isCausal: false) { ($0.fromToken, $0.toToken) = (.index(2), .index(1)) }
+    let back = try resolved(isCausal: false) { ($0.fromToken, $0.toToken) = (.index(2), .index(1)) }
     #expect(back.selections.allSatisfy { $0 == [TokenSelection(source: 2, target: 1)] })
   }
 
   @Test func kinds() throws {
     let pairs = { (pairs: [(Int, Int)]) in pairs.map { TokenSelection(source: $0, target: $1) } }
-    let all = try plan(lengths: [3]) { ($0.kind, $0.tokens) = (.tokens, .all) }
+    let all = try resolved(lengths: [3]) { ($0.kind, $0.tokens) = (.tokens, .all) }
     #expect(all.selections == [pairs([(0, 0), (1, 1), (2, 2)])] && all.mostBases == 3)
     // Each once and in order, however they are named.
-    let some = try plan(lengths: [4, 6]) { $0.tokens = .indices([-1, 0, 3]) }
+    let some = try resolved(lengths: [4, 6]) { $0.tokens = .indices([-1, 0, 3]) }
     #expect(some.selections == [pairs([(0, 0), (3, 3)]), pairs([(0, 0), (3, 3), (5, 5)])])
     #expect(some.mostBases == 3 && some.coversPath)
-    let from = try plan(lengths: [4]) {
+    let from = try resolved(lengths: [4]) {
       ($0.kind, $0.fromToken, $0.tokens) = (.contextInput, .index(1), .all)
     }
     #expect(from.selections == [pairs([(1, 1), (1, 2), (1, 3)])] && !from.coversPath)
-    let to = try plan(lengths: [4]) {
+    let to = try resolved(lengths: [4]) {
       ($0.kind, $0.toToken, $0.tokens) = (.contextOutput, .index(2), .all)
     }
     #expect(to.selections == [pairs([(0, 2), (1, 2), (2, 2)])])
     // Without a causal mask every token may be an input.
-    let back = try plan(lengths: [4], isCausal: false) {
+    let back = try resolved(lengths: [4], isCausal: false) {
       ($0.kind, $0.toToken, $0.tokens) = (.contextOutput, .index(0), .indices([1, 3]))
     }
     #expect(back.selections == [pairs([(1, 0), (3, 0)])])
@@ -113,26 +113,27 @@ struct SolvePlanTests {
     expectRefusal(.tokens) {
       ($0.kind, $0.toToken, $0.tokens) = (.contextOutput, .index(0), .indices([1]))
     }
-    #expect(try plan { ($0.kind, $0.basisLayer) = (.tokens, 2) }.basis == 1)
+    #expect(try resolved { ($0.kind, $0.basisLayer) = (.tokens, 2) }.basis == 1)
     expectRefusal(.basisLayer) { $0.basisLayer = 2 }
     expectRefusal(.basisLayer) { ($0.kind, $0.basisLayer, $0.layers) = (.tokens, 2, [1, 3]) }
   }
 
-  /// Groups fill up to 16 Jacobians; batches are homogeneous, even, and cover every problem once and in order.
+  /// Groups fill up to 16 Jacobians; batches are homogeneous, even, and cover every Jacobian once and in order.
   @Test func groupsAndBatches() throws {
     let lengths = [5, 5, 5, 5, 40, 1, 15, 2]
-    let plan = try plan(lengths: lengths) { ($0.kind, $0.tokens) = (.contextOutput, .all) }
-    let groups = PromptGroup.groups(plan.selections)
+    let resolved = try resolved(lengths: lengths) { ($0.kind, $0.tokens) = (.contextOutput, .all) }
+    let groups = PromptGroup.groups(resolved.selections)
     #expect(groups.map(\.prompts) == [0..<3, 3..<4, 4..<5, 5..<7, 7..<8])
     for group in groups {
-      #expect(group.batches.flatMap { Array($0) } == Array(group.problems.indices))
+      #expect(group.batches.flatMap { Array($0) } == Array(group.jacobians.indices))
       for batch in group.batches {
         #expect(batch.count <= 16)
-        #expect(Set(group.problems[batch].map { $0.tokens.source == $0.tokens.target }).count == 1)
+        #expect(Set(group.jacobians[batch].map { $0.tokens.source == $0.tokens.target }).count == 1)
       }
       for (p, prompt) in group.prompts.enumerated() {
         #expect(
-          group.problems[group.problems(ofPrompt: p)].map(\.tokens) == plan.selections[prompt])
+          group.jacobians[group.jacobians(ofPrompt: p)].map(\.tokens) == resolved.selections[prompt]
+        )
       }
     }
     #expect(groups[2].batches.map(\.count) == [13, 13, 13, 1])
