@@ -22,7 +22,10 @@ enum Program: Hashable, Sendable, CustomTestStringConvertible {
     .gather, .rows, .rmsNorm, .rmsNormGroups, .layerNorm, .layerNormGroups, .softmax, .rotarySplit,
     .rotaryInterleaved, .gatedUnit, .contextAttention,
   ]
-  private static let activations = Activation.allCases.map { Program.activation($0) }
+  private static let activations = [
+    .silu, .gelu, .geluTanh, .quickGELU, .relu, .reluSquared, .tanh, .logistic,
+    .xielu(XIELU(storedPositive: 0.2, storedNegative: -1.1, slope: 0.4, limit: -0.3)),
+  ].map { Program.activation($0) }
   private static let attentions = ["qkv", "q", "kv", "v"].flatMap { active -> [Program] in
     [.attention(active, softCap: false), .attention(active, softCap: true)]
   }

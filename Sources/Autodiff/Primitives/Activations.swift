@@ -1,7 +1,7 @@
 import LinearAlgebra
 
 /// The activation functions of transformers, each with its derivative.
-public enum Activation: String, Sendable, CaseIterable {
+public enum Activation: Hashable, Sendable {
   /// x · logistic(x). Elfwing, Uchibe, Doya, arXiv 1702.03118.
   case silu
   /// x Φ(x), Φ the normal distribution function by erf. Hendrycks, Gimpel, arXiv 1606.08415.
@@ -18,6 +18,8 @@ public enum Activation: String, Sendable, CaseIterable {
   case tanh
   /// 1 / (1 + e⁻ˣ).
   case logistic
+  /// A function whose curvatures are learned.
+  case xielu(XIELU)
 
   /// φ(x) and φ′(x).
   public func callAsFunction<S: RealScalar>(_ x: S) -> (value: S, derivative: S) {
@@ -49,6 +51,7 @@ public enum Activation: String, Sendable, CaseIterable {
     case .logistic:
       let s = Self.sigma(x)
       return (s, s * (1 - s))
+    case .xielu(let function): return function(x)
     }
   }
 
@@ -57,6 +60,37 @@ public enum Activation: String, Sendable, CaseIterable {
     if x >= 0 { return 1 / (1 + S.exp(-x)) }
     let e = S.exp(x)
     return e / (1 + e)
+  }
+}
+
+/// xIELU: α⁺ x² + β x where x > 0, and α⁻ (e^min(x, ε) − 1 − x) + β x elsewhere. Huang, Schlag, arXiv 2411.13010.
+public struct XIELU: Hashable, Sendable {
+  /// α⁺ and α⁻.
+  public let positive, negative: Double
+  /// β, the slope at 0.
+  public let slope: Double
+  /// ε, a little below 0.
+  public let limit: Double
+
+  /// The function of what is stored: softplus gives α⁺ and, added to β, α⁻.
+  public init(storedPositive: Double, storedNegative: Double, slope: Double, limit: Double) {
+    let softplus = { (x: Double) in max(x, 0) + Double.log(onePlus: Double.exp(-abs(x))) }
+    positive = softplus(storedPositive)
+    negative = slope + softplus(storedNegative)
+    (self.slope, self.limit) = (slope, limit)
+  }
+
+  /// φ(x) and φ′(x).
+  public func callAsFunction<S: RealScalar>(_ x: S) -> (value: S, derivative: S) {
+    let (β, ε) = (S(slope), S(limit))
+    if x > 0 {
+      let α = S(positive)
+      return ((α * x + β) * x, 2 * α * x + β)
+    }
+    let α = S(negative)
+    // Swift's min would lose a NaN.
+    let change = S.expMinusOne(x > ε ? ε : x)
+    return (α * (change - x) + β * x, α * (x > ε ? -1 : change) + β)
   }
 }
 
