@@ -34,17 +34,13 @@ extension DecoderModel {
         try block.weights.linear(name, outputs: outputs, inputs: inputs, bias: false)
       }
       let qkv = try linear("self_attn.qkv_proj", queries + 2 * keys, s.width)
-      let gateAndUp = try linear("mlp.gate_up_proj", 2 * s.feedForwardWidth, s.width)
       return try DecoderBlock(
         mixerNorm: block.norm("input_layernorm"),
         mixer: block.attention(
           .parts(of: qkv, queries: queries, keys: keys),
           output: linear("self_attn.o_proj", s.width, queries), window: window),
         feedForwardNorm: block.norm("post_attention_layernorm"),
-        feedForward: MLPWeights(
-          gate: gateAndUp.outputs(0..<s.feedForwardWidth),
-          up: gateAndUp.outputs(s.feedForwardWidth..<2 * s.feedForwardWidth),
-          down: linear("mlp.down_proj", s.width, s.feedForwardWidth), activation: s.activation))
+        feedForward: block.fusedMLP())
     }
   }
 }

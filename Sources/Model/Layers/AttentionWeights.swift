@@ -19,10 +19,12 @@ public struct AttentionWeights: Mixer {
   public var scale: Double?
   /// Queries, keys and values beyond ± this number are cut off there.
   public var clip: Double?
-  /// The norm of queries, before they are rotated.
+  /// The norm of queries.
   public var queryNorm: (any NormWeights)?
-  /// The norm of keys, before they are rotated.
+  /// The norm of keys.
   public var keyNorm: (any NormWeights)?
+  /// Whether the norms come after the rotation instead of before it.
+  public var rotatesFirst: Bool
   /// The rotation by positions, if any.
   public var rotary: RotaryFrequencies?
   /// Which features of a head rotate together.
@@ -43,7 +45,8 @@ public struct AttentionWeights: Mixer {
     heads: Int, keyValueHeads: Int, headDimension: Int, valueDimension: Int? = nil,
     projection: QueryKeyValue, output: LinearWeights, scale: Double? = nil, clip: Double? = nil,
     queryNorm: (any NormWeights)? = nil, keyNorm: (any NormWeights)? = nil,
-    rotary: RotaryFrequencies? = nil, pairing: RotaryPairing = .split, isCausal: Bool = true,
+    rotatesFirst: Bool = false, rotary: RotaryFrequencies? = nil, pairing: RotaryPairing = .split,
+    isCausal: Bool = true,
     window: Int? = nil, softCap: Double? = nil,
     bias: (@Sendable (_ head: Int, _ query: Int, _ key: Int) -> Double)? = nil,
     sinks: [Float]? = nil
@@ -53,6 +56,7 @@ public struct AttentionWeights: Mixer {
     (self.projection, self.output) = (projection, output)
     (self.scale, self.clip) = (scale, clip)
     (self.queryNorm, self.keyNorm) = (queryNorm, keyNorm)
+    self.rotatesFirst = rotatesFirst
     (self.rotary, self.pairing) = (rotary, pairing)
     (self.isCausal, self.window) = (isCausal, window)
     (self.softCap, self.bias, self.sinks) = (softCap, bias, sinks)
@@ -72,14 +76,18 @@ public struct AttentionWeights: Mixer {
       let limit = S(clip)
       (q, k, v) = (q.clamped(to: limit), k.clamped(to: limit), v.clamped(to: limit))
     }
-    if let queryNorm { q = queryNorm(q) }
-    if let keyNorm { k = keyNorm(k) }
+    let normalize = {
+      if let queryNorm { q = queryNorm(q) }
+      if let keyNorm { k = keyNorm(k) }
+    }
+    if !rotatesFirst { normalize() }
     if let rotary {
       q = context.rotate(queries: q, heads: heads, by: rotary, pairing: pairing)
       k = context.rotate(
         keys: k, heads: keyValueHeads, by: rotary, pairing: pairing,
         bias: keyBias?.map { S($0) })
     }
+    if rotatesFirst { normalize() }
     return output(context.attend(queries: q, keys: k, values: v, settings: settings))
   }
 

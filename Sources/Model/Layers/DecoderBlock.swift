@@ -31,13 +31,16 @@ public struct DecoderBlock: ResidualBlock {
   public var feedForward: any FeedForward
   /// The norm of what the MLP adds to the stream.
   public var afterFeedForward: (any NormWeights)?
+  /// Factor of what each half adds to the stream.
+  public var residualScale: Double
 
   /// A block; its arguments are its properties.
   public init(
     _ arrangement: Arrangement = .sequential, mixerNorm: (any NormWeights)? = nil,
     mixer: any Mixer, afterMixer: (any NormWeights)? = nil,
     feedForwardNorm: (any NormWeights)? = nil,
-    feedForward: any FeedForward, afterFeedForward: (any NormWeights)? = nil
+    feedForward: any FeedForward, afterFeedForward: (any NormWeights)? = nil,
+    residualScale: Double = 1
   ) {
     self.arrangement = arrangement
     self.mixerNorm = mixerNorm
@@ -46,6 +49,7 @@ public struct DecoderBlock: ResidualBlock {
     self.feedForwardNorm = feedForwardNorm
     self.feedForward = feedForward
     self.afterFeedForward = afterFeedForward
+    self.residualScale = residualScale
   }
 
   /// Whether both halves read X.
@@ -56,24 +60,30 @@ public struct DecoderBlock: ResidualBlock {
     _ x: ResidualStream<S>, in context: AttentionContext<S>
   ) -> Variable<S> {
     if arrangement == .normAfter {
-      return normalized(x.target + mixer(x, in: context), by: mixerNorm) - x.target
+      return normalized(x.target + scaled(mixer(x, in: context)), by: mixerNorm) - x.target
     }
     let h = x.map { normalized($0, by: mixerNorm) }
-    let mixed = normalized(mixer(h, in: context), by: afterMixer)
+    let mixed = scaled(normalized(mixer(h, in: context), by: afterMixer))
     return arrangement == .normedStream ? h.target + mixed - x.target : mixed
   }
 
   /// F − Z; in a parallel block of X.
   public func mlp<S: RealScalar>(_ z: Variable<S>) -> Variable<S> {
-    if arrangement == .normAfter { return normalized(z + feedForward(z), by: feedForwardNorm) - z }
+    if arrangement == .normAfter {
+      return normalized(z + scaled(feedForward(z)), by: feedForwardNorm) - z
+    }
     let h = normalized(z, by: feedForwardNorm)
-    let added = normalized(feedForward(h), by: afterFeedForward)
+    let added = scaled(normalized(feedForward(h), by: afterFeedForward))
     return arrangement == .normedStream ? h + added - z : added
   }
 
   private func normalized<S: RealScalar>(
     _ x: Variable<S>, by norm: (any NormWeights)?
   ) -> Variable<S> { norm?(x) ?? x }
+
+  private func scaled<S: RealScalar>(_ x: Variable<S>) -> Variable<S> {
+    residualScale == 1 ? x : S(residualScale) * x
+  }
 }
 
 extension DecoderBlock.Arrangement {

@@ -41,16 +41,18 @@ public struct DecoderModel: Transformer {
     public var projection: LinearWeights?
     /// nil in a checkpoint of a model without a head.
     public var weights: LinearWeights?
+    /// Factor of the logits.
+    public var scale: Double
     /// c of the soft cap c · tanh(logit / c), if any.
     public var softCap: Double?
 
     /// A head; its arguments are its properties.
     public init(
       norm: (any NormWeights)?, projection: LinearWeights? = nil, weights: LinearWeights?,
-      softCap: Double? = nil
+      scale: Double = 1, softCap: Double? = nil
     ) {
       (self.norm, self.projection, self.weights) = (norm, projection, weights)
-      self.softCap = softCap
+      (self.scale, self.softCap) = (scale, softCap)
     }
   }
 
@@ -129,7 +131,8 @@ public struct DecoderModel: Transformer {
   /// Logits (rows, vocabulary) of normalised states.
   public func logits<S: RealScalar>(_ x: Variable<S>) -> Variable<S>? {
     guard let weights = head.weights else { return nil }
-    let logits = weights(head.projection?(x) ?? x)
+    var logits = weights(head.projection?(x) ?? x)
+    if head.scale != 1 { logits = S(head.scale) * logits }
     guard let cap = head.softCap.map({ S($0) }) else { return logits }
     return cap * ((1 / cap) * logits).activated(by: .tanh)
   }

@@ -5,20 +5,24 @@ import LinearAlgebra
 public struct LayerNormWeights: NormWeights {
   /// One number per feature.
   public var gain: [Float]?
+  /// What is added to the gain: 1 where its distance from 1 is stored.
+  public var offset: Double
   /// One number per feature.
   public var bias: [Float]?
   /// What is added to the variance.
   public let epsilon: Double
 
   /// A norm; its arguments are its properties.
-  public init(gain: [Float]? = nil, bias: [Float]? = nil, epsilon: Double) {
-    (self.gain, self.bias, self.epsilon) = (gain, bias, epsilon)
+  public init(
+    gain: [Float]? = nil, offset: Double = 0, bias: [Float]? = nil, epsilon: Double
+  ) {
+    (self.gain, self.offset, self.bias, self.epsilon) = (gain, offset, bias, epsilon)
   }
 
   /// The normalised rows.
   public func callAsFunction<S: RealScalar>(_ x: Variable<S>) -> Variable<S> {
     x.layerNorm(
-      gain: gain?.map { S($0) }, bias: bias?.map { S($0) }, epsilon: S(epsilon))
+      gain: gain?.map { S($0) + S(offset) }, bias: bias?.map { S($0) }, epsilon: S(epsilon))
   }
 }
 

@@ -44,6 +44,8 @@ public struct RotaryFrequencies: Sendable {
   public let theta: Double
   /// How contexts longer than the trained one are reached.
   public let scaling: Scaling
+  /// Whether the angles fall with the position.
+  public var isReversed = false
 
   /// Reads `rope_parameters`, or the older `rope_scaling`, `rope_theta`. Throws `ModelError` for a type not known here.
   ///
@@ -160,6 +162,11 @@ public struct RotaryFrequencies: Sendable {
 
   /// One frequency a pair for a sequence of `length` tokens, and the factor of cos and sin.
   public func frequencies(length: Int) -> (values: [Double], scale: Double) {
+    let (values, scale) = forward(length: length)
+    return (isReversed ? values.map { -$0 } : values, scale)
+  }
+
+  private func forward(length: Int) -> (values: [Double], scale: Double) {
     let half = (dimension + 1) / 2
     let plain = { (theta: Double) in
       (0..<half).map { pow(theta, -2 * Double($0) / Double(dimension)) }

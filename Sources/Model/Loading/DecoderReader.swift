@@ -20,7 +20,7 @@ public struct DecoderReader {
   /// Of a folder, with or without the prefix `model.`, or of a GGUF file, whose norms store what they multiply by.
   public init(_ file: ModelFile, _ settings: DecoderSettings, gainOffset: Double = 0) {
     var settings = settings
-    settings.pairing = file.dialect?.pairing ?? .split
+    if let dialect = file.dialect { settings.pairing = dialect.pairing }
     self.init(
       file.weights(
         prefix: "model.", alternatives: ["", "transformer."], probe: "embed_tokens.weight"),
@@ -61,16 +61,29 @@ public struct DecoderReader {
       rotary: settings.rotary, pairing: settings.pairing, window: window)
   }
 
-  /// `gate_proj`, `up_proj`, `down_proj`.
-  public func mlp() throws -> MLPWeights {
+  /// `gate_proj`, if there is a gate, `up_proj`, `down_proj`.
+  public func mlp(isGated: Bool = true) throws -> MLPWeights {
     let s = settings
     let part = { (name: String, outputs: Int, inputs: Int) in
       try weights.linear("mlp." + name, outputs: outputs, inputs: inputs, bias: s.mlpBias)
     }
     return MLPWeights(
-      gate: try part("gate_proj", s.feedForwardWidth, s.width),
+      gate: isGated ? try part("gate_proj", s.feedForwardWidth, s.width) : nil,
       up: try part("up_proj", s.feedForwardWidth, s.width),
       down: try part("down_proj", s.width, s.feedForwardWidth), activation: s.activation)
+  }
+
+  /// `gate_up_proj`, of whose outputs the first half are the gate's, and `down_proj`, without biases.
+  public func fusedMLP() throws -> MLPWeights {
+    let s = settings
+    let fused = try weights.linear(
+      "mlp.gate_up_proj", outputs: 2 * s.feedForwardWidth, inputs: s.width, bias: false)
+    return MLPWeights(
+      gate: fused.outputs(0..<s.feedForwardWidth),
+      up: fused.outputs(s.feedForwardWidth..<2 * s.feedForwardWidth),
+      down: try weights.linear(
+        "mlp.down_proj", outputs: s.width, inputs: s.feedForwardWidth, bias: false),
+      activation: s.activation)
   }
 }
 
@@ -81,7 +94,8 @@ extension DecoderModel {
   /// Throws `FileError`, `ModelError`; `ModelError.unreadTensor` for a tensor of a block that was not read.
   public init(
     _ file: ModelFile, _ reader: DecoderReader, norm: any NormWeights, embeddingScale: Double = 1,
-    logitCap: Double? = nil, note: String? = nil,
+    embeddingNorm: (any NormWeights)? = nil, logitScale: Double = 1, logitCap: Double? = nil,
+    note: String? = nil,
     block: (_ reader: DecoderReader, _ index: Int) throws -> DecoderBlock
   ) throws {
     let (s, weights) = (reader.settings, reader.weights)
@@ -90,9 +104,9 @@ extension DecoderModel {
     try self.init(
       file, weights, width: s.width, heads: s.heads, keyValueHeads: s.keyValueHeads,
       feedForwardWidth: s.feedForwardWidth, positions: s.positions,
-      embedding: Embedding(tokens: tokens, scale: embeddingScale),
+      embedding: Embedding(tokens: tokens, scale: embeddingScale, norm: embeddingNorm),
       blocks: Self.blocks(s.layers) { l in try block(reader.block(l), l) },
-      head: Head(norm: norm, weights: head, softCap: logitCap),
+      head: Head(norm: norm, weights: head, scale: logitScale, softCap: logitCap),
       residual: file.family.residual, note: note)
   }
 }
