@@ -20,12 +20,13 @@ package struct UnwrappedTensors: TabulatedTensors {
     ("language_model.", ""), ("model.language_model.", "model."),
   ]
 
-  /// The same weights under their own names; `source` itself where nothing wraps them.
+  /// The same weights under their own names, `source` itself where nothing wraps them, and those of other parts than the
+  /// model of text, which are left out.
   ///
   /// Throws `FileError.notAModel` if the weights are to be combined with those of an adapter, and `duplicateName`.
   package static func unwrapping(
     _ source: any TensorSource
-  ) throws(FileError) -> any TensorSource {
+  ) throws(FileError) -> (tensors: any TensorSource, others: [TensorInfo]) {
     let names = source.tensors.map(\.name)
     if let adapter = names.first(where: isAdapter) {
       throw .notAModel(
@@ -48,12 +49,16 @@ package struct UnwrappedTensors: TabulatedTensors {
       break
     }
     guard kept.count < names.count || zip(own, names).contains(where: { !$0.hasSameUTF8(as: $1) })
-    else { return source }
-    return UnwrappedTensors(
-      base: source,
-      table: try TensorTable(
-        kept.map { source.tensors[$0].renamed(own[$0]) }, file: source.path),
-      stored: kept.map { names[$0] })
+    else { return (source, []) }
+    let isKept = Set(kept)
+    return (
+      UnwrappedTensors(
+        base: source,
+        table: try TensorTable(
+          kept.map { source.tensors[$0].renamed(own[$0]) }, file: source.path),
+        stored: kept.map { names[$0] }),
+      own.indices.filter { !isKept.contains($0) }.map { source.tensors[$0].renamed(own[$0]) }
+    )
   }
 
   private static func isAdapter(_ name: String) -> Bool {

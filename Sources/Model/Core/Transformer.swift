@@ -61,6 +61,8 @@ public struct ModelDescription: Sendable {
   public var isCausal = true
   /// What the residual function of a block is in this family, for people.
   public var residual: String
+  /// What else lies in the checkpoint and is not read.
+  public var unread: [UnreadPart]
 
   /// The description of a file's model: family, stored types and parameters are the file's, and so is f unless
   /// `residual` says otherwise.
@@ -70,7 +72,8 @@ public struct ModelDescription: Sendable {
     isCausal: Bool = true, residual: String? = nil
   ) {
     family = file.family.name
-    modelType = file.modelType
+    modelType = file.outerType ?? file.modelType
+    unread = file.unread
     (self.layers, self.width, self.vocabulary) = (layers, width, vocabulary)
     (self.heads, self.keyValueHeads) = (heads, keyValueHeads)
     self.feedForwardWidth = feedForwardWidth

@@ -1,3 +1,4 @@
+import Files
 import Checkpoint
 
 extension FamilyDefinition {
@@ -40,31 +41,46 @@ extension DecoderModel {
       var attention = try block.attention(window: windows(l))
       attention.scale = scale
       attention.softCap = scoreCap
-      return DecoderBlock(
-        mixerNorm: try block.norm("input_layernorm"),
-        mixer: attention,
-        afterMixer: try block.norm("post_attention_layernorm"),
-        feedForwardNorm: try block.norm("pre_feedforward_layernorm"),
-        feedForward: try block.mlp(),
-        afterFeedForward: try block.norm("post_feedforward_layernorm"))
+      return try block.gemma(attention)
     }
   }
 }
 
+extension DecoderReader {
+  /// The block of this attention and a gated MLP with norms before and behind both.
+  func gemma(_ attention: AttentionWeights) throws -> DecoderBlock {
+    try DecoderBlock(
+      mixerNorm: norm("input_layernorm"),
+      mixer: attention,
+      afterMixer: norm("post_attention_layernorm"),
+      feedForwardNorm: norm("pre_feedforward_layernorm"),
+      feedForward: mlp(),
+      afterFeedForward: norm("post_feedforward_layernorm"))
+  }
+}
+
 extension GGUFDialect {
+  static let gemmaNorms = normsBehind.merging(["pre_feedforward_layernorm": "ffn_norm"]) { $1 }
+
   /// No key has the scale of the scores. It is that of the heads' size but in the largest model, of 46 blocks.
   fileprivate static let gemma2 = GGUFDialect(
     architecture: "gemma2",
-    names: decoder(with: normsBehind.merging(["pre_feedforward_layernorm": "ffn_norm"]) { $1 }),
+    names: decoder(with: gemmaNorms),
     epsilon: "attention.layer_norm_rms_epsilon",
     keys: ["sliding_window": ["attention.sliding_window"]],
     settings: { file in
-      var settings = file.biases()
-      var size = file.headDimension
-      if file.size("block_count") == 46, let width = file.size("embedding_length") {
-        size = file.size("attention.head_count").map { width / $0 }
-      }
-      settings["query_pre_attn_scalar"] = size.map { .number(.integer($0)) }
-      return settings
+      file.biases().merging(file.gemmaScale(largest: 46)) { $1 }
     })
+}
+
+extension GGUFMetadata {
+  /// What Gemma divides the squares of its scores by: the size of a head, but in the largest model, of so many blocks, the
+  /// width by the number of heads.
+  func gemmaScale(largest: Int) -> [String: JSONValue] {
+    var scale = headDimension
+    if size("block_count") == largest, let width = size("embedding_length") {
+      scale = size("attention.head_count").map { width / $0 }
+    }
+    return scale.map { ["query_pre_attn_scalar": .number(.integer($0))] } ?? [:]
+  }
 }

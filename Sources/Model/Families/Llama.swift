@@ -7,7 +7,8 @@ extension FamilyDefinition {
   /// (in a sliding window for Mistral) and a gated MLP. f = F − X is both halves' sum.
   /// Touvron et al., arXiv 2302.13971; Jiang et al., arXiv 2310.06825.
   public static let llama = FamilyDefinition(
-    "llama", modelTypes: ["llama", "mistral"], gguf: .llama
+    "llama", modelTypes: ["llama", "mistral"],
+    outerTypes: ["mistral3": "mistral", "llava": "llama"], gguf: .llama
   ) { try DecoderModel(llama: $0) }
 }
 

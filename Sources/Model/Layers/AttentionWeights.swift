@@ -29,9 +29,11 @@ public struct AttentionWeights: Mixer {
   public var rotary: RotaryFrequencies?
   /// Which features of a head rotate together.
   public var pairing: RotaryPairing
+  /// Factor of a token's queries by its position, if they have one.
+  public var temperature: (@Sendable (_ position: Int) -> Double)?
   /// Whether a token sees only those before it and itself.
   public var isCausal: Bool
-  /// A token sees itself and the window − 1 before it.
+  /// A token sees itself and the window − 1 before it, and as many after it unless attention is causal.
   public var window: Int?
   /// c of the soft cap c · tanh(score / c) of the scores.
   public var softCap: Double?
@@ -46,7 +48,7 @@ public struct AttentionWeights: Mixer {
     projection: QueryKeyValue, output: LinearWeights, scale: Double? = nil, clip: Double? = nil,
     queryNorm: (any NormWeights)? = nil, keyNorm: (any NormWeights)? = nil,
     rotatesFirst: Bool = false, rotary: RotaryFrequencies? = nil, pairing: RotaryPairing = .split,
-    isCausal: Bool = true,
+    temperature: (@Sendable (_ position: Int) -> Double)? = nil, isCausal: Bool = true,
     window: Int? = nil, softCap: Double? = nil,
     bias: (@Sendable (_ head: Int, _ query: Int, _ key: Int) -> Double)? = nil,
     sinks: [Float]? = nil
@@ -57,7 +59,7 @@ public struct AttentionWeights: Mixer {
     (self.scale, self.clip) = (scale, clip)
     (self.queryNorm, self.keyNorm) = (queryNorm, keyNorm)
     self.rotatesFirst = rotatesFirst
-    (self.rotary, self.pairing) = (rotary, pairing)
+    (self.rotary, self.pairing, self.temperature) = (rotary, pairing, temperature)
     (self.isCausal, self.window) = (isCausal, window)
     (self.softCap, self.bias, self.sinks) = (softCap, bias, sinks)
   }
@@ -88,6 +90,9 @@ public struct AttentionWeights: Mixer {
         bias: keyBias?.map { S($0) })
     }
     if rotatesFirst { normalize() }
+    if let temperature {
+      q = q.rows(scaledBy: context.targetPositions.map { S(temperature($0)) })
+    }
     return output(context.attend(queries: q, keys: k, values: v, settings: settings))
   }
 
@@ -98,12 +103,26 @@ public struct AttentionWeights: Mixer {
       valueDimension: valueDimension, scale: scale ?? 1 / Double(headDimension).squareRoot(),
       softCap: softCap, visible: { query, _ in max(0, query - window + 1)..<query + 1 },
       bias: bias, sinks: sinks?.map { Double($0) })
-    if !isCausal { settings.visible = { _, count in 0..<count } }
+    if !isCausal {
+      settings.visible = { query, count in
+        max(0, query - window + 1)..<query + min(window, count - query)
+      }
+    }
     return settings
   }
 }
 
 extension Variable {
+  /// Every row times a number of its own.
+  fileprivate func rows(scaledBy factors: [Scalar]) -> Variable {
+    var i = -1
+    return map { x in
+      i += 1
+      let factor = factors[i % rows]
+      return (factor * x, factor)
+    }
+  }
+
   /// min(max(x, −limit), limit), number by number; the derivative at the limits is taken as 1.
   fileprivate func clamped(to limit: Scalar) -> Variable {
     map { abs($0) <= limit ? ($0, 1) : (min(max($0, -limit), limit), 0) }

@@ -72,7 +72,8 @@ public struct DecoderModel: Transformer {
   public init(
     _ file: ModelFile, _ weights: WeightReader, width: Int, heads: Int, keyValueHeads: Int,
     feedForwardWidth: Int, positions: Int?, embedding: Embedding, blocks: [DecoderBlock],
-    head: Head, blockWord: String = "layers.", residual: String? = nil, note: String? = nil
+    head: Head, isCausal: Bool = true, blockWord: String = "layers.", residual: String? = nil,
+    note: String? = nil
   ) throws(ModelError) {
     blockWords = file.format == .gguf ? ["blk."] : [blockWord]
     try weights.refuseUnread(after: blockWords)
@@ -85,7 +86,8 @@ public struct DecoderModel: Transformer {
     description = ModelDescription(
       of: file, layers: blocks.count, width: width, vocabulary: embedding.tokens.rows,
       heads: heads, keyValueHeads: keyValueHeads, feedForwardWidth: feedForwardWidth,
-      positions: positions, residual: function + (note.map { "; \($0)" } ?? ""))
+      positions: positions, isCausal: isCausal,
+      residual: function + (note.map { "; \($0)" } ?? ""))
   }
 
   /// Reads blocks one by one: a file that lies about their number must not make room for them all.

@@ -29,12 +29,33 @@ public struct RotaryFrequencies: Sendable {
     public var original: Int?
     /// Whether an odd number of rotated features means one more, as they go in pairs; refused otherwise.
     public var roundsUp: Bool
+    /// The kind of layers whose rotation it is, where `rope_parameters` has an object for every kind.
+    public var kind: String?
+    /// The older key of θ.
+    public var thetaKey: String
+    /// Whether the older `rope_scaling` is of these layers as well.
+    public var isScaled: Bool
 
     /// A scheme; its arguments are its properties.
     public init(
-      longropeNames: [String] = ["longrope"], original: Int? = nil, roundsUp: Bool = false
+      longropeNames: [String] = ["longrope"], original: Int? = nil, roundsUp: Bool = false,
+      kind: String? = nil, thetaKey: String = "rope_theta", isScaled: Bool = true
     ) {
       (self.longropeNames, self.original, self.roundsUp) = (longropeNames, original, roundsUp)
+      (self.kind, self.thetaKey, self.isScaled) = (kind, thetaKey, isScaled)
+    }
+
+    /// The parameters of these layers, or of all.
+    fileprivate func parameters(_ c: Configuration) throws(ModelError) -> Configuration? {
+      guard let kind else { return try c.optionalObject("rope_scaling", "rope_parameters") }
+      let older = try isScaled ? c.optionalObject("rope_scaling") : nil
+      guard let all = try c.optionalObject("rope_parameters") else { return older }
+      try c.check(older == nil, "rope_scaling", "stands beside rope_parameters: leave one of them")
+      let own = try all.optionalObject(kind)
+      let isFlat = all.mentions("rope_type") || all.mentions("rope_theta")
+      try all.check(
+        own != nil || !isFlat, kind, "is missing: parameters are those of a kind of layer")
+      return own
     }
   }
 
@@ -55,8 +76,8 @@ public struct RotaryFrequencies: Sendable {
     _ configuration: Configuration, dimension: Int, defaultShare: Double? = nil,
     defaultTheta: Double = 10_000, trained: Int, _ scheme: Scheme = Scheme()
   ) throws(ModelError) {
-    let parameters = try configuration.optionalObject("rope_scaling", "rope_parameters")
-    let plain = try configuration.optionalNumber("rope_theta", "rotary_emb_base")
+    let parameters = try scheme.parameters(configuration)
+    let plain = try configuration.optionalNumber(scheme.thetaKey, "rotary_emb_base")
     theta = try parameters?.optionalNumber("rope_theta") ?? plain ?? defaultTheta
     try configuration.check(theta > 0, "rope_theta", "must be positive")
     var share = 1.0

@@ -95,7 +95,7 @@ extension DecoderModel {
   public init(
     _ file: ModelFile, _ reader: DecoderReader, norm: any NormWeights, embeddingScale: Double = 1,
     embeddingNorm: (any NormWeights)? = nil, logitScale: Double = 1, logitCap: Double? = nil,
-    note: String? = nil,
+    isCausal: Bool = true, note: String? = nil,
     block: (_ reader: DecoderReader, _ index: Int) throws -> DecoderBlock
   ) throws {
     let (s, weights) = (reader.settings, reader.weights)
@@ -107,6 +107,7 @@ extension DecoderModel {
       embedding: Embedding(tokens: tokens, scale: embeddingScale, norm: embeddingNorm),
       blocks: Self.blocks(s.layers) { l in try block(reader.block(l), l) },
       head: Head(norm: norm, weights: head, scale: logitScale, softCap: logitCap),
+      isCausal: isCausal,
       residual: file.family.residual, note: note)
   }
 }

@@ -16,6 +16,8 @@ public struct DecoderSettings: Sendable {
   public var headDimension: Int
   /// Tokens a prompt may have, if limited.
   public var positions: Int?
+  /// Tokens of the prompts it was trained with.
+  public var trained: Int
   /// ε of the norms.
   public var epsilon: Double
   /// φ of the MLP.
@@ -74,7 +76,7 @@ public struct DecoderSettings: Sendable {
     headDimension = try c.size("head_dim", default: defaults.headDimension ?? max(width / heads, 1))
     try c.check(
       heads * headDimension <= 1 << 31, "head_dim", "makes more than 2³¹ features of all heads")
-    let trained = try c.size("max_position_embeddings", default: defaults.positions)
+    trained = try c.size("max_position_embeddings", default: defaults.positions)
     epsilon =
       if let fixed { fixed } else { try c.positive("rms_norm_eps", default: defaults.epsilon) }
     activation = try Activation(
@@ -95,19 +97,38 @@ public struct DecoderSettings: Sendable {
   public func windows(
     _ c: Configuration, _ window: Int?, slides: @escaping (Int) -> Bool
   ) throws(ModelError) -> (Int) -> Int? {
-    guard let kinds = try c.optionalTexts("layer_types") else {
-      return { slides($0) ? window : nil }
+    let (full, sliding) = ("full_attention", "sliding_attention")
+    let kinds = try layerKinds(c, [full, sliding]) { slides($0) ? sliding : full }
+    if c.value(["layer_types"]) != nil, window == nil {
+      let isSliding = (0..<layers).contains { kinds($0) == sliding }
+      try c.check(
+        !isSliding, "sliding_window", "is not set, and blocks of sliding attention need it")
     }
+    return { kinds($0) == sliding ? window : nil }
+  }
+
+  /// The kind of every layer: what `layer_types` says, in words of `known`, or without it `fallback`.
+  ///
+  /// Throws `ModelError` for other kinds, for too few or too many.
+  public func layerKinds(
+    _ c: Configuration, _ known: [String], otherwise fallback: @escaping (Int) -> String
+  ) throws(ModelError) -> (Int) -> String {
+    guard let kinds = try c.optionalTexts("layer_types") else { return fallback }
     try c.check(
       kinds.count == layers, "layer_types", "has \(kinds.count) entries for \(layers) blocks")
-    for kind in kinds where kind != "full_attention" && kind != "sliding_attention" {
+    for kind in kinds where !known.contains(kind) {
       throw .unsupportedKey(
         file: c.file, key: "layer_types", value: "\"\(kind)\"",
-        reason: "known are full_attention and sliding_attention")
+        reason: "known are \(known.joined(separator: ", "))")
     }
-    try c.check(
-      window != nil || !kinds.contains("sliding_attention"), "sliding_window",
-      "is not set, and blocks of sliding attention need it")
-    return { kinds[$0] == "sliding_attention" ? window : nil }
+    return { kinds[$0] }
+  }
+
+  /// The rotation of a kind of layers, where the configuration has one for each.
+  public func rotary(
+    _ c: Configuration, defaultTheta: Double = 10_000, _ scheme: RotaryFrequencies.Scheme
+  ) throws(ModelError) -> RotaryFrequencies {
+    try RotaryFrequencies(
+      c, dimension: headDimension, defaultTheta: defaultTheta, trained: trained, scheme)
   }
 }

@@ -7,6 +7,9 @@ public struct FamilyDefinition: Sendable {
   public var name: String
   /// The values of `model_type` in config.json that mean this family.
   public var modelTypes: [String]
+  /// The values of `model_type` of models of text and other things (images, sound) that hold a model of this family, and
+  /// which `model_type` their `text_config` has where it does not say. Of such a model the text alone is read.
+  public var outerTypes: [String: String]
   /// What the residual function of a block is, for people. A model whose configuration arranges its blocks otherwise says
   /// so in its own description.
   public var residual: String
@@ -20,13 +23,14 @@ public struct FamilyDefinition: Sendable {
   /// A family whose `model_type` is its name unless others are given, and whose blocks are Llama's two halves unless
   /// `residual` says otherwise.
   public init(
-    _ name: String, modelTypes: [String]? = nil,
+    _ name: String, modelTypes: [String]? = nil, outerTypes: [String: String] = [:],
     residual: String = "f(X) = attention(norm X) + mlp(norm Z), Z = X + attention(norm X)",
     gguf: GGUFDialect? = nil, initialisation: Initialisation = Initialisation(),
     read: @escaping @Sendable (ModelFile) throws -> any Transformer
   ) {
     self.name = name
     self.modelTypes = modelTypes ?? [name]
+    self.outerTypes = outerTypes
     self.residual = residual
     self.gguf = gguf
     self.initialisation = initialisation
@@ -41,7 +45,9 @@ extension [FamilyDefinition] {
   /// The family of a `model_type`; of several, the first. Throws `ModelError.unknownArchitecture`.
   func family(ofType type: String, in file: String) throws(ModelError) -> FamilyDefinition {
     if let family = first(where: { $0.modelTypes.contains(type) }) { return family }
-    throw .unknownArchitecture(file: file, name: type, known: flatMap(\.modelTypes).distinct)
+    throw .unknownArchitecture(
+      file: file, name: type,
+      known: flatMap { $0.modelTypes + $0.outerTypes.keys.sorted() }.distinct)
   }
 
   /// The family of a GGUF file and how it is read. Throws `ModelError.unknownArchitecture`, or `unsupportedKey` for a

@@ -54,8 +54,16 @@ public struct GGUFDialect: Sendable {
     "head_dim": ["attention.key_length"], "intermediate_size": ["feed_forward_length"],
     "n_inner": ["feed_forward_length"], "ffn_hidden_size": ["feed_forward_length"],
     "max_position_embeddings": ["context_length"], "rope_theta": ["rope.freq_base"],
-    "rope_parameters": ["rope.scaling"],
+    "rope_scaling": ["rope.scaling"],
     "original_max_position_embeddings": ["rope.scaling.original_context_length"],
+  ]
+
+  /// The keys of windows that not all blocks have, for a family whose settings take `GGUFMetadata.layerKinds`.
+  static let windowKeys: [String: [String]] = [
+    "sliding_window": ["attention.sliding_window"],
+    "layer_types": ["attention.sliding_window_pattern"],
+    "sliding_window_pattern": ["attention.sliding_window_pattern"],
+    "rope_local_base_freq": ["rope.freq_base_swa"],
   ]
 
   /// Of these, 0 is how files say that there is none.

@@ -40,6 +40,24 @@ public struct GGUFMetadata: Sendable {
       }
   }
 
+  /// `layer_types`, or `sliding_window_pattern`, of what the file says about windows: true for each block with one, or how
+  /// many blocks there are to one without; `period` where it says nothing.
+  public func layerKinds(period: Int) -> [String: JSONValue] {
+    guard size("attention.sliding_window") != nil else {
+      return ["sliding_window": .null, "sliding_window_pattern": .number(.integer(1))]
+    }
+    let pattern = value("attention.sliding_window_pattern")
+    guard let slides = pattern?.array else {
+      return ["sliding_window_pattern": pattern ?? .number(.integer(period))]
+    }
+    return [
+      "layer_types": .array(
+        slides.map {
+          .string($0.bool == true || $0.int == 1 ? "sliding_attention" : "full_attention")
+        })
+    ]
+  }
+
   /// Whether the file has experts.
   public var isMixture: Bool { (value("expert_count")?.double ?? 0) != 0 }
 
@@ -80,7 +98,7 @@ public struct GGUFMetadata: Sendable {
 
   // MARK: Rotation
 
-  /// `rope_parameters` of `rope.scaling.…` and of tensors of factors, if there are any.
+  /// `rope_scaling` of `rope.scaling.…` and of tensors of factors, if there are any.
   private func ropeSettings() throws -> [String: JSONValue] {
     let (all, long, short) = (
       try factors("rope_freqs.weight"), try factors("rope_factors_long.weight"),
@@ -92,7 +110,7 @@ public struct GGUFMetadata: Sendable {
     let (one, key) = (JSONValue.number(.integer(1)), "rope.scaling.attn_factor")
     if long != nil || short != nil {
       return [
-        "rope_parameters": .members(
+        "rope_scaling": .members(
           ("rope_type", .string("longrope")), ("short_factor", short), ("long_factor", long),
           ("attention_factor", value(key) ?? one)),
         key: .null,
@@ -105,7 +123,7 @@ public struct GGUFMetadata: Sendable {
       }
       // The same for prompts of every length.
       return [
-        "rope_parameters": .members(
+        "rope_scaling": .members(
           ("rope_type", .string("longrope")), ("short_factor", all), ("long_factor", all),
           ("attention_factor", one))
       ]
@@ -114,10 +132,10 @@ public struct GGUFMetadata: Sendable {
     case "none": return [:]
     case "linear":
       guard let factor, factor.double != 0 else { return [:] }
-      return ["rope_parameters": .members(("rope_type", type), ("factor", factor))]
+      return ["rope_scaling": .members(("rope_type", type), ("factor", factor))]
     case "yarn":
       return [
-        "rope_parameters": .members(
+        "rope_scaling": .members(
           ("rope_type", type), ("factor", factor),
           ("beta_fast", value("rope.scaling.yarn_beta_fast")),
           ("beta_slow", value("rope.scaling.yarn_beta_slow")))
@@ -155,11 +173,16 @@ extension JSONValue {
 }
 
 extension GGUFValue {
-  /// As JSON has it. An array stands for one of any length: no key here is read from one.
+  /// As JSON has it. An array of more elements than models have blocks stands for one of any length: no key here is read
+  /// from it.
   var json: JSONValue? {
     if let int { return .number(.integer(int)) }
     if let double { return .number(.real(double)) }
     if let bool { return .bool(bool) }
-    return string.map { JSONValue.string($0) } ?? .array([])
+    if let string { return .string(string) }
+    guard let array, array.count <= 1 << 12, let values = try? array.values() else {
+      return .array([])
+    }
+    return .array(values.compactMap(\.json))
   }
 }

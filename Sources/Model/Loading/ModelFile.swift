@@ -12,12 +12,16 @@ public struct ModelFile {
 
   /// The format.
   public let format: Format
-  /// `model_type`, or `general.architecture`.
+  /// `model_type`, of a nested configuration that of the model of text, or `general.architecture`.
   public let modelType: String
+  /// `model_type` of the whole model of which this is the model of text.
+  public let outerType: String?
   /// The keys of config.json, or the metadata under the architecture's name.
   public let configuration: Configuration
   /// The weights.
   public private(set) var tensors: any TensorSource
+  /// What else lies in the checkpoint and is not read: towers of images and sound, projectors.
+  public let unread: [UnreadPart]
   /// The family the file asks for.
   public let family: FamilyDefinition
   /// How a GGUF file of the family is read.
@@ -32,10 +36,18 @@ public struct ModelFile {
     switch directory.kind {
     case .huggingFace(let config):
       format = .huggingFace
-      tensors = try UnwrappedTensors.unwrapping(directory.tensors)
-      configuration = Configuration(file: config.path, object: config.object)
-      modelType = try configuration.text("model_type")
-      family = try families.family(ofType: modelType, in: config.path)
+      let (own, others) = try UnwrappedTensors.unwrapping(directory.tensors)
+      (tensors, unread) = (own, UnreadPart.parts(of: others))
+      let whole = Configuration(file: config.path, object: config.object)
+      let type = try whole.text("model_type")
+      if let inner = families.lazy.compactMap({ $0.outerTypes[type] }).first {
+        configuration = try Configuration(textOf: whole, config.object)
+        modelType = try configuration.text("model_type", default: inner)
+        outerType = type
+      } else {
+        (configuration, modelType, outerType) = (whole, type, nil)
+      }
+      family = try families.family(ofType: modelType, in: configuration.file)
       dialect = nil
     case .gguf(let file):
       let general = Configuration(file: directory.path) { file[$0]?.json }
@@ -52,6 +64,7 @@ public struct ModelFile {
   init(_ metadata: GGUFMetadata, families: [FamilyDefinition] = .builtIn) throws {
     format = .gguf
     modelType = metadata.architecture
+    (outerType, unread) = (nil, [])
     tensors = metadata.tensors
     let (family, dialect) = try families.family(of: metadata)
     (self.family, self.dialect) = (family, dialect)

@@ -38,6 +38,10 @@ struct InfoCommand: ParsableCommand {
       let megabytes = String(format: "%.1f", Double(part.bytes) / 1e6)
       rows.append(("stored as \(name)", "\(part.tensors) tensors, \(megabytes) MB"))
     }
+    for part in d.unread {
+      let megabytes = String(format: "%.1f", Double(part.bytes) / 1e6)
+      rows.append(("not read", "\(part.name): \(part.tensors) tensors, \(megabytes) MB"))
+    }
     let reach = d.isCausal ? "zero when t1 comes after t2" : "any t1 and t2"
     rows += [
       ("residual", d.residual),

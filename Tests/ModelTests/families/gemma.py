@@ -1,4 +1,6 @@
-from transformers import Gemma2Config, GemmaConfig
+import dataclasses
+
+from transformers import AutoModel, Gemma2Config, Gemma3TextConfig, GemmaConfig
 
 from make_family_fixtures import Case, Published, older_rotary, respelled
 from reference import LLAMA, Anatomy
@@ -24,6 +26,35 @@ PUBLISHED2 = Published(
     config=lambda config: respelled(
         older_rotary(config), {"layer_types": None}, hidden_act="gelu_pytorch_tanh",
         cache_implementation="hybrid", sliding_window_size=config["sliding_window"]))
+
+
+
+def by_kind(config):
+    """Rotary parameters by kind of layer, as they were spelled before transformers 5."""
+    kinds = config["rope_parameters"]
+    full = dict(kinds["full_attention"])
+    return older_rotary(config | {"rope_parameters": full}) | {
+        "rope_local_base_freq": kinds["sliding_attention"]["rope_theta"]}
+
+
+def nested(config):
+    """google/gemma-3-4b-it: text within a model of text and images."""
+    text = respelled(by_kind(config), {"layer_types": None}, sliding_window_pattern=2)
+    return {
+        "model_type": "gemma3", "architectures": ["Gemma3ForConditionalGeneration"],
+        "text_config": {k: v for k, v in text.items() if k not in ("architectures", "tie_word_embeddings")},
+        "vision_config": {"model_type": "siglip_vision_model", "hidden_size": 4, "num_hidden_layers": 1},
+        "mm_tokens_per_image": 4, "image_token_index": 36, "torch_dtype": "float32"}
+
+
+NESTED = Published(
+    config=nested, prefix=("model.", "language_model.model."), same=False,
+    buffers={
+        "vision_tower.vision_model.encoder.layers.0.self_attn.q_proj.weight": (4, 4),
+        "multi_modal_projector.mm_input_projection_weight": (4, 16)})
+# google/gemma-3-1b-it: text alone.
+PUBLISHED3 = Published(
+    config=lambda config: by_kind(config) | {"cache_implementation": "hybrid", "sliding_window_pattern": 6})
 
 COMMON = dict(vocab_size=37, max_position_embeddings=64)
 
@@ -60,4 +91,40 @@ CASES = {
             attn_logit_softcapping=None, final_logit_softcapping=None, attention_bias=True,
             layer_types=["full_attention"] * 2, tie_word_embeddings=False),
         seed=214, cross=(0, 6), length=7, published=Published(config=older_rotary)),
+    # Every other block in a window of 4, the others at positions divided by 8.
+    "gemma3": Case(
+        GEMMA2,
+        Gemma3TextConfig(
+            **COMMON, hidden_size=16, num_hidden_layers=3, num_attention_heads=2,
+            num_key_value_heads=1, head_dim=8, intermediate_size=20, query_pre_attn_scalar=8,
+            sliding_window=4, sliding_window_pattern=2,
+            rope_parameters=dict(
+                full_attention=dict(rope_type="linear", rope_theta=500.0, factor=8.0),
+                sliding_attention=dict(rope_type="default", rope_theta=30.0))),
+        seed=215, cross=(5, 8), length=10, published=NESTED),
+    # Biases, a cap of the logits, a head of its own, heads that do not make up the width.
+    "gemma3-odd": Case(
+        GEMMA2,
+        Gemma3TextConfig(
+            **COMMON, hidden_size=14, num_hidden_layers=2, num_attention_heads=2,
+            num_key_value_heads=2, head_dim=6, intermediate_size=19, query_pre_attn_scalar=11,
+            sliding_window=3, layer_types=["full_attention", "sliding_attention"],
+            final_logit_softcapping=3.5, attention_bias=True, hidden_activation="silu",
+            rms_norm_eps=1e-3, tie_word_embeddings=False,
+            rope_parameters=dict(
+                full_attention=dict(rope_type="default", rope_theta=300.0),
+                sliding_attention=dict(rope_type="default", rope_theta=20.0))),
+        seed=216, cross=(1, 4), length=7, published=PUBLISHED3),
+    # Tokens see those after them: in the first block one on either side.
+    "gemma3-bidirectional": Case(
+        dataclasses.replace(GEMMA2, blocks="layers", norm="norm", head=None, model_class=AutoModel),
+        Gemma3TextConfig(
+            **COMMON, hidden_size=12, num_hidden_layers=2, num_attention_heads=1,
+            num_key_value_heads=1, head_dim=8, intermediate_size=15, query_pre_attn_scalar=64,
+            sliding_window=3, layer_types=["sliding_attention", "full_attention"],
+            use_bidirectional_attention=True, tie_word_embeddings=False,
+            rope_parameters=dict(
+                full_attention=dict(rope_type="default", rope_theta=300.0),
+                sliding_attention=dict(rope_type="default", rope_theta=20.0))),
+        seed=217, cross=(5, 4), length=8, published=Published(config=by_kind)),
 }
