@@ -14,7 +14,7 @@ SOURCES = Package.swift Sources Tests benchmarks fuzz examples
 help:       ## this list
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
 
-setup:      ## install OpenBLAS, ARPACK, libpng, libjpeg, libutf8proc and pkg-config if they are missing (Debian, Ubuntu)
+setup:      ## install OpenBLAS, ARPACK, libpng, libjpeg, libutf8proc, libxxhash and pkg-config if they are missing (Debian, Ubuntu)
 	@scripts/setup.sh
 
 build: setup ## build the command, optimised: .build/release/krylens

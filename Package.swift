@@ -34,6 +34,8 @@ let package = Package(
       name: "CARPACK", pkgConfig: "arpack", providers: [.apt(["libarpack2-dev"])]),
     .systemLibrary(
       name: "CUTF8Proc", pkgConfig: "libutf8proc", providers: [.apt(["libutf8proc-dev"])]),
+    .systemLibrary(
+      name: "CXXHash", pkgConfig: "libxxhash", providers: [.apt(["libxxhash-dev"])]),
     .systemLibrary(name: "CPNG", pkgConfig: "libpng", providers: [.apt(["libpng-dev"])]),
     .systemLibrary(name: "CJPEG", pkgConfig: "libjpeg", providers: [.apt(["libjpeg-dev"])]),
     .target(name: "CImages", dependencies: ["CPNG", "CJPEG"]),
@@ -49,7 +51,7 @@ let package = Package(
     .target(
       name: "Files",
       dependencies: [
-        "CMappedFile", .product(name: "OrderedCollections", package: "swift-collections"),
+        "CMappedFile", "CXXHash", .product(name: "OrderedCollections", package: "swift-collections"),
       ]),
     .target(name: "Checkpoint", dependencies: ["Files", "LinearAlgebra", "Weights"]),
     .target(

@@ -15,7 +15,7 @@ includes=(-I .build/release/Modules)
 while IFS= read -r map; do includes+=(-Xcc "-fmodule-map-file=$map"); done < <(
   find Sources .build/checkouts/*/Sources .build/release/C{Images,Kernels,MappedFile}.build -name module.modulemap)
 while IFS= read -r flag; do includes+=(-Xcc "$flag"); done < <(
-  pkg-config --cflags-only-I openblas arpack libpng libjpeg libutf8proc | tr ' ' '\n' | grep .)
+  pkg-config --cflags-only-I openblas arpack libpng libjpeg libutf8proc libxxhash | tr ' ' '\n' | grep .)
 triple=$(swift -print-target-info | sed -nE 's/.*"unversionedTriple" *: *"(.*)".*/\1/p')
 
 archives=()

@@ -2,7 +2,7 @@
 # What building and running need beside Swift, git, make and python3. Looks first; installs only what is missing, so that
 # on a machine that has everything it needs neither root nor a network.
 #
-#   scripts/setup.sh           OpenBLAS, ARPACK, libpng, libjpeg, libutf8proc, pkg-config
+#   scripts/setup.sh           OpenBLAS, ARPACK, libpng, libjpeg, libutf8proc, libxxhash, pkg-config
 #   scripts/setup.sh pip       and pip, which fetches the demo's model
 #   scripts/setup.sh report    and gnuplot, which draws the figures of krylens report
 set -euo pipefail
@@ -17,11 +17,12 @@ if command -v pkg-config > /dev/null; then
   pkg-config --exists openblas || missing+=(libopenblas-dev)
   pkg-config --exists arpack || missing+=(libarpack2-dev)
   pkg-config --exists libutf8proc || missing+=(libutf8proc-dev)
+  pkg-config --exists libxxhash || missing+=(libxxhash-dev)
   pkg-config --exists libpng || missing+=(libpng-dev)
   # The default of the distribution, which is libjpeg-turbo under a name that differs between Debian and Ubuntu.
   pkg-config --exists libjpeg || missing+=(libjpeg-dev)
 else
-  missing+=(pkg-config libopenblas-dev libarpack2-dev libpng-dev libjpeg-dev libutf8proc-dev)
+  missing+=(pkg-config libopenblas-dev libarpack2-dev libpng-dev libjpeg-dev libutf8proc-dev libxxhash-dev)
 fi
 if [ "${1:-}" = pip ] && ! python3 -m pip --version > /dev/null 2>&1; then
   missing+=(python3-pip)
@@ -33,8 +34,8 @@ fi
 
 if ! command -v apt-get > /dev/null; then
   echo "setup: missing: ${missing[*]} (Debian's names)" >&2
-  echo "setup: no apt-get here. Install OpenBLAS, ARPACK-NG (with ICB, its C interface), libpng, libutf8proc and" >&2
-  echo "       libjpeg-turbo with their headers and pkg-config files (openblas.pc, arpack.pc, libpng.pc, libjpeg.pc, libutf8proc.pc)," >&2
+  echo "setup: no apt-get here. Install OpenBLAS, ARPACK-NG (with ICB, its C interface), libpng, libutf8proc, libxxhash and" >&2
+  echo "       libjpeg-turbo with their headers and pkg-config files (openblas.pc, arpack.pc, libpng.pc, libjpeg.pc, libutf8proc.pc, libxxhash.pc)," >&2
   echo "       then run this again." >&2
   exit 1
 fi

@@ -1,29 +1,26 @@
-import Foundation
+import CXXHash
 
-/// A 64-bit hash of bytes, the same on every machine: it notices change, not malice.
+/// A 128-bit hash of bytes, XXH3, the same on every machine: it detects change, not malice.
 ///
-/// Four lanes of 64-bit words, each mixed by the high and low halves of a product with an odd constant, as in the family of
-/// wyhash; several gigabytes a second.
-public struct ContentHash: Sendable {
-  private var lanes: SIMD4<UInt64> = [
-    0x9E37_79B9_7F4A_7C15, 0xBF58_476D_1CE4_E5B9, 0x94D0_49BB_1331_11EB, 0xD6E8_FEB8_6659_FD93,
-  ]
-  private var length: UInt64 = 0
+/// Yann Collet, xxHash, https://github.com/Cyan4973/xxHash. Limited by memory, not by arithmetic.
+public struct ContentHash: ~Copyable {
+  private let state: OpaquePointer
 
-  /// Of no bytes.
-  public init() {}
+  /// The hash of no bytes.
+  public init() {
+    // Out of memory is the one way to fail, which ends a Swift program anyway.
+    state = XXH3_createState()!
+    XXH3_128bits_reset(state)
+  }
 
-  /// Adds bytes; how they are cut into pieces counts.
+  deinit { XXH3_freeState(state) }
+
+  /// Adds bytes, followed by their number, so that how a sequence of bytes is cut into pieces counts.
   public mutating func combine(_ bytes: UnsafeRawBufferPointer) {
-    let whole = bytes.count / 32 * 32
-    for offset in stride(from: 0, to: whole, by: 32) {
-      mix(bytes.loadUnaligned(fromByteOffset: offset, as: SIMD4<UInt64>.self))
+    XXH3_128bits_update(state, bytes.baseAddress, bytes.count)
+    withUnsafeBytes(of: UInt64(bytes.count).littleEndian) {
+      _ = XXH3_128bits_update(state, $0.baseAddress, $0.count)
     }
-    var rest: SIMD4<UInt64> = .zero
-    withUnsafeMutableBytes(of: &rest) { $0.copyBytes(from: bytes[whole...]) }
-    mix(rest)
-    length &+= UInt64(bytes.count)
-    mix([length, 0, 0, 0])
   }
 
   /// Adds numbers, bit by bit.
@@ -37,21 +34,15 @@ public struct ContentHash: Sendable {
     text.withUTF8 { combine(UnsafeRawBufferPointer($0)) }
   }
 
-  /// 16 hexadecimal digits.
+  /// The number of digits.
+  public static let length = 32
+
+  /// `length` hexadecimal digits.
   public var digits: String {
-    var value: UInt64 = 0
-    for i in 0..<4 { value = Self.mixed(value ^ lanes[i]) }
-    let text = String(value, radix: 16)
-    return String(repeating: "0", count: 16 - text.count) + text
-  }
-
-  private mutating func mix(_ words: SIMD4<UInt64>) {
-    for i in 0..<4 { lanes[i] = Self.mixed(lanes[i] ^ words[i]) }
-  }
-
-  private static func mixed(_ x: UInt64) -> UInt64 {
-    // Never zero: a product with zero would forget everything before it.
-    let (high, low) = (x | 1).multipliedFullWidth(by: 0xA076_1D64_78BD_642F)
-    return high ^ low ^ x.byteSwapped
+    let hash = XXH3_128bits_digest(state)
+    return [hash.high64, hash.low64].map {
+      let text = String($0, radix: 16)
+      return String(repeating: "0", count: 16 - text.count) + text
+    }.joined()
   }
 }

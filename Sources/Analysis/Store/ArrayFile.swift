@@ -39,7 +39,8 @@ struct ArrayFile {
     let encoder = JSONEncoder()
     encoder.outputFormatting = .sortedKeys
     let json = String(decoding: try encoder.encode(notes), as: UTF8.self)
-    var hash = Self.hash(json)
+    var hash = ContentHash()
+    hash.combine(json)
     for entry in entries {
       hash.combine("\(entry.name) \(entry.rows) \(entry.columns)")
       hash.combine(entry.elements())
@@ -81,7 +82,8 @@ struct ArrayFile {
     }
     guard let json = file.metadata["notes"] else { return nil }
     (self.json, self.file) = (json, file)
-    var hash = Self.hash(json)
+    var hash = ContentHash()
+    hash.combine(json)
     for info in file.tensors {
       guard info.elementType == .f64, info.shape.count == 2,
         let tensor = try? file.tensor(info.name)
@@ -118,11 +120,5 @@ struct ArrayFile {
   /// The notes, if they are of this type.
   func notes<Notes: Decodable>(_ type: Notes.Type) -> Notes? {
     try? JSONDecoder().decode(type, from: Data(json.utf8))
-  }
-
-  private static func hash(_ json: String) -> ContentHash {
-    var hash = ContentHash()
-    hash.combine(json)
-    return hash
   }
 }
