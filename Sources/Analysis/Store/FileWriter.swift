@@ -1,3 +1,4 @@
+import Files
 import Foundation
 
 /// A file of an output folder, written piece by piece under a temporary name and renamed when it is whole; one that is not
@@ -72,15 +73,7 @@ final class FileWriter {
   }
 
   private func flush() throws(RunError) {
-    var written = 0
-    while written < buffer.count {
-      let count = buffer.withUnsafeBytes {
-        Foundation.write(descriptor, $0.baseAddress! + written, $0.count - written)
-      }
-      if count < 0, errno == EINTR { continue }
-      guard count > 0 else { throw folder.failure() }
-      written += count
-    }
+    guard buffer.withUnsafeBytes({ writeAll($0, to: descriptor) }) else { throw folder.failure() }
     buffer.removeAll(keepingCapacity: true)
   }
 }

@@ -134,15 +134,7 @@ public final class SafetensorsWriter {
   }
 
   private func flush() throws(FileError) {
-    var written = 0
-    while written < buffer.count {
-      let count = buffer.withUnsafeBytes {
-        Foundation.write(descriptor, $0.baseAddress! + written, $0.count - written)
-      }
-      if count < 0, errno == EINTR { continue }
-      guard count >= 0 else { throw failure() }
-      written += count
-    }
+    guard buffer.withUnsafeBytes({ writeAll($0, to: descriptor) }) else { throw failure() }
     buffer.removeAll(keepingCapacity: true)
   }
 

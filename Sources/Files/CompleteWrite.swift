@@ -1,0 +1,14 @@
+import Foundation
+
+/// Writes all of `bytes` at a descriptor's position, in as many calls as that takes. Returns false, with `errno` set, when the
+/// system takes no more.
+package func writeAll(_ bytes: UnsafeRawBufferPointer, to descriptor: Int32) -> Bool {
+  var written = 0
+  while written < bytes.count {
+    let count = write(descriptor, bytes.baseAddress! + written, bytes.count - written)
+    if count < 0, errno == EINTR { continue }
+    guard count > 0 else { return false }
+    written += count
+  }
+  return true
+}
