@@ -1,7 +1,7 @@
 // Gram–Schmidt for a block of vectors: who computes what.
 #include "internal.h"
 
-// Numbers of the basis that are worth another thread's waking.
+// Numbers of the basis that are enough work to wake another thread.
 #define WORTH_SHARING 16384
 // Rows and columns of one task.
 #define TASK_ROWS 16

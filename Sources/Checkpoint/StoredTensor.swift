@@ -81,7 +81,7 @@ public struct StoredTensor: @unchecked Sendable {
     return numbers()
   }
 
-  /// All numbers in order, widened to `Float`; F64 is rounded. Costs 4 bytes a number.
+  /// All numbers in order, widened to `Float`; F64 is rounded. Costs 4 bytes per number.
   public func numbers() -> [Float] {
     withExtendedLifetime(owner) { elementType.widened(base, count: count) }
   }

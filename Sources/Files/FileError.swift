@@ -51,7 +51,7 @@ public enum FileError: Error, Equatable, Sendable {
   case unsupportedType(file: String, tensor: String, type: String)
   /// No tensor of this name.
   case missingTensor(file: String, tensor: String)
-  /// No tensor of this name, but one that has it behind a prefix.
+  /// No tensor of this name, but one that has it after a prefix.
   case prefixedTensor(file: String, tensor: String, stored: String)
   /// A tensor of another shape than its use needs.
   case wrongShape(file: String, tensor: String, shape: [Int], needed: String)

@@ -34,7 +34,7 @@ extension JSONValue {
   /// Whether it is `null`.
   public var isNull: Bool { if case .null = self { true } else { false } }
 
-  /// The integer, if it is written as one and fits; `2.0` is none.
+  /// The integer, if it is written as one and fits; `2.0` is not one.
   public var int: Int? { if case .number(.integer(let value)) = self { value } else { nil } }
 
   /// The number, rounded if it is an integer beyond 2⁵³.

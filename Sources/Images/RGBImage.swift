@@ -17,7 +17,7 @@ public struct RGBImage: Sendable, Equatable {
   /// Precondition: as many bytes as the sides say, and sides from 1.
   public init(width: Int, height: Int, pixels: [UInt8]) {
     precondition(
-      width > 0 && height > 0 && pixels.count == 3 * width * height, "three bytes a pixel")
+      width > 0 && height > 0 && pixels.count == 3 * width * height, "three bytes per pixel")
     (self.width, self.height) = (width, height)
     self.pixels = pixels
   }

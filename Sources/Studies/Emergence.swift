@@ -105,7 +105,7 @@ public struct Emergence: Sendable {
     step > 0 ? Double(step) : Double(steps.first { $0 > 0 } ?? 1) / 2
   }
 
-  /// `emergence.csv`: one row a number, empty where it is not defined. lower and upper bound the 95 % bootstrap interval
+  /// `emergence.csv`: one row per number, empty where it is not defined. lower and upper bound the 95 % bootstrap interval
   /// over prompts; position is for a logarithmic axis.
   public var csv: String {
     var text =

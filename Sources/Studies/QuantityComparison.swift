@@ -36,7 +36,7 @@ public struct QuantityComparison: Encodable, Sendable {
   /// Whether it is the same number on every prompt.
   var isSame: Bool { first.count > 0 && first.perPrompt == second.perPrompt }
 
-  /// Of one number a prompt; `arePaired` says that they belong together one to one, and `unjudged` why no difference is
+  /// Of one number per prompt; `arePaired` says that they belong together one to one, and `unjudged` why no difference is
   /// judged, if none may be. nil when a run does not have the number.
   init?(_ name: String, _ a: PromptMean, _ b: PromptMean, arePaired: Bool, unjudged: String?) {
     var (a, b) = (a, b)

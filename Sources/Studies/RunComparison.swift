@@ -16,7 +16,7 @@ public struct RunComparison: Encodable, Sendable {
 
   /// One run and another.
   public let first, second: ComparedRun
-  /// In the model and the settings that numbers depend on or are read by, keys as in `result.json`, those of the model behind `model.`.
+  /// In the model and the settings that numbers depend on or are read by, keys as in `result.json`, those of the model under `model.`.
   public let differences: [RecordDifference]
   /// Different prompts that both have.
   public let commonPrompts: Int

@@ -38,7 +38,7 @@ public final class Engine: Sendable {
   /// All cores and the best instruction set, for work that names no engine. Made at its first use.
   public static let standard = Engine(threads: max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))))
 
-  /// Constant behind the address, but for the pool's own state, which is made for many threads.
+  /// What the address points to is constant, except for the pool's own state, which is made for many threads.
   private nonisolated(unsafe) let engine: OpaquePointer
 
   /// An engine of the best instruction set with so many threads, the caller's included; fewer if the system gives no more.

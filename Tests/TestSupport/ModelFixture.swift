@@ -50,7 +50,7 @@ public struct ExpectedValues: Decodable, Sendable {
   public let sigmaAttention: [[Double]]
   /// Those of the MLP half.
   public let sigmaMlp: [[Double]]
-  /// σ (d) of the last block behind the final norm.
+  /// σ (d) of the last block after the final norm.
   public let sigmaLastBlockNormed: [Double]
   /// σ (L, d) from one token to another.
   public let sigmaCross: Cross

@@ -35,7 +35,7 @@ struct PairMoments {
     (self.meanX, self.meanY) = (meanX, meanY)
     xx = dx.reduce(0) { $0 + $1 * $1 }
     yy = dy.reduce(0) { $0 + $1 * $1 }
-    // Numbers so large that their squares are none say nothing.
+    // Numbers so large that their squares overflow say nothing.
     guard xx.isFinite, yy.isFinite else { return nil }
     xy = zip(dx, dy).reduce(0) { $0 + $1.0 * $1.1 }
     // Equal numbers, not a variance of 0: the mean of equal numbers may be off by an ulp.

@@ -1,7 +1,7 @@
 import Alignment
 
 extension PromptRecord {
-  /// What statistics read of a prompt besides its tables: the numbers of its paths, one a token. The rest is left out.
+  /// What statistics read of a prompt besides its tables: the numbers of its paths, one per token. The rest is left out.
   var condensed: PromptRecord {
     var record = self
     (record.layers, record.coupling, record.overlap) = ([], [], [])

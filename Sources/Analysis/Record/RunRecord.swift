@@ -119,7 +119,7 @@ public struct LayerRecord: Codable, Sendable {
   public var toToken: Int
   /// σ₁ ≥ σ₂ ≥ ….
   public var singularValues: [Double]
-  /// Measured, one a triplet.
+  /// Measured, one per triplet.
   public var residualNorms: [Double]
   /// Whether all are within tolerance · σ₁.
   public var converged: Bool
@@ -165,13 +165,13 @@ public struct OverlapRecord: Codable, Sendable {
 public struct TrajectoryRecord: Codable, Sendable {
   /// ‖x_t^l‖: layers 0…L, each all tokens.
   public var norms: [[Double]]
-  /// One a token; null where unit steps cancel or there is none.
+  /// One per token; null where unit steps cancel or there is none.
   public var lineShapeScore: [Double?]
   /// Steps of length zero, left out of the line-shape score.
   public var zeroSteps: [Int]
-  /// Mean of ln(‖x^l‖ / ‖x^{l−1}‖), one a token; null where a state is zero.
+  /// Mean of ln(‖x^l‖ / ‖x^{l−1}‖), one per token; null where a state is zero.
   public var growth: [Double?]
-  /// Var(a) / mean(a)², one a token; null where there is no growth to speak of.
+  /// Var(a) / mean(a)², one per token; null where there is no growth to speak of.
   public var expodistance: [Double?]
   /// cos((I + J^L) ⋯ (I + J¹) x⁰, x^L) of the last token the Jacobians are of; null unless all blocks were linearized.
   @Nullable public var linearisedPathCosine: Double?

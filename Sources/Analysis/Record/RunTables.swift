@@ -1,6 +1,6 @@
 import Alignment
 
-/// The CSV files of a run: one row a number, with the indices it belongs to. `p` is the prompt, from 0.
+/// The CSV files of a run: one row per number, with the indices it belongs to. `p` is the prompt, from 0.
 enum RunTables {
   static let singularValuesHeader =
     "prompt,layer,from_token,to_token,index,singular_value,residual_norm\n"

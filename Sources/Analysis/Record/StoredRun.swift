@@ -16,7 +16,7 @@ public struct StoredRun: Sendable {
   }
 
   /// Reads `result.json` of a run folder, or what is finished of a run that has not ended: then the record is not
-  /// `complete`. Throws `RunError.badRun` when there is neither, or it is none of ours.
+  /// `complete`. Throws `RunError.badRun` when there is neither, or it is not a record.
   public init(_ path: String, _ extent: Extent = .whole) throws(RunError) {
     self.path = path
     do {

@@ -49,7 +49,7 @@ public struct PromptMean: Codable, Sendable {
   /// The bootstrap interval of the mean over prompts; null for fewer than two.
   @Nullable public var interval: BootstrapInterval?
 
-  /// Of one number a prompt; `alike` gives equal prompts the same mark (`firstAlike`). Infinite ones count as missing.
+  /// Of one number per prompt; `alike` gives equal prompts the same mark (`firstAlike`). Infinite ones count as missing.
   public init(_ values: [Double?], alike: [Int] = []) {
     perPrompt = values.map { $0.flatMap { $0.isFinite ? $0 : nil } }
     let known = Self.observations(perPrompt, alike)
@@ -79,7 +79,7 @@ public struct CouplingStatistic: Sendable {
   public let setting: CouplingSetting
   /// Whether the pairs of a Jacobian with itself count.
   public let diagonal: DiagonalMode
-  /// One mean a prompt.
+  /// One mean per prompt.
   public let value: PromptMean
   /// The mean of the null levels of all Jacobians; nil when none is known.
   public let null: Double?

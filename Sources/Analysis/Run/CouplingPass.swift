@@ -38,7 +38,7 @@ enum CouplingPass {
     return max(1, min(vectors / gcd(vectors, k), 1024 / (rows * k)))
   }
 
-  /// Runs the pass into the journal; `step` hears of every block that is done, whether it was new, and may throw.
+  /// Runs the pass into the journal; `step` is called after each block, with whether it was new, and may throw.
   static func run(
     _ model: some Transformer, _ forward: SolvePass, _ group: PromptGroup,
     resolved: ResolvedSettings,

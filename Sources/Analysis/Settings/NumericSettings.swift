@@ -52,7 +52,7 @@ public struct QuantitySettings: Codable, Sendable, Equatable {
   public init() {}
 }
 
-/// Which blocks, of which weights, behind which encoder's input. Runs that differ in it have numbers of one meaning that
+/// Which blocks, of which weights, after which encoder's input. Runs that differ in it have numbers of one meaning that
 /// are to be held against each other with care.
 public struct ScopeSettings: Codable, Sendable, Equatable {
   /// Whether the weights are random instead, as the reference implementation initialises them, by the seed.

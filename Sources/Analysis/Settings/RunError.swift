@@ -30,7 +30,7 @@ public enum RunError: SettingError, Equatable, Sendable {
   case allFailed([PromptFailure])
   /// A folder that holds no run, or a damaged one.
   case badRun(path: String, reason: String)
-  /// A table that is none, or says something impossible.
+  /// Not a table, or one that says something impossible.
   case badTable(path: String, line: Int, reason: String)
   /// Too few models that have both a number and a score.
   case tooFewScored(count: Int, needed: Int, path: String)

@@ -3,7 +3,7 @@ import Checkpoint
 import Foundation
 import LinearAlgebra
 
-/// A journal in a folder: one file a unit, written aside and renamed, so that a unit is there whole or not at all.
+/// A journal in a folder: one file per unit, written aside and renamed, so that a unit is there whole or not at all.
 ///
 /// Arrays are F64 in safetensors files, everything else JSON, so that what is read again is what was computed, bit by bit.
 /// Every file carries a hash of its contents: what the machine's end has torn is computed again.

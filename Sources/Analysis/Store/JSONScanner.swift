@@ -10,7 +10,7 @@ struct JSONScanner {
   /// How many bytes go by between two calls of `passed`.
   private static let stride = 1 << 20
 
-  /// The text ends early, or is none. Where.
+  /// Where the text ends early or is not JSON.
   struct Malformed: Error { let position: Int }
 
   /// The members of the object that begins at the start of `range`, each with its key as it is written between the quotes,

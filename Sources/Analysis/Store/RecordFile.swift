@@ -32,7 +32,7 @@ public final class RecordFile {
   /// A prompt's record; of its tables those whose members have all of these texts, the others are not read; with
   /// `hasOverlaps` those of the subspaces too.
   ///
-  /// Throws `RunError.badRun` for what is none, or has changed since it was opened.
+  /// Throws `RunError.badRun` for what is not a record, or has changed since it was opened.
   public func prompt(
     _ p: Int, hasOverlaps: Bool = true, tablesWith members: [String: String] = [:]
   ) throws -> PromptRecord {

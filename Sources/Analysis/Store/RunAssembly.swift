@@ -83,7 +83,7 @@ struct RunAssembly {
 
   // MARK: Arrays
 
-  /// `p0.l1.U`, `p0.l1.V` (k, d) and `p0.l1.S` (k), rows are vectors; with several tokens a prompt `p0.l1.t3.U`, or
+  /// `p0.l1.U`, `p0.l1.V` (k, d) and `p0.l1.S` (k), rows are vectors; with several tokens per prompt `p0.l1.t3.U`, or
   /// `p0.l1.f3.t9.U` from one token to another. Precondition: the run is complete.
   func writeTriplets(to path: String) throws {
     var entries: [SafetensorsWriter.Entry] = []

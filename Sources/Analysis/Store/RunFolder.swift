@@ -189,7 +189,7 @@ public final class RunFolder {
   /// Has a complete run shown as is asked for now, which its `result.json` says, as do the means in it; whether it did so
   /// otherwise before.
   ///
-  /// Throws `RunError.badRun` for a record that is none, `inUse` and `cannotWrite`. Precondition: the folder is complete.
+  /// Throws `RunError.badRun` for what is not a record, `inUse` and `cannotWrite`. Precondition: the folder is complete.
   @discardableResult
   public func adopt(_ reading: ReadingSettings) throws -> Bool {
     precondition(isComplete, "a run that goes on is read as is asked for anyway")

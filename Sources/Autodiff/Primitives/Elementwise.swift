@@ -28,11 +28,11 @@ extension Variable {
       x, out, [(x.position, y.buffer), (y.position, x.buffer)], trace: trace(of: x, y))
   }
 
-  /// x + c with one number a feature, the same for every row.
+  /// x + c with one number per feature, the same for every row.
   @_specialize(where Scalar == Float)
   @_specialize(where Scalar == Double)
   public func adding(_ c: [Scalar]) -> Variable {
-    precondition(c.count == columns, "one number a feature")
+    precondition(c.count == columns, "one number per feature")
     let out = Buffer<Scalar>(count: count)
     for i in 0..<count { out.base[i] = buffer.base[i] + c[i / rows] }
     guard let node else { return Variable(rows: rows, columns: columns, buffer: out) }
@@ -40,11 +40,11 @@ extension Variable {
     return node.trace.record(step, rows: rows, columns: columns, value: out)
   }
 
-  /// x ∘ c with one number a feature, the same for every row.
+  /// x ∘ c with one number per feature, the same for every row.
   @_specialize(where Scalar == Float)
   @_specialize(where Scalar == Double)
   public func scaled(by c: [Scalar]) -> Variable {
-    precondition(c.count == columns, "one number a feature")
+    precondition(c.count == columns, "one number per feature")
     var i = -1
     return map { x in
       i += 1

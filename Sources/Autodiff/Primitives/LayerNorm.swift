@@ -3,7 +3,7 @@ import LinearAlgebra
 extension Variable {
   /// g ∘ (x − μ) · r + β with μ = mean(x), r = (variance(x) + ε)^(−½), row by row. Ba, Kiros, Hinton, arXiv 1607.06450.
   ///
-  /// `gain` and `bias` have one number a feature; nil for ones and zeros (the non-parametric norm). `groups` as in
+  /// `gain` and `bias` have one number per feature; nil for ones and zeros (the non-parametric norm). `groups` as in
   /// `rmsNorm`.
   @_specialize(where Scalar == Float)
   @_specialize(where Scalar == Double)
@@ -12,8 +12,8 @@ extension Variable {
   ) -> Variable {
     let n = columns / groups
     precondition(n * groups == columns, "groups divide the features")
-    precondition(gain == nil || gain!.count == n, "one gain a feature")
-    precondition(bias == nil || bias!.count == n, "one bias a feature")
+    precondition(gain == nil || gain!.count == n, "one gain per feature")
+    precondition(bias == nil || bias!.count == n, "one bias per feature")
     // dy = g r dx − g r (1 · dx) / n − (g (x − μ) r³ / n) ((x − μ) · dx)
     let buffers = (0..<6).map { _ in Buffer<Scalar>(count: count) }
     let (out, d, p1, q1, p2, q2) = (

@@ -3,14 +3,14 @@ import LinearAlgebra
 extension Variable {
   /// g ∘ x · r with r = (mean(x²) + ε)^(−½), row by row. Zhang, Sennrich, arXiv 1910.07467.
   ///
-  /// `gain` has one number a feature (nil for ones). With `groups` > 1 the features are normalised in that many equal
+  /// `gain` has one number per feature (nil for ones). With `groups` > 1 the features are normalised in that many equal
   /// parts, each by itself, and `gain` is that of one part (the query and key norms of heads).
   @_specialize(where Scalar == Float)
   @_specialize(where Scalar == Double)
   public func rmsNorm(gain: [Scalar]?, epsilon: Scalar, groups: Int = 1) -> Variable {
     let n = columns / groups
     precondition(n * groups == columns, "groups divide the features")
-    precondition(gain == nil || gain!.count == n, "one gain a feature")
+    precondition(gain == nil || gain!.count == n, "one gain per feature")
     // y = g r x;  dy = g r dx − (g x r³ / n) (x · dx)
     let (out, d, p) = (
       Buffer<Scalar>(count: count), Buffer<Scalar>(count: count), Buffer<Scalar>(count: count)

@@ -8,7 +8,7 @@ public enum RotaryPairing: Sendable {
   case interleaved
 }
 
-/// The angles of a rotary embedding at some positions: cos and sin (half, rows), `half` pairs of features a head.
+/// The angles of a rotary embedding at some positions: cos and sin (half, rows), `half` pairs of features per head.
 ///
 /// Su et al., arXiv 2104.09864.
 public struct RotaryAngles<Scalar: RealScalar> {
@@ -20,7 +20,7 @@ public struct RotaryAngles<Scalar: RealScalar> {
   private let frequencies: [[Double]]
   private let scale: Double
 
-  /// Angles position · frequency for every position (one a row) and frequency (one a pair), times `scale` in length.
+  /// Angles position · frequency for every position (one per row) and frequency (one per pair), times `scale` in length.
   public init(
     positions: [Int], frequencies: [Double], pairing: RotaryPairing, scale: Double = 1
   ) {
@@ -83,7 +83,7 @@ extension Variable {
   public func rotated(
     by angles: RotaryAngles<Scalar>, heads: Int, bias: [Scalar]? = nil
   ) -> Variable {
-    precondition(bias == nil || bias!.count == columns, "one number a feature")
+    precondition(bias == nil || bias!.count == columns, "one number per feature")
     precondition(columns % heads == 0, "heads divide the features")
     let step = RotaryStep(
       input: position, rows: rows, heads: heads, headDimension: columns / heads, angles: angles)

@@ -103,7 +103,7 @@ public struct CheckpointDirectory: Sendable {
   }
 
   /// The GGUF file that a folder is a wrapper of: the only one, where there are no other weights; nil for a folder with
-  /// config.json that is none. Throws `FileError.notAModel` for a folder that is neither.
+  /// config.json that is not one. Throws `FileError.notAModel` for a folder that is neither.
   private static func onlyGGUF(
     of folder: ModelFolder, _ names: [String]
   ) throws(FileError) -> String? {
@@ -123,7 +123,7 @@ public struct CheckpointDirectory: Sendable {
     return files[0]
   }
 
-  /// What to do with a folder of the differences that PEFT trained, nil if it is none.
+  /// What to do with a folder of the differences that PEFT trained; nil if it is not one.
   static func adapterRemedy(_ names: [String]) -> String? {
     names.contains("adapter_config.json")
       ? "it holds an adapter; merge it into its model, in Python: AutoPeftModelForCausalLM"

@@ -75,7 +75,7 @@ public struct GGUFArray: Sendable {
   /// Arrays in arrays in arrays: more levels than any file has.
   private static let depthLimit = 8
 
-  /// Reads an array's type and count, and moves `cursor` behind its elements.
+  /// Reads an array's type and count, and moves `cursor` past its elements.
   ///
   /// Throws `FileError`: `truncated`, `implausibleCount`, `invalidField`.
   init(

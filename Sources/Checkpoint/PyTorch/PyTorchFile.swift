@@ -45,7 +45,7 @@ public final class PyTorchFile: MappedTensors {
     self.file = file
   }
 
-  /// What the older format has behind the two bytes of a pickle's protocol: a number of ten bytes.
+  /// What the older format has after the two bytes of a pickle's protocol: a number of ten bytes.
   private static let legacyMagic: [UInt8] = [
     0x8A, 0x0A, 0x6C, 0xFC, 0x9C, 0x46, 0xF9, 0x20, 0x6A, 0xA8, 0x50, 0x19,
   ]

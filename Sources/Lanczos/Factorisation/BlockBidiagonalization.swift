@@ -9,7 +9,7 @@ public import LinearAlgebra
 /// of a matrix", ACM TOMS 7, 1981. Restarted as by Baglama and Reichel, "Restarted block Lanczos bidiagonalization
 /// methods", Numer. Algorithms 43, 2006.
 ///
-/// It can be iterated from outside, a block an application; every step leaves bases, the projected matrix, and Ritz
+/// It can be iterated from outside, one block per application; every step leaves bases, the projected matrix, and Ritz
 /// triplets with their residual norms to be looked at, and the bases may grow as long as one likes:
 ///
 ///     let a = CheckedOperator(jacobian, isTall: true)
@@ -199,7 +199,7 @@ public struct BlockBidiagonalization: Sendable {
 
   /// Thick restart, with V pending: U and the applied part of V shrink to their `keep` best Ritz vectors.
   ///
-  /// H = [P Σ Qᵀ, C] becomes [Σ, Pᵀ C]: the pending block and the recurrence behind it go on unharmed.
+  /// H = [P Σ Qᵀ, C] becomes [Σ, Pᵀ C]: the pending block and the recurrence after it go on unchanged.
   mutating func restart(keeping keep: Int) throws(LAPACKError) {
     precondition(direction == .forward, "a restart needs the pending block in V")
     let (p, sigma, q) = try projected.narrowed(to: newest).singularValueDecomposition()

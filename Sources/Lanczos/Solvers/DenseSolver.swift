@@ -48,7 +48,7 @@ public struct DenseSolver: PartialSVDSolver {
     let (u, v) = (left.prefix(count), right.prefix(count))
     let w = try a.products(.forward, of: v, width: blockSize)
     let x = try a.products(.adjoint, of: u, width: blockSize)
-    // The matrix holds A only; Aᵀ is heard for the first time here.
+    // The matrix holds A only; Aᵀ is applied for the first time here.
     try a.checkAdjoint(v: v, av: w, u: u, atu: x)
     var ritz = RitzTriplets(
       values: Array(values.prefix(count)), left: u, right: v, products: w)

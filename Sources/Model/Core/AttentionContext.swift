@@ -38,7 +38,7 @@ public final class AttentionContext<Scalar: RealScalar> {
   public let targetPositions: [Int]
   /// Tokens of every row's prompt.
   public let lengths: [Int]
-  /// Keys and values the attentions so far left behind: for each prompt, one an attention.
+  /// Keys and values the attentions so far left behind: for each prompt, one per attention.
   private(set) var caches: [[KeyValueCache<Scalar>]] = []
   private var attentions = 0
 
@@ -52,7 +52,7 @@ public final class AttentionContext<Scalar: RealScalar> {
     caches = prompts.map { _ in [] }
   }
 
-  /// One row a Jacobian; `caches` are those of its prompt that whole prompts left behind at the same block.
+  /// One row per Jacobian; `caches` are those of its prompt that whole prompts left behind at the same block.
   init(_ selections: [(selection: TokenSelection, caches: [KeyValueCache<Scalar>])]) {
     rows = .selection(selections)
     encoderOutputs = []  // their keys and values are in the caches

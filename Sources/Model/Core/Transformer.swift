@@ -19,7 +19,7 @@ public protocol Transformer: Sendable {
   ) throws(ModelError) -> Variable<S>
   /// Block `index`, counted from 0.
   func block(_ index: Int) -> any ResidualBlock
-  /// The norm behind the last block; the identity where there is none.
+  /// The norm after the last block; the identity where there is none.
   func finalNorm<S: RealScalar>(_ x: Variable<S>) -> Variable<S>
   /// Logits (rows, vocabulary) of normalised states, nil in a model without a head that predicts tokens.
   func logits<S: RealScalar>(_ x: Variable<S>) -> Variable<S>?

@@ -2,7 +2,7 @@ import Autodiff
 import LinearAlgebra
 
 extension FamilyDefinition {
-  /// BLOOM: the block of GPT-2 with ALiBi instead of positions, a norm behind the embedding, and queries, keys and values
+  /// BLOOM: the block of GPT-2 with ALiBi instead of positions, a norm after the embedding, and queries, keys and values
   /// that come head by head from one matrix.
   ///
   /// With `apply_residual_connection_post_layernorm` the sums begin at the normed stream: Z = norm X + attention(norm X),

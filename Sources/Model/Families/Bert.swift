@@ -15,12 +15,12 @@ extension FamilyDefinition {
   ) { try Bert($0) }
 }
 
-/// BERT: an encoder whose blocks normalise behind each sum instead of before each half.
+/// BERT: an encoder whose blocks normalise after each sum instead of before each half.
 ///
 /// A block is X ↦ Z = norm(X + attention X), F = norm(Z + mlp Z), every token seeing all others. f = F − X, although the
 /// block has no path along which X passes unchanged; attention's half is Z − X, the MLP's F − Z. X⁰ is the normalised sum
 /// of the embeddings of words, positions and the first token type. The last block ends in its own norm and none follows,
-/// so its Jacobian behind the final norm is the plain one.
+/// so its Jacobian after the final norm is the plain one.
 /// Devlin et al., arXiv 1810.04805.
 struct Bert: Transformer {
   /// What predicts masked words: U norm(φ(W x)) + c.

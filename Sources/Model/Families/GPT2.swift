@@ -84,7 +84,7 @@ extension WeightReader {
 }
 
 extension GGUFDialect {
-  /// What lies before and behind GPT-2's blocks.
+  /// What lies before and after GPT-2's blocks.
   static let gpt2Ends = [
     "transformer.wte": "token_embd", "transformer.wpe": "position_embd",
     "transformer.ln_f": "output_norm", "lm_head": "output",

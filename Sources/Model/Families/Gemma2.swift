@@ -2,10 +2,10 @@ import Files
 import Checkpoint
 
 extension FamilyDefinition {
-  /// Gemma 2: Gemma with a second norm behind each half, soft caps on scores and logits, and a sliding window in every other
+  /// Gemma 2: Gemma with a second norm after each half, soft caps on scores and logits, and a sliding window in every other
   /// block.
   ///
-  /// X ↦ Z = X + norm(attention(norm X)), F = Z + norm(mlp(norm Z)); f = F − X, the norms behind the halves included.
+  /// X ↦ Z = X + norm(attention(norm X)), F = Z + norm(mlp(norm Z)); f = F − X, the norms after the halves included.
   /// Gemma Team, arXiv 2408.00118.
   public static let gemma2 = FamilyDefinition(
     "gemma2",

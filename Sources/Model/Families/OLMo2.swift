@@ -1,7 +1,7 @@
 import Checkpoint
 
 extension FamilyDefinition {
-  /// OLMo 2: norms behind the halves of a block instead of before them, and RMSNorms over all queries and all keys of a
+  /// OLMo 2: norms after the halves of a block instead of before them, and RMSNorms over all queries and all keys of a
   /// token.
   ///
   /// X ↦ Z = X + norm(attention(X)), F = Z + norm(mlp(Z)); f = F − X, the norms included. OLMo Team, arXiv 2501.00656.
@@ -22,7 +22,7 @@ extension DecoderModel {
     let (queries, keys) = (s.heads * s.headDimension, s.keyValueHeads * s.headDimension)
     try self.init(
       file, reader, norm: reader.norm("model.norm"),
-      note: "the norms stand behind the halves"
+      note: "the norms stand after the halves"
     ) { block, _ in
       var attention = try block.attention()
       attention.queryNorm = try block.norm("self_attn.q_norm", count: queries)

@@ -4,7 +4,7 @@ import LinearAlgebra
 
 extension FamilyDefinition {
   /// StableLM: the block of Llama with LayerNorms and a part of every head rotated, Z = X + attention(norm X),
-  /// F = Z + mlp(norm Z) with a gated MLP; or (12b) both halves behind one norm, with norms of the heads' queries and keys.
+  /// F = Z + mlp(norm Z) with a gated MLP; or (12b) both halves after one norm, with norms of the heads' queries and keys.
   ///
   /// Bellagente et al., arXiv 2402.17834. The first published files call themselves stablelm_epoch.
   public static let stableLM = FamilyDefinition(

@@ -1,6 +1,6 @@
 import Checkpoint
 
-/// What the blocks of both stacks have: attention, its norm, and behind `mlp` the rest.
+/// What the blocks of both stacks have: attention, its norm, and, under `mlp`, the rest.
 private func stack(_ name: String, _ short: String, mlp: Int) -> [String: String] {
   let (block, stored) = ("transformer.\(name).block.#.layer.", "\(short).blk.#.")
   let dense = "\(block)\(mlp).DenseReluDense."

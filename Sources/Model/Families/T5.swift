@@ -51,7 +51,7 @@ struct T5: Transformer {
       try c.check(
         reach > buckets / 2 && reach <= 1 << 20, "relative_attention_max_distance",
         "must be more than half of the buckets and at most 2²⁰")
-      // `relu`, `gated-gelu`, …; gelu behind a gate is its tanh approximation.
+      // `relu`, `gated-gelu`, …; gelu in a gate is its tanh approximation.
       let projection = try c.text("feed_forward_proj", default: "relu")
       let parts = projection.split(separator: "-", omittingEmptySubsequences: false)
       try c.check(
@@ -223,7 +223,7 @@ struct T5Block: ResidualBlock {
   func mlp<S: RealScalar>(_ z: Variable<S>) -> Variable<S> { feedForward(mlpNorm(z)) }
 }
 
-/// Attention to the encoder's output, behind a norm.
+/// Attention to the encoder's output, after a norm.
 struct CrossAttention: Sendable {
   let norm: RMSNormWeights
   let heads, headDimension: Int

@@ -11,10 +11,10 @@ extension FamilyDefinition {
   ) { try ViT($0) }
 }
 
-/// The vision transformer: an encoder of an image's patches behind a class token.
+/// The vision transformer: an encoder of an image's patches after a class token.
 ///
 /// A block is X ↦ Z = X + attention(norm X), F = Z + mlp(norm Z), every token seeing all others; f = F − X. X⁰ has the
-/// class token as token 0 and behind it the patches row by row, each a linear map of its pixels, plus learned positions.
+/// class token as token 0 and then the patches row by row, each a linear map of its pixels, plus learned positions.
 /// Dosovitskiy et al., arXiv 2010.11929.
 struct ViT: Transformer {
   let description: ModelDescription

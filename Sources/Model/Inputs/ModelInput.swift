@@ -32,7 +32,7 @@ public enum InputKind: Sendable, Equatable {
 }
 
 extension InputKind: CustomStringConvertible {
-  /// For people.
+  /// A description in words.
   public var description: String {
     switch self {
     case .tokens: "tokens"

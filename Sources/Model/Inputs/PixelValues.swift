@@ -15,7 +15,7 @@ public struct PixelValues: Sendable, Equatable {
 
   /// Precondition: as many values as the sides say.
   public init(channels: Int, height: Int, width: Int, values: [Float]) {
-    precondition(values.count == channels * height * width, "one value a pixel and channel")
+    precondition(values.count == channels * height * width, "one value per pixel and channel")
     (self.channels, self.height, self.width) = (channels, height, width)
     self.values = values
   }

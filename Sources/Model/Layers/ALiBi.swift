@@ -3,7 +3,7 @@ import LinearAlgebra
 
 /// Attention with linear biases instead of positions. Press, Smith, Lewis, arXiv 2108.12409.
 public enum ALiBi {
-  /// One slope a head: 2^(−8 i / n), i = 1…n, for a power n of two; for other numbers of heads those of the power below,
+  /// One slope per head: 2^(−8 i / n), i = 1…n, for a power n of two; for other numbers of heads those of the power below,
   /// then every second one of the power above.
   public static func slopes(heads: Int) -> [Double] {
     let power = { (n: Int) in (1...n).map { exp2(-8 * Double($0) / Double(n)) } }

@@ -75,7 +75,7 @@ public struct ExpertRouting: Sendable {
       return score == .softmax ? logits.softmax() : logits.activated(by: .logistic)
     }
     // Scores by their sum are the soft-max of their logarithms, with those of experts that were not chosen at −∞, where
-    // score and derivative are 0: of the logits themselves, which differ from log soft-max by one number a row, or of
+    // score and derivative are 0: of the logits themselves, which differ from log soft-max by one number per row, or of
     // log σ, whose derivative is σ(−logit).
     var i = -1
     return logits.map { logit in

@@ -1,6 +1,6 @@
 import Foundation
 
-/// What T5 adds to a score for the distance from query to key: a learned number a head and bucket of distances.
+/// What T5 adds to a score for the distance from query to key: a learned number per head and bucket of distances.
 ///
 /// Half of the buckets of a direction hold one distance each; those beyond are shared by distances that grow
 /// exponentially, up to the reach, and the last holds all from there on. A causal table knows one direction, another gives
@@ -28,7 +28,7 @@ struct RelativeBias: Sendable {
   /// `distance` is the key's position less the query's.
   func callAsFunction(head: Int, distance: Int) -> Double {
     let bucket = buckets[min(abs(distance), buckets.count - 1)]
-    // The second half of the buckets is for keys behind the query.
+    // The second half of the buckets is for keys after the query.
     return Double(table[distance > 0 ? table.count / 2 + bucket : bucket][head])
   }
 }

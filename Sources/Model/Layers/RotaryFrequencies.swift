@@ -157,7 +157,7 @@ public struct RotaryFrequencies: Sendable {
       let factors = try parameters.numbers(key)
       try parameters.check(
         factors.count == pairs && factors.allSatisfy { $0 > 0 }, key,
-        "must be \(pairs) positive numbers, one a pair of rotated features")
+        "must be \(pairs) positive numbers, one per pair of rotated features")
       return factors
     }
     let factor = try parameters.positive("factor", default: Double(trained) / Double(original))
@@ -181,7 +181,7 @@ public struct RotaryFrequencies: Sendable {
   /// Whether sequences longer than the trained ones are what the scaling is for, without an end.
   public var isUnlimited: Bool { if case .dynamic = scaling { true } else { false } }
 
-  /// One frequency a pair for a sequence of `length` tokens, and the factor of cos and sin.
+  /// One frequency per pair for a sequence of `length` tokens, and the factor of cos and sin.
   public func frequencies(length: Int) -> (values: [Double], scale: Double) {
     let (values, scale) = forward(length: length)
     return (isReversed ? values.map { -$0 } : values, scale)

@@ -6,7 +6,7 @@ import Checkpoint
 /// Every key is looked up by name, with its alternatives in older spellings, checked for kind and bounds, and
 /// remembered, so that what a family never looked at can be refused when it matters.
 public final class Configuration {
-  /// For messages.
+  /// The name that messages give it.
   public let file: String
   private let lookup: (String) -> JSONValue?
   private var read: Set<String> = []
@@ -41,7 +41,7 @@ public final class Configuration {
     return nil
   }
 
-  /// Whether a key is there at all, be it null.
+  /// Whether a key is there at all, even if null.
   public func mentions(_ key: String) -> Bool { lookup(key) != nil }
 
   /// Counts a key as read that has no say in this family.
@@ -264,7 +264,7 @@ extension JSONValue {
     }
   }
 
-  /// For messages.
+  /// The name that messages give it.
   var shown: String {
     switch self {
     case .null: "null"

@@ -3,7 +3,7 @@ import Checkpoint
 
 /// The metadata of a GGUF file under its architecture's name, and what its tensors tell besides.
 public struct GGUFMetadata: Sendable {
-  /// For messages.
+  /// The name that messages give it.
   public let file: String
   /// `general.architecture`.
   public let architecture: String
@@ -104,7 +104,7 @@ public struct GGUFMetadata: Sendable {
       try factors("rope_freqs.weight"), try factors("rope_factors_long.weight"),
       try factors("rope_factors_short.weight")
     )
-    // Linear unless it says otherwise, and a factor of 0 is none; so llama.cpp reads it.
+    // Linear unless it says otherwise, and a factor of 0 means none, as llama.cpp reads it.
     let type = value("rope.scaling.type") ?? .string("linear")
     let factor = value("rope.scaling.factor") ?? value("rope.scale_linear")
     let (one, key) = (JSONValue.number(.integer(1)), "rope.scaling.attn_factor")
@@ -151,7 +151,7 @@ public struct GGUFMetadata: Sendable {
       file: file, key: "\(architecture).\(key)", value: value.shown, reason: reason)
   }
 
-  /// What frequencies are divided by, one a pair of features. Throws `FileError`, `ModelError.badKey`.
+  /// What frequencies are divided by, one per pair of features. Throws `FileError`, `ModelError.badKey`.
   private func factors(_ name: String) throws -> JSONValue? {
     guard contains(name) else { return nil }
     let tensor = try tensors.tensor(name)

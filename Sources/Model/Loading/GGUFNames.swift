@@ -28,7 +28,7 @@ extension GGUFDialect {
     Dictionary(uniqueKeysWithValues: block.map { (prefix + $0.key, "blk.#." + $0.value) })
   }
 
-  /// Norms of queries and keys, and the norms behind the halves of a block.
+  /// Norms of queries and keys, and the norms after the halves of a block.
   static let headNorms = ["self_attn.q_norm": "attn_q_norm", "self_attn.k_norm": "attn_k_norm"]
   static let normsBehind = [
     "post_attention_layernorm": "post_attention_norm",

@@ -106,7 +106,7 @@ public struct SyntheticCheckpoint: Sendable {
     return result
   }
 
-  /// Writes `model.safetensors` and `config.json` into a folder, which is made if missing; `progress` hears of the share done,
+  /// Writes `model.safetensors` and `config.json` into a folder, which is made if missing; `progress` is called with the share done,
   /// and ends the work if it throws.
   ///
   /// Throws `FileError.cannotWrite`, and what `progress` throws; then nothing of it stays.

@@ -72,7 +72,7 @@ public struct WeightReader {
     var parts = stem.split(separator: ".", omittingEmptySubsequences: false)
     var numbers: [Substring] = []
     var found = table?[stem]
-    // The first number is the block's; one behind it may belong to the name.
+    // The first number is the block's; a later one may belong to the name.
     for i in parts.indices where found == nil && Int(parts[i]) != nil {
       numbers.append(parts[i])
       parts[i] = "#"
@@ -93,7 +93,7 @@ public struct WeightReader {
     return try source.tensor(name)
   }
 
-  /// A tensor of this name behind a prefix that is not that of a block.
+  /// A tensor of this name after a prefix that is not that of a block.
   private func prefixed(_ name: String) -> String? {
     source.tensors.map(\.name).first { other in
       other.hasSuffix(".\(name)")
@@ -113,7 +113,7 @@ public struct WeightReader {
   }
 
   /// Throws `ModelError.unreadTensor` if a block, numbered after one of these words, has a tensor that nobody read. Of a
-  /// GGUF file every tensor must have been read, but those of a classifier behind the model.
+  /// GGUF file every tensor must have been read, except those of a classifier after the model.
   public func refuseUnread(after words: [String]) throws(ModelError) {
     for tensor in source.tensors where !tensor.isComputed && !read.names.contains(tensor.name) {
       let isPart =

@@ -6,7 +6,7 @@ import Foundation
 extension Figure {
   /// Coupling and line-shape score over training, one line an architecture.
   ///
-  /// The axis is logarithmic; step 0 stands left of it, behind a dotted line. nil without two checkpoints of one architecture.
+  /// The axis is logarithmic; step 0 stands left of it, beyond a dotted line. nil without two checkpoints of one architecture.
   static func emergence(_ runs: [ReportedRun]) -> Figure? {
     let checkpoints = runs.filter { ($0.record.model.trainingStep ?? -1) >= 0 }
     let trained = checkpoints.filter { $0.kind == checkpoints[0].kind }

@@ -117,6 +117,6 @@ struct ReportFolder {
     rmdir(partial.path)
   }
 
-  /// Leaves nothing behind of what is not finished.
+  /// Removes what is not finished.
   func takeBack() { partial.takeBack() }
 }

@@ -1,7 +1,7 @@
 import Alignment
 import Analysis
 
-/// The runs, one a row.
+/// The runs, one per row.
 struct RunTable {
   /// A table that can be scrolled where it is too wide.
   let html: String

@@ -86,7 +86,7 @@ extension Tokenizer {
         if let special = try piece.optional("SpecialToken") {
           let name = try special.required("id").string()
           guard let token = try tokens?.optional(name) else {
-            throw piece.invalid("\(quoted(name)) is none of special_tokens")
+            throw piece.invalid("\(quoted(name)) is not among special_tokens")
           }
           for id in try token.required("ids").elements() {
             guard before.count + after.count < Self.mostSpecialTokens else {
@@ -152,7 +152,7 @@ extension JSONField {
   /// A table of SentencePiece, in base 64.
   fileprivate func characterMap() throws(TokenizationError) -> CharacterMap {
     let text = try string()
-    // Foundation passes over bits left behind the last byte; that way back shows them.
+    // Foundation ignores bits left after the last byte; encoding again shows them.
     guard let data = Data(base64Encoded: text), data.base64EncodedString() == text else {
       throw invalid("is not in base 64")
     }

@@ -63,7 +63,7 @@ struct Vocabulary: Sendable {
   /// The id of a token.
   func id(of token: String) -> Int32? { id(of: Array(token.utf8).span) }
 
-  /// A text that should be a token and is none.
+  /// A text that should be a token and is not.
   struct NoSuchToken: Error, Equatable {
     let text: [UInt8]
   }

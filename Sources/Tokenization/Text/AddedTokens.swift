@@ -76,7 +76,7 @@ struct AddedTokens: Sendable {
         continue
       }
       var (start, end) = (position, position + length)
-      // The search goes on behind the token itself, even if it is discarded or takes white space along; what is found
+      // The search goes on after the token itself, even if it is discarded or takes white space along; what is found
       // within that is not found again.
       position = end
       if start < covered { continue }

@@ -138,7 +138,7 @@ indirect enum Decoder: Sendable {
 }
 
 extension String {
-  /// The text of scalar values; those that are none are left out.
+  /// The text of scalar values; those that are not are left out.
   init(scalarValues: some Sequence<UInt32>) {
     var view = String.UnicodeScalarView()
     for value in scalarValues { if let scalar = Unicode.Scalar(value) { view.append(scalar) } }

@@ -58,7 +58,7 @@ struct InfoCommand: ParsableCommand {
     switch model.input {
     case .tokens: "tokens"
     case .decoder(let start):
-      "tokens of the decoder (text behind token \(start)) and, by --encoder-prompt or "
+      "tokens of the decoder (text after token \(start)) and, by --encoder-prompt or "
         + "--encoder-token-ids, of the encoder"
     case .image: "\(model.input): --image"
     }

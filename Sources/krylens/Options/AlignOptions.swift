@@ -110,7 +110,7 @@ struct AlignOptions: ParsableArguments {
   var site = JacobianSite.block
 
   @Option(
-    help: "The last block: like the others, left out, or behind the final norm (default: residual)."
+    help: "The last block: like the others, left out, or after the final norm (default: residual)."
   )
   var last: LastBlockMode?
 

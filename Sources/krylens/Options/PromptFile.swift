@@ -14,7 +14,7 @@ struct PromptFile {
   /// of prompts, each an object with the key `text` or `prompt`, or a string; any other file holds a text per line.
   ///
   /// Empty lines do not count. Lines end with LF or CR LF and with nothing else: JSON may hold the other separators of
-  /// Unicode as they are. Throws `FileError` for a file that cannot be read, `OptionError` for what is no prompt.
+  /// Unicode as they are. Throws `FileError` for a file that cannot be read, `OptionError` for what is not a prompt.
   init(_ path: String) throws {
     let file = try MappedFile(path)
     var bytes = try file.copy(0..<file.count)[...]

@@ -4,7 +4,7 @@ import Alignment
 import Analysis
 import Foundation
 
-/// What `correlate` prints: a line a run, who does not take part and why, warnings, the statistics.
+/// What `correlate` prints: a line per run, who does not take part and why, warnings, the statistics.
 struct CorrelationTable {
   let text: String
 

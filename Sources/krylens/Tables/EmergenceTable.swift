@@ -4,7 +4,7 @@ import Alignment
 import Analysis
 import Foundation
 
-/// What `emergence` prints: a line a checkpoint, then in words what changed between the first and the last.
+/// What `emergence` prints: a line per checkpoint, then in words what changed between the first and the last.
 struct EmergenceTable {
   let text: String
 

@@ -196,7 +196,7 @@ struct PromptTable {
     title +=
       given.map { "\(quoted($0, limit: 100)), \(counted(tokenCount, "token"))" }
       ?? counted(tokenCount, "token id")
-    if let encoder = prompt.encoderTokenIds { title += ", behind \(encoder.count) of the encoder" }
+    if let encoder = prompt.encoderTokenIds { title += ", after \(encoder.count) of the encoder" }
     if let token = prompt.nextToken {
       title += ", next token \(quoted(token, limit: 100))"
     } else if let id = prompt.nextTokenId {

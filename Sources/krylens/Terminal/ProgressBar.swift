@@ -10,7 +10,7 @@ final class ProgressBar: RunProgress {
   private var isShown: Bool
   private var clock: (any DispatchSourceTimer)?
 
-  /// The state that was heard of last, for the clock's thread.
+  /// The state reported last, for the clock's thread.
   private final class Latest: Sendable {
     let state = Mutex<RunProgressState?>(nil)
   }

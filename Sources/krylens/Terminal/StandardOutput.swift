@@ -15,7 +15,7 @@ enum StandardOutput {
   /// Prints a text and ends its line. Throws as `write(_:)`.
   static func print(_ text: String) throws { try write(Data("\(text)\n".utf8)) }
 
-  /// Prints bytes. Throws `Unwritable`; but where nobody reads on, as behind `| head`, what ends the command without a word.
+  /// Prints bytes. Throws `Unwritable`; where nobody reads on, as with `| head`, the command ends without a message.
   static func write(_ data: Data) throws {
     var written = 0
     while written < data.count {
