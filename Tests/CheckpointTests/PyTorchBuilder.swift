@@ -82,24 +82,24 @@ struct PyTorchBuilder {
 }
 
 /// A file whose tensor is described otherwise.
-private func lying(_ change: (inout PyTorchBuilder) -> Void) -> [UInt8] {
+func lying(_ change: (inout PyTorchBuilder) -> Void) -> [UInt8] {
   var builder = PyTorchBuilder()
   change(&builder)
   return builder.bytes
 }
 
 /// A file with this pickle.
-private func pickle(_ pieces: [UInt8]...) -> [UInt8] {
+func pickle(_ pieces: [UInt8]...) -> [UInt8] {
   lying { $0.pickle = Op.start + pieces.flatMap { $0 } }
 }
 
 /// A file whose archive is other than it should be.
-private func archive(_ change: @escaping (inout ZipBuilder) -> Void) -> [UInt8] {
+func archive(_ change: @escaping (inout ZipBuilder) -> Void) -> [UInt8] {
   lying { $0.change = change }
 }
 
 /// Each value a pair of the one before it.
-private let unfolding: [UInt8] = (0..<64).flatMap { (i: UInt32) -> [UInt8] in
+let unfolding: [UInt8] = (0..<64).flatMap { (i: UInt32) -> [UInt8] in
   [Op.get(i), Op.get(i), [0x86], Op.put(i + 1)].flatMap { $0 }
 }
 
