@@ -51,7 +51,8 @@ let package = Package(
     .target(
       name: "Files",
       dependencies: [
-        "CMappedFile", "CXXHash", .product(name: "OrderedCollections", package: "swift-collections"),
+        "CMappedFile", "CXXHash",
+        .product(name: "OrderedCollections", package: "swift-collections"),
       ]),
     .target(name: "Checkpoint", dependencies: ["Files", "LinearAlgebra", "Weights"]),
     .target(

@@ -31,7 +31,8 @@ struct ShownCouplingOptionTests {
   ])
   func shownCoupling(reading: Reading) throws {
     let run = try Command.align(
-      OptionTests.llama.folder, OptionTests.tokens + ["--top", "6", "--ranks", "3,6"] + reading.options)
+      OptionTests.llama.folder,
+      OptionTests.tokens + ["--top", "6", "--ranks", "3,6"] + reading.options)
     let prompt = run.record.prompts[0]
     let p =
       switch reading.normalisation {
@@ -87,7 +88,8 @@ struct ShownCouplingOptionTests {
       (1, "block      σ₁ residual"), (2, "σ₁      σ₂ residual"),
       (3, "σ₂      σ₃ residual"), (5, "σ₃      σ₅ residual"),
     ] {
-      let run = try Command.align(OptionTests.llama.folder, OptionTests.tokens + ["--top", "\(top)"])
+      let run = try Command.align(
+        OptionTests.llama.folder, OptionTests.tokens + ["--top", "\(top)"])
       #expect(run.finished.output.contains(header), "\(run.finished.output)")
     }
   }
