@@ -49,12 +49,13 @@ public struct StoredTensor: @unchecked Sendable {
       base: base, elementType: elementType, rows: shape[0], columns: shape[1], owner: owner)
   }
 
-  /// The tensor as a weight matrix of these sides. Throws `FileError.wrongShape` unless it has them.
+  /// The tensor as a weight matrix of these sides; a single row may be stored as a vector. Throws `FileError.wrongShape`
+  /// unless it has them.
   public func matrix(rows: Int, columns: Int) throws(FileError) -> StoredMatrix {
-    guard shape.count == 2, shape[0] == rows, shape[1] == columns else {
+    guard shape == [rows, columns] || rows == 1 && shape == [columns] else {
       throw .wrongShape(file: file, tensor: name, shape: shape, needed: "[\(rows), \(columns)]")
     }
-    return try matrix()
+    return try reshaped([rows, columns], bytes).matrix()
   }
 
   /// The tensor as a stack (count, rows, columns) of weight matrices, one for each index of the first side, as views.

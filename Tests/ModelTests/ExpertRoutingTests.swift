@@ -72,8 +72,9 @@ import Weights
         MLPWeights(
           gate: linear(inner, 5), up: linear(inner, 5), down: linear(5, inner), activation: .silu)
       }
+      let experts = (0..<4).map { _ in mlp(3) }
       var mixture = ExpertMixture(
-        router: linear(4, 5), routing: .init(chosen: 2), experts: (0..<4).map { _ in mlp(3) })
+        router: linear(4, 5), routing: .init(chosen: 2), experts: .init { experts[$0] })
       switch self {
       case .normalised: break
       case .plain: mixture.routing.isNormalised = false

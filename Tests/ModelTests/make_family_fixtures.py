@@ -75,6 +75,25 @@ def older_rotary(config, theta="rope_theta", share="partial_rotary_factor"):
     return config | {"transformers_version": "4.30.0"}
 
 
+def experts_apart(state, parts=("gate_proj", "up_proj", "down_proj"), block="mlp"):
+    """Every expert's matrices by themselves, as published files have them; `block` is what they call the mixture."""
+    stored = {}
+    for name, tensor in state.items():
+        stem, _, part = name.rpartition(".")
+        if not stem.endswith("mlp.experts"):
+            is_mixture = f"{name.partition('.mlp.')[0]}.mlp.experts.down_proj" in state
+            stored[name.replace(".mlp.", f".{block}.") if is_mixture else name] = tensor
+            continue
+        stem = stem.replace(".mlp.", f".{block}.")
+        for e, matrices in enumerate(tensor):
+            if part == "down_proj":
+                stored[f"{stem}.{e}.{parts[2]}.weight"] = matrices
+            else:
+                gate, up = matrices.chunk(2)
+                stored[f"{stem}.{e}.{parts[0]}.weight"], stored[f"{stem}.{e}.{parts[1]}.weight"] = gate, up
+    return stored
+
+
 def spelled(config, case):
     """config.json as transformers writes it, and as the first published checkpoint spells it."""
     config.architectures = [type(meta_model(config, case.anatomy)).__name__]

@@ -32,6 +32,7 @@ CASES = {
         "scale_attn_by_inverse_layer_idx": False},
     "gpt_neox": {},
     "gpt_neox-sequential": {"hidden_act": "gelu"},
+    "gpt_oss": {"swiglu_limit": 7.0},
     "gptj": {},
     "gptj-odd": {"activation_function": "gelu_new"},
     "mixtral": {},
@@ -42,13 +43,16 @@ CASES = {
     "olmo": {},
     "olmo2": {},
     "olmo2-odd": {},
+    "olmoe": {},
     "phi": {},
     "phi3": {},
     "phi3-long": {},
     "qwen2": {},
     "qwen2-window": {"use_sliding_window": False, "layer_types": None},
+    "qwen2_moe": {},
     "qwen3": {},
     "qwen3-odd": {"use_sliding_window": False, "layer_types": None, "hidden_act": "silu"},
+    "qwen3_moe": {},
     "stablelm": {},
     "stablelm-parallel": {"hidden_act": "silu"},
     "t5": {"relative_attention_max_distance": 128},
@@ -56,7 +60,8 @@ CASES = {
 }
 
 ARCHITECTURES = {
-    "gpt_neox": "gptneox", "mixtral": "llama", "phi": "phi2",
+    "gpt_neox": "gptneox", "gpt_oss": "gpt-oss", "mixtral": "llama", "phi": "phi2", "qwen2_moe": "qwen2moe",
+    "qwen3_moe": "qwen3moe",
 }
 
 
@@ -94,11 +99,15 @@ def write_sizes(writer, config):
         writer.add_layer_norm_rms_eps(epsilon)
     if "rms_norm_eps" not in config:
         writer.add_layer_norm_eps(epsilon)
-    if kind not in ("qwen2", "qwen3") and config.get("sliding_window"):
+    if not kind.startswith("qwen") and config.get("sliding_window"):
         writer.add_sliding_window(config["sliding_window"])
-    if config.get("num_local_experts"):
-        writer.add_expert_count(config["num_local_experts"])
+    if count := first(config, "num_local_experts", "num_experts"):
+        writer.add_expert_count(count)
         writer.add_expert_used_count(config["num_experts_per_tok"])
+    if inner := first(config, "moe_intermediate_size", default=hidden if kind == "gpt_oss" else None):
+        writer.add_expert_feed_forward_length(inner)
+    if config.get("shared_expert_intermediate_size"):
+        writer.add_expert_shared_feed_forward_length(config["shared_expert_intermediate_size"])
     if config.get("clip_qkv"):
         writer.add_clamp_kqv(config["clip_qkv"])
     if "use_parallel_residual" in config:
@@ -173,22 +182,32 @@ def stacked(tensor, key_value, size):
     return np.concatenate([part.reshape(-1, *tensor.shape[1:]) for part in parts])
 
 
-def experts(state):
-    """All experts' matrices of a kind in one tensor."""
+def experts(state, alternating):
+    """All experts' matrices of a kind in one tensor; `alternating` ones lie transposed, and gate and up alternate."""
     result, apart = {}, {}
     for name, value in state.items():
-        stem, _, part = name.partition(".experts.")
-        stem = stem.replace(".mlp", ".block_sparse_moe")
-        merged = stem.replace("model.", "").replace("block_sparse_moe", "feed_forward.experts")
-        if part == "gate_up_proj":
-            result[f"{merged}.w1.weight"], result[f"{merged}.w3.weight"] = np.split(value, 2, axis=1)
-        elif part == "down_proj":
-            result[f"{merged}.w2.weight"] = value
+        stem, _, part = name.partition(".experts")
+        part = part.removeprefix(".")
+        stem = stem.replace("block_sparse_moe", "mlp")
+        if part.startswith("gate_up_proj"):
+            suffix = ".bias" if part.endswith("_bias") else ".weight"
+            if alternating:
+                value = value.swapaxes(1, 2) if suffix == ".weight" else value
+                gate, up = value[:, ::2], value[:, 1::2]
+            else:
+                gate, up = np.split(value, 2, axis=1)
+            result[f"{stem}.experts.gate_proj{suffix}"] = gate
+            result[f"{stem}.experts.up_proj{suffix}"] = up
+        elif part.startswith("down_proj"):
+            suffix = ".bias" if part.endswith("_bias") else ".weight"
+            value = value.swapaxes(1, 2) if alternating and suffix == ".weight" else value
+            result[f"{stem}.experts.down_proj{suffix}"] = value
         elif part:
             number, matrix, _ = part.split(".")
-            apart.setdefault(f"{merged}.{matrix}.weight", {})[int(number)] = value
+            matrix = {"w1": "gate_proj", "w2": "down_proj", "w3": "up_proj"}.get(matrix, matrix)
+            apart.setdefault(f"{stem}.experts.{matrix}.weight", {})[int(number)] = value
         else:
-            result[name.replace(".mlp.gate.", ".block_sparse_moe.gate.")] = value
+            result[name.replace(".block_sparse_moe.", ".mlp.")] = value
     return result | {n: np.stack([m[e] for e in sorted(m)]) for n, m in apart.items()}
 
 
@@ -207,8 +226,8 @@ def head_norms(state):
 def converted(config, state, heads, key_value, size):
     """The tensors as the converter gives them to the map of names."""
     kind = config["model_type"]
-    if kind == "mixtral":
-        state = experts(state)
+    if first(config, "num_local_experts", "num_experts"):
+        state = experts(state, alternating=kind == "gpt_oss")
     if kind == "stablelm":
         state = head_norms(state)
     for name, value in state.items():
@@ -228,6 +247,8 @@ def converted(config, state, heads, key_value, size):
             value = neighbours(value, key_value)
         if kind in ("falcon", "bloom", "gpt_neox") and ".query_key_value." in name:
             value = stacked(value, key_value, size)
+        if name.endswith("shared_expert_gate.weight"):
+            value = value.squeeze()
         if kind == "gpt2" and name.endswith(("c_attn.weight", "c_proj.weight", "c_fc.weight")):
             value = value.T
         yield name, value

@@ -83,11 +83,18 @@ def meta_model(config, anatomy):
         return anatomy.make(config)
 
 
+def stored_tensors(model):
+    """The parameters, and what of the buffers a checkpoint of a trained model has other than zero."""
+    return dict(model.named_parameters()) | {
+        name: value for name, value in model.named_buffers() if name.endswith("e_score_correction_bias")
+    }
+
+
 def double_model(config, anatomy, state):
     """The model of `config` with the weights `state`, in float64. Call inside `lifted(…)`."""
     model = anatomy.make(config, dtype=torch.float64)
     assert all(t.dtype == torch.float64 for t in model.buffers() if t.is_floating_point())
-    parameters = dict(model.named_parameters())
+    parameters = stored_tensors(model)
     assert parameters.keys() == state.keys(), parameters.keys() ^ state.keys()
     with torch.no_grad():
         for name, parameter in parameters.items():
@@ -228,7 +235,7 @@ def lively_weights(config, anatomy, seed, rounded_to=torch.float32):
     One for each parameter: a head tied to the embedding has none of its own.
     """
     model = meta_model(config, anatomy)
-    parameters, shapes = dict(model.named_parameters()), model.state_dict()
+    parameters, shapes = stored_tensors(model), model.state_dict()
     generator = np.random.default_rng(seed)
     state = {}
     for name in sorted(shapes):

@@ -153,7 +153,7 @@ public struct CostEstimate: Sendable {
         Part(name: most.1, bytes: most.0 - (most.0 != coupling ? kept.states : 0)))
     }
     privateParts = parts
-    let sizes = (0..<d.layers).map { model.bytes(ofBlock: $0) }
+    let sizes = (0..<d.layers).map { model.bytes(ofBlock: $0, tokens: n) }
     mappedParts = [
       Part(name: "program files", bytes: residentFiles + Self.laterFiles),
       Part(

@@ -43,3 +43,56 @@ private struct GatherStep<Scalar: RealScalar>: Primitive {
     }
   }
 }
+
+extension Variable {
+  /// The features of all parts, one part after another. Precondition: at least one, all of as many rows.
+  public static func joined(_ parts: [Variable]) -> Variable {
+    let (rows, columns) = (parts[0].rows, parts.reduce(0) { $0 + $1.columns })
+    precondition(parts.allSatisfy { $0.rows == rows }, "parts of as many rows")
+    let out = Buffer<Scalar>(count: columns * rows)
+    var first = 0
+    for part in parts {
+      (out.base + first * rows).update(from: part.buffer.base, count: part.count)
+      first += part.columns
+    }
+    guard let trace = parts.lazy.compactMap(\.node).first?.trace else {
+      return Variable(rows: rows, columns: columns, buffer: out)
+    }
+    let step = JoinStep<Scalar>(
+      parts: parts.map { (position: $0.position, columns: $0.columns) }, rows: rows)
+    return trace.record(step, rows: rows, columns: columns, value: out)
+  }
+}
+
+/// dy is the parts' dx, one after another, 0 for a constant one; each part's adjoint is its slice.
+private struct JoinStep<Scalar: RealScalar>: Primitive {
+  let parts: [(position: Int?, columns: Int)]
+  let rows: Int
+
+  var inputs: [Int] { parts.compactMap(\.position) }
+
+  func jvp(_ workspace: Workspace<Scalar>, into out: UnsafeMutablePointer<Scalar>) {
+    var out = out
+    for (position, columns) in parts {
+      let count = columns * rows * workspace.vectors
+      if let position {
+        out.update(from: workspace.slot(position), count: count)
+      } else {
+        out.update(repeating: 0, count: count)
+      }
+      out += count
+    }
+  }
+
+  func vjp(_ workspace: Workspace<Scalar>, _ cotangent: UnsafePointer<Scalar>) {
+    var cotangent = cotangent
+    for (position, columns) in parts {
+      let count = columns * rows * workspace.vectors
+      if let position {
+        let (target, accumulating) = workspace.target(of: position)
+        addScaled(1, cotangent, into: target, count: count, accumulating: accumulating)
+      }
+      cotangent += count
+    }
+  }
+}

@@ -25,8 +25,8 @@ public protocol Transformer: Sendable {
   func logits<S: RealScalar>(_ x: Variable<S>) -> Variable<S>?
   /// Names of the tensors of block `index`, for reading ahead and for messages; nil for those outside all blocks.
   func tensorNames(ofBlock index: Int?) -> [String]
-  /// Names of those of block `index` that are sure to be needed when it is passed; all, unless a family chooses.
-  func tensorNames(aheadOfBlock index: Int) -> [String]
+  /// Those of block `index` of which every token chooses a part, if there are any: a mixture's experts.
+  func chosenTensors(ofBlock index: Int) -> ChosenTensors?
   /// Where the weights come from.
   var source: any TensorSource { get }
 }
@@ -87,8 +87,8 @@ public struct ModelDescription: Sendable {
 }
 
 extension Transformer {
-  /// All of the block's.
-  public func tensorNames(aheadOfBlock index: Int) -> [String] { tensorNames(ofBlock: index) }
+  /// Most models have none.
+  public func chosenTensors(ofBlock index: Int) -> ChosenTensors? { nil }
 
   /// Most models have no encoder.
   public func encode<S: RealScalar>(
@@ -98,16 +98,40 @@ extension Transformer {
   }
 
   /// Tells the system whether a block's weights are needed soon: read ahead, or drop the pages. Names of blocks that do not
-  /// exist have no tensors, so the one before the first and the one after the last need no care.
+  /// exist have no tensors, so the one before the first and the one after the last need no care. Experts are read when they
+  /// are chosen, and not ahead.
   public func advise(_ advice: MappedFile.Advice, block index: Int) {
-    let names =
-      advice == .willNeed ? tensorNames(aheadOfBlock: index) : tensorNames(ofBlock: index)
-    for name in names { try? source.tensor(name).advise(advice) }
+    guard (0..<description.layers).contains(index) else { return }
+    let chosen = advice == .willNeed ? Set(chosenTensors(ofBlock: index)?.names ?? []) : []
+    for name in tensorNames(ofBlock: index) where !chosen.contains(name) {
+      try? source.tensor(name).advise(advice)
+    }
   }
 
-  /// Bytes of a block's stored tensors.
-  public func bytes(ofBlock index: Int?) -> Int {
-    tensorNames(ofBlock: index).reduce(0) { $0 + (source.info($1)?.byteRange.count ?? 0) }
+  /// Bytes of a block's stored tensors, or of those outside all; of its experts those that so many tokens can choose.
+  public func bytes(ofBlock index: Int?, tokens: Int = .max) -> Int {
+    size(ofBlock: index, tokens: tokens) { $0.byteRange.count }
+  }
+
+  /// Numbers in all weights that a token goes through: those of the experts that it does not choose are left out.
+  public var activeParameters: Int {
+    (0..<description.layers).reduce(description.parameters) { count, l in
+      let all = size(ofBlock: l, tokens: .max) { $0.isComputed ? 0 : $0.count }
+      return count - all + size(ofBlock: l, tokens: 1) { $0.isComputed ? 0 : $0.count }
+    }
+  }
+
+  private func size(ofBlock index: Int?, tokens: Int, _ measure: (TensorInfo) -> Int) -> Int {
+    func sum(_ names: [String]) -> Int {
+      names.reduce(0) { $0 + (source.info($1).map(measure) ?? 0) }
+    }
+    let all = sum(tensorNames(ofBlock: index))
+    guard let index, let chosen = chosenTensors(ofBlock: index),
+      case let experts = sum(chosen.names)
+    else {
+      return all
+    }
+    return all - experts + chosen.part(of: experts, tokens: tokens)
   }
 
   /// Bytes of what lies outside the blocks and is read whole: the head, and the embedding where that is the head.

@@ -2,6 +2,7 @@ extension FamilyDefinition {
   /// Every family that can be read, each from a file of its own in this folder. Messages list them in this order.
   static let builtIn: [FamilyDefinition] = [
     .llama, .qwen2, .qwen3, .gemma, .gemma2, .gemma3, .olmo, .olmo2, .phi3, .mixtral,
+    .gptOSS, .qwen2MoE, .qwen3MoE, .olmoe,
     .gpt2, .gptNeo, .gptNeoX, .gptJ, .phi, .opt, .bloom, .mpt, .falcon, .stableLM,
     .t5, .bert, .vit,
   ]

@@ -1,7 +1,4 @@
-import Weights
-import Autodiff
 import Checkpoint
-import LinearAlgebra
 
 extension FamilyDefinition {
   /// Mixtral: a block of Mistral whose MLP is a mixture of some of its experts: X ↦ Z = X + attention(norm X),
@@ -10,9 +7,7 @@ extension FamilyDefinition {
   /// The choice is held constant, as it is near almost every point; the weights w are differentiated.
   /// Jiang et al., arXiv 2401.04088.
   public static let mixtral = FamilyDefinition(
-    "mixtral",
-    residual: "f(X) = attention(norm X) + Σ wₑ expertₑ(norm Z), Z = X + attention(norm X)",
-    gguf: .mixtral
+    "mixtral", residual: ExpertMixture.residual, gguf: .mixtral
   ) { try DecoderModel(mixtral: $0) }
 }
 
@@ -25,89 +20,22 @@ extension DecoderModel {
         feedForwardWidth: 14336, keyValueHeads: 8, positions: 131_072, epsilon: 1e-5,
         theta: 1_000_000))
     let experts = try c.size("num_local_experts", "num_experts", default: 8)
-    let chosen = try c.size("num_experts_per_tok", default: 2)
-    try c.check(
-      chosen <= experts, "num_experts_per_tok", "is more than the \(experts) experts there are")
+    let chosen = try c.chosenExperts(of: experts, default: 2)
     let window = try c.optionalSize("sliding_window")
     try c.refuseUnread()
     let reader = DecoderReader(file, s)
     try self.init(
       file, reader, norm: reader.norm("model.norm"),
-      note:
-        "the choice of \(chosen) of \(experts) experts is held constant, their weights w are not"
+      note: ExpertMixture.note(chosen: chosen, of: experts)
     ) { block, _ in
       try DecoderBlock(
         mixerNorm: block.norm("input_layernorm"),
         mixer: block.attention(window: window),
         feedForwardNorm: block.norm("post_attention_layernorm"),
-        feedForward: block.mixture(experts: experts, chosen: chosen))
+        feedForward: ExpertMixture(
+          router: block.mixtralRouter(experts), routing: .init(chosen: chosen),
+          experts: block.experts(experts, width: s.feedForwardWidth, block.mixtralExperts)))
     }
-  }
-}
-
-extension DecoderReader {
-  /// `block_sparse_moe` with the experts' w1, w3, w2, as published and in the first GGUF files; or `mlp` with all experts
-  /// in one tensor, as the
-  /// reference implementation holds them.
-  fileprivate func mixture(experts: Int, chosen: Int) throws -> ExpertMixture {
-    let s = settings
-    if weights.contains("block_sparse_moe.experts.w1.weight") {
-      return try stackedMixture(experts: experts, chosen: chosen)
-    }
-    let (published, stacked) = ("block_sparse_moe.", "mlp.")
-    let isStacked = ["gate.weight", "experts.down_proj"].contains { weights.contains(stacked + $0) }
-    let router = try weights.linear(
-      (isStacked ? stacked : published) + "gate", outputs: experts, inputs: s.width, bias: false)
-    guard isStacked else {
-      var mlps: [MLPWeights] = []
-      for e in 0..<experts {
-        let part = { (name: String, outputs: Int, inputs: Int) in
-          try weights.linear(
-            "\(published)experts.\(e).\(name)", outputs: outputs, inputs: inputs, bias: false)
-        }
-        mlps.append(
-          MLPWeights(
-            gate: try part("w1", s.feedForwardWidth, s.width),
-            up: try part("w3", s.feedForwardWidth, s.width),
-            down: try part("w2", s.width, s.feedForwardWidth), activation: s.activation))
-      }
-      return ExpertMixture(router: router, routing: .init(chosen: chosen), experts: mlps)
-    }
-    let gateAndUp = try weights.matrices(
-      stacked + "experts.gate_up_proj", count: experts, rows: 2 * s.feedForwardWidth,
-      columns: s.width)
-    let down = try weights.matrices(
-      stacked + "experts.down_proj", count: experts, rows: s.width, columns: s.feedForwardWidth)
-    let mlps = zip(gateAndUp, down).map { both, down in
-      MLPWeights(
-        gate: LinearWeights(weights: both.rows(0..<s.feedForwardWidth)),
-        up: LinearWeights(weights: both.rows(s.feedForwardWidth..<2 * s.feedForwardWidth)),
-        down: LinearWeights(weights: down), activation: s.activation)
-    }
-    return ExpertMixture(router: router, routing: .init(chosen: chosen), experts: mlps)
-  }
-}
-
-extension DecoderReader {
-  /// `block_sparse_moe` with a tensor of all experts for each of w1, w3, w2, as GGUF has it.
-  private func stackedMixture(experts: Int, chosen: Int) throws -> ExpertMixture {
-    let s = settings
-    let stack = { (name: String, rows: Int, columns: Int) in
-      try weights.matrices(
-        "block_sparse_moe.experts.\(name).weight", count: experts, rows: rows, columns: columns
-      ).map { LinearWeights(weights: $0) }
-    }
-    let gates = try stack("w1", s.feedForwardWidth, s.width)
-    let (ups, downs) = (
-      try stack("w3", s.feedForwardWidth, s.width), try stack("w2", s.width, s.feedForwardWidth)
-    )
-    return ExpertMixture(
-      router: try weights.linear(
-        "block_sparse_moe.gate", outputs: experts, inputs: s.width, bias: false),
-      routing: .init(chosen: chosen),
-      experts: (0..<experts).map {
-        MLPWeights(gate: gates[$0], up: ups[$0], down: downs[$0], activation: s.activation)
-      })
   }
 }
 

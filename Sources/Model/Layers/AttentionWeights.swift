@@ -17,7 +17,7 @@ public struct AttentionWeights: Mixer {
   public var output: LinearWeights
   /// Factor of the scores; headDimension^(−½) if nil.
   public var scale: Double?
-  /// Queries, keys and values beyond ± this number are cut off there.
+  /// Queries, keys and values beyond ± this number are cut off there, after their norms.
   public var clip: Double?
   /// The norm of queries.
   public var queryNorm: (any NormWeights)?
@@ -74,15 +74,15 @@ public struct AttentionWeights: Mixer {
     let isUnseen = keyNorm == nil && clip == nil && settings.seesDifferencesOnly
     let (projection, keyBias) = isUnseen ? projection.withoutKeyBias : (projection, nil)
     var (q, k, v) = projection(h)
-    if let clip {
-      let limit = S(clip)
-      (q, k, v) = (q.clamped(to: limit), k.clamped(to: limit), v.clamped(to: limit))
-    }
     let normalize = {
       if let queryNorm { q = queryNorm(q) }
       if let keyNorm { k = keyNorm(k) }
     }
     if !rotatesFirst { normalize() }
+    if let clip {
+      let limit = S(clip)
+      (q, k, v) = (q.clamped(to: limit), k.clamped(to: limit), v.clamped(to: limit))
+    }
     if let rotary {
       q = context.rotate(queries: q, heads: heads, by: rotary, pairing: pairing)
       k = context.rotate(

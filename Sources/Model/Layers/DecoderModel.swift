@@ -63,8 +63,8 @@ public struct DecoderModel: Transformer {
   private let embedding: Embedding
   let blocks: [DecoderBlock]
   private let head: Head
-  /// What stands before the number of a block in a tensor's name.
-  private let blockWords: [String]
+  /// Of the tensors, by block.
+  private let names: [Int?: [String]]
 
   /// Puts a family's parts together, once all of them are read. `blockWord` stands before the number of a block in names;
   /// the arrangement's function is f where `residual` gives no other, and `note` says what else there is to know.
@@ -75,9 +75,10 @@ public struct DecoderModel: Transformer {
     head: Head, isCausal: Bool = true, blockWord: String = "layers.", residual: String? = nil,
     note: String? = nil
   ) throws(ModelError) {
-    blockWords = file.format == .gguf ? ["blk."] : [blockWord]
-    try weights.refuseUnread(after: blockWords)
+    let words = file.format == .gguf ? ["blk."] : [blockWord]
+    try weights.refuseUnread(after: words)
     source = file.tensors
+    names = Dictionary(grouping: source.tensors.map(\.name)) { blockNumber($0, after: words) }
     self.embedding = embedding
     self.blocks = blocks
     self.head = head
@@ -100,15 +101,11 @@ public struct DecoderModel: Transformer {
   }
 
   /// Names of the tensors of a block, or of those outside all.
-  public func tensorNames(ofBlock index: Int?) -> [String] {
-    source.tensors.map(\.name).filter { blockNumber($0, after: blockWords) == index }
-  }
+  public func tensorNames(ofBlock index: Int?) -> [String] { names[index] ?? [] }
 
-  /// Experts are read when they are chosen, and not ahead.
-  public func tensorNames(aheadOfBlock index: Int) -> [String] {
-    tensorNames(ofBlock: index).filter {
-      !$0.contains(".experts.") && !$0.contains("_exps.")
-    }
+  /// Those of the block's experts, if it has some.
+  public func chosenTensors(ofBlock index: Int) -> ChosenTensors? {
+    blocks[index].feedForward.chosenTensors
   }
 
   /// X⁰ (tokens, width).

@@ -9,7 +9,7 @@ public struct ExpertMixture: FeedForward {
   /// Which experts a token chooses, and their weights.
   public var routing: ExpertRouting
   /// The experts among which tokens choose.
-  public var experts: [any FeedForward]
+  public var experts: Experts
   /// What all tokens go through besides.
   public var shared: (any FeedForward)?
   /// To the logit of the logistic factor of what is shared, where there is one.
@@ -17,9 +17,22 @@ public struct ExpertMixture: FeedForward {
   /// Whether weights multiply the experts' inputs instead of their outputs, as in Llama 4.
   public var scalesInput: Bool
 
+  /// Experts, each of which is asked for when some token has chosen it.
+  public struct Experts: Sendable {
+    /// What the file calls their tensors, if they are in one.
+    public var tensors: [String]
+    /// One of them.
+    public var expert: @Sendable (Int) -> any FeedForward
+
+    /// Experts; the arguments are the properties.
+    public init(tensors: [String] = [], _ expert: @escaping @Sendable (Int) -> any FeedForward) {
+      (self.tensors, self.expert) = (tensors, expert)
+    }
+  }
+
   /// A mixture; its arguments are its properties.
   public init(
-    router: LinearWeights, routing: ExpertRouting, experts: [any FeedForward],
+    router: LinearWeights, routing: ExpertRouting, experts: Experts,
     shared: (any FeedForward)? = nil, sharedGate: LinearWeights? = nil, scalesInput: Bool = false
   ) {
     self.router = router
@@ -30,20 +43,37 @@ public struct ExpertMixture: FeedForward {
     self.scalesInput = scalesInput
   }
 
+  /// What f is in blocks of Llama with experts in the place of the MLP, and in those that share one besides, for people.
+  static let residual =
+    "f(X) = attention(norm X) + Σ wₑ expertₑ(norm Z), Z = X + attention(norm X)"
+  static let sharedResidual =
+    "f(X) = attention(norm X) + Σ wₑ expertₑ(norm Z) + shared(norm Z), Z = X + attention(norm X)"
+
+  /// What there is to know of a mixture's Jacobian, for people.
+  public static func note(chosen: Int, of count: Int) -> String {
+    "the choice of \(chosen) of \(count) experts is held constant, their weights w are not"
+  }
+
+  /// Those of the experts.
+  public var chosenTensors: ChosenTensors? {
+    ChosenTensors(names: experts.tensors, chosen: routing.chosen, of: router.outputs)
+  }
+
   /// The output for every row.
   public func callAsFunction<S: RealScalar>(_ x: Variable<S>) -> Variable<S> {
     let (isChosen, weights) = routing(router(x))
-    var parts = experts.indices.compactMap { e -> Variable<S>? in
+    var parts = isChosen.indices.compactMap { e -> Variable<S>? in
       let rows = (0..<x.rows).filter { isChosen[e][$0] }
       guard !rows.isEmpty else { return nil }
+      let expert = experts.expert(e)
       let weight = { (columns: Int) in
         weights.rows(rows).gather(columns: Array(repeating: e, count: columns))
       }
       let taken = x.rows(rows)
       if scalesInput {
-        return experts[e](weight(x.columns) * taken).scatter(to: rows, of: x.rows)
+        return expert(weight(x.columns) * taken).scatter(to: rows, of: x.rows)
       }
-      let y = experts[e](taken)
+      let y = expert(taken)
       return (weight(y.columns) * y).scatter(to: rows, of: x.rows)
     }
     if let shared {
@@ -54,5 +84,27 @@ public struct ExpertMixture: FeedForward {
       parts.append(factor.map { $0 * y } ?? y)
     }
     return parts.dropFirst().reduce(parts[0], +)
+  }
+}
+
+/// Tensors of which a token needs a part: those of the experts of a block.
+public struct ChosenTensors: Sendable {
+  /// What the file calls them.
+  public let names: [String]
+  /// Experts a token chooses.
+  public let chosen: Int
+  /// Experts there are, all of a size.
+  public let count: Int
+
+  /// Tensors of `count` experts.
+  public init(names: [String], chosen: Int, of count: Int) {
+    (self.names, self.chosen, self.count) = (names, chosen, count)
+  }
+
+  /// Of so many bytes or numbers in these tensors, those that some tokens can need.
+  public func part(of size: Int, tokens: Int) -> Int {
+    let needed = tokens > count / chosen ? count : min(count, tokens * chosen)
+    // In two parts: the product of a size and a number of experts may not fit.
+    return size / count * needed + size % count * needed / count
   }
 }

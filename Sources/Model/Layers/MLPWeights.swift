@@ -3,25 +3,70 @@ import LinearAlgebra
 
 /// An MLP as stored: down(φ(up x)), or down(φ(gate x) ∘ up x).
 public struct MLPWeights: FeedForward {
-  /// Absent in an MLP without a gate.
-  public var gate: LinearWeights?
-  /// From the width of the stream.
-  public var up: LinearWeights
-  /// Back to it.
+  /// The maps from the width of the stream to the hidden layer.
+  public enum Inner: Sendable {
+    /// One, in an MLP without a gate.
+    case up(LinearWeights)
+    /// Two.
+    case gated(gate: LinearWeights, up: LinearWeights)
+    /// One matrix for both, and where among its outputs each of them lies.
+    case fused(LinearWeights, gate: [Int], up: [Int])
+  }
+
+  /// How gate and up meet.
+  public enum Gating: Sendable {
+    /// φ(gate) ∘ up.
+    case product
+    /// g σ(slope · g) ∘ (u + 1), with g = min(gate, limit) and u = up cut off at ± limit: gpt-oss.
+    case clamped(slope: Double, limit: Double)
+  }
+
+  /// To the hidden layer.
+  public var inner: Inner
+  /// Back to the width of the stream.
   public var down: LinearWeights
   /// φ.
   public var activation: Activation
+  /// How gate and up meet, if there is a gate.
+  public var gating: Gating
 
   /// An MLP; its arguments are its properties.
   public init(
+    _ inner: Inner, down: LinearWeights, activation: Activation, gating: Gating = .product
+  ) {
+    (self.inner, self.down, self.activation, self.gating) = (inner, down, activation, gating)
+  }
+
+  /// An MLP of two or three matrices.
+  public init(
     gate: LinearWeights? = nil, up: LinearWeights, down: LinearWeights, activation: Activation
   ) {
-    (self.gate, self.up, self.down, self.activation) = (gate, up, down, activation)
+    self.init(
+      gate.map { .gated(gate: $0, up: up) } ?? .up(up), down: down, activation: activation)
   }
 
   /// The output for every row.
   public func callAsFunction<S: RealScalar>(_ x: Variable<S>) -> Variable<S> {
-    guard let gate else { return down(up(x).activated(by: activation)) }
-    return down(gate(x).activated(by: activation) * up(x))
+    switch inner {
+    case .up(let up): return down(up(x).activated(by: activation))
+    case .gated(let gate, let up): return down(gated(gate(x), up(x)))
+    case .fused(let both, let gate, let up):
+      let y = both(x)
+      return down(gated(y.gather(columns: gate), y.gather(columns: up)))
+    }
+  }
+
+  private func gated<S: RealScalar>(_ gate: Variable<S>, _ up: Variable<S>) -> Variable<S> {
+    switch gating {
+    case .product: return gate.activated(by: activation) * up
+    case .clamped(let slope, let limit):
+      let (a, limit) = (S(slope), S(limit))
+      let swish = gate.map { x in
+        let g = min(x, limit)
+        let (s, slope) = Activation.logistic(a * g)
+        return (g * s, x > limit ? 0 : s + a * g * slope)
+      }
+      return swish * up.map { x in (min(max(x, -limit), limit) + 1, abs(x) > limit ? 0 : 1) }
+    }
   }
 }

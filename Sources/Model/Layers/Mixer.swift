@@ -16,4 +16,11 @@ public protocol Mixer: Sendable {
 public protocol FeedForward: Sendable {
   /// The output for every row.
   func callAsFunction<S: RealScalar>(_ x: Variable<S>) -> Variable<S>
+  /// The tensors of which every token chooses a part, if there are any.
+  var chosenTensors: ChosenTensors? { get }
+}
+
+extension FeedForward {
+  /// Most have none.
+  public var chosenTensors: ChosenTensors? { nil }
 }

@@ -35,14 +35,20 @@ public struct RotaryFrequencies: Sendable {
     public var thetaKey: String
     /// Whether the older `rope_scaling` is of these layers as well.
     public var isScaled: Bool
+    /// The scaling where a file has no parameters.
+    public var absent: Scaling
+    /// Whether the ends of YaRN's ramp are rounded where the file does not say.
+    public var truncates: Bool
 
     /// A scheme; its arguments are its properties.
     public init(
       longropeNames: [String] = ["longrope"], original: Int? = nil, roundsUp: Bool = false,
-      kind: String? = nil, thetaKey: String = "rope_theta", isScaled: Bool = true
+      kind: String? = nil, thetaKey: String = "rope_theta", isScaled: Bool = true,
+      absent: Scaling = .none, truncates: Bool = true
     ) {
       (self.longropeNames, self.original, self.roundsUp) = (longropeNames, original, roundsUp)
       (self.kind, self.thetaKey, self.isScaled) = (kind, thetaKey, isScaled)
+      (self.absent, self.truncates) = (absent, truncates)
     }
 
     /// The parameters of these layers, or of all.
@@ -103,7 +109,7 @@ public struct RotaryFrequencies: Sendable {
         && (scheme.roundsUp || self.dimension % 2 == 0), "head_dim",
       "gives \(self.dimension) rotated features, which do not pair up")
     guard let parameters else {
-      scaling = .none
+      scaling = scheme.absent
       return
     }
     let beside = try configuration.optionalSize("original_max_position_embeddings")
@@ -125,7 +131,9 @@ public struct RotaryFrequencies: Sendable {
     case let type where scheme.longropeNames.contains(type):
       scaling = try Self.longrope(
         parameters, pairs: (self.dimension + 1) / 2, trained: trained, original: original)
-    case "yarn": scaling = try Self.yarn(parameters, trained: trained, original: original)
+    case "yarn":
+      scaling = try Self.yarn(
+        parameters, trained: trained, original: original, truncates: scheme.truncates)
     case let type:
       throw .unsupportedKey(
         file: configuration.file, key: "rope_type", value: "\"\(type)\"",
@@ -135,7 +143,7 @@ public struct RotaryFrequencies: Sendable {
   }
 
   private static func yarn(
-    _ parameters: Configuration, trained: Int, original: Int
+    _ parameters: Configuration, trained: Int, original: Int, truncates: Bool
   ) throws(ModelError) -> Scaling {
     let factor = try parameters.positive("factor", default: Double(trained) / Double(original))
     let magnify = { (m: Double) in factor <= 1 ? 1 : 0.1 * m * log(factor) + 1 }
@@ -147,7 +155,7 @@ public struct RotaryFrequencies: Sendable {
       factor: factor, fast: try parameters.positive("beta_fast", default: 32),
       slow: try parameters.positive("beta_slow", default: 1), trained: original,
       scale: try parameters.optionalNumber("attention_factor") ?? scale,
-      truncate: try parameters.flag("truncate", default: true))
+      truncate: try parameters.flag("truncate", default: truncates))
   }
 
   private static func longrope(

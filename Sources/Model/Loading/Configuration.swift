@@ -91,6 +91,13 @@ public final class Configuration {
     try optionalSize(key) ?? (mentions(key) ? nil : fallback)
   }
 
+  /// How many there are of something of which there may be none: an integer from 0 to 2³¹.
+  public func count(_ keys: String..., default fallback: Int) throws(ModelError) -> Int {
+    try optional(keys, "an integer from 0 to 2³¹") {
+      $0.int.flatMap { (0...1 << 31).contains($0) ? $0 : nil }
+    } ?? fallback
+  }
+
   /// The id of a token: an integer from 0 to 2³¹.
   public func optionalID(_ key: String) throws(ModelError) -> Int? {
     try optional([key], "an integer from 0 to 2³¹") {
@@ -134,11 +141,15 @@ public final class Configuration {
   }
 
   /// An array of finite numbers that must be there.
-  public func numbers(_ keys: String...) throws(ModelError) -> [Double] {
-    let values = try optional(keys, "an array of finite numbers") { value in
+  public func numbers(_ key: String) throws(ModelError) -> [Double] {
+    try require(try optionalNumbers(key), [key])
+  }
+
+  /// An array of finite numbers.
+  public func optionalNumbers(_ key: String) throws(ModelError) -> [Double]? {
+    try optional([key], "an array of finite numbers") { value in
       value.array.flatMap { Self.all($0.map(Self.finite)) }
     }
-    return try require(values, keys)
   }
 
   /// An array of strings.
@@ -247,7 +258,9 @@ public final class Configuration {
       ("rope.scaling.attn_factor", one), ("rope.scaling.yarn_ext_factor", one),
       ("rope.scaling.yarn_attn_factor", one), ("rope.scaling.yarn_log_multiplier", off),
       ("expert_count", off), ("expert_shared_count", off), ("expert_weights_scale", one),
-      ("expert_gating_func", one), ("router_logit_softcapping", off), ("swin_norm", off),
+      ("expert_gating_func", one), ("expert_weights_norm", never), ("expert_group_count", one),
+      ("interleave_moe_layer_step", one), ("attention.q_lora_rank", never),
+      ("router_logit_softcapping", off), ("swin_norm", off),
       ("leading_dense_block_count", off), ("nextn_predict_layers", off),
     ]
   }()

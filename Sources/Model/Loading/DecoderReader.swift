@@ -61,16 +61,19 @@ public struct DecoderReader {
       rotary: settings.rotary, pairing: settings.pairing, window: window)
   }
 
-  /// `gate_proj`, if there is a gate, `up_proj`, `down_proj`.
-  public func mlp(isGated: Bool = true) throws -> MLPWeights {
-    let s = settings
-    let part = { (name: String, outputs: Int, inputs: Int) in
-      try weights.linear("mlp." + name, outputs: outputs, inputs: inputs, bias: s.mlpBias)
+  /// `gate_proj`, if there is a gate, `up_proj`, `down_proj` of an MLP of this name, and of this width if it is not that of
+  /// all.
+  public func mlp(
+    _ name: String = "mlp", width inner: Int? = nil, isGated: Bool = true
+  ) throws -> MLPWeights {
+    let (s, inner) = (settings, inner ?? settings.feedForwardWidth)
+    let part = { (part: String, outputs: Int, inputs: Int) in
+      try weights.linear("\(name).\(part)", outputs: outputs, inputs: inputs, bias: s.mlpBias)
     }
     return MLPWeights(
-      gate: isGated ? try part("gate_proj", s.feedForwardWidth, s.width) : nil,
-      up: try part("up_proj", s.feedForwardWidth, s.width),
-      down: try part("down_proj", s.width, s.feedForwardWidth), activation: s.activation)
+      gate: isGated ? try part("gate_proj", inner, s.width) : nil,
+      up: try part("up_proj", inner, s.width), down: try part("down_proj", s.width, inner),
+      activation: s.activation)
   }
 
   /// `gate_up_proj`, of whose outputs the first half are the gate's, and `down_proj`, without biases.

@@ -62,10 +62,11 @@ public struct DecoderSettings: Sendable {
     }
   }
 
-  /// Reads the keys of a config.json that all have; `epsilon` where the norm's is no key. Throws `ModelError`.
+  /// Reads the keys of a config.json that all have; `epsilon` and `headDimension` where they are no keys. Throws
+  /// `ModelError`.
   public init(
     _ c: Configuration, _ defaults: Defaults = Defaults(), epsilon fixed: Double? = nil,
-    rotary scheme: RotaryFrequencies.Scheme = .init()
+    headDimension size: Int? = nil, rotary scheme: RotaryFrequencies.Scheme = .init()
   ) throws(ModelError) {
     layers = try c.size("num_hidden_layers", default: defaults.layers)
     width = try c.size("hidden_size", default: defaults.width)
@@ -73,7 +74,8 @@ public struct DecoderSettings: Sendable {
     heads = try c.size("num_attention_heads", default: defaults.heads)
     keyValueHeads =
       try c.nullableSize("num_key_value_heads", absent: defaults.keyValueHeads) ?? heads
-    headDimension = try c.size("head_dim", default: defaults.headDimension ?? max(width / heads, 1))
+    let share = defaults.headDimension ?? max(width / heads, 1)
+    headDimension = if let size { size } else { try c.size("head_dim", default: share) }
     try c.check(
       heads * headDimension <= 1 << 31, "head_dim", "makes more than 2³¹ features of all heads")
     trained = try c.size("max_position_embeddings", default: defaults.positions)

@@ -36,6 +36,15 @@ extension Configuration {
     return stated
   }
 
+  /// The experts a token chooses of those there are. Throws `ModelError.badKey`.
+  public func chosenExperts(
+    _ key: String = "num_experts_per_tok", of count: Int, default fallback: Int?
+  ) throws(ModelError) -> Int {
+    let chosen = try size(key, default: fallback)
+    try check(chosen <= count, key, "is more than the \(count) experts there are")
+    return chosen
+  }
+
   /// The heads of keys and values, a divisor of `heads`. Throws `ModelError.badKey`.
   public func keyValueHeads(heads: Int, default fallback: Int) throws(ModelError) -> Int {
     let count = try size("num_key_value_heads", default: fallback)

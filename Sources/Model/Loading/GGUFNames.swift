@@ -28,6 +28,29 @@ extension GGUFDialect {
     Dictionary(uniqueKeysWithValues: block.map { (prefix + $0.key, "blk.#." + $0.value) })
   }
 
+  /// Of a mixture's router and experts, all of a kind in one tensor, and of what all tokens share.
+  static let experts = [
+    "mlp.gate": "ffn_gate_inp", "mlp.gate.e_score_correction_bias": "exp_probs_b.bias",
+    "mlp.experts.gate_up_proj": "ffn_gate_up_exps",
+    "mlp.experts.gate_proj": "ffn_gate_exps", "mlp.experts.up_proj": "ffn_up_exps",
+    "mlp.experts.down_proj": "ffn_down_exps",
+    "mlp.shared_experts.gate_proj": "ffn_gate_shexp",
+    "mlp.shared_experts.up_proj": "ffn_up_shexp",
+    "mlp.shared_experts.down_proj": "ffn_down_shexp",
+  ]
+
+  /// Where keys of mixtures stand.
+  static let expertKeys = [
+    "num_experts": ["expert_count"], "num_local_experts": ["expert_count"],
+    "n_routed_experts": ["expert_count"], "num_experts_per_tok": ["expert_used_count"],
+    "moe_intermediate_size": ["expert_feed_forward_length"],
+    "n_shared_experts": ["expert_shared_count"], "n_group": ["expert_group_count"],
+    "topk_group": ["expert_group_used_count"], "norm_topk_prob": ["expert_weights_norm"],
+    "routed_scaling_factor": ["expert_weights_scale"],
+    "first_k_dense_replace": ["leading_dense_block_count"],
+    "num_nextn_predict_layers": ["nextn_predict_layers"],
+  ]
+
   /// Norms of queries and keys, and the norms after the halves of a block.
   static let headNorms = ["self_attn.q_norm": "attn_q_norm", "self_attn.k_norm": "attn_k_norm"]
   static let normsBehind = [

@@ -80,13 +80,14 @@ public struct WeightReader {
     }
     guard let found else { return canonical }
     let pieces = found.split(separator: "#", omittingEmptySubsequences: false)
-    return zip(pieces, numbers + [""]).map { $0 + $1 }.joined() + suffix
+    let name = zip(pieces, numbers + [""]).map { $0 + $1 }.joined()
+    return name.hasSuffix(".bias") ? name : name + suffix
   }
 
   /// The stored tensor, remembered as read. Throws `FileError.missingTensor`, `prefixedTensor`, `unsupportedType`.
   private func tensor(_ canonical: String) throws(FileError) -> StoredTensor {
     let name = storedName(canonical)
-    read.names.insert(name)
+    if read.names.insert(name).inserted { read.inOrder.append(name) }
     if prefix != nil, !source.contains(name), let stored = prefixed(name) {
       throw .prefixedTensor(file: source.path, tensor: name, stored: stored)
     }
@@ -125,8 +126,30 @@ public struct WeightReader {
     }
   }
 
+  /// Counts the tensors of blocks behind the model's own as read, such as are there to predict more than one token.
+  func skip(blocks: Range<Int>, after words: [String]) {
+    for tensor in source.tensors {
+      guard let block = blockNumber(tensor.name, after: words), blocks.contains(block) else {
+        continue
+      }
+      read.names.insert(tensor.name)
+    }
+  }
+
+  /// What `body` makes of tensors that were not read before, and what the file calls those.
+  public func recording<T>(_ body: () throws -> T) rethrows -> (T, tensors: [String]) {
+    let before = read.inOrder.count
+    let result = try body()
+    return (result, Array(read.inOrder[before...]))
+  }
+
   /// Whether the file has a tensor.
   public func contains(_ canonical: String) -> Bool { source.contains(storedName(canonical)) }
+
+  /// Whether a tensor's numbers are stored in blocks with scales.
+  func isQuantised(_ canonical: String) -> Bool {
+    (source.info(storedName(canonical))?.elementType?.blockLength ?? 1) > 1
+  }
 
   /// A weight matrix of this shape. Throws `FileError.missingTensor`, `wrongShape`, `unsupportedType`.
   public func matrix(
@@ -212,4 +235,5 @@ public struct WeightReader {
 /// Grows while a model is read, whoever holds the reader.
 private final class NameSet {
   var names: Set<String> = []
+  var inOrder: [String] = []
 }

@@ -34,6 +34,8 @@ struct InfoCommand: ParsableCommand {
       ("positions", d.positions.map { "\($0)" } ?? "not limited"),
       ("parameters", "\(d.parameters)"),
     ]
+    let active = transformer.activeParameters
+    if active < d.parameters { rows.append(("active", "\(active) parameters for every token")) }
     for (name, part) in types.sorted(by: { $0.key < $1.key }) {
       let megabytes = String(format: "%.1f", Double(part.bytes) / 1e6)
       rows.append(("stored as \(name)", "\(part.tensors) tensors, \(megabytes) MB"))

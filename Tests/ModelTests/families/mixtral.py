@@ -1,6 +1,6 @@
 from transformers import MixtralConfig
 
-from make_family_fixtures import Case, Published, older_rotary
+from make_family_fixtures import Case, Published, experts_apart, older_rotary
 from reference import LLAMA
 
 # mistralai/Mixtral-8x7B-v0.1.
@@ -8,19 +8,8 @@ PUBLISHED = Published(config=older_rotary)
 
 
 def apart(state):
-    """Every expert's matrices by themselves, as published files have them."""
-    stored = {}
-    for name, tensor in state.items():
-        name = name.replace(".mlp.", ".block_sparse_moe.")
-        stem, _, part = name.rpartition(".")
-        for e in range(len(tensor) if stem.endswith("experts") else 0):
-            if part == "down_proj":
-                stored[f"{stem}.{e}.w2.weight"] = tensor[e]
-            else:
-                stored[f"{stem}.{e}.w1.weight"], stored[f"{stem}.{e}.w3.weight"] = tensor[e].chunk(2)
-        if not stem.endswith("experts"):
-            stored[name] = tensor
-    return stored
+    """As published files have the experts."""
+    return experts_apart(state, ("w1", "w3", "w2"), "block_sparse_moe")
 
 
 # In double precision the experts are evaluated one by one.

@@ -1,0 +1,164 @@
+import Autodiff
+import Checkpoint
+import LinearAlgebra
+import Weights
+
+/// How a file stores the experts of a block.
+///
+/// Every expert may have tensors of its own, `prefix.7.gate.weight`, as published checkpoints have it; there may be one of
+/// all experts for each matrix, `prefix.gate.weight`, as GGUF has it; or one for gate and up, and one for down, as recent
+/// implementations hold them.
+public struct ExpertLayout: Sendable {
+  /// What stands before all names.
+  public var prefix: String
+  /// An expert's matrices.
+  public var parts: (gate: String, up: String, down: String)
+  /// The tensors of all experts' gates and ups, and of all their downs, the whole of what follows the prefix.
+  public var stacks: (gateAndUp: String, down: String)
+  /// Whether those two hold matrices (inputs, outputs).
+  public var isTransposed: Bool
+  /// Whether gate and up alternate among the outputs, instead of all gates coming before all ups.
+  public var alternates: Bool
+  /// Whether stacked experts have biases.
+  public var bias: Bool
+
+  /// A layout; its arguments are its properties.
+  public init(
+    prefix: String = "mlp.experts",
+    parts: (gate: String, up: String, down: String) = ("gate_proj", "up_proj", "down_proj"),
+    stacks: (gateAndUp: String, down: String) = (".gate_up_proj", ".down_proj"),
+    isTransposed: Bool = false, alternates: Bool = false, bias: Bool = false
+  ) {
+    (self.prefix, self.parts, self.stacks) = (prefix, parts, stacks)
+    (self.isTransposed, self.alternates, self.bias) = (isTransposed, alternates, bias)
+  }
+}
+
+extension DecoderReader {
+  /// The experts of a block, read where they are stored when a token has chosen them; nothing is copied.
+  ///
+  /// Where gate and up lie in one transposed matrix, they come out of one product with it, and are then taken apart: a copy
+  /// of 2 · width numbers a vector, beside a product of as many times the width of the stream.
+  public func experts(
+    _ count: Int, width inner: Int, _ layout: ExpertLayout = ExpertLayout(),
+    gating: MLPWeights.Gating = .product
+  ) throws -> ExpertMixture.Experts {
+    let activation = settings.activation
+    let ((gateAndUp, down), tensors) = try weights.recording {
+      try expertParts(count, inner, layout)
+    }
+    return ExpertMixture.Experts(tensors: tensors) { e in
+      MLPWeights(gateAndUp(e), down: down(e), activation: activation, gating: gating)
+    }
+  }
+
+  /// `mlp.gate` and `mlp.experts`, and `mlp.shared_experts` if they have a width.
+  public func mixture(
+    of count: Int, width inner: Int, _ routing: ExpertRouting, shared: Int? = nil
+  ) throws -> ExpertMixture {
+    ExpertMixture(
+      router: try weights.linear("mlp.gate", outputs: count, inputs: settings.width, bias: false),
+      routing: routing, experts: try experts(count, width: inner),
+      shared: try shared.map { try mlp("mlp.shared_experts", width: $0) })
+  }
+
+  private typealias Parts = (
+    @Sendable (Int) -> MLPWeights.Inner, down: @Sendable (Int) -> LinearWeights
+  )
+
+  private func expertParts(
+    _ count: Int, _ inner: Int, _ layout: ExpertLayout
+  ) throws -> Parts {
+    let (prefix, width) = (layout.prefix, settings.width)
+    if weights.contains(prefix + layout.stacks.gateAndUp) {
+      return try expertStacks(count, inner, layout)
+    }
+    let (gate, up, down) = layout.parts
+    if weights.contains("\(prefix).\(gate).weight") {
+      let stack = { (name: String, outputs: Int, inputs: Int) in
+        try expertStack(
+          "\(prefix).\(name).weight", bias: layout.bias ? "\(prefix).\(name).bias" : nil, count,
+          outputs: outputs, inputs: inputs)
+      }
+      let (gates, ups) = (try stack(gate, inner, width), try stack(up, inner, width))
+      return ({ .gated(gate: gates($0), up: ups($0)) }, try stack(down, width, inner))
+    }
+    // Nothing else is there: let the error name what is missing.
+    if weights.contains(prefix + layout.stacks.down) {
+      return try expertStacks(count, inner, layout)
+    }
+    let experts = try (0..<count).map { e in
+      let part = { (name: String, outputs: Int, inputs: Int) in
+        try weights.linear(
+          "\(prefix).\(e).\(name)", outputs: outputs, inputs: inputs, bias: false)
+      }
+      return (
+        gate: try part(gate, inner, width), up: try part(up, inner, width),
+        down: try part(down, width, inner)
+      )
+    }
+    return ({ .gated(gate: experts[$0].gate, up: experts[$0].up) }, { experts[$0].down })
+  }
+
+  /// Gates and ups of all experts in one tensor.
+  private func expertStacks(
+    _ count: Int, _ inner: Int, _ layout: ExpertLayout
+  ) throws -> Parts {
+    let stack = { (name: String, outputs: Int, inputs: Int) in
+      try expertStack(
+        name, bias: layout.bias ? name + "_bias" : nil, count, outputs: outputs, inputs: inputs,
+        isTransposed: layout.isTransposed)
+    }
+    let both = try stack(layout.prefix + layout.stacks.gateAndUp, 2 * inner, settings.width)
+    let down = try stack(layout.prefix + layout.stacks.down, settings.width, inner)
+    guard layout.isTransposed || layout.alternates else {
+      return (
+        { e in
+          let both = both(e)
+          return .gated(gate: both.outputs(0..<inner), up: both.outputs(inner..<2 * inner))
+        }, down
+      )
+    }
+    let step = layout.alternates ? 2 : 1
+    let gate = (0..<inner).map { step * $0 }
+    let up = gate.map { $0 + (layout.alternates ? 1 : inner) }
+    return ({ .fused(both($0), gate: gate, up: up) }, down)
+  }
+
+  /// One matrix an expert out of a tensor of all. Quantised ones lie (outputs, inputs), whatever others do.
+  private func expertStack(
+    _ name: String, bias: String?, _ count: Int, outputs: Int, inputs: Int,
+    isTransposed: Bool = false
+  ) throws -> @Sendable (Int) -> LinearWeights {
+    let isTransposed = isTransposed && !weights.isQuantised(name)
+    let (rows, columns) = isTransposed ? (inputs, outputs) : (outputs, inputs)
+    let matrices = try weights.matrices(name, count: count, rows: rows, columns: columns)
+    let biases = try bias.map { try weights.matrix($0, rows: count, columns: outputs) }
+    return { e in
+      LinearWeights(weights: matrices[e], bias: biases?.row(e), transposed: isTransposed)
+    }
+  }
+}
+
+// MARK: Mixtral's names
+
+extension DecoderReader {
+  /// `block_sparse_moe` as published, `mlp` as the reference implementation calls it now.
+  private var mixtralPrefix: String {
+    ["gate.weight", "router.weight", "experts.gate_up_proj"].contains {
+      weights.contains("mlp." + $0)
+    } ? "mlp" : "block_sparse_moe"
+  }
+
+  /// The experts' w1, w3, w2.
+  var mixtralExperts: ExpertLayout {
+    ExpertLayout(prefix: mixtralPrefix + ".experts", parts: ("w1", "w3", "w2"))
+  }
+
+  /// The router, `gate`, or as some implementations call it, `router`.
+  func mixtralRouter(_ count: Int) throws -> LinearWeights {
+    let names = ["gate", "router"].map { "\(mixtralPrefix).\($0)" }
+    let name = names.first { weights.contains($0 + ".weight") } ?? names[0]
+    return try weights.linear(name, outputs: count, inputs: settings.width, bias: false)
+  }
+}
