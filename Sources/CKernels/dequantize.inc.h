@@ -248,6 +248,8 @@ static inline void q6_K(const uint8_t *restrict block, float *restrict out) {
   }
 }
 
+#include "dequantize_tables.inc.h"
+
 static void dequantize(int32_t type, const void *source, float *restrict out,
                              int64_t count) {
   const uint8_t *restrict bytes = source;
@@ -294,6 +296,18 @@ static void dequantize(int32_t type, const void *source, float *restrict out,
       BLOCKS(CK_Q4_K, q4_K)
       BLOCKS(CK_Q5_K, q5_K)
       BLOCKS(CK_Q6_K, q6_K)
+      BLOCKS(CK_IQ2_XXS, iq2_xxs)
+      BLOCKS(CK_IQ2_XS, iq2_xs)
+      BLOCKS(CK_IQ2_S, iq2_s)
+      BLOCKS(CK_IQ3_XXS, iq3_xxs)
+      BLOCKS(CK_IQ3_S, iq3_s)
+      BLOCKS(CK_IQ1_S, iq1_s)
+      BLOCKS(CK_IQ1_M, iq1_m)
+      BLOCKS(CK_IQ4_NL, iq4_nl)
+      BLOCKS(CK_IQ4_XS, iq4_xs)
+      BLOCKS(CK_TQ1_0, tq1_0)
+      BLOCKS(CK_TQ2_0, tq2_0)
+      BLOCKS(CK_MXFP4, mxfp4)
 #undef BLOCKS
   }
 }

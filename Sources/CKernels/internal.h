@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "CKernels.h"
+#include "grids.h"
 
 // Columns of W that are taken at a time: a multiple of every block.
 #define STRIP 256
@@ -97,6 +98,18 @@ static inline struct ck_block ck_block_of(int32_t type) {
     case CK_Q4_K: return (struct ck_block){256, 144};
     case CK_Q5_K: return (struct ck_block){256, 176};
     case CK_Q6_K: return (struct ck_block){256, 210};
+    case CK_IQ2_XXS: return (struct ck_block){256, 66};
+    case CK_IQ2_XS: return (struct ck_block){256, 74};
+    case CK_IQ3_XXS: return (struct ck_block){256, 98};
+    case CK_IQ1_S: return (struct ck_block){256, 50};
+    case CK_IQ4_NL: return (struct ck_block){32, 18};
+    case CK_IQ3_S: return (struct ck_block){256, 110};
+    case CK_IQ2_S: return (struct ck_block){256, 82};
+    case CK_IQ4_XS: return (struct ck_block){256, 136};
+    case CK_IQ1_M: return (struct ck_block){256, 56};
+    case CK_TQ1_0: return (struct ck_block){256, 54};
+    case CK_TQ2_0: return (struct ck_block){256, 66};
+    case CK_MXFP4: return (struct ck_block){32, 17};
     default: return (struct ck_block){0, 0};
   }
 }

@@ -16,8 +16,20 @@ public enum ElementType: Int32, Sendable, CaseIterable {
   case q4_K = 12
   case q5_K = 13
   case q6_K = 14
+  case iq2_xxs = 16
+  case iq2_xs = 17
+  case iq3_xxs = 18
+  case iq1_s = 19
+  case iq4_nl = 20
+  case iq3_s = 21
+  case iq2_s = 22
+  case iq4_xs = 23
   case f64 = 28
+  case iq1_m = 29
   case bf16 = 30
+  case tq1_0 = 34
+  case tq2_0 = 35
+  case mxfp4 = 39
 
   /// Numbers in a block: 1 for the plain types, 32 or 256 for the quantised ones.
   public var blockLength: Int { Int(ck_block_length(rawValue)) }
@@ -26,24 +38,7 @@ public enum ElementType: Int32, Sendable, CaseIterable {
   public var blockBytes: Int { Int(ck_block_bytes(rawValue)) }
 
   /// The name as files write it: `F32`, `BF16`, `Q4_K`, …
-  public var name: String {
-    switch self {
-    case .f32: "F32"
-    case .f16: "F16"
-    case .q4_0: "Q4_0"
-    case .q4_1: "Q4_1"
-    case .q5_0: "Q5_0"
-    case .q5_1: "Q5_1"
-    case .q8_0: "Q8_0"
-    case .q2_K: "Q2_K"
-    case .q3_K: "Q3_K"
-    case .q4_K: "Q4_K"
-    case .q5_K: "Q5_K"
-    case .q6_K: "Q6_K"
-    case .f64: "F64"
-    case .bf16: "BF16"
-    }
-  }
+  public var name: String { "\(self)".uppercased() }
 
   /// Bytes of a row of `count` numbers, or nil when `count` is no multiple of the block or the product overflows.
   public func bytes(forCount count: Int) -> Int? {

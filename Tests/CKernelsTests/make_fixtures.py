@@ -17,6 +17,8 @@ FOLDER = Path(__file__).parent / "Fixtures"
 HALVES = {
     "Q4_0": [0], "Q4_1": [0, 2], "Q5_0": [0], "Q5_1": [0, 2], "Q8_0": [0],
     "Q2_K": [80, 82], "Q3_K": [108], "Q4_K": [0, 2], "Q5_K": [0, 2], "Q6_K": [208],
+    "IQ2_XXS": [0], "IQ2_XS": [0], "IQ2_S": [0], "IQ3_XXS": [0], "IQ3_S": [0], "IQ1_S": [0],
+    "IQ1_M": [], "IQ4_NL": [0], "IQ4_XS": [0], "TQ1_0": [52], "TQ2_0": [64], "MXFP4": [],
 }
 EXTREMES = [0x0000, 0x8000, 0x0001, 0x83FF, 0x0400, 0x7BFF, 0xFBFF, 0x7C00, 0xFC00, 0x7E00]
 
@@ -27,6 +29,13 @@ def scaled(generator, count, size, halves, values):
     for place in halves:
         chosen = np.resize(np.roll(values, place // 2 % 7), count)
         blocks[:, place : place + 2] = chosen.astype("<u2").view(np.uint8).reshape(-1, 2)
+    # Two types have no half in one piece. The nibbles of one lie on top of four words; of the other it is an exponent.
+    if not halves and size == 56:
+        for i in range(4):
+            nibble = (np.resize(values, count) >> 4 * i & 15).astype(np.uint8)
+            blocks[:, 49 + 2 * i] = blocks[:, 49 + 2 * i] & 15 | nibble << 4
+    elif not halves:
+        blocks[:, 0] = 123 + np.arange(count) % 4
     return blocks
 
 

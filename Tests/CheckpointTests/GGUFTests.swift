@@ -195,13 +195,13 @@ func lyingGGUFFilesAreRefused(_ hostile: HostileFile) throws {
 }
 
 /// Types without a kernel, of known and of unknown size, stand in the list, and their neighbours can be used.
-@Test(arguments: [(UInt32(23), "IQ4_XS"), (24, "I8"), (77, "type 77")])
+@Test(arguments: [(UInt32(40), "NVFP4"), (24, "I8"), (77, "type 77")])
 func unsupportedGGUFTypesAreListedAndRefusedWhenUsed(type: UInt32, name: String) throws {
   let folder = try TemporaryFolder()
   let path = try folder.write(
     GGUFBuilder.changed {
       $0.tensors = [("iq", [256], type, 0), ("b", [5], 0, 256)]
-      if type == 23 { $0.tensors[1].offset = 160 }  // 136 bytes, padded
+      if type == 40 { $0.tensors[1].offset = 160 }  // 144 bytes, padded
       $0.data = Int($0.tensors[1].offset) + 20
     }, to: "m.gguf")
   let file = try GGUFFile(path)

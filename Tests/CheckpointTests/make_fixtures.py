@@ -87,7 +87,11 @@ writer.close()
 
 # One GGUF per stored type, a matrix (3, 512) each, and its dequantised numbers as raw float32. The package quantises to
 # some types only; for the others random bytes serve, with the half-precision scales put back to moderate numbers.
-scales = {T.Q2_K: [80, 82], T.Q3_K: [108], T.Q4_K: [0, 2], T.Q5_K: [0, 2], T.Q6_K: [208]}
+scales = {
+    T.Q2_K: [80, 82], T.Q3_K: [108], T.Q4_K: [0, 2], T.Q5_K: [0, 2], T.Q6_K: [208],
+    T.IQ2_XXS: [0], T.IQ2_XS: [0], T.IQ2_S: [0], T.IQ3_XXS: [0], T.IQ3_S: [0], T.IQ1_S: [0],
+    T.IQ1_M: [], T.IQ4_NL: [0], T.IQ4_XS: [0], T.TQ1_0: [52], T.TQ2_0: [64], T.MXFP4: [],
+}
 for kind in [T.F32, T.F16, T.BF16, T.F64, T.Q4_0, T.Q4_1, T.Q5_0, T.Q5_1, T.Q8_0, *scales]:
     matrix = numbers(3, 512)
     if kind == T.F32:
@@ -100,6 +104,10 @@ for kind in [T.F32, T.F16, T.BF16, T.F64, T.Q4_0, T.Q4_1, T.Q5_0, T.Q5_1, T.Q8_0
         for at in scales[kind]:
             scale = random.uniform(-0.1, 0.1, len(blocks)).astype(np.float16)
             blocks[:, at : at + 2] = scale.view(np.uint8).reshape(-1, 2)
+        if kind == T.IQ1_M:  # the half's highest nibble lies on top of the last word
+            blocks[:, 55] = blocks[:, 55] & 15 | 0x20
+        if kind == T.MXFP4:
+            blocks[:, 0] = 123 + blocks[:, 0] % 4
         raw = blocks.reshape(3, -1)
     else:
         raw = gguf.quantize(matrix, kind)
