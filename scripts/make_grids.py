@@ -1,6 +1,6 @@
-"""Writes Sources/CKernels/grids.c: the grids of the IQ types of GGUF files, from the package gguf.
+"""Writes Sources/CKernels/Widening/grids.c: the grids of the IQ types of GGUF files, from the package gguf.
 
-    python scripts/make_grids.py > Sources/CKernels/grids.c        (numpy and gguf)
+    python scripts/make_grids.py > Sources/CKernels/Widening/grids.c        (numpy and gguf)
 """
 
 from gguf.quants import IQ1_S, IQ2_S, IQ2_XS, IQ2_XXS, IQ3_S, IQ3_XXS

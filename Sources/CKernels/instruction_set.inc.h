@@ -6,7 +6,7 @@
 //     KERNELS           the name of the table
 //
 // after it has included internal.h and before it leaves the functions to a target attribute.
-#include "dequantize.inc.h"
+#include "Widening/dequantize.inc.h"
 #include "products.inc.h"
 #include "basis.inc.h"
 

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "CKernels.h"
-#include "grids.h"
+#include "Widening/grids.h"
 
 // Columns of W that are taken at a time: a multiple of every block.
 #define STRIP 256
