@@ -101,7 +101,7 @@ let package = Package(
     .testTarget(name: "LanczosTests", dependencies: ["Lanczos", "LinearAlgebra", "TestSupport"]),
     .testTarget(
       name: "CheckpointTests", dependencies: ["Checkpoint", "Files", "Weights", "TestSupport"],
-      exclude: ["make_fixtures.py"],
+      exclude: ["make_fixtures.py", "make_quantized.py", "quantization.py"],
       resources: [.copy("Fixtures")]),
     .testTarget(
       name: "TokenizationTests",

@@ -34,3 +34,11 @@ void ck_dequantize(const struct ck_engine *engine, int32_t type, const void *sou
                    int64_t count) {
   ck_engine_kernels(engine)->dequantize(type, source, out, count);
 }
+
+void ck_widen(const struct ck_engine *engine, const struct ck_matrix *w, int64_t row,
+              int64_t column, int64_t columns, float *out) {
+  for (int64_t count; columns > 0; column += count, out += count, columns -= count) {
+    count = ck_min(columns, STRIP);
+    ck_engine_kernels(engine)->widen(w, row, column, count, out);
+  }
+}

@@ -6,13 +6,18 @@
 //     KERNELS           the name of the table
 //
 // after it has included internal.h and before it leaves the functions to a target attribute.
+
+// Vectors wider than registers are handed only to functions of the same file.
+#pragma clang diagnostic ignored "-Wpsabi"
 #include "Widening/dequantize.inc.h"
+#include "Widening/scaled.inc.h"
 #include "products.inc.h"
 #include "basis.inc.h"
 
 const struct ck_kernels KERNELS = {
     .lanes = LANES,
     .dequantize = dequantize,
+    .widen = widen,
     .pack_strip = pack_strip,
     .multiply_rows = multiply_rows,
     .multiply_rows_thick = multiply_rows_thick,

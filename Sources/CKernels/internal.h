@@ -48,6 +48,9 @@ struct ck_basis {
 struct ck_kernels {
   int64_t lanes;
   void (*dequantize)(int32_t type, const void *source, float *restrict out, int64_t count);
+  // Weights column …< column + columns of a row, columns ≤ STRIP.
+  void (*widen)(const struct ck_matrix *w, int64_t row, int64_t column, int64_t columns,
+                float *restrict out);
   // Strip `index` of the input, packed for multiply_rows.
   void (*pack_strip)(const struct ck_product *product, int64_t index, float *restrict packed);
   // Rows row …< row + rows of Y ← W X, rows ≤ ROW_GROUP.
@@ -110,13 +113,27 @@ static inline struct ck_block ck_block_of(int32_t type) {
     case CK_TQ1_0: return (struct ck_block){256, 54};
     case CK_TQ2_0: return (struct ck_block){256, 66};
     case CK_MXFP4: return (struct ck_block){32, 17};
+    case CK_F8_E4M3:
+    case CK_F8_E5M2:
+    case CK_E8M0:
+    case CK_INT8: return (struct ck_block){1, 1};
+    case CK_E2M1:
+    case CK_TABLE4: return (struct ck_block){2, 1};
+    case CK_INT4:
+    case CK_INT4_AWQ: return (struct ck_block){8, 4};
+    case CK_INT4_ROWS: return (struct ck_block){1, 4};
     default: return (struct ck_block){0, 0};
   }
 }
 
-// Where weight (row, column) begins; `column` begins a block.
+// Where weight (row, column) begins; `column` begins a block, unless the matrix has scales.
 static inline const uint8_t *ck_weights(const struct ck_matrix *w, int64_t row, int64_t column) {
   const struct ck_block block = ck_block_of(w->type);
+  if (w->scales) {
+    row += w->first_row;
+    column += w->first_column;
+    if (w->type == CK_INT4_ROWS) row /= 8;
+  }
   return (const uint8_t *)w->data + row * w->row_bytes + column / block.length * block.bytes;
 }
 

@@ -85,10 +85,10 @@ static struct strip open_strip(const struct ck_matrix *w, int64_t row, int64_t r
     return (struct strip){source, w->row_bytes, rows, columns, w->type, ahead};
   const int64_t bytes = ck_weights(w, row, column + columns) - source;
   const int64_t lanes = ck_round_up(columns, LANES);
-  for (int64_t r = 0; r < rows; r++, source += w->row_bytes) {
-    if (next) prefetch(source + ahead, bytes);
+  for (int64_t r = 0; r < rows; r++) {
+    if (next) prefetch(ck_weights(w, row + r, column) + ahead, bytes);
     float *to = buffer + r * STRIP_STRIDE;
-    dequantize(w->type, source, to, columns);
+    widen(w, row + r, column, columns, to);
     for (int64_t c = columns; c < lanes; c++) to[c] = 0;
   }
   return (struct strip){(const uint8_t *)buffer, 4 * STRIP_STRIDE, rows, lanes, CK_F32, 0};

@@ -3,13 +3,12 @@
 
 static void widen(const struct ck_engine *engine, const struct ck_matrix *w, int64_t row,
                   int64_t column, int64_t columns, double *out) {
-  const uint8_t *source = ck_weights(w, row, column);
   if (w->type == CK_F64) {
-    memcpy(out, source, (size_t)columns * 8);
+    memcpy(out, ck_weights(w, row, column), (size_t)columns * 8);
     return;
   }
   float narrow[STRIP];
-  ck_dequantize(engine, w->type, source, narrow, columns);
+  ck_engine_kernels(engine)->widen(w, row, column, columns, narrow);
   for (int64_t c = 0; c < columns; c++) out[c] = narrow[c];
 }
 

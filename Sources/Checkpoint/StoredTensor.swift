@@ -8,7 +8,7 @@ public struct StoredTensor: @unchecked Sendable {
   public let name: String
   /// Its sides, row-major: a matrix is (rows, columns).
   public let shape: [Int]
-  /// The type of the stored numbers.
+  /// The type of the stored numbers or codes.
   public let elementType: ElementType
   /// The stored bytes, valid as long as `owner` lives. They may begin at any alignment.
   public let bytes: UnsafeRawBufferPointer
@@ -16,6 +16,8 @@ public struct StoredTensor: @unchecked Sendable {
   public let file: String
   /// Whatever keeps the bytes alive.
   public let owner: AnyObject
+  /// How the bytes are codes of weights; nil where they are the numbers.
+  private let layout: CodedLayout?
 
   /// The product of the sides.
   public var count: Int { shape.reduce(1, *) }
@@ -38,6 +40,23 @@ public struct StoredTensor: @unchecked Sendable {
     self.bytes = bytes
     self.file = file
     self.owner = owner
+    layout = nil
+  }
+
+  /// A view of codes: of a matrix (rows, columns), or a stack of them.
+  ///
+  /// Precondition: `bytes` holds the codes, and the layout has scales for them all.
+  init(
+    name: String, shape: [Int], elementType: ElementType, bytes: UnsafeRawBufferPointer,
+    file: String, owner: AnyObject, layout: CodedLayout
+  ) {
+    self.name = name
+    self.shape = shape
+    self.elementType = elementType
+    self.bytes = bytes
+    self.file = file
+    self.owner = owner
+    self.layout = layout
   }
 
   /// The tensor as a weight matrix, in its stored type. Throws `FileError.wrongShape` unless it has two sides.
@@ -45,8 +64,14 @@ public struct StoredTensor: @unchecked Sendable {
     guard shape.count == 2 else {
       throw .wrongShape(file: file, tensor: name, shape: shape, needed: "a matrix")
     }
-    return StoredMatrix(
-      base: base, elementType: elementType, rows: shape[0], columns: shape[1], owner: owner)
+    return matrix(0)
+      ?? StoredMatrix(
+        base: base, elementType: elementType, rows: shape[0], columns: shape[1], owner: owner)
+  }
+
+  /// Matrix `index` of a stack of codes; nil where there are no codes.
+  private func matrix(_ index: Int) -> StoredMatrix? {
+    layout.map { $0.matrix(index, of: base, type: elementType, owner: owner) }
   }
 
   /// The tensor as a weight matrix of these sides; a single row may be stored as a vector. Throws `FileError.wrongShape`
@@ -67,6 +92,7 @@ public struct StoredTensor: @unchecked Sendable {
       throw .wrongShape(
         file: file, tensor: name, shape: shape, needed: "[\(count), \(rows), \(columns)]")
     }
+    if layout != nil { return (0..<count).compactMap(matrix) }
     let all = StoredMatrix(
       base: base, elementType: elementType, rows: count * rows, columns: columns, owner: owner)
     return (0..<count).map { all.rows($0 * rows..<($0 + 1) * rows) }
@@ -84,18 +110,24 @@ public struct StoredTensor: @unchecked Sendable {
 
   /// All numbers in order, widened to `Float`; F64 is rounded. Costs 4 bytes per number.
   public func numbers() -> [Float] {
-    withExtendedLifetime(owner) { elementType.widened(base, count: count) }
+    guard layout != nil else {
+      return withExtendedLifetime(owner) { elementType.widened(base, count: count) }
+    }
+    let stack = shape.count > 2 ? shape[0] : 1
+    return (0..<stack).compactMap(matrix).flatMap { m in (0..<m.rows).flatMap(m.row) }
   }
 
   /// The same numbers as a matrix: the first side, and all the others together. A convolution's kernel becomes a linear map.
   public var flattened: StoredTensor {
     precondition(!shape.isEmpty, "a scalar has no rows")
+    precondition(layout == nil, "codes keep their shape")
     return reshaped([shape[0], shape.dropFirst().reduce(1, *)], bytes)
   }
 
   /// Some of the first side's slices: rows of a matrix, one projection out of a fused one.
   public func rows(_ range: Range<Int>) -> StoredTensor {
     precondition(!shape.isEmpty, "a scalar has no rows")
+    precondition(layout == nil, "codes keep their shape")
     precondition(range.lowerBound >= 0 && range.upperBound <= shape[0], "rows outside the tensor")
     let rowBytes = shape[0] == 0 ? 0 : bytes.count / shape[0]
     let part = bytes[range.lowerBound * rowBytes..<range.upperBound * rowBytes]

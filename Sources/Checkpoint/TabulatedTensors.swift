@@ -29,6 +29,11 @@ extension MappedTensors {
     try table.tensor(name, in: file)
   }
 
+  /// The bytes of any tensor. Throws `FileError.missingTensor`.
+  public func storedBytes(_ name: String) throws(FileError) -> StoredBytes {
+    try table.storedBytes(name, in: file)
+  }
+
   /// Throws `FileError.changedWhileMapped` if the file changed since it was opened.
   public func checkIntact() throws(FileError) { try file.checkIntact() }
 }

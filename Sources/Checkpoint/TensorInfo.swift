@@ -51,6 +51,15 @@ struct TensorTable: Sendable {
 
   func position(of name: String) -> Int? { positions[UTF8Key(name)] }
 
+  /// The bytes of one tensor of `file`. Throws `missingTensor`.
+  func storedBytes(_ name: String, in file: MappedFile) throws(FileError) -> StoredBytes {
+    guard let position = position(of: name) else {
+      throw .missingTensor(file: file.path, tensor: name)
+    }
+    let bytes = UnsafeRawBufferPointer(rebasing: file.bytes[infos[position].byteRange])
+    return StoredBytes(bytes: bytes, file: file.path, owner: file)
+  }
+
   /// A view of one tensor of `file`. Throws `missingTensor`, `unsupportedType`.
   func tensor(_ name: String, in file: MappedFile) throws(FileError) -> StoredTensor {
     guard let position = position(of: name) else {

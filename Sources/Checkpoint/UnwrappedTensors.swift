@@ -74,6 +74,14 @@ package struct UnwrappedTensors: TabulatedTensors {
   /// The file, or what names the files or holds them.
   package var path: String { base.path }
 
+  /// The bytes of any tensor. Throws `FileError.missingTensor`.
+  package func storedBytes(_ name: String) throws(FileError) -> StoredBytes {
+    guard let position = table.position(of: name) else {
+      throw .missingTensor(file: path, tensor: name)
+    }
+    return try base.storedBytes(stored[position])
+  }
+
   /// A view of a tensor's bytes, under its stored name. Throws `FileError.missingTensor` and `unsupportedType`.
   package func tensor(_ name: String) throws(FileError) -> StoredTensor {
     guard let position = table.position(of: name) else {

@@ -2,7 +2,8 @@ import CKernels
 
 /// How the numbers of a stored tensor are written: plain, or quantised in blocks.
 ///
-/// The raw values are those of GGUF files; `CKernels` knows the types by the same numbers.
+/// The raw values are those of GGUF files, and from 256 on of types that those do not have; `CKernels` knows the types by the
+/// same numbers. The codes of `int8` to `int4_rows` mean nothing without the scales beside them (`CodeScales`).
 public enum ElementType: Int32, Sendable, CaseIterable {
   case f32 = 0
   case f16 = 1
@@ -30,8 +31,23 @@ public enum ElementType: Int32, Sendable, CaseIterable {
   case tq1_0 = 34
   case tq2_0 = 35
   case mxfp4 = 39
+  case f8_e4m3 = 256
+  case f8_e5m2 = 257
+  case e8m0 = 258
+  case int8 = 259
+  case e2m1 = 260
+  case table4 = 261
+  case int4 = 262
+  case int4_awq = 263
+  case int4_rows = 264
 
-  /// Numbers in a block: 1 for the plain types, 32 or 256 for the quantised ones.
+  /// Whether GGUF files have the type.
+  public var isGGUF: Bool { rawValue < 256 }
+
+  /// Whether the numbers are the weights, so that no scales are needed beside them.
+  public var standsAlone: Bool { rawValue < ElementType.int8.rawValue }
+
+  /// Numbers in a block: 1 for the plain types, 32 or 256 for the quantised ones of GGUF files.
   public var blockLength: Int { Int(ck_block_length(rawValue)) }
 
   /// Bytes in a block.

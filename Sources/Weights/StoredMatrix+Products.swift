@@ -8,7 +8,11 @@ extension RealScalar {
     _ w: StoredMatrix, _ x: UnsafePointer<Self>, stride ldx: Int,
     into y: UnsafeMutablePointer<Self>, stride ldy: Int, vectors b: Int, accumulating: Bool
   ) {
-    product(w, ck_multiply, ck_multiply_f64, x, ldx, y, ldy, b, accumulating)
+    if w.isTransposed {
+      product(w, ck_multiply_adjoint, ck_multiply_adjoint_f64, x, ldx, y, ldy, b, accumulating)
+    } else {
+      product(w, ck_multiply, ck_multiply_f64, x, ldx, y, ldy, b, accumulating)
+    }
   }
 
   /// X ← Wᵀ Y (added to X if `accumulating`), the layouts as in `multiply`.
@@ -17,7 +21,11 @@ extension RealScalar {
     _ w: StoredMatrix, _ y: UnsafePointer<Self>, stride ldy: Int,
     into x: UnsafeMutablePointer<Self>, stride ldx: Int, vectors b: Int, accumulating: Bool
   ) {
-    product(w, ck_multiply_adjoint, ck_multiply_adjoint_f64, y, ldy, x, ldx, b, accumulating)
+    if w.isTransposed {
+      product(w, ck_multiply, ck_multiply_f64, y, ldy, x, ldx, b, accumulating)
+    } else {
+      product(w, ck_multiply_adjoint, ck_multiply_adjoint_f64, y, ldy, x, ldx, b, accumulating)
+    }
   }
 
   private typealias Kernel<Scalar> = (

@@ -79,7 +79,7 @@ final class GuardedMatrix {
     }
     kernel = ck_matrix(
       data: base, rows: Int64(rows), columns: Int64(columns), row_bytes: Int64(stride),
-      type: type.rawValue)
+      type: type.rawValue, scales: nil, first_row: 0, first_column: 0)
     widened = [Float](repeating: 0, count: rows * columns)
     for r in 0..<rows {
       widened.withUnsafeMutableBufferPointer {

@@ -23,7 +23,9 @@ extension KernelTests {
     /// A sum of n products, in any order, each term rounded at most n + 1 times (and once more when it joins what was there):
     ///
     ///     |error| ≤ (n + 2) u (Σ |w| |x| + |y₀|) / (1 − (n + 2) u)
-    @Test("products equal the oracle and touch nothing else", arguments: ElementType.allCases)
+    @Test(
+      "products equal the oracle and touch nothing else",
+      arguments: ElementType.allCases.filter(\.isGGUF))
     func equalsOracle(type: ElementType) throws {
       for (rows, columns) in Self.shapes(type) {
         // Odd gaps bring rows to odd addresses.
@@ -102,7 +104,9 @@ extension KernelTests {
     }
 
     /// ⟨W x, y⟩ = ⟨x, Wᵀ y⟩ up to (m + n + 4) u Σ |y| |W| |x|: both sides are sums of the same terms.
-    @Test("the adjoint is the adjoint", arguments: ElementType.allCases, [1, 8, 21, 40])
+    @Test(
+      "the adjoint is the adjoint", arguments: ElementType.allCases.filter(\.isGGUF),
+      [1, 8, 21, 40])
     func adjointIdentity(type: ElementType, b: Int) throws {
       let w = try GuardedMatrix(type, rows: 300, columns: 768, seed: 6)
       let x = normal(w.columns * b, seed: 7), y = normal(w.rows * b, seed: 8)
@@ -123,7 +127,9 @@ extension KernelTests {
       }
     }
 
-    @Test("a vector's product does not depend on its companions", arguments: ElementType.allCases)
+    @Test(
+      "a vector's product does not depend on its companions",
+      arguments: ElementType.allCases.filter(\.isGGUF))
     func companions(type: ElementType) throws {
       let w = try GuardedMatrix(type, rows: 77, columns: 768, seed: 9, gap: 2)
       let most = Engine.independentVectors
@@ -201,12 +207,16 @@ extension KernelTests {
     @Test("products of nothing")
     func empty() throws {
       var y: [Float] = [1, 2, 3, 4, 5, 6]
-      var w = ck_matrix(data: nil, rows: 2, columns: 0, row_bytes: 0, type: 0)
+      var w = ck_matrix(
+        data: nil, rows: 2, columns: 0, row_bytes: 0, type: 0, scales: nil,
+        first_row: 0, first_column: 0)
       ck_multiply(Engine.current, &w, [], 3, &y, 3, 3, 1)
       #expect(y == [1, 2, 3, 4, 5, 6])
       ck_multiply(Engine.current, &w, [], 3, &y, 3, 2, 0)
       #expect(y == [0, 0, 3, 0, 0, 6])
-      w = ck_matrix(data: nil, rows: 0, columns: 2, row_bytes: 8, type: 0)
+      w = ck_matrix(
+        data: nil, rows: 0, columns: 2, row_bytes: 8, type: 0, scales: nil,
+        first_row: 0, first_column: 0)
       y = [1, 2, 3, 4, 5, 6]
       ck_multiply_adjoint(Engine.current, &w, [], 3, &y, 3, 1, 0)
       #expect(y == [0, 2, 3, 0, 5, 6])

@@ -66,8 +66,8 @@ static inline bytes16 load16(const uint8_t *source) {
 
 // Values of sixteen bytes' low nibbles and of their high ones, given as an expression in q, nibbles as floats. Where a
 // register holds sixteen floats the expression is evaluated once, for all nibbles there are, and the values looked up.
-#if LANES == 16
 static const floats16 every_nibble = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+#if LANES == 16
 #define NIBBLE_VALUES(name, EXPRESSION) \
   floats16 name;                        \
   {                                     \
@@ -249,6 +249,7 @@ static inline void q6_K(const uint8_t *restrict block, float *restrict out) {
 }
 
 #include "dequantize_tables.inc.h"
+#include "dequantize_bytes.inc.h"
 
 static void dequantize(int32_t type, const void *source, float *restrict out,
                              int64_t count) {
@@ -280,6 +281,10 @@ static void dequantize(int32_t type, const void *source, float *restrict out,
         memcpy(out + i, &bits, 4);
       }
       break;
+    case CK_F8_E4M3: dequantize_bytes(CK_F8_E4M3, bytes, out, count); break;
+    case CK_F8_E5M2: dequantize_bytes(CK_F8_E5M2, bytes, out, count); break;
+    case CK_E8M0: dequantize_bytes(CK_E8M0, bytes, out, count); break;
+    case CK_INT8: dequantize_bytes(CK_INT8, bytes, out, count); break;
 #define BLOCKS(TYPE, FUNCTION)                                                            \
   case TYPE:                                                                              \
     for (; count > 0; count -= ck_block_of(TYPE).length, bytes += ck_block_of(TYPE).bytes, \

@@ -37,6 +37,39 @@ enum ck_type {
   CK_TQ1_0 = 34,
   CK_TQ2_0 = 35,
   CK_MXFP4 = 39,
+  // Types of other files; what is a code has its scales beside it.
+  CK_F8_E4M3 = 256,
+  CK_F8_E5M2 = 257,
+  CK_E8M0 = 258,       // 2^(e − 127), for scales
+  CK_INT8 = 259,       // signed
+  CK_E2M1 = 260,       // a sign, two bits of exponent, one of mantissa; two to a byte, the low nibble first
+  CK_TABLE4 = 261,     // an index into sixteen values; two to a byte, the high nibble first
+  CK_INT4 = 262,       // eight neighbours of a row to a word of 32 bits, the low nibble first
+  CK_INT4_AWQ = 263,   // the same in the order 0, 2, 4, 6, 1, 3, 5, 7
+  CK_INT4_ROWS = 264,  // eight neighbours of a column to a word
+};
+
+// What codes stand for whose scales are stored beside them: weight (r, c) = (code − zero) · scale, rounded to `rounded`. There
+// is a scale, and perhaps a zero, for each block of weights, counted from the first row and column of what is stored. Nothing
+// need be aligned.
+struct ck_scales {
+  const void *data;     // row after row of blocks
+  int32_t type;         // plain, or CK_E8M0
+  int32_t rounded;      // CK_F32, CK_F16 or CK_BF16
+  int64_t stride;       // scales from one row of blocks to the next
+  int64_t rows, columns;  // weights of a block: one column for CK_INT4_AWQ and CK_INT4_ROWS
+  int64_t width;        // not 0: a block is `columns` weights after another, through all rows of so many columns
+  float factor;         // what weights are multiplied by at last
+  const void *groups;   // for each row its row of blocks, in 32 bits; NULL: row / rows
+  // Of the types of integers of four bits, packed in words: along the columns as codes are, but for CK_INT4 along the rows.
+  const void *zeros;    // NULL: 8
+  int64_t zeros_stride;  // bytes from one row of words to the next
+  int32_t zeros_less_one;  // what is stored is one less, modulo 16
+  const void *values;   // sixteen floats, for CK_TABLE4
+  // Not NULL: scales are bytes that stand for nested_values[byte] · nested[index / nested_run] + nested_offset.
+  const void *nested, *nested_values;
+  int64_t nested_run;
+  float nested_offset;
 };
 
 struct ck_matrix {
@@ -44,6 +77,10 @@ struct ck_matrix {
   int64_t rows, columns;
   int64_t row_bytes;
   int32_t type;  // enum ck_type
+  // NULL where the stored numbers are the weights. Else `data` is the beginning of what is stored, and this the part of it
+  // from a row and a column on.
+  const struct ck_scales *scales;
+  int64_t first_row, first_column;
 };
 
 // Weights per block of a type and bytes per block; 0 for a type that is not known.
@@ -82,6 +119,10 @@ void ck_parallel_for(struct ck_engine *engine, int64_t count,
 // dequantisation (the Python package gguf), with every instruction set.
 void ck_dequantize(const struct ck_engine *engine, int32_t type, const void *source, float *out,
                    int64_t count);
+
+// Widens weights column …< column + columns of a row; whole blocks unless the matrix has scales.
+void ck_widen(const struct ck_engine *engine, const struct ck_matrix *w, int64_t row,
+              int64_t column, int64_t columns, float *out);
 
 // Up to this many vectors, a vector's product does not depend on how many others travel with it.
 #define CK_INDEPENDENT_VECTORS 32

@@ -135,7 +135,8 @@ public final class SafetensorsFile: MappedTensors {
 
   /// The types we compute with.
   static let elementTypes: [String: ElementType] = [
-    "F64": .f64, "F32": .f32, "F16": .f16, "BF16": .bf16,
+    "F64": .f64, "F32": .f32, "F16": .f16, "BF16": .bf16, "F8_E4M3": .f8_e4m3,
+    "F8_E5M2": .f8_e5m2,
   ]
 
   /// Bits of a number of every type the format has. Of a type it may get later, only the place in the file is checked.

@@ -19,6 +19,14 @@ public final class ShardedTensors: TabulatedTensors {
     return try shards[shardOfTensor[position]].tensor(name)
   }
 
+  /// The bytes of any tensor. Throws `FileError.missingTensor`.
+  public func storedBytes(_ name: String) throws(FileError) -> StoredBytes {
+    guard let position = table.position(of: name) else {
+      throw .missingTensor(file: path, tensor: name)
+    }
+    return try shards[shardOfTensor[position]].storedBytes(name)
+  }
+
   /// Throws `FileError.changedWhileMapped` if a file changed since it was opened.
   public func checkIntact() throws(FileError) {
     for shard in shards { try shard.checkIntact() }

@@ -37,8 +37,10 @@ public struct ModelFile {
     case .huggingFace(let config):
       format = .huggingFace
       let (own, others) = try UnwrappedTensors.unwrapping(directory.tensors)
-      (tensors, unread) = (own, UnreadPart.parts(of: others))
+      unread = UnreadPart.parts(of: others)
       let whole = Configuration(file: config.path, object: config.object)
+      tensors =
+        try QuantizationScheme(whole).map { try QuantizedTensors(own, scheme: $0) } ?? own
       let type = try whole.text("model_type")
       if let inner = families.lazy.compactMap({ $0.outerTypes[type] }).first {
         configuration = try Configuration(textOf: whole, config.object)
