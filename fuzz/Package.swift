@@ -9,6 +9,7 @@ let tokenization = Target.Dependency.product(name: "Tokenization", package: "kry
 let model = Target.Dependency.product(name: "Model", package: "krylens")
 let readers: [(name: String, dependencies: [Target.Dependency])] = [
   ("safetensors", []),
+  ("quantized", []),
   ("gguf", [model, tokenization]),
   ("pytorch", []),
   ("config", [model]),

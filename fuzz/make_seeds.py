@@ -44,6 +44,7 @@ def gather(reader, *patterns):
 
 
 gather("safetensors", "*/Fixtures/*.safetensors", "ModelTests/Fixtures/*/model.safetensors")
+gather("quantized", "CheckpointTests/Fixtures/quantized/*.safetensors")
 gather("gguf", "*/Fixtures/*.gguf", "ModelTests/Fixtures/*/model.gguf")
 gather("pytorch", "CheckpointTests/Fixtures/*.bin")
 gather("config", "ModelTests/Fixtures/*/config*.json")

@@ -17,7 +17,7 @@ public struct StoredTensor: @unchecked Sendable {
   /// Whatever keeps the bytes alive.
   public let owner: AnyObject
   /// How the bytes are codes of weights; nil where they are the numbers.
-  private let layout: CodedLayout?
+  private var layout: CodedLayout?
 
   /// The product of the sides.
   public var count: Int { shape.reduce(1, *) }
@@ -69,6 +69,13 @@ public struct StoredTensor: @unchecked Sendable {
         base: base, elementType: elementType, rows: shape[0], columns: shape[1], owner: owner)
   }
 
+  /// The same codes, with what lies beside them.
+  func with(_ parts: [StoredBytes]) -> StoredTensor {
+    var tensor = self
+    tensor.layout?.parts = parts
+    return tensor
+  }
+
   /// Matrix `index` of a stack of codes; nil where there are no codes.
   private func matrix(_ index: Int) -> StoredMatrix? {
     layout.map { $0.matrix(index, of: base, type: elementType, owner: owner) }
@@ -80,7 +87,7 @@ public struct StoredTensor: @unchecked Sendable {
     guard shape == [rows, columns] || rows == 1 && shape == [columns] else {
       throw .wrongShape(file: file, tensor: name, shape: shape, needed: "[\(rows), \(columns)]")
     }
-    return try reshaped([rows, columns], bytes).matrix()
+    return try layout == nil ? reshaped([rows, columns], bytes).matrix() : matrix()
   }
 
   /// The tensor as a stack (count, rows, columns) of weight matrices, one for each index of the first side, as views.
@@ -145,6 +152,7 @@ public struct StoredTensor: @unchecked Sendable {
   /// Tells the system whether the bytes are needed soon. Nothing happens if they are not in a mapped file.
   public func advise(_ advice: MappedFile.Advice) {
     (owner as? MappedFile)?.advise(advice, bytes)
+    for part in layout?.parts ?? [] { (part.owner as? MappedFile)?.advise(advice, part.bytes) }
   }
 }
 

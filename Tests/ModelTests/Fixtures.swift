@@ -42,6 +42,12 @@ struct Fixture: Sendable, CustomTestStringConvertible {
     }
   }
 
+  /// Checkpoints whose weights are quantised.
+  static let quantized = [
+    "fp8-ragged", "fp8-rows", "llm-int8", "mxfp4-packed", "int4-zeros", "awq", "gptq-ordered",
+    "nf4-nested",
+  ].map { Fixture(name: "quantized/\($0)", form: .folder) }
+
   private static func isThere(_ path: String) -> Bool {
     (try? fixturePath(path)).map(FileManager.default.fileExists) ?? false
   }

@@ -10,12 +10,14 @@ import Testing
 
   /// Both sides round about 10² operations of 10² terms at ε = 2e-16 here; the stored decimals are exact. GGUF keeps ε of
   /// the norms, θ and the rotary factors as float32, 6e-8 each.
-  @Test(arguments: Fixture.all) func doublePrecision(_ fixture: Fixture) throws {
+  @Test(arguments: Fixture.all + Fixture.quantized) func doublePrecision(_ fixture: Fixture) throws
+  {
     try compare(fixture, Double.self, tolerance: fixture.form == .gguf ? 1e-6 : 1e-9)
   }
 
   /// 6e-8 a rounding, some hundred of them one after another with random signs, gains above 1 in between.
-  @Test(arguments: Fixture.all) func singlePrecision(_ fixture: Fixture) throws {
+  @Test(arguments: Fixture.all + Fixture.quantized) func singlePrecision(_ fixture: Fixture) throws
+  {
     try compare(fixture, Float.self, tolerance: 3e-5)
   }
 

@@ -23,8 +23,24 @@ static const struct {
 } types[] = {
     {"F32", CK_F32},   {"BF16", CK_BF16}, {"F16", CK_F16},   {"Q8_0", CK_Q8_0}, {"Q4_0", CK_Q4_0},
     {"Q4_1", CK_Q4_1}, {"Q4_K", CK_Q4_K}, {"Q6_K", CK_Q6_K}, {"Q5_0", CK_Q5_0}, {"Q5_1", CK_Q5_1},
-    {"Q5_K", CK_Q5_K}, {"Q2_K", CK_Q2_K}, {"Q3_K", CK_Q3_K},
+    {"Q5_K", CK_Q5_K}, {"Q2_K", CK_Q2_K}, {"Q3_K", CK_Q3_K}, {"IQ4_XS", CK_IQ4_XS}, {"MXFP4", CK_MXFP4},
+    {"IQ3_S", CK_IQ3_S}, {"IQ2_XXS", CK_IQ2_XXS}, {"TQ2_0", CK_TQ2_0},
+    // With scales of 128 × 128, of 32 and of 64 neighbours, and of 128 rows.
+    {"F8", CK_F8_E4M3}, {"F4", CK_E2M1}, {"NF4", CK_TABLE4}, {"AWQ", CK_INT4_AWQ},
 };
+
+// The usual scales of a type whose codes have them beside them, all of which lie at `numbers`.
+static struct ck_scales scales_of(int32_t type, int64_t columns, const void *numbers) {
+  struct ck_scales s = {.data = numbers, .zeros = numbers, .values = numbers, .rounded = CK_F32, .factor = 1};
+  switch (type) {
+    case CK_F8_E4M3: s.rows = s.columns = 128, s.type = CK_F32; break;
+    case CK_E2M1: s.rows = 1, s.columns = 32, s.type = CK_E8M0; break;
+    case CK_TABLE4: s.columns = 64, s.width = columns, s.type = CK_F32; break;
+    default: s.rows = 128, s.columns = 1, s.type = s.rounded = CK_F16, s.zeros_stride = columns / 2;
+  }
+  s.stride = (columns + s.columns - 1) / s.columns;
+  return s;
+}
 
 static double seconds(void) {
   struct timespec t;
@@ -202,7 +218,7 @@ int main(int argc, char **argv) {
     for (int64_t i = 0; i < longer * most; i++) in[i] = (float)random_bits() * 0x1p-32f - 0.5f;
     fill(stored, m * n * 4);
     if (!json)
-      printf("\n%ld × %ld\n%-5s %3s %-8s %10s %8s %8s %8s %9s\n", (long)m, (long)n, "type", "b", "",
+      printf("\n%ld × %ld\n%-7s %3s %-8s %10s %8s %8s %8s %9s\n", (long)m, (long)n, "type", "b", "",
              "µs", "Gw/s", "GFLOP/s", "of read", "OpenBLAS");
     for (size_t t = 0; t < sizeof types / sizeof *types; t++) {
       const int64_t length = ck_block_length(types[t].type);
@@ -210,8 +226,11 @@ int main(int argc, char **argv) {
       const int64_t row_bytes = n / length * ck_block_bytes(types[t].type);
       for (int k = 0; k < b_count; k++)
         for (int adjoint = 0; adjoint < 2; adjoint++) {
-          struct contest contest = {{stored, m, n, row_bytes, types[t].type}, floats, bs[k], adjoint,
-                                    engine, in, out};
+          const struct ck_scales scales =
+              scales_of(types[t].type, n, (const uint8_t *)stored + m * row_bytes);
+          struct contest contest = {{stored, m, n, row_bytes, types[t].type,
+                                     types[t].type >= CK_F8_E4M3 ? &scales : NULL, 0, 0},
+                                    floats, bs[k], adjoint, engine, in, out};
           double best[3];
           race(&contest, budget, best);
           const double weights = (double)(m * n);
@@ -226,7 +245,7 @@ int main(int argc, char **argv) {
                    (double)(m * row_bytes) / best[1] * 1e-9, best[1] / best[0], best[2],
                    best[2] / best[0]);
           else
-            printf("%-5s %3ld %-8s %10.1f %8.2f %8.1f %8.2f %8.2f×\n", types[t].name, bs[k], direction,
+            printf("%-7s %3ld %-8s %10.1f %8.2f %8.1f %8.2f %8.2f×\n", types[t].name, bs[k], direction,
                    best[0] * 1e6, weights / best[0] * 1e-9,
                    2 * weights * (double)bs[k] / best[0] * 1e-9, best[1] / best[0], best[2] / best[0]);
           fflush(stdout);

@@ -14,6 +14,8 @@ struct CodedLayout: Sendable {
   var rowBytes: Int
   /// Whether a stored matrix is the transpose of the weight.
   var isTransposed: Bool
+  /// All that lies beside the codes.
+  var parts: [StoredBytes] = []
 
   /// Matrix `index` of those whose codes begin at `base`.
   func matrix(

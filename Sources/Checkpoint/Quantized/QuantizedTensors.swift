@@ -38,7 +38,8 @@ public struct QuantizedTensors: TabulatedTensors {
           $0 + (source.info($1)?.byteRange.count ?? 0)
         }
         infos.append(tensor.info(like: info, size: size))
-        coded.append(tensor.content)
+        let parts = tensor.parts.compactMap { try? source.storedBytes($0) }
+        coded.append(tensor.content.map { $0.with(parts) })
       } else if !parts.contains(key), !Self.ofActivations.contains(where: info.name.hasSuffix) {
         infos.append(info)
         coded.append(nil)

@@ -125,12 +125,11 @@ extension DecoderReader {
     return ({ .fused(both($0), gate: gate, up: up) }, down)
   }
 
-  /// One matrix an expert out of a tensor of all. Quantised ones lie (outputs, inputs), whatever others do.
+  /// One matrix an expert out of a tensor of all.
   private func expertStack(
     _ name: String, bias: String?, _ count: Int, outputs: Int, inputs: Int,
     isTransposed: Bool = false
   ) throws -> @Sendable (Int) -> LinearWeights {
-    let isTransposed = isTransposed && !weights.isQuantised(name)
     let (rows, columns) = isTransposed ? (inputs, outputs) : (outputs, inputs)
     let matrices = try weights.matrices(name, count: count, rows: rows, columns: columns)
     let biases = try bias.map { try weights.matrix($0, rows: count, columns: outputs) }

@@ -39,8 +39,6 @@ public struct ModelFile {
       let (own, others) = try UnwrappedTensors.unwrapping(directory.tensors)
       unread = UnreadPart.parts(of: others)
       let whole = Configuration(file: config.path, object: config.object)
-      tensors =
-        try QuantizationScheme(whole).map { try QuantizedTensors(own, scheme: $0) } ?? own
       let type = try whole.text("model_type")
       if let inner = families.lazy.compactMap({ $0.outerTypes[type] }).first {
         configuration = try Configuration(textOf: whole, config.object)
@@ -50,6 +48,8 @@ public struct ModelFile {
         (configuration, modelType, outerType) = (whole, type, nil)
       }
       family = try families.family(ofType: modelType, in: configuration.file)
+      tensors =
+        try QuantizationScheme(configuration).map { try QuantizedTensors(own, scheme: $0) } ?? own
       dialect = nil
     case .gguf(let file):
       let general = Configuration(file: directory.path) { file[$0]?.json }

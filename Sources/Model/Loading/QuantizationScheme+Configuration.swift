@@ -6,12 +6,9 @@ extension QuantizationScheme {
   /// Which modules it left alone need not be known: their tensors are plain. Throws `ModelError.unsupportedKey` for a method or
   /// a variant of one that is not read, and `badKey`.
   init?(_ file: Configuration) throws(ModelError) {
-    let keys = ("quantization_config", "compression_config")
-    var found = try file.optionalObject(keys.0, keys.1)
-    if found == nil {
-      found = try file.optionalObject("text_config")?.optionalObject(keys.0, keys.1)
+    guard let c = try file.optionalObject("quantization_config", "compression_config") else {
+      return nil
     }
-    guard let c = found else { return nil }
     let name = try c.text(
       "quant_method",
       default: c.mentions("load_in_4bit") || c.mentions("_load_in_4bit") ? "bitsandbytes" : nil)

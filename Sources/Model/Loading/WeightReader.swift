@@ -120,7 +120,7 @@ public struct WeightReader {
       let isPart =
         table == nil
         ? blockNumber(tensor.name, after: words) != nil : !tensor.name.hasPrefix("cls")
-      if isPart {
+      if isPart, !isZeroBias(tensor) {
         throw .unreadTensor(file: source.path, tensor: tensor.name)
       }
     }
@@ -143,13 +143,16 @@ public struct WeightReader {
     return (result, Array(read.inOrder[before...]))
   }
 
+  /// Whether a tensor adds nothing: some quantisers give each linear layer a bias, of zeros where the model has none.
+  private func isZeroBias(_ tensor: TensorInfo) -> Bool {
+    guard tensor.name.hasSuffix(".bias"), tensor.shape.count == 1,
+      let stored = try? source.tensor(tensor.name)
+    else { return false }
+    return stored.numbers().allSatisfy { $0 == 0 }
+  }
+
   /// Whether the file has a tensor.
   public func contains(_ canonical: String) -> Bool { source.contains(storedName(canonical)) }
-
-  /// Whether a tensor's numbers are stored in blocks with scales.
-  func isQuantised(_ canonical: String) -> Bool {
-    (source.info(storedName(canonical))?.elementType?.blockLength ?? 1) > 1
-  }
 
   /// A weight matrix of this shape. Throws `FileError.missingTensor`, `wrongShape`, `unsupportedType`.
   public func matrix(
