@@ -46,6 +46,7 @@ struct Fixture: Sendable, CustomTestStringConvertible {
   static let quantized = [
     "fp8-ragged", "fp8-rows", "llm-int8", "mxfp4-packed", "int4-zeros", "awq", "gptq-ordered",
     "nf4-nested",
+    "mxfp4-gpt-oss",
   ].map { Fixture(name: "quantized/\($0)", form: .folder) }
 
   private static func isThere(_ path: String) -> Bool {
