@@ -13,9 +13,12 @@ enum Program: Hashable, Sendable, CustomTestStringConvertible {
   case contextAttention
   /// With values of another size than keys, and sinks.
   case sinkAttention(String)
+  /// By the delta rule if strengths "β" are among the inputs; active are those before the slash.
+  case recurrence(String)
 
   static let all: [Program] =
     plain + activations + attentions + ["qkv", "q", "kv"].map { .sinkAttention($0) }
+    + ["qkvΔ", "qkvΔβ", "qv/kΔβ", "kΔ/qv", "β/qkvΔ"].map { .recurrence($0) }
 
   private static let plain: [Program] = [
     .identity, .independent, .linear, .linearTransposed, .sums, .gainAndShift, .frozenFactor,
@@ -23,7 +26,7 @@ enum Program: Hashable, Sendable, CustomTestStringConvertible {
     .rotaryInterleaved, .gatedUnit, .contextAttention,
   ]
   private static let activations = [
-    .silu, .gelu, .geluTanh, .quickGELU, .relu, .reluSquared, .tanh, .logistic,
+    .silu, .gelu, .geluTanh, .quickGELU, .relu, .reluSquared, .tanh, .logistic, .softplus,
     .xielu(XIELU(storedPositive: 0.2, storedNegative: -1.1, slope: 0.4, limit: -0.3)),
   ].map { Program.activation($0) }
   private static let attentions = ["qkv", "q", "kv", "v"].flatMap { active -> [Program] in
@@ -35,7 +38,7 @@ enum Program: Hashable, Sendable, CustomTestStringConvertible {
   /// Features of x.
   var columns: Int {
     switch self {
-    case .attention, .sinkAttention: 32
+    case .attention, .sinkAttention, .recurrence: 32
     default: 12
     }
   }
@@ -92,6 +95,7 @@ enum Program: Hashable, Sendable, CustomTestStringConvertible {
         AttentionSettings(
           heads: 4, keyValueHeads: 2, headDimension: 5, valueDimension: 1, scale: 0.5,
           sinks: [-9, 0, 1.5, 9]))
+    case .recurrence(let inputs): return recurrence(x, fixed, inputs)
     case .contextAttention:
       let settings = AttentionSettings(
         heads: 4, keyValueHeads: 2, headDimension: 3, scale: 1, visible: { _, count in 0..<count })
@@ -133,6 +137,51 @@ enum Program: Hashable, Sendable, CustomTestStringConvertible {
         source: source, target: target)
     }
     return selectedAttention(queries: q, keys: k, values: v, rows: rows, settings: settings)
+  }
+
+  /// 4 heads with two values each, in two groups of queries and keys of 4, one rate per head by the delta rule and one per
+  /// head and key without. What goes in is convolved first, so that a source reaches three tokens; of the rows' sources one
+  /// is the target, one is near it, and one so far away that its own tokens do not reach it.
+  private func recurrence<S: RealScalar>(
+    _ x: Variable<S>, _ fixed: Variable<S>, _ inputs: String
+  ) -> Variable<S> {
+    let isDelta = inputs.contains("β")
+    let settings = RecurrenceSettings(
+      heads: 4, groups: 2, keyDimension: 4, valueDimension: 2,
+      rates: numbers(isDelta ? 4 : 16, seed: 1).map { (a: Double) in -a / 2 })
+    let reaches = (0..<x.rows).map { TokenReach(source: [1, 5, 4][$0 % 3], target: 5, width: 3) }
+    let part = { (name: Character, range: Range<Int>) -> [Variable<S>] in
+      let own = (inputs.prefix { $0 != "/" }.contains(name) ? x : fixed).columns(range)
+      let convolution = CausalConvolution<S>(
+        width: 3, weights: numbers(3 * own.columns, seed: UInt64(range.lowerBound)),
+        bias: numbers(own.columns, seed: 2))
+      let sequences = (0..<x.rows).map { r -> Variable<S> in
+        // The primal of the source comes from the sequence.
+        var tokens: Matrix<S> = matrix(7, own.columns, seed: UInt64(range.lowerBound + r))
+        let start = reaches[r].source * own.columns
+        tokens.elements.replaceSubrange(start..<start + own.columns, with: own.value.row(r))
+        return Variable(tokens)
+      }
+      let reached = selectedConvolution(
+        own, reaches: reaches, sequences: sequences.map { TokenFeatures($0, rows: 0..<7) },
+        by: convolution)
+      let whole = sequences.map {
+        sequenceConvolution($0, sequences: [0..<7], by: convolution)
+      }
+      let φ = (["Δ": .softplus, "β": .logistic] as [Character: Activation])[name] ?? .tanh
+      return ([reached] + whole).map { $0.activated(by: φ) }
+    }
+    let (q, k, v) = (part("q", 0..<8), part("k", 8..<16), part("v", 16..<24))
+    let (Δ, β) = (part("Δ", 24..<28), isDelta ? part("β", 28..<32) : nil)
+    let all = (0...x.rows).map {
+      RecurrenceInputs(queries: q[$0], keys: k[$0], values: v[$0], steps: Δ[$0], strengths: β?[$0])
+    }
+    var first = all[0]
+    let ends = reaches.indices.map { r in reaches[...r].reduce(-1) { $0 + $1.tokens.count } }
+    first.queries = first.queries.rows(ends)
+    return selectedRecurrence(
+      first, reaches: reaches, caches: all.dropFirst().map { RecurrenceCache($0, rows: 0..<7) },
+      settings)
   }
 
   /// f linearized at a point.

@@ -73,8 +73,10 @@ import Testing
     let path = try Path<Float>(
       of: [.decoder([1, 2], encoder: [3, 4]), .decoder([5], encoder: [3, 4])], through: model)
     let caches = path.points[0].caches
-    #expect(caches[0][1] === caches[1][1] && caches[0][0] !== caches[1][0])
-    let distinct = [caches[0][0], caches[1][0], caches[0][1]]
+    #expect(
+      caches[0].attentions[1] === caches[1].attentions[1]
+        && caches[0].attentions[0] !== caches[1].attentions[0])
+    let distinct = [caches[0].attentions[0], caches[1].attentions[0], caches[0].attentions[1]]
     #expect(path.points[0].cacheBytes == distinct.reduce(0) { $0 + $1.byteCount })
   }
 

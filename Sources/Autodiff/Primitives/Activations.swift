@@ -18,6 +18,8 @@ public enum Activation: Hashable, Sendable {
   case tanh
   /// 1 / (1 + e⁻ˣ).
   case logistic
+  /// log(1 + eˣ).
+  case softplus
   /// A function whose curvatures are learned.
   case xielu(XIELU)
 
@@ -51,6 +53,7 @@ public enum Activation: Hashable, Sendable {
     case .logistic:
       let s = Self.sigma(x)
       return (s, s * (1 - s))
+    case .softplus: return (max(x, 0) + S.log(onePlus: S.exp(-abs(x))), Self.sigma(x))
     case .xielu(let function): return function(x)
     }
   }
@@ -74,9 +77,9 @@ public struct XIELU: Hashable, Sendable {
 
   /// The function of what is stored: softplus gives α⁺ and, added to β, α⁻.
   public init(storedPositive: Double, storedNegative: Double, slope: Double, limit: Double) {
-    let softplus = { (x: Double) in max(x, 0) + Double.log(onePlus: Double.exp(-abs(x))) }
-    positive = softplus(storedPositive)
-    negative = slope + softplus(storedNegative)
+    let softplus = Activation.softplus
+    positive = softplus(storedPositive).value
+    negative = slope + softplus(storedNegative).value
     (self.slope, self.limit) = (slope, limit)
   }
 

@@ -18,18 +18,28 @@ public struct TokenSelection: Hashable, Sendable, Codable {
   public init(_ token: Int) { self.init(source: token, target: token) }
 }
 
+/// What the mixers of a block leave behind of one prompt's tokens, in the order in which they are run.
+struct MixerCaches<Scalar: RealScalar> {
+  /// One for each attention.
+  var attentions: [KeyValueCache<Scalar>] = []
+  /// One for each convolution.
+  var convolutions: [TokenFeatures<Scalar>] = []
+  /// One for each recurrence.
+  var recurrences: [RecurrenceCache<Scalar>] = []
+}
+
 /// Which tokens the rows of a block's variables are, and hence what attention looks at.
 ///
 /// With whole prompts the rows are their tokens, one prompt after another, and each attention leaves its keys and values
-/// behind. In a selection each row is one Jacobian: a query at the target token, with the keys and values of all tokens
-/// but the source held constant.
+/// behind, each convolution and recurrence what goes into it. In a selection each row is one Jacobian: a query at the
+/// target token, with the keys and values of all tokens but the source held constant.
 public final class AttentionContext<Scalar: RealScalar> {
-  private enum Rows {
+  enum Rows {
     case prompts([Range<Int>])
-    case selection([(selection: TokenSelection, caches: [KeyValueCache<Scalar>])])
+    case selection([(selection: TokenSelection, caches: MixerCaches<Scalar>)])
   }
 
-  private let rows: Rows
+  let rows: Rows
   /// What every prompt looks at besides its own tokens, if anything: an encoder's output.
   private let encoderOutputs: [Variable<Scalar>]
   /// Position of every row's source token.
@@ -38,9 +48,11 @@ public final class AttentionContext<Scalar: RealScalar> {
   public let targetPositions: [Int]
   /// Tokens of every row's prompt.
   public let lengths: [Int]
-  /// Keys and values the attentions so far left behind: for each prompt, one per attention.
-  private(set) var caches: [[KeyValueCache<Scalar>]] = []
+  /// What the mixers so far left behind of each prompt.
+  var caches: [MixerCaches<Scalar>] = []
   private var attentions = 0
+  /// Convolutions and recurrences so far.
+  var (convolutions, recurrences) = (0, 0)
 
   /// All tokens of some prompts, which take these rows, and the prompts' encoderOutputs in models that have them.
   init(prompts: [Range<Int>], encoderOutputs: [Variable<Scalar>] = []) {
@@ -49,16 +61,16 @@ public final class AttentionContext<Scalar: RealScalar> {
     sourcePositions = prompts.flatMap { 0..<$0.count }
     targetPositions = sourcePositions
     lengths = prompts.flatMap { Array(repeating: $0.count, count: $0.count) }
-    caches = prompts.map { _ in [] }
+    caches = prompts.map { _ in MixerCaches() }
   }
 
-  /// One row per Jacobian; `caches` are those of its prompt that whole prompts left behind at the same block.
-  init(_ selections: [(selection: TokenSelection, caches: [KeyValueCache<Scalar>])]) {
-    rows = .selection(selections)
+  /// One row per Jacobian; `caches` are those that its prompt, of so many tokens, left behind at the same block.
+  init(_ selections: [(selection: TokenSelection, tokens: Int, caches: MixerCaches<Scalar>)]) {
+    rows = .selection(selections.map { ($0.selection, $0.caches) })
     encoderOutputs = []  // their keys and values are in the caches
     sourcePositions = selections.map(\.selection.source)
     targetPositions = selections.map(\.selection.target)
-    lengths = selections.map { $0.caches.first?.count ?? 0 }
+    lengths = selections.map(\.tokens)
   }
 
   /// Attention of the rows: `queries` at the targets, `keys` and `values` at the sources.
@@ -72,12 +84,13 @@ public final class AttentionContext<Scalar: RealScalar> {
       let made = prompts.map {
         KeyValueCache(keys: keys, values: values, rows: $0, settings: settings)
       }
-      for (p, cache) in made.enumerated() { caches[p].append(cache) }
+      for (p, cache) in made.enumerated() { caches[p].attentions.append(cache) }
       return sequenceAttention(queries: queries, caches: made, settings: settings)
     case .selection(let selections):
       let rows = selections.map {
         AttentionRow(
-          cache: $0.caches[attentions], source: $0.selection.source, target: $0.selection.target)
+          cache: $0.caches.attentions[attentions], source: $0.selection.source,
+          target: $0.selection.target)
       }
       return selectedAttention(
         queries: queries, keys: keys, values: values, rows: rows, settings: settings)
@@ -95,18 +108,21 @@ public final class AttentionContext<Scalar: RealScalar> {
     case .prompts(let prompts):
       for (p, context) in encoderOutputs.enumerated() {
         if let first = encoderOutputs[..<p].firstIndex(where: { isSame($0, context) }) {
-          caches[p].append(caches[first][attentions])
+          caches[p].attentions.append(caches[first].attentions[attentions])
         } else {
           let (keys, values) = keysAndValues(context)
-          caches[p].append(KeyValueCache(keys: keys, values: values, settings: settings))
+          caches[p].attentions.append(
+            KeyValueCache(keys: keys, values: values, settings: settings))
         }
       }
       return sequenceAttention(
-        queries: queries, counts: prompts.map(\.count), caches: caches.map { $0[attentions] },
+        queries: queries, counts: prompts.map(\.count),
+        caches: caches.map { $0.attentions[attentions] },
         settings: settings)
     case .selection(let selections):
       let rows = selections.map {
-        AttentionRow(cache: $0.caches[attentions], source: nil, target: $0.selection.target)
+        AttentionRow(
+          cache: $0.caches.attentions[attentions], source: nil, target: $0.selection.target)
       }
       return selectedAttention(
         queries: queries, keys: nil, values: nil, rows: rows, settings: settings)

@@ -142,7 +142,7 @@ extension Transformer {
   }
 }
 
-/// Where a block stands in some prompts' paths: its input, and the keys and values of all tokens there.
+/// Where a block stands in some prompts' paths: its input, and what its mixers keep of all tokens there.
 public struct BlockPoint<Scalar: RealScalar> {
   /// The block, counted from 0.
   public let layer: Int
@@ -150,13 +150,18 @@ public struct BlockPoint<Scalar: RealScalar> {
   let states: Matrix<Scalar>
   /// The rows of each prompt.
   let prompts: [Range<Int>]
-  /// For each prompt, keys and values of each of the block's attentions.
-  let caches: [[KeyValueCache<Scalar>]]
+  /// What the block's mixers left behind of each prompt.
+  let caches: [MixerCaches<Scalar>]
 
-  /// Bytes of all prompts' keys and values, those that prompts share once.
+  /// Bytes of all that mixers left behind, what prompts share once.
   public var cacheBytes: Int {
-    let distinct = Dictionary(caches.joined().map { (ObjectIdentifier($0), $0) }) { $1 }
-    return distinct.values.reduce(0) { $0 + $1.byteCount }
+    let attentions = caches.flatMap(\.attentions)
+    let distinct = Dictionary(attentions.map { (ObjectIdentifier($0), $0) }) { $1 }
+    let others = caches.reduce(0) { sum, cache in
+      sum + cache.convolutions.reduce(0) { $0 + $1.byteCount }
+        + cache.recurrences.reduce(0) { $0 + $1.byteCount }
+    }
+    return distinct.values.reduce(others) { $0 + $1.byteCount }
   }
 
   /// The states of these tokens, one row each.

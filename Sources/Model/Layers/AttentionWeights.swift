@@ -13,6 +13,9 @@ public struct AttentionWeights: Mixer {
   public var valueDimension: Int?
   /// To queries, keys and values.
   public var projection: QueryKeyValue
+  /// Whether each head's queries are followed by as many features of a gate: its result is multiplied by their logistic
+  /// function before it goes to the output.
+  public var isGated: Bool
   /// Back to the width of the stream.
   public var output: LinearWeights
   /// Factor of the scores; headDimension^(−½) if nil.
@@ -45,8 +48,8 @@ public struct AttentionWeights: Mixer {
   /// An attention; its arguments are its properties.
   public init(
     heads: Int, keyValueHeads: Int, headDimension: Int, valueDimension: Int? = nil,
-    projection: QueryKeyValue, output: LinearWeights, scale: Double? = nil, clip: Double? = nil,
-    queryNorm: (any NormWeights)? = nil, keyNorm: (any NormWeights)? = nil,
+    projection: QueryKeyValue, isGated: Bool = false, output: LinearWeights, scale: Double? = nil,
+    clip: Double? = nil, queryNorm: (any NormWeights)? = nil, keyNorm: (any NormWeights)? = nil,
     rotatesFirst: Bool = false, rotary: RotaryFrequencies? = nil, pairing: RotaryPairing = .split,
     temperature: (@Sendable (_ position: Int) -> Double)? = nil, isCausal: Bool = true,
     window: Int? = nil, softCap: Double? = nil,
@@ -55,7 +58,7 @@ public struct AttentionWeights: Mixer {
   ) {
     (self.heads, self.keyValueHeads) = (heads, keyValueHeads)
     (self.headDimension, self.valueDimension) = (headDimension, valueDimension)
-    (self.projection, self.output) = (projection, output)
+    (self.projection, self.isGated, self.output) = (projection, isGated, output)
     (self.scale, self.clip) = (scale, clip)
     (self.queryNorm, self.keyNorm) = (queryNorm, keyNorm)
     self.rotatesFirst = rotatesFirst
@@ -74,6 +77,8 @@ public struct AttentionWeights: Mixer {
     let isUnseen = keyNorm == nil && clip == nil && settings.seesDifferencesOnly
     let (projection, keyBias) = isUnseen ? projection.withoutKeyBias : (projection, nil)
     var (q, k, v) = projection(h)
+    var gate: Variable<S>?
+    if isGated { (q, gate) = (q.gather(columns: parts(0)), q.gather(columns: parts(1))) }
     let normalize = {
       if let queryNorm { q = queryNorm(q) }
       if let keyNorm { k = keyNorm(k) }
@@ -93,7 +98,16 @@ public struct AttentionWeights: Mixer {
     if let temperature {
       q = q.rows(scaledBy: context.targetPositions.map { S(temperature($0)) })
     }
-    return output(context.attend(queries: q, keys: k, values: v, settings: settings))
+    let y = context.attend(queries: q, keys: k, values: v, settings: settings)
+    return output(gate.map { y * $0.activated(by: .logistic) } ?? y)
+  }
+
+  /// The first or the second half of every head's features.
+  private func parts(_ half: Int) -> [Int] {
+    (0..<heads).flatMap { h in
+      let start = (2 * h + half) * headDimension
+      return start..<start + headDimension
+    }
   }
 
   private var settings: AttentionSettings {

@@ -3,7 +3,7 @@ import LinearAlgebra
 
 /// A block as nearly all families have it: a mixer and an MLP with norms around them, in one of four arrangements.
 ///
-/// Blocks of one model may differ in any of this.
+/// Blocks of one model may differ in any of this. A block may have one half only; the other adds nothing.
 public struct DecoderBlock: ResidualBlock {
   /// The order of norms and sums. `after` is the identity where a family has no such norm, and so is `norm`.
   public enum Arrangement: Sendable {
@@ -22,13 +22,13 @@ public struct DecoderBlock: ResidualBlock {
   /// The norm of the mixer's half.
   public var mixerNorm: (any NormWeights)?
   /// What lets tokens see each other.
-  public var mixer: any Mixer
+  public var mixer: (any Mixer)?
   /// The norm of what the mixer adds to the stream.
   public var afterMixer: (any NormWeights)?
   /// The norm of the MLP's half.
   public var feedForwardNorm: (any NormWeights)?
   /// What acts token by token.
-  public var feedForward: any FeedForward
+  public var feedForward: (any FeedForward)?
   /// The norm of what the MLP adds to the stream.
   public var afterFeedForward: (any NormWeights)?
   /// Factor of what each half adds to the stream.
@@ -37,9 +37,9 @@ public struct DecoderBlock: ResidualBlock {
   /// A block; its arguments are its properties.
   public init(
     _ arrangement: Arrangement = .sequential, mixerNorm: (any NormWeights)? = nil,
-    mixer: any Mixer, afterMixer: (any NormWeights)? = nil,
+    mixer: (any Mixer)?, afterMixer: (any NormWeights)? = nil,
     feedForwardNorm: (any NormWeights)? = nil,
-    feedForward: any FeedForward, afterFeedForward: (any NormWeights)? = nil,
+    feedForward: (any FeedForward)?, afterFeedForward: (any NormWeights)? = nil,
     residualScale: Double = 1
   ) {
     self.arrangement = arrangement
@@ -59,6 +59,7 @@ public struct DecoderBlock: ResidualBlock {
   public func attention<S: RealScalar>(
     _ x: ResidualStream<S>, in context: AttentionContext<S>
   ) -> Variable<S> {
+    guard let mixer else { return nothing(like: x.target) }
     if arrangement == .normAfter {
       return normalized(x.target + scaled(mixer(x, in: context)), by: mixerNorm) - x.target
     }
@@ -69,12 +70,17 @@ public struct DecoderBlock: ResidualBlock {
 
   /// F − Z; in a parallel block of X.
   public func mlp<S: RealScalar>(_ z: Variable<S>) -> Variable<S> {
+    guard let feedForward else { return nothing(like: z) }
     if arrangement == .normAfter {
       return normalized(z + scaled(feedForward(z)), by: feedForwardNorm) - z
     }
     let h = normalized(z, by: feedForwardNorm)
     let added = scaled(normalized(feedForward(h), by: afterFeedForward))
     return arrangement == .normedStream ? h + added - z : added
+  }
+
+  private func nothing<S: RealScalar>(like x: Variable<S>) -> Variable<S> {
+    Variable(Matrix(rows: x.rows, columns: x.columns))
   }
 
   private func normalized<S: RealScalar>(

@@ -1,0 +1,195 @@
+import LinearAlgebra
+import Weights
+
+/// What kind of linear recurrence over the tokens of a sequence. Each head has a state S (keys, values), 0 at first:
+///
+///     S̃ = exp(Δ_τ A) ∘ S_{τ−1},  S_τ = S̃ + k_τ δ_τᵀ,  y_τ = S_τᵀ q_τ,
+///     δ_τ = v_τ  or, by the delta rule,  δ_τ = β_τ (v_τ − S̃ᵀ k_τ),
+///
+/// with a rate A of decay, often negative, for each head or for each head and feature of its keys. Neighbouring heads
+/// share the queries and keys of a group. State spaces with a choice: Gu, Dao, arXiv 2312.00752; with one rate per head:
+/// Dao, Gu, arXiv 2405.21060; the gated delta rule: Yang, Kautz, Hatamizadeh, arXiv 2412.06464.
+public struct RecurrenceSettings: Sendable {
+  /// Heads, each with a state of its own.
+  public var heads: Int
+  /// Groups of heads that share queries and keys.
+  public var groups: Int
+  /// Features of a head's keys and queries.
+  public var keyDimension: Int
+  /// Features of a head's values.
+  public var valueDimension: Int
+  /// A (heads) or (heads, keyDimension).
+  public var rates: [Double]
+
+  /// Settings; the arguments are the properties.
+  public init(heads: Int, groups: Int, keyDimension: Int, valueDimension: Int, rates: [Double]) {
+    precondition(heads % groups == 0, "groups divide the heads")
+    precondition(
+      rates.count == heads || rates.count == heads * keyDimension,
+      "one rate per head, or per feature of its keys")
+    (self.heads, self.groups) = (heads, groups)
+    (self.keyDimension, self.valueDimension) = (keyDimension, valueDimension)
+    self.rates = rates
+  }
+
+  /// The group of head h.
+  func group(of h: Int) -> Int { h * groups / heads }
+
+  /// A of head h and feature n of its keys.
+  @inline(__always)
+  func rate(_ h: Int, _ n: Int) -> Double {
+    rates.count == heads ? rates[h] : rates[h * keyDimension + n]
+  }
+}
+
+/// What goes into a recurrence, one row per token.
+public struct RecurrenceInputs<Scalar: RealScalar> {
+  /// q (tokens, groups · keyDimension).
+  public var queries: Variable<Scalar>
+  /// k (tokens, groups · keyDimension).
+  public var keys: Variable<Scalar>
+  /// v (tokens, heads · valueDimension).
+  public var values: Variable<Scalar>
+  /// Δ (tokens, heads).
+  public var steps: Variable<Scalar>
+  /// β (tokens, heads) of the delta rule; nil without it.
+  public var strengths: Variable<Scalar>?
+
+  /// Inputs; the arguments are the properties.
+  public init(
+    queries: Variable<Scalar>, keys: Variable<Scalar>, values: Variable<Scalar>,
+    steps: Variable<Scalar>, strengths: Variable<Scalar>? = nil
+  ) {
+    (self.queries, self.keys, self.values) = (queries, keys, values)
+    (self.steps, self.strengths) = (steps, strengths)
+  }
+
+  fileprivate var all: [Variable<Scalar>] {
+    [queries, keys, values, steps] + (strengths.map { [$0] } ?? [])
+  }
+
+  fileprivate func check(_ settings: RecurrenceSettings) {
+    let keys = settings.groups * settings.keyDimension
+    precondition(
+      queries.columns == keys && self.keys.columns == keys
+        && values.columns == settings.heads * settings.valueDimension
+        && steps.columns == settings.heads
+        && strengths?.columns ?? settings.heads == settings.heads,
+      "the inputs have their heads' features")
+  }
+}
+
+/// What goes into the recurrence of one sequence, as constants.
+public final class RecurrenceCache<Scalar: RealScalar> {
+  let inputs: RecurrenceInputs<Scalar>
+  let rows: Range<Int>
+
+  /// The tokens in `rows`. Precondition: the inputs are constants.
+  public init(_ inputs: RecurrenceInputs<Scalar>, rows: Range<Int>) {
+    precondition(inputs.all.allSatisfy { !$0.isActive }, "cached inputs are constants: `detached`")
+    (self.inputs, self.rows) = (inputs, rows)
+  }
+
+  /// Bytes of the sequence's inputs.
+  public var byteCount: Int {
+    rows.count * inputs.all.reduce(0) { $0 + $1.columns } * MemoryLayout<Scalar>.stride
+  }
+}
+
+/// The recurrence of some sequences, evaluated: y (tokens, heads · valueDimension), a constant. The rows of the inputs,
+/// constants as well, are the sequences' tokens. Cost O(tokens · heads · keyDimension · valueDimension); memory for one
+/// state of each head at work.
+public func sequenceRecurrence<Scalar: RealScalar>(
+  _ caches: [RecurrenceCache<Scalar>], _ settings: RecurrenceSettings
+) -> Variable<Scalar> {
+  let rows = caches.map(\.inputs.keys.rows).max() ?? 0
+  let out = Buffer<Scalar>(count: rows * settings.heads * settings.valueDimension)
+  for cache in caches {
+    cache.inputs.check(settings)
+    forEachHead(settings, cache) { scan, h in
+      for token in 0..<cache.rows.count {
+        scan.decay(at: token)
+        scan.update()
+        for p in 0..<settings.valueDimension {
+          out.base[(h * settings.valueDimension + p) * rows + cache.rows.lowerBound + token] =
+            Scalar(scan.output(p))
+        }
+      }
+    }
+  }
+  return Variable(
+    rows: rows, columns: settings.heads * settings.valueDimension, buffer: out)
+}
+
+/// The recurrence's output at one token of each sequence, as a function of what goes into it at the tokens of a reach.
+///
+/// `queries` have one row per reach, that of the last token, the one that asks; all other inputs the rows of every reach's
+/// tokens, one reach after another. Any may be constant; the inputs of other tokens are constants of `caches`, which also
+/// supply the primal of the active ones. Cost: one pass through each sequence, however many reaches are in it; an
+/// application costs as if each reach's tokens were the whole sequence.
+public func selectedRecurrence<Scalar: RealScalar>(
+  _ inputs: RecurrenceInputs<Scalar>, reaches: [TokenReach], caches: [RecurrenceCache<Scalar>],
+  _ settings: RecurrenceSettings
+) -> Variable<Scalar> {
+  inputs.check(settings)
+  let count = reaches.reduce(0) { $0 + $1.tokens.count }
+  precondition(
+    inputs.queries.rows == reaches.count && inputs.keys.rows == count
+      && inputs.values.rows == count && inputs.steps.rows == count
+      && inputs.strengths?.rows ?? count == count, "one row per token of a reach")
+  let features = settings.heads * settings.valueDimension
+  let out = Buffer<Scalar>(count: features * reaches.count)
+  let step = RecurrenceStep<Scalar>(inputs, reaches: reaches.count, tokens: count, settings)
+  var start = 0
+  let starts = reaches.map { reach in
+    defer { start += reach.tokens.count }
+    return start
+  }
+  var sequences: [ObjectIdentifier: (cache: RecurrenceCache<Scalar>, reaches: [Int])] = [:]
+  for (r, cache) in caches.enumerated() {
+    sequences[ObjectIdentifier(cache), default: (cache, [])].reaches.append(r)
+  }
+  for (cache, members) in sequences.values {
+    let last = members.map { reaches[$0].tokens.last! }.max()!
+    forEachHead(settings, cache) { scan, h in
+      // What each token's update is read by: the query, carried back through the steps between.
+      let readings = members.map { scan.carriedBack(reaches[$0].tokens) }
+      for token in 0...last {
+        scan.decay(at: token)
+        for (m, r) in members.enumerated() {
+          guard let j = reaches[r].tokens.firstIndex(of: token) else { continue }
+          step.keep(scan, h, read: readings[m].base + j * settings.keyDimension, at: starts[r] + j)
+        }
+        scan.update()
+        for r in members where reaches[r].tokens.last == token {
+          for p in 0..<settings.valueDimension {
+            out.base[(h * settings.valueDimension + p) * reaches.count + r] = Scalar(
+              scan.output(p))
+          }
+          step.keepState(scan, h, r)
+        }
+      }
+    }
+  }
+  guard
+    let trace = Variable.trace(
+      of: inputs.queries, inputs.keys, inputs.values, inputs.steps, inputs.strengths)
+  else { return Variable(rows: reaches.count, columns: features, buffer: out) }
+  step.owners = starts.indices.flatMap { r in
+    Array(repeating: r, count: reaches[r].tokens.count)
+  }
+  return trace.record(step, rows: reaches.count, columns: features, value: out)
+}
+
+/// Runs `body` for every head of a sequence, side by side; each call has a state of its own.
+private func forEachHead<Scalar: RealScalar>(
+  _ settings: RecurrenceSettings, _ cache: RecurrenceCache<Scalar>,
+  _ body: (RecurrentHead<Scalar>, Int) -> Void
+) {
+  withoutActuallyEscaping(body) { body in
+    nonisolated(unsafe) let (body, cache) = (body, cache)
+    Engine.forEach(settings.heads) { h in
+      body(RecurrentHead(settings, cache.inputs, cache.rows, head: h), h)
+    }
+  }
+}

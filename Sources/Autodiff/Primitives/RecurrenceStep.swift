@@ -1,0 +1,177 @@
+import LinearAlgebra
+import Weights
+
+/// The derivative of a recurrence's output at a token t by what goes into it at some tokens τ ≤ t.
+///
+/// What is added to the state at τ is read at t by the query, carried back through the steps between: dy = dS_τᵀ r_τ. With
+/// e = β (k · r), and all of token τ on the right, every head has
+///
+///     dy = Σ_τ [ S̃ᵀ(A ∘ (r − e k)) dΔ + (δ rᵀ − e S̃ᵀ) dk + e dv + (k · r)(v − S̃ᵀ k) dβ ] + S_tᵀ dq;
+///
+/// without the delta rule β = 1, and the terms with S̃ᵀ k and −e are left out. So an application takes no step through the
+/// sequence: it is some products with matrices of the size of a state.
+final class RecurrenceStep<Scalar: RealScalar>: Primitive {
+  private let settings: RecurrenceSettings
+  private let queries, keys, values, steps, strengths: Int?
+  private let reaches: Int
+  private let tokens: Int
+  /// The reach of every token.
+  var owners: [Int] = []
+  /// S_tᵀ (reaches, heads · values, keys), where queries are active.
+  private let states: Buffer<Scalar>
+  /// δ rᵀ − e S̃ᵀ (tokens, heads · values, keys), where keys are.
+  private let keyMaps: Buffer<Scalar>
+  /// The factors of dΔ and dβ (tokens, heads · values), and e (tokens, heads).
+  private let stepFactors, strengthFactors, valueFactors: Buffer<Scalar>
+
+  init(
+    _ inputs: RecurrenceInputs<Scalar>, reaches: Int, tokens: Int,
+    _ settings: RecurrenceSettings
+  ) {
+    self.settings = settings
+    (queries, keys) = (inputs.queries.position, inputs.keys.position)
+    (values, steps) = (inputs.values.position, inputs.steps.position)
+    strengths = inputs.strengths?.position
+    (self.reaches, self.tokens) = (reaches, tokens)
+    let features = settings.heads * settings.valueDimension
+    let size = features * settings.keyDimension
+    states = Buffer(count: queries == nil ? 0 : reaches * size)
+    keyMaps = Buffer(count: keys == nil ? 0 : tokens * size)
+    stepFactors = Buffer(count: tokens * features)
+    strengthFactors = Buffer(count: inputs.strengths == nil ? 0 : tokens * features)
+    valueFactors = Buffer(count: tokens * settings.heads)
+  }
+
+  /// Keeps what the rules need of head h at a token, which `read` reads, before the state is updated.
+  func keep(
+    _ scan: RecurrentHead<Scalar>, _ h: Int, read r: UnsafePointer<Double>, at token: Int
+  ) {
+    let (n, size) = (settings.keyDimension, settings.valueDimension)
+    let product = dot(scan.key.base, r, n)
+    let e = scan.strength * product
+    let back = scan.isDelta ? e : 0
+    valueFactors.base[token * settings.heads + h] = Scalar(e)
+    for p in 0..<size {
+      let (feature, state) = (
+        (token * settings.heads + h) * size + p, scan.state.base + p * n
+      )
+      var sum = 0.0
+      for i in 0..<n {
+        sum += settings.rate(h, i) * state[i] * (r[i] - back * scan.key.base[i])
+        if keys != nil {
+          keyMaps.base[feature * n + i] = Scalar(scan.change.base[p] * r[i] - back * state[i])
+        }
+      }
+      stepFactors.base[feature] = Scalar(sum)
+      if scan.isDelta { strengthFactors.base[feature] = Scalar(product * scan.error.base[p]) }
+    }
+  }
+
+  /// Keeps the state of head h at the token that asks.
+  func keepState(_ scan: RecurrentHead<Scalar>, _ h: Int, _ reach: Int) {
+    guard queries != nil else { return }
+    let size = settings.valueDimension * settings.keyDimension
+    let target = states.base + (reach * settings.heads + h) * size
+    for i in 0..<size { target[i] = Scalar(scan.state.base[i]) }
+  }
+
+  var inputs: [Int] { [queries, keys, values, steps, strengths].compactMap { $0 } }
+
+  /// The rows of a map (…, heads · values, keys) that belong to a group.
+  private func map(_ buffer: Buffer<Scalar>, _ row: Int, group g: Int) -> StoredMatrix {
+    let rows = settings.heads / settings.groups * settings.valueDimension
+    return StoredMatrix(
+      base: UnsafeRawPointer(
+        buffer.base + (row * settings.groups + g) * rows * settings.keyDimension),
+      elementType: Scalar.elementType, rows: rows, columns: settings.keyDimension, owner: buffer)
+  }
+
+  @_specialize(where Scalar == Float)
+  @_specialize(where Scalar == Double)
+  func jvp(_ workspace: Workspace<Scalar>, into out: UnsafeMutablePointer<Scalar>) {
+    let (b, size) = (workspace.vectors, settings.valueDimension)
+    let (lanes, given) = (reaches * b, tokens * b)
+    let features = settings.heads / settings.groups * size
+    out.update(repeating: 0, count: settings.heads * size * lanes)
+    for g in 0..<settings.groups {
+      let (y, start) = (out + g * features * lanes, g * settings.keyDimension)
+      if let queries {
+        for r in 0..<reaches {
+          Scalar.multiply(
+            map(states, r, group: g), workspace.slot(queries) + start * lanes + r * b,
+            stride: lanes, into: y + r * b, stride: lanes, vectors: b, accumulating: true)
+        }
+      }
+      if let keys {
+        for (t, r) in owners.enumerated() {
+          Scalar.multiply(
+            map(keyMaps, t, group: g), workspace.slot(keys) + start * given + t * b,
+            stride: given, into: y + r * b, stride: lanes, vectors: b, accumulating: true)
+        }
+      }
+    }
+    forEachFactor { feature, h, t, r in
+      let y = out + feature * lanes + r * b
+      let i = t * settings.heads * size + feature
+      if let values {
+        axpy(
+          valueFactors.base[t * settings.heads + h],
+          workspace.slot(values) + feature * given + t * b, y, b, true)
+      }
+      if let steps {
+        axpy(stepFactors.base[i], workspace.slot(steps) + h * given + t * b, y, b, true)
+      }
+      if let strengths {
+        axpy(strengthFactors.base[i], workspace.slot(strengths) + h * given + t * b, y, b, true)
+      }
+    }
+  }
+
+  @_specialize(where Scalar == Float)
+  @_specialize(where Scalar == Double)
+  func vjp(_ workspace: Workspace<Scalar>, _ cotangent: UnsafePointer<Scalar>) {
+    let (b, size) = (workspace.vectors, settings.valueDimension)
+    let (lanes, given) = (reaches * b, tokens * b)
+    let features = settings.heads / settings.groups * size
+    let dq = queries.map { workspace.accumulator(of: $0) }
+    let dk = keys.map { workspace.accumulator(of: $0) }
+    let dv = values.map { workspace.accumulator(of: $0) }
+    let dΔ = steps.map { workspace.accumulator(of: $0) }
+    let dβ = strengths.map { workspace.accumulator(of: $0) }
+    for g in 0..<settings.groups {
+      let (y, start) = (cotangent + g * features * lanes, g * settings.keyDimension)
+      if let dq {
+        for r in 0..<reaches {
+          Scalar.multiplyAdjoint(
+            map(states, r, group: g), y + r * b, stride: lanes,
+            into: dq + start * lanes + r * b, stride: lanes, vectors: b, accumulating: true)
+        }
+      }
+      if let dk {
+        for (t, r) in owners.enumerated() {
+          Scalar.multiplyAdjoint(
+            map(keyMaps, t, group: g), y + r * b, stride: lanes,
+            into: dk + start * given + t * b, stride: given, vectors: b, accumulating: true)
+        }
+      }
+    }
+    forEachFactor { feature, h, t, r in
+      let y = cotangent + feature * lanes + r * b
+      let i = t * settings.heads * size + feature
+      if let dv {
+        axpy(valueFactors.base[t * settings.heads + h], y, dv + feature * given + t * b, b, true)
+      }
+      if let dΔ { axpy(stepFactors.base[i], y, dΔ + h * given + t * b, b, true) }
+      if let dβ { axpy(strengthFactors.base[i], y, dβ + h * given + t * b, b, true) }
+    }
+  }
+
+  @inline(__always)
+  private func forEachFactor(
+    _ body: (_ feature: Int, _ head: Int, _ token: Int, _ reach: Int) -> Void
+  ) {
+    for feature in 0..<settings.heads * settings.valueDimension {
+      for (t, r) in owners.enumerated() { body(feature, feature / settings.valueDimension, t, r) }
+    }
+  }
+}

@@ -1,0 +1,128 @@
+import LinearAlgebra
+
+/// One head's state on its way through a sequence, in double precision: errors of a state stay in it for as long as it
+/// remembers.
+final class RecurrentHead<Scalar: RealScalar> {
+  let settings: RecurrenceSettings
+  private let inputs: RecurrenceInputs<Scalar>
+  private let first: Int
+  private let head: Int
+  /// Sᵀ (values, keys), or S̃ᵀ between `decay` and `update`.
+  let state: Buffer<Double>
+  /// k, exp(Δ A) and q of the token (keys).
+  let key, factors: Buffer<Double>
+  private let query: Buffer<Double>
+  /// δ, and v − S̃ᵀ k or v (values).
+  let change, error: Buffer<Double>
+  /// β, 1 without the delta rule.
+  private(set) var strength = 1.0
+  private var token = 0
+
+  init(
+    _ settings: RecurrenceSettings, _ inputs: RecurrenceInputs<Scalar>, _ rows: Range<Int>,
+    head: Int
+  ) {
+    (self.settings, self.inputs, self.head) = (settings, inputs, head)
+    first = rows.lowerBound
+    let (n, p) = (settings.keyDimension, settings.valueDimension)
+    state = Buffer(count: p * n)
+    state.base.update(repeating: 0, count: p * n)
+    (key, factors, query) = (Buffer(count: n), Buffer(count: n), Buffer(count: n))
+    (change, error) = (Buffer(count: p), Buffer(count: p))
+  }
+
+  /// Whether the update is that of the delta rule.
+  var isDelta: Bool { inputs.strengths != nil }
+
+  private func load(_ x: Variable<Scalar>, _ start: Int, _ count: Int, into y: Buffer<Double>) {
+    for i in 0..<count {
+      y.base[i] = Double(x.buffer.base[(start + i) * x.rows + first + token])
+    }
+  }
+
+  private func loadToken(_ token: Int) {
+    self.token = token
+    let n = settings.keyDimension
+    load(inputs.keys, settings.group(of: head) * n, n, into: key)
+    let step = number(inputs.steps)
+    for i in 0..<n {
+      factors.base[i] =
+        i > 0 && settings.rates.count == settings.heads
+        ? factors.base[0] : Double.exp(step * settings.rate(head, i))
+    }
+    if let strengths = inputs.strengths { strength = number(strengths) }
+  }
+
+  private func number(_ x: Variable<Scalar>) -> Double {
+    Double(x.buffer.base[head * x.rows + first + token])
+  }
+
+  /// S ← S̃ of a token, and δ.
+  func decay(at token: Int) {
+    loadToken(token)
+    let (n, p) = (settings.keyDimension, settings.valueDimension)
+    load(inputs.values, head * p, p, into: error)
+    for i in 0..<p {
+      let row = state.base + i * n
+      for j in 0..<n { row[j] *= factors.base[j] }
+      if isDelta { error.base[i] -= dot(row, key.base, n) }
+      change.base[i] = strength * error.base[i]
+    }
+  }
+
+  /// S̃ ← S̃ + k δᵀ, which is S of the token.
+  func update() {
+    let n = settings.keyDimension
+    for i in 0..<settings.valueDimension {
+      axpy(change.base[i], key.base, state.base + i * n, n, true)
+    }
+    load(inputs.queries, settings.group(of: head) * n, n, into: query)
+  }
+
+  /// y of the token, feature i.
+  func output(_ i: Int) -> Double {
+    let n = settings.keyDimension
+    return dot(state.base + i * n, query.base, n)
+  }
+
+  /// The vectors r_τ (tokens, keys) by which the output at the last of the tokens reads what is added to the state at each
+  /// of them, dy = dS_τᵀ r_τ: the query there, r_{τ−1} = exp(Δ_τ A) ∘ (r_τ − β_τ (k_τ · r_τ) k_τ), without the middle term
+  /// unless by the delta rule.
+  func carriedBack(_ tokens: [Int]) -> Buffer<Double> {
+    let n = settings.keyDimension
+    let readings = Buffer<Double>(count: tokens.count * n)
+    var j = tokens.count - 1
+    token = tokens[j]
+    load(inputs.queries, settings.group(of: head) * n, n, into: query)
+    for token in (tokens[0]...tokens[j]).reversed() {
+      if tokens[j] == token {
+        (readings.base + j * n).update(from: query.base, count: n)
+        j -= 1
+        if j < 0 { break }
+      }
+      loadToken(token)
+      if isDelta { axpy(-strength * dot(key.base, query.base, n), key.base, query.base, n, true) }
+      for i in 0..<n { query.base[i] *= factors.base[i] }
+    }
+    return readings
+  }
+}
+
+/// x · y.
+@inline(__always)
+func dot(_ x: UnsafePointer<Double>, _ y: UnsafePointer<Double>, _ count: Int) -> Double {
+  var sums = SIMD8<Double>()
+  var i = 0
+  while i + 8 <= count {
+    sums +=
+      UnsafeRawPointer(x + i).loadUnaligned(as: SIMD8<Double>.self)
+      * UnsafeRawPointer(y + i).loadUnaligned(as: SIMD8<Double>.self)
+    i += 8
+  }
+  var sum = sums.sum()
+  while i < count {
+    sum += x[i] * y[i]
+    i += 1
+  }
+  return sum
+}

@@ -1,0 +1,32 @@
+import Autodiff
+import LinearAlgebra
+
+/// A gated short convolution as stored: of h come B, C and x, one after another, and of these output(C ∘ conv(B ∘ x)).
+///
+/// A token sees itself and the K − 1 before it. Liquid AI, LFM2 technical report, arXiv 2511.23404.
+public struct ShortConvolutionWeights: Mixer {
+  /// To B, C and x.
+  public var input: LinearWeights
+  /// The convolution.
+  public var convolution: ConvolutionWeights
+  /// Back to the width of the stream.
+  public var output: LinearWeights
+
+  /// A gated short convolution; its arguments are its properties.
+  public init(input: LinearWeights, convolution: ConvolutionWeights, output: LinearWeights) {
+    (self.input, self.convolution, self.output) = (input, convolution, output)
+  }
+
+  /// The mixer's output at the targets.
+  public func callAsFunction<S: RealScalar>(
+    _ h: ResidualStream<S>, in context: AttentionContext<S>
+  ) -> Variable<S> {
+    let all = h.map { input($0) }
+    let n = all.source.columns / 3
+    let y = context.convolve(
+      all.source.columns(0..<n) * all.source.columns(2 * n..<3 * n),
+      by: convolution.converted(to: S.self))
+    return output(
+      all.target.columns(n..<2 * n) * context.atTargets(y, reach: convolution.width))
+  }
+}

@@ -1,0 +1,101 @@
+import Autodiff
+import LinearAlgebra
+
+/// A short causal convolution of every feature by itself, as stored.
+public struct ConvolutionWeights: Sendable {
+  /// Tokens K under the kernel.
+  public let width: Int
+  /// (features, K), a token's own weight last.
+  public let kernel: [Float]
+  /// One number per feature.
+  public let bias: [Float]?
+
+  /// A convolution; its arguments are its properties.
+  public init(width: Int, kernel: [Float], bias: [Float]? = nil) {
+    (self.width, self.kernel, self.bias) = (width, kernel, bias)
+  }
+
+  /// In the precision of a program.
+  func converted<S: RealScalar>(to _: S.Type) -> CausalConvolution<S> {
+    CausalConvolution(width: width, weights: kernel.map { S($0) }, bias: bias?.map { S($0) })
+  }
+}
+
+/// The state space of Mamba 2 as stored. Of h come a gate z, steps Δ, and, through a convolution and φ, x, B and C:
+///
+///     Δ = clamp(softplus(Δ + bias)),  S_τ = exp(Δ_τ A) S_{τ−1} + B_τ (Δ_τ x_τ)ᵀ,  y_τ = S_τᵀ C_τ + D x_τ,
+///     output(norm(y ∘ silu(z)))  or  output(norm(y) ∘ silu(z)),
+///
+/// each head with a state, a rate A and a step of its own, groups of heads with B and C. Dao, Gu, arXiv 2405.21060.
+public struct StateSpaceWeights: Mixer {
+  /// Heads, groups of heads, features of B and C (keys) and of a head's x (values), and the rates A = −exp(A_log).
+  public var recurrence: RecurrenceSettings
+  /// To z.
+  public var gate: LinearWeights
+  /// To x, B and C, all heads' or groups' of each.
+  public var input: LinearWeights
+  /// To Δ.
+  public var step: LinearWeights
+  /// The convolution of x, B and C.
+  public var convolution: ConvolutionWeights
+  /// φ.
+  public var activation: Activation
+  /// What is added to Δ, for each head.
+  public var stepBias: [Float]
+  /// What Δ is clamped to.
+  public var stepLimits: ClosedRange<Double>
+  /// D, for each head.
+  public var skip: [Float]
+  /// The norm, if any, of all of y, or of equal parts of it.
+  public var norm: (any NormWeights)?
+  /// Whether the norm comes before the gate.
+  public var normsFirst: Bool
+  /// Back to the width of the stream.
+  public var output: LinearWeights
+
+  /// A state space; its arguments are its properties.
+  public init(
+    recurrence: RecurrenceSettings, gate: LinearWeights, input: LinearWeights,
+    step: LinearWeights, convolution: ConvolutionWeights, activation: Activation,
+    stepBias: [Float], stepLimits: ClosedRange<Double>, skip: [Float],
+    norm: (any NormWeights)?, normsFirst: Bool = false, output: LinearWeights
+  ) {
+    (self.recurrence, self.gate, self.input) = (recurrence, gate, input)
+    (self.step, self.convolution, self.activation) = (step, convolution, activation)
+    (self.stepBias, self.stepLimits, self.skip) = (stepBias, stepLimits, skip)
+    (self.norm, self.normsFirst, self.output) = (norm, normsFirst, output)
+  }
+
+  /// The mixer's output at the targets.
+  public func callAsFunction<S: RealScalar>(
+    _ h: ResidualStream<S>, in context: AttentionContext<S>
+  ) -> Variable<S> {
+    let (r, reach) = (recurrence, convolution.width)
+    let mixed = context.convolve(input(h.source), by: convolution.converted(to: S.self))
+      .activated(by: activation)
+    let (features, keys) = (r.heads * r.valueDimension, r.groups * r.keyDimension)
+    let x = mixed.columns(0..<features)
+    let steps = context.spread(step(h.source), reach: reach)
+      .adding(stepBias.map { S($0) }).activated(by: .softplus).clamped(to: stepLimits)
+    let heads = (0..<features).map { $0 / r.valueDimension }
+    var y = context.recur(
+      RecurrenceInputs(
+        queries: mixed.columns(features + keys..<features + 2 * keys),
+        keys: mixed.columns(features..<features + keys),
+        values: x * steps.gather(columns: heads), steps: steps),
+      reach: reach, settings: r)
+    y = y + context.atTargets(x, reach: reach).scaled(by: heads.map { S(skip[$0]) })
+    let open = gate(h.target).activated(by: .silu)
+    guard let norm else { return output(y * open) }
+    return output(normsFirst ? norm(y) * open : norm(y * open))
+  }
+}
+
+extension Variable {
+  /// Numbers within limits; outside, the nearest limit, where the derivative is 0.
+  fileprivate func clamped(to limits: ClosedRange<Double>) -> Variable {
+    guard limits.lowerBound > 0 || limits.upperBound < .infinity else { return self }
+    let (low, high) = (Scalar(limits.lowerBound), Scalar(limits.upperBound))
+    return map { $0 < low ? (low, 0) : $0 > high ? (high, 0) : ($0, 1) }
+  }
+}
