@@ -20,6 +20,9 @@ package struct UnwrappedTensors: TabulatedTensors {
     ("language_model.", ""), ("model.language_model.", "model."),
   ]
 
+  /// What comes before the names of a part that predicts further tokens, beside the model.
+  private static let furtherTokens = "mtp."
+
   /// The same weights under their own names, `source` itself where nothing wraps them, and those of other parts than the
   /// model of text, which are left out.
   ///
@@ -40,9 +43,9 @@ package struct UnwrappedTensors: TabulatedTensors {
     {
       own = own.map { String($0.dropFirst(prefix.count)) }
     }
-    var kept = Array(own.indices)
+    var kept = own.indices.filter { !own[$0].hasPrefix(furtherTokens) }
     for (prefix, inner) in languageModels where own.contains(where: { $0.hasPrefix(prefix) }) {
-      kept = own.indices.filter { own[$0].hasPrefix(prefix) || own[$0].hasPrefix("lm_head.") }
+      kept = kept.filter { own[$0].hasPrefix(prefix) || own[$0].hasPrefix("lm_head.") }
       for i in kept where own[i].hasPrefix(prefix) {
         own[i] = inner + own[i].dropFirst(prefix.count)
       }

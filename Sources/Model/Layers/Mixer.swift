@@ -24,3 +24,39 @@ extension FeedForward {
   /// Most have none.
   public var chosenTensors: ChosenTensors? { nil }
 }
+
+/// Mixers side by side, Σ b · mixer(a · h) with factors of their own.
+public struct MixerSum: Mixer {
+  /// A mixer with factors of what goes in and what comes out.
+  public struct Part: Sendable {
+    /// What is scaled.
+    public var mixer: any Mixer
+    /// a.
+    public var input: Double
+    /// b.
+    public var output: Double
+
+    /// A part; its arguments are its properties.
+    public init(mixer: any Mixer, input: Double = 1, output: Double = 1) {
+      (self.mixer, self.input, self.output) = (mixer, input, output)
+    }
+  }
+
+  /// At least one.
+  public var parts: [Part]
+
+  /// A sum.
+  public init(parts: [Part]) { self.parts = parts }
+
+  /// The sum of the mixers' outputs.
+  public func callAsFunction<S: RealScalar>(
+    _ h: ResidualStream<S>, in context: AttentionContext<S>
+  ) -> Variable<S> {
+    let all = parts.map { part in
+      let input = part.input == 1 ? h : h.map { S(part.input) * $0 }
+      let output = part.mixer(input, in: context)
+      return part.output == 1 ? output : S(part.output) * output
+    }
+    return all.dropFirst().reduce(all[0], +)
+  }
+}

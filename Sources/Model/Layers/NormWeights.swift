@@ -27,3 +27,23 @@ public struct RMSNormWeights: NormWeights {
       gain: gain.map { S($0) + S(offset) }, epsilon: S(epsilon), groups: x.columns / gain.count)
   }
 }
+
+/// An RMSNorm of equal parts of the features, each by itself, with a gain for every feature.
+public struct GroupNormWeights: NormWeights {
+  /// Parts.
+  public let groups: Int
+  /// One number per feature.
+  public let gain: [Float]
+  /// What is added to the mean of squares.
+  public let epsilon: Double
+
+  /// A norm; its arguments are its properties.
+  public init(groups: Int, gain: [Float], epsilon: Double) {
+    (self.groups, self.gain, self.epsilon) = (groups, gain, epsilon)
+  }
+
+  /// The normalised rows.
+  public func callAsFunction<S: RealScalar>(_ x: Variable<S>) -> Variable<S> {
+    x.rmsNorm(gain: nil, epsilon: S(epsilon), groups: groups).scaled(by: gain.map { S($0) })
+  }
+}

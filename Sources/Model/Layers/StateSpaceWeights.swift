@@ -52,18 +52,22 @@ public struct StateSpaceWeights: Mixer {
   public var normsFirst: Bool
   /// Back to the width of the stream.
   public var output: LinearWeights
+  /// Factors of z, x, B, C and Δ as they come from h, if they have any.
+  public var factors: [Double]?
 
   /// A state space; its arguments are its properties.
   public init(
     recurrence: RecurrenceSettings, gate: LinearWeights, input: LinearWeights,
     step: LinearWeights, convolution: ConvolutionWeights, activation: Activation,
     stepBias: [Float], stepLimits: ClosedRange<Double>, skip: [Float],
-    norm: (any NormWeights)?, normsFirst: Bool = false, output: LinearWeights
+    norm: (any NormWeights)?, normsFirst: Bool = false, output: LinearWeights,
+    factors: [Double]? = nil
   ) {
     (self.recurrence, self.gate, self.input) = (recurrence, gate, input)
     (self.step, self.convolution, self.activation) = (step, convolution, activation)
     (self.stepBias, self.stepLimits, self.skip) = (stepBias, stepLimits, skip)
     (self.norm, self.normsFirst, self.output) = (norm, normsFirst, output)
+    self.factors = factors
   }
 
   /// The mixer's output at the targets.
@@ -71,11 +75,17 @@ public struct StateSpaceWeights: Mixer {
     _ h: ResidualStream<S>, in context: AttentionContext<S>
   ) -> Variable<S> {
     let (r, reach) = (recurrence, convolution.width)
-    let mixed = context.convolve(input(h.source), by: convolution.converted(to: S.self))
-      .activated(by: activation)
     let (features, keys) = (r.heads * r.valueDimension, r.groups * r.keyDimension)
+    var (z, inputs, steps) = (gate(h.target), input(h.source), step(h.source))
+    if let factors {
+      let of = { (part: Int, count: Int) in Array(repeating: S(factors[part]), count: count) }
+      (z, steps) = (S(factors[0]) * z, S(factors[4]) * steps)
+      inputs = inputs.scaled(by: of(1, features) + of(2, keys) + of(3, keys))
+    }
+    let mixed = context.convolve(inputs, by: convolution.converted(to: S.self))
+      .activated(by: activation)
     let x = mixed.columns(0..<features)
-    let steps = context.spread(step(h.source), reach: reach)
+    steps = context.spread(steps, reach: reach)
       .adding(stepBias.map { S($0) }).activated(by: .softplus).clamped(to: stepLimits)
     let heads = (0..<features).map { $0 / r.valueDimension }
     var y = context.recur(
@@ -85,7 +95,7 @@ public struct StateSpaceWeights: Mixer {
         values: x * steps.gather(columns: heads), steps: steps),
       reach: reach, settings: r)
     y = y + context.atTargets(x, reach: reach).scaled(by: heads.map { S(skip[$0]) })
-    let open = gate(h.target).activated(by: .silu)
+    let open = z.activated(by: .silu)
     guard let norm else { return output(y * open) }
     return output(normsFirst ? norm(y) * open : norm(y * open))
   }

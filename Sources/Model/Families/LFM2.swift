@@ -1,0 +1,117 @@
+import Autodiff
+import Checkpoint
+import Files
+
+extension FamilyDefinition {
+  /// LFM2: gated short convolutions in most blocks, attention with norms of queries and keys in the others.
+  ///
+  /// X ↦ Z = X + mixer(norm X), F = Z + mlp(norm Z). A convolution of width K sees a token and the K − 1 before it: further
+  /// back, f(X)ₜ does not depend on xₛ. Liquid AI, arXiv 2511.23404.
+  public static let lfm2 = FamilyDefinition(
+    "lfm2",
+    residual: "f(X) = mixer(norm X) + mlp(norm Z), Z = X + mixer(norm X), the mixer a short "
+      + "convolution in some blocks and attention in others"
+  ) { try DecoderModel(lfm2: $0) }
+}
+
+extension DecoderModel {
+  fileprivate init(lfm2 file: ModelFile) throws {
+    let c = file.configuration
+    let epsilon = try c.positive("norm_eps", default: 1e-5)
+    var s = try DecoderSettings(
+      c,
+      .init(
+        width: 2560, feedForwardWidth: 12288, keyValueHeads: 8, positions: 128_000,
+        theta: 1_000_000, tiedHead: true), epsilon: epsilon)
+    s.feedForwardWidth = try c.adjustedWidth(
+      c.optionalSize("block_ff_dim") ?? s.feedForwardWidth)
+    let convolutions = try ShortConvolutionSettings(c, &s)
+    try c.refuseUnread()
+    let reader = DecoderReader(file, s)
+    try self.init(
+      file, reader, norm: reader.norm("model.embedding_norm"), note: convolutions.note
+    ) { block, l in
+      try DecoderBlock(
+        mixerNorm: block.norm("operator_norm"), mixer: block.lfm2Mixer(convolutions, l),
+        feedForwardNorm: block.norm("ffn_norm"),
+        feedForward: block.lfm2MLP(width: block.settings.feedForwardWidth))
+    }
+  }
+}
+
+extension Configuration {
+  /// The width of the MLP, which may be stated before it is adjusted.
+  fileprivate func adjustedWidth(_ stated: Int) throws(ModelError) -> Int {
+    let isAdjusted = try flag("block_auto_adjust_ff_dim", default: true)
+    let multiplier = try nullablePositive("block_ffn_dim_multiplier", absent: 1)
+    let multiple = try size("block_multiple_of", default: 256)
+    guard isAdjusted else { return stated }
+    let width = 2 * stated / 3
+    guard let multiplier else { return max(width, 1) }
+    try check(multiplier <= 1024, "block_ffn_dim_multiplier", "is more than 1024")
+    let scaled = Int(multiplier * Double(width))
+    return max((scaled + multiple - 1) / multiple * multiple, 1)
+  }
+}
+
+/// What configurations of LFM2 say of their convolutions.
+struct ShortConvolutionSettings {
+  let width: Int
+  let bias: Bool
+  /// Which blocks have one.
+  let isConvolution: (Int) -> Bool
+
+  /// Also whether the head is tied.
+  init(_ c: Configuration, _ s: inout DecoderSettings) throws {
+    s.tiedHead = try c.flag("tie_embedding", default: s.tiedHead)
+    width = try c.size("conv_L_cache", default: 3)
+    bias = try c.flag("conv_bias", default: false)
+    let (convolution, full) = ("conv", "full_attention")
+    let indices = c.value(["full_attn_idxs"])?.value.array?.map(\.int)
+    let kinds = try s.layerKinds(c, [convolution, full]) {
+      indices.map { indices in { indices.contains($0) } }?($0) ?? true ? full : convolution
+    }
+    isConvolution = { kinds($0) == convolution }
+  }
+
+  /// What there is to know of the blocks.
+  var note: String {
+    "a convolution sees a token and the \(width - 1) before it: from further back the block's "
+      + "Jacobian is 0"
+  }
+}
+
+extension DecoderReader {
+  /// `conv`, or `self_attn` with its output and its norms of queries and keys under names of their own.
+  func lfm2Mixer(_ c: ShortConvolutionSettings, _ l: Int) throws -> any Mixer {
+    let (s, size) = (settings, settings.headDimension)
+    if c.isConvolution(l) {
+      return ShortConvolutionWeights(
+        input: try weights.linear(
+          "conv.in_proj", outputs: 3 * s.width, inputs: s.width, bias: c.bias),
+        convolution: try weights.convolution(
+          "conv.conv", features: s.width, width: c.width, bias: c.bias),
+        output: try weights.linear(
+          "conv.out_proj", outputs: s.width, inputs: s.width, bias: c.bias))
+    }
+    let (queries, keys) = (s.heads * size, s.keyValueHeads * size)
+    var attention = attention(
+      try weights.projections(
+        "self_attn", queries: queries, keys: keys, inputs: s.width, bias: false),
+      output: try weights.linear(
+        "self_attn.out_proj", outputs: s.width, inputs: queries, bias: false), window: nil)
+    attention.queryNorm = try norm("self_attn.q_layernorm", count: size)
+    attention.keyNorm = try norm("self_attn.k_layernorm", count: size)
+    return attention
+  }
+
+  /// `feed_forward`: w1 is the gate, w3 goes up and w2 down.
+  func lfm2MLP(width: Int) throws -> MLPWeights {
+    let part = { (name: String, outputs: Int, inputs: Int) in
+      try weights.linear("feed_forward.\(name)", outputs: outputs, inputs: inputs, bias: false)
+    }
+    return MLPWeights(
+      gate: try part("w1", width, settings.width), up: try part("w3", width, settings.width),
+      down: try part("w2", settings.width, width), activation: .silu)
+  }
+}
