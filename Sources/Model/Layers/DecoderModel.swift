@@ -105,7 +105,7 @@ public struct DecoderModel: Transformer {
 
   /// Those of the block's experts, if it has some.
   public func chosenTensors(ofBlock index: Int) -> ChosenTensors? {
-    blocks[index].feedForward.chosenTensors
+    blocks[index].feedForward?.chosenTensors
   }
 
   /// X⁰ (tokens, width).

@@ -17,6 +17,20 @@ public struct ExpertMixture: FeedForward {
   /// Whether weights multiply the experts' inputs instead of their outputs, as in Llama 4.
   public var scalesInput: Bool
 
+  /// The maps to a narrower stream, which the experts have for themselves, and back from their sum, where there is one.
+  public var latent: Latent?
+
+  /// Two maps around the experts.
+  public struct Latent: Sendable {
+    /// From the width of the stream.
+    public var down: LinearWeights
+    /// Back to it.
+    public var up: LinearWeights
+
+    /// Two maps.
+    public init(down: LinearWeights, up: LinearWeights) { (self.down, self.up) = (down, up) }
+  }
+
   /// Experts, each of which is asked for when some token has chosen it.
   public struct Experts: Sendable {
     /// What the file calls their tensors, if they are in one.
@@ -62,6 +76,7 @@ public struct ExpertMixture: FeedForward {
   /// The output for every row.
   public func callAsFunction<S: RealScalar>(_ x: Variable<S>) -> Variable<S> {
     let (isChosen, weights) = routing(router(x))
+    let inner = latent?.down(x) ?? x
     var parts = isChosen.indices.compactMap { e -> Variable<S>? in
       let rows = (0..<x.rows).filter { isChosen[e][$0] }
       guard !rows.isEmpty else { return nil }
@@ -69,13 +84,14 @@ public struct ExpertMixture: FeedForward {
       let weight = { (columns: Int) in
         weights.rows(rows).gather(columns: Array(repeating: e, count: columns))
       }
-      let taken = x.rows(rows)
+      let taken = inner.rows(rows)
       if scalesInput {
-        return expert(weight(x.columns) * taken).scatter(to: rows, of: x.rows)
+        return expert(weight(taken.columns) * taken).scatter(to: rows, of: x.rows)
       }
       let y = expert(taken)
       return (weight(y.columns) * y).scatter(to: rows, of: x.rows)
     }
+    if let latent { parts = [latent.up(parts.dropFirst().reduce(parts[0], +))] }
     if let shared {
       let y = shared(x)
       let factor = sharedGate.map {

@@ -38,6 +38,8 @@ public struct ExpertRouting: Sendable {
   public var chosen: Int
   /// Whether weights are divided by their sum over the chosen experts.
   public var isNormalised: Bool
+  /// What is added to that sum of logistic scores.
+  public var epsilon = 0.0
   /// Factor of the weights.
   public var factor: Double
   /// What is added to every expert's score for the choice, and not for the weights.
@@ -76,11 +78,14 @@ public struct ExpertRouting: Sendable {
     }
     // Scores by their sum are the soft-max of their logarithms, with those of experts that were not chosen at −∞, where
     // score and derivative are 0: of the logits themselves, which differ from log soft-max by one number per row, or of
-    // log σ, whose derivative is σ(−logit).
+    // log σ, whose derivative is σ(−logit). What is added to the sum is one more score, of nobody.
+    let all = epsilon > 0 ? logits.gather(columns: Array(0..<logits.columns) + [0]) : logits
     var i = -1
-    return logits.map { logit in
+    return all.map { logit in
       i += 1
-      guard isChosen[i / logits.rows][i % logits.rows] else { return (-.infinity, 0) }
+      let e = i / logits.rows
+      guard e < isChosen.count else { return (S(Double.log(epsilon)), 0) }
+      guard isChosen[e][i % logits.rows] else { return (-.infinity, 0) }
       return score == .softmax ? (logit, 1) : Self.logarithmOfLogistic(logit)
     }.softmax()
   }

@@ -1,0 +1,200 @@
+import Autodiff
+import Checkpoint
+import Files
+
+extension FamilyDefinition {
+  /// Nemotron-H and Nemotron 3: blocks of one half only, F = X + half(norm X), the half a state space of Mamba 2, attention
+  /// without positions, an MLP without a gate, or a mixture of such with one that all tokens share.
+  ///
+  /// A block whose half acts token by token has no Jacobian from one token to another: it is 0.
+  /// NVIDIA, arXiv 2504.03624.
+  public static let nemotronH = FamilyDefinition(
+    "nemotron_h",
+    residual: "f(X) = half(norm X), the half a recurrence over the tokens, attention, an MLP or "
+      + "Σ wₑ expertₑ + shared; MLPs and experts have no Jacobian from one token to another, and "
+      + "at the site of the half that a block lacks f is 0"
+  ) { try DecoderModel(nemotronH: $0) }
+}
+
+extension DecoderModel {
+  fileprivate init(nemotronH file: ModelFile) throws {
+    let c = file.configuration
+    let kinds = try c.nemotronKinds()
+    let epsilon = try c.positive("layer_norm_epsilon", default: 1e-5)
+    // In the words of Llama's families.
+    c.understand("num_hidden_layers")
+    var s = try DecoderSettings(
+      c,
+      .init(
+        layers: kinds.count, feedForwardWidth: 21504, keyValueHeads: 8, headDimension: 128,
+        positions: 4096, activation: ("mlp_hidden_act", "relu2")), epsilon: epsilon)
+    s.layers = kinds.count
+    // Stated for training; the model has neither.
+    for key in ["attention_bias", "sliding_window"] { c.understand(key) }
+    s.mlpBias = try c.flag("mlp_bias", default: false)
+    let space = try StateSpaceSettings(nemotron: c, epsilon: epsilon)
+    let act = try Activation(c, "mamba_hidden_act", default: "silu")
+    let mixture = kinds.contains(.experts) ? try NemotronMixture(c) : nil
+    try c.refuseUnread()
+    let reader = DecoderReader(
+      file.weights(
+        prefix: "backbone.", alternatives: ["model.", ""], probe: "embeddings.weight"), s)
+    let weights = reader.weights
+    let tokens = try weights.table("backbone.embeddings.weight", columns: s.width)
+    try self.init(
+      file, weights, width: s.width, heads: s.heads, keyValueHeads: s.keyValueHeads,
+      feedForwardWidth: s.feedForwardWidth, positions: nil, embedding: Embedding(tokens: tokens),
+      blocks: Self.blocks(kinds.count) { l in
+        let block = DecoderReader(weights.scoped("backbone.layers.\(l)."), s)
+        let norm = try block.norm("norm")
+        var mixer: (any Mixer)?
+        var feedForward: (any FeedForward)?
+        switch kinds[l] {
+        case .recurrence:
+          mixer = try block.weights.stateSpace("mixer", space, width: s.width, activation: act)
+        case .attention: mixer = try block.nemotronAttention()
+        case .mlp: feedForward = try block.mlp("mixer", isGated: false)
+        case .experts: feedForward = try mixture?.read(block)
+        }
+        return DecoderBlock(
+          mixerNorm: norm, mixer: mixer, feedForwardNorm: norm, feedForward: feedForward)
+      },
+      head: Head(
+        norm: try reader.norm("backbone.norm_f"),
+        weights: try weights.head("lm_head", tied: s.tiedHead, to: tokens)),
+      residual: file.family.residual,
+      note: mixture.map { ExpertMixture.note(chosen: $0.routing.chosen, of: $0.count) })
+  }
+}
+
+/// What a block consists of.
+private enum NemotronKind { case recurrence, attention, mlp, experts }
+
+extension Configuration {
+  /// The blocks by `layers_block_type`, or by the letters of `hybrid_override_pattern`.
+  fileprivate func nemotronKinds() throws(ModelError) -> [NemotronKind] {
+    let key = "layers_block_type"
+    let words: [String: NemotronKind] = [
+      "linear_attention": .recurrence, "mamba": .recurrence, "full_attention": .attention,
+      "attention": .attention, "mlp": .mlp, "moe": .experts,
+    ]
+    let letters: [Character: NemotronKind] = [
+      "M": .recurrence, "*": .attention, "-": .mlp, "E": .experts,
+    ]
+    let pattern = "hybrid_override_pattern"
+    let stated = try optionalTexts(key, "layer_types")
+    let spelled = try optionalText(pattern)
+    let kinds =
+      stated.map { $0.map { words[$0] } } ?? spelled.map { $0.map { letters[$0] } }
+      ?? [.recurrence, .experts, .attention, .mlp]
+    try check(
+      !kinds.contains { $0 == nil }, stated == nil ? pattern : key,
+      "has a kind of block that is not known; known are linear_attention (M), full_attention (*), "
+        + "mlp (-) and moe (E)")
+    try check(!kinds.isEmpty, stated == nil ? pattern : key, "has no blocks")
+    return kinds.compactMap { $0 }
+  }
+}
+
+extension StateSpaceSettings {
+  fileprivate init(nemotron c: Configuration, epsilon: Double) throws {
+    self.init(
+      heads: try c.size("mamba_num_heads", default: 128),
+      groups: try c.size("n_groups", "mamba_n_groups", default: 8),
+      keyDimension: try c.size("ssm_state_size", default: 128),
+      valueDimension: try c.size("mamba_head_dim", default: 64),
+      width: try c.size("conv_kernel", "mamba_d_conv", default: 4))
+    convolutionBias = try c.flag("use_conv_bias", "mamba_conv_bias", default: true)
+    inputBias = try c.flag("use_bias", default: false)
+    (outputBias, normEpsilon) = (inputBias, epsilon)
+    // Whatever `time_step_limit` says.
+    let least = try c.number("time_step_min", "mamba_dt_min", default: 0.001)
+    stepLimits = least...Double.infinity
+    try check(c, groups: "n_groups", heads: "mamba_num_heads")
+  }
+}
+
+/// What configurations say of the experts.
+private struct NemotronMixture {
+  let count, inner, shared: Int
+  let latent: Int?
+  var routing: ExpertRouting
+
+  init(_ c: Configuration) throws {
+    count = try c.size("n_routed_experts", "num_local_experts", default: 8)
+    inner = try c.size("moe_intermediate_size", default: 7688)
+    shared = try c.size("moe_shared_expert_intermediate_size", default: 7688)
+    latent = try c.optionalSize("moe_latent_size")
+    let groups = try c.size("n_group", default: 1)
+    let chosenGroups = try c.size("topk_group", default: 1)
+    try c.check(
+      count % groups == 0, "n_group", "is \(groups), which does not divide the \(count) experts")
+    try c.check(chosenGroups <= groups, "topk_group", "is more than the \(groups) groups there are")
+    routing = ExpertRouting(
+      .sigmoid, chosen: try c.chosenExperts(of: count, default: 2),
+      isNormalised: try c.flag("norm_topk_prob", default: true),
+      factor: try c.number("routed_scaling_factor", default: 1),
+      groups: groups > 1 ? .init(count: groups, chosen: chosenGroups, best: 2) : nil)
+  }
+
+  /// `mixer` of a block.
+  func read(_ block: DecoderReader) throws -> any FeedForward {
+    let (weights, s) = (block.weights.scoped("mixer."), block.settings)
+    let width = latent ?? s.width
+    let linear = { (name: String, outputs: Int, inputs: Int) in
+      try weights.linear(name, outputs: outputs, inputs: inputs, bias: s.mlpBias)
+    }
+    var routing = routing
+    routing.correction = try weights.vector("gate.e_score_correction_bias", count: count)
+    let (experts, tensors) = try weights.recording { try stored(weights, width) }
+    let activation = s.activation
+    var mixture = ExpertMixture(
+      router: try weights.linear("gate", outputs: count, inputs: s.width, bias: false),
+      routing: routing,
+      experts: ExpertMixture.Experts(tensors: tensors) {
+        MLPWeights(up: experts[$0].up, down: experts[$0].down, activation: activation)
+      }, shared: try block.mlp("mixer.shared_experts", width: shared, isGated: false))
+    if let latent {
+      mixture.latent = .init(
+        down: try linear("fc1_latent_proj", latent, s.width),
+        up: try linear("fc2_latent_proj", s.width, latent))
+    }
+    return mixture
+  }
+
+  /// Each by itself, or all in one tensor for each of two matrices.
+  private func stored(
+    _ weights: WeightReader, _ width: Int
+  ) throws -> [(up: LinearWeights, down: LinearWeights)] {
+    if weights.contains("experts.up_proj") {
+      let up = try weights.matrices("experts.up_proj", count: count, rows: inner, columns: width)
+      let down = try weights.matrices(
+        "experts.down_proj", count: count, rows: width, columns: inner)
+      return zip(up, down).map { (LinearWeights(weights: $0), LinearWeights(weights: $1)) }
+    }
+    var experts: [(up: LinearWeights, down: LinearWeights)] = []
+    for e in 0..<count {
+      experts.append(
+        (
+          try weights.linear("experts.\(e).up_proj", outputs: inner, inputs: width, bias: false),
+          try weights.linear("experts.\(e).down_proj", outputs: width, inputs: inner, bias: false)
+        ))
+    }
+    return experts
+  }
+}
+
+extension DecoderReader {
+  /// `mixer`, without positions and biases.
+  fileprivate func nemotronAttention() throws -> AttentionWeights {
+    let s = settings
+    let (queries, keys) = (s.heads * s.headDimension, s.keyValueHeads * s.headDimension)
+    var attention = attention(
+      try weights.projections(
+        "mixer", queries: queries, keys: keys, inputs: s.width, bias: false),
+      output: try weights.linear(
+        "mixer.o_proj", outputs: s.width, inputs: queries, bias: false), window: nil)
+    attention.rotary = nil
+    return attention
+  }
+}
