@@ -26,6 +26,7 @@ CASES = {
     "falcon-two-norms": {},
     "gemma": {},
     "gemma2": {"query_pre_attn_scalar": 6},
+    "gemma3": {"layer_types": None, "sliding_window_pattern": 6},
     "gpt2": {},
     "gpt2-odd": {
         "activation_function": "gelu_new", "scale_attn_weights": True,
@@ -44,6 +45,10 @@ CASES = {
     "olmo2": {},
     "olmo2-odd": {},
     "olmoe": {},
+    "olmo3": {},
+    "smollm3": {},
+    "exaone4": {},
+    "ministral3": {},
     "phi": {},
     "phi3": {},
     "phi3-long": {},
@@ -61,7 +66,7 @@ CASES = {
 
 ARCHITECTURES = {
     "gpt_neox": "gptneox", "gpt_oss": "gpt-oss", "mixtral": "llama", "phi": "phi2", "qwen2_moe": "qwen2moe",
-    "qwen3_moe": "qwen3moe",
+    "qwen3_moe": "qwen3moe", "gemma3_text": "gemma3", "olmo3": "olmo2", "ministral3": "mistral3",
 }
 
 
@@ -101,6 +106,8 @@ def write_sizes(writer, config):
         writer.add_layer_norm_eps(epsilon)
     if not kind.startswith("qwen") and config.get("sliding_window"):
         writer.add_sliding_window(config["sliding_window"])
+        if kind in ("olmo3", "exaone4"):
+            writer.add_sliding_window_pattern([k == "sliding_attention" for k in config["layer_types"]])
     if count := first(config, "num_local_experts", "num_experts"):
         writer.add_expert_count(count)
         writer.add_expert_used_count(config["num_experts_per_tok"])
@@ -123,6 +130,9 @@ def write_rotation(writer, config, size):
         writer.add_rope_dimension_count(config["rotary_dim"])
     if not rope:
         return
+    if "sliding_attention" in rope:
+        writer.add_rope_freq_base_swa(float(rope["sliding_attention"]["rope_theta"]))
+        rope = rope["full_attention"]
     share = rope.get("partial_rotary_factor", 1)
     rotated = int(share * size)
     writer.add_rope_dimension_count(rotated)
@@ -134,6 +144,15 @@ def write_rotation(writer, config, size):
     if kind in ("linear", "yarn"):
         writer.add_rope_scaling_type(gguf.RopeScalingType(kind))
         writer.add_rope_scaling_factor(float(rope["factor"]))
+    if kind == "yarn":
+        if rope.get("attention_factor"):
+            writer.add_rope_scaling_yarn_attn_factor(rope["attention_factor"])
+        if rope.get("mscale_all_dim"):
+            writer.add_rope_scaling_yarn_log_mul(rope["mscale_all_dim"])
+        writer.add_rope_scaling_yarn_beta_fast(rope["beta_fast"])
+        writer.add_rope_scaling_yarn_beta_slow(rope["beta_slow"])
+    if rope.get("llama_4_scaling_beta"):
+        writer.add_attn_temperature_scale(rope["llama_4_scaling_beta"])
     if original:
         writer.add_rope_scaling_orig_ctx_len(original)
     if kind == "longrope":
@@ -237,13 +256,13 @@ def converted(config, state, heads, key_value, size):
                 continue
         if kind == "bloom":
             name = name.removeprefix("transformer.")
-        if kind in ("gemma", "gemma2"):
+        if kind in ("gemma", "gemma2", "gemma3_text"):
             if name == "lm_head.weight":
                 continue
             value = value + 1 if name.endswith("norm.weight") else value
-        if kind in ("mixtral", "olmo") and ".q_proj." in name:
+        if kind in ("mixtral", "olmo", "smollm3", "ministral3") and ".q_proj." in name:
             value = neighbours(value, heads)
-        if kind in ("mixtral", "olmo") and ".k_proj." in name:
+        if kind in ("mixtral", "olmo", "smollm3", "ministral3") and ".k_proj." in name:
             value = neighbours(value, key_value)
         if kind in ("falcon", "bloom", "gpt_neox") and ".query_key_value." in name:
             value = stacked(value, key_value, size)

@@ -27,7 +27,7 @@ from reference import LLAMA, lifted
 FIXTURES = pathlib.Path(__file__).parent / "Fixtures"
 # The plain form of every family, and those forms whose code takes other ways.
 NAMES = (
-    "llama llama3-rope mistral qwen2 qwen2-window qwen3 gemma gemma2 gemma3 olmo olmo2 phi3 phi3-long mixtral gpt2 gpt_neo "
+    "llama llama3-rope mistral qwen2 qwen2-window qwen3 gemma gemma2 gemma3 olmo olmo2 olmo3 smollm3 ministral ministral3 exaone4 phi3 phi3-long mixtral gpt2 gpt_neo "
     "gpt_neox gpt_neox-sequential gptj phi phi-normed opt opt-norm-after bloom bloom-normed mpt falcon falcon-two-norms "
     "falcon-alibi stablelm stablelm-parallel t5 t5-gated bert bert-bare vit vit-odd"
 ).split()

@@ -3,6 +3,7 @@ extension FamilyDefinition {
   static let builtIn: [FamilyDefinition] = [
     .llama, .qwen2, .qwen3, .gemma, .gemma2, .gemma3, .olmo, .olmo2, .phi3, .mixtral,
     .gptOSS, .qwen2MoE, .qwen3MoE, .olmoe,
+    .olmo3, .smolLM3, .ministral3, .exaone4,
     .gpt2, .gptNeo, .gptNeoX, .gptJ, .phi, .opt, .bloom, .mpt, .falcon, .stableLM,
     .qwen3_5, .qwen3_5MoE, .qwen3Next, .lfm2, .lfm2MoE, .mamba, .falconH1, .nemotronH,
     .graniteMoEHybrid,

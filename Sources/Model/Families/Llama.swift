@@ -1,13 +1,13 @@
 import Checkpoint
 
 extension FamilyDefinition {
-  /// Llama and the models built like it: Llama 2 and 3, CodeLlama, Vicuna, Orca, SmolLM2, Mistral.
+  /// Llama and the models built like it: Llama 2 and 3, CodeLlama, Vicuna, Orca, SmolLM2, Mistral, Ministral 8B.
   ///
   /// A block is X ↦ Z = X + attention(norm X), F = Z + mlp(norm Z), with RMSNorm, rotary embedding, grouped-query attention
   /// (in a sliding window for Mistral) and a gated MLP. f = F − X is both halves' sum.
   /// Touvron et al., arXiv 2302.13971; Jiang et al., arXiv 2310.06825.
   public static let llama = FamilyDefinition(
-    "llama", modelTypes: ["llama", "mistral"],
+    "llama", modelTypes: ["llama", "mistral", "ministral"],
     outerTypes: ["mistral3": "mistral", "llava": "llama"], gguf: .llama
   ) { try DecoderModel(llama: $0) }
 }
@@ -15,7 +15,8 @@ extension FamilyDefinition {
 extension DecoderModel {
   fileprivate init(llama file: ModelFile) throws {
     let c = file.configuration
-    let isMistral = file.modelType == "mistral"
+    let isMinistral = file.modelType == "ministral"
+    let isMistral = isMinistral || file.modelType == "mistral"
     var s = try DecoderSettings(
       c, isMistral ? .init(feedForwardWidth: 14336, keyValueHeads: 8, positions: 131_072) : .init())
     if !isMistral {
@@ -26,15 +27,17 @@ extension DecoderModel {
     let slides = isMistral || file.format == .gguf
     let window =
       slides ? try c.nullableSize("sliding_window", absent: isMistral ? 4096 : nil) : nil
+    // Of Mistral's blocks all have one, of Ministral's those that the file says.
+    let windows = isMinistral ? try s.windows(c, window) { _ in true } : { _ in window }
     try c.refuseUnread()
     let reader = DecoderReader(file, s)
     try self.init(
       file, reader, norm: reader.norm("model.norm"),
       note: "the block's input is not normalised"
-    ) { block, _ in
+    ) { block, l in
       try DecoderBlock(
         mixerNorm: block.norm("input_layernorm"),
-        mixer: block.attention(window: window),
+        mixer: block.attention(window: windows(l)),
         feedForwardNorm: block.norm("post_attention_layernorm"),
         feedForward: block.mlp())
     }

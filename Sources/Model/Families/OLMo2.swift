@@ -27,17 +27,26 @@ extension DecoderModel {
       var attention = try block.attention()
       attention.queryNorm = try block.norm("self_attn.q_norm", count: queries)
       attention.keyNorm = try block.norm("self_attn.k_norm", count: keys)
-      return DecoderBlock(
-        mixer: attention,
-        afterMixer: try block.norm("post_attention_layernorm"),
-        feedForward: try block.mlp(),
-        afterFeedForward: try block.norm("post_feedforward_layernorm"))
+      return try block.normsBehind(attention)
     }
   }
 }
 
+extension DecoderReader {
+  /// The block of this attention and a gated MLP with norms behind both, and none before them.
+  func normsBehind(_ attention: AttentionWeights) throws -> DecoderBlock {
+    try DecoderBlock(
+      mixer: attention,
+      afterMixer: norm("post_attention_layernorm"),
+      feedForward: mlp(),
+      afterFeedForward: norm("post_feedforward_layernorm"))
+  }
+}
+
 extension GGUFDialect {
+  /// OLMo 3 has windows in files of the same architecture.
   fileprivate static let olmo2 = GGUFDialect(
     architecture: "olmo2", names: decoder(with: headNorms.merging(normsBehind) { $1 }),
-    epsilon: "attention.layer_norm_rms_epsilon", settings: { $0.biases() })
+    epsilon: "attention.layer_norm_rms_epsilon",
+    claims: { $0.size("attention.sliding_window") == nil }, settings: { $0.biases() })
 }

@@ -39,16 +39,18 @@ public struct RotaryFrequencies: Sendable {
     public var absent: Scaling
     /// Whether the ends of YaRN's ramp are rounded where the file does not say.
     public var truncates: Bool
+    /// Keys among the parameters that the family reads by itself.
+    public var understood: [String]
 
     /// A scheme; its arguments are its properties.
     public init(
       longropeNames: [String] = ["longrope"], original: Int? = nil, roundsUp: Bool = false,
       kind: String? = nil, thetaKey: String = "rope_theta", isScaled: Bool = true,
-      absent: Scaling = .none, truncates: Bool = true
+      absent: Scaling = .none, truncates: Bool = true, understood: [String] = []
     ) {
       (self.longropeNames, self.original, self.roundsUp) = (longropeNames, original, roundsUp)
       (self.kind, self.thetaKey, self.isScaled) = (kind, thetaKey, isScaled)
-      (self.absent, self.truncates) = (absent, truncates)
+      (self.absent, self.truncates, self.understood) = (absent, truncates, understood)
     }
 
     /// The parameters of these layers, or of all.
@@ -139,6 +141,7 @@ public struct RotaryFrequencies: Sendable {
         file: configuration.file, key: "rope_type", value: "\"\(type)\"",
         reason: "known are default, linear, dynamic, llama3, yarn and longrope")
     }
+    for key in scheme.understood { parameters.understand(key) }
     try parameters.refuseUnread()
   }
 

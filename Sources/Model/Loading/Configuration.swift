@@ -248,6 +248,7 @@ public final class Configuration {
       ("is_causal", { $0.bool == true }),
       // Rotary parameters by kind of layer.
       ("full_attention", never), ("sliding_attention", never),
+      ("llama_4_scaling_beta", off),
       // As GGUF calls them.
       ("attention.scale", never), ("embedding_scale", one), ("residual_scale", one),
       ("attention.output_scale", one), ("attention.temperature_length", off),

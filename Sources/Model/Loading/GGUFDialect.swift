@@ -62,7 +62,6 @@ public struct GGUFDialect: Sendable {
   static let windowKeys: [String: [String]] = [
     "sliding_window": ["attention.sliding_window"],
     "layer_types": ["attention.sliding_window_pattern"],
-    "sliding_window_pattern": ["attention.sliding_window_pattern"],
     "rope_local_base_freq": ["rope.freq_base_swa"],
   ]
 

@@ -48,13 +48,16 @@ public struct GGUFMetadata: Sendable {
     }
     let pattern = value("attention.sliding_window_pattern")
     guard let slides = pattern?.array else {
-      return ["sliding_window_pattern": pattern ?? .number(.integer(period))]
+      return [
+        "sliding_window_pattern": pattern ?? .number(.integer(period)), "layer_types": .null,
+      ]
     }
     return [
+      "sliding_window_pattern": .number(.integer(period)),
       "layer_types": .array(
         slides.map {
           .string($0.bool == true || $0.int == 1 ? "sliding_attention" : "full_attention")
-        })
+        }),
     ]
   }
 
@@ -134,11 +137,18 @@ public struct GGUFMetadata: Sendable {
       guard let factor, factor.double != 0 else { return [:] }
       return ["rope_scaling": .members(("rope_type", type), ("factor", factor))]
     case "yarn":
+      let (attention, mscale) = (
+        "rope.scaling.yarn_attn_factor", "rope.scaling.yarn_log_multiplier"
+      )
+      let all = value(mscale).flatMap { $0.double == 0 ? nil : $0 }
       return [
         "rope_scaling": .members(
           ("rope_type", type), ("factor", factor),
           ("beta_fast", value("rope.scaling.yarn_beta_fast")),
-          ("beta_slow", value("rope.scaling.yarn_beta_slow")))
+          ("beta_slow", value("rope.scaling.yarn_beta_slow")),
+          ("attention_factor", value(attention)), ("mscale", all.map { _ in one }),
+          ("mscale_all_dim", all)),
+        attention: .null, mscale: .null,
       ]
     default:
       throw unsupported(

@@ -1,0 +1,59 @@
+import Checkpoint
+import Files
+
+extension FamilyDefinition {
+  /// EXAONE 4.0: norms behind the halves of a block instead of before them, RMSNorms over the features of every query and
+  /// key, and in the larger models a sliding window in three of four blocks, the others without rotation.
+  ///
+  /// X ↦ Z = X + norm(attention(X)), F = Z + norm(mlp(Z)); f = F − X, the norms included.
+  /// LG AI Research, arXiv 2507.11407.
+  public static let exaone4 = FamilyDefinition(
+    "exaone4", residual: olmo2.residual, gguf: .exaone4
+  ) { try DecoderModel(exaone4: $0) }
+}
+
+extension DecoderModel {
+  fileprivate init(exaone4 file: ModelFile) throws {
+    let c = file.configuration
+    let s = try DecoderSettings(c, .init(feedForwardWidth: 16384, epsilon: 1e-5))
+    let window = try c.nullableSize("sliding_window", absent: 4096)
+    let slides = try s.exaonePattern(c)
+    let windows = try s.windows(c, window, slides: slides)
+    try c.refuseUnread()
+    let (reader, size) = (DecoderReader(file, s), s.headDimension)
+    try self.init(
+      file, reader, norm: reader.norm("model.norm"),
+      note: "the norms stand behind the halves"
+    ) { block, l in
+      var attention = try block.attention(window: windows(l))
+      if window != nil, windows(l) == nil { attention.rotary = nil }
+      attention.queryNorm = try block.norm("self_attn.q_norm", count: size)
+      attention.keyNorm = try block.norm("self_attn.k_norm", count: size)
+      return try block.normsBehind(attention)
+    }
+  }
+}
+
+extension DecoderSettings {
+  /// Which blocks have a window: those of an L in a pattern such as LLLG, which repeats and never counts for the last
+  /// block, or all but every n-th.
+  fileprivate func exaonePattern(_ c: Configuration) throws(ModelError) -> (Int) -> Bool {
+    let key = "sliding_window_pattern"
+    guard let letters = c.value([key])?.value.string else {
+      let period = try c.size(key, default: 4)
+      return { ($0 + 1) % period != 0 }
+    }
+    try c.check(
+      !letters.isEmpty && letters.allSatisfy { "LG".contains($0) }, key,
+      "must be a number or made of L and G")
+    let (isLocal, last) = (letters.map { $0 == "L" }, layers - 1)
+    return { $0 != last && isLocal[$0 % isLocal.count] }
+  }
+}
+
+extension GGUFDialect {
+  fileprivate static let exaone4 = GGUFDialect(
+    architecture: "exaone4", names: decoder(with: headNorms.merging(normsBehind) { $1 }),
+    epsilon: "attention.layer_norm_rms_epsilon", keys: windowKeys,
+    settings: { $0.layerKinds(period: 4) })
+}
