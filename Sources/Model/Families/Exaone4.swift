@@ -17,7 +17,9 @@ extension DecoderModel {
     let c = file.configuration
     let s = try DecoderSettings(c, .init(feedForwardWidth: 16384, epsilon: 1e-5))
     let window = try c.nullableSize("sliding_window", absent: 4096)
-    let slides = try s.exaonePattern(c)
+    // Files say 0 or null where there is no window.
+    if window == nil { c.understand("sliding_window_pattern") }
+    let slides = try window == nil ? { _ in false } : s.exaonePattern(c)
     let windows = try s.windows(c, window, slides: slides)
     try c.refuseUnread()
     let (reader, size) = (DecoderReader(file, s), s.headDimension)
