@@ -39,6 +39,6 @@ void ck_widen(const struct ck_engine *engine, const struct ck_matrix *w, int64_t
               int64_t column, int64_t columns, float *out) {
   for (int64_t count; columns > 0; column += count, out += count, columns -= count) {
     count = ck_min(columns, STRIP);
-    ck_engine_kernels(engine)->widen(w, row, column, count, out);
+    ck_engine_kernels(engine)->widen(w, row, 1, column, count, out);
   }
 }

@@ -7,6 +7,9 @@
 #include "CKernels.h"
 #include "Widening/grids.h"
 
+// What is specialised by constants among its arguments.
+#define ALWAYS static inline __attribute__((always_inline))
+
 // Columns of W that are taken at a time: a multiple of every block.
 #define STRIP 256
 // Rows of W that are taken at a time; those of the adjoint are summed before their sum joins the sum so far.
@@ -48,9 +51,9 @@ struct ck_basis {
 struct ck_kernels {
   int64_t lanes;
   void (*dequantize)(int32_t type, const void *source, float *restrict out, int64_t count);
-  // Weights column …< column + columns of a row, columns ≤ STRIP.
-  void (*widen)(const struct ck_matrix *w, int64_t row, int64_t column, int64_t columns,
-                float *restrict out);
+  // Weights column …< column + columns of some rows, columns ≤ STRIP, rows STRIP_STRIDE apart.
+  void (*widen)(const struct ck_matrix *w, int64_t row, int64_t rows, int64_t column,
+                int64_t columns, float *restrict out);
   // Strip `index` of the input, packed for multiply_rows.
   void (*pack_strip)(const struct ck_product *product, int64_t index, float *restrict packed);
   // Rows row …< row + rows of Y ← W X, rows ≤ ROW_GROUP.

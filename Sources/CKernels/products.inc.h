@@ -21,7 +21,6 @@ typedef float quarter __attribute__((vector_size(16)));
 typedef _Float16 halves __attribute__((vector_size(2 * LANES)));
 #endif
 
-#define ALWAYS static inline __attribute__((always_inline))
 #define UNROLL _Pragma("clang loop unroll(full)")
 
 // From any alignment: weights lie as their file has them.
@@ -88,9 +87,10 @@ static struct strip open_strip(const struct ck_matrix *w, int64_t row, int64_t r
   for (int64_t r = 0; r < rows; r++) {
     if (next) prefetch(ck_weights(w, row + r, column) + ahead, bytes);
     float *to = buffer + r * STRIP_STRIDE;
-    widen(w, row + r, column, columns, to);
+    if (!w->scales) dequantize(w->type, source + r * w->row_bytes, to, columns);
     for (int64_t c = columns; c < lanes; c++) to[c] = 0;
   }
+  if (w->scales) widen(w, row, rows, column, columns, buffer);
   return (struct strip){(const uint8_t *)buffer, 4 * STRIP_STRIDE, rows, lanes, CK_F32, 0};
 }
 

@@ -8,7 +8,7 @@ static void widen(const struct ck_engine *engine, const struct ck_matrix *w, int
     return;
   }
   float narrow[STRIP];
-  ck_engine_kernels(engine)->widen(w, row, column, columns, narrow);
+  ck_engine_kernels(engine)->widen(w, row, 1, column, columns, narrow);
   for (int64_t c = 0; c < columns; c++) out[c] = narrow[c];
 }
 

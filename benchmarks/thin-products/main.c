@@ -29,6 +29,9 @@ static const struct {
     {"F8", CK_F8_E4M3}, {"F4", CK_E2M1}, {"NF4", CK_TABLE4}, {"AWQ", CK_INT4_AWQ},
 };
 
+// An exponent of eight bits that is an ordinary one.
+#define EXPONENT 123
+
 // The usual scales of a type whose codes have them beside them, all of which lie at `numbers`.
 static struct ck_scales scales_of(int32_t type, int64_t columns, const void *numbers) {
   struct ck_scales s = {.data = numbers, .zeros = numbers, .values = numbers, .rounded = CK_F32, .factor = 1};
@@ -216,7 +219,6 @@ int main(int argc, char **argv) {
     }
     for (int64_t i = 0; i < m * n; i++) floats[i] = (float)random_bits() * 0x1p-32f - 0.5f;
     for (int64_t i = 0; i < longer * most; i++) in[i] = (float)random_bits() * 0x1p-32f - 0.5f;
-    fill(stored, m * n * 4);
     if (!json)
       printf("\n%ld × %ld\n%-7s %3s %-8s %10s %8s %8s %8s %9s\n", (long)m, (long)n, "type", "b", "",
              "µs", "Gw/s", "GFLOP/s", "of read", "OpenBLAS");
@@ -224,12 +226,18 @@ int main(int argc, char **argv) {
       const int64_t length = ck_block_length(types[t].type);
       if (!is_chosen(types[t].name, chosen_types, type_count) || n % length) continue;
       const int64_t row_bytes = n / length * ck_block_bytes(types[t].type);
+      fill(stored, m * n * 4);
+      if (types[t].type == CK_MXFP4)
+        for (int64_t i = 0; i < m * row_bytes; i += 17) ((uint8_t *)stored)[i] = EXPONENT;
+      if (types[t].type == CK_E2M1)
+        memset((uint8_t *)stored + m * row_bytes, EXPONENT, (size_t)(m * n / 32));
       for (int k = 0; k < b_count; k++)
         for (int adjoint = 0; adjoint < 2; adjoint++) {
+          const int is_coded = types[t].type >= CK_F8_E4M3;
           const struct ck_scales scales =
               scales_of(types[t].type, n, (const uint8_t *)stored + m * row_bytes);
           struct contest contest = {{stored, m, n, row_bytes, types[t].type,
-                                     types[t].type >= CK_F8_E4M3 ? &scales : NULL, 0, 0},
+                                     is_coded ? &scales : NULL, 0, 0},
                                     floats, bs[k], adjoint, engine, in, out};
           double best[3];
           race(&contest, budget, best);

@@ -281,10 +281,10 @@ static void dequantize(int32_t type, const void *source, float *restrict out,
         memcpy(out + i, &bits, 4);
       }
       break;
-    case CK_F8_E4M3: dequantize_bytes(CK_F8_E4M3, bytes, out, count); break;
-    case CK_F8_E5M2: dequantize_bytes(CK_F8_E5M2, bytes, out, count); break;
-    case CK_E8M0: dequantize_bytes(CK_E8M0, bytes, out, count); break;
-    case CK_INT8: dequantize_bytes(CK_INT8, bytes, out, count); break;
+    case CK_F8_E4M3: scaled_bytes(CK_F8_E4M3, bytes, 1, out, count); break;
+    case CK_F8_E5M2: scaled_bytes(CK_F8_E5M2, bytes, 1, out, count); break;
+    case CK_E8M0: scaled_bytes(CK_E8M0, bytes, 1, out, count); break;
+    case CK_INT8: scaled_bytes(CK_INT8, bytes, 1, out, count); break;
 #define BLOCKS(TYPE, FUNCTION)                                                            \
   case TYPE:                                                                              \
     for (; count > 0; count -= ck_block_of(TYPE).length, bytes += ck_block_of(TYPE).bytes, \

@@ -3,8 +3,14 @@
 
 typedef uint32_t words16 __attribute__((vector_size(64)));
 
-// A sign, four bits of exponent, three of mantissa; no infinity.
-static inline floats16 e4m3(bytes16 bytes) {
+// A sign, four bits of exponent, three of mantissa; no infinity. As a half it has the exponent's bias, 7 instead of 15, wrong.
+ALWAYS floats16 e4m3(bytes16 bytes) {
+#if HARDWARE_HALF
+  typedef int16_t shorts16 __attribute__((vector_size(32)));
+  const shorts16 moved = __builtin_convertvector((signed16)bytes, shorts16) << 7 & (int16_t)0xbfff;
+  const shorts16 is_nan = (shorts16)((moved & 0x7fff) == 0x3f80);
+  return FLOATS((halves16)(moved | (is_nan & 0x7fff))) * 256;
+#else
   const words16 w = __builtin_convertvector(bytes, words16), magnitude = w & 127;
   const words16 normal = (magnitude << 20) + (120u << 23);
   // Without an implicit one: taken with one, and that one away again.
@@ -12,10 +18,11 @@ static inline floats16 e4m3(bytes16 bytes) {
   const words16 is_small = (words16)(magnitude < 8), is_nan = (words16)(magnitude == 127);
   const words16 number = (is_small & (words16)small) | (~is_small & normal);
   return (floats16)(number | (is_nan & 0x7fc00000) | (w & 128) << 24);
+#endif
 }
 
 // The upper byte of a half.
-static inline floats16 e5m2(bytes16 bytes) {
+ALWAYS floats16 e5m2(bytes16 bytes) {
   uint8_t halves[32];
   for (int i = 0; i < 16; i++) {
     halves[2 * i] = 0;
@@ -33,13 +40,13 @@ static inline floats16 e5m2(bytes16 bytes) {
 }
 
 // 2^(e − 127).
-static inline floats16 e8m0(bytes16 bytes) {
+ALWAYS floats16 e8m0(bytes16 bytes) {
   const words16 e = __builtin_convertvector(bytes, words16), is_zero = (words16)(e == 0);
   return (floats16)(e << 23 | (is_zero & 0x00400000));
 }
 
 // Numbers of a byte each.
-static inline floats16 byte_numbers(const int32_t type, bytes16 bytes) {
+ALWAYS floats16 byte_numbers(const int32_t type, bytes16 bytes) {
   switch (type) {
     case CK_F8_E4M3: return e4m3(bytes);
     case CK_F8_E5M2: return e5m2(bytes);
@@ -48,14 +55,15 @@ static inline floats16 byte_numbers(const int32_t type, bytes16 bytes) {
   }
 }
 
-static inline void dequantize_bytes(const int32_t type, const uint8_t *restrict source,
-                                    float *restrict out, int64_t count) {
+// Numbers times a scale.
+ALWAYS void scaled_bytes(const int32_t type, const uint8_t *restrict source, float scale,
+                         float *restrict out, int64_t count) {
   for (; count >= 16; count -= 16, source += 16, out += 16)
-    store16(out, byte_numbers(type, load16(source)));
+    store16(out, byte_numbers(type, load16(source)) * scale);
   if (count > 0) {
     bytes16 last = {0};
     memcpy(&last, source, (size_t)count);
-    const floats16 numbers = byte_numbers(type, last);
+    const floats16 numbers = byte_numbers(type, last) * scale;
     memcpy(out, &numbers, (size_t)count * 4);
   }
 }

@@ -1,5 +1,5 @@
 // Widening of matrices whose scales lie beside their codes, compiled once per instruction set: included by
-// instruction_set.inc.h. Codes become floats first, and then these weights: two passes over a strip that stays in cache.
+// instruction_set.inc.h.
 //
 // Every operation is rounded by itself, as the implementations do that wrote the codes, and the weights at last to the type
 // they would have there (`rounded`).
@@ -9,7 +9,7 @@
 // MARK: Codes
 
 // Values of sixteen codes below 16.
-static inline floats16 table_values(floats16 table, bytes16 codes) {
+ALWAYS floats16 table_values(floats16 table, bytes16 codes) {
 #if LANES == 16
   return (floats16)_mm512_permutexvar_ps(_mm512_cvtepu8_epi32((__m128i)codes), (__m512)table);
 #elif LANES == 8 && defined(__x86_64__)
@@ -37,7 +37,7 @@ static const floats16 e2m1_numbers = {0.0f,  0.5f,  1.0f,  1.5f,  2.0f,  3.0f,  
 
 // The nibbles of sixteen bytes in the order of their columns, as two vectors. AutoAWQ puts the even columns of eight into
 // the first two bytes of four.
-static inline void split_nibbles(const int32_t type, bytes16 bytes, bytes16 *first, bytes16 *second) {
+ALWAYS void split_nibbles(const int32_t type, bytes16 bytes, bytes16 *first, bytes16 *second) {
   const bytes16 low = bytes & 15, high = bytes >> 4;
   const bytes16 a = type == CK_TABLE4 ? high : low, b = type == CK_TABLE4 ? low : high;
   *first = __builtin_shufflevector(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
@@ -52,8 +52,8 @@ static inline void split_nibbles(const int32_t type, bytes16 bytes, bytes16 *fir
 }
 
 // `count` nibbles from the beginning of a byte or, where they lie in words, of a word.
-static inline void nibbles(const int32_t type, const uint8_t *restrict source, floats16 table,
-                           float *restrict out, int64_t count) {
+ALWAYS void nibbles(const int32_t type, const uint8_t *restrict source, floats16 table,
+                    float *restrict out, int64_t count) {
   bytes16 first, second;
   for (; count >= 32; count -= 32, source += 16, out += 32) {
     split_nibbles(type, load16(source), &first, &second);
@@ -61,9 +61,9 @@ static inline void nibbles(const int32_t type, const uint8_t *restrict source, f
     store16(out + 16, table_values(table, second));
   }
   if (count > 0) {
-    const struct ck_block block = ck_block_of(type);
+    const int64_t length = ck_block_of(type).length;
     bytes16 last = {0};
-    memcpy(&last, source, (size_t)(ck_tiles(count, block.length) * block.bytes));
+    memcpy(&last, source, (size_t)(ck_round_up(count, length) / 2));
     split_nibbles(type, last, &first, &second);
     const floats16 values[2] = {table_values(table, first), table_values(table, second)};
     memcpy(out, values, (size_t)count * 4);
@@ -81,20 +81,14 @@ static inline void row_nibbles(const uint8_t *restrict source, int row, float *r
 }
 
 // `count` ≤ STRIP codes of four bits from any column of packed ones.
-static void nibbles_from(const int32_t type, const uint8_t *source, int64_t column, floats16 table,
+ALWAYS void nibbles_from(const int32_t type, const uint8_t *source, int64_t column, floats16 table,
                          float *restrict out, int64_t count) {
-  const struct ck_block block = ck_block_of(type);
-  const int64_t lead = column % block.length;
-  source += column / block.length * block.bytes;
+  const int64_t lead = column & (ck_block_of(type).length - 1);
+  source += (column - lead) / 2;
+  if (lead == 0) return nibbles(type, source, table, out, count);
   float aligned[STRIP + 8];
-  float *to = lead ? aligned : out;
-  switch (type) {
-    case CK_TABLE4: nibbles(CK_TABLE4, source, table, to, count + lead); break;
-    case CK_INT4_AWQ: nibbles(CK_INT4_AWQ, source, table, to, count + lead); break;
-    case CK_E2M1: nibbles(CK_E2M1, source, table, to, count + lead); break;
-    default: nibbles(CK_INT4, source, table, to, count + lead);
-  }
-  if (lead) memcpy(out, aligned + lead, (size_t)count * 4);
+  nibbles(type, source, table, aligned, count + lead);
+  memcpy(out, aligned + lead, (size_t)count * 4);
 }
 
 // MARK: Scales
@@ -111,9 +105,16 @@ static inline float scale_at(const struct ck_scales *s, int64_t index) {
     return float_at(s->nested_values, code) * float_at(s->nested, index / s->nested_run) +
            s->nested_offset;
   }
+  const uint8_t *scales = s->data;
+  uint32_t bits = 0;
+  switch (s->type) {
+    case CK_F32: return float_at(scales, index);
+    case CK_F16: return half(scales + 2 * index);
+    case CK_BF16: memcpy((uint8_t *)&bits + 2, scales + 2 * index, 2); break;
+    default: bits = scales[index] ? (uint32_t)scales[index] << 23 : 0x00400000;
+  }
   float scale;
-  const struct ck_block block = ck_block_of(s->type);
-  dequantize(s->type, (const uint8_t *)s->data + index * block.bytes, &scale, 1);
+  memcpy(&scale, &bits, 4);
   return scale;
 }
 
@@ -123,47 +124,6 @@ static inline float zero_at(const struct ck_scales *s, int64_t row, int64_t bloc
   uint32_t word;
   memcpy(&word, (const uint8_t *)s->zeros + row / 8 * s->zeros_stride + 4 * block, 4);
   return (float)(int32_t)(word >> 4 * (row % 8) & 15);
-}
-
-// A scale for each column, in the row of blocks that `row` belongs to.
-static void scale_columns(const struct ck_matrix *w, int64_t row, int64_t column, int64_t columns,
-                          float *restrict out) {
-  const struct ck_scales *s = w->scales;
-  int64_t group = row / s->rows;
-  if (s->groups) {
-    int32_t stored;
-    memcpy(&stored, (const uint8_t *)s->groups + 4 * row, 4);
-    group = stored;
-  }
-  float scales[STRIP], zeros[STRIP];
-  const int64_t bytes = ck_block_of(s->type).bytes;
-  dequantize(s->type, (const uint8_t *)s->data + (group * s->stride + column) * bytes, scales,
-             columns);
-  if (s->zeros) {
-    const uint8_t *packed = (const uint8_t *)s->zeros + group * s->zeros_stride;
-    nibbles_from(w->type == CK_INT4_AWQ ? CK_INT4_AWQ : CK_INT4, packed, column, every_nibble,
-                 zeros, columns);
-  } else {
-    for (int64_t c = 0; c < columns; c++) zeros[c] = 8;
-  }
-  if (s->zeros && s->zeros_less_one)
-    for (int64_t c = 0; c < columns; c++) zeros[c] = zeros[c] == 15 ? 0 : zeros[c] + 1;
-  for (int64_t c = 0; c < columns; c++) out[c] = (out[c] - zeros[c]) * scales[c] * s->factor;
-}
-
-// A scale for several neighbours in a row.
-static void scale_blocks(const struct ck_matrix *w, int64_t row, int64_t column, int64_t columns,
-                         float *restrict out) {
-  const struct ck_scales *s = w->scales;
-  for (int64_t done = 0, count; done < columns; done += count, column += count) {
-    const int64_t place = s->width > 0 ? row * s->width + column : column;
-    const int64_t block = place / s->columns;
-    count = ck_min(columns - done, s->columns - place % s->columns);
-    const float scale =
-        scale_at(s, s->width > 0 ? block : row / s->rows * s->stride + block);
-    const float zero = w->type == CK_INT4 ? zero_at(s, row, block) : 0;
-    for (int64_t c = done; c < done + count; c++) out[c] = (out[c] - zero) * scale * s->factor;
-  }
 }
 
 // Rounded to eight bits of mantissa, half to even; a NaN stays one.
@@ -195,34 +155,125 @@ static void round_to_f16(float *restrict numbers, int64_t count) {
   }
 }
 
-// Weights of a row, at most STRIP of them.
-static void widen(const struct ck_matrix *w, int64_t row, int64_t column, int64_t columns,
-                  float *restrict out) {
+static void round_to(int32_t type, float *restrict numbers, int64_t count) {
+  if (type == CK_BF16) round_to_bf16(numbers, count);
+  if (type == CK_F16) round_to_f16(numbers, count);
+}
+
+// MARK: Blocks in a row
+
+// Weights of a row whose neighbours share scales, from where the row begins. Of four bits there are sixteen weights in a
+// block, which are formed first and then looked up. The type is a constant where this is inlined.
+ALWAYS void widen_blocks(const int32_t type, const struct ck_scales *s, const uint8_t *line,
+                         int64_t row, int64_t column, int64_t columns, float *restrict out) {
+  floats16 codes = every_nibble;
+  if (type == CK_E2M1) codes = e2m1_numbers;
+  if (type == CK_TABLE4) memcpy(&codes, s->values, sizeof codes);
+  const int64_t place = s->width > 0 ? row * s->width + column : column;
+  const int64_t first = s->width > 0 ? 0 : row / s->rows * s->stride;
+  int64_t block = place / s->columns, count = s->columns - place % s->columns;
+  for (; columns > 0; columns -= count, column += count, out += count, count = s->columns, block++) {
+    count = ck_min(columns, count);
+    const float scale = scale_at(s, first + block);
+    if (ck_block_of(type).length == 1) {
+      scaled_bytes(type, line + column, scale, out, count);
+      if (s->factor != 1)
+        for (int64_t c = 0; c < count; c++) out[c] *= s->factor;
+      round_to(s->rounded, out, count);
+    } else {
+      floats16 weights = (type == CK_INT4 ? codes - zero_at(s, row, block) : codes) * scale;
+      if (s->rounded != CK_F32) {
+        float rounded[16];
+        store16(rounded, weights);
+        round_to(s->rounded, rounded, 16);
+        memcpy(&weights, rounded, sizeof weights);
+      }
+      nibbles_from(type, line, column, weights, out, count);
+    }
+  }
+}
+
+static void widen_row(const struct ck_matrix *w, const uint8_t *line, int64_t row, int64_t column,
+                      int64_t columns, float *restrict out) {
   const struct ck_scales *s = w->scales;
-  const uint8_t *source = ck_weights(w, row, column);
-  if (!s) return dequantize(w->type, source, out, columns);
-  row += w->first_row;
-  column += w->first_column;
-  const uint8_t *line = (const uint8_t *)w->data + row * w->row_bytes;
   switch (w->type) {
-    case CK_E2M1: nibbles_from(CK_E2M1, line, column, e2m1_numbers, out, columns); break;
-    case CK_TABLE4: {
-      floats16 table;
-      memcpy(&table, s->values, sizeof table);
-      nibbles_from(CK_TABLE4, line, column, table, out, columns);
-    } break;
-    case CK_INT4: nibbles_from(CK_INT4, line, column, every_nibble, out, columns); break;
-    case CK_INT4_AWQ: nibbles_from(CK_INT4_AWQ, line, column, every_nibble, out, columns); break;
-    case CK_INT4_ROWS: row_nibbles(source, (int)(row % 8), out, columns); break;
-    default: dequantize(w->type, source, out, columns);
+    case CK_F8_E4M3: widen_blocks(CK_F8_E4M3, s, line, row, column, columns, out); break;
+    case CK_F8_E5M2: widen_blocks(CK_F8_E5M2, s, line, row, column, columns, out); break;
+    case CK_E2M1: widen_blocks(CK_E2M1, s, line, row, column, columns, out); break;
+    case CK_TABLE4: widen_blocks(CK_TABLE4, s, line, row, column, columns, out); break;
+    case CK_INT4: widen_blocks(CK_INT4, s, line, row, column, columns, out); break;
+    default: widen_blocks(CK_INT8, s, line, row, column, columns, out);
   }
-  if (w->type == CK_INT4_AWQ || w->type == CK_INT4_ROWS) {
-    scale_columns(w, row, column, columns, out);
-  } else {
-    scale_blocks(w, row, column, columns, out);
+}
+
+// MARK: Blocks in a column
+
+// The scales and zeros of some columns of one row of blocks.
+struct column_scales {
+  int64_t group;
+  float scales[STRIP], zeros[STRIP];
+};
+
+static int64_t group_of(const struct ck_scales *s, int64_t row) {
+  if (!s->groups) return row / s->rows;
+  int32_t group;
+  memcpy(&group, (const uint8_t *)s->groups + 4 * row, 4);
+  return group;
+}
+
+static void read_column_scales(const struct ck_matrix *w, int64_t group, int64_t column,
+                               int64_t columns, struct column_scales *to) {
+  const struct ck_scales *s = w->scales;
+  to->group = group;
+  const uint8_t *scales = (const uint8_t *)s->data;
+  dequantize(s->type, scales + (group * s->stride + column) * ck_block_of(s->type).bytes,
+             to->scales, columns);
+  if (!s->zeros) {
+    for (int64_t c = 0; c < columns; c++) to->zeros[c] = 8;
+    return;
   }
-  if (s->rounded == CK_BF16) round_to_bf16(out, columns);
-  if (s->rounded == CK_F16) round_to_f16(out, columns);
+  const uint8_t *zeros = (const uint8_t *)s->zeros + group * s->zeros_stride;
+  if (w->type == CK_INT4_AWQ)
+    nibbles_from(CK_INT4_AWQ, zeros, column, every_nibble, to->zeros, columns);
+  else
+    nibbles_from(CK_INT4, zeros, column, every_nibble, to->zeros, columns);
+  if (s->zeros_less_one)
+    for (int64_t c = 0; c < columns; c++) to->zeros[c] = to->zeros[c] == 15 ? 0 : to->zeros[c] + 1;
+}
+
+static void scale_columns(const struct column_scales *s, int64_t columns, float *restrict out) {
+  for (int64_t c = 0; c < columns; c++) out[c] = (out[c] - s->zeros[c]) * s->scales[c];
+}
+
+// MARK: All
+
+// Weights of some rows, at most STRIP of each, STRIP_STRIDE from one row to the next.
+static void widen(const struct ck_matrix *w, int64_t row, int64_t rows, int64_t column,
+                  int64_t columns, float *restrict out) {
+  if (!w->scales) {
+    const uint8_t *source = ck_weights(w, row, column);
+    for (int64_t r = 0; r < rows; r++, source += w->row_bytes, out += STRIP_STRIDE)
+      dequantize(w->type, source, out, columns);
+    return;
+  }
+  struct column_scales scales = {.group = -1};
+  column += w->first_column;
+  row += w->first_row;
+  for (const int64_t end = row + rows; row < end; row++, out += STRIP_STRIDE) {
+    const uint8_t *line = (const uint8_t *)w->data;
+    if (w->type != CK_INT4_AWQ && w->type != CK_INT4_ROWS) {
+      widen_row(w, line + row * w->row_bytes, row, column, columns, out);
+      continue;
+    }
+    if (w->type == CK_INT4_AWQ)
+      nibbles_from(CK_INT4_AWQ, line + row * w->row_bytes, column, every_nibble, out, columns);
+    else
+      row_nibbles(line + row / 8 * w->row_bytes + 4 * column, (int)(row % 8), out, columns);
+    const int64_t group = group_of(w->scales, row);
+    if (group != scales.group) read_column_scales(w, group, column, columns, &scales);
+    scale_columns(&scales, columns, out);
+    round_to(w->scales->rounded, out, columns);
+  }
 }
 
 #pragma clang fp contract(on)
