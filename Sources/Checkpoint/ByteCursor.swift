@@ -41,12 +41,9 @@ struct ByteCursor {
     return try take(length, field())
   }
 
-  /// A string that must be valid UTF-8. Throws `truncated`, `invalidText`.
+  /// A string; bytes that are not UTF-8 become U+FFFD. Throws `truncated`.
   mutating func string(_ field: @autoclosure () -> String) throws(FileError) -> String {
-    guard let string = String(validating: try text(field()), as: UTF8.self) else {
-      throw .invalidText(file: file, field: field())
-    }
-    return string
+    String(decoding: try text(field()), as: UTF8.self)
   }
 
   /// How many elements follow, of at least `size` bytes each. Throws `implausibleCount` if the file has no room for them.

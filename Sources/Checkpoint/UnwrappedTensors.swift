@@ -14,7 +14,13 @@ package struct UnwrappedTensors: TabulatedTensors {
     "_orig_mod", "_checkpoint_wrapped_module", "_fsdp_wrapped_module", "base_layer",
   ]
   /// What wrappers put before all names.
-  private static let prefixes = ["module.", "base_model.model."]
+  private static let prefixes = [
+    "module.", "base_model.model.", "_forward_module.", "auto_model.", "pretrained_model.",
+  ]
+  /// What a model's own names begin with; `model.` before one of these is what a trainer called the whole.
+  private static let cores = [
+    "model.", "transformer.", "gpt_neox.", "bert.", "roberta.", "lm_head.",
+  ]
   /// What comes before the names of the model of text, and what its own names have there.
   private static let languageModels = [
     ("language_model.", ""), ("model.language_model.", "model."),
@@ -42,6 +48,12 @@ package struct UnwrappedTensors: TabulatedTensors {
       !own.isEmpty
     {
       own = own.map { String($0.dropFirst(prefix.count)) }
+    }
+    let module = "model."
+    if own.allSatisfy({ $0.hasPrefix(module) }),
+      own.contains(where: { name in cores.contains { name.hasPrefix(module + $0) } })
+    {
+      own = own.map { String($0.dropFirst(module.count)) }
     }
     var kept = own.indices.filter { !own[$0].hasPrefix(furtherTokens) }
     for (prefix, inner) in languageModels where own.contains(where: { $0.hasPrefix(prefix) }) {

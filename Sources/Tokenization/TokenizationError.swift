@@ -17,7 +17,7 @@ extension TokenizationError: CustomStringConvertible {
   public var description: String {
     switch self {
     case .noVocabulary(let folder):
-      return "\(folder) has no tokenizer.json; put it there"
+      return "\(folder) has no vocabulary; put its tokenizer.json there, or give token ids"
     case .missingField(let file, let field):
       return "\(file): \(field) is missing; download the file again, or give token ids"
     case .invalidField(let file, let field, let reason):

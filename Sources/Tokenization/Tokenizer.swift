@@ -15,6 +15,8 @@ public struct Tokenizer: Sendable {
   /// Ids put before and after a text.
   let prefix: [Int]
   let suffix: [Int]
+  /// What was taken though the file does not say it, or says it badly, a sentence each.
+  public internal(set) var notes: [String] = []
   private let addedByID: [Int: AddedToken]
 
   init(

@@ -34,9 +34,37 @@ import Testing
     #expect(model.tensors.tensors.map(\.name) == ["a", "b", "c"])
     #expect(try model.tensors.tensor("c").vector() == [0, 0])
     try writeVectors(["a"], to: folder.path + "/part3.safetensors")
-    #expect(throws: FileError.duplicateName(file: folder.path, name: "a")) {
-      try openModel(folder.path)
+    let thrown = try #require(throws: FileError.self) { try openModel(folder.path) }
+    for text in ["\"a\"", "part1.safetensors", "part3.safetensors", "one set"] {
+      #expect(thrown.description.contains(text), "\(thrown)")
     }
+  }
+
+  /// Shards without an index say by their names how many there should be.
+  @Test func missingShard() throws {
+    let folder = try TemporaryFolder()
+    try folder.write("{}", to: "config.json")
+    try writeVectors(["a"], to: folder.path + "/model-00001-of-00003.safetensors")
+    try writeVectors(["b"], to: folder.path + "/model-00003-of-00003.safetensors")
+    let thrown = try #require(throws: FileError.self) { try openModel(folder.path) }
+    #expect(thrown.description.contains("part 2 of 3 is missing"))
+    #expect(thrown.description.contains("\"model-00002-of-00003.safetensors\""))
+    try writeVectors(["c"], to: folder.path + "/model-00002-of-00003.safetensors")
+    #expect(try openModel(folder.path).tensors.tensors.map(\.name) == ["a", "c", "b"])
+  }
+
+  /// The key by which transformers is told which file to read.
+  @Test func fileThatTheConfigurationNames() throws {
+    let folder = try TemporaryFolder()
+    try folder.write(#"{"transformers_weights": "mine.safetensors"}"#, to: "config.json")
+    try writeVectors(["a"], to: folder.path + "/model.safetensors")
+    #expect(throws: FileError.self) { try openModel(folder.path) }
+    try writeVectors(["b"], to: folder.path + "/mine.safetensors")
+    let model = try openModel(folder.path)
+    #expect(
+      model.choice.files == ["mine.safetensors"] && model.choice.left == ["model.safetensors"])
+    #expect(model.choice.reason.contains("transformers_weights") && model.tensors.contains("b"))
+    #expect(model.choice.byteCount(of: ["mine.safetensors", "absent"]) > 8)
   }
 
   /// Files that nobody reads may hold anything.
@@ -62,6 +90,10 @@ import Testing
       ),
       (["adapter_model.safetensors", "a.safetensors"], ["a.safetensors"], ["adapter_model"]),
       (["model.safetensors", "x.gguf"], ["model.safetensors"], ["x.gguf"]),
+      (
+        ["model.safetensors", "model-1.safetensors", "model.safetensors.index.json"],
+        ["model.safetensors"], ["model-1.safetensors", "index.json"]
+      ),
     ] as [([String], [String], [String]?)])
   func twoSetsOfWeights(files: [String], read: [String], left: [String]?) throws {
     guard let left else { return }
@@ -104,12 +136,32 @@ import Testing
         "b": "sub/model-00002-of-00002.safetensors", "a": "model-00001-of-00002.safetensors"}}
       """#, to: "model.safetensors.index.json")
     let model = try openModel(folder.path)
-    #expect(model.tensors.tensors.map(\.name) == ["b", "a"])
+    // What the index does not name but its files hold comes last.
+    #expect(model.tensors.tensors.map(\.name) == ["b", "a", "unlisted"])
     #expect(try model.tensors.tensor("b").file.hasSuffix("sub/model-00002-of-00002.safetensors"))
-    #expect(throws: FileError.missingTensor(file: index, tensor: "unlisted")) {
-      try model.tensors.tensor("unlisted")
+    #expect(throws: FileError.missingTensor(file: index, tensor: "absent")) {
+      try model.tensors.tensor("absent")
     }
     try model.tensors.checkIntact()
+  }
+
+  /// An index that is older than its files: tensors are where they are, and what is in none is missed by who needs it.
+  @Test func staleIndex() throws {
+    let folder = try TemporaryFolder()
+    try folder.write("{}", to: "config.json")
+    try writeVectors(["a"], to: folder.path + "/1.safetensors")
+    try writeVectors(["b"], to: folder.path + "/2.safetensors")
+    let index = "model.safetensors.index.json"
+    try folder.write(
+      #"{"weight_map": {"a": "2.safetensors", "b": "1.safetensors", "gone": "1.safetensors"}}"#,
+      to: index)
+    let model = try openModel(folder.path)
+    #expect(model.tensors.contains("a") && model.tensors.contains("b"))
+    #expect(!model.tensors.contains("gone"))
+    #expect(model.notes.count == 1 && model.notes[0].contains("no file holds 1 of the tensors"))
+    // Beside the one file that transformers reads first it does not matter.
+    try writeVectors(["whole"], to: folder.path + "/model.safetensors")
+    #expect(try openModel(folder.path).tensors.tensors.map(\.name) == ["whole"])
   }
 
   /// `%` stands for the folder, whose neighbour `outside` holds a file that must not be reached.
@@ -121,10 +173,10 @@ import Testing
     (#"{"a": "linked/x.safetensors"}"#, "unsafePath", "weight_map.a"),
     (#"{"a": ""}"#, "unsafePath", "weight_map.a"),
     (#"{"a": "x\u0000.safetensors"}"#, "unsafePath", "weight_map.a"),
-    (#"{"a": "absent.safetensors"}"#, "cannotRead", "absent.safetensors"),
+    (#"{"a": "absent.safetensors"}"#, "notAModel", "absent.safetensors"),
+    (#"{"a": "x.safetensors", "b": "absent"}"#, "notAModel", "1 of the 2 files"),
     (#"{"a": "."}"#, "unsafePath", "weight_map.a"),
     (#"{"a": "sub"}"#, "cannotRead", "folder"),
-    (#"{"b": "x.safetensors"}"#, "missingTensor", "\"b\""),
     (#"{"a": 1}"#, "invalidField", "weight_map.a"),
     (#"[]"#, "invalidField", "weight_map"),
   ])
@@ -183,6 +235,7 @@ import Testing
     (["a.gguf", "model.safetensors"], "config.json", "a.gguf"),
     (["a.gguf", "b.gguf", "config.json"], "2 .gguf files", "a.gguf, b.gguf"),
     (["config.json", "adapter_config.json", "adapter_model.safetensors"], "adapter", "merge"),
+    (["adapter_config.json", "adapter_model.safetensors"], "config.json", "adapter"),
     (["config.json"], "without weights", ".safetensors"),
     (["config.json", "optimizer.bin"], "optimizer.bin", "save_pretrained"),
     (["config.json", "model.pt"], "model.pt", "save_pretrained"),
@@ -245,9 +298,88 @@ import Testing
     #expect(thrown?.caseName == "notAModel" && thrown?.description.contains(other) == true)
     let named = try folder.write("{}", to: "x.gguf")
     #expect(#expect(throws: FileError.self) { try openModel(named) }?.caseName == "notThisFormat")
-    let part = try folder.write(
-      GGUFBuilder.with("split.count", 2) { $0.put(UInt16(3)) }, to: "part.gguf")
-    let split = #expect(throws: FileError.self) { try openModel(part) }
-    #expect(split?.description.contains("--merge") == true)
+    for type in ["adapter", "mmproj", "imatrix"] {
+      let path = try folder.write(
+        GGUFBuilder.with("general.type", 8) { $0.put(type) }, to: "\(type).gguf")
+      #expect(#expect(throws: FileError.self) { try openModel(path) }?.caseName == "notAModel")
+    }
+  }
+
+  /// What reads images lies beside the model and is not read.
+  @Test func projectorBesideTheModel() throws {
+    let folder = try TemporaryFolder()
+    let file = try folder.write(GGUFBuilder.honest.bytes, to: "m.gguf")
+    try folder.write("{", to: "mmproj-m-f16.gguf")
+    let model = try openModel(folder.path)
+    #expect(model.path == file && model.choice.left == ["mmproj-m-f16.gguf"])
+  }
+}
+
+/// GGUF files that were split, as `llama-gguf-split` does.
+@Suite struct SplitGGUF {
+  /// A part with one tensor of its own; `nil` leaves a key out.
+  private func part(_ number: Int?, of count: Int?, _ tensor: String, total: Int? = 2) -> [UInt8] {
+    GGUFBuilder.changed {
+      $0.tensors = [(tensor, [3, 2], 0, 0)]
+      $0.data = 24
+      for (key, type, value) in [("no", 2, number), ("count", 2, count)] as [(String, UInt32, Int?)]
+      {
+        guard let value else { continue }
+        $0.metadata.append(("split.\(key)", type, ByteBuilder.make { $0.put(UInt16(value)) }))
+      }
+      if let total {
+        $0.metadata.append(
+          ("split.tensors.count", 5, ByteBuilder.make { $0.put(UInt32(total)) }))
+      }
+    }
+  }
+
+  /// By the folder, the first part or any other it is one model, whose metadata are the first part's.
+  @Test func anyPartIsTheModel() throws {
+    let folder = try TemporaryFolder()
+    let first = try folder.write(part(0, of: 2, "a"), to: "m-00001-of-00002.gguf")
+    let second = try folder.write(part(1, of: 2, "b"), to: "m-00002-of-00002.gguf")
+    try folder.write("{", to: "mmproj.gguf")
+    for path in [folder.path, first, second] {
+      let model = try openModel(path)
+      #expect(model.path == first && model.tensors.tensors.map(\.name) == ["a", "b"])
+      #expect(model.choice.files == ["m-00001-of-00002.gguf", "m-00002-of-00002.gguf"])
+      #expect(model.choice.reason.hasSuffix("in 2 parts"))
+      #expect(
+        try model.tensors.tensor("b").file == second && model.tensors.tensor("a").file == first)
+      guard case .gguf(let file) = model.kind else {
+        Issue.record("another kind")
+        return
+      }
+      let fingerprint = try model.fingerprint()
+      #expect(file.path == first && !fingerprint.isEmpty)
+    }
+    try folder.write(GGUFBuilder.honest.bytes, to: "other.gguf")
+    #expect(#expect(throws: FileError.self) { try openModel(folder.path) }?.caseName == "notAModel")
+  }
+
+  /// Parts that are not those of one model, and what the error says.
+  @Test func partsThatDoNotBelongTogether() throws {
+    let names = ["m-00001-of-00002.gguf", "m-00002-of-00002.gguf"]
+    let cases: [([String: [UInt8]], String)] = [
+      ([names[0]: part(0, of: 2, "a")], "part 2 of 2 is missing: \"m-00002-of-00002.gguf\""),
+      ([names[1]: part(1, of: 2, "a")], "part 1 of 2 is missing: \"m-00001-of-00002.gguf\""),
+      (["x.gguf": part(0, of: 2, "a")], "--merge"),
+      (["m-00001-of-00003.gguf": part(0, of: 2, "a")], "--merge"),
+      ([names[0]: part(0, of: 2, "a"), names[1]: part(0, of: 2, "b")], "split.no"),
+      ([names[0]: part(0, of: 2, "a"), names[1]: part(nil, of: 2, "b")], "split.no"),
+      ([names[0]: part(0, of: 2, "a"), names[1]: part(1, of: 3, "b")], "split.count"),
+      ([names[0]: part(0, of: 2, "a", total: 3), names[1]: part(1, of: 2, "b")], "is 3"),
+      (
+        [names[0]: part(0, of: 2, "a", total: nil), names[1]: part(1, of: 2, "b")], "tensors.count"
+      ),
+      ([names[0]: part(0, of: 2, "a"), names[1]: part(1, of: 2, "a")], "\"a\" is in both"),
+    ]
+    for (files, text) in cases {
+      let folder = try TemporaryFolder()
+      for (name, bytes) in files { try folder.write(bytes, to: name) }
+      let thrown = #expect(throws: FileError.self) { try openModel(folder.path) }
+      #expect(thrown?.description.contains(text) == true, "\(String(describing: thrown))")
+    }
   }
 }

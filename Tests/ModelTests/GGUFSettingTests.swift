@@ -91,6 +91,22 @@ import Testing
     #expect(error.description.contains(place), "\(error)")
   }
 
+  /// An entry for each block, all alike, is one for all; other lengths and differing ones are not.
+  @Test func arraysOfEqualEntries() throws {
+    func array(_ values: Int...) -> JSONValue { .array(values.map { .number(.integer($0)) }) }
+    let plain = try sizes([:])
+    let same = try sizes([
+      "feed_forward_length": array(44, 44, 44), "attention.head_count": array(4, 4, 4),
+      "attention.head_count_kv": array(2, 2, 2),
+    ])
+    #expect(plain.heads == same.heads && plain.keyValueHeads == same.keyValueHeads)
+    #expect(plain.feedForwardWidth == same.feedForwardWidth && same.headDimension == 6)
+    for wrong in [array(2, 2), array(2, 2, 4), array()] {
+      let error = #expect(throws: ModelError.self) { try sizes(["attention.head_count_kv": wrong]) }
+      #expect(error?.description.contains("head_count_kv") == true)
+    }
+  }
+
   /// Zero is how files say that there is none.
   @Test(arguments: ["expert_count", "attention.clamp_kqv", "attention.sliding_window"])
   func none(_ key: String) throws { _ = try sizes([key: .number(.integer(0))]) }

@@ -61,6 +61,40 @@ import Testing
     #expect(try load(fields).encode("a") == [1, 0])
   }
 
+  /// What llama.cpp takes with a warning is taken with a note that names the key.
+  @Test func oddMetadata() throws {
+    #expect(try load(Self.sound).notes.isEmpty)
+    var fields = Self.sound
+    fields["pre"] = nil
+    let unnamed = try load(fields)
+    #expect(unnamed.encode("abba") == [2, 1, 0])
+    #expect(unnamed.notes.count == 1 && unnamed.notes[0].contains("tokenizer.ggml.pre is missing"))
+    fields = Self.sound
+    fields["tokens"] = .strings(["a", "", "b", "", "ab"])
+    fields["token_type"] = .ints([1, 1, 1, 1, 1, 3, 3])
+    #expect(try load(fields).encode("abba") == [4, 2, 0])
+    // SentencePiece: ids beyond the vocabulary, and more scores than tokens.
+    fields = [
+      "model": .string("llama"), "tokens": .strings(["?", "<s>", "</s>", "a", "\u{2581}"]),
+    ]
+    fields["scores"] = .reals([0, 0, 0, -1, -2, -3])
+    fields["token_type"] = .ints([2, 3, 3, 1, 1])
+    #expect(try load(fields).encode("a") == [1, 4, 3])
+    fields["bos_token_id"] = .uint(99)
+    let odd = try load(fields)
+    #expect(odd.encode("a") == [1, 4, 3])
+    #expect(odd.notes.count == 1 && odd.notes[0].contains("bos_token_id is 99"))
+  }
+
+  /// Files of models that are run on ids alone.
+  @Test(arguments: ["none", "no_vocab"]) func noVocabulary(_ model: String) throws {
+    let error = #expect(throws: TokenizationError.self) { try load(["model": .string(model)]) }
+    guard case .noVocabulary = error else {
+      Issue.record("\(String(describing: error))")
+      return
+    }
+  }
+
   @Test(arguments: [
     "no model", "model", "model type", "pre", "no tokens", "twice", "types", "no merges", "merge",
     "blank",

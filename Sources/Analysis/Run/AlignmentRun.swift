@@ -72,7 +72,9 @@ public struct AlignmentRun {
     try reader.checkEncoder(settings)
     let labels = inputs.enumerated().map { PromptLabel(number: $0 + 1, $1) }
     var prompts = try zip(inputs, labels).map { ($0, try reader.read($0, $1)) }
-    notes = directory.notes + reader.notes(zip(inputs, labels).map { ($0, $1) })
+    notes =
+      directory.notes + (tokenizer?.notes ?? [])
+      + reader.notes(zip(inputs, labels).map { ($0, $1) })
     let resolved = try ResolvedSettings(
       settings, model.description,
       promptLengths: prompts.map { model.description.tokenCount(of: $0.1) }, labels: labels)

@@ -20,7 +20,7 @@ extension CheckpointDirectory {
       hash.combine(file.bytes)
       try file.checkIntact()
     case .gguf(let file):
-      let end = tensors.tensors.map(\.byteRange.lowerBound).min() ?? file.file.count
+      let end = file.tensors.map(\.byteRange.lowerBound).min() ?? file.file.count
       hash.combine(UnsafeRawBufferPointer(rebasing: file.file.bytes[..<end]))
     }
     let total = tensors.tensors.reduce(0) { $0 + $1.byteRange.count }

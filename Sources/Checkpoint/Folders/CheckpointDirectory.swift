@@ -7,7 +7,7 @@ public struct CheckpointDirectory: Sendable {
   public enum Kind: Sendable {
     /// `config.json`.
     case huggingFace(config: ConfigurationFile)
-    /// The metadata of the file itself.
+    /// The metadata of the file itself; of a split one, of its first part.
     case gguf(GGUFFile)
   }
 
@@ -19,6 +19,8 @@ public struct CheckpointDirectory: Sendable {
   public let kind: Kind
   /// Its weights.
   public let tensors: any TensorSource
+  /// Which files the weights are read from, and why those.
+  public let choice: WeightChoice
   /// What was decided where the folder left a choice, one sentence each: which of two sets of weights was taken.
   public let notes: [String]
 
@@ -47,7 +49,6 @@ public struct CheckpointDirectory: Sendable {
     opening model: String,
     environment: [String: String] = ProcessInfo.processInfo.environment
   ) throws(FileError) {
-    request = model
     var isFolder: ObjCBool = false
     var given = model
     if !FileManager.default.fileExists(atPath: model, isDirectory: &isFolder) {
@@ -55,25 +56,36 @@ public struct CheckpointDirectory: Sendable {
       isFolder = true
     }
     guard isFolder.boolValue else {
-      let file = try Self.openFile(given)
-      (path, kind, tensors, notes) = (given, .gguf(file), file, [])
+      self = CheckpointDirectory(
+        of: model, try Self.openFile(given), reason: "the file that was given", left: [])
       return
     }
     let folder = ModelFolder(given)
     let names = try Self.names(in: given)
-    if let name = try Self.onlyGGUF(of: folder, names) {
-      let file = try Self.openFile(try folder.file(name))
-      (path, kind, tensors, notes) = ("\(given)/\(name)", .gguf(file), file, [])
+    if let (name, others) = try Self.onlyGGUF(of: folder, names) {
+      self = CheckpointDirectory(
+        of: model, try Self.openFile(try folder.file(name)),
+        reason: "the only GGUF model in the folder", left: others)
       return
     }
     let config = try ConfigurationFile(folder.file("config.json"))
-    let weights = try FolderWeights(folder, names)
-    path = given
+    let weights = try FolderWeights(folder, names, config)
+    (path, request) = (given, model)
     kind = .huggingFace(config: config)
-    (tensors, notes) = (weights.source, weights.notes)
+    (tensors, choice, notes) = (weights.source, weights.choice, weights.notes)
   }
 
-  private static func openFile(_ path: String) throws(FileError) -> GGUFFile {
+  private init(of request: String, _ parts: GGUFParts, reason: String, left: [String]) {
+    self.request = request
+    path = parts.first.path
+    (kind, tensors, notes) = (.gguf(parts.first), parts.tensors, [])
+    let count = parts.names.count
+    choice = WeightChoice(
+      folder: ModelFolder(containing: path).path, files: parts.names,
+      reason: count == 1 ? reason : "\(reason), in \(count) parts", left: left)
+  }
+
+  private static func openFile(_ path: String) throws(FileError) -> GGUFParts {
     // Any name will do for a file that begins as GGUF does; only such a name will do for one that does not.
     let isNamed = path.utf8.suffix(5).elementsEqual(".gguf".utf8)
     let file = try MappedFile(path)
@@ -84,13 +96,18 @@ public struct CheckpointDirectory: Sendable {
         remedy: "give a .gguf file, or the folder that holds config.json and the .safetensors files"
       )
     }
-    let model = try GGUFFile(path)
-    if let parts = model["split.count"]?.int, parts > 1 {
+    let model = try GGUFParts(path)
+    switch model.first["general.type"]?.string {
+    case "adapter":
       throw .notAModel(
-        path: path, reason: "one of \(parts) parts of a model",
-        remedy: "join them with llama-gguf-split --merge")
+        path: path, reason: "an adapter, not a model",
+        remedy: "merge it into its model with llama-export-lora")
+    case "imatrix", "mmproj":
+      throw .notAModel(
+        path: path, reason: "what goes beside a model's file, not the model",
+        remedy: "give the model's .gguf file")
+    default: return model
     }
-    return model
   }
 
   /// What a folder holds, sorted.
@@ -102,12 +119,13 @@ public struct CheckpointDirectory: Sendable {
     }
   }
 
-  /// The GGUF file that a folder is a wrapper of: the only one, where there are no other weights; nil for a folder with
-  /// config.json that is not one. Throws `FileError.notAModel` for a folder that is neither.
+  /// The GGUF file that a folder is a wrapper of, of a split one the first part: the only model, where there are no other
+  /// weights; and what lies beside it. nil for a folder with config.json that is none. Throws `FileError.notAModel` for a
+  /// folder that is neither.
   private static func onlyGGUF(
     of folder: ModelFolder, _ names: [String]
-  ) throws(FileError) -> String? {
-    let (files, adapter) = (names.ending(in: ".gguf"), adapterRemedy(names))
+  ) throws(FileError) -> (name: String, others: [String])? {
+    let (files, adapter) = (names.ending(in: ".gguf"), adapterRemedy(folder, names))
     if files.isEmpty || adapter != nil || FolderWeights.areThere(names) {
       if names.contains("config.json") { return nil }
       throw .notAModel(
@@ -115,18 +133,26 @@ public struct CheckpointDirectory: Sendable {
         remedy: adapter ?? files.first.map { "give the .gguf file itself: \(folder.path)/\($0)" }
           ?? "give the folder of a Hugging Face model, with config.json and .safetensors files")
     }
-    guard files.count == 1 else {
+    // The part of a model that reads images has a file of its own.
+    let projectors = files.filter { $0.lowercased().contains("mmproj") }
+    let models = files.filter { !projectors.contains($0) }
+    let distinct = Set(models.map { PartName($0)?.model ?? $0 })
+    guard distinct.count == 1, let name = models.first else {
       throw .notAModel(
         path: folder.path, reason: "a folder of \(files.count) .gguf files",
         remedy: "give one of them: \(files.prefix(20).joined(separator: ", "))")
     }
-    return files[0]
+    return (name, projectors)
   }
 
-  /// What to do with a folder of the differences that PEFT trained; nil if it is not one.
-  static func adapterRemedy(_ names: [String]) -> String? {
-    names.contains("adapter_config.json")
-      ? "it holds an adapter; merge it into its model, in Python: AutoPeftModelForCausalLM"
-        + ".from_pretrained(…).merge_and_unload().save_pretrained(\"NEW-FOLDER\")" : nil
+  /// What to do with a folder of the differences that PEFT trained, nil if it is none.
+  static func adapterRemedy(_ folder: ModelFolder, _ names: [String]) -> String? {
+    let name = "adapter_config.json"
+    guard names.contains(name) else { return nil }
+    let config = try? ConfigurationFile(folder.file(name))
+    let base = config?["base_model_name_or_path"]?.string.map { " of \(quoted($0))" } ?? ""
+    return "it holds an adapter\(base); merge it into its model, in Python: "
+      + "AutoPeftModelForCausalLM.from_pretrained(…).merge_and_unload().save_pretrained("
+      + "\"NEW-FOLDER\")"
   }
 }

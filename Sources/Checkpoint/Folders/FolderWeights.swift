@@ -2,11 +2,13 @@ import Files
 
 /// The weights in a folder of a Hugging Face model, chosen among the files that hold some.
 ///
-/// The same preference as transformers: safetensors, pickles; of each one file, then an index. Between the two, whatever
-/// safetensors there are; pickles of other names are as often an optimizer's state.
+/// The files that transformers would read: those its key in config.json names, else safetensors before pickles, and of each
+/// one file before an index. Safetensors of other names, which it would not read, come last: beside pickles they are as often
+/// an optimizer's state.
 struct FolderWeights {
   let source: any TensorSource
-  /// What lies there besides, and is not read.
+  let choice: WeightChoice
+  /// What was decided where the folder left a choice, one sentence each.
   let notes: [String]
 
   private static let (file, index) = ("model.safetensors", "model.safetensors.index.json")
@@ -19,44 +21,83 @@ struct FolderWeights {
   }
 
   /// Opens them. Throws `FileError.notAModel`, and what the files' readers throw.
-  init(_ folder: ModelFolder, _ names: [String]) throws(FileError) {
-    func safetensors(_ file: String) throws(FileError) -> any TensorSource {
-      try SafetensorsFile(file)
+  init(
+    _ folder: ModelFolder, _ names: [String], _ config: ConfigurationFile
+  ) throws(FileError) {
+    let (taken, reason, isIndex, isPickle) = try Self.choose(folder, names, config)
+    func opened(_ file: String) throws(FileError) -> any TensorSource {
+      isPickle ? try PyTorchFile(file) : try SafetensorsFile(file)
     }
-    func pickle(_ file: String) throws(FileError) -> any TensorSource {
-      try PyTorchFile(file)
-    }
-    let loose = Self.loose(names)
-    let taken: [String]
-    if names.contains(Self.file) {
-      taken = [Self.file]
-      source = try safetensors(folder.file(Self.file))
-    } else if names.contains(Self.index) {
-      let shards = try ShardedTensors(index: folder.file(Self.index), opening: safetensors)
-      taken = [Self.index] + shards.fileNames
-      source = shards
-    } else if !loose.isEmpty {
-      taken = loose
-      var files: [String] = []
-      for name in loose { files.append(try folder.file(name)) }
-      source = try ShardedTensors(files: files, in: folder.path, opening: safetensors)
-    } else if names.contains(Self.pickle) {
-      taken = [Self.pickle]
-      source = try pickle(folder.file(Self.pickle))
-    } else if names.contains(Self.pickleIndex) {
-      let shards = try ShardedTensors(index: folder.file(Self.pickleIndex), opening: pickle)
-      taken = [Self.pickleIndex] + shards.fileNames
-      source = shards
+    var files = taken
+    var absent = 0
+    if isIndex {
+      let shards = try ShardedTensors(index: folder.file(taken[0]), opening: opened)
+      (source, absent) = (shards, shards.absent)
+      files += shards.fileNames
+    } else if taken.count == 1 {
+      source = try opened(folder.file(taken[0]))
     } else {
-      throw Self.noWeights(in: folder.path, names)
+      var shards: [(String, any TensorSource)] = []
+      for name in taken { shards.append((name, try opened(folder.file(name)))) }
+      source = try ShardedTensors(shards, of: folder.path)
     }
-    let others = names.filter { Self.holdsWeights($0) && !taken.contains($0) }
-    guard !others.isEmpty else {
-      notes = []
-      return
+    let left = names.filter { Self.holdsWeights($0) && !files.contains($0) }
+    choice = WeightChoice(folder: folder.path, files: files, reason: reason, left: left)
+    var notes: [String] = []
+    if !left.isEmpty {
+      notes.append(
+        "\(folder.path): weights are read from \(choice.listed(files)), \(reason), and not from "
+          + "\(choice.listed(left)) beside it")
     }
-    let (read, left) = (Self.listed(taken), Self.listed(others))
-    notes = ["\(folder.path): weights are read from \(read), and not from \(left) beside it"]
+    if absent > 0 {
+      notes.append(
+        "\(folder.path): \(taken[0]) is stale; no file holds \(absent) of the tensors it names")
+    }
+    self.notes = notes
+  }
+
+  /// The index or the files to read. Throws `FileError.notAModel`, `invalidField`.
+  private static func choose(
+    _ folder: ModelFolder, _ names: [String], _ config: ConfigurationFile
+  ) throws(FileError) -> (files: [String], reason: String, isIndex: Bool, isPickle: Bool) {
+    let key = "transformers_weights"
+    if config[key] != nil {
+      let name = try config.string(key)
+      let isIndex = name.hasSuffix(".safetensors.index.json")
+      guard isIndex || name.hasSuffix(".safetensors"), !name.contains("/"), names.contains(name)
+      else {
+        throw config.invalid(key, "names no safetensors file in the folder (\(quoted(name)))")
+      }
+      return ([name], "which config.json names as \(key)", isIndex, false)
+    }
+    if names.contains(file) {
+      return ([file], "which transformers reads before all others", false, false)
+    }
+    if names.contains(index) {
+      return ([index], "as there is no \(file)", true, false)
+    }
+    if names.contains(pickle) {
+      return ([pickle], "as there is no \(file) and no index of safetensors", false, true)
+    }
+    if names.contains(pickleIndex) {
+      return ([pickleIndex], "as there is no \(file), no other index and no \(pickle)", true, true)
+    }
+    let loose = loose(names)
+    guard !loose.isEmpty else { throw noWeights(folder, names) }
+    for part in loose.compactMap({ PartName($0) }) {
+      for number in 1...part.count where !loose.contains(part.name(of: number)) {
+        throw .notAModel(
+          path: folder.path,
+          reason: "part \(number) of \(part.count) is missing: "
+            + quoted(part.name(of: number)),
+          remedy: "download it, and the index beside it")
+      }
+    }
+    return (
+      loose,
+      loose.count == 1 ? "the only safetensors" : "all safetensors of a folder without index",
+      false, false
+    )
   }
 
   /// Safetensors that are read without an index: all, but those of a second set under its own name, or of an adapter.
@@ -73,15 +114,9 @@ struct FolderWeights {
       || name.hasPrefix("pytorch_model") && name.contains(".bin")
   }
 
-  /// The first of them and how many more there are.
-  private static func listed(_ names: [String]) -> String {
-    let more = names.count > 3 ? " and \(names.count - 2) other files" : ""
-    return names.prefix(names.count > 3 ? 2 : 3).map { escaped($0, limit: 80) }.joined(
-      separator: ", ") + more
-  }
-
-  private static func noWeights(in path: String, _ names: [String]) -> FileError {
-    if let remedy = CheckpointDirectory.adapterRemedy(names) {
+  private static func noWeights(_ folder: ModelFolder, _ names: [String]) -> FileError {
+    let path = folder.path
+    if let remedy = CheckpointDirectory.adapterRemedy(folder, names) {
       return .notAModel(path: path, reason: "its weights are those of an adapter", remedy: remedy)
     }
     let others = [".bin", ".pt", ".pth", ".h5", ".msgpack"].flatMap { names.ending(in: $0) }

@@ -23,8 +23,8 @@ public final class GGUFFile: MappedTensors {
 
   /// Maps the file at `path` and reads all but the tensors' bytes and the elements of arrays.
   ///
-  /// Throws `FileError`: `cannotRead`, `notThisFormat`, `unsupportedVersion`, `truncated`, `implausibleCount`,
-  /// `invalidField`, `invalidText`, `duplicateName`, `overflow`, `misaligned`, `outOfBounds`, `overlap`, `gap`.
+  /// Names and texts need not be UTF-8, as they need not be for llama.cpp. Throws `FileError`: `cannotRead`,
+  /// `notThisFormat`, `unsupportedVersion`, `truncated`, `implausibleCount`, `invalidField`, `duplicateName`, `overflow`, `misaligned`, `outOfBounds`, `overlap`, `gap`.
   public init(_ path: String) throws(FileError) {
     let file = try MappedFile(path)
     defer { withExtendedLifetime(file) {} }  // the cursor holds its address, not the mapping

@@ -111,7 +111,7 @@ public struct GGUFArray: Sendable {
     try file.checkIntact()
   }
 
-  /// The elements as values. Throws `FileError.invalidText` for a string that is not UTF-8.
+  /// The elements as values.
   public func values() throws(FileError) -> [GGUFValue] {
     try mapped { value in value }
   }
@@ -126,7 +126,7 @@ public struct GGUFArray: Sendable {
     try mapped { $0.double }
   }
 
-  /// The elements, which must be strings. Throws `FileError.invalidField`, `invalidText`.
+  /// The elements, which must be strings. Throws `FileError.invalidField`.
   public func strings() throws(FileError) -> [String] {
     try mapped { $0.string }
   }
@@ -176,7 +176,7 @@ extension GGUFValue {
     return type
   }
 
-  /// Reads a value of a type. Throws `FileError`: `truncated`, `implausibleCount`, `invalidField`, `invalidText`.
+  /// Reads a value of a type. Throws `FileError`: `truncated`, `implausibleCount`, `invalidField`.
   init(
     _ cursor: inout ByteCursor, _ type: GGUFValueType, in file: MappedFile, field: String
   ) throws(FileError) {
@@ -193,13 +193,7 @@ extension GGUFValue {
       self = .real(Double(Float(bitPattern: try cursor.integer(UInt32.self, field))))
     case .float64: self = .real(Double(bitPattern: try cursor.integer(UInt64.self, field)))
     case .bool:
-      switch try cursor.integer(UInt8.self, field) {
-      case 0: self = .bool(false)
-      case 1: self = .bool(true)
-      default:
-        throw .invalidField(
-          file: cursor.file, field: field, reason: "a truth value is neither 0 nor 1")
-      }
+      self = .bool(try cursor.integer(UInt8.self, field) != 0)
     case .string: self = .string(try cursor.string(field))
     case .array: self = .array(try GGUFArray(&cursor, in: file, field: field))
     }

@@ -8,6 +8,8 @@ public final class ShardedTensors: TabulatedTensors {
   public let shards: [any TensorSource]
   /// Their names, as the index has them.
   let fileNames: [String]
+  /// How many tensors the index names and no file holds.
+  let absent: Int
   let table: TensorTable
   private let shardOfTensor: [Int]  // by position in `table`
 
@@ -35,12 +37,13 @@ public final class ShardedTensors: TabulatedTensors {
   /// How a shard is opened, by its path.
   public typealias Opening = (String) throws(FileError) -> any TensorSource
 
-  /// Reads an index, `{"weight_map": {"tensor": "model-00001-of-00002.safetensors", …}}`, and opens its shards. Tensors
-  /// that the index does not name are left out.
+  /// Reads an index, `{"weight_map": {"tensor": "model-00001-of-00002.safetensors", …}}`, and opens its shards.
   ///
-  /// A shard lies in the index's folder or among its blobs (see `ModelFolder`). Throws `FileError`: what
-  /// `JSONValue.parse` and `open` throw, `missingField`, `invalidField`, `unsafePath`, `missingTensor`.
-  public init(index path: String, opening open: Opening) throws(FileError) {
+  /// As the reference implementation, it takes from the index which files there are, and from the files which tensors: one
+  /// that lies in another of them than the index says is found, and one that none of them holds is left to be missed by
+  /// whoever needs it. A shard lies in the index's folder or among its blobs (see `ModelFolder`). Throws `FileError`: what
+  /// `JSONValue.parse` and `open` throw, `missingField`, `invalidField`, `unsafePath`, and `notAModel` if shards are missing.
+  public convenience init(index path: String, opening open: Opening) throws(FileError) {
     let index = try ConfigurationFile(path)
     guard let map = index.object["weight_map"] else {
       throw .missingField(file: path, field: "weight_map")
@@ -49,58 +52,72 @@ public final class ShardedTensors: TabulatedTensors {
       throw .invalidField(file: path, field: "weight_map", reason: "it is no object")
     }
     let folder = ModelFolder(containing: path)
-    var shards: [any TensorSource] = []
-    var paths: [String] = []
-    var names: [String] = []
-    var opened: [UTF8Key: Int] = [:]
-    var infos: [TensorInfo] = []
-    var shardOfTensor: [Int] = []
+    var shards: [(name: String, source: any TensorSource)] = []
+    var (seen, missing): (Set<UTF8Key>, [String]) = ([], [])
     for (tensor, value) in members {
       guard let name = value.string else {
         throw .invalidField(
           file: path, field: "weight_map.\(tensor)", reason: "it is no file name")
       }
-      let shard: Int
-      if let known = opened[UTF8Key(name)] {
-        shard = known
-      } else {
-        shard = shards.count
-        let file = try folder.resolve(name, file: path, field: "weight_map.\(tensor)")
-        shards.append(try open(file))
-        paths.append(file)
-        names.append(name)
-        opened[UTF8Key(name)] = shard
+      guard seen.insert(UTF8Key(name)).inserted else { continue }
+      let file: String
+      do {
+        file = try folder.resolve(name, file: path, field: "weight_map.\(tensor)")
+      } catch .cannotRead {
+        missing.append(name)
+        continue
       }
-      guard let info = shards[shard].info(tensor) else {
-        throw .missingTensor(file: paths[shard], tensor: tensor)
-      }
-      infos.append(info)
-      shardOfTensor.append(shard)
+      if missing.isEmpty { shards.append((name, try open(file))) }
     }
-    self.path = path
-    self.shards = shards
-    fileNames = names
-    table = try TensorTable(infos, file: path)
-    self.shardOfTensor = shardOfTensor
+    guard missing.isEmpty else {
+      let count = seen.count == 1 ? "the file" : "\(missing.count) of the \(seen.count) files"
+      throw .notAModel(
+        path: path,
+        reason: "\(count) it names cannot be found: "
+          + missing.prefix(3).map { quoted($0) }.joined(separator: ", ")
+          + (missing.count > 3 ? ", …" : ""),
+        remedy:
+          "download what is missing; or, if the folder holds all weights in other files, remove "
+          + "the index")
+    }
+    try self.init(shards, of: path, listed: members.map { ($0.key, $0.value.string ?? "") })
   }
 
-  /// Opens several files as one. Throws what `open` throws, and `duplicateName` if two hold a tensor of one name.
-  public init(
-    files: [String], in folder: String, opening open: Opening
+  /// Several files as one: the tensors that are `listed` for a file that has them, in that order, then all others.
+  ///
+  /// Throws `FileError.notAModel` if two hold a tensor of one name and `listed` does not say which counts.
+  init(
+    _ shards: [(name: String, source: any TensorSource)], of path: String,
+    listed: [(tensor: String, file: String)] = []
   ) throws(FileError) {
-    var shards: [any TensorSource] = []
-    var infos: [TensorInfo] = []
-    var shardOfTensor: [Int] = []
-    for (i, file) in files.enumerated() {
-      let shard = try open(file)
-      shards.append(shard)
-      infos += shard.tensors
-      shardOfTensor += Array(repeating: i, count: shard.tensors.count)
+    let numbers = Dictionary(
+      shards.enumerated().map { (UTF8Key($1.name), $0) }, uniquingKeysWith: { first, _ in first })
+    var owners: [UTF8Key: Int] = [:]
+    var found: [(info: TensorInfo, shard: Int)] = []
+    for (tensor, file) in listed {
+      guard let shard = numbers[UTF8Key(file)], let info = shards[shard].source.info(tensor),
+        owners.updateValue(shard, forKey: UTF8Key(tensor)) == nil
+      else { continue }
+      found.append((info, shard))
     }
-    path = folder
-    self.shards = shards
-    fileNames = files
-    table = try TensorTable(infos, file: folder)
-    self.shardOfTensor = shardOfTensor
+    let settled = owners
+    for (i, shard) in shards.enumerated() {
+      for info in shard.source.tensors where settled[UTF8Key(info.name)] == nil {
+        if let other = owners.updateValue(i, forKey: UTF8Key(info.name)) {
+          throw .notAModel(
+            path: path,
+            reason: "\(quoted(info.name)) is in both \(quoted(shards[other].name)) and "
+              + quoted(shard.name),
+            remedy: "leave one set of weights there")
+        }
+        found.append((info, i))
+      }
+    }
+    self.path = path
+    self.shards = shards.map(\.source)
+    fileNames = shards.map(\.name)
+    absent = listed.count { owners[UTF8Key($0.tensor)] == nil }
+    shardOfTensor = found.map(\.shard)
+    table = try TensorTable(found.map(\.info), file: path)
   }
 }

@@ -16,8 +16,22 @@ public struct GGUFMetadata: Sendable {
     file: String, architecture: String, tensors: any TensorSource,
     value: @escaping @Sendable (String) -> JSONValue?
   ) {
-    (self.file, self.architecture, self.tensors, self.value) = (file, architecture, tensors, value)
+    (self.file, self.architecture, self.tensors) = (file, architecture, tensors)
+    let blocks = value("block_count")?.int
+    self.value = { key in
+      let found = value(key)
+      guard Self.ofBlocks.contains(key), let all = found?.array, all.count == blocks,
+        let first = all.first, all.allSatisfy({ $0.int == first.int })
+      else { return found }
+      return first
+    }
   }
+
+  /// Keys that a file may give an entry for each block; entries that are all alike are one.
+  private static let ofBlocks: Set = [
+    "feed_forward_length", "attention.head_count", "attention.head_count_kv", "expert_used_count",
+    "expert_feed_forward_length",
+  ]
 
   /// The value of a key that is a size.
   public func size(_ key: String) -> Int? {

@@ -55,7 +55,9 @@ public struct ModelFile {
       let general = Configuration(file: directory.path) { file[$0]?.json }
       let architecture = try general.text("general.architecture")
       self = try ModelFile(
-        GGUFMetadata(file: directory.path, architecture: architecture, tensors: file) {
+        GGUFMetadata(
+          file: directory.path, architecture: architecture, tensors: directory.tensors
+        ) {
           file["\(architecture).\($0)"]?.json
         }, families: families)
       paddingToken = file["tokenizer.ggml.padding_token_id"]?.int

@@ -19,14 +19,16 @@ public struct WeightReader {
   /// Whether the checkpoint is of a model that ends before the head.
   private let lacksHead: Bool
 
+  /// Heads that stand in the place of one over the vocabulary: of classifiers, and of reward models.
+  private static let otherHeads = ["score.weight", "classifier.weight", "v_head.summary.weight"]
   /// Parts of the names of classes that have a head over the vocabulary.
   private static let headed = [
     "CausalLM", "LMHead", "ConditionalGeneration", "MaskedLM", "PreTraining",
   ]
 
   /// Names of a Hugging Face folder: `prefix` is the canonical one, and the first of `alternatives` under which
-  /// `probe` is found takes its place. `architecture` is the class whose weights these are, if the file says: one without
-  /// a head has none to read, and so has a base model, whose names lack the prefix.
+  /// `probe` is found takes its place. There is no head to read where `architecture`, the class whose weights these are if
+  /// the file says, has none, in a base model, whose names lack the prefix, and where a head of another kind is there.
   public init(
     _ source: any TensorSource, prefix: String, alternatives: [String], probe: String,
     architecture: String? = nil
@@ -41,8 +43,8 @@ public struct WeightReader {
       .first { p in source.tensors.contains { $0.name.hasPrefix(p) } }
     self.prefix = (prefix, stored ?? prefix)
     lacksHead =
-      architecture.map { name in !Self.headed.contains { name.contains($0) } }
-      ?? (stored == "" && prefix != "")
+      stored == "" && prefix != "" || Self.otherHeads.contains(where: source.contains)
+      || architecture.map { name in !Self.headed.contains { name.contains($0) } } ?? false
   }
 
   /// Names of a GGUF file, by a table from canonical names without `.weight` or `.bias`.

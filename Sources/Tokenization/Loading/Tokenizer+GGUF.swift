@@ -8,7 +8,8 @@ extension Tokenizer {
   /// pattern), `llama` and `t5` (SentencePiece with scores: merges by score, and unigrams) and `bert` (word pieces).
   /// Which token begins and ends a text is what `add_bos_token`
   /// and `add_eos_token` say, else what is usual in the family. Control and user-defined tokens are found in the
-  /// text first. Throws `TokenizationError` naming the field, and `FileError` for arrays of a wrong type.
+  /// text first. What llama.cpp reads with a warning is read with a note. Throws `TokenizationError` naming the field,
+  /// `noVocabulary` for a file that says it has none, and `FileError` for arrays of a wrong type.
   public init(gguf file: GGUFFile) throws {
     let metadata = GGUFTokenizerMetadata(file: file)
     switch try metadata.string("model") {
@@ -16,12 +17,18 @@ extension Tokenizer {
     case "llama": try self.init(sentencePiece: metadata)
     case "t5": try self.init(unigram: metadata)
     case "bert": try self.init(wordPiece: metadata)
+    case "none", "no_vocab": throw TokenizationError.noVocabulary(folder: file.path)
     case let model: throw metadata.unsupported("model", quoted(model))
     }
+    notes = metadata.notes.texts
   }
 
   private init(byteLevel metadata: GGUFTokenizerMetadata) throws {
-    let name = try metadata.optionalString("pre") ?? "default"
+    let given = try metadata.optionalString("pre")
+    if given == nil {
+      metadata.note("pre", "is missing, and text is cut by a default that few models have")
+    }
+    let name = given ?? "default"
     guard let family = PreTokenizer.family(named: name) else {
       throw metadata.unsupported("pre", quoted(name))
     }
@@ -45,7 +52,7 @@ extension Tokenizer {
     try metadata.addMergesByScore(to: &model, types)
     model.byteTokens = vocabulary.byteTokens
     model.fusesUnknown = true
-    if let unknown = try metadata.tokenID("unknown_token_id", vocabulary) {
+    if let unknown = try metadata.tokenID("unknown_token_id", vocabulary, default: 0) {
       model.unknownToken = Int32(unknown)
     }
     let blank: [UInt32] = [metaspace]
@@ -54,7 +61,8 @@ extension Tokenizer {
     let normalizer: Normalizer = addsBlank ? .sequence([.prepend(blank), blanks]) : blanks
     let toBlanks = Decoder.replace(
       SplitPattern(ScalarClass(ranges: [blank[0]...blank[0]])), by: [0x20])
-    let (prefix, suffix) = try metadata.specialTokens(addsBOS: true, vocabulary: vocabulary)
+    let (prefix, suffix) = try metadata.specialTokens(
+      addsBOS: true, bos: 1, eos: 2, vocabulary: vocabulary)
     self.init(
       model: .bytePairs(model), normalizer: normalizer, preTokenizer: nil,
       addedTokens: AddedTokens(
@@ -71,7 +79,7 @@ private let metaspace: UInt32 = 0x2581
 extension Tokenizer {
   private init(unigram metadata: GGUFTokenizerMetadata) throws {
     let (vocabulary, types) = try metadata.vocabulary()
-    guard let unknown = try metadata.tokenID("unknown_token_id", vocabulary) else {
+    guard let unknown = try metadata.tokenID("unknown_token_id", vocabulary, default: 2) else {
       throw metadata.missing("unknown_token_id")
     }
     let model = Unigram(
@@ -86,7 +94,7 @@ extension Tokenizer {
     }
     let addsBlank = try metadata.optionalBool("add_space_prefix") ?? true
     let (prefix, suffix) = try metadata.specialTokens(
-      addsBOS: false, addsEOS: true, vocabulary: vocabulary)
+      addsBOS: false, addsEOS: true, eos: 1, vocabulary: vocabulary)
     self.init(
       model: .unigram(model), normalizer: .sequence(steps),
       preTokenizer: .metaspace(
@@ -145,6 +153,17 @@ extension SplitPattern {
 /// The metadata of a GGUF file under `tokenizer.ggml.`, read with errors that name the field.
 private struct GGUFTokenizerMetadata {
   let file: GGUFFile
+  /// What was taken though it is not as it should be.
+  let notes = Notes()
+
+  /// Grows while the metadata are read, whoever reads them.
+  final class Notes {
+    var texts: [String] = []
+  }
+
+  func note(_ name: String, _ what: String) {
+    notes.texts.append("\(file.file.path): \(key(name)) \(what)")
+  }
 
   /// What a token is, as the files number it.
   enum TokenType: Int {
@@ -204,16 +223,17 @@ private struct GGUFTokenizerMetadata {
     }
     var types = [TokenType](repeating: .normal, count: tokens.count)
     if let numbers = try optionalArray("token_type")?.integers() {
-      guard numbers.count == types.count else {
+      guard numbers.count >= types.count else {
         throw invalid("token_type", "has \(numbers.count) elements for \(types.count) tokens")
       }
-      types = numbers.map { TokenType(rawValue: $0) ?? .normal }
+      types = numbers.prefix(types.count).map { TokenType(rawValue: $0) ?? .normal }
     }
     var vocabulary = Vocabulary(capacity: tokens.count)
     var id = 0
     var conflict: String?
     try tokens.forEachString { bytes in
-      let token = respell(bytes.bindMemory(to: UInt8.self), types[id])
+      var token = respell(bytes.bindMemory(to: UInt8.self), types[id])
+      if token.isEmpty { token = Array("[EMPTY_\(id)]".utf8) }
       do throws(Vocabulary.Conflict) {
         try vocabulary.insert(token.span, id: id)
       } catch {
@@ -298,10 +318,10 @@ private struct GGUFTokenizerMetadata {
   /// A score for each of so many tokens.
   func scores(count: Int) throws -> [Double] {
     let scores = try array("scores").reals()
-    guard scores.count == count, scores.allSatisfy(\.isFinite) else {
+    guard scores.count >= count, scores.allSatisfy(\.isFinite) else {
       throw invalid("scores", "must be \(count) finite numbers, one for each token")
     }
-    return scores
+    return Array(scores.prefix(count))
   }
 
   /// The table by which text is normalized, if the file has one.
@@ -317,27 +337,32 @@ private struct GGUFTokenizerMetadata {
     }
   }
 
-  /// A token's id, if the file gives one.
-  func tokenID(_ name: String, _ vocabulary: Vocabulary) throws -> Int? {
-    guard let value = file[key(name)] else { return nil }
-    guard let id = value.int, vocabulary.token(id) != nil else {
-      throw invalid(name, "is the id of no token")
-    }
-    return id
+  /// A token's id: what the file gives, if that is one, else the kind's usual one.
+  func tokenID(
+    _ name: String, _ vocabulary: Vocabulary, default usual: Int? = nil
+  ) throws -> Int? {
+    let fallback = usual.flatMap { vocabulary.token($0) == nil ? nil : $0 }
+    guard let value = file[key(name)] else { return fallback }
+    guard let id = value.int else { throw invalid(name, "is the id of no token") }
+    if vocabulary.token(id) != nil { return id }
+    note(
+      name, "is \(id), the id of no token, and " + (fallback.map { "\($0) is taken" } ?? "left out")
+    )
+    return fallback
   }
 
   /// What stands before and after a text.
   func specialTokens(
-    addsBOS: Bool, addsEOS: Bool = false, vocabulary: Vocabulary
+    addsBOS: Bool, addsEOS: Bool = false, bos: Int? = nil, eos: Int? = nil, vocabulary: Vocabulary
   ) throws -> (prefix: [Int], suffix: [Int]) {
-    func tokens(_ flag: String, _ id: String, default adds: Bool) throws -> [Int] {
+    func tokens(_ flag: String, _ id: String, usual: Int?, default adds: Bool) throws -> [Int] {
       guard try optionalBool(flag) ?? adds else { return [] }
-      guard let token = try tokenID(id, vocabulary) else { throw missing(id) }
+      guard let token = try tokenID(id, vocabulary, default: usual) else { throw missing(id) }
       return [token]
     }
     return (
-      try tokens("add_bos_token", "bos_token_id", default: addsBOS),
-      try tokens("add_eos_token", "eos_token_id", default: addsEOS)
+      try tokens("add_bos_token", "bos_token_id", usual: bos, default: addsBOS),
+      try tokens("add_eos_token", "eos_token_id", usual: eos, default: addsEOS)
     )
   }
 }

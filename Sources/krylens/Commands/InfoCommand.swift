@@ -1,5 +1,6 @@
 import ArgumentParser
 import Checkpoint
+import Files
 import Foundation
 import Model
 
@@ -22,12 +23,13 @@ struct InfoCommand: ParsableCommand {
       types[tensor.typeName, default: (0, 0)].tensors += 1
       types[tensor.typeName]!.bytes += tensor.byteRange.count
     }
-    var rows: [(String, String)] = [
-      ("source", directory.path),
+    var rows: [(String, String)] = [("source", directory.path)]
+    rows += Self.files(directory.choice)
+    rows += [
       ("family", d.family == d.modelType ? d.family : "\(d.family) (\(d.modelType))"),
       ("blocks", "\(d.layers)"),
       ("width", "\(d.width)"),
-      ("feed-forward width", "\(d.feedForwardWidth)"),
+      ("feed-forward", "\(d.feedForwardWidth)"),
       ("heads", "\(d.heads), of keys and values \(d.keyValueHeads)"),
       ("vocabulary", d.vocabulary > 0 ? "\(d.vocabulary)" : "none"),
       ("input", Self.input(d)),
@@ -37,12 +39,11 @@ struct InfoCommand: ParsableCommand {
     let active = transformer.activeParameters
     if active < d.parameters { rows.append(("active", "\(active) parameters for every token")) }
     for (name, part) in types.sorted(by: { $0.key < $1.key }) {
-      let megabytes = String(format: "%.1f", Double(part.bytes) / 1e6)
-      rows.append(("stored as \(name)", "\(part.tensors) tensors, \(megabytes) MB"))
+      rows.append(("stored as \(name)", "\(part.tensors) tensors, \(Self.megabytes(part.bytes))"))
     }
     for part in d.unread {
-      let megabytes = String(format: "%.1f", Double(part.bytes) / 1e6)
-      rows.append(("not read", "\(part.name): \(part.tensors) tensors, \(megabytes) MB"))
+      rows.append(
+        ("not read", "\(part.name): \(part.tensors) tensors, \(Self.megabytes(part.bytes))"))
     }
     let reach = d.isCausal ? "zero when t1 comes after t2" : "any t1 and t2"
     rows += [
@@ -54,6 +55,20 @@ struct InfoCommand: ParsableCommand {
     rows += directory.notes.map { ("note", $0) }
     let lines = rows.map { $0.padding(toLength: 16, withPad: " ", startingAt: 0) + $1 }
     try StandardOutput.print(lines.joined(separator: "\n"))
+  }
+
+  /// Which files the weights are read from and why, and which beside them are not.
+  private static func files(_ choice: WeightChoice) -> [(String, String)] {
+    func described(_ files: [String]) -> String {
+      "\(choice.listed(files)) (\(megabytes(choice.byteCount(of: files))))"
+    }
+    var rows = [("weights", "\(described(choice.files)), \(choice.reason)")]
+    if !choice.left.isEmpty { rows.append(("not read", described(choice.left))) }
+    return rows
+  }
+
+  private static func megabytes(_ bytes: Int) -> String {
+    String(format: "%.1f MB", Double(bytes) / 1e6)
   }
 
   private static func input(_ model: ModelDescription) -> String {
@@ -68,7 +83,12 @@ struct InfoCommand: ParsableCommand {
 
   private func tokenizer(_ directory: CheckpointDirectory) throws -> String {
     if case .gguf(let file) = directory.kind {
-      return file["tokenizer.ggml.model"]?.string ?? "none; give prompts as --token-ids"
+      guard let model = file["tokenizer.ggml.model"]?.string else {
+        return "none; give prompts as --token-ids"
+      }
+      let pre = file["tokenizer.ggml.pre"]?.string
+      return escaped(model, limit: 40)
+        + (pre.map { " (\(escaped($0, limit: 40)))" } ?? (model == "gpt2" ? " (no pre)" : ""))
     }
     return try directory.tokenizerPath ?? "none; give prompts as --token-ids"
   }
