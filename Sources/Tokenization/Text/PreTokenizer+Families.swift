@@ -87,7 +87,8 @@ extension PreTokenizer {
   /// The family of a name; `nil` if it is not known.
   static func family(named name: String) -> Family? {
     switch name {
-    case "gpt-2", "phi-2", "jais", "exaone4", "trillion", "granite-docling", "roberta-bpe":
+    case "gpt-2", "phi-2", "jais", "gigachat", "a.x-4.0", "mellum", "exaone4", "trillion",
+      "granite-docling", "roberta-bpe":
       return Family(preTokenizer: byteLevel(after: .gpt2))
     case "olmo", "mpt", "modern-bert":  // GPT-NeoX
       return Family(preTokenizer: byteLevel(after: .gpt2), composes: true)
@@ -98,21 +99,33 @@ extension PreTokenizer {
       return Family(
         preTokenizer: .sequence([.digits(individually: true), .split(.gpt2), .byteLevel]),
         composes: true)
-    case "llama-bpe", "llama3", "llama-v3":
+    case "llama-bpe", "llama3", "llama-v3", "falcon3", "falcon-h1", "lfm2", "midm-2.0":
       return Family(
         preTokenizer: byteLevel(after: .cl100k(numbers: #"\p{N}{1,3}"#)), ignoresMerges: true,
         addsBOS: true)
     case "dbrx", "smaug-bpe", "glm4", "chatglm-bpe":
       return Family(preTokenizer: byteLevel(after: .cl100k(numbers: #"\p{N}{1,3}"#)))
-    case "qwen2", "deepseek-r1-qwen", "megrez":
+    case "qwen2", "deepseek-r1-qwen", "megrez", "kormo":
       return Family(preTokenizer: byteLevel(after: .cl100k(numbers: #"\p{N}"#)), composes: true)
+    case "qwen35":  // marks are parts of words
+      return Family(
+        preTokenizer: byteLevel(
+          after: known(
+            #"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+|\p{N}"#
+              + #"| ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"#)), composes: true)
+    case "seed-coder":
+      return Family(
+        preTokenizer: byteLevel(
+          after: known(
+            #"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}"#
+              + #"| ?[^\s\p{L}\p{N}\r\n]+|\s*[\r\n]+|\s+(?!\S)|\s+"#)))
     case "stablelm2", "hunyuan", "grok-2", "solar-open":
       return Family(preTokenizer: byteLevel(after: .cl100k(numbers: #"\p{N}"#)))
     case "tekken":
       return Family(
         preTokenizer: byteLevel(after: .o200k(contractions: "", numbers: #"\p{N}"#)),
         ignoresMerges: true, addsBOS: true)
-    case "gpt-4o", "llama4":
+    case "gpt-4o", "llama4", "kanana2", "minimax-m2":
       return Family(
         preTokenizer: byteLevel(
           after: .o200k(
@@ -141,7 +154,7 @@ extension PreTokenizer {
           after: known(#"[\r\n]"#), known(#"\s?["# + casedLetters + "]+"),
           known(#"\s?[!-/:-~！-／：-～‘-‟　-。]+"#), known(#"\s+$"#), known("[一-龥ࠀ-一가-퟿]+"),
           known(#"\p{N}"#)))
-    case "deepseek-v3":
+    case "deepseek-v3", "hunyuan-dense", "joyai-llm":
       return Family(
         preTokenizer: byteLevel(
           after: known(#"\p{N}{1,3}"#), known("[一-龥぀-ゟ゠-ヿ]+"),
