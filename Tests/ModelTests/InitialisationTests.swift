@@ -11,8 +11,10 @@ import Testing
 /// How transformers initialises a fixture's tensors, from initialisation.json.
 struct ExpectedInitialisation: Decodable {
   struct Kind: Decodable {
-    /// What all numbers are, or else the deviation they are drawn with.
-    let constant, deviation: Double?
+    /// What all numbers are, or else the deviation they are drawn with, or how far from 0 those lie that are all alike.
+    let constant, deviation, uniform: Double?
+    /// Normal numbers beyond are drawn again.
+    let limit: Double?
     /// The row of zeros in the embedding.
     let zeroRow: Int?
     let names: [String]
@@ -99,6 +101,42 @@ extension TensorSource {
 /// Numbers that should be normal with mean 0, gathered in units of the deviation they should have.
 private struct Sample {
   var (count, sum, squares, inside) = (0.0, 0.0, 0.0, 0.0)
+  /// Which distribution it should be.
+  var shape = Shape.normal
+
+  /// Distributions of deviation 1, before any is cut off.
+  enum Shape: Equatable {
+    case normal
+    case cutOff(at: Double)
+    case uniform
+
+    /// E x², E x⁴, and the share within ±1.
+    var moments: (second: Double, fourth: Double, share: Double) {
+      switch self {
+      case .normal: return (1, 3, 0.6826894921)
+      case .uniform: return (1, 9 / 5, 1 / 3.0.squareRoot())
+      case .cutOff(let c):
+        // By parts, with the density φ and what is left, Z: E x² = 1 − 2cφ/Z, E x⁴ = 3 E x² − 2c³φ/Z.
+        let z = erf(c / 2.0.squareRoot())
+        let tail = 2 * c * exp(-c * c / 2) / (2 * Double.pi).squareRoot() / z
+        return (1 - tail, 3 * (1 - tail) - c * c * tail, 0.6826894921 / z)
+      }
+    }
+  }
+
+  mutating func add(_ numbers: [Float], _ kind: ExpectedInitialisation.Kind) {
+    if let uniform = kind.uniform {
+      #expect(numbers.allSatisfy { abs(Double($0)) <= uniform * (1 + 1e-5) })
+      shape = .uniform
+      return add(numbers, deviation: uniform / 3.0.squareRoot())
+    }
+    guard let deviation = kind.deviation else { return }
+    if let limit = kind.limit {
+      #expect(numbers.allSatisfy { abs(Double($0)) <= limit * (1 + 1e-5) })
+      shape = .cutOff(at: limit / deviation)
+    }
+    add(numbers, deviation: deviation)
+  }
 
   mutating func add(_ numbers: [Float], deviation: Double) {
     for number in numbers {
@@ -110,15 +148,18 @@ private struct Sample {
     }
   }
 
-  /// Mean 0, variance 1 and a share of erf(2^-½) within 1, each to 5 standard errors: N^-½, (2/N)^½, (p(1 − p)/N)^½.
-  func expectNormal(
+  /// Mean 0, the moments and the share within 1 of its shape, each to 5 standard errors: (E x²/N)^½, ((E x⁴ − (E x²)²)/N)^½,
+  /// (p(1 − p)/N)^½.
+  func expectShape(
     _ comment: Comment, sourceLocation: SourceLocation = #_sourceLocation
   ) {
-    let share = 0.6826894921
-    #expect(abs(sum / count) <= 5 / count.squareRoot(), comment, sourceLocation: sourceLocation)
+    let (second, fourth, share) = shape.moments
     #expect(
-      abs(squares / count - 1) <= 5 * (2 / count).squareRoot(), comment,
+      abs(sum / count) <= 5 * (second / count).squareRoot(), comment,
       sourceLocation: sourceLocation)
+    #expect(
+      abs(squares / count - second) <= 5 * ((fourth - second * second) / count).squareRoot(),
+      comment, sourceLocation: sourceLocation)
     #expect(
       abs(inside / count - share) <= 5 * (share * (1 - share) / count).squareRoot(), comment,
       sourceLocation: sourceLocation)
@@ -142,19 +183,22 @@ private struct Sample {
         if let constant = expected.constant {
           #expect(numbers.allSatisfy { $0 == Float(constant) }, "\(info.name)")
         }
-        guard let deviation = expected.deviation else { continue }
+        guard expected.constant == nil else { continue }
         if let row = expected.zeroRow {
           let width = info.shape[1]
           #expect(numbers[row * width..<(row + 1) * width].allSatisfy { $0 == 0 }, "\(info.name)")
           numbers.removeSubrange(row * width..<(row + 1) * width)
         }
         #expect(numbers.allSatisfy { $0 != 0 }, "\(info.name)")
-        samples[info.name, default: Sample()].add(numbers, deviation: deviation)
-        everything.add(numbers, deviation: deviation)
+        samples[info.name, default: Sample()].add(numbers, expected)
+        if let deviation = expected.deviation, expected.limit == nil {
+          everything.add(numbers, deviation: deviation)
+        }
       }
     }
-    for (name, sample) in samples { sample.expectNormal("\(name)") }
-    everything.expectNormal("all tensors")
+    for (name, sample) in samples { sample.expectShape("\(name)") }
+    // Some families have none that are simply normal.
+    if everything.count > 0 { everything.expectShape("all tensors") }
   }
 
   /// The untrained twin is a model like any other, and its own weights may be anything.
@@ -272,7 +316,7 @@ private struct Sample {
     #expect(numbers[0] != numbers[ScratchTensors.pieceLength])
     var sample = Sample()
     sample.add(numbers, deviation: 0.02)
-    sample.expectNormal("\(numbers.count) numbers")
+    sample.expectShape("\(numbers.count) numbers")
   }
 
   /// A padding token that the embedding does not have is none.

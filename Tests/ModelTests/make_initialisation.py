@@ -3,11 +3,13 @@
 
 Needs torch, transformers, safetensors and gguf. The initialisers of transformers are run with functions in place of
 torch's that write the deviation they were asked for, negative, instead of numbers of that deviation; so what is left in
-a tensor says how it would have been drawn, without sampling. Fixtures/README.md says what is in the file.
+a tensor says how it would have been drawn, without sampling. Of other distributions they write the number of a kind.
+Fixtures/README.md says what is in the file.
 """
 import contextlib
 import copy
 import json
+import math
 import pathlib
 import re
 import shutil
@@ -27,25 +29,58 @@ from reference import LLAMA
 FIXTURES = pathlib.Path(__file__).parent / "Fixtures"
 
 # Keys as a checkpoint might have them, other than the defaults.
-CHANGED = {"opt": {"init_std": 0.07}, "t5": {"initializer_factor": 0.5}}
+CHANGED = {"opt": {"init_std": 0.07}, "bart": {"init_std": 0.07}, "t5": {"initializer_factor": 0.5}}
 OTHERS = {"initializer_range": 0.05}
+
+
+# Kinds that are more than a deviation; a tensor that is of one holds −FIRST_KIND less its place here.
+KINDS, FIRST_KIND = [], 10_000
+
+
+def fill(tensor, value):
+    with torch.no_grad():
+        return tensor.fill_(value)
+
+
+def fill_with_kind(tensor, kind):
+    if kind not in KINDS:
+        KINDS.append(kind)
+    return fill(tensor, -FIRST_KIND - KINDS.index(kind))
+
+
+def rounded(x):
+    return float(f"{x:.6g}")  # GGUF has it in single precision
 
 
 @contextlib.contextmanager
 def recording():
-    """Inside, normal numbers are their deviation, negative."""
+    """Inside, normal numbers are their deviation, negative, or their kind."""
 
-    def write(tensor, mean=0.0, std=1.0, **_):
-        assert mean == 0
-        with torch.no_grad():
-            return tensor.fill_(-std)
+    def normal(tensor, mean=0.0, std=1.0, a=-math.inf, b=math.inf, **_):
+        assert mean == 0 and a == -b
+        # A limit that is far out might as well not be there.
+        if b > 10 * std:
+            return fill(tensor, -std)
+        return fill_with_kind(tensor, {"deviation": rounded(std), "limit": rounded(b)})
 
-    before = initialization.normal_, initialization.trunc_normal_
-    initialization.normal_ = initialization.trunc_normal_ = write
+    def glorot(tensor, **_):
+        inputs, outputs = torch.nn.init._calculate_fan_in_and_fan_out(tensor)
+        return fill_with_kind(tensor, {"uniform": rounded(math.sqrt(6 / (inputs + outputs)))})
+
+    def lecun(tensor):
+        # What is cut off at two deviations has a deviation of 0.8796… of what is drawn.
+        inputs, _ = torch.nn.init._calculate_fan_in_and_fan_out(tensor)
+        return normal(tensor, std=(s := inputs**-0.5 / 0.87962566103423978), a=-2 * s, b=2 * s)
+
+    ours = {"normal_": normal, "trunc_normal_": normal, "xavier_uniform_": glorot, "lecun_normal_": lecun}
+    before = {name: getattr(initialization, name) for name in ours}
+    for name, function in ours.items():
+        setattr(initialization, name, function)
     try:
         yield
     finally:
-        initialization.normal_, initialization.trunc_normal_ = before
+        for name, function in before.items():
+            setattr(initialization, name, function)
 
 
 def state(config, anatomy, stored):
@@ -64,8 +99,10 @@ def summary(tensors):
         usual = rows[-1, 0].item() if (rows[-1] != 0).any() else rows[0, 0].item()
         zero = [i for i, row in enumerate(rows) if usual != 0 and not row.any()]
         assert len(zero) <= 1 and all((r == usual).all() for i, r in enumerate(rows) if i not in zero), name
-        usual = float(f"{usual:.6g}")  # GGUF has it in single precision
+        usual = rounded(usual)
         kind = {"deviation": -usual} if usual < 0 else {"constant": usual}
+        if usual <= -FIRST_KIND:
+            kind = dict(KINDS[round(-usual) - FIRST_KIND])
         if zero:
             kind["zero_row"] = zero[0]
         pattern = re.sub(r"\.\d+\.", ".#.", name, count=1)

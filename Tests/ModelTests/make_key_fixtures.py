@@ -29,7 +29,9 @@ FIXTURES = pathlib.Path(__file__).parent / "Fixtures"
 NAMES = (
     "llama llama3-rope mistral qwen2 qwen2-window qwen3 gemma gemma2 gemma3 olmo olmo2 olmo3 smollm3 ministral ministral3 exaone4 phi3 phi3-long mixtral gpt2 gpt_neo "
     "gpt_neox gpt_neox-sequential gptj phi phi-normed opt opt-norm-after bloom bloom-normed mpt falcon falcon-two-norms "
-    "falcon-alibi stablelm stablelm-parallel t5 t5-gated bert bert-bare vit vit-odd"
+    "falcon-alibi stablelm stablelm-parallel t5 t5-gated bert bert-bare vit vit-odd roberta xlm-roberta "
+    "distilbert electra mpnet nomic_bert nomic_bert-odd modernbert modernbert-odd clip_text_model clip_vision_model "
+    "siglip_vision_model dinov2 dinov2-gated dinov2_with_registers bart bart-bare"
 ).split()
 
 # What only says how a model is run or called, or what is made of its output; no key for a test.

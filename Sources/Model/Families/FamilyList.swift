@@ -7,6 +7,7 @@ extension FamilyDefinition {
     .gpt2, .gptNeo, .gptNeoX, .gptJ, .phi, .opt, .bloom, .mpt, .falcon, .stableLM,
     .qwen3_5, .qwen3_5MoE, .qwen3Next, .lfm2, .lfm2MoE, .mamba, .falconH1, .nemotronH,
     .graniteMoEHybrid,
-    .t5, .bert, .vit,
+    .t5, .bart, .bert, .roberta, .distilBERT, .electra, .mpnet, .nomicBERT, .modernBERT,
+    .clipText, .clipVision, .siglipVision, .vit, .dinov2,
   ]
 }

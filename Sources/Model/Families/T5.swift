@@ -108,10 +108,8 @@ struct T5: Transformer {
       input: .decoder(start: s.start))
   }
 
-  func tensorNames(ofBlock index: Int?) -> [String] { names(Self.blockWords, index) }
-
-  private func names(_ words: [String], _ index: Int?) -> [String] {
-    source.tensors.map(\.name).filter { blockNumber($0, after: words) == index }
+  func tensorNames(ofBlock index: Int?) -> [String] {
+    source.tensors.map(\.name).filter { blockNumber($0, after: Self.blockWords) == index }
   }
 
   // MARK: Computation
@@ -125,14 +123,8 @@ struct T5: Transformer {
   func encode<S: RealScalar>(
     _ tokens: [Int], as precision: S.Type
   ) throws(ModelError) -> Variable<S> {
-    var x: Variable<S> = try embedding.embed(tokens)
-    for (l, block) in encoder.blocks.enumerated() {
-      x = x + block.update(ResidualStream(x), in: AttentionContext(prompts: [0..<tokens.count]))
-      let names = names(Self.encoderWords, l)
-      guard x.isFinite else { throw errorForNotFinite(layer: 0, tensors: names) }
-      for name in names { try? source.tensor(name).advise(.dontNeed) }
-    }
-    return encoder.norm(x)
+    let x: Variable<S> = try embedding.embed(tokens)
+    return encoder.norm(try encode(x, through: encoder.blocks, after: Self.encoderWords))
   }
 
   func block(_ index: Int) -> any ResidualBlock { decoder.blocks[index] }
@@ -185,11 +177,12 @@ extension T5.Stack {
             scale: 1, isCausal: isDecoder,
             bias: { head, query, key in bias(head: head, distance: key - query) }),
           cross: isDecoder
-            ? CrossAttention(
-              norm: try norm(block + "1."), heads: s.heads,
-              headDimension: s.headDimension, query: other[0], key: other[1], value: other[2],
-              output: other[3])
-            : nil,
+            ? (
+              try norm(block + "1."),
+              CrossAttention(
+                heads: s.heads, headDimension: s.headDimension, scale: 1, query: other[0],
+                key: other[1], value: other[2], output: other[3])
+            ) : nil,
           mlpNorm: try norm(mlp),
           feedForward: MLPWeights(
             gate: s.isGated ? try linear(dense + "wi_0", s.feedForwardWidth, s.width) : nil,
@@ -207,7 +200,8 @@ extension T5.Stack {
 struct T5Block: ResidualBlock {
   let attentionNorm: RMSNormWeights
   let selfAttention: AttentionWeights
-  let cross: CrossAttention?
+  /// Behind a norm.
+  let cross: (norm: RMSNormWeights, attention: CrossAttention)?
   let mlpNorm: RMSNormWeights
   /// With a gate in version 1.1.
   let feedForward: MLPWeights
@@ -217,29 +211,10 @@ struct T5Block: ResidualBlock {
   ) -> Variable<S> {
     let attended = selfAttention(x.map { attentionNorm($0) }, in: context)
     guard let cross else { return attended }
-    return attended + cross(x.target + attended, in: context)
+    return attended + cross.attention(cross.norm(x.target + attended), in: context)
   }
 
   func mlp<S: RealScalar>(_ z: Variable<S>) -> Variable<S> { feedForward(mlpNorm(z)) }
-}
-
-/// Attention to the encoder's output, after a norm.
-struct CrossAttention: Sendable {
-  let norm: RMSNormWeights
-  let heads, headDimension: Int
-  let query, key, value, output: LinearWeights
-
-  func callAsFunction<S: RealScalar>(
-    _ y: Variable<S>, in context: AttentionContext<S>
-  ) -> Variable<S> {
-    let looked = context.crossAttend(
-      queries: query(norm(y)),
-      settings: AttentionSettings(
-        heads: heads, keyValueHeads: heads, headDimension: headDimension, scale: 1,
-        visible: { _, count in 0..<count })
-    ) { (key($0), value($0)) }
-    return output(looked)
-  }
 }
 
 extension Initialisation {

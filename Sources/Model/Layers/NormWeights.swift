@@ -47,3 +47,13 @@ public struct GroupNormWeights: NormWeights {
     x.rmsNorm(gain: nil, epsilon: S(epsilon), groups: groups).scaled(by: gain.map { S($0) })
   }
 }
+
+/// One factor a feature, in the place of a norm: how much of a half of a block is added to the stream.
+/// Touvron et al., arXiv 2103.17239.
+struct ScaleWeights: NormWeights {
+  let factors: [Float]
+
+  func callAsFunction<S: RealScalar>(_ x: Variable<S>) -> Variable<S> {
+    x.scaled(by: factors.map { S($0) })
+  }
+}

@@ -136,9 +136,11 @@ extension TensorInfo {
   }
 
   private static let embeddings: Set = [
-    "embed_tokens", "wte", "embed_in", "word_embeddings", "shared",
+    "embed_tokens", "wte", "embed_in", "word_embeddings", "shared", "tok_embeddings",
   ]
-  private static let heads: Set = ["lm_head", "embed_out", "decoder"]
+  private static let heads: Set = [
+    "lm_head", "embed_out", "decoder", "vocab_projector", "generator_lm_head",
+  ]
 
   /// Whether it is no weight but a table that follows from the configuration, or one that no model reads (T5 was published
   /// with a bias of its cross-attention).

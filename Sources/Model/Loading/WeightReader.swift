@@ -17,7 +17,7 @@ public struct WeightReader {
   /// What goes before every name asked for.
   private var scope = ""
   /// Whether the checkpoint is of a model that ends before the head.
-  private let lacksHead: Bool
+  let lacksHead: Bool
 
   /// Heads that stand in the place of one over the vocabulary: of classifiers, and of reward models.
   private static let otherHeads = ["score.weight", "classifier.weight", "v_head.summary.weight"]

@@ -13,13 +13,18 @@ public struct Initialisation: Sendable {
   public var hasPadding: Bool
   /// Its token where the file does not say.
   public var paddingToken: Int?
+  /// Whether that is the token whatever the file says.
+  public var fixesPadding = false
+  /// Whether learned positions have a row of the padding token as well.
+  public var padsPositions = false
   /// What is initialised otherwise, by how canonical names end, `.weight` left out, from the file and the deviation.
   public var exceptions: @Sendable (ModelFile, Double) throws -> [(ending: String, Initialiser)]
 
   /// An initialisation; its arguments are its properties.
   public init(
     key: String = "initializer_range", deviation: Double = 0.02, isTied: Bool = false,
-    hasPadding: Bool = true, paddingToken: Int? = nil,
+    hasPadding: Bool = true, paddingToken: Int? = nil, fixesPadding: Bool = false,
+    padsPositions: Bool = false,
     exceptions:
       @escaping @Sendable (ModelFile, Double) throws -> [(
         ending: String, Initialiser
@@ -30,6 +35,7 @@ public struct Initialisation: Sendable {
     self.isTied = isTied
     self.hasPadding = hasPadding
     self.paddingToken = paddingToken
+    (self.fixesPadding, self.padsPositions) = (fixesPadding, padsPositions)
     self.exceptions = exceptions
   }
 }
@@ -40,4 +46,6 @@ public enum Initialiser: Equatable, Sendable {
   case constant(Float)
   /// Independent normal numbers of mean 0; those outside of ±`limit` are drawn again.
   case normal(deviation: Double, limit: Double = .infinity)
+  /// Independent numbers, all from −`limit` to `limit` alike.
+  case uniform(limit: Double)
 }

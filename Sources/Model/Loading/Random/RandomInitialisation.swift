@@ -9,6 +9,7 @@ struct RandomInitialisation: Sendable {
   private let deviation: Double
   private let isTied: Bool
   private let paddingToken: Int?
+  private let padsPositions: Bool
   private let exceptions: [(ending: String, Initialiser)]
   /// The canonical names of a GGUF file's tensors, `.weight` and `.bias` left out.
   private let canonical: [String: String]
@@ -21,9 +22,11 @@ struct RandomInitialisation: Sendable {
     try c.check(deviation <= 100, traits.key, "is more than 100")
     isTied = try c.flag("tie_word_embeddings", default: traits.isTied)
     let key = "pad_token_id"
-    let stated = file.paddingToken ?? c.value([key])?.value.int
+    let stated =
+      traits.fixesPadding ? traits.paddingToken : file.paddingToken ?? c.value([key])?.value.int
     paddingToken =
       traits.hasPadding ? stated ?? (c.mentions(key) ? nil : traits.paddingToken) : nil
+    padsPositions = traits.padsPositions
     exceptions = try traits.exceptions(file, deviation)
     // Of two names for one, such as a gated and a plain MLP have, both are initialised alike.
     canonical = Dictionary(
@@ -83,9 +86,15 @@ struct RandomInitialisation: Sendable {
     let name = name(of: tensor.name)
     switch initialiser(of: name, sides: tensor.shape.count) {
     case .constant(let value): return Array(repeating: value, count: range.count)
+    case .uniform(let limit):
+      var generator = SeededGenerator(seed: hash(name, range.lowerBound))
+      return range.map { _ in Float(limit * (2 * generator.uniform() - 1)) }
     case .normal(let deviation, let limit):
       var numbers = normal(deviation, limit, count: range.count, name, range.lowerBound)
-      if name == "embedding.weight", let row = paddingRow(of: tensor) {
+      let isPadded =
+        name == "embedding.weight"
+        || padsPositions && name.hasSuffix("position_embeddings.weight")
+      if isPadded, let row = paddingRow(of: tensor) {
         for i in row.clamped(to: range) { numbers[i - range.lowerBound] = 0 }
       }
       return numbers

@@ -1,0 +1,170 @@
+import Weights
+import Autodiff
+
+extension FamilyDefinition {
+  /// ModernBERT: an encoder with rotary positions and gated MLPs that normalises before each half, most of its blocks
+  /// looking at a window around each token. The first block's attention has no norm: what it reads was just normalised.
+  ///
+  /// Warner et al., arXiv 2412.13663.
+  public static let modernBERT = FamilyDefinition(
+    "modernbert", residual: DecoderBlock.Arrangement.sequential.residual,
+    initialisation: .modernBERT
+  ) { try EncoderModel(modernBERT: $0) }
+}
+
+extension EncoderModel {
+  fileprivate init(modernBERT file: ModelFile) throws {
+    let c = file.configuration
+    let weights = file.weights(
+      prefix: "model.", alternatives: [""], probe: "embeddings.tok_embeddings.weight")
+    let width = try c.size("hidden_size", default: 768)
+    let heads = try c.size("num_attention_heads", default: 12)
+    let headDimension = try c.headDimension(width: width, heads: heads)
+    let r = EncoderReader(
+      weights, layers: try c.size("num_hidden_layers", default: 22), width: width,
+      feedForwardWidth: try c.size("intermediate_size", default: 1152), heads: heads,
+      epsilon: try c.positive("norm_eps", default: 1e-5),
+      activation: try Activation(c, "hidden_activation", default: "gelu"))
+    let positions = try c.size("max_position_embeddings", default: 8192)
+    let vocabulary = try c.size("vocab_size", default: 50368)
+    let (isLocal, window) = try c.modernWindows(layers: r.layers)
+    let rotary = try [false, true].map { isLocal in
+      try c.modernRotary(isLocal: isLocal, dimension: headDimension, trained: positions)
+    }
+    let hasBias = (
+      norms: try c.flag("norm_bias", default: false),
+      attention: try c.flag("attention_bias", default: false),
+      mlp: try c.flag("mlp_bias", default: false)
+    )
+    let head = try MaskedHead(c)
+    c.understand("is_causal")
+    try c.refuseUnread()
+
+    let norm = { (reader: WeightReader, name: String) in
+      try reader.layerNorm(name, width: width, epsilon: r.epsilon, bias: hasBias.norms)
+    }
+    let words = try r.table("model.embeddings.tok_embeddings", rows: vocabulary)
+    let inner = r.feedForwardWidth
+    let blocks = try DecoderModel.blocks(r.layers) { l in
+      let block = weights.scoped("model.layers.\(l).")
+      let both = try block.linear(
+        "mlp.Wi", outputs: 2 * inner, inputs: width, bias: hasBias.mlp)
+      return DecoderBlock(
+        mixerNorm: l == 0 ? nil : try norm(block, "attn_norm"),
+        mixer: AttentionWeights(
+          heads: heads, keyValueHeads: heads, headDimension: headDimension,
+          projection: .parts(
+            of: try block.linear(
+              "attn.Wqkv", outputs: 3 * width, inputs: width, bias: hasBias.attention),
+            queries: width, keys: width),
+          output: try block.linear(
+            "attn.Wo", outputs: width, inputs: width, bias: hasBias.attention),
+          rotary: rotary[isLocal[l] ? 1 : 0], isCausal: false, window: isLocal[l] ? window : nil),
+        feedForwardNorm: try norm(block, "mlp_norm"),
+        feedForward: MLPWeights(
+          gate: both.outputs(0..<inner), up: both.outputs(inner..<2 * inner),
+          down: try block.linear(
+            "mlp.Wo", outputs: width, inputs: inner, bias: hasBias.mlp),
+          activation: r.activation))
+    }
+    try self.init(
+      file, r,
+      embedding: Embedding(words: words, norm: try norm(weights, "model.embeddings.norm")),
+      blocks: blocks, norm: try norm(weights, "model.final_norm"),
+      head: try head.read(weights, words) { try norm(weights, $0) }, positions: positions,
+      blockWord: "layers.")
+  }
+}
+
+/// The head that predicts masked tokens, as the configuration has it.
+private struct MaskedHead {
+  let isTied, transformBias, outputBias: Bool
+  let activation: Activation
+
+  init(_ c: Configuration) throws(ModelError) {
+    isTied = try c.flag("tie_word_embeddings", default: true)
+    transformBias = try c.flag("classifier_bias", default: false)
+    outputBias = try c.flag("decoder_bias", default: true)
+    activation = try Activation(c, "classifier_activation", default: "gelu")
+  }
+
+  /// nil in a bare encoder, and in a classifier, whose own head begins like this one.
+  func read(
+    _ weights: WeightReader, _ words: StoredMatrix, norm: (String) throws -> LayerNormWeights
+  ) throws -> EncoderModel.Head? {
+    guard weights.contains("head.dense.weight"),
+      let output = try weights.head(
+        "decoder", tied: isTied && !weights.lacksHead, to: words, bias: outputBias)
+    else { return nil }
+    return EncoderModel.Head(
+      transform: try weights.linear(
+        "head.dense", outputs: words.columns, inputs: words.columns, bias: transformBias),
+      activation: activation, norm: try norm("head.norm"), output: output)
+  }
+}
+
+extension Configuration {
+  /// Which blocks look at a window, and what of it lies on one side of a token, the token counted.
+  fileprivate func modernWindows(
+    layers: Int
+  ) throws(ModelError) -> (isLocal: [Bool], window: Int) {
+    let (full, local) = ("full_attention", "sliding_attention")
+    let window = try size("local_attention", default: 128) / 2 + 1
+    let period = try size("global_attn_every_n_layers", default: 3)
+    guard let kinds = try optionalTexts("layer_types") else {
+      try check(layers <= 1 << 20, "num_hidden_layers", "is more than 2²⁰")
+      return ((0..<layers).map { $0 % period != 0 }, window)
+    }
+    try check(
+      kinds.count == layers, "layer_types", "has \(kinds.count) entries for \(layers) blocks")
+    try checkSupported(
+      kinds.allSatisfy { $0 == full || $0 == local }, "layer_types",
+      "known are \(full) and \(local)")
+    return (kinds.map { $0 == local }, window)
+  }
+
+  /// Of each kind of block: `rope_parameters` by kind or, in older files, two bases and one `rope_scaling`.
+  fileprivate func modernRotary(
+    isLocal: Bool, dimension: Int, trained: Int
+  ) throws(ModelError) -> RotaryFrequencies {
+    let kinds = try optionalObject("rope_parameters")
+    let own = kinds?.value([isLocal ? "sliding_attention" : "full_attention"])?.value
+    let scaling = value(["rope_scaling"])?.value
+    let theta = value([isLocal ? "local_rope_theta" : "global_rope_theta"])?.value
+    let parameters = Configuration(file: file) { key in
+      switch key {
+      case "rope_parameters": own
+      case "rope_scaling": scaling
+      case "rope_theta": theta
+      default: nil
+      }
+    }
+    return try RotaryFrequencies(
+      parameters, dimension: dimension, defaultTheta: isLocal ? 10_000 : 160_000,
+      trained: trained)
+  }
+}
+
+extension Initialisation {
+  /// All matrices are cut off at some deviations; those that write to the stream, and the head's, are of a smaller one.
+  fileprivate static let modernBERT = Initialisation(
+    isTied: true, hasPadding: false,
+    exceptions: { file, deviation in
+      let c = file.configuration
+      let layers = Double(try c.size("num_hidden_layers", default: 22))
+      let key = "initializer_cutoff_factor"
+      let cutoff = try c.nullablePositive(key, absent: 2) ?? 3
+      // Numbers beyond are drawn again, of which there must be an end.
+      try c.check(cutoff >= 0.1, key, "is less than 0.1")
+      let normal = { (deviation: Double) in
+        Initialiser.normal(deviation: deviation, limit: cutoff * deviation)
+      }
+      let out = normal(deviation / (2 * layers).squareRoot())
+      let width = Double(try c.size("hidden_size", default: 768))
+      return [
+        (".Wqkv", normal(deviation)), (".Wi", normal(deviation)), (".Wo", out),
+        ("embedding", normal(deviation)), ("head.dense", out), ("decoder", out),
+        ("classifier", normal(1 / width.squareRoot())),
+      ]
+    })
+}

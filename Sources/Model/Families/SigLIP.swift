@@ -1,0 +1,61 @@
+extension FamilyDefinition {
+  /// The vision tower of SigLIP: ViT without a class token. A head that pools its last states is no part of it.
+  ///
+  /// Zhai et al., arXiv 2303.15343.
+  public static let siglipVision = FamilyDefinition(
+    "siglip_vision_model",
+    residual: DecoderBlock.Arrangement.sequential.residual
+      + "; the tokens are the patches row by row",
+    initialisation: .siglip
+  ) { try VisionModel(siglip: $0) }
+}
+
+extension VisionModel {
+  fileprivate init(siglip file: ModelFile) throws {
+    let c = file.configuration
+    let weights = file.weights(
+      prefix: "vision_model.", alternatives: [""], probe: "embeddings.patch_embedding.weight")
+    let r = try EncoderReader(c, weights, .init(epsilon: 1e-6, activation: "gelu_pytorch_tanh"))
+    let grid = try PatchGrid(c, patch: 16)
+    try c.refuseUnread()
+
+    let embeddings = "vision_model.embeddings."
+    try self.init(
+      file, r,
+      embedding: Embedding(
+        grid: grid, projection: try r.patches(embeddings + "patch_embedding", grid),
+        positions: try weights.numbers(
+          embeddings + "position_embedding.weight", shape: [grid.count, r.width])),
+      blocks: try r.blocks(of: "vision_model.", .sequential, .clip),
+      norm: try r.norm("vision_model.post_layernorm"), blockWord: "encoder.layers.")
+  }
+}
+
+extension Initialisation {
+  /// Matrices after Glorot and Bengio, the patches' after LeCun: normal of deviation 1/√inputs once it is cut off at 2
+  /// deviations, which takes its own down to 0.87962566 of what is drawn. No key changes any of it.
+  fileprivate static let siglip = Initialisation(
+    hasPadding: false,
+    exceptions: { file, _ in
+      let c = file.configuration
+      let width = Double(try c.size("hidden_size", default: 768))
+      let inner = Double(try c.size("intermediate_size", default: 3072))
+      let grid = try PatchGrid(c, patch: 16)
+      let glorot = { (sides: Double) in Initialiser.uniform(limit: (6 / sides).squareRoot()) }
+      let lecun = { (inputs: Double) in
+        let deviation = 1 / inputs.squareRoot() / 0.87962566103423978
+        return Initialiser.normal(deviation: deviation, limit: 2 * deviation)
+      }
+      let small = Initialiser.normal(deviation: 1e-6)
+      return [
+        ("position_embedding", .normal(deviation: 1 / width.squareRoot())),
+        ("patch_embedding", lecun(Double(grid.channels * grid.patch.height * grid.patch.width))),
+        (".q_proj", glorot(2 * width)), (".k_proj", glorot(2 * width)),
+        (".v_proj", glorot(2 * width)), ("self_attn.out_proj", glorot(2 * width)),
+        (".fc1", glorot(width + inner)), (".fc2", glorot(width + inner)),
+        (".fc1.bias", small), (".fc2.bias", small),
+        ("head.probe", glorot(2 * width)), ("in_proj_weight", glorot(4 * width)),
+        ("in_proj_bias", .constant(0)), ("head.attention.out_proj", lecun(width)),
+      ]
+    })
+}
