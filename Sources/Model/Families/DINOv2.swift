@@ -23,8 +23,7 @@ extension VisionModel {
     let hasRegisters = file.modelType == "dinov2_with_registers"
     let r = try EncoderReader(dinov2: c, weights)
     let grid = try PatchGrid(c, patch: hasRegisters ? 16 : 14)
-    let registers =
-      hasRegisters ? try c.optionalID("num_register_tokens") ?? 4 : 0
+    let registers = hasRegisters ? try c.count("num_register_tokens", default: 4) : 0
     let bias = try c.flag("qkv_bias", default: true)
     let isGated = try c.flag("use_swiglu_ffn", default: false)
     try c.refuseUnread()

@@ -28,9 +28,13 @@ extension EncoderModel {
     let positions = try c.size("max_position_embeddings", default: 8192)
     let vocabulary = try c.size("vocab_size", default: 50368)
     let (isLocal, window) = try c.modernWindows(layers: r.layers)
-    let rotary = try [false, true].map { isLocal in
-      try c.modernRotary(isLocal: isLocal, dimension: headDimension, trained: positions)
+    let rotary = { (kind: String, thetaKey: String, theta: Double) throws(ModelError) in
+      try RotaryFrequencies(
+        c, dimension: headDimension, defaultTheta: theta, trained: positions,
+        .init(kind: kind, thetaKey: thetaKey))
     }
+    let fullRotary = try rotary("full_attention", "global_rope_theta", 160_000)
+    let localRotary = try rotary("sliding_attention", "local_rope_theta", 10_000)
     let hasBias = (
       norms: try c.flag("norm_bias", default: false),
       attention: try c.flag("attention_bias", default: false),
@@ -59,7 +63,8 @@ extension EncoderModel {
             queries: width, keys: width),
           output: try block.linear(
             "attn.Wo", outputs: width, inputs: width, bias: hasBias.attention),
-          rotary: rotary[isLocal[l] ? 1 : 0], isCausal: false, window: isLocal[l] ? window : nil),
+          rotary: isLocal[l] ? localRotary : fullRotary, isCausal: false,
+          window: isLocal[l] ? window : nil),
         feedForwardNorm: try norm(block, "mlp_norm"),
         feedForward: MLPWeights(
           gate: both.outputs(0..<inner), up: both.outputs(inner..<2 * inner),
@@ -121,27 +126,6 @@ extension Configuration {
       kinds.allSatisfy { $0 == full || $0 == local }, "layer_types",
       "known are \(full) and \(local)")
     return (kinds.map { $0 == local }, window)
-  }
-
-  /// Of each kind of block: `rope_parameters` by kind or, in older files, two bases and one `rope_scaling`.
-  fileprivate func modernRotary(
-    isLocal: Bool, dimension: Int, trained: Int
-  ) throws(ModelError) -> RotaryFrequencies {
-    let kinds = try optionalObject("rope_parameters")
-    let own = kinds?.value([isLocal ? "sliding_attention" : "full_attention"])?.value
-    let scaling = value(["rope_scaling"])?.value
-    let theta = value([isLocal ? "local_rope_theta" : "global_rope_theta"])?.value
-    let parameters = Configuration(file: file) { key in
-      switch key {
-      case "rope_parameters": own
-      case "rope_scaling": scaling
-      case "rope_theta": theta
-      default: nil
-      }
-    }
-    return try RotaryFrequencies(
-      parameters, dimension: dimension, defaultTheta: isLocal ? 10_000 : 160_000,
-      trained: trained)
   }
 }
 
