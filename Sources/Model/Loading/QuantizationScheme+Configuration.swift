@@ -47,6 +47,9 @@ extension QuantizationScheme {
       try c.checkSupported(
         ["gptq", "gptq_v2"].contains(format), "checkpoint_format",
         "read are gptq and gptq_v2; \(Self.remedy)")
+      try c.checkSupported(
+        !c.flag("is_marlin_format", default: false), "is_marlin_format",
+        "packed for one kernel; \(Self.remedy)")
       zerosAreLessOne = format == "gptq"
       block = try Self.group(c)
     }
