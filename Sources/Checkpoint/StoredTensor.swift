@@ -81,13 +81,12 @@ public struct StoredTensor: @unchecked Sendable {
     layout.map { $0.matrix(index, of: base, type: elementType, owner: owner) }
   }
 
-  /// The tensor as a weight matrix of these sides; a single row may be stored as a vector. Throws `FileError.wrongShape`
-  /// unless it has them.
+  /// The tensor as a weight matrix of these sides. Throws `FileError.wrongShape` unless it has them.
   public func matrix(rows: Int, columns: Int) throws(FileError) -> StoredMatrix {
-    guard shape == [rows, columns] || rows == 1 && shape == [columns] else {
+    guard shape.count == 2, shape[0] == rows, shape[1] == columns else {
       throw .wrongShape(file: file, tensor: name, shape: shape, needed: "[\(rows), \(columns)]")
     }
-    return try layout == nil ? reshaped([rows, columns], bytes).matrix() : matrix()
+    return try matrix()
   }
 
   /// The tensor as a stack (count, rows, columns) of weight matrices, one for each index of the first side, as views.
@@ -129,6 +128,12 @@ public struct StoredTensor: @unchecked Sendable {
     precondition(!shape.isEmpty, "a scalar has no rows")
     precondition(layout == nil, "codes keep their shape")
     return reshaped([shape[0], shape.dropFirst().reduce(1, *)], bytes)
+  }
+
+  /// The same numbers as a matrix: all sides but the last together, and the last. A stack of matrices becomes their rows.
+  public var rowByRow: StoredTensor {
+    precondition(!shape.isEmpty, "a scalar has no rows")
+    return reshaped([shape.dropLast().reduce(1, *), shape[shape.count - 1]], bytes)
   }
 
   /// Some of the first side's slices: rows of a matrix, one projection out of a fused one.

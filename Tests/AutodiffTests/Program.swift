@@ -6,6 +6,7 @@ import Testing
 /// One program for every primitive and a few compositions, written once for both precisions.
 enum Program: Hashable, Sendable, CustomTestStringConvertible {
   case identity, independent, linear, linearTransposed, sums, gainAndShift, frozenFactor, gather
+  case joined
   case rows, rmsNorm, rmsNormGroups, layerNorm, layerNormGroups, softmax
   case rotarySplit, rotaryInterleaved, gatedUnit
   case activation(Activation)
@@ -22,7 +23,8 @@ enum Program: Hashable, Sendable, CustomTestStringConvertible {
 
   private static let plain: [Program] = [
     .identity, .independent, .linear, .linearTransposed, .sums, .gainAndShift, .frozenFactor,
-    .gather, .rows, .rmsNorm, .rmsNormGroups, .layerNorm, .layerNormGroups, .softmax, .rotarySplit,
+    .gather, .joined, .rows, .rmsNorm, .rmsNormGroups, .layerNorm, .layerNormGroups, .softmax,
+    .rotarySplit,
     .rotaryInterleaved, .gatedUnit, .contextAttention,
   ]
   private static let activations = [
@@ -61,6 +63,11 @@ enum Program: Hashable, Sendable, CustomTestStringConvertible {
     case .gainAndShift: return x.scaled(by: numbers(n, seed: 3)).adding(numbers(n, seed: 4))
     case .frozenFactor: return x.activated(by: .silu) * fixed - fixed
     case .gather: return x.gather(columns: [4, 0, 0, 11]) * x.columns(2..<6)
+    case .joined:
+      // One part twice, and one that is constant.
+      let part = x.columns(0..<3)
+      let all = Variable.joined([part, x, fixed.columns(0..<2), part])
+      return all * all
     case .rows:
       // The last row twice, the first perhaps not at all, and put elsewhere.
       let last = x.rows - 1

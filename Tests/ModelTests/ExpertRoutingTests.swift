@@ -50,6 +50,18 @@ import Weights
     expect(weights(routing(2), logits), [0, 0, 0.6, 0])
   }
 
+  /// The best weighs with what is within a third of it, the second with what is left of that.
+  @Test func sharesOfThoseNear() {
+    let routing = ExpertRouting(.near(1.0 / 3), chosen: 2)
+    // (2 − 1.5) / 2 and (1.5 − 1.2) / 1.5 are near, (2 − 1.2) / 2 is not.
+    let logits = [1.5, -3, 2, 1.2]
+    let share = { (x: Double, y: Double) in exp(x) / (exp(x) + exp(y)) }
+    expect(weights(routing, logits), [share(1.5, 1.2), 0, share(2, 1.5), 0])
+    // Alone, each weighs 1; and below 0 an expert's own size counts.
+    expect(weights(routing, [4, 2, -1]), [1, 1, 0])
+    expect(weights(routing, [-1, -1.4, -9]), [share(-1, -1.4), 1, 0])
+  }
+
   /// Logits so low that σ is 0 in single precision still weigh by their ratios.
   @Test func smallScoresKeepTheirRatios() {
     let routing = ExpertRouting(.sigmoid, chosen: 2)
@@ -59,7 +71,7 @@ import Weights
 
   /// Mixtures whose derivatives are tried.
   enum Kind: String, CaseIterable, CustomTestStringConvertible {
-    case normalised, plain, sigmoid, grouped, shared, input
+    case normalised, plain, sigmoid, grouped, shared, input, near
 
     var testDescription: String { rawValue }
 
@@ -78,6 +90,7 @@ import Weights
       switch self {
       case .normalised: break
       case .plain: mixture.routing.isNormalised = false
+      case .near: mixture.routing = .init(.near(2), chosen: 2)
       case .sigmoid: mixture.routing = .init(.sigmoid, chosen: 3, factor: 1.7)
       case .grouped:
         mixture.routing = .init(

@@ -90,6 +90,12 @@ struct GGUFTwin: Sendable, CustomTestStringConvertible {
       "rope.scaling.original_context_length", "rope.scaling.attn_factor", "expert_count",
       "expert_used_count", "tensor_data_layout", "attn_logit_softcapping",
       "use_parallel_residual", "decoder_start_token_id", "vocab_size",
+      "expert_feed_forward_length", "expert_shared_feed_forward_length", "expert_shared_count",
+      "expert_group_count", "expert_group_used_count", "expert_weights_scale",
+      "expert_weights_norm", "expert_gating_func", "leading_dense_block_count",
+      "nextn_predict_layers", "interleave_moe_layer_step", "attention.kv_lora_rank",
+      "attention.q_lora_rank", "attention.key_length_mla", "attention.value_length_mla",
+      "rope.scaling.yarn_log_multiplier",
     ]
     let values: [JSONValue?] =
       [nil, .array([]), .bool(true), .string("yarn"), .string("longrope")]

@@ -56,7 +56,7 @@ import Testing
     #"{"rope_type": "linear"}"#: "factor", #"{"rope_type": "linear", "factor": 0}"#: "factor",
     #"{"rope_type": "dynamic", "factor": "x"}"#: "factor",
     #"{"rope_type": "llama3", "factor": 8}"#: "low_freq_factor",
-    #"{"rope_type": "llama3", "factor": 8, "low_freq_factor": 4, "high_freq_factor": 4}"#:
+    #"{"rope_type": "llama3", "factor": 8, "low_freq_factor": 4, "high_freq_factor": 3}"#:
       "high_freq_factor",
     #"{"rope_type": "yarn", "factor": 2, "original_max_position_embeddings": 0}"#:
       "original_max_position_embeddings",

@@ -21,12 +21,16 @@ CASES = {
     "bert": {},
     "bert-bare": {"hidden_act": "gelu"},
     "bloom": {},
+    "deepseek_v2": {},
+    "deepseek_v3": {},
+    "ernie4_5_moe": {},
     "falcon": {},
     "falcon-one-norm": {},
     "falcon-two-norms": {},
     "gemma": {},
     "gemma2": {"query_pre_attn_scalar": 6},
     "gemma3": {"layer_types": None, "sliding_window_pattern": 6},
+    "glm4_moe": {},
     "gpt2": {},
     "gpt2-odd": {
         "activation_function": "gelu_new", "scale_attn_weights": True,
@@ -36,6 +40,8 @@ CASES = {
     "gpt_oss": {"swiglu_limit": 7.0},
     "gptj": {},
     "gptj-odd": {"activation_function": "gelu_new"},
+    "granitemoe": {},
+    "minimax_m2": {},
     "mixtral": {},
     "mixtral-dense": {},
     "mixtral-stacked": {},
@@ -65,9 +71,15 @@ CASES = {
 }
 
 ARCHITECTURES = {
-    "gpt_neox": "gptneox", "gpt_oss": "gpt-oss", "mixtral": "llama", "phi": "phi2", "qwen2_moe": "qwen2moe",
-    "qwen3_moe": "qwen3moe", "gemma3_text": "gemma3", "olmo3": "olmo2", "ministral3": "mistral3",
+    "deepseek_v2": "deepseek2", "deepseek_v3": "deepseek2", "ernie4_5_moe": "ernie4_5-moe", "glm4_moe": "glm4moe",
+    "gpt_neox": "gptneox", "gpt_oss": "gpt-oss", "minimax_m2": "minimax-m2", "mixtral": "llama", "phi": "phi2",
+    "qwen2_moe": "qwen2moe", "qwen3_moe": "qwen3moe",
+    "gemma3_text": "gemma3", "olmo3": "olmo2", "ministral3": "mistral3",
 }
+
+
+# The number of experts, by family.
+EXPERTS = ("num_local_experts", "num_experts", "n_routed_experts", "moe_num_experts")
 
 
 # ------------------------------------------------------------------------------------------- metadata
@@ -86,9 +98,13 @@ def write_sizes(writer, config):
     key_value = first(config, "num_key_value_heads", "num_kv_heads", default=heads)
     if kind == "falcon" and not config["new_decoder_architecture"]:
         key_value = 1
-    stated = first(config, "head_dim", "d_kv")
+    latent = "kv_lora_rank" in config
+    if latent:
+        key_value = 1
+    stated = None if latent else first(config, "head_dim", "d_kv")
     size = stated or width // heads
-    writer.add_block_count(first(config, "num_hidden_layers", "n_layer", "n_layers", "num_layers"))
+    layers = first(config, "num_hidden_layers", "n_layer", "n_layers", "num_layers")
+    writer.add_block_count(layers + (kind == "glm4_moe"))
     writer.add_context_length(
         first(config, "max_position_embeddings", "n_positions", "max_seq_len", default=512))
     writer.add_embedding_length(width)
@@ -108,10 +124,11 @@ def write_sizes(writer, config):
         writer.add_sliding_window(config["sliding_window"])
         if kind in ("olmo3", "exaone4"):
             writer.add_sliding_window_pattern([k == "sliding_attention" for k in config["layer_types"]])
-    if count := first(config, "num_local_experts", "num_experts"):
+    if count := first(config, *EXPERTS):
         writer.add_expert_count(count)
-        writer.add_expert_used_count(config["num_experts_per_tok"])
-    if inner := first(config, "moe_intermediate_size", default=hidden if kind == "gpt_oss" else None):
+        writer.add_expert_used_count(first(config, "num_experts_per_tok", "moe_k"))
+    inner_is_hidden = kind in ("gpt_oss", "minimax_m2")
+    if inner := first(config, "moe_intermediate_size", default=hidden if inner_is_hidden else None):
         writer.add_expert_feed_forward_length(inner)
     if config.get("shared_expert_intermediate_size"):
         writer.add_expert_shared_feed_forward_length(config["shared_expert_intermediate_size"])
@@ -134,7 +151,7 @@ def write_rotation(writer, config, size):
         writer.add_rope_freq_base_swa(float(rope["sliding_attention"]["rope_theta"]))
         rope = rope["full_attention"]
     share = rope.get("partial_rotary_factor", 1)
-    rotated = int(share * size)
+    rotated = config.get("qk_rope_head_dim", int(share * size))
     writer.add_rope_dimension_count(rotated)
     writer.add_rope_freq_base(float(rope["rope_theta"]))
     kind = rope["rope_type"]
@@ -148,9 +165,12 @@ def write_rotation(writer, config, size):
         if rope.get("attention_factor"):
             writer.add_rope_scaling_yarn_attn_factor(rope["attention_factor"])
         if rope.get("mscale_all_dim"):
-            writer.add_rope_scaling_yarn_log_mul(rope["mscale_all_dim"])
-        writer.add_rope_scaling_yarn_beta_fast(rope["beta_fast"])
-        writer.add_rope_scaling_yarn_beta_slow(rope["beta_slow"])
+            # Of latent attention it was once written otherwise, and still is.
+            share = 0.1 if "kv_lora_rank" in config else 1
+            writer.add_rope_scaling_yarn_log_mul(share * rope["mscale_all_dim"])
+        if "beta_fast" in rope:
+            writer.add_rope_scaling_yarn_beta_fast(rope["beta_fast"])
+            writer.add_rope_scaling_yarn_beta_slow(rope["beta_slow"])
     if rope.get("llama_4_scaling_beta"):
         writer.add_attn_temperature_scale(rope["llama_4_scaling_beta"])
     if original:
@@ -183,6 +203,46 @@ def write_others(writer, config):
             writer.add_decoder_start_token_id(config["decoder_start_token_id"])
         case "bert":
             writer.add_causal_attention(False)
+        case "deepseek_v2" | "deepseek_v3":
+            rotated = config["qk_rope_head_dim"]
+            writer.add_q_lora_rank(config["q_lora_rank"])
+            writer.add_kv_lora_rank(config["kv_lora_rank"])
+            writer.add_key_length(config["kv_lora_rank"] + rotated)
+            writer.add_value_length(config["kv_lora_rank"])
+            writer.add_key_length_mla(config["qk_nope_head_dim"] + rotated)
+            writer.add_value_length_mla(config["v_head_dim"])
+            write_grouped_routing(writer, config, config["model_type"] == "deepseek_v3")
+        case "glm4_moe":
+            write_grouped_routing(writer, config, True)
+            # Of the block that predicts a further token there are some tensors.
+            layers = config["num_hidden_layers"]
+            writer.add_nextn_predict_layers(1)
+            for name in (f"blk.{layers}.attn_norm.weight", f"blk.{layers}.nextn.eh_proj.weight"):
+                writer.add_tensor(name, np.ones(config["hidden_size"], dtype=np.float32))
+        case "minimax_m2":
+            writer.add_expert_gating_func(gguf.ExpertGatingFuncType.SIGMOID)
+        case "ernie4_5_moe":
+            writer.add_interleave_moe_layer_step(config["moe_layer_interval"])
+            writer.add_leading_dense_block_count(config["moe_layer_start_index"])
+            writer.add_expert_shared_count(config["moe_num_shared_experts"])
+        case "granitemoe":
+            writer.add_attention_scale(config["attention_multiplier"])
+            writer.add_embedding_scale(config["embedding_multiplier"])
+            writer.add_residual_scale(config["residual_multiplier"])
+            writer.add_logit_scale(config["logits_scaling"])
+
+
+def write_grouped_routing(writer, config, is_sigmoid):
+    """The routing of DeepSeek's models and of those built like them."""
+    writer.add_leading_dense_block_count(config["first_k_dense_replace"])
+    writer.add_expert_shared_count(config["n_shared_experts"])
+    writer.add_expert_weights_scale(config["routed_scaling_factor"])
+    writer.add_expert_group_count(config["n_group"])
+    writer.add_expert_group_used_count(config["topk_group"])
+    if config["norm_topk_prob"]:
+        writer.add_expert_weights_norm(True)
+    if is_sigmoid:
+        writer.add_expert_gating_func(gguf.ExpertGatingFuncType.SIGMOID)
 
 
 # -------------------------------------------------------------------------------------------- tensors
@@ -226,8 +286,21 @@ def experts(state, alternating):
             matrix = {"w1": "gate_proj", "w2": "down_proj", "w3": "up_proj"}.get(matrix, matrix)
             apart.setdefault(f"{stem}.experts.{matrix}.weight", {})[int(number)] = value
         else:
-            result[name.replace(".block_sparse_moe.", ".mlp.")] = value
+            result[name] = value
     return result | {n: np.stack([m[e] for e in sorted(m)]) for n, m in apart.items()}
+
+
+def latent_keys(state, config):
+    """The keys of every head apart from the values, and transposed."""
+    result, plain = {}, config["qk_nope_head_dim"]
+    for name, value in state.items():
+        if "kv_b_proj" not in name:
+            result[name] = value
+            continue
+        heads = value.reshape(config["num_attention_heads"], -1, value.shape[-1])
+        result[name.replace("kv_b_proj", "k_b_proj")] = heads[:, :plain].swapaxes(1, 2)
+        result[name.replace("kv_b_proj", "v_b_proj")] = heads[:, plain:]
+    return result
 
 
 def head_norms(state):
@@ -245,8 +318,14 @@ def head_norms(state):
 def converted(config, state, heads, key_value, size):
     """The tensors as the converter gives them to the map of names."""
     kind = config["model_type"]
-    if first(config, "num_local_experts", "num_experts"):
+    if kind == "granitemoe":
+        state = {
+            name.replace(".block_sparse_moe.input_linear.weight", ".mlp.experts.gate_up_proj"): value
+            for name, value in state.items()}
+    if first(config, *EXPERTS):
         state = experts(state, alternating=kind == "gpt_oss")
+    if "kv_lora_rank" in config:
+        state = latent_keys(state, config)
     if kind == "stablelm":
         state = head_norms(state)
     for name, value in state.items():
@@ -260,14 +339,19 @@ def converted(config, state, heads, key_value, size):
             if name == "lm_head.weight":
                 continue
             value = value + 1 if name.endswith("norm.weight") else value
-        if kind in ("mixtral", "olmo", "smollm3", "ministral3") and ".q_proj." in name:
+        permuted = kind in ("granitemoe", "mixtral", "olmo", "smollm3", "ministral3")
+        if permuted and ".q_proj." in name:
             value = neighbours(value, heads)
-        if kind in ("mixtral", "olmo", "smollm3", "ministral3") and ".k_proj." in name:
+        if permuted and ".k_proj." in name:
             value = neighbours(value, key_value)
         if kind in ("falcon", "bloom", "gpt_neox") and ".query_key_value." in name:
             value = stacked(value, key_value, size)
+        if name.endswith("sinks"):
+            name += ".weight"
         if name.endswith("shared_expert_gate.weight"):
             value = value.squeeze()
+        if name.endswith("e_score_correction_bias"):
+            name, value = name.replace("correction_bias", "correction.bias"), value.squeeze()
         if kind == "gpt2" and name.endswith(("c_attn.weight", "c_proj.weight", "c_fc.weight")):
             value = value.T
         yield name, value

@@ -24,7 +24,7 @@ from transformers import initialization
 import make_family_fixtures
 import make_fixtures
 import make_gguf
-from reference import LLAMA
+from reference import LLAMA, stored_tensors
 
 FIXTURES = pathlib.Path(__file__).parent / "Fixtures"
 
@@ -87,7 +87,7 @@ def state(config, anatomy, stored):
     """What a checkpoint of the untrained model would hold, deviations in place of numbers."""
     with recording():
         model = anatomy.make(copy.deepcopy(config))
-    return stored({name: value.detach() for name, value in model.named_parameters()})
+    return stored({name: value.detach() for name, value in stored_tensors(model).items()})
 
 
 def summary(tensors):

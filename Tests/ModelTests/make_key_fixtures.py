@@ -27,11 +27,13 @@ from reference import LLAMA, lifted
 FIXTURES = pathlib.Path(__file__).parent / "Fixtures"
 # The plain form of every family, and those forms whose code takes other ways.
 NAMES = (
-    "llama llama3-rope mistral qwen2 qwen2-window qwen3 gemma gemma2 gemma3 olmo olmo2 olmo3 smollm3 ministral ministral3 exaone4 phi3 phi3-long mixtral gpt2 gpt_neo "
-    "gpt_neox gpt_neox-sequential gptj phi phi-normed opt opt-norm-after bloom bloom-normed mpt falcon falcon-two-norms "
+    "llama llama3-rope mistral qwen2 qwen2-window qwen3 gemma gemma2 gemma3 olmo olmo2 olmo3 smollm3 ministral "
+    "ministral3 exaone4 phi3 phi3-long mixtral gpt_oss qwen2_moe qwen3_moe olmoe deepseek_v2 deepseek_v3 glm4_moe "
+    "llama4 granitemoe minimax_m2 ernie4_5_moe phimoe gpt2 gpt_neo gpt_neox "
+    "gpt_neox-sequential gptj phi phi-normed opt opt-norm-after bloom bloom-normed mpt falcon falcon-two-norms "
     "falcon-alibi stablelm stablelm-parallel t5 t5-gated bert bert-bare vit vit-odd roberta xlm-roberta "
-    "distilbert electra mpnet nomic_bert nomic_bert-odd modernbert modernbert-odd clip_text_model clip_vision_model "
-    "siglip_vision_model dinov2 dinov2-gated dinov2_with_registers bart bart-bare"
+    "distilbert electra mpnet nomic_bert nomic_bert-odd modernbert modernbert-odd clip_text_model "
+    "clip_vision_model siglip_vision_model dinov2 dinov2-gated dinov2_with_registers bart bart-bare"
 ).split()
 
 # What only says how a model is run or called, or what is made of its output; no key for a test.
@@ -154,7 +156,9 @@ def answer(folder, parts, inputs):
     model_class = getattr(transformers, json.loads((folder / "config.json").read_text())["architectures"][0])
     module = sys.modules[model_class.__module__]
     # In double precision experts are evaluated one by one.
-    options = {"experts_implementation": "eager"} if config.model_type == "mixtral" else {}
+    has_experts = any(
+        getattr(config, key, None) for key in ("num_local_experts", "num_experts", "n_routed_experts"))
+    options = {"experts_implementation": "eager"} if has_experts and config.model_type != "llama4_text" else {}
     with lifted(module), torch.no_grad():
         model, found = model_class.from_pretrained(
             folder, config=config, dtype=torch.float64, attn_implementation=parts.attention, output_loading_info=True,

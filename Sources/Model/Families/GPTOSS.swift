@@ -9,7 +9,15 @@ extension FamilyDefinition {
   /// X ↦ Z = X + attention(norm X), F = Z + Σₑ wₑ expertₑ(norm Z), w the soft-max of the router over the experts a token
   /// chooses. OpenAI, arXiv 2508.10925.
   public static let gptOSS = FamilyDefinition(
-    "gpt_oss", residual: ExpertMixture.residual, gguf: .gptOSS
+    "gpt_oss", residual: ExpertMixture.residual, gguf: .gptOSS,
+    initialisation: Initialisation(exceptions: {
+      [
+        // In GGUF the router is called as others' are.
+        ("proj_bias", .constant(0)), ("mlp.router.bias", .normal(deviation: $1)),
+        ("mlp.gate.bias", .normal(deviation: $1)),
+        ("self_attn.sinks", .normal(deviation: $1)),
+      ]
+    })
   ) { try DecoderModel(gptOSS: $0) }
 }
 

@@ -11,7 +11,8 @@ extension FamilyDefinition {
     "qwen2_moe",
     residual: "f(X) = attention(norm X) + Σ wₑ expertₑ(norm Z) + σ(gate(norm Z)) shared(norm Z), "
       + "Z = X + attention(norm X)",
-    gguf: .qwen2MoE
+    gguf: .qwen2MoE,
+    initialisation: Initialisation(exceptions: { [("shared_expert_gate", .normal(deviation: $1))] })
   ) { try DecoderModel(qwen2MoE: $0) }
 }
 
@@ -70,8 +71,8 @@ extension DecoderReader {
   ) throws -> ExpertMixture {
     var mixture = try mixture(of: count, width: inner, routing)
     mixture.shared = try mlp("mlp.shared_expert", width: shared)
-    mixture.sharedGate = try weights.linear(
-      "mlp.shared_expert_gate", outputs: 1, inputs: settings.width, bias: false)
+    mixture.sharedGate = LinearWeights(
+      weights: try weights.row("mlp.shared_expert_gate.weight", count: settings.width))
     return mixture
   }
 }

@@ -38,6 +38,8 @@ public struct AttentionWeights: Mixer {
   public var isCausal: Bool
   /// A token sees itself and the window − 1 before it, and as many after it unless attention is causal.
   public var window: Int?
+  /// A token sees those of its own chunk of so many tokens.
+  public var chunk: Int?
   /// c of the soft cap c · tanh(score / c) of the scores.
   public var softCap: Double?
   /// What is added to the scores.
@@ -52,7 +54,7 @@ public struct AttentionWeights: Mixer {
     clip: Double? = nil, queryNorm: (any NormWeights)? = nil, keyNorm: (any NormWeights)? = nil,
     rotatesFirst: Bool = false, rotary: RotaryFrequencies? = nil, pairing: RotaryPairing = .split,
     temperature: (@Sendable (_ position: Int) -> Double)? = nil, isCausal: Bool = true,
-    window: Int? = nil, softCap: Double? = nil,
+    window: Int? = nil, chunk: Int? = nil, softCap: Double? = nil,
     bias: (@Sendable (_ head: Int, _ query: Int, _ key: Int) -> Double)? = nil,
     sinks: [Float]? = nil
   ) {
@@ -63,7 +65,7 @@ public struct AttentionWeights: Mixer {
     (self.queryNorm, self.keyNorm) = (queryNorm, keyNorm)
     self.rotatesFirst = rotatesFirst
     (self.rotary, self.pairing, self.temperature) = (rotary, pairing, temperature)
-    (self.isCausal, self.window) = (isCausal, window)
+    (self.isCausal, self.window, self.chunk) = (isCausal, window, chunk)
     (self.softCap, self.bias, self.sinks) = (softCap, bias, sinks)
   }
 
@@ -111,11 +113,14 @@ public struct AttentionWeights: Mixer {
   }
 
   private var settings: AttentionSettings {
-    let window = window ?? .max
+    let (window, chunk) = (window ?? .max, chunk ?? .max)
     var settings = AttentionSettings(
       heads: heads, keyValueHeads: keyValueHeads, headDimension: headDimension,
       valueDimension: valueDimension, scale: scale ?? 1 / Double(headDimension).squareRoot(),
-      softCap: softCap, visible: { query, _ in max(0, query - window + 1)..<query + 1 },
+      softCap: softCap,
+      visible: { query, _ in
+        max(query / chunk * chunk, query - window + 1)..<query + 1
+      },
       bias: bias, sinks: sinks?.map { Double($0) })
     if !isCausal {
       settings.visible = { query, count in

@@ -10,11 +10,14 @@ import LinearAlgebra
 /// the weights are differentiated. Jiang et al., arXiv 2401.04088; DeepSeek-AI, arXiv 2405.04434 and 2412.19437.
 public struct ExpertRouting: Sendable {
   /// How logits become scores.
-  public enum Score: Sendable {
+  public enum Score: Equatable, Sendable {
     /// The soft-max of all logits.
     case softmax
     /// 1 / (1 + e^−logit) of an expert's own.
     case sigmoid
+    /// Of two experts each: what the best one left has of the soft-max over those whose logits x are near to its m,
+    /// (m − x) / max(|x|, m) ≤ the tolerance. Liu et al., arXiv 2409.12136.
+    case near(Double)
   }
 
   /// Groups of neighbouring experts, of which a token first chooses some.
@@ -65,9 +68,44 @@ public struct ExpertRouting: Sendable {
   public func callAsFunction<S: RealScalar>(
     _ logits: Variable<S>
   ) -> (isChosen: [[Bool]], weights: Variable<S>) {
-    let isChosen = choice(logits.value)
-    let weights = weights(logits, isChosen)
+    let isChosen: [[Bool]]
+    let weights: Variable<S>
+    if case .near(let tolerance) = score {
+      (isChosen, weights) = shares(logits, tolerance)
+    } else {
+      isChosen = choice(logits.value)
+      weights = self.weights(logits, isChosen)
+    }
     return (isChosen, factor == 1 ? weights : S(factor) * weights)
+  }
+
+  /// As `near` has it: of every row's two best experts, one after the other.
+  private func shares<S: RealScalar>(
+    _ logits: Variable<S>, _ tolerance: Double
+  ) -> (isChosen: [[Bool]], weights: Variable<S>) {
+    let values = logits.value
+    let best = (0..<values.rows).map { row in
+      Array(largest(2, of: values.row(row).map { Double($0) }))
+    }
+    func share(_ place: Int) -> Variable<S> {
+      var i = -1
+      let shares = logits.map { logit in
+        i += 1
+        let (row, expert) = (i % logits.rows, i / logits.rows)
+        let (x, top) = (Double(logit), Double(values[row, best[row][place]]))
+        let isLeft = !best[row][..<place].contains(expert)
+        // 0 / 0 counts as near.
+        let isFar = (top - x) / max(abs(x), top) > tolerance
+        return isLeft && !isFar ? (logit, 1) : (-.infinity, 0)
+      }.softmax()
+      i = -1
+      return shares.map { p in
+        i += 1
+        return best[i % logits.rows][place] == i / logits.rows ? (p, 1) : (0, 0)
+      }
+    }
+    let isChosen = (0..<logits.columns).map { e in best.map { $0.contains(e) } }
+    return (isChosen, share(0) + share(1))
   }
 
   private func weights<S: RealScalar>(
@@ -114,14 +152,12 @@ public struct ExpertRouting: Sendable {
   /// which rise with the scores.
   private func ranks(_ logits: [Double]) -> [Double] {
     guard correction != nil || groups != nil else { return logits }
-    var ranks: [Double]
-    switch score {
-    case .softmax:
+    var ranks = logits.map { 1 / (1 + Double.exp(-$0)) }
+    if score == .softmax {
       let top = logits.max() ?? 0
       let powers = logits.map { Double.exp($0 - top) }
       let sum = powers.reduce(0, +)
       ranks = powers.map { $0 / sum }
-    case .sigmoid: ranks = logits.map { 1 / (1 + Double.exp(-$0)) }
     }
     if let correction { ranks = zip(ranks, correction).map { $0 + Double($1) } }
     guard let groups else { return ranks }

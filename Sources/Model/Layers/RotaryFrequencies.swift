@@ -41,16 +41,21 @@ public struct RotaryFrequencies: Sendable {
     public var truncates: Bool
     /// Keys among the parameters that the family reads by itself.
     public var understood: [String]
+    /// Whether a file says by `short_mscale` and `long_mscale` what longrope multiplies cos and sin by. Then, as in the
+    /// reference implementation, the factors of short prompts are those of long ones as well.
+    public var hasMagnitudes: Bool
 
     /// A scheme; its arguments are its properties.
     public init(
       longropeNames: [String] = ["longrope"], original: Int? = nil, roundsUp: Bool = false,
       kind: String? = nil, thetaKey: String = "rope_theta", isScaled: Bool = true,
-      absent: Scaling = .none, truncates: Bool = true, understood: [String] = []
+      absent: Scaling = .none, truncates: Bool = true, understood: [String] = [],
+      hasMagnitudes: Bool = false
     ) {
       (self.longropeNames, self.original, self.roundsUp) = (longropeNames, original, roundsUp)
       (self.kind, self.thetaKey, self.isScaled) = (kind, thetaKey, isScaled)
       (self.absent, self.truncates, self.understood) = (absent, truncates, understood)
+      self.hasMagnitudes = hasMagnitudes
     }
 
     /// The parameters of these layers, or of all.
@@ -127,15 +132,16 @@ public struct RotaryFrequencies: Sendable {
         try parameters.positive("low_freq_factor"), try parameters.positive("high_freq_factor")
       )
       // Those between the bounds are blended by their distance from them.
-      try parameters.check(high > low, "high_freq_factor", "must exceed low_freq_factor")
+      try parameters.check(high >= low, "high_freq_factor", "is less than low_freq_factor")
       scaling = .llama3(
         factor: try parameters.positive("factor"), low: low, high: high, trained: original)
     case let type where scheme.longropeNames.contains(type):
       scaling = try Self.longrope(
-        parameters, pairs: (self.dimension + 1) / 2, trained: trained, original: original)
+        parameters, pairs: (self.dimension + 1) / 2, trained: trained, original: original,
+        hasMagnitudes: scheme.hasMagnitudes)
     case "yarn":
       scaling = try Self.yarn(
-        parameters, trained: trained, original: original, truncates: scheme.truncates)
+        parameters, trained: trained, original: original, scheme)
     case let type:
       throw .unsupportedKey(
         file: configuration.file, key: "rope_type", value: "\"\(type)\"",
@@ -146,7 +152,7 @@ public struct RotaryFrequencies: Sendable {
   }
 
   private static func yarn(
-    _ parameters: Configuration, trained: Int, original: Int, truncates: Bool
+    _ parameters: Configuration, trained: Int, original: Int, _ scheme: Scheme
   ) throws(ModelError) -> Scaling {
     let factor = try parameters.positive("factor", default: Double(trained) / Double(original))
     let magnify = { (m: Double) in factor <= 1 ? 1 : 0.1 * m * log(factor) + 1 }
@@ -158,11 +164,11 @@ public struct RotaryFrequencies: Sendable {
       factor: factor, fast: try parameters.positive("beta_fast", default: 32),
       slow: try parameters.positive("beta_slow", default: 1), trained: original,
       scale: try parameters.optionalNumber("attention_factor") ?? scale,
-      truncate: try parameters.flag("truncate", default: truncates))
+      truncate: try parameters.flag("truncate", default: scheme.truncates))
   }
 
   private static func longrope(
-    _ parameters: Configuration, pairs: Int, trained: Int, original: Int
+    _ parameters: Configuration, pairs: Int, trained: Int, original: Int, hasMagnitudes: Bool
   ) throws(ModelError) -> Scaling {
     func factors(_ key: String) throws(ModelError) -> [Double] {
       let factors = try parameters.numbers(key)
@@ -177,9 +183,15 @@ public struct RotaryFrequencies: Sendable {
     let given = try parameters.optionalNumber("attention_factor")
     try parameters.check(
       given != nil || scale.isFinite, "original_max_position_embeddings", "must exceed 1")
-    return .longrope(
-      short: try factors("short_factor"), long: try factors("long_factor"), trained: original,
-      scale: given ?? scale)
+    let (short, long) = (try factors("short_factor"), try factors("long_factor"))
+    guard hasMagnitudes else {
+      return .longrope(short: short, long: long, trained: original, scale: given ?? scale)
+    }
+    let magnitude = try parameters.number("short_mscale")
+    try parameters.checkSupported(
+      try parameters.number("long_mscale") == magnitude, "long_mscale",
+      "it must be short_mscale, \(magnitude)")
+    return .longrope(short: short, long: short, trained: original, scale: magnitude)
   }
 
   /// Frequencies of known parameters.
@@ -218,7 +230,7 @@ public struct RotaryFrequencies: Sendable {
           // Rotations over the trained context: few → stretched, many → as they are.
           let rotations = Double(trained) * f / (2 * .pi)
           if rotations < low { return f / factor }
-          if rotations > high { return f }
+          if rotations > high || high == low { return f }
           let blend = (rotations - low) / (high - low)
           return (1 - blend) * f / factor + blend * f
         }, 1

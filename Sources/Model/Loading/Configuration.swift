@@ -170,6 +170,11 @@ public final class Configuration {
     try optional(keys, "true or false") { $0.bool } ?? fallback
   }
 
+  /// True or false where null means false.
+  public func nullableFlag(_ key: String, absent fallback: Bool) throws(ModelError) -> Bool {
+    try flag(key, default: fallback && !mentions(key))
+  }
+
   /// A string that must be there, or else has a default.
   public func text(_ keys: String..., default fallback: String? = nil) throws(ModelError) -> String
   {
@@ -205,7 +210,7 @@ public final class Configuration {
   /// Throws `ModelError.unsupportedKey` if a key that changes the mathematics of some model is set to other than its
   /// neutral value and this family has not read it.
   public func refuseUnread() throws(ModelError) {
-    for (key, neutral) in Self.influential where !read.contains(key) {
+    for (key, neutral) in Self.influential where !isRead(key) {
       guard let value = lookup(key), !neutral(value),
         !value.isNull || Self.meaningfulNulls.contains(key)
       else { continue }
@@ -213,6 +218,11 @@ public final class Configuration {
         file: file, key: spelled(key), value: value.shown,
         reason: "this family does not have it here")
     }
+  }
+
+  /// Whether a key was asked for, or all that the file has in its place.
+  private func isRead(_ key: String) -> Bool {
+    read.contains(key) || keys[key].map { $0.allSatisfy(read.contains) } ?? false
   }
 
   /// Keys for which null is not as if they were absent: they have no default, and null counts as false.

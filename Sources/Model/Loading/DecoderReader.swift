@@ -98,12 +98,13 @@ extension DecoderModel {
   public init(
     _ file: ModelFile, _ reader: DecoderReader, norm: any NormWeights, embeddingScale: Double = 1,
     embeddingNorm: (any NormWeights)? = nil, logitScale: Double = 1, logitCap: Double? = nil,
+    headBias: Bool = false,
     isCausal: Bool = true, note: String? = nil,
     block: (_ reader: DecoderReader, _ index: Int) throws -> DecoderBlock
   ) throws {
     let (s, weights) = (reader.settings, reader.weights)
     let tokens = try weights.table("model.embed_tokens.weight", columns: s.width)
-    let head = try weights.head("lm_head", tied: s.tiedHead, to: tokens)
+    let head = try weights.head("lm_head", tied: s.tiedHead, to: tokens, bias: headBias)
     try self.init(
       file, weights, width: s.width, heads: s.heads, keyValueHeads: s.keyValueHeads,
       feedForwardWidth: s.feedForwardWidth, positions: s.positions,

@@ -87,17 +87,18 @@ extension DecoderReader {
     if weights.contains(prefix + layout.stacks.down) {
       return try expertStacks(count, inner, layout)
     }
-    let experts = try (0..<count).map { e in
+    // One by one: a file that lies about their number must not make room for them all.
+    var (gates, ups, downs): ([LinearWeights], [LinearWeights], [LinearWeights]) = ([], [], [])
+    for e in 0..<count {
       let part = { (name: String, outputs: Int, inputs: Int) in
         try weights.linear(
           "\(prefix).\(e).\(name)", outputs: outputs, inputs: inputs, bias: false)
       }
-      return (
-        gate: try part(gate, inner, width), up: try part(up, inner, width),
-        down: try part(down, width, inner)
-      )
+      gates.append(try part(gate, inner, width))
+      ups.append(try part(up, inner, width))
+      downs.append(try part(down, width, inner))
     }
-    return ({ .gated(gate: experts[$0].gate, up: experts[$0].up) }, { experts[$0].down })
+    return ({ [gates, ups] in .gated(gate: gates[$0], up: ups[$0]) }, { [downs] in downs[$0] })
   }
 
   /// Gates and ups of all experts in one tensor.
@@ -143,7 +144,7 @@ extension DecoderReader {
 
 extension DecoderReader {
   /// `block_sparse_moe` as published, `mlp` as the reference implementation calls it now.
-  private var mixtralPrefix: String {
+  var mixtralPrefix: String {
     ["gate.weight", "router.weight", "experts.gate_up_proj"].contains {
       weights.contains("mlp." + $0)
     } ? "mlp" : "block_sparse_moe"

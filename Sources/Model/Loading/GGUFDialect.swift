@@ -18,6 +18,8 @@ public struct GGUFDialect: Sendable {
   public var required: [String]
   /// How the rows of q and k lie: which features rotate together.
   public var pairing: RotaryPairing
+  /// Whether the size of a head's values may differ from that of its keys.
+  public var hasOwnValueLength: Bool
   /// Whether a file of this architecture is of this family, where families share it.
   public var claims: @Sendable (GGUFMetadata) -> Bool
   /// What follows from the tensors and sizes, or from the architecture alone, by key of config.json or, to say that it was
@@ -32,7 +34,7 @@ public struct GGUFDialect: Sendable {
       "block_count", "context_length", "embedding_length", "feed_forward_length",
       "attention.head_count",
     ],
-    pairing: RotaryPairing = .split,
+    pairing: RotaryPairing = .split, hasOwnValueLength: Bool = false,
     claims: @escaping @Sendable (GGUFMetadata) -> Bool = { _ in true },
     settings: @escaping @Sendable (GGUFMetadata) -> [String: JSONValue] = { _ in [:] }
   ) {
@@ -42,6 +44,7 @@ public struct GGUFDialect: Sendable {
     self.keys = keys
     self.required = required
     self.pairing = pairing
+    self.hasOwnValueLength = hasOwnValueLength
     self.claims = claims
     self.settings = settings
   }

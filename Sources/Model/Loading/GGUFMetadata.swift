@@ -84,7 +84,9 @@ public struct GGUFMetadata: Sendable {
       throw ModelError.badKey(file: file, key: "\(architecture).\(key)", reason: "is missing")
     }
     let head = headDimension.map { JSONValue.number(.integer($0)) }
-    if let length = value("attention.value_length"), length.int != head?.int {
+    if let length = value("attention.value_length"), length.int != head?.int,
+      !dialect.hasOwnValueLength
+    {
       throw ModelError.badKey(
         file: file, key: "\(architecture).attention.value_length",
         reason: "is not the size of a head, \(headDimension.map { "\($0)" } ?? "unknown")")

@@ -21,7 +21,7 @@ public struct ModelFile {
   /// The weights.
   public private(set) var tensors: any TensorSource
   /// What else lies in the checkpoint and is not read: towers of images and sound, projectors.
-  public let unread: [UnreadPart]
+  public private(set) var unread: [UnreadPart]
   /// The family the file asks for.
   public let family: FamilyDefinition
   /// How a GGUF file of the family is read.
@@ -73,6 +73,23 @@ public struct ModelFile {
     let (family, dialect) = try families.family(of: metadata)
     (self.family, self.dialect) = (family, dialect)
     configuration = try metadata.configuration(dialect)
+  }
+
+  /// The same without the tensors for which `part` has a name, which then is that of a part that is not read. Throws
+  /// `FileError`.
+  func leavingOut(_ part: (_ tensor: String) -> String?) throws -> ModelFile {
+    let parts = Dictionary(grouping: tensors.tensors) { part($0.name) }
+    guard let kept = parts[nil], parts.count > 1 else { return self }
+    var file = self
+    file.tensors = try SelectedTensors(kept, of: tensors)
+    file.unread += parts.compactMap { name, tensors in
+      name.map {
+        UnreadPart(
+          name: $0, tensors: tensors.count,
+          bytes: tensors.reduce(0) { $0 + $1.byteRange.count })
+      }
+    }.sorted { $0.name < $1.name }
+    return file
   }
 
   /// The same model with random weights, as its family is initialised. Throws `ModelError`, `FileError`.

@@ -128,16 +128,6 @@ public struct WeightReader {
     }
   }
 
-  /// Counts the tensors of blocks behind the model's own as read, such as are there to predict more than one token.
-  func skip(blocks: Range<Int>, after words: [String]) {
-    for tensor in source.tensors {
-      guard let block = blockNumber(tensor.name, after: words), blocks.contains(block) else {
-        continue
-      }
-      read.names.insert(tensor.name)
-    }
-  }
-
   /// What `body` makes of tensors that were not read before, and what the file calls those.
   public func recording<T>(_ body: () throws -> T) rethrows -> (T, tensors: [String]) {
     let before = read.inOrder.count
@@ -168,6 +158,21 @@ public struct WeightReader {
     _ canonical: String, count: Int, rows: Int, columns: Int
   ) throws(FileError) -> [StoredMatrix] {
     try tensor(canonical).matrices(count: count, rows: rows, columns: columns)
+  }
+
+  /// A matrix of a single row, which in GGUF may be a vector. Throws `FileError` as `matrix` does.
+  func row(_ canonical: String, count: Int) throws(FileError) -> StoredMatrix {
+    let tensor = try tensor(canonical)
+    guard table != nil, tensor.shape == [count] else {
+      return try tensor.matrix(rows: 1, columns: count)
+    }
+    return try tensor.rowByRow.matrix()
+  }
+
+  /// The rows of a stack of matrices of this shape, one matrix after another, as a matrix. Throws `FileError` as `matrix`
+  /// does.
+  func rows(_ canonical: String, shape: [Int]) throws(FileError) -> StoredMatrix {
+    try tensor(canonical, shape: shape).rowByRow.matrix()
   }
 
   /// A convolution's kernel of this shape as the linear map (first side, all others) of what lies under it.
