@@ -52,7 +52,11 @@ import Testing
     Change("mpt", "attn_config.prefix_lm", "true"), Change("mpt", "attn_config.qk_ln", "true"),
     Change("falcon", "apply_residual_connection_post_layernorm", "true"),
     Change("falcon", "rope_parameters.partial_rotary_factor", "0.5"),
-    Change("stablelm", "rotary_scaling_factor", "2"),
+    Change("stablelm", "rotary_scaling_factor", "2"), Change("glm", "use_qk_norm", "true"),
+    Change("arcee", "hidden_act", "\"xielu\""), Change("apertus", "hidden_act", "\"other\""),
+    Change("cohere2", "rotary_pct", "0.5"),
+    Change("cohere2-odd", "layer_types", "[\"full_attention\", \"chunked_attention\"]"),
+    Change("granite", "sliding_window", "5"), Change("starcoder2", "use_qk_norm", "true"),
     Change("stablelm", "rope_parameters.rope_type", "\"proportional\""),
   ]
 
@@ -91,7 +95,11 @@ import Testing
     Change("falcon-two-norms", "num_kv_heads", "3"),
     Change("falcon-two-norms", "parallel_attn", "false"),
     Change("falcon-two-norms", "num_ln_in_parallel_attn", "3"),
-    Change("falcon", "num_ln_in_parallel_attn", "2"),
+    Change("falcon", "num_ln_in_parallel_attn", "2"), Change("granite", "logits_scaling", "0"),
+    Change("cohere2", "sliding_window", "null"), Change("cohere", "num_key_value_heads", "3"),
+    Change("hunyuan_v1_dense", "rope_parameters.alpha", "-1"), Change("codegen", "rotary_dim", "3"),
+    Change("helium", "head_dim", "6"), Change("nanochat", "final_logit_softcapping", "-1"),
+    Change("persimmon", "num_attention_heads", "3"), Change("apertus", "rms_norm_eps", "0"),
     Change("stablelm", "num_key_value_heads", nil),
   ]
 

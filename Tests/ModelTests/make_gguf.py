@@ -18,12 +18,19 @@ FIXTURES = pathlib.Path(__file__).parent / "Fixtures"
 # What config.json says and GGUF cannot, and what it says instead (None: nothing), by fixture. Others GGUF cannot
 # hold at all: BLOOM's sums of normed streams, Falcon with ALiBi, Phi's norms of heads, a dynamic theta, odd rotations.
 CASES = {
+    "apertus": {},
+    "arcee": {},
     "bert": {},
     "bert-bare": {"hidden_act": "gelu"},
     "bloom": {},
     "deepseek_v2": {},
     "deepseek_v3": {},
     "ernie4_5_moe": {},
+    "cohere": {},
+    "cohere-normed": {"hidden_act": "silu"},
+    "cohere2": {},
+    "ernie4_5": {},
+    "ernie4_5-odd": {"hidden_act": "silu"},
     "falcon": {},
     "falcon-one-norm": {},
     "falcon-two-norms": {},
@@ -31,10 +38,14 @@ CASES = {
     "gemma2": {"query_pre_attn_scalar": 6},
     "gemma3": {"layer_types": None, "sliding_window_pattern": 6},
     "glm4_moe": {},
+    "glm": {},
+    "glm4": {},
+    "glm4-odd": {"hidden_act": "silu"},
     "gpt2": {},
     "gpt2-odd": {
         "activation_function": "gelu_new", "scale_attn_weights": True,
         "scale_attn_by_inverse_layer_idx": False},
+    "gpt_bigcode": {},
     "gpt_neox": {},
     "gpt_neox-sequential": {"hidden_act": "gelu"},
     "gpt_oss": {"swiglu_limit": 7.0},
@@ -42,11 +53,17 @@ CASES = {
     "gptj-odd": {"activation_function": "gelu_new"},
     "granitemoe": {},
     "minimax_m2": {},
+    "granite": {},
+    "granite-odd": {"hidden_act": "silu"},
+    "hunyuan_v1_dense": {},
+    "hunyuan_v1_dense-odd": {"hidden_act": "silu"},
     "mixtral": {},
     "mixtral-dense": {},
     "mixtral-stacked": {},
     "mpt": {},
     "mpt-odd": {"attn_config": {"alibi": True}},
+    "nemotron": {},
+    "nemotron-odd": {"hidden_act": "relu2"},
     "olmo": {},
     "olmo2": {},
     "olmo2-odd": {},
@@ -64,8 +81,11 @@ CASES = {
     "qwen3": {},
     "qwen3-odd": {"use_sliding_window": False, "layer_types": None, "hidden_act": "silu"},
     "qwen3_moe": {},
+    "seed_oss": {},
+    "seed_oss-odd": {"hidden_act": "silu"},
     "stablelm": {},
     "stablelm-parallel": {"hidden_act": "silu"},
+    "starcoder2": {},
     "t5": {"relative_attention_max_distance": 128},
     "t5-gated": {},
 }
@@ -75,7 +95,14 @@ ARCHITECTURES = {
     "gpt_neox": "gptneox", "gpt_oss": "gpt-oss", "minimax_m2": "minimax-m2", "mixtral": "llama", "phi": "phi2",
     "qwen2_moe": "qwen2moe", "qwen3_moe": "qwen3moe",
     "gemma3_text": "gemma3", "olmo3": "olmo2", "ministral3": "mistral3",
+    "cohere": "command-r", "gemma3_text": "gemma3", "glm": "chatglm", "gpt_bigcode": "starcoder",
+    "gpt_neox": "gptneox", "gpt_oss": "gpt-oss", "hunyuan_v1_dense": "hunyuan-dense",
+    "ministral3": "mistral3", "mixtral": "llama", "olmo3": "olmo2", "phi": "phi2",
+    "qwen2_moe": "qwen2moe", "qwen3_moe": "qwen3moe",
 }
+
+# Families whose features that rotate together are neighbours there.
+PERMUTED = ("arcee", "granite", "ministral3", "mixtral", "olmo", "smollm3")
 
 
 # The number of experts, by family.
@@ -96,7 +123,7 @@ def write_sizes(writer, config):
     width = first(config, "hidden_size", "n_embd", "d_model")
     heads = first(config, "num_attention_heads", "n_head", "n_heads", "num_heads")
     key_value = first(config, "num_key_value_heads", "num_kv_heads", default=heads)
-    if kind == "falcon" and not config["new_decoder_architecture"]:
+    if kind == "gpt_bigcode" or kind == "falcon" and not config["new_decoder_architecture"]:
         key_value = 1
     latent = "kv_lora_rank" in config
     if latent:
@@ -115,7 +142,9 @@ def write_sizes(writer, config):
     if stated:
         writer.add_key_length(stated)
         writer.add_value_length(stated)
-    epsilon = first(config, "rms_norm_eps", "layer_norm_eps", "layer_norm_epsilon", default=1e-5)
+    epsilon = first(
+        config, "rms_norm_eps", "layer_norm_eps", "layer_norm_epsilon", "norm_epsilon", "norm_eps",
+        default=1e-5)
     if "rms_norm_eps" in config or kind == "t5":
         writer.add_layer_norm_rms_eps(epsilon)
     if "rms_norm_eps" not in config:
@@ -140,6 +169,15 @@ def write_sizes(writer, config):
     return heads, key_value, size
 
 
+def llama3_factors(rope, size):
+    """What the frequencies of a head are divided by."""
+    frequencies = rope["rope_theta"] ** (-np.arange(0, size, 2) / size)
+    turns = rope["original_max_position_embeddings"] * frequencies / (2 * np.pi)
+    low, high = rope["low_freq_factor"], rope["high_freq_factor"]
+    blend = np.clip((turns - low) / (high - low), 0, 1)
+    return (1 / ((1 - blend) / rope["factor"] + blend)).astype(np.float32)
+
+
 def write_rotation(writer, config, size):
     """θ, features that rotate, and how they are stretched."""
     rope = config.get("rope_parameters")
@@ -153,8 +191,14 @@ def write_rotation(writer, config, size):
     share = rope.get("partial_rotary_factor", 1)
     rotated = config.get("qk_rope_head_dim", int(share * size))
     writer.add_rope_dimension_count(rotated)
-    writer.add_rope_freq_base(float(rope["rope_theta"]))
-    kind = rope["rope_type"]
+    kind, theta = rope["rope_type"], float(rope["rope_theta"])
+    if rope.get("alpha"):
+        kind, theta = "none", theta * rope["alpha"] ** (size / (size - 2))
+    writer.add_rope_freq_base(theta)
+    if kind == "none" or config["model_type"] in ("cohere", "cohere2"):
+        writer.add_rope_scaling_type(gguf.RopeScalingType.NONE)
+    if kind == "llama3":
+        writer.add_tensor("rope_freqs.weight", llama3_factors(rope, size))
     original = first(
         config, "original_max_position_embeddings",
         default=rope.get("original_max_position_embeddings"))
@@ -171,9 +215,12 @@ def write_rotation(writer, config, size):
         if "beta_fast" in rope:
             writer.add_rope_scaling_yarn_beta_fast(rope["beta_fast"])
             writer.add_rope_scaling_yarn_beta_slow(rope["beta_slow"])
+            writer.add_rope_scaling_yarn_log_mul(rope["mscale_all_dim"])
+        writer.add_rope_scaling_yarn_beta_fast(rope.get("beta_fast", 32.0))
+        writer.add_rope_scaling_yarn_beta_slow(rope.get("beta_slow", 1.0))
     if rope.get("llama_4_scaling_beta"):
         writer.add_attn_temperature_scale(rope["llama_4_scaling_beta"])
-    if original:
+    if original and kind != "llama3":
         writer.add_rope_scaling_orig_ctx_len(original)
     if kind == "longrope":
         scale = config["max_position_embeddings"] / original
@@ -226,6 +273,7 @@ def write_others(writer, config):
             writer.add_leading_dense_block_count(config["moe_layer_start_index"])
             writer.add_expert_shared_count(config["moe_num_shared_experts"])
         case "granitemoe":
+        case "granite":
             writer.add_attention_scale(config["attention_multiplier"])
             writer.add_embedding_scale(config["embedding_multiplier"])
             writer.add_residual_scale(config["residual_multiplier"])
@@ -243,6 +291,8 @@ def write_grouped_routing(writer, config, is_sigmoid):
         writer.add_expert_weights_norm(True)
     if is_sigmoid:
         writer.add_expert_gating_func(gguf.ExpertGatingFuncType.SIGMOID)
+        case "cohere" | "cohere2":
+            writer.add_logit_scale(config["logit_scale"])
 
 
 # -------------------------------------------------------------------------------------------- tensors
@@ -315,6 +365,15 @@ def head_norms(state):
     return result | {n: np.stack([m[h] for h in sorted(m)]) for n, m in apart.items()}
 
 
+def curves(writer, state):
+    """Apertus's parameters of activations, one number per block, as metadata; the other tensors."""
+    for part in ("alpha_n", "alpha_p", "beta", "eps"):
+        values = [float(value.item()) for name, value in sorted(state.items()) if name.endswith(f"act_fn.{part}")]
+        if values:
+            getattr(writer, f"add_xielu_{part}")(values)
+    return {name: value for name, value in state.items() if ".act_fn." not in name}
+
+
 def converted(config, state, heads, key_value, size):
     """The tensors as the converter gives them to the map of names."""
     kind = config["model_type"]
@@ -343,6 +402,11 @@ def converted(config, state, heads, key_value, size):
         if permuted and ".q_proj." in name:
             value = neighbours(value, heads)
         if permuted and ".k_proj." in name:
+        if kind == "nemotron" and name.endswith("norm.weight"):
+            value = value + 1
+        if kind in PERMUTED and ".q_proj." in name:
+            value = neighbours(value, heads)
+        if kind in PERMUTED and ".k_proj." in name:
             value = neighbours(value, key_value)
         if kind in ("falcon", "bloom", "gpt_neox") and ".query_key_value." in name:
             value = stacked(value, key_value, size)
@@ -369,8 +433,8 @@ def make(name):
     config = json.loads((folder / "config.json").read_text())
     state = load_file(folder / "model.safetensors")
     kind, changes = config["model_type"], CASES[name]
-    # A head of another task is left out as well.
-    is_whole = not changes and kind != "bert"
+    # A head of another task is left out as well, and parameters of activations are no tensors.
+    is_whole = not changes and kind not in ("apertus", "bert")
     path = folder / ("model.gguf" if is_whole else "altered.gguf")
     if not is_whole:
         (folder / "altered.json").write_text(json.dumps(changes) + "\n")
@@ -386,7 +450,7 @@ def make(name):
     layers = max(layers, config.get("num_decoder_layers", 0))
     arch = next(a for a, n in gguf.MODEL_ARCH_NAMES.items() if n == architecture)
     names = gguf.get_tensor_name_map(arch, layers)
-    for key, value in sorted(converted(config, state, *sizes)):
+    for key, value in sorted(converted(config, curves(writer, state), *sizes)):
         target = names.get_name(key, try_suffixes=(".weight", ".bias"))
         assert target, key
         writer.add_tensor(target, np.ascontiguousarray(value))

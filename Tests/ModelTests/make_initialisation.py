@@ -2,8 +2,8 @@
 """Make Fixtures/initialisation.json: how transformers initialises every tensor of every fixture.
 
 Needs torch, transformers, safetensors and gguf. The initialisers of transformers are run with functions in place of
-torch's that write the deviation they were asked for, negative, instead of numbers of that deviation; so what is left in
-a tensor says how it would have been drawn, without sampling. Of other distributions they write the number of a kind.
+torch's that write the deviation they were asked for, marked, instead of numbers of that deviation; so what is left in a
+tensor says how it would have been drawn, without sampling. Of other distributions they write the number of a kind.
 Fixtures/README.md says what is in the file.
 """
 import contextlib
@@ -35,6 +35,8 @@ OTHERS = {"initializer_range": 0.05}
 
 # Kinds that are more than a deviation; a tensor that is of one holds −FIRST_KIND less its place here.
 KINDS, FIRST_KIND = [], 10_000
+# Deviations are written times this, far below the kinds and all constants.
+MARK = -1e15
 
 
 def fill(tensor, value):
@@ -54,13 +56,13 @@ def rounded(x):
 
 @contextlib.contextmanager
 def recording():
-    """Inside, normal numbers are their deviation, negative, or their kind."""
+    """Inside, normal numbers are their deviation, marked, or their kind."""
 
     def normal(tensor, mean=0.0, std=1.0, a=-math.inf, b=math.inf, **_):
         assert mean == 0 and a == -b
         # A limit that is far out might as well not be there.
         if b > 10 * std:
-            return fill(tensor, -std)
+            return fill(tensor, MARK * std)
         return fill_with_kind(tensor, {"deviation": rounded(std), "limit": rounded(b)})
 
     def glorot(tensor, **_):
@@ -95,13 +97,14 @@ def summary(tensors):
     kinds = {}
     for name, value in sorted(tensors.items()):
         value = torch.as_tensor(value)
-        rows = value.reshape(value.shape[0], -1)
+        rows = value.reshape(len(value) if value.dim() else 1, -1)
         usual = rows[-1, 0].item() if (rows[-1] != 0).any() else rows[0, 0].item()
         zero = [i for i, row in enumerate(rows) if usual != 0 and not row.any()]
         assert len(zero) <= 1 and all((r == usual).all() for i, r in enumerate(rows) if i not in zero), name
-        usual = rounded(usual)
-        kind = {"deviation": -usual} if usual < 0 else {"constant": usual}
-        if usual <= -FIRST_KIND:
+        kind = {"constant": float(str(np.float32(usual)))}
+        if usual <= -2 * FIRST_KIND:
+            kind = {"deviation": rounded(usual / MARK)}
+        elif usual <= -FIRST_KIND:
             kind = dict(KINDS[round(-usual) - FIRST_KIND])
         if zero:
             kind["zero_row"] = zero[0]

@@ -34,6 +34,11 @@ NAMES = (
     "falcon-alibi stablelm stablelm-parallel t5 t5-gated bert bert-bare vit vit-odd roberta xlm-roberta "
     "distilbert electra mpnet nomic_bert nomic_bert-odd modernbert modernbert-odd clip_text_model "
     "clip_vision_model siglip_vision_model dinov2 dinov2-gated dinov2_with_registers bart bart-bare"
+    "distilbert electra mpnet nomic_bert nomic_bert-odd modernbert modernbert-odd clip_text_model clip_vision_model "
+    "siglip_vision_model dinov2 dinov2-gated dinov2_with_registers bart bart-bare"
+    "falcon-alibi stablelm stablelm-parallel t5 t5-gated bert bert-bare vit vit-odd granite glm glm4 cohere cohere-normed "
+    "cohere2 seed_oss ernie4_5 gpt_bigcode gpt_bigcode-odd starcoder2 arcee nemotron helium hunyuan_v1_dense nanochat "
+    "apertus apertus-odd persimmon codegen"
 ).split()
 
 # What only says how a model is run or called, or what is made of its output; no key for a test.

@@ -5,6 +5,8 @@ extension FamilyDefinition {
     .gptOSS, .qwen2MoE, .qwen3MoE, .olmoe, .deepSeekV2, .deepSeekV3, .glm4MoE, .llama4,
     .graniteMoE, .miniMaxM2, .ernie45MoE, .phiMoE,
     .olmo3, .smolLM3, .ministral3, .exaone4,
+    .granite, .glm, .glm4, .cohere, .cohere2, .seedOSS, .ernie, .arcee, .nemotron, .apertus,
+    .hunyuan, .helium, .nanoChat, .persimmon, .starCoder2, .gptBigCode, .codeGen,
     .gpt2, .gptNeo, .gptNeoX, .gptJ, .phi, .opt, .bloom, .mpt, .falcon, .stableLM,
     .qwen3_5, .qwen3_5MoE, .qwen3Next, .lfm2, .lfm2MoE, .mamba, .falconH1, .nemotronH,
     .graniteMoEHybrid,

@@ -90,21 +90,22 @@ extension GGUFDialect {
     "transformer.ln_f": "output_norm", "lm_head": "output",
   ]
 
-  fileprivate static let gpt2 = GGUFDialect(
-    architecture: "gpt2",
-    names: gpt2Ends.merging(
-      inBlocks(
-        "transformer.h.#.",
-        [
-          "ln_1": "attn_norm", "attn.c_attn": "attn_qkv", "attn.c_proj": "attn_output",
-          "ln_2": "ffn_norm", "mlp.c_fc": "ffn_up", "mlp.c_proj": "ffn_down",
-        ])
-    ) { $1 })
+  /// What all of GPT-2's tensors are called.
+  static let gpt2Names = gpt2Ends.merging(
+    inBlocks(
+      "transformer.h.#.",
+      [
+        "ln_1": "attn_norm", "attn.c_attn": "attn_qkv", "attn.c_proj": "attn_output",
+        "ln_2": "ffn_norm", "mlp.c_fc": "ffn_up", "mlp.c_proj": "ffn_down",
+      ])
+  ) { $1 }
+
+  fileprivate static let gpt2 = GGUFDialect(architecture: "gpt2", names: gpt2Names)
 }
 
 extension Initialisation {
   /// The maps back into the stream are smaller by the root of how many of them add up: two a block.
-  fileprivate static let gpt2 = Initialisation(
+  static let gpt2 = Initialisation(
     isTied: true, hasPadding: false,
     exceptions: { file, deviation in
       let layers = try file.configuration.size("n_layer", "num_hidden_layers", default: 12)

@@ -38,14 +38,10 @@ extension DecoderModel {
       let linear = { (name: String, outputs: Int, inputs: Int) in
         try block.linear(name, outputs: outputs, inputs: inputs, bias: true)
       }
-      // The heads share one gain and one bias.
       let headNorm = { (name: String, heads: Int) -> HeadNormWeights? in
         guard normsHeads else { return nil }
-        let one = try block.layerNorm(
-          "self_attn." + name, width: headDimension, epsilon: epsilon)
-        let repeated = { (x: [Float]?) in (0..<heads).flatMap { _ in x ?? [] } }
-        return HeadNormWeights(
-          heads: heads, gain: repeated(one.gain), bias: repeated(one.bias), epsilon: epsilon)
+        return try block.headNorm(
+          "self_attn." + name, heads: heads, size: headDimension, epsilon: epsilon)
       }
       let keys = keyValueHeads * headDimension
       return DecoderBlock(

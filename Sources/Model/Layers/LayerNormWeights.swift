@@ -59,4 +59,14 @@ extension WeightReader {
       gain: affine ? try vector("\(name).weight", count: width) : nil,
       bias: affine && bias ? try vector("\(name).bias", count: width) : nil, epsilon: epsilon)
   }
+
+  /// The same for heads of `size` features, which share one gain and one bias.
+  public func headNorm(
+    _ name: String, heads: Int, size: Int, epsilon: Double
+  ) throws -> HeadNormWeights {
+    let repeated = { (x: [Float]) in (0..<heads).flatMap { _ in x } }
+    return HeadNormWeights(
+      heads: heads, gain: repeated(try vector("\(name).weight", count: size)),
+      bias: repeated(try vector("\(name).bias", count: size)), epsilon: epsilon)
+  }
 }

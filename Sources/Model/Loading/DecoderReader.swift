@@ -39,6 +39,14 @@ public struct DecoderReader {
       offset: gainOffset, epsilon: settings.epsilon)
   }
 
+  /// The LayerNorm of this name.
+  public func layerNorm(_ name: String, bias: Bool = true) throws -> LayerNormWeights {
+    var norm = try weights.layerNorm(
+      name, width: settings.width, epsilon: settings.epsilon, bias: bias)
+    norm.offset = gainOffset
+    return norm
+  }
+
   /// `q_proj`, `k_proj`, `v_proj`, `o_proj`; the last has a bias where the others do unless `outputBias` says otherwise.
   public func attention(window: Int? = nil, outputBias: Bool? = nil) throws -> AttentionWeights {
     let s = settings

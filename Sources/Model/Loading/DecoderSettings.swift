@@ -62,11 +62,12 @@ public struct DecoderSettings: Sendable {
     }
   }
 
-  /// Reads the keys of a config.json that all have; `epsilon` and `headDimension` where they are no keys. Throws
-  /// `ModelError`.
+  /// Reads the keys of a config.json that all have; `epsilon`, `headDimension` and `activation` where they are no keys, or
+  /// not these. Throws `ModelError`.
   public init(
     _ c: Configuration, _ defaults: Defaults = Defaults(), epsilon fixed: Double? = nil,
-    headDimension size: Int? = nil, rotary scheme: RotaryFrequencies.Scheme = .init()
+    headDimension size: Int? = nil, activation known: Activation? = nil,
+    rotary scheme: RotaryFrequencies.Scheme = .init()
   ) throws(ModelError) {
     layers = try c.size("num_hidden_layers", default: defaults.layers)
     width = try c.size("hidden_size", default: defaults.width)
@@ -81,8 +82,12 @@ public struct DecoderSettings: Sendable {
     trained = try c.size("max_position_embeddings", default: defaults.positions)
     epsilon =
       if let fixed { fixed } else { try c.positive("rms_norm_eps", default: defaults.epsilon) }
-    activation = try Activation(
-      c, defaults.activation.key, default: defaults.activation.name)
+    activation =
+      if let known {
+        known
+      } else {
+        try Activation(c, defaults.activation.key, default: defaults.activation.name)
+      }
     rotary = try RotaryFrequencies(
       c, dimension: headDimension, defaultShare: defaults.rotatedShare,
       defaultTheta: defaults.theta, trained: trained, scheme)

@@ -60,7 +60,7 @@ extension GGUFDialect {
 }
 
 extension GGUFMetadata {
-  /// Biases that are there or not, by the key that says so in a config.json: of the queries and of `ffn_gate`.
+  /// Biases that are there or not, by the key that says so in a config.json: of the queries and of the MLP.
   public func biases(attention: String? = "attention_bias", mlp: String? = nil) -> [String:
     JSONValue]
   {
@@ -68,7 +68,7 @@ extension GGUFMetadata {
     if let attention {
       flags[attention] = .bool(["attn_q", "attn_qkv"].contains { contains("blk.0.\($0).bias") })
     }
-    if let mlp { flags[mlp] = .bool(contains("blk.0.ffn_gate.bias")) }
+    if let mlp { flags[mlp] = .bool(contains("blk.0.ffn_up.bias")) }
     return flags
   }
 }

@@ -58,7 +58,8 @@ public struct ModelFile {
         GGUFMetadata(
           file: directory.path, architecture: architecture, tensors: directory.tensors
         ) {
-          file["\(architecture).\($0)"]?.json
+          // Those of xIELU stand under no architecture.
+          (file["\(architecture).\($0)"] ?? file[$0])?.json
         }, families: families)
       paddingToken = file["tokenizer.ggml.padding_token_id"]?.int
     }
@@ -164,7 +165,7 @@ extension TensorInfo {
   var isComputed: Bool {
     [
       "rope_freqs.weight", "rope_factors_long.weight", "rope_factors_short.weight", ".inv_freq",
-      ".attn.bias", ".attn.masked_bias",
+      ".attn.bias", ".attn.masked_bias", ".attn.causal_mask",
       ".attention.bias", ".attention.masked_bias",
       "embeddings.position_ids", "EncDecAttention.relative_attention_bias.weight",
       "cross_attn_rel_b.weight",

@@ -1,0 +1,27 @@
+from transformers import Ernie4_5Config
+
+from make_family_fixtures import Case, Published, older_rotary
+from reference import LLAMA
+
+# baidu/ERNIE-4.5-0.3B-PT.
+PUBLISHED = Published(config=older_rotary)
+
+COMMON = dict(
+    vocab_size=31, bos_token_id=1, eos_token_id=2, pad_token_id=0, max_position_embeddings=64)
+
+CASES = {
+    "ernie4_5": Case(
+        LLAMA,
+        Ernie4_5Config(
+            **COMMON, hidden_size=16, num_hidden_layers=2, num_attention_heads=4,
+            num_key_value_heads=2, head_dim=6, intermediate_size=24),
+        seed=341, published=PUBLISHED),
+    "ernie4_5-odd": Case(
+        LLAMA,
+        Ernie4_5Config(
+            **COMMON, hidden_size=14, num_hidden_layers=2, num_attention_heads=1,
+            num_key_value_heads=None, head_dim=None, intermediate_size=19, use_bias=True,
+            hidden_act="gelu", rms_norm_eps=1e-3, tie_word_embeddings=False,
+            rope_parameters=dict(rope_type="linear", rope_theta=500.0, factor=2.0)),
+        seed=342, cross=(0, 5), length=7, published=PUBLISHED),
+}
