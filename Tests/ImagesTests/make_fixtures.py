@@ -12,7 +12,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 from transformers.image_utils import load_image
+from transformers.models.bit.image_processing_pil_bit import BitImageProcessorPil
+from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 from transformers.models.deit.image_processing_pil_deit import DeiTImageProcessorPil
+from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
 from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPil
 
 FOLDER = Path(__file__).parent / "Fixtures"
@@ -124,13 +127,25 @@ def processed():
         ("vit", {}),
         ("deit", {"size": 15, "crop_size": 12}),
         ("deit", {}),
+        # One number for the size is that of the shorter side.
+        ("clip", {"size": 15, "crop_size": 12}),
+        ("clip", {"size": {"shortest_edge": 14}, "crop_size": {"height": 14, "width": 14}, "do_normalize": False}),
+        ("clip", {}),
+        ("siglip", {"size": small}),
+        ("siglip", {"size": 9, "resample": 2}),
+        # As facebook/dinov2-base has it.
+        ("bit", {"size": {"shortest_edge": 16}, "crop_size": small, "image_mean": [0.485, 0.456, 0.406],
+                 "image_std": [0.229, 0.224, 0.225], "resample": 3, "rescale_factor": 0.00392156862745098}),
+        ("bit", {}),
         # For a model of one channel.
         ("grey", {"size": {"height": 7, "width": 13}, "image_mean": 0.5, "image_std": 0.5}),
         ("grey", {"size": 12, "resample": 3, "image_mean": [0.48], "image_std": 0.25}),
     ]
+    kinds = {
+        "deit": (DeiTImageProcessorPil, "DeiTFeatureExtractor"), "clip": (CLIPImageProcessorPil, "CLIPFeatureExtractor"),
+        "siglip": (SiglipImageProcessorPil, "SiglipImageProcessor"), "bit": (BitImageProcessorPil, "BitImageProcessorFast")}
     for family, settings in cases:
-        kind, name = {"deit": (DeiTImageProcessorPil, "DeiTFeatureExtractor")}.get(
-            family, (ViTImageProcessorPil, "ViTImageProcessor"))
+        kind, name = kinds.get(family, (ViTImageProcessorPil, "ViTImageProcessor"))
         for image in ("rgb-8.png", "orientation-6.jpg"):
             colours = load_image(str(FOLDER / image))
             values = kind(**settings)(

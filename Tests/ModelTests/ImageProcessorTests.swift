@@ -39,7 +39,7 @@ struct ImageProcessorTests {
       scratch.write(Array(settings.utf8), to: "preprocessor_config.json"), channels: channels)
   }
 
-  @Test func allAreThere() { #expect(Processed.all.count == 22) }
+  @Test func allAreThere() { #expect(Processed.all.count == 36) }
 
   /// Within one level of 255, the one bit that decoders of JPEG may differ by; a PNG to a few roundings of single precision.
   @Test(arguments: Processed.all) func reference(_ expected: Processed) throws {
@@ -71,7 +71,11 @@ struct ImageProcessorTests {
     (#"{"crop_pct": 0.9}"#, "crop_pct"),
     (#"{"do_flip_channel_order": true}"#, "do_flip_channel_order"),
     (#"{"data_format": "channels_last"}"#, "data_format"),
-    (#"{"image_processor_type": "CLIPImageProcessor"}"#, "image_processor_type"),
+    (#"{"image_processor_type": "BlipImageProcessor"}"#, "image_processor_type"),
+    (#"{"image_processor_type": "CLIP"}"#, "image_processor_type"),
+    (
+      #"{"image_processor_type": "CLIPImageProcessor", "use_square_size": true}"#, "use_square_size"
+    ),
     (#"{"feature_extractor_type": "BeitFeatureExtractor"}"#, "feature_extractor_type"),
     (#"{"resample": 1}"#, "resample"),
     (#"{"resample": "bilinear"}"#, "resample"),
@@ -95,6 +99,22 @@ struct ImageProcessorTests {
     let message = "\(try #require(error))"
     #expect(
       message.contains("\(key)") && message.contains("preprocessor_config.json"), "\(message)")
+  }
+
+  /// A file that names no processor means that of the model's kind.
+  @Test(arguments: [
+    ("clip_vision_model", "CLIPImageProcessor"),
+    ("siglip_vision_model", "SiglipImageProcessorFast"),
+    ("dinov2", "BitImageProcessor"), ("dinov2_with_registers", "BitImageProcessorFast"),
+    ("vit", "ViTFeatureExtractor"),
+  ])
+  func processorOfModel(_ modelType: String, _ name: String) throws {
+    let scratch = try ScratchFolder()
+    let image = try Self.image("rgb-8.png")
+    let named = try Self.processor(#"{"image_processor_type": "\#(name)"}"#, in: scratch)
+    let unnamed = try ImageProcessor(
+      scratch.write(Array("{}".utf8), to: "other.json"), modelType: modelType)
+    #expect(try unnamed.pixelValues(of: image) == named.pixelValues(of: image))
   }
 
   /// Off is as good as absent.

@@ -189,7 +189,10 @@ import Testing
 
   @Test(arguments: [
     (#"{"model":{"type":"WordLevel","vocab":{}}}"#, "model.type", "WordLevel"),
-    (document(model: #","end_of_word_suffix":"</w>""#), "model.end_of_word_suffix", "</w>"),
+    (
+      document(model: #","continuing_subword_prefix":"@@""#), "model.continuing_subword_prefix",
+      "@@"
+    ),
     (document(model: #","dropout":0.1"#), "model.dropout", "random"),
     (document(others: #","normalizer":{"type":"Rot13"}"#), "normalizer", "Rot13"),
     (

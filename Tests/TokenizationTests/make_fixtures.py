@@ -261,6 +261,30 @@ def roberta():
     family("roberta", tokenizer)
 
 
+def clip():
+    tokenizer = Tokenizer(models.BPE(unk_token="<|endoftext|>", end_of_word_suffix="</w>"))
+    tokenizer.normalizer = normalizers.Sequence(
+        [normalizers.NFC(), normalizers.Replace(Regex(r"\s+"), " "), normalizers.Lowercase()])
+    tokenizer.pre_tokenizer = pre.Sequence(
+        [split(r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+", "removed", invert=True), gpt2_bytes()])
+    tokenizer.decoder = decoders.BPEDecoder(suffix="</w>")
+    trainer = trainers.BpeTrainer(
+        vocab_size=900, special_tokens=["<|startoftext|>", "<|endoftext|>"], end_of_word_suffix="</w>",
+        initial_alphabet=pre.ByteLevel.alphabet(), show_progress=False)
+    tokenizer.train_from_iterator(TRAINING * 2, trainer)
+    tokenizer.post_processor = processors.RobertaProcessing(
+        ("<|endoftext|>", 1), ("<|startoftext|>", 0), trim_offsets=False, add_prefix_space=False)
+
+    def with_every_end(document):
+        # The published vocabulary has every character with and without the end of a word.
+        vocab = document["model"]["vocab"]
+        for character in sorted(pre.ByteLevel.alphabet()):
+            vocab.setdefault(character + "</w>", len(vocab))
+        del vocab["Ń</w>"]
+
+    family("clip", tokenizer, edit=with_every_end)
+
+
 def added_tokens():
     tokenizer = byte_level(gpt2_bytes())
     tokenizer.add_special_tokens([AddedToken("[MASK]", lstrip=True), AddedToken("<s>", rstrip=True)])
@@ -606,6 +630,7 @@ family("bloom", byte_level(after(BLOOM)), "bloom")
 llama3()
 gpt_neox()
 roberta()
+clip()
 added_tokens()
 falcon()
 split_behaviors()

@@ -162,7 +162,8 @@ struct PromptReader {
           + "the model's folder, or give the prepared image as a .safetensors file with a float32 "
           + "tensor pixel_values (channels, height, width)")
     }
-    let processor = try ImageProcessor(settingsPath, channels: channels)
+    let processor = try ImageProcessor(
+      settingsPath, channels: channels, modelType: model.modelType)
     let file = try MappedFile(path)
     let image = try withExtendedLifetime(file) { try RGBImage(decoding: file.bytes, file: path) }
     try file.checkIntact()

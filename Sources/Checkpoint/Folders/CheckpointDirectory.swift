@@ -131,6 +131,10 @@ public struct CheckpointDirectory: Sendable {
       throw .notAModel(
         path: folder.path, reason: "a folder without config.json",
         remedy: adapter ?? files.first.map { "give the .gguf file itself: \(folder.path)/\($0)" }
+          ?? names.first { $0 == "0_Transformer" }.map {
+            "it holds the steps of an embedding; give the folder of its transformer: "
+              + "\(folder.path)/\($0)"
+          }
           ?? "give the folder of a Hugging Face model, with config.json and .safetensors files")
     }
     // The part of a model that reads images has a file of its own.

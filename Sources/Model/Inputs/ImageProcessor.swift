@@ -5,8 +5,8 @@ import Images
 /// What is done to an image before a vision transformer sees it, as preprocessor_config.json says: it is scaled, cropped,
 /// and its colours 0…255 become (v · rescale_factor − mean) / std.
 ///
-/// Keys and defaults are those of transformers' ViTImageProcessor and DeiTImageProcessor, whose models differ in nothing
-/// else, in their form that computes with Pillow.
+/// Keys and defaults are those of transformers' processors for ViT, DeiT, CLIP, SigLIP and DINOv2 (there called Bit), which
+/// differ in nothing else, in their form that computes with Pillow.
 public struct ImageProcessor: Sendable {
   /// The file, for messages.
   private let file: String
@@ -28,46 +28,72 @@ public struct ImageProcessor: Sendable {
 
   /// What a kind of processor does where the file is silent.
   private struct Defaults {
-    let side: Int
-    let resampling: Resampling
+    var size: Size
+    var resampling = Resampling.bicubic
     /// Where it is cropped unless the file says otherwise.
-    let crop: Int?
+    var crop: Int?
+    /// Whether one number for the size means both sides; the shorter one otherwise.
+    var isSquare = true
+    var mean: [Float] = [0.5, 0.5, 0.5]
+    var deviation: [Float] = [0.5, 0.5, 0.5]
+
+    /// CLIP's and, with no other numbers, DINOv2's.
+    private static let clip = Self(
+      size: .shortestEdge(224), crop: 224, isSquare: false,
+      mean: [0.48145466, 0.4578275, 0.40821073], deviation: [0.26862954, 0.26130258, 0.27577711])
+    private static let kinds = [
+      "ViT": Self(size: .sides(height: 224, width: 224), resampling: .bilinear),
+      "DeiT": Self(size: .sides(height: 256, width: 256), crop: 224),
+      "CLIP": clip, "Bit": clip,
+      "Siglip": Self(size: .sides(height: 224, width: 224), isSquare: false),
+    ]
 
     /// By the names files call it by, the older ones included.
-    init?(of processor: String) {
-      switch processor {
-      case "ViTImageProcessor", "ViTImageProcessorFast", "ViTFeatureExtractor":
-        (side, resampling, crop) = (224, .bilinear, nil)
-      case "DeiTImageProcessor", "DeiTImageProcessorFast", "DeiTFeatureExtractor":
-        (side, resampling, crop) = (256, .bicubic, 224)
-      default: return nil
+    static func named(_ processor: String) -> Defaults? {
+      let endings = [
+        "ImageProcessorFast", "ImageProcessorPil", "ImageProcessor", "FeatureExtractor",
+      ]
+      for ending in endings where processor.hasSuffix(ending) {
+        return kinds[String(processor.dropLast(ending.count))]
       }
+      return nil
     }
+  }
+
+  /// The processor of a kind of model whose file does not name one.
+  private static func processor(ofType type: String) -> String {
+    let kinds = [
+      "clip_vision_model": "CLIP", "siglip_vision_model": "Siglip", "dinov2": "Bit",
+      "dinov2_with_registers": "Bit",
+    ]
+    return (kinds[type] ?? "ViT") + "ImageProcessor"
   }
 
   /// Keys of published files that change the pixels, and are not read here. All are off when false or absent.
   private static let unread = [
     "do_pad", "do_flip_channel_order", "do_thumbnail", "do_align_long_axis", "do_color_quantize",
     "do_image_splitting", "crop_pct", "ensure_multiple_of", "keep_aspect_ratio", "offset",
-    "size_divisor",
+    "size_divisor", "use_square_size",
   ]
 
   /// Reads a preprocessor_config.json for a model of 3 channels, or of 1: of an image it gets the luma, as if Pillow's
-  /// `convert("L")` had come first. Throws `ModelError`, `FileError`.
+  /// `convert("L")` had come first. A file that names no processor means that of its `modelType`. Throws `ModelError`,
+  /// `FileError`.
   ///
   /// Precondition: 1 or 3 channels.
-  public init(_ path: String, channels: Int = 3) throws {
+  public init(_ path: String, channels: Int = 3, modelType: String = "vit") throws {
     precondition(channels == 1 || channels == 3, "grey or colours")
     let c = Configuration(file: path, object: try ConfigurationFile(path).object)
     file = path
     self.channels = channels
-    var name = "ViTImageProcessor"
+    var name = Self.processor(ofType: modelType)
     for key in ["feature_extractor_type", "image_processor_type"] {
       name = try c.text(key, default: name)
       try c.checkSupported(
-        Defaults(of: name) != nil, key, "images are prepared as ViT's and DeiT's processors do it")
+        Defaults.named(name) != nil, key,
+        "images are prepared as the processors of ViT, DeiT, CLIP, SigLIP and DINOv2 do it")
     }
-    guard let defaults = Defaults(of: name) else {
+    guard let defaults = Defaults.named(name) else {
       throw ModelError.badKey(file: path, key: "image_processor_type", reason: "is not known")
     }
     for key in Self.unread {
@@ -79,10 +105,10 @@ public struct ImageProcessor: Sendable {
     try c.checkSupported(
       format == "channels_first", "data_format", "models read channels first")
 
-    let isSquare = try c.flag("default_to_square", default: true)
+    let isSquare = try c.flag("default_to_square", default: defaults.isSquare)
     let size = try Self.size("size", c, isSquare: isSquare)
     let isResized = try c.flag("do_resize", default: true)
-    self.size = isResized ? size ?? .sides(height: defaults.side, width: defaults.side) : nil
+    self.size = isResized ? size ?? defaults.size : nil
     let number = try c.optionalID("resample") ?? defaults.resampling.rawValue
     guard let resampling = Resampling(rawValue: number) else {
       throw ModelError.unsupportedKey(
@@ -105,7 +131,7 @@ public struct ImageProcessor: Sendable {
     } else {
       crop = nil
     }
-    levels = try Self.levels(c, channels: channels)
+    levels = try Self.levels(c, defaults, channels: channels)
   }
 
   /// One number, [height, width], {height, width} or {shortest_edge}; nil if the key is absent.
@@ -139,10 +165,15 @@ public struct ImageProcessor: Sendable {
 
   /// In the reference's precisions: scaled in double, rounded, normalised in single.
   private static func levels(
-    _ c: Configuration, channels: Int
+    _ c: Configuration, _ defaults: Defaults, channels: Int
   ) throws(ModelError) -> [[Float]] {
-    func colours(_ key: String) throws(ModelError) -> [Float] {
-      guard let value = c.value([key])?.value else { return .init(repeating: 0.5, count: channels) }
+    func colours(_ key: String, _ fallback: [Float]) throws(ModelError) -> [Float] {
+      guard let value = c.value([key])?.value else {
+        try c.check(
+          channels == 3 || Set(fallback).count == 1, key,
+          "is missing, and the model has one channel")
+        return Array(fallback.prefix(channels))
+      }
       if value.array == nil { return .init(repeating: Float(try c.number(key)), count: channels) }
       let values = try c.numbers(key)
       let each = channels == 1 ? "the model has one channel" : "or one for red, green and blue"
@@ -155,7 +186,8 @@ public struct ImageProcessor: Sendable {
     var levels = [[Float]](
       repeating: (0...255).map { Float(Double($0) * factor) }, count: channels)
     if try c.flag("do_normalize", default: true) {
-      let (mean, deviation) = (try colours("image_mean"), try colours("image_std"))
+      let mean = try colours("image_mean", defaults.mean)
+      let deviation = try colours("image_std", defaults.deviation)
       for i in 0..<channels { levels[i] = levels[i].map { ($0 - mean[i]) / deviation[i] } }
     }
     try c.check(

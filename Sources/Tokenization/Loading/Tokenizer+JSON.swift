@@ -290,6 +290,7 @@ extension Decoder {
     case "ByteLevel": self = .byteLevel
     case "ByteFallback": self = .byteFallback
     case "Fuse": self = .fuse
+    case "BPEDecoder": self = .wordEnds(try field.required("suffix").string())
     case "WordPiece":
       self = .wordPiece(
         prefix: try field.required("prefix").string(),

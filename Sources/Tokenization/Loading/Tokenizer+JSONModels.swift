@@ -110,10 +110,8 @@ extension WordPiece {
 
 extension BytePairEncoding {
   fileprivate init(_ field: JSONField) throws(TokenizationError) {
-    for key in ["continuing_subword_prefix", "end_of_word_suffix"] {
-      if let affix = try field.optional(key), try !affix.string().isEmpty {
-        throw affix.unsupported(quoted(try affix.string()))
-      }
+    if let prefix = try field.optional("continuing_subword_prefix"), try !prefix.string().isEmpty {
+      throw prefix.unsupported(quoted(try prefix.string()))
     }
     if let dropout = try field.optional("dropout"), dropout.value.double != 0 {
       throw dropout.unsupported("random")
@@ -124,6 +122,7 @@ extension BytePairEncoding {
     try addMerges(field.required("merges"))
     ignoresMerges = try field.bool("ignore_merges", default: false)
     fusesUnknown = try field.bool("fuse_unk", default: false)
+    suffix = Array(try field.optional("end_of_word_suffix")?.string().utf8 ?? "".utf8)
     if try field.bool("byte_fallback", default: false) { byteTokens = vocabulary.byteTokens }
     if let unknown = try field.optional("unk_token") {
       unknownToken = try unknown.token(of: vocabulary)

@@ -22,6 +22,8 @@ struct BytePairEncoding: Sendable {
   var fusesUnknown = false
   /// `Vocabulary.byteTokens`, if they spell characters that are in no token; tried before `unknownToken`.
   var byteTokens: [Int32?] = []
+  /// What the last character of a piece has after it.
+  var suffix: [UInt8] = []
   /// Whether a piece that is a token is that token, merges or not.
   var ignoresMerges = false
 
@@ -67,9 +69,10 @@ struct BytePairEncoding: Sendable {
   private func setCharacters(of piece: ArraySlice<UInt32>, _ work: inout Workspace) {
     work.symbols.removeAll(keepingCapacity: true)
     var unknownIsPending = false
-    for scalar in piece {
+    for i in piece.indices {
       work.bytes.removeAll(keepingCapacity: true)
-      work.append(scalar)
+      work.append(piece[i])
+      if i == piece.endIndex - 1 { work.bytes += suffix }
       if let id = vocabulary.id(of: work.bytes.span) {
         if unknownIsPending, let unknownToken { work.append(token: unknownToken) }
         unknownIsPending = false

@@ -12,6 +12,8 @@ indirect enum Decoder: Sendable {
   /// Tokens that begin with `prefix` go on without it, others with a blank before, but for the first; within each, if
   /// `cleansUp`, the blanks of English that belong to no word are taken away.
   case wordPiece(prefix: String, cleansUp: Bool)
+  /// What ends a word into a blank, in the last token into nothing.
+  case wordEnds(String)
   /// All tokens into one.
   case fuse
   /// Removes at most so many of a scalar at the ends of each token.
@@ -22,7 +24,7 @@ indirect enum Decoder: Sendable {
   /// As `Normalizer.growth`, of a token.
   var growth: Double {
     switch self {
-    case .byteLevel, .byteFallback, .metaspace, .fuse, .strip: 1
+    case .byteLevel, .byteFallback, .metaspace, .wordEnds, .fuse, .strip: 1
     case .wordPiece: 2
     case .replace(_, let replacement): Double(max(1, replacement.count))
     case .sequence(let steps): steps.reduce(1) { $0 * $1.growth }
@@ -69,6 +71,10 @@ indirect enum Decoder: Sendable {
           : continues
             ? String(token.unicodeScalars.dropFirst(prefix.unicodeScalars.count)) : " " + token
         return cleansUp ? Self.cleanUp(text) : text
+      }
+    case .wordEnds(let suffix):
+      return tokens.enumerated().map { i, token in
+        token.replacing(suffix, with: i == tokens.count - 1 ? "" : " ")
       }
     case .fuse: return [tokens.joined()]
     case .strip(let scalar, let start, let stop):
