@@ -15,6 +15,9 @@ struct ExpectedInitialisation: Decodable {
     let constant, deviation, uniform: Double?
     /// Normal numbers beyond are drawn again.
     let limit: Double?
+    /// What the numbers are in this order, or between which two they lie.
+    let values: [Double]?
+    let low, high: Double?
     /// The row of zeros in the embedding.
     let zeroRow: Int?
     let names: [String]
@@ -183,7 +186,18 @@ private struct Sample {
         if let constant = expected.constant {
           #expect(numbers.allSatisfy { $0 == Float(constant) }, "\(info.name)")
         }
-        guard expected.constant == nil else { continue }
+        if let values = expected.values {
+          expectClose(numbers, values, 1e-6, "\(info.name)")
+        }
+        if let low = expected.low, let high = expected.high {
+          // To the rounding of the bounds.
+          let margin = 1e-5 * (high - low)
+          #expect(
+            numbers.allSatisfy { (low - margin...high + margin).contains(Double($0)) },
+            "\(info.name)")
+          #expect(2 * Set(numbers).count > numbers.count, "\(info.name)")
+        }
+        guard expected.deviation != nil || expected.uniform != nil else { continue }
         if let row = expected.zeroRow {
           let width = info.shape[1]
           #expect(numbers[row * width..<(row + 1) * width].allSatisfy { $0 == 0 }, "\(info.name)")

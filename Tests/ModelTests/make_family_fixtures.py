@@ -94,6 +94,17 @@ def experts_apart(state, parts=("gate_proj", "up_proj", "down_proj"), block="mlp
     return stored
 
 
+def read_back(config):
+    """The keys of a config.json as transformers reads them: infinite numbers have a spelling of their own."""
+
+    def plain(value):
+        if isinstance(value, dict) and "__float__" in value:
+            return float(value["__float__"])
+        return [plain(v) for v in value] if isinstance(value, list) else value
+
+    return {key: plain(value) for key, value in config.items()}
+
+
 def spelled(config, case):
     """config.json as transformers writes it, and as the first published checkpoint spells it."""
     config.architectures = [type(meta_model(config, case.anatomy)).__name__]
@@ -102,7 +113,7 @@ def spelled(config, case):
     old = case.published.config(dict(new))
     if case.published.same:
         ignored = {"architectures", "dtype", "transformers_version"}
-        read, want = AutoConfig.for_model(**old).to_dict(), AutoConfig.for_model(**new).to_dict()
+        read, want = (AutoConfig.for_model(**read_back(c)).to_dict() for c in (old, new))
         different = {k for k in want.keys() - ignored if read.get(k) != want[k]}
         assert not different, {k: (read.get(k), want[k]) for k in different}
     return new, old

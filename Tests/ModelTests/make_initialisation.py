@@ -13,6 +13,7 @@ import math
 import pathlib
 import re
 import shutil
+import sys
 import tempfile
 
 import gguf
@@ -55,8 +56,8 @@ def rounded(x):
 
 
 @contextlib.contextmanager
-def recording():
-    """Inside, normal numbers are their deviation, marked, or their kind."""
+def recording(share):
+    """Inside, normal numbers are their deviation, marked, or their kind, and uniform ones all at this share of their range."""
 
     def normal(tensor, mean=0.0, std=1.0, a=-math.inf, b=math.inf, **_):
         assert mean == 0 and a == -b
@@ -74,7 +75,17 @@ def recording():
         inputs, _ = torch.nn.init._calculate_fan_in_and_fan_out(tensor)
         return normal(tensor, std=(s := inputs**-0.5 / 0.87962566103423978), a=-2 * s, b=2 * s)
 
-    ours = {"normal_": normal, "trunc_normal_": normal, "xavier_uniform_": glorot, "lecun_normal_": lecun}
+    def uniform(tensor, a=0.0, b=1.0, **_):
+        return fill(tensor, a + share * (b - a))
+
+    def layer(tensor, a=0, **_):
+        assert a == math.sqrt(5)
+        bound = 1 / math.sqrt(tensor[0].numel())
+        return uniform(tensor, -bound, bound)
+
+    drawn = torch.rand, torch.Tensor.uniform_
+    torch.rand, torch.Tensor.uniform_ = lambda *shape, **_: torch.full(shape, share), uniform
+    ours = {"uniform_": uniform, "kaiming_uniform_": layer, "normal_": normal, "trunc_normal_": normal, "xavier_uniform_": glorot, "lecun_normal_": lecun}
     before = {name: getattr(initialization, name) for name in ours}
     for name, function in ours.items():
         setattr(initialization, name, function)
@@ -83,20 +94,43 @@ def recording():
     finally:
         for name, function in before.items():
             setattr(initialization, name, function)
+        torch.rand, torch.Tensor.uniform_ = drawn
 
 
-def state(config, anatomy, stored):
+def state(config, anatomy, stored, share=0.0):
     """What a checkpoint of the untrained model would hold, deviations in place of numbers."""
-    with recording():
+    with recording(share):
         model = anatomy.make(copy.deepcopy(config))
     return stored({name: value.detach() for name, value in stored_tensors(model).items()})
 
 
-def summary(tensors):
-    """Names, the number of the block left open, by what the tensors are filled with."""
+def states(config, anatomy, stored):
+    """The same with uniform numbers at either end of their range."""
+    return [state(config, anatomy, stored, share) for share in (0.0, 1.0)]
+
+
+def summary(tensors, highest=None):
+    """Names, the number of the block left open, by what the tensors are filled with; `highest` are those whose uniform
+    numbers are at the other end."""
     kinds = {}
+
+    def add(name, kind):
+        pattern = re.sub(r"\.\d+\.", ".#.", name, count=1)
+        names = kinds.setdefault(json.dumps(kind), [])
+        if pattern not in names:
+            names.append(pattern)
+
     for name, value in sorted(tensors.items()):
         value = torch.as_tensor(value)
+        other = value if highest is None else torch.as_tensor(highest[name])
+        if not torch.equal(value, other):
+            low, high = value.flatten()[0].item(), other.flatten()[0].item()
+            assert (value == low).all() and (other == high).all(), name
+            add(name, {"low": float(f"{low:.6g}"), "high": float(f"{high:.6g}")})
+            continue
+        if name.endswith("A_log"):
+            add(name, {"values": [float(f"{x:.7g}") for x in value.flatten().tolist()]})
+            continue
         rows = value.reshape(len(value) if value.dim() else 1, -1)
         usual = rows[-1, 0].item() if (rows[-1] != 0).any() else rows[0, 0].item()
         zero = [i for i, row in enumerate(rows) if usual != 0 and not row.any()]
@@ -108,10 +142,7 @@ def summary(tensors):
             kind = dict(KINDS[round(-usual) - FIRST_KIND])
         if zero:
             kind["zero_row"] = zero[0]
-        pattern = re.sub(r"\.\d+\.", ".#.", name, count=1)
-        names = kinds.setdefault(json.dumps(kind), [])
-        if pattern not in names:
-            names.append(pattern)
+        add(name, kind)
     every = [name for names in kinds.values() for name in names]
     assert len(every) == len(set(every)), "blocks differ"
     return [json.loads(kind) | {"names": names} for kind, names in kinds.items()]
@@ -144,14 +175,14 @@ def default_padding(config):
 
 
 def expectation(name, config, anatomy, stored):
-    result = {"folder": summary(state(config, anatomy, stored))}
+    result = {"folder": summary(*states(config, anatomy, stored))}
     keys = CHANGED.get(config.model_type, OTHERS)
     if getattr(config, "vocab_size", None):
         keys = keys | {"pad_token_id": 3}
     changed = copy.deepcopy(config)
     for key, value in keys.items():
         setattr(changed, key, value)
-    result |= {"keys": keys, "changed": summary(state(changed, anatomy, stored))}
+    result |= {"keys": keys, "changed": summary(*states(changed, anatomy, stored))}
     if name in make_fixtures.CASES or name in make_gguf.CASES:
         tensors = state(default_padding(config), anatomy, stored)
         result["gguf"] = summary(in_gguf(name, config, tensors))
@@ -159,14 +190,17 @@ def expectation(name, config, anatomy, stored):
 
 
 def main():
-    result = {
-        name: expectation(name, config, LLAMA, lambda state: state)
-        for name, (config, *_) in make_fixtures.CASES.items()
-    }
+    """Of the named fixtures, by default of all."""
+    names, path = sys.argv[1:], FIXTURES / "initialisation.json"
+    result = json.loads(path.read_text()) if names else {}
+    for name, (config, *_) in make_fixtures.CASES.items():
+        if not names or name in names:
+            result[name] = expectation(name, config, LLAMA, lambda state: state)
     for name, case in make_family_fixtures.cases().items():
-        result[name] = expectation(name, case.config, case.anatomy, case.stored)
+        if not names or name in names:
+            result[name] = expectation(name, case.config, case.anatomy, case.stored)
     lines = (f"{json.dumps(name)}: {json.dumps(value)}" for name, value in sorted(result.items()))
-    (FIXTURES / "initialisation.json").write_text("{\n" + ",\n".join(lines) + "\n}\n")
+    path.write_text("{\n" + ",\n".join(lines) + "\n}\n")
 
 
 if __name__ == "__main__":

@@ -86,7 +86,7 @@ def meta_model(config, anatomy):
 def stored_tensors(model):
     """The parameters, and what of the buffers a checkpoint of a trained model has other than zero."""
     return dict(model.named_parameters()) | {
-        name: value for name, value in model.named_buffers() if name.endswith("e_score_correction_bias")
+        name: value for name, value in model.named_buffers() if name.endswith(("e_score_correction_bias", "expert_bias"))
     }
 
 

@@ -50,9 +50,6 @@ public final class TokenFeatures<Scalar: RealScalar> {
     precondition(!variable.isActive, "cached features are constants: `detached`")
     (self.variable, self.rows) = (variable, rows)
   }
-
-  /// Bytes of the sequence's features.
-  public var byteCount: Int { rows.count * variable.columns * MemoryLayout<Scalar>.stride }
 }
 
 /// The tokens whose features depend on one token's through a causal convolution, as far as a later token asks about them.

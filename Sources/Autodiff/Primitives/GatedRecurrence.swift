@@ -89,11 +89,6 @@ public final class RecurrenceCache<Scalar: RealScalar> {
     precondition(inputs.all.allSatisfy { !$0.isActive }, "cached inputs are constants: `detached`")
     (self.inputs, self.rows) = (inputs, rows)
   }
-
-  /// Bytes of the sequence's inputs.
-  public var byteCount: Int {
-    rows.count * inputs.all.reduce(0) { $0 + $1.columns } * MemoryLayout<Scalar>.stride
-  }
 }
 
 /// The recurrence of some sequences, evaluated: y (tokens, heads · valueDimension), a constant. The rows of the inputs,

@@ -8,8 +8,9 @@ import Weights
 ///
 ///     dy = Σ_τ [ S̃ᵀ(A ∘ (r − e k)) dΔ + (δ rᵀ − e S̃ᵀ) dk + e dv + (k · r)(v − S̃ᵀ k) dβ ] + S_tᵀ dq;
 ///
-/// without the delta rule β = 1, and the terms with S̃ᵀ k and −e are left out. So an application takes no step through the
-/// sequence: it is some products with matrices of the size of a state.
+/// without the delta rule β = 1, and the terms with S̃ᵀ k and −e are left out: what stands before dk then has rank one and is
+/// kept as two vectors. So an application takes no step through the sequence: it is some products with matrices of the size
+/// of a state, one of the target for each reach and, by the delta rule, one for each token.
 final class RecurrenceStep<Scalar: RealScalar>: Primitive {
   private let settings: RecurrenceSettings
   private let queries, keys, values, steps, strengths: Int?
@@ -19,8 +20,10 @@ final class RecurrenceStep<Scalar: RealScalar>: Primitive {
   var owners: [Int] = []
   /// S_tᵀ (reaches, heads · values, keys), where queries are active.
   private let states: Buffer<Scalar>
-  /// δ rᵀ − e S̃ᵀ (tokens, heads · values, keys), where keys are.
+  /// δ rᵀ − e S̃ᵀ (tokens, heads · values, keys), where keys are, by the delta rule.
   private let keyMaps: Buffer<Scalar>
+  /// r (tokens, heads, keys) and δ (tokens, heads, values), where keys are, without it.
+  private let readings, changes: Buffer<Scalar>
   /// The factors of dΔ and dβ (tokens, heads · values), and e (tokens, heads).
   private let stepFactors, strengthFactors, valueFactors: Buffer<Scalar>
 
@@ -36,9 +39,13 @@ final class RecurrenceStep<Scalar: RealScalar>: Primitive {
     let features = settings.heads * settings.valueDimension
     let size = features * settings.keyDimension
     states = Buffer(count: queries == nil ? 0 : reaches * size)
-    keyMaps = Buffer(count: keys == nil ? 0 : tokens * size)
+    let isDelta = inputs.strengths != nil
+    keyMaps = Buffer(count: keys != nil && isDelta ? tokens * size : 0)
+    let isPlain = keys != nil && !isDelta
+    readings = Buffer(count: isPlain ? tokens * settings.heads * settings.keyDimension : 0)
+    changes = Buffer(count: isPlain ? tokens * features : 0)
     stepFactors = Buffer(count: tokens * features)
-    strengthFactors = Buffer(count: inputs.strengths == nil ? 0 : tokens * features)
+    strengthFactors = Buffer(count: isDelta ? tokens * features : 0)
     valueFactors = Buffer(count: tokens * settings.heads)
   }
 
@@ -51,6 +58,9 @@ final class RecurrenceStep<Scalar: RealScalar>: Primitive {
     let e = scan.strength * product
     let back = scan.isDelta ? e : 0
     valueFactors.base[token * settings.heads + h] = Scalar(e)
+    if readings.count > 0 {
+      for i in 0..<n { readings.base[(token * settings.heads + h) * n + i] = Scalar(r[i]) }
+    }
     for p in 0..<size {
       let (feature, state) = (
         (token * settings.heads + h) * size + p, scan.state.base + p * n
@@ -58,11 +68,12 @@ final class RecurrenceStep<Scalar: RealScalar>: Primitive {
       var sum = 0.0
       for i in 0..<n {
         sum += settings.rate(h, i) * state[i] * (r[i] - back * scan.key.base[i])
-        if keys != nil {
+        if keyMaps.count > 0 {
           keyMaps.base[feature * n + i] = Scalar(scan.change.base[p] * r[i] - back * state[i])
         }
       }
       stepFactors.base[feature] = Scalar(sum)
+      if changes.count > 0 { changes.base[feature] = Scalar(scan.change.base[p]) }
       if scan.isDelta { strengthFactors.base[feature] = Scalar(product * scan.error.base[p]) }
     }
   }
@@ -74,6 +85,9 @@ final class RecurrenceStep<Scalar: RealScalar>: Primitive {
     let target = states.base + (reach * settings.heads + h) * size
     for i in 0..<size { target[i] = Scalar(scan.state.base[i]) }
   }
+
+  /// r · dk of one head.
+  var scratchCount: Int { readings.count > 0 ? 1 : 0 }
 
   var inputs: [Int] { [queries, keys, values, steps, strengths].compactMap { $0 } }
 
@@ -102,12 +116,23 @@ final class RecurrenceStep<Scalar: RealScalar>: Primitive {
             stride: lanes, into: y + r * b, stride: lanes, vectors: b, accumulating: true)
         }
       }
-      if let keys {
+      if let keys, keyMaps.count > 0 {
         for (t, r) in owners.enumerated() {
           Scalar.multiply(
             map(keyMaps, t, group: g), workspace.slot(keys) + start * given + t * b,
             stride: given, into: y + r * b, stride: lanes, vectors: b, accumulating: true)
         }
+      }
+    }
+    if let keys, readings.count > 0 {
+      forEachReading { h, t, r, reading, change in
+        let dk =
+          workspace.slot(keys) + settings.group(of: h) * settings.keyDimension * given + t * b
+        let y = out + h * size * lanes + r * b
+        for i in 0..<settings.keyDimension {
+          axpy(reading[i], dk + i * given, workspace.scratch, b, i > 0)
+        }
+        for p in 0..<size { axpy(change[p], workspace.scratch, y + p * lanes, b, true) }
       }
     }
     forEachFactor { feature, h, t, r in
@@ -147,11 +172,21 @@ final class RecurrenceStep<Scalar: RealScalar>: Primitive {
             into: dq + start * lanes + r * b, stride: lanes, vectors: b, accumulating: true)
         }
       }
-      if let dk {
+      if let dk, keyMaps.count > 0 {
         for (t, r) in owners.enumerated() {
           Scalar.multiplyAdjoint(
             map(keyMaps, t, group: g), y + r * b, stride: lanes,
             into: dk + start * given + t * b, stride: given, vectors: b, accumulating: true)
+        }
+      }
+    }
+    if let dk, readings.count > 0 {
+      forEachReading { h, t, r, reading, change in
+        let dk = dk + settings.group(of: h) * settings.keyDimension * given + t * b
+        let y = cotangent + h * size * lanes + r * b
+        for p in 0..<size { axpy(change[p], y + p * lanes, workspace.scratch, b, p > 0) }
+        for i in 0..<settings.keyDimension {
+          axpy(reading[i], workspace.scratch, dk + i * given, b, true)
         }
       }
     }
@@ -163,6 +198,23 @@ final class RecurrenceStep<Scalar: RealScalar>: Primitive {
       }
       if let dΔ { axpy(stepFactors.base[i], y, dΔ + h * given + t * b, b, true) }
       if let dβ { axpy(strengthFactors.base[i], y, dβ + h * given + t * b, b, true) }
+    }
+  }
+
+  /// Every head at every token, its reading r and its change δ.
+  @inline(__always)
+  private func forEachReading(
+    _ body: (
+      _ head: Int, _ token: Int, _ reach: Int, UnsafePointer<Scalar>, UnsafePointer<Scalar>
+    ) -> Void
+  ) {
+    for h in 0..<settings.heads {
+      for (t, r) in owners.enumerated() {
+        let place = t * settings.heads + h
+        body(
+          h, t, r, readings.base + place * settings.keyDimension,
+          changes.base + place * settings.valueDimension)
+      }
     }
   }
 

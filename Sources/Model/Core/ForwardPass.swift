@@ -153,15 +153,12 @@ public struct BlockPoint<Scalar: RealScalar> {
   /// What the block's mixers left behind of each prompt.
   let caches: [MixerCaches<Scalar>]
 
-  /// Bytes of all that mixers left behind, what prompts share once.
+  /// Bytes of all prompts' keys and values, those that prompts share once: what linearizations keep of it.
   public var cacheBytes: Int {
-    let attentions = caches.flatMap(\.attentions)
-    let distinct = Dictionary(attentions.map { (ObjectIdentifier($0), $0) }) { $1 }
-    let others = caches.reduce(0) { sum, cache in
-      sum + cache.convolutions.reduce(0) { $0 + $1.byteCount }
-        + cache.recurrences.reduce(0) { $0 + $1.byteCount }
-    }
-    return distinct.values.reduce(others) { $0 + $1.byteCount }
+    let distinct = Dictionary(
+      caches.flatMap(\.attentions).map { (ObjectIdentifier($0), $0) }
+    ) { $1 }
+    return distinct.values.reduce(0) { $0 + $1.byteCount }
   }
 
   /// The states of these tokens, one row each.

@@ -9,7 +9,9 @@ extension FamilyDefinition {
   public static let falconH1 = FamilyDefinition(
     "falcon_h1",
     residual: "f(X) = attention(norm X) + mixer(norm X) + mlp(norm Z), Z = X + attention(norm X) + "
-      + "mixer(norm X), the mixer a recurrence over the tokens, each with factors of its own"
+      + "mixer(norm X), the mixer a recurrence over the tokens, each with factors of its own",
+    initialisation: Initialisation(
+      paddingToken: 0, exceptions: { _, _ in [("A_log", .countedLogarithms)] })
   ) { try DecoderModel(falconH1: $0) }
 }
 

@@ -10,7 +10,8 @@ extension FamilyDefinition {
     "granitemoehybrid",
     residual: "f(X) = r · mixer(norm X) + r · (Σ wₑ expertₑ(norm Z) + shared(norm Z)), Z = X + "
       + "r · mixer(norm X), the mixer a recurrence over the tokens in some blocks and attention in "
-      + "others"
+      + "others",
+    initialisation: Initialisation(exceptions: { _, _ in [("A_log", .countedLogarithms)] })
   ) { try DecoderModel(graniteMoEHybrid: $0) }
 }
 

@@ -10,7 +10,8 @@ extension FamilyDefinition {
   public static let lfm2 = FamilyDefinition(
     "lfm2",
     residual: "f(X) = mixer(norm X) + mlp(norm Z), Z = X + mixer(norm X), the mixer a short "
-      + "convolution in some blocks and attention in others"
+      + "convolution in some blocks and attention in others",
+    initialisation: Initialisation(isTied: true, paddingToken: 0)
   ) { try DecoderModel(lfm2: $0) }
 }
 

@@ -9,7 +9,9 @@ extension FamilyDefinition {
   public static let lfm2MoE = FamilyDefinition(
     "lfm2_moe",
     residual: "f(X) = mixer(norm X) + Σ wₑ expertₑ(norm Z), Z = X + mixer(norm X), the mixer a "
-      + "short convolution in some blocks and attention in others"
+      + "short convolution in some blocks and attention in others",
+    initialisation: Initialisation(
+      isTied: true, paddingToken: 0, exceptions: { _, _ in [("expert_bias", .constant(0))] })
   ) { try DecoderModel(lfm2MoE: $0) }
 }
 

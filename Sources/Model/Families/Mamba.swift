@@ -12,7 +12,8 @@ extension FamilyDefinition {
     "mamba", modelTypes: ["mamba", "mamba2"],
     residual:
       "f(X) = mixer(norm X), the mixer a recurrence over the tokens; no MLP follows, and at "
-      + "the site mlp f is 0"
+      + "the site mlp f is 0",
+    initialisation: .mamba
   ) {
     $0.modelType == "mamba" ? try DecoderModel(mamba: $0) : try DecoderModel(mamba2: $0)
   }
@@ -27,9 +28,7 @@ extension DecoderModel {
     let inner = try c.expandedWidth(width)
     let state = try c.size("state_size", default: 16)
     let kernel = try c.size("conv_kernel", default: 4)
-    let isAutomatic = c.value(["time_step_rank"])?.value.string == "auto"
-    let rank =
-      isAutomatic ? (width + 15) / 16 : try c.size("time_step_rank", default: (width + 15) / 16)
+    let rank = try c.timeStepRank(width)
     let bias = try c.flag("use_bias", default: false)
     let convolutionBias = try c.flag("use_conv_bias", default: true)
     let activation = try Activation(c, "hidden_act", default: "silu")
@@ -125,5 +124,54 @@ extension Configuration {
     let factor = try positive("expand", default: 2)
     try check(factor <= 1024, "expand", "is more than 1024")
     return max(Int(factor * Double(width)), 1)
+  }
+}
+
+extension Initialisation {
+  /// Of the two, Mamba ties its head to the embedding where the file does not say.
+  fileprivate static let mamba = Initialisation(
+    deviation: 0.1, hasPadding: false,
+    exceptions: { file, _ in
+      let c = file.configuration
+      let kernel = try c.size("conv_kernel", default: 4)
+      let isFirst = file.modelType == "mamba"
+      let width = try c.size("hidden_size", default: isFirst ? 768 : 4096)
+      let inner = try c.expandedWidth(width)
+      let layers = try c.size("num_hidden_layers", default: isFirst ? 32 : 64)
+      let rescales = try c.flag("rescale_prenorm_residual", default: false)
+      let rank = try c.timeStepRank(width)
+      let deviation =
+        try c.number("time_step_scale", default: 1) / Double(rank).squareRoot()
+      let isConstant = try c.text("time_step_init_scheme", default: "random") == "constant"
+      return [
+        ("A_log", .countedLogarithms), ("conv1d", .layer(inputs: kernel)),
+        (
+          "out_proj",
+          .layer(inputs: inner, times: rescales ? 1 / Double(layers).squareRoot() : 1)
+        ),
+        ("dt_bias", try c.stepBiases()), ("dt_proj.bias", try c.stepBiases()),
+        (
+          "dt_proj",
+          isConstant ? .constant(Float(deviation)) : .uniform(limit: abs(deviation))
+        ),
+      ]
+    })
+}
+
+extension Configuration {
+  /// How the biases of steps begin. Throws `ModelError.badKey`.
+  func stepBiases() throws(ModelError) -> Initialiser {
+    let least = try positive("time_step_min", "mamba_dt_min", default: 0.001)
+    let most = try positive("time_step_max", "mamba_dt_max", default: 0.1)
+    try check(least <= most, "time_step_min", "is more than time_step_max")
+    let floor = try positive("time_step_floor", "mamba_dt_init_floor", default: 1e-4)
+    return .stepBiases(least...most, floor: floor)
+  }
+
+  /// Features that steps are made of, a sixteenth of the width unless stated.
+  fileprivate func timeStepRank(_ width: Int) throws(ModelError) -> Int {
+    let automatic = (width + 15) / 16
+    let isAutomatic = value(["time_step_rank"])?.value.string == "auto"
+    return isAutomatic ? automatic : try size("time_step_rank", default: automatic)
   }
 }

@@ -12,7 +12,8 @@ extension FamilyDefinition {
     "nemotron_h",
     residual: "f(X) = half(norm X), the half a recurrence over the tokens, attention, an MLP or "
       + "Σ wₑ expertₑ + shared; MLPs and experts have no Jacobian from one token to another, and "
-      + "at the site of the half that a block lacks f is 0"
+      + "at the site of the half that a block lacks f is 0",
+    initialisation: .nemotron
   ) { try DecoderModel(nemotronH: $0) }
 }
 
@@ -61,10 +62,30 @@ extension DecoderModel {
       },
       head: Head(
         norm: try reader.norm("backbone.norm_f"),
-        weights: try weights.head("lm_head", tied: s.tiedHead, to: tokens)),
+        // Whatever `tie_word_embeddings` says.
+        weights: try weights.head("lm_head", tied: false, to: tokens)),
       residual: file.family.residual,
       note: mixture.map { ExpertMixture.note(chosen: $0.routing.chosen, of: $0.count) })
   }
+}
+
+extension Initialisation {
+  fileprivate static let nemotron = Initialisation(
+    hasPadding: false,
+    exceptions: { file, _ in
+      let c = file.configuration
+      let heads = try c.size("mamba_num_heads", default: 128)
+      let size = try c.size("mamba_head_dim", default: 64)
+      try c.checkFeatures("mamba_head_dim", heads, size)
+      let layers = Double(try c.nemotronKinds().count)
+      let rescales = try c.flag("rescale_prenorm_residual", default: true)
+      return [
+        ("A_log", .countedLogarithms), ("dt_bias", try c.stepBiases()),
+        ("e_score_correction_bias", .constant(0)),
+      ]
+        + (rescales
+          ? [("out_proj", .layer(inputs: heads * size, times: 1 / layers.squareRoot()))] : [])
+    })
 }
 
 /// What a block consists of.
@@ -111,76 +132,6 @@ extension StateSpaceSettings {
     let least = try c.number("time_step_min", "mamba_dt_min", default: 0.001)
     stepLimits = least...Double.infinity
     try check(c, groups: "n_groups", heads: "mamba_num_heads")
-  }
-}
-
-/// What configurations say of the experts.
-private struct NemotronMixture {
-  let count, inner, shared: Int
-  let latent: Int?
-  var routing: ExpertRouting
-
-  init(_ c: Configuration) throws {
-    count = try c.size("n_routed_experts", "num_local_experts", default: 8)
-    inner = try c.size("moe_intermediate_size", default: 7688)
-    shared = try c.size("moe_shared_expert_intermediate_size", default: 7688)
-    latent = try c.optionalSize("moe_latent_size")
-    let groups = try c.size("n_group", default: 1)
-    let chosenGroups = try c.size("topk_group", default: 1)
-    try c.check(
-      count % groups == 0, "n_group", "is \(groups), which does not divide the \(count) experts")
-    try c.check(chosenGroups <= groups, "topk_group", "is more than the \(groups) groups there are")
-    routing = ExpertRouting(
-      .sigmoid, chosen: try c.chosenExperts(of: count, default: 2),
-      isNormalised: try c.flag("norm_topk_prob", default: true),
-      factor: try c.number("routed_scaling_factor", default: 1),
-      groups: groups > 1 ? .init(count: groups, chosen: chosenGroups, best: 2) : nil)
-  }
-
-  /// `mixer` of a block.
-  func read(_ block: DecoderReader) throws -> any FeedForward {
-    let (weights, s) = (block.weights.scoped("mixer."), block.settings)
-    let width = latent ?? s.width
-    let linear = { (name: String, outputs: Int, inputs: Int) in
-      try weights.linear(name, outputs: outputs, inputs: inputs, bias: s.mlpBias)
-    }
-    var routing = routing
-    routing.correction = try weights.vector("gate.e_score_correction_bias", count: count)
-    let (experts, tensors) = try weights.recording { try stored(weights, width) }
-    let activation = s.activation
-    var mixture = ExpertMixture(
-      router: try weights.linear("gate", outputs: count, inputs: s.width, bias: false),
-      routing: routing,
-      experts: ExpertMixture.Experts(tensors: tensors) {
-        MLPWeights(up: experts[$0].up, down: experts[$0].down, activation: activation)
-      }, shared: try block.mlp("mixer.shared_experts", width: shared, isGated: false))
-    if let latent {
-      mixture.latent = .init(
-        down: try linear("fc1_latent_proj", latent, s.width),
-        up: try linear("fc2_latent_proj", s.width, latent))
-    }
-    return mixture
-  }
-
-  /// Each by itself, or all in one tensor for each of two matrices.
-  private func stored(
-    _ weights: WeightReader, _ width: Int
-  ) throws -> [(up: LinearWeights, down: LinearWeights)] {
-    if weights.contains("experts.up_proj") {
-      let up = try weights.matrices("experts.up_proj", count: count, rows: inner, columns: width)
-      let down = try weights.matrices(
-        "experts.down_proj", count: count, rows: width, columns: inner)
-      return zip(up, down).map { (LinearWeights(weights: $0), LinearWeights(weights: $1)) }
-    }
-    var experts: [(up: LinearWeights, down: LinearWeights)] = []
-    for e in 0..<count {
-      experts.append(
-        (
-          try weights.linear("experts.\(e).up_proj", outputs: inner, inputs: width, bias: false),
-          try weights.linear("experts.\(e).down_proj", outputs: width, inputs: inner, bias: false)
-        ))
-    }
-    return experts
   }
 }
 

@@ -8,7 +8,7 @@ extension FamilyDefinition {
   /// X ↦ Z = X + mixer(norm X), F = Z + Σₑ wₑ expertₑ(norm Z) + σ(gate(norm Z)) shared(norm Z).
   /// Yang, Kautz, Hatamizadeh, arXiv 2412.06464; Qiu et al., arXiv 2505.06708.
   public static let qwen3Next = FamilyDefinition(
-    "qwen3_next", residual: recurrentMixtureResidual
+    "qwen3_next", residual: recurrentMixtureResidual, initialisation: .deltaRule
   ) {
     let c = $0.configuration
     return try DecoderModel(

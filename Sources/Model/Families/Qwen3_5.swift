@@ -9,7 +9,7 @@ extension FamilyDefinition {
   /// Yang, Kautz, Hatamizadeh, arXiv 2412.06464; Qiu et al., arXiv 2505.06708.
   public static let qwen3_5 = FamilyDefinition(
     "qwen3_5", modelTypes: ["qwen3_5_text"], outerTypes: ["qwen3_5": "qwen3_5_text"],
-    residual: recurrentResidual
+    residual: recurrentResidual, initialisation: .deltaRule
   ) { try DecoderModel(qwen3_5: $0) }
 
   static let recurrentResidual =
@@ -36,6 +36,16 @@ extension DecoderModel {
         feedForward: block.mlp())
     }
   }
+}
+
+extension Initialisation {
+  /// Gains are kept less 1 but those of the recurrences.
+  static let deltaRule = Initialisation(exceptions: { _, _ in
+    [
+      ("linear_attn.A_log", .logarithms(of: 0.01...16)), ("linear_attn.norm", .constant(1)),
+      ("norm", .constant(0)),
+    ]
+  })
 }
 
 /// What configurations of Qwen3-Next and Qwen3.5 say of their recurrences.
@@ -93,7 +103,7 @@ extension DecoderReader {
         "linear_attn.\(name)", outputs: outputs, inputs: settings.width, bias: false)
     }
     let projection: GatedDeltaWeights.Projection =
-      if weights.contains("linear_attn.in_proj_qkvz.weight") {
+      if ["qkvz", "ba"].contains(where: { weights.contains("linear_attn.in_proj_\($0).weight") }) {
         .grouped(
           try map("in_proj_qkvz", 2 * keys + 2 * values), try map("in_proj_ba", 2 * d.heads))
       } else {

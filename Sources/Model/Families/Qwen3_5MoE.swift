@@ -6,7 +6,8 @@ extension FamilyDefinition {
   /// X ↦ Z = X + mixer(norm X), F = Z + Σₑ wₑ expertₑ(norm Z) + σ(gate(norm Z)) shared(norm Z).
   public static let qwen3_5MoE = FamilyDefinition(
     "qwen3_5_moe", modelTypes: ["qwen3_5_moe_text"],
-    outerTypes: ["qwen3_5_moe": "qwen3_5_moe_text"], residual: recurrentMixtureResidual
+    outerTypes: ["qwen3_5_moe": "qwen3_5_moe_text"], residual: recurrentMixtureResidual,
+    initialisation: .deltaRule
   ) {
     try DecoderModel(
       deltaMixture: $0,

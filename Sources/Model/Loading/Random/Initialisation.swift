@@ -40,6 +40,13 @@ public struct Initialisation: Sendable {
   }
 }
 
+extension Initialiser {
+  /// As a layer of so many inputs begins in PyTorch, times a factor: uniformly, up to 1 / √inputs.
+  static func layer(inputs: Int, times factor: Double = 1) -> Initialiser {
+    .uniform(limit: factor / Double(max(inputs, 1)).squareRoot())
+  }
+}
+
 /// What one tensor is filled with.
 public enum Initialiser: Equatable, Sendable {
   /// One number.
@@ -48,4 +55,10 @@ public enum Initialiser: Equatable, Sendable {
   case normal(deviation: Double, limit: Double = .infinity)
   /// Independent numbers, all from −`limit` to `limit` alike.
   case uniform(limit: Double)
+  /// The logarithms of independent numbers, all between two alike.
+  case logarithms(of: ClosedRange<Double>)
+  /// Of the last side's numbers the logarithms of 1, 2, 3, …
+  case countedLogarithms
+  /// What softplus makes steps of: the logarithms of these lie uniformly between those of two, and none is below `floor`.
+  case stepBiases(ClosedRange<Double>, floor: Double)
 }

@@ -87,8 +87,21 @@ struct RandomInitialisation: Sendable {
     switch initialiser(of: name, sides: tensor.shape.count) {
     case .constant(let value): return Array(repeating: value, count: range.count)
     case .uniform(let limit):
-      var generator = SeededGenerator(seed: hash(name, range.lowerBound))
-      return range.map { _ in Float(limit * (2 * generator.uniform() - 1)) }
+      return uniform(count: range.count, name, range.lowerBound) { limit * (2 * $0 - 1) }
+    case .countedLogarithms:
+      let side = tensor.shape.last ?? 1
+      return range.map { Float(Double.log(Double(1 + $0 % side))) }
+    case .logarithms(let bounds):
+      return uniform(count: range.count, name, range.lowerBound) {
+        Double.log(bounds.lowerBound + (bounds.upperBound - bounds.lowerBound) * $0)
+      }
+    case .stepBiases(let bounds, let floor):
+      return uniform(count: range.count, name, range.lowerBound) {
+        let (low, high) = (Double.log(bounds.lowerBound), Double.log(bounds.upperBound))
+        let step = max(Double.exp(low + (high - low) * $0), floor)
+        // The inverse of softplus.
+        return step + Double.log(-Double.expMinusOne(-step))
+      }
     case .normal(let deviation, let limit):
       var numbers = normal(deviation, limit, count: range.count, name, range.lowerBound)
       let isPadded =
@@ -99,6 +112,13 @@ struct RandomInitialisation: Sendable {
       }
       return numbers
     }
+  }
+
+  private func uniform(
+    count: Int, _ name: String, _ start: Int, _ transform: (Double) -> Double
+  ) -> [Float] {
+    var generator = SeededGenerator(seed: hash(name, start))
+    return (0..<count).map { _ in Float(transform(generator.uniform())) }
   }
 
   private func normal(
