@@ -190,7 +190,7 @@ import Testing
     #expect(windows == [4096, nil, 7])
   }
 
-  @Test(arguments: ["gpt_quux", " ", "Llama", "llama4"])
+  @Test(arguments: ["gpt_quux", " ", "Llama", "llama9"])
   func unknownArchitecture(_ name: String) throws {
     let error = try #require(throws: ModelError.self) {
       try Setting("model_type", "\"\(name)\"").draft().load()
