@@ -6,7 +6,8 @@ extension FamilyDefinition {
   ///
   /// F = X + attention(norm X) + mlp(norm X). Aryabumi et al., arXiv 2405.15032.
   public static let cohere = FamilyDefinition(
-    "cohere", gguf: .cohere, initialisation: .cohere
+    "cohere", residual: DecoderBlock.Arrangement.parallel.residual, gguf: .cohere,
+    initialisation: .cohere
   ) { try DecoderModel(cohere: $0) }
 }
 
