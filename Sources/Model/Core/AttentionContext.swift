@@ -42,6 +42,10 @@ public final class AttentionContext<Scalar: RealScalar> {
   let rows: Rows
   /// What every prompt looks at besides its own tokens, if anything: an encoder's output.
   private let encoderOutputs: [Variable<Scalar>]
+  /// For each prompt what an earlier block left behind, in a block that looks at its keys and values.
+  private let earlier: [MixerCaches<Scalar>]
+  /// What the block reads besides the stream at every row's target token, a constant, in models that have it.
+  public let sideInput: Variable<Scalar>?
   /// Position of every row's source token.
   public let sourcePositions: [Int]
   /// Position of every row's target token.
@@ -55,8 +59,13 @@ public final class AttentionContext<Scalar: RealScalar> {
   var (convolutions, recurrences) = (0, 0)
 
   /// All tokens of some prompts, which take these rows, and the prompts' encoderOutputs in models that have them.
-  init(prompts: [Range<Int>], encoderOutputs: [Variable<Scalar>] = []) {
+  init(
+    prompts: [Range<Int>], encoderOutputs: [Variable<Scalar>] = [],
+    earlier: [MixerCaches<Scalar>] = [], sideInput: Matrix<Scalar>? = nil
+  ) {
     rows = .prompts(prompts)
+    self.earlier = earlier
+    self.sideInput = sideInput.map { Variable($0) }
     self.encoderOutputs = encoderOutputs
     sourcePositions = prompts.flatMap { 0..<$0.count }
     targetPositions = sourcePositions
@@ -65,8 +74,13 @@ public final class AttentionContext<Scalar: RealScalar> {
   }
 
   /// One row per Jacobian; `caches` are those that its prompt, of so many tokens, left behind at the same block.
-  init(_ selections: [(selection: TokenSelection, tokens: Int, caches: MixerCaches<Scalar>)]) {
+  init(
+    _ selections: [(selection: TokenSelection, tokens: Int, caches: MixerCaches<Scalar>)],
+    sideInput: Matrix<Scalar>? = nil
+  ) {
     rows = .selection(selections.map { ($0.selection, $0.caches) })
+    self.sideInput = sideInput.map { Variable($0) }
+    earlier = []
     encoderOutputs = []  // their keys and values are in the caches
     sourcePositions = selections.map(\.selection.source)
     targetPositions = selections.map(\.selection.target)
@@ -103,9 +117,7 @@ public final class AttentionContext<Scalar: RealScalar> {
     queries: Variable<Scalar>, settings: AttentionSettings,
     keysAndValues: (Variable<Scalar>) -> (keys: Variable<Scalar>, values: Variable<Scalar>)
   ) -> Variable<Scalar> {
-    defer { attentions += 1 }
-    switch rows {
-    case .prompts(let prompts):
+    if case .prompts = rows {
       for (p, context) in encoderOutputs.enumerated() {
         if let first = encoderOutputs[..<p].firstIndex(where: { isSame($0, context) }) {
           caches[p].attentions.append(caches[first].attentions[attentions])
@@ -115,6 +127,26 @@ public final class AttentionContext<Scalar: RealScalar> {
             KeyValueCache(keys: keys, values: values, settings: settings))
         }
       }
+    }
+    return attendHeld(queries: queries, settings: settings)
+  }
+
+  /// Attention of the rows to the keys and values that an earlier block's first attention left behind, which are constant:
+  /// `queries` at the targets.
+  public func attendEarlier(
+    queries: Variable<Scalar>, settings: AttentionSettings
+  ) -> Variable<Scalar> {
+    for p in earlier.indices { caches[p].attentions.append(earlier[p].attentions[0]) }
+    return attendHeld(queries: queries, settings: settings)
+  }
+
+  /// Attention to keys and values of which none is active, and which are the last in the caches of whole prompts.
+  private func attendHeld(
+    queries: Variable<Scalar>, settings: AttentionSettings
+  ) -> Variable<Scalar> {
+    defer { attentions += 1 }
+    switch rows {
+    case .prompts(let prompts):
       return sequenceAttention(
         queries: queries, counts: prompts.map(\.count),
         caches: caches.map { $0.attentions[attentions] },

@@ -7,6 +7,10 @@ public struct HiddenStates<Scalar: RealScalar> {
   private let prompts: [Range<Int>]
   /// For each prompt the output of its encoder, in models that have one.
   let encoderOutputs: [Variable<Scalar>]
+  /// The prompts, for what blocks read of them besides the stream.
+  private let inputs: [ModelInput]
+  /// What those blocks left behind whose keys and values later ones look at.
+  private var kept: [Int: [MixerCaches<Scalar>]] = [:]
   /// Blocks passed so far.
   public private(set) var depth = 0
   /// Prompts that have been taken out.
@@ -41,6 +45,7 @@ public struct HiddenStates<Scalar: RealScalar> {
         try first.map { encoderOutputs[$0] } ?? model.encode(tokens, as: Scalar.self))
     }
     self.encoderOutputs = encoderOutputs
+    inputs = prompts
     let embedded = try prompts.map { try model.embed($0, as: Scalar.self).value }
     var end = 0
     self.prompts = embedded.map { states in
@@ -79,13 +84,31 @@ public struct HiddenStates<Scalar: RealScalar> {
   public mutating func advance(
     through model: some Transformer, losing losses: inout [PromptLoss]
   ) -> BlockPoint<Scalar> {
-    let context = AttentionContext<Scalar>(prompts: prompts, encoderOutputs: encoderOutputs)
+    let side = sideInput(of: model)
+    let context = AttentionContext<Scalar>(
+      prompts: prompts, encoderOutputs: encoderOutputs,
+      earlier: model.keyValueSource(ofBlock: depth).flatMap { kept[$0] } ?? [], sideInput: side)
     let input = x
     x = x + model.block(depth).update(ResidualStream(x), in: context)
+    if (depth + 1..<max(depth + 1, model.description.layers)).contains(where: {
+      model.keyValueSource(ofBlock: $0) == depth
+    }) {
+      kept[depth] = context.caches
+    }
     depth += 1
     losses += removeNotFinite(model, tensors: model.tensorNames(ofBlock: depth - 1))
     return BlockPoint(
-      layer: depth - 1, states: input.value, prompts: prompts, caches: context.caches)
+      layer: depth - 1, states: input.value, prompts: prompts, caches: context.caches,
+      sideInput: side)
+  }
+
+  /// What the next block reads of all prompts besides the stream.
+  private func sideInput(of model: some Transformer) -> Matrix<Scalar>? {
+    let parts = inputs.compactMap { model.sideInput(of: $0, block: depth, as: Scalar.self) }
+    guard parts.count == inputs.count, let first = parts.first else { return nil }
+    return Matrix(
+      rows: parts.reduce(0) { $0 + $1.rows }, columns: first.columns,
+      elements: parts.count == 1 ? first.elements : parts.flatMap(\.elements))
   }
 
   /// Takes a prompt out of the computation: its states are zero from here on.
@@ -153,6 +176,9 @@ public struct BlockPoint<Scalar: RealScalar> {
   /// What the block's mixers left behind of each prompt.
   let caches: [MixerCaches<Scalar>]
 
+  /// What the block reads besides the stream (all tokens, features), if it does.
+  let sideInput: Matrix<Scalar>?
+
   /// Bytes of all prompts' keys and values, those that prompts share once: what linearizations keep of it.
   public var cacheBytes: Int {
     let distinct = Dictionary(
@@ -164,6 +190,11 @@ public struct BlockPoint<Scalar: RealScalar> {
   /// The states of these tokens, one row each.
   func rows(_ picks: [(prompt: Int, token: Int)]) -> Matrix<Scalar> {
     gather(states, picks.map { prompts[$0.prompt].lowerBound + $0.token })
+  }
+
+  /// The side input of these tokens, likewise.
+  func sideRows(_ picks: [(prompt: Int, token: Int)]) -> Matrix<Scalar>? {
+    sideInput.map { gather($0, picks.map { prompts[$0.prompt].lowerBound + $0.token }) }
   }
 }
 

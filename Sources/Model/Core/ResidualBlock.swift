@@ -12,6 +12,8 @@ public protocol ResidualBlock: Sendable {
   ) -> Variable<S>
   /// F − Z as a function of Z, token by token; of X where both halves read X.
   func mlp<S: RealScalar>(_ z: Variable<S>) -> Variable<S>
+  /// The same in a block that also reads the context's side input.
+  func mlp<S: RealScalar>(_ z: Variable<S>, in context: AttentionContext<S>) -> Variable<S>
   /// Whether both halves read X: f = attention(X) + mlp(X).
   var isParallel: Bool { get }
 }
@@ -20,11 +22,16 @@ extension ResidualBlock {
   /// Most are sequential.
   public var isParallel: Bool { false }
 
+  /// Most read nothing but Z.
+  public func mlp<S: RealScalar>(
+    _ z: Variable<S>, in context: AttentionContext<S>
+  ) -> Variable<S> { mlp(z) }
+
   /// f(X) = F(X) − X at the target tokens.
   public func update<S: RealScalar>(
     _ x: ResidualStream<S>, in context: AttentionContext<S>
   ) -> Variable<S> {
     let attended = attention(x, in: context)
-    return attended + mlp(isParallel ? x.target : x.target + attended)
+    return attended + mlp(isParallel ? x.target : x.target + attended, in: context)
   }
 }

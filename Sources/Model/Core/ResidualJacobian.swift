@@ -32,7 +32,8 @@ public func residualJacobian<Scalar: RealScalar>(
     selections.allSatisfy { ($0.tokens.source == $0.tokens.target) == isSingle },
     "all from a token to itself, or none")
   let context = AttentionContext(
-    selections.map { ($0.tokens, point.prompts[$0.prompt].count, point.caches[$0.prompt]) })
+    selections.map { ($0.tokens, point.prompts[$0.prompt].count, point.caches[$0.prompt]) },
+    sideInput: point.sideRows(selections.map { ($0.prompt, $0.tokens.target) }))
   let sources = point.rows(selections.map { ($0.prompt, $0.tokens.source) })
   let targets = Variable(point.rows(selections.map { ($0.prompt, $0.tokens.target) }))
   let stream = { (x: Variable<Scalar>) in
@@ -52,7 +53,7 @@ public func residualJacobian<Scalar: RealScalar>(
     let z =
       block.isParallel ? targets : targets + block.attention(ResidualStream(targets), in: context)
     // The MLP acts token by token: nothing goes from one token to another.
-    guard isSingle else { return linearize({ _ in block.mlp(z) }, at: sources) }
-    return linearize({ block.mlp($0) }, at: z.value)
+    guard isSingle else { return linearize({ _ in block.mlp(z, in: context) }, at: sources) }
+    return linearize({ block.mlp($0, in: context) }, at: z.value)
   }
 }

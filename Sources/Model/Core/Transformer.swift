@@ -27,6 +27,12 @@ public protocol Transformer: Sendable {
   func tensorNames(ofBlock index: Int?) -> [String]
   /// Those of block `index` of which every token chooses a part, if there are any: a mixture's experts.
   func chosenTensors(ofBlock index: Int) -> ChosenTensors?
+  /// What block `index` reads of a prompt besides the stream, one row per token, which is held constant; nil in most.
+  func sideInput<S: RealScalar>(
+    of input: ModelInput, block index: Int, as precision: S.Type
+  ) -> Matrix<S>?
+  /// The block before `index` whose keys and values it looks at in the place of its own; nil in most.
+  func keyValueSource(ofBlock index: Int) -> Int?
   /// Where the weights come from.
   var source: any TensorSource { get }
 }
@@ -89,6 +95,14 @@ public struct ModelDescription: Sendable {
 extension Transformer {
   /// Most models have none.
   public func chosenTensors(ofBlock index: Int) -> ChosenTensors? { nil }
+
+  /// Most blocks read the stream alone.
+  public func sideInput<S: RealScalar>(
+    of input: ModelInput, block index: Int, as precision: S.Type
+  ) -> Matrix<S>? { nil }
+
+  /// Most blocks have keys and values of their own.
+  public func keyValueSource(ofBlock index: Int) -> Int? { nil }
 
   /// Most models have no encoder.
   public func encode<S: RealScalar>(

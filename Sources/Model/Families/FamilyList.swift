@@ -4,7 +4,7 @@ extension FamilyDefinition {
     .llama, .qwen2, .qwen3, .gemma, .gemma2, .gemma3, .olmo, .olmo2, .phi3, .mixtral,
     .gptOSS, .qwen2MoE, .qwen3MoE, .olmoe, .deepSeekV2, .deepSeekV3, .glm4MoE, .llama4,
     .graniteMoE, .miniMaxM2, .ernie45MoE, .phiMoE,
-    .olmo3, .smolLM3, .ministral3, .exaone4,
+    .gemma4, .olmo3, .smolLM3, .ministral3, .exaone4,
     .granite, .glm, .glm4, .cohere, .cohere2, .seedOSS, .ernie, .arcee, .nemotron, .apertus,
     .hunyuan, .helium, .nanoChat, .persimmon, .starCoder2, .gptBigCode, .codeGen,
     .gpt2, .gptNeo, .gptNeoX, .gptJ, .phi, .opt, .bloom, .mpt, .falcon, .stableLM,

@@ -48,7 +48,7 @@ extension DecoderModel {
 
 extension DecoderReader {
   /// The block of this attention and a gated MLP with norms before and behind both.
-  func gemma(_ attention: AttentionWeights) throws -> DecoderBlock {
+  func gemma(_ attention: any Mixer) throws -> DecoderBlock {
     try DecoderBlock(
       mixerNorm: norm("input_layernorm"),
       mixer: attention,

@@ -26,6 +26,8 @@ public struct AttentionWeights: Mixer {
   public var queryNorm: (any NormWeights)?
   /// The norm of keys.
   public var keyNorm: (any NormWeights)?
+  /// The norm of values.
+  public var valueNorm: (any NormWeights)?
   /// Whether the norms come after the rotation instead of before it.
   public var rotatesFirst: Bool
   /// The rotation by positions, if any.
@@ -52,6 +54,7 @@ public struct AttentionWeights: Mixer {
     heads: Int, keyValueHeads: Int, headDimension: Int, valueDimension: Int? = nil,
     projection: QueryKeyValue, isGated: Bool = false, output: LinearWeights, scale: Double? = nil,
     clip: Double? = nil, queryNorm: (any NormWeights)? = nil, keyNorm: (any NormWeights)? = nil,
+    valueNorm: (any NormWeights)? = nil,
     rotatesFirst: Bool = false, rotary: RotaryFrequencies? = nil, pairing: RotaryPairing = .split,
     temperature: (@Sendable (_ position: Int) -> Double)? = nil, isCausal: Bool = true,
     window: Int? = nil, chunk: Int? = nil, softCap: Double? = nil,
@@ -62,7 +65,7 @@ public struct AttentionWeights: Mixer {
     (self.headDimension, self.valueDimension) = (headDimension, valueDimension)
     (self.projection, self.isGated, self.output) = (projection, isGated, output)
     (self.scale, self.clip) = (scale, clip)
-    (self.queryNorm, self.keyNorm) = (queryNorm, keyNorm)
+    (self.queryNorm, self.keyNorm, self.valueNorm) = (queryNorm, keyNorm, valueNorm)
     self.rotatesFirst = rotatesFirst
     (self.rotary, self.pairing, self.temperature) = (rotary, pairing, temperature)
     (self.isCausal, self.window, self.chunk) = (isCausal, window, chunk)
@@ -85,6 +88,7 @@ public struct AttentionWeights: Mixer {
       if let queryNorm { q = queryNorm(q) }
       if let keyNorm { k = keyNorm(k) }
     }
+    if let valueNorm { v = valueNorm(v) }
     if !rotatesFirst { normalize() }
     if let clip {
       let limit = S(clip)
@@ -112,7 +116,7 @@ public struct AttentionWeights: Mixer {
     }
   }
 
-  private var settings: AttentionSettings {
+  var settings: AttentionSettings {
     let (window, chunk) = (window ?? .max, chunk ?? .max)
     var settings = AttentionSettings(
       heads: heads, keyValueHeads: keyValueHeads, headDimension: headDimension,

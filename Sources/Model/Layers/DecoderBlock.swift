@@ -33,6 +33,10 @@ public struct DecoderBlock: ResidualBlock {
   public var afterFeedForward: (any NormWeights)?
   /// Factor of what each half adds to the stream.
   public var residualScale: Double
+  /// What the block adds to the stream after both halves, of that and of a side input.
+  public var perLayer: PerLayerInput?
+  /// Factor of the stream itself at the block's end: F ↦ s F.
+  public var outputScale: Double
 
   /// A block; its arguments are its properties.
   public init(
@@ -40,7 +44,7 @@ public struct DecoderBlock: ResidualBlock {
     mixer: (any Mixer)?, afterMixer: (any NormWeights)? = nil,
     feedForwardNorm: (any NormWeights)? = nil,
     feedForward: (any FeedForward)?, afterFeedForward: (any NormWeights)? = nil,
-    residualScale: Double = 1
+    residualScale: Double = 1, perLayer: PerLayerInput? = nil, outputScale: Double = 1
   ) {
     self.arrangement = arrangement
     self.mixerNorm = mixerNorm
@@ -50,6 +54,7 @@ public struct DecoderBlock: ResidualBlock {
     self.feedForward = feedForward
     self.afterFeedForward = afterFeedForward
     self.residualScale = residualScale
+    (self.perLayer, self.outputScale) = (perLayer, outputScale)
   }
 
   /// Whether both halves read X.
@@ -66,6 +71,15 @@ public struct DecoderBlock: ResidualBlock {
     let h = x.map { normalized($0, by: mixerNorm) }
     let mixed = scaled(normalized(mixer(h, in: context), by: afterMixer))
     return arrangement == .normedStream ? h.target + mixed - x.target : mixed
+  }
+
+  /// F − Z, the side input and the factor of the stream included.
+  public func mlp<S: RealScalar>(
+    _ z: Variable<S>, in context: AttentionContext<S>
+  ) -> Variable<S> {
+    var added = mlp(z)
+    if let perLayer, let input = context.sideInput { added = added + perLayer(z + added, input) }
+    return outputScale == 1 ? added : S(outputScale) * (z + added) - z
   }
 
   /// F − Z; in a parallel block of X.

@@ -18,18 +18,21 @@ public struct DecoderModel: Transformer {
     public var projection: LinearWeights?
     /// The norm of the sum.
     public var norm: (any NormWeights)?
+    /// Where the blocks' inputs of their own come from, if they have them.
+    public var perLayer: PerLayerInput.Source?
 
     /// An embedding; its arguments are its properties.
     public init(
       tokens: StoredMatrix, scale: Double = 1,
       positions: (table: StoredMatrix, offset: Int)? = nil, projection: LinearWeights? = nil,
-      norm: (any NormWeights)? = nil
+      norm: (any NormWeights)? = nil, perLayer: PerLayerInput.Source? = nil
     ) {
       self.tokens = tokens
       self.scale = scale
       self.positions = positions
       self.projection = projection
       self.norm = norm
+      self.perLayer = perLayer
     }
   }
 
@@ -119,6 +122,19 @@ public struct DecoderModel: Transformer {
       x = x + (try table.embed(input.tokens.indices.map { $0 + offset }))
     }
     return embedding.norm?(x) ?? x
+  }
+
+  /// The block's input of its own.
+  public func sideInput<S: RealScalar>(
+    of input: ModelInput, block index: Int, as precision: S.Type
+  ) -> Matrix<S>? {
+    guard let source = embedding.perLayer, let x = try? embed(input, as: S.self) else { return nil }
+    return source(input.tokens, x, block: index)
+  }
+
+  /// The block whose keys and values block `index` looks at.
+  public func keyValueSource(ofBlock index: Int) -> Int? {
+    blocks.indices.contains(index) ? (blocks[index].mixer as? SharedAttention)?.source : nil
   }
 
   /// Block `index`, counted from 0.

@@ -14,6 +14,10 @@ public struct ExpertMixture: FeedForward {
   public var shared: (any FeedForward)?
   /// To the logit of the logistic factor of what is shared, where there is one.
   public var sharedGate: LinearWeights?
+  /// The norm of what the router reads, where it has one of its own.
+  public var routerNorm: (any NormWeights)?
+  /// The norm of what the experts read, likewise.
+  public var expertNorm: (any NormWeights)?
   /// Whether weights multiply the experts' inputs instead of their outputs, as in Llama 4.
   public var scalesInput: Bool
 
@@ -47,9 +51,12 @@ public struct ExpertMixture: FeedForward {
   /// A mixture; its arguments are its properties.
   public init(
     router: LinearWeights, routing: ExpertRouting, experts: Experts,
-    shared: (any FeedForward)? = nil, sharedGate: LinearWeights? = nil, scalesInput: Bool = false
+    shared: (any FeedForward)? = nil, sharedGate: LinearWeights? = nil,
+    routerNorm: (any NormWeights)? = nil, expertNorm: (any NormWeights)? = nil,
+    scalesInput: Bool = false
   ) {
     self.router = router
+    (self.routerNorm, self.expertNorm) = (routerNorm, expertNorm)
     self.routing = routing
     self.experts = experts
     self.shared = shared
@@ -75,8 +82,9 @@ public struct ExpertMixture: FeedForward {
 
   /// The output for every row.
   public func callAsFunction<S: RealScalar>(_ x: Variable<S>) -> Variable<S> {
-    let (isChosen, weights) = routing(router(x))
-    let inner = latent?.down(x) ?? x
+    let (isChosen, weights) = routing(router(routerNorm?(x) ?? x))
+    let h = expertNorm?(x) ?? x
+    let inner = latent?.down(h) ?? h
     var parts = isChosen.indices.compactMap { e -> Variable<S>? in
       let rows = (0..<x.rows).filter { isChosen[e][$0] }
       guard !rows.isEmpty else { return nil }

@@ -45,6 +45,8 @@ public struct ExpertRouting: Sendable {
   public var epsilon = 0.0
   /// Factor of the weights.
   public var factor: Double
+  /// Factor of an expert's weight of its own, if they have one.
+  public var expertFactors: [Float]?
   /// What is added to every expert's score for the choice, and not for the weights.
   public var correction: [Float]?
   /// Groups of experts, if they are chosen first.
@@ -53,12 +55,14 @@ public struct ExpertRouting: Sendable {
   /// A routing; its arguments are its properties.
   public init(
     _ score: Score = .softmax, chosen: Int, isNormalised: Bool = true, factor: Double = 1,
+    expertFactors: [Float]? = nil,
     correction: [Float]? = nil, groups: Groups? = nil
   ) {
     self.score = score
     self.chosen = chosen
     self.isNormalised = isNormalised
     self.factor = factor
+    self.expertFactors = expertFactors
     self.correction = correction
     self.groups = groups
   }
@@ -69,13 +73,14 @@ public struct ExpertRouting: Sendable {
     _ logits: Variable<S>
   ) -> (isChosen: [[Bool]], weights: Variable<S>) {
     let isChosen: [[Bool]]
-    let weights: Variable<S>
+    var weights: Variable<S>
     if case .near(let tolerance) = score {
       (isChosen, weights) = shares(logits, tolerance)
     } else {
       isChosen = choice(logits.value)
       weights = self.weights(logits, isChosen)
     }
+    if let expertFactors { weights = weights.scaled(by: expertFactors.map { S($0) }) }
     return (isChosen, factor == 1 ? weights : S(factor) * weights)
   }
 

@@ -19,6 +19,8 @@ public struct RotaryFrequencies: Sendable {
     /// Frequencies divided one by one, by other numbers once the sequence is longer than `trained`.
     /// Ding et al., arXiv 2402.13753.
     case longrope(short: [Double], long: [Double], trained: Int, scale: Double)
+    /// The first pairs at the frequencies of a head that rotates whole, divided by a factor; the others do not rotate.
+    case proportional(factor: Double, pairs: Int)
   }
 
   /// What a family reads otherwise than Llama does.
@@ -142,6 +144,13 @@ public struct RotaryFrequencies: Sendable {
     case "yarn":
       scaling = try Self.yarn(
         parameters, trained: trained, original: original, scheme)
+    case "proportional" where scheme.kind != nil:
+      let key = "partial_rotary_factor"
+      let share = try parameters.number(key, default: 1)
+      try parameters.check((0...1).contains(share), key, "must lie between 0 and 1")
+      scaling = .proportional(
+        factor: try parameters.positive("factor", default: 1),
+        pairs: Int(share * Double(rotated) / 2))
     case let type:
       throw .unsupportedKey(
         file: configuration.file, key: "rope_type", value: "\"\(type)\"",
@@ -217,6 +226,8 @@ public struct RotaryFrequencies: Sendable {
     }
     switch scaling {
     case .none: return (plain(theta), 1)
+    case .proportional(let factor, let pairs):
+      return (plain(theta).enumerated().map { $0 < pairs ? $1 / factor : 0 }, 1)
     case .linear(let factor): return (plain(theta).map { $0 / factor }, 1)
     case .longrope(let short, let long, let trained, let scale):
       return (zip(plain(theta), length > trained ? long : short).map { $0 / $1 }, scale)

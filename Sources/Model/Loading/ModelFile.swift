@@ -154,8 +154,8 @@ extension TensorInfo {
   }
 
   private static let embeddings: Set = [
-    "embed_tokens", "wte", "embed_in", "word_embeddings", "shared", "tok_embeddings",
-    "embeddings", "embedding",
+    "embed_tokens", "embed_tokens_per_layer", "wte", "embed_in", "word_embeddings", "shared",
+    "tok_embeddings", "embeddings", "embedding",
   ]
   private static let heads: Set = [
     "lm_head", "embed_out", "decoder", "vocab_projector", "generator_lm_head",

@@ -143,6 +143,9 @@ public struct WeightReader {
     return stored.numbers().allSatisfy { $0 == 0 }
   }
 
+  /// Counts a tensor as read that has no part in the model, if it is there.
+  public func understand(_ canonical: String) { read.names.insert(storedName(canonical)) }
+
   /// Whether the file has a tensor.
   public func contains(_ canonical: String) -> Bool { source.contains(storedName(canonical)) }
 

@@ -1,0 +1,207 @@
+import Autodiff
+import Checkpoint
+import LinearAlgebra
+
+extension FamilyDefinition {
+  /// Gemma 4, as text alone or within a model of text, images and sound: the norms of Gemma 3 with plain gains, values
+  /// normalised as well, heads of another size in blocks without a window, and perhaps, besides each MLP, a mixture of
+  /// experts; inputs of the blocks' own; or blocks at the end that look at the keys and values of earlier ones.
+  ///
+  /// Gemma Team, "Gemma 4 model card", 2026.
+  public static let gemma4 = FamilyDefinition(
+    "gemma4", modelTypes: ["gemma4_text"], outerTypes: ["gemma4": "gemma4_text"],
+    residual: "f(X) = F(X) − X, F = s (Y + P), Y = Z + norm(mlp(norm Z)), "
+      + "Z = X + norm(attention(norm X)); s is a number of the block, and P what it adds for an "
+      + "input of its own that follows from the token and is held constant, where it has one",
+    initialisation: Initialisation(isTied: true, paddingToken: 0)
+  ) { try DecoderModel(gemma4: $0) }
+}
+
+/// What Gemma 4 reads besides the settings all have.
+private struct Gemma4Settings {
+  var full: (Int) -> Bool
+  var shared, sideWidth: Int
+  var hasMixture, sharesProjection, doublesWidth: Bool
+  var experts, chosen, expertWidth: Int
+  var headDimension, keyValueHeads: (Int) -> Int
+
+  init(_ c: Configuration, _ s: DecoderSettings) throws(ModelError) {
+    let kinds = try s.layerKinds(c, ["sliding_attention", "full_attention"]) {
+      ($0 + 1) % 6 == 0 ? "full_attention" : "sliding_attention"
+    }
+    // The last block is full whatever the list says.
+    full = { $0 == s.layers - 1 || kinds($0) == "full_attention" }
+    shared = try c.nullableCount("num_kv_shared_layers")
+    try c.check(shared < s.layers, "num_kv_shared_layers", "leaves no block with keys")
+    sideWidth = try c.nullableCount("hidden_size_per_layer_input", absent: 256)
+    sharesProjection = try c.flag("attention_k_eq_v", default: false)
+    doublesWidth = try c.flag("use_double_wide_mlp", default: false)
+    hasMixture = try c.flag("enable_moe_block", default: false)
+    (experts, chosen, expertWidth) = (0, 0, 0)
+    if hasMixture {
+      experts = try c.size("num_experts")
+      chosen = try c.size("top_k_experts")
+      expertWidth = try c.size("moe_intermediate_size")
+      try c.check(chosen <= experts, "top_k_experts", "is more than the experts there are")
+    } else {
+      c.understand("num_experts")
+    }
+    let attention = try c.optionalText("use_bidirectional_attention") ?? "vision"
+    try c.checkSupported(
+      attention == "vision", "use_bidirectional_attention", "text sees what comes before it")
+    let size = try c.size("global_head_dim", default: 512)
+    let keys = try c.optionalSize("num_global_key_value_heads")
+    var (sizes, groups): ([Int: Int], [Int: Int]) = ([:], [:])
+    let own = try c.optionalObject("per_layer_config")
+    for l in 0..<(own == nil ? 0 : min(s.layers, 1 << 12)) {
+      guard let layer = try own?.optionalObject("\(l)") else { continue }
+      sizes[l] = try layer.optionalSize("head_dim")
+      groups[l] = try layer.optionalSize("num_key_value_heads")
+    }
+    let (isListed, full, sharesProjection) = (own != nil, full, sharesProjection)
+    headDimension = { l in sizes[l] ?? (full(l) && !isListed ? size : s.headDimension) }
+    keyValueHeads = { l in
+      groups[l] ?? (full(l) && !isListed && sharesProjection ? keys : nil) ?? s.keyValueHeads
+    }
+  }
+
+  /// The block whose keys and values block `l` looks at: the last of its kind that has some.
+  func source(of l: Int, in layers: Int) -> Int? {
+    guard l >= layers - shared else { return nil }
+    return (0..<layers - shared).last { full($0) == full(l) }
+  }
+}
+
+extension Configuration {
+  /// A number from 0 to 2³¹.
+  fileprivate func nullableCount(_ key: String, absent: Int = 0) throws(ModelError) -> Int {
+    guard let count = try optionalID(key) else { return mentions(key) ? 0 : absent }
+    return count
+  }
+}
+
+extension DecoderModel {
+  fileprivate init(gemma4 file: ModelFile) throws {
+    let c = file.configuration
+    var s = try DecoderSettings(
+      c,
+      .init(
+        layers: 30, width: 2304, feedForwardWidth: 9216, heads: 8, keyValueHeads: 4,
+        headDimension: 256, positions: 131_072,
+        activation: ("hidden_activation", "gelu_pytorch_tanh"), tiedHead: true),
+      rotary: .init(kind: "sliding_attention"))
+    s.attentionBias = try c.flag("attention_bias", default: false)
+    let g = try Gemma4Settings(c, s)
+    let window = try c.size("sliding_window", default: 512)
+    let logitCap = try c.nullablePositive("final_logit_softcapping", absent: nil)
+    try c.refuseUnread()
+    let (reader, p) = (DecoderReader(file, s), g.sideWidth)
+    let weights = reader.weights
+    let tokens = try weights.table("model.embed_tokens.weight", columns: s.width)
+    try c.check(p * s.layers <= 1 << 31, "hidden_size_per_layer_input", "is too large")
+    let perLayer = try p == 0 ? nil : reader.perLayerSource(p, vocabulary: tokens.rows)
+    var notes = ["X⁰ is the embedding times √width"]
+    if g.shared > 0 {
+      notes.append(
+        "the last \(g.shared) blocks look at keys and values of earlier ones, which are held")
+    }
+    if g.hasMixture { notes.append(ExpertMixture.note(chosen: g.chosen, of: g.experts)) }
+    try self.init(
+      file, weights, width: s.width, heads: s.heads, keyValueHeads: s.keyValueHeads,
+      feedForwardWidth: s.feedForwardWidth, positions: s.positions,
+      embedding: Embedding(
+        tokens: tokens, scale: Double(s.width).squareRoot(), perLayer: perLayer),
+      blocks: Self.blocks(s.layers) { l in
+        var own = s
+        own.headDimension = g.headDimension(l)
+        own.keyValueHeads = g.keyValueHeads(l)
+        try c.check(
+          s.heads % own.keyValueHeads == 0, "num_key_value_heads",
+          "is \(own.keyValueHeads), which does not divide the \(s.heads) heads")
+        own.rotary = try RotaryFrequencies(
+          c, dimension: own.headDimension, defaultTheta: g.full(l) ? 1_000_000 : 10_000,
+          trained: s.trained,
+          g.full(l)
+            ? .init(
+              kind: "full_attention",
+              absent: .proportional(factor: 1, pairs: own.headDimension / 8))
+            : .init(kind: "sliding_attention"))
+        let source = g.source(of: l, in: s.layers)
+        try c.check(
+          l < s.layers - g.shared || source != nil, "num_kv_shared_layers",
+          "leaves no block of each kind with keys and values")
+        if g.doublesWidth, source != nil { own.feedForwardWidth *= 2 }
+        return try DecoderReader(weights.scoped("model.layers.\(l)."), own).gemma4(
+          g, window: g.full(l) ? nil : window, isFull: g.full(l), source: source)
+      },
+      head: Head(
+        norm: reader.norm("model.norm"),
+        weights: weights.head("lm_head", tied: s.tiedHead, to: tokens), softCap: logitCap),
+      residual: file.family.residual, note: notes.joined(separator: "; "))
+  }
+}
+
+extension DecoderReader {
+  fileprivate func gemma4(
+    _ g: Gemma4Settings, window: Int?, isFull: Bool, source: Int?
+  ) throws -> DecoderBlock {
+    let dense = try mlp()
+    var block = try gemma(gemma4Attention(g, window: window, isFull: isFull, source: source))
+    if g.hasMixture {
+      block.feedForwardNorm = nil
+      block.feedForward = DenseAndMixture(
+        norm: try norm("pre_feedforward_layernorm"), dense: dense,
+        afterDense: try norm("post_feedforward_layernorm_1"), mixture: try gemma4Mixture(g),
+        afterMixture: try norm("post_feedforward_layernorm_2"))
+    }
+    if g.sideWidth > 0 { block.perLayer = try perLayerInput(g.sideWidth) }
+    if weights.contains("layer_scalar") {
+      block.outputScale = Double(try weights.vector("layer_scalar", count: 1)[0])
+    }
+    return block
+  }
+
+  private func gemma4Attention(
+    _ g: Gemma4Settings, window: Int?, isFull: Bool, source: Int?
+  ) throws -> any Mixer {
+    let (s, name) = (settings, "self_attn")
+    let (queries, keys) = (s.heads * s.headDimension, s.keyValueHeads * s.headDimension)
+    let linear = { (part: String, outputs: Int, inputs: Int) in
+      try weights.linear(
+        "\(name).\(part)", outputs: outputs, inputs: inputs, bias: s.attentionBias)
+    }
+    let query = try linear("q_proj", queries, s.width)
+    // What a block that shares has of its own keys is in some files and in no model.
+    let unread = ["k_proj", "v_proj"].flatMap { ["\($0).weight", "\($0).bias"] } + ["k_norm.weight"]
+    if source != nil { for part in unread { weights.understand("\(name).\(part)") } }
+    let key = try source == nil ? linear("k_proj", keys, s.width) : query
+    let value =
+      try source != nil || isFull && g.sharesProjection ? key : linear("v_proj", keys, s.width)
+    var attention = attention(
+      .separate(query: query, key: key, value: value),
+      output: try linear("o_proj", s.width, queries), window: window)
+    attention.scale = 1
+    attention.queryNorm = try norm("\(name).q_norm", count: s.headDimension)
+    if let source { return SharedAttention(source: source, query: query, attention: attention) }
+    attention.keyNorm = try norm("\(name).k_norm", count: s.headDimension)
+    attention.valueNorm = RMSNormWeights(
+      gain: Array(repeating: 1, count: s.headDimension), epsilon: s.epsilon)
+    return attention
+  }
+
+  /// The router reads Z by a norm of its own, with gains over √width.
+  private func gemma4Mixture(_ g: Gemma4Settings) throws -> ExpertMixture {
+    let (s, root) = (settings, Float(settings.width).squareRoot())
+    return ExpertMixture(
+      router: try weights.linear(
+        "router.proj", outputs: g.experts, inputs: s.width, bias: false),
+      routing: .init(
+        chosen: g.chosen,
+        expertFactors: try weights.vector("router.per_expert_scale", count: g.experts)),
+      experts: try experts(g.experts, width: g.expertWidth, ExpertLayout(prefix: "experts")),
+      routerNorm: RMSNormWeights(
+        gain: try weights.vector("router.scale", count: s.width).map { $0 / root },
+        epsilon: s.epsilon),
+      expertNorm: try norm("pre_feedforward_layernorm_2"))
+  }
+}
