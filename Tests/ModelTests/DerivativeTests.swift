@@ -59,10 +59,10 @@ import Testing
         model, at: point, [(0, tokens)], site: site.site, normed: site.normed
       ).materialized()
       let x = sequenceInput(
-        model, block: point.layer, point.states, site: site.site,
+        model, at: point, point.states, site: site.site,
         encoderOutputs: path.encoderOutputs)
       let base = sequenceUpdate(
-        model, block: point.layer, x, site: site.site, normed: site.normed,
+        model, at: point, x, site: site.site, normed: site.normed,
         encoderOutputs: path.encoderOutputs)
       var difference = Matrix<Double>(rows: x.columns, columns: x.columns)
       for i in 0..<x.columns {
@@ -70,7 +70,7 @@ import Testing
           var moved = x
           moved[tokens.source, i] += step
           return sequenceUpdate(
-            model, block: point.layer, moved, site: site.site, normed: site.normed,
+            model, at: point, moved, site: site.site, normed: site.normed,
             encoderOutputs: path.encoderOutputs
           ).row(tokens.target)
         }
@@ -114,10 +114,10 @@ import Testing
     let path = try Path<Double>(of: [expected.input], through: model)
     for (point, tokens) in product(path.points, Self.selections(expected)) {
       let x = sequenceInput(
-        model, block: point.layer, point.states, site: site.site,
+        model, at: point, point.states, site: site.site,
         encoderOutputs: path.encoderOutputs)
       var update = sequenceUpdate(
-        model, block: point.layer, x, site: site.site, normed: site.normed,
+        model, at: point, x, site: site.site, normed: site.normed,
         encoderOutputs: path.encoderOutputs)
       if site.normed && tokens.source == tokens.target { update = update - x }
       let value = residualJacobian(

@@ -205,15 +205,17 @@ struct Path<Scalar: RealScalar> {
 ///
 /// At the MLP site it is a function of Z instead of X.
 func sequenceUpdate(
-  _ model: some Transformer, block layer: Int, _ x: Matrix<Double>, site: JacobianSite,
+  _ model: some Transformer, at point: BlockPoint<Double>, _ x: Matrix<Double>, site: JacobianSite,
   normed: Bool, encoderOutputs: [Variable<Double>]
 ) -> Matrix<Double> {
-  let block = model.block(layer)
-  let context = AttentionContext<Double>(prompts: [0..<x.rows], encoderOutputs: encoderOutputs)
+  let block = model.block(point.layer)
+  let context = AttentionContext<Double>(
+    prompts: [0..<x.rows], encoderOutputs: encoderOutputs, earlier: point.caches,
+    sideInput: point.sideInput)
   let input = Variable(x)
   switch site {
   case .attention: return block.attention(ResidualStream(input), in: context).value
-  case .mlp: return block.mlp(input).value
+  case .mlp: return block.mlp(input, in: context).value
   case .block:
     let update = block.update(ResidualStream(input), in: context)
     return (normed ? model.finalNorm(input + update) : update).value
@@ -222,12 +224,12 @@ func sequenceUpdate(
 
 /// What enters the function of a site: X, or Z for the MLP.
 func sequenceInput(
-  _ model: some Transformer, block layer: Int, _ x: Matrix<Double>, site: JacobianSite,
+  _ model: some Transformer, at point: BlockPoint<Double>, _ x: Matrix<Double>, site: JacobianSite,
   encoderOutputs: [Variable<Double>]
 ) -> Matrix<Double> {
-  guard site == .mlp, !model.block(layer).isParallel else { return x }
+  guard site == .mlp, !model.block(point.layer).isParallel else { return x }
   let attended = sequenceUpdate(
-    model, block: layer, x, site: .attention, normed: false, encoderOutputs: encoderOutputs)
+    model, at: point, x, site: .attention, normed: false, encoderOutputs: encoderOutputs)
   return (Variable(x) + Variable(attended)).value
 }
 

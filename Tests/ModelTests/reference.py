@@ -4,11 +4,12 @@ The expectations are those of the modules of transformers themselves, with every
 islands (norms, softmax, rotary angles) are lifted too. Jacobians are full, spectra come from a dense SVD.
 """
 import contextlib
+import copy
 import dataclasses
 import json
 import math
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
 
 import numpy as np
 import torch
@@ -119,7 +120,8 @@ def _expectations(model, anatomy, inputs, cross):
     blocks, calls = list(model.get_submodule(anatomy.blocks)), []
 
     def record(block, args, kwargs):
-        kwargs = dict(kwargs)
+        # What blocks leave behind for later ones stays as the model's own pass left it.
+        kwargs = {k: copy.copy(v) if isinstance(v, MutableMapping) else v for k, v in kwargs.items()}
         x, *args = args or [kwargs.pop("hidden_states")]
         calls.append((block, x, args, kwargs))
 

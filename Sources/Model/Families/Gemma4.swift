@@ -31,18 +31,18 @@ private struct Gemma4Settings {
     }
     // The last block is full whatever the list says.
     full = { $0 == s.layers - 1 || kinds($0) == "full_attention" }
-    shared = try c.nullableCount("num_kv_shared_layers")
+    shared = try c.optionalID("num_kv_shared_layers") ?? 0
     try c.check(shared < s.layers, "num_kv_shared_layers", "leaves no block with keys")
-    sideWidth = try c.nullableCount("hidden_size_per_layer_input", absent: 256)
+    let side = "hidden_size_per_layer_input"
+    sideWidth = try c.optionalID(side) ?? (c.mentions(side) ? 0 : 256)
     sharesProjection = try c.flag("attention_k_eq_v", default: false)
     doublesWidth = try c.flag("use_double_wide_mlp", default: false)
     hasMixture = try c.flag("enable_moe_block", default: false)
     (experts, chosen, expertWidth) = (0, 0, 0)
     if hasMixture {
       experts = try c.size("num_experts")
-      chosen = try c.size("top_k_experts")
+      chosen = try c.chosenExperts("top_k_experts", of: experts, default: nil)
       expertWidth = try c.size("moe_intermediate_size")
-      try c.check(chosen <= experts, "top_k_experts", "is more than the experts there are")
     } else {
       c.understand("num_experts")
     }
@@ -69,14 +69,6 @@ private struct Gemma4Settings {
   func source(of l: Int, in layers: Int) -> Int? {
     guard l >= layers - shared else { return nil }
     return (0..<layers - shared).last { full($0) == full(l) }
-  }
-}
-
-extension Configuration {
-  /// A number from 0 to 2³¹.
-  fileprivate func nullableCount(_ key: String, absent: Int = 0) throws(ModelError) -> Int {
-    guard let count = try optionalID(key) else { return mentions(key) ? 0 : absent }
-    return count
   }
 }
 
@@ -172,7 +164,8 @@ extension DecoderReader {
     }
     let query = try linear("q_proj", queries, s.width)
     // What a block that shares has of its own keys is in some files and in no model.
-    let unread = ["k_proj", "v_proj"].flatMap { ["\($0).weight", "\($0).bias"] } + ["k_norm.weight"]
+    let unread =
+      ["k_proj", "v_proj"].flatMap { ["\($0).weight", "\($0).bias"] } + ["k_norm.weight"]
     if source != nil { for part in unread { weights.understand("\(name).\(part)") } }
     let key = try source == nil ? linear("k_proj", keys, s.width) : query
     let value =

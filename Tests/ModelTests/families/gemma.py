@@ -1,6 +1,6 @@
 import dataclasses
 
-from transformers import AutoModel, Gemma2Config, Gemma3TextConfig, GemmaConfig
+from transformers import AutoModel, Gemma2Config, Gemma3TextConfig, Gemma4TextConfig, GemmaConfig
 
 from make_family_fixtures import Case, Published, older_rotary, respelled
 from reference import LLAMA, Anatomy
@@ -55,6 +55,22 @@ NESTED = Published(
 # google/gemma-3-1b-it: text alone.
 PUBLISHED3 = Published(
     config=lambda config: by_kind(config) | {"cache_implementation": "hybrid", "sliding_window_pattern": 6})
+
+GEMMA4 = Anatomy(
+    blocks="model.layers", norm="model.norm", head="lm_head", logits=capped)
+
+
+def nested4(config):
+    """google/gemma-4-E2B-it: text within a model of text, images and sound."""
+    return {
+        "model_type": "gemma4", "architectures": ["Gemma4ForConditionalGeneration"],
+        "text_config": {k: v for k, v in config.items() if k not in ("architectures", "dtype")},
+        "vision_config": None, "audio_config": None, "image_token_id": 36, "dtype": "float32"}
+
+
+PUBLISHED4 = Published(
+    config=nested4, prefix=("model.", "model.language_model."), same=False,
+    buffers={"model.language_model.layers.0.layer_scalar": (1,), "model.vision_tower.w": (2,)})
 
 COMMON = dict(vocab_size=37, max_position_embeddings=64)
 
@@ -127,4 +143,35 @@ CASES = {
                 full_attention=dict(rope_type="default", rope_theta=300.0),
                 sliding_attention=dict(rope_type="default", rope_theta=20.0))),
         seed=217, cross=(5, 4), length=8, published=Published(config=by_kind)),
+    # Inputs of the blocks' own, heads of another size in the full block, of which three quarters do not rotate.
+    "gemma4": Case(
+        GEMMA4,
+        Gemma4TextConfig(
+            **COMMON, hidden_size=16, num_hidden_layers=3, num_attention_heads=2,
+            num_key_value_heads=1, head_dim=4, global_head_dim=8, intermediate_size=20,
+            hidden_size_per_layer_input=3, vocab_size_per_layer_input=37, sliding_window=4,
+            layer_types=["sliding_attention", "full_attention", "full_attention"]),
+        seed=218, cross=(5, 8), length=10, published=PUBLISHED4),
+    # A mixture beside the MLP, keys that are values too, biases, a cap of the logits.
+    "gemma4-mixture": Case(
+        GEMMA4,
+        Gemma4TextConfig(
+            **COMMON, hidden_size=12, num_hidden_layers=2, num_attention_heads=2,
+            num_key_value_heads=2, head_dim=4, global_head_dim=8, num_global_key_value_heads=1,
+            intermediate_size=15, hidden_size_per_layer_input=0, attention_k_eq_v=True,
+            enable_moe_block=True, num_experts=4, top_k_experts=2, moe_intermediate_size=6,
+            sliding_window=3, layer_types=["sliding_attention", "full_attention"],
+            final_logit_softcapping=3.5, attention_bias=True, rms_norm_eps=1e-3,
+            experts_implementation="eager"),
+        seed=219, cross=(2, 4), length=7, published=PUBLISHED4),
+    # The last two blocks look at the keys and values of the first two, and have MLPs of twice the width.
+    "gemma4-shared": Case(
+        GEMMA4,
+        Gemma4TextConfig(
+            **COMMON, hidden_size=12, num_hidden_layers=4, num_attention_heads=2,
+            num_key_value_heads=1, head_dim=4, global_head_dim=6, intermediate_size=10,
+            hidden_size_per_layer_input=2, vocab_size_per_layer_input=37, sliding_window=3,
+            num_kv_shared_layers=2, use_double_wide_mlp=True,
+            layer_types=["sliding_attention", "full_attention"] * 2),
+        seed=220, cross=(2, 4), length=7, published=PUBLISHED4),
 }
