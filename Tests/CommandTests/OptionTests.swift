@@ -124,7 +124,8 @@ struct OptionTests {
     #expect(!loud.finished.output.isEmpty)
     let lines = loud.finished.error.split(separator: "\n")
     #expect(lines.count == 1, "\(loud.finished.error)")
-    #expect(lines[0].contains("from model.safetensors, and not from model.gguf"))
+    #expect(
+      lines[0].contains("from model.safetensors, ") && lines[0].contains(" not from model.gguf"))
     #expect(!loud.finished.output.contains("\u{1B}"))
   }
 

@@ -19,14 +19,14 @@ import Testing
     let (model, expected) = (try fixture.load(), try fixture.expected())
     guard !model.description.isCausal else { return }
     let path = try Path<Double>(of: [expected.input], through: model)
-    let hasWindow = (model as? DecoderModel)?.blocks.map {
-      ($0.mixer as? AttentionWeights)?.window != nil
-    }
+    let blocks = (model as? DecoderModel)?.blocks ?? (model as? EncoderModel)?.blocks
+    let hasWindow = blocks?.map { ($0.mixer as? AttentionWeights)?.window != nil }
     let points = path.points.filter { hasWindow?[$0.layer] != true }
     for (point, (source, target)) in product(points, [(3, 2), (expected.last, 0), (0, 3)]) {
       let tokens = TokenSelection(source: source, target: target)
       let j = residualJacobian(model, at: point, [(0, tokens)], site: site)
-      #expect(j.materialized().frobeniusNorm > 1e-3)
+      // Some fixtures' heads look away from most tokens, but from none to the last bit.
+      #expect(j.materialized().frobeniusNorm > 1e-4)
     }
   }
 

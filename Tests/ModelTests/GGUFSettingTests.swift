@@ -114,7 +114,7 @@ import Testing
   /// Families that llama.cpp does not have are refused for that reason, all else by its name.
   @Test(arguments: [
     ("gpt_neo", "no such architecture"), ("opt", "no such architecture"),
-    ("vit", "no such architecture"), ("mamba", "is not known"), ("gpt_neox", "is not known"),
+    ("vit", "no such architecture"), ("rwkv7", "is not known"), ("gpt_neox", "is not known"),
   ])
   func unknownArchitecture(_ name: String, _ reason: String) throws {
     func number<T: FixedWidthInteger>(_ value: T) -> Data {

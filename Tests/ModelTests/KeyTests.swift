@@ -71,7 +71,7 @@ import Testing
       let model = try loadTransformer(CheckpointDirectory(opening: folder.path()))
       let path = try Path<Double>(of: [expected.input], through: model)
       let state = try #require(path.states.last)[0]
-      let logits = plain.count > 6 ? try #require(path.logits).elements : []
+      let logits = plain.count > 6 ? path.logits?.elements ?? [] : []
       return [Array(state.row(state.rows - 1)), Array(state.row(1)), logits]
         .flatMap { $0.prefix(3) }
     }

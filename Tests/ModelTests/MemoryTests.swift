@@ -19,8 +19,8 @@ import Testing
       let bytes = UnsafeRawBufferPointer(start: matrix.base, count: matrix.byteCount)
       #expect(mapped.contains { $0.contains(bytes) })
     }
-    // At least two of an attention, two of an MLP, and the embedding.
-    #expect(matrices.count > 4 * model.description.layers)
+    // At least two of a mixer or an MLP, one of which a block may have alone, and the embedding.
+    #expect(matrices.count > 2 * model.description.layers)
   }
 
   private static func matrices(in value: Any) -> [StoredMatrix] {

@@ -99,7 +99,7 @@ import Testing
     Setting("use_qk_norm", "true"), Setting("partial_rotary_factor", "0.5"),
     Setting("num_local_experts", "8"), Setting("layer_types", #"["sliding_attention"]"#),
     Setting("clip_qkv", "8"), Setting("alibi", "true"), Setting("no_rope_layers", "[1, 0]"),
-    Setting("quantization_config", #"{"quant_method": "aqlm"}"#),
+    Setting("quantization_config", #"{"quant_method": "aqlm"}"#, at: "quant_method"),
   ]
 
   /// Keys that ask for another model's mathematics.

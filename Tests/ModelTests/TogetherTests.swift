@@ -32,7 +32,7 @@ import Testing
     let toItself = [(0, 3), (1, last), (1, 0), (2, 0), (1, last), (3, 2)].map {
       (prompt: $0.0, tokens: TokenSelection($0.1))
     }
-    let across = [(0, 1, 3), (1, last - 1, last), (3, 4, 1), (1, 0, 2)].map {
+    let across = [(0, 1, 3), (1, last - 1, last), (3, min(4, last), 1), (1, 0, 2)].map {
       (prompt: $0.0, tokens: TokenSelection(source: $0.1, target: $0.2))
     }
     let d = model.description.width

@@ -184,7 +184,7 @@ extension DecoderReader {
 
   /// The router reads Z by a norm of its own, with gains over √width.
   private func gemma4Mixture(_ g: Gemma4Settings) throws -> ExpertMixture {
-    let (s, root) = (settings, Float(settings.width).squareRoot())
+    let s = settings
     return ExpertMixture(
       router: try weights.linear(
         "router.proj", outputs: g.experts, inputs: s.width, bias: false),
@@ -193,8 +193,8 @@ extension DecoderReader {
         expertFactors: try weights.vector("router.per_expert_scale", count: g.experts)),
       experts: try experts(g.experts, width: g.expertWidth, ExpertLayout(prefix: "experts")),
       routerNorm: RMSNormWeights(
-        gain: try weights.vector("router.scale", count: s.width).map { $0 / root },
-        epsilon: s.epsilon),
+        gain: try weights.vector("router.scale", count: s.width),
+        scale: 1 / Double(s.width).squareRoot(), epsilon: s.epsilon),
       expertNorm: try norm("pre_feedforward_layernorm_2"))
   }
 }

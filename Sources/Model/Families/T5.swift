@@ -88,7 +88,7 @@ struct T5: Transformer {
     let s = settings
     let weights = file.weights(
       prefix: "transformer.", alternatives: [""],
-      probe: "decoder.final_layer_norm.weight")
+      probe: "decoder.final_layer_norm.weight", basePrefixed: true)
     // One matrix under any of its names.
     let names = ["shared", "decoder.embed_tokens", "encoder.embed_tokens"].map {
       "transformer.\($0).weight"

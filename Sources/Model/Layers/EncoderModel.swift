@@ -50,7 +50,7 @@ struct EncoderModel: Transformer {
   let description: ModelDescription
   let source: any TensorSource
   private let embedding: Embedding
-  private let blocks: [DecoderBlock]
+  let blocks: [DecoderBlock]
   /// Absent where blocks end in a norm of their own.
   private let norm: LayerNormWeights?
   /// Absent in checkpoints of the bare encoder.

@@ -13,18 +13,21 @@ public struct RMSNormWeights: NormWeights {
   public let gain: [Float]
   /// What is added to the gain: 1 where its distance from 1 is stored.
   public var offset: Double
+  /// Factor of the gain.
+  public var scale: Double
   /// What is added to the mean of squares.
   public let epsilon: Double
 
   /// A norm; its arguments are its properties.
-  public init(gain: [Float], offset: Double = 0, epsilon: Double) {
-    (self.gain, self.offset, self.epsilon) = (gain, offset, epsilon)
+  public init(gain: [Float], offset: Double = 0, scale: Double = 1, epsilon: Double) {
+    (self.gain, self.offset, self.scale, self.epsilon) = (gain, offset, scale, epsilon)
   }
 
   /// The normalised rows.
   public func callAsFunction<S: RealScalar>(_ x: Variable<S>) -> Variable<S> {
     x.rmsNorm(
-      gain: gain.map { S($0) + S(offset) }, epsilon: S(epsilon), groups: x.columns / gain.count)
+      gain: gain.map { S(scale) * (S($0) + S(offset)) }, epsilon: S(epsilon),
+      groups: x.columns / gain.count)
   }
 }
 

@@ -102,11 +102,12 @@ public struct ModelFile {
 
   /// Finds tensors by canonical names that begin with `prefix`, in a folder also with one of `alternatives` in its place.
   public func weights(
-    prefix: String, alternatives: [String], probe: String
+    prefix: String, alternatives: [String], probe: String, basePrefixed: Bool = false
   ) -> WeightReader {
     dialect.map { WeightReader(tensors, ggufNames: $0.names) }
       ?? WeightReader(
         tensors, prefix: prefix, alternatives: alternatives, probe: probe,
+        basePrefixed: basePrefixed,
         architecture: configuration.value(["architectures"])?.value.array?.first?.string)
   }
 

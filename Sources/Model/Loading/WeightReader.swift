@@ -28,10 +28,11 @@ public struct WeightReader {
 
   /// Names of a Hugging Face folder: `prefix` is the canonical one, and the first of `alternatives` under which
   /// `probe` is found takes its place. There is no head to read where `architecture`, the class whose weights these are if
-  /// the file says, has none, in a base model, whose names lack the prefix, and where a head of another kind is there.
+  /// the file says, has none, in a base model, whose names lack the prefix unless `basePrefixed`, and where a head of another
+  /// kind is there.
   public init(
     _ source: any TensorSource, prefix: String, alternatives: [String], probe: String,
-    architecture: String? = nil
+    basePrefixed: Bool = false, architecture: String? = nil
   ) {
     self.source = source
     table = nil
@@ -43,7 +44,8 @@ public struct WeightReader {
       .first { p in source.tensors.contains { $0.name.hasPrefix(p) } }
     self.prefix = (prefix, stored ?? prefix)
     lacksHead =
-      stored == "" && prefix != "" || Self.otherHeads.contains(where: source.contains)
+      !basePrefixed && stored == "" && prefix != ""
+      || Self.otherHeads.contains(where: source.contains)
       || architecture.map { name in !Self.headed.contains { name.contains($0) } } ?? false
   }
 
