@@ -91,18 +91,16 @@ CASES = {
 }
 
 ARCHITECTURES = {
-    "deepseek_v2": "deepseek2", "deepseek_v3": "deepseek2", "ernie4_5_moe": "ernie4_5-moe", "glm4_moe": "glm4moe",
-    "gpt_neox": "gptneox", "gpt_oss": "gpt-oss", "minimax_m2": "minimax-m2", "mixtral": "llama", "phi": "phi2",
-    "qwen2_moe": "qwen2moe", "qwen3_moe": "qwen3moe",
-    "gemma3_text": "gemma3", "olmo3": "olmo2", "ministral3": "mistral3",
-    "cohere": "command-r", "gemma3_text": "gemma3", "glm": "chatglm", "gpt_bigcode": "starcoder",
-    "gpt_neox": "gptneox", "gpt_oss": "gpt-oss", "hunyuan_v1_dense": "hunyuan-dense",
-    "ministral3": "mistral3", "mixtral": "llama", "olmo3": "olmo2", "phi": "phi2",
-    "qwen2_moe": "qwen2moe", "qwen3_moe": "qwen3moe",
+    "cohere": "command-r", "deepseek_v2": "deepseek2", "deepseek_v3": "deepseek2",
+    "ernie4_5_moe": "ernie4_5-moe", "gemma3_text": "gemma3", "glm": "chatglm",
+    "glm4_moe": "glm4moe", "gpt_bigcode": "starcoder", "gpt_neox": "gptneox", "gpt_oss": "gpt-oss",
+    "hunyuan_v1_dense": "hunyuan-dense", "minimax_m2": "minimax-m2", "ministral3": "mistral3",
+    "mixtral": "llama", "olmo3": "olmo2", "phi": "phi2", "qwen2_moe": "qwen2moe",
+    "qwen3_moe": "qwen3moe",
 }
 
 # Families whose features that rotate together are neighbours there.
-PERMUTED = ("arcee", "granite", "ministral3", "mixtral", "olmo", "smollm3")
+PERMUTED = ("arcee", "granite", "granitemoe", "ministral3", "mixtral", "olmo", "smollm3")
 
 
 # The number of experts, by family.
@@ -215,9 +213,6 @@ def write_rotation(writer, config, size):
         if "beta_fast" in rope:
             writer.add_rope_scaling_yarn_beta_fast(rope["beta_fast"])
             writer.add_rope_scaling_yarn_beta_slow(rope["beta_slow"])
-            writer.add_rope_scaling_yarn_log_mul(rope["mscale_all_dim"])
-        writer.add_rope_scaling_yarn_beta_fast(rope.get("beta_fast", 32.0))
-        writer.add_rope_scaling_yarn_beta_slow(rope.get("beta_slow", 1.0))
     if rope.get("llama_4_scaling_beta"):
         writer.add_attn_temperature_scale(rope["llama_4_scaling_beta"])
     if original and kind != "llama3":
@@ -272,12 +267,13 @@ def write_others(writer, config):
             writer.add_interleave_moe_layer_step(config["moe_layer_interval"])
             writer.add_leading_dense_block_count(config["moe_layer_start_index"])
             writer.add_expert_shared_count(config["moe_num_shared_experts"])
-        case "granitemoe":
-        case "granite":
+        case "granite" | "granitemoe":
             writer.add_attention_scale(config["attention_multiplier"])
             writer.add_embedding_scale(config["embedding_multiplier"])
             writer.add_residual_scale(config["residual_multiplier"])
             writer.add_logit_scale(config["logits_scaling"])
+        case "cohere" | "cohere2":
+            writer.add_logit_scale(config["logit_scale"])
 
 
 def write_grouped_routing(writer, config, is_sigmoid):
@@ -291,8 +287,6 @@ def write_grouped_routing(writer, config, is_sigmoid):
         writer.add_expert_weights_norm(True)
     if is_sigmoid:
         writer.add_expert_gating_func(gguf.ExpertGatingFuncType.SIGMOID)
-        case "cohere" | "cohere2":
-            writer.add_logit_scale(config["logit_scale"])
 
 
 # -------------------------------------------------------------------------------------------- tensors
@@ -398,10 +392,6 @@ def converted(config, state, heads, key_value, size):
             if name == "lm_head.weight":
                 continue
             value = value + 1 if name.endswith("norm.weight") else value
-        permuted = kind in ("granitemoe", "mixtral", "olmo", "smollm3", "ministral3")
-        if permuted and ".q_proj." in name:
-            value = neighbours(value, heads)
-        if permuted and ".k_proj." in name:
         if kind == "nemotron" and name.endswith("norm.weight"):
             value = value + 1
         if kind in PERMUTED and ".q_proj." in name:
