@@ -11,7 +11,7 @@ import Testing
   /// q, k and v in one, weights and biases: all of Phi 2 until 2024, any family with the converter's `--fuse-qkv`.
   @Test(arguments: [
     "llama", "llama-biased", "mistral", "qwen2", "qwen3", "gemma", "olmo", "olmo2", "mixtral",
-    "phi", "stablelm",
+    "phi", "stablelm", "ministral3",
   ])
   func fusedProjections(_ name: String) throws {
     try expectSame(name) { tensors in

@@ -24,14 +24,21 @@ import Testing
   private func configuration(
     _ name: String, _ dialect: GGUFDialect, _ extra: [String: JSONValue]
   ) throws -> Configuration {
-    let file = try GGUFFile(fixturePath("\(name)/model.gguf"))
-    let metadata = GGUFMetadata(
+    try metadata(name, dialect, extra).configuration(dialect)
+  }
+
+  private func metadata(
+    _ name: String, _ dialect: GGUFDialect, _ extra: [String: JSONValue]
+  ) throws -> GGUFMetadata {
+    let path = try ["model", "altered"].map { try fixturePath("\(name)/\($0).gguf") }
+      .first(where: FileManager.default.fileExists)
+    let file = try GGUFFile(#require(path))
+    return GGUFMetadata(
       file: "model.gguf", architecture: dialect.architecture, tensors: file
     ) { key in
       if let value = extra[key] { return value.isNull ? nil : value }
       return file["\(dialect.architecture).\(key)"]?.json
     }
-    return try metadata.configuration(dialect)
   }
 
   /// A factor without a type is linear; so is one under the older key; 0 and type none are no factor.
@@ -156,5 +163,63 @@ import Testing
     }
     #expect(try scale(46) == 144)
     #expect(try scale(42) == 128)
+  }
+
+  // MARK: Llama 4, Gemma 4, Mistral 3
+
+  /// Every fourth block sees everything and does not rotate, but where there is a window of 0: then none. Only the largest
+  /// model does without norms of queries and keys, and what says otherwise of the blocks is refused.
+  @Test func llama4() throws {
+    let dialect = try #require(FamilyDefinition.llama4.gguf)
+    func value(_ key: String, _ extra: [String: JSONValue]) throws -> JSONValue? {
+      try configuration("llama4", dialect, extra).value([key])?.value
+    }
+    #expect(try value("use_qk_norm", [:])?.bool == true)
+    #expect(try value("use_qk_norm", ["expert_count": .number(.integer(128))])?.bool == false)
+    #expect(try value("no_rope_layers", [:]) == nil)
+    let none = ["attention.sliding_window": JSONValue.number(.integer(0))]
+    #expect(try value("no_rope_layers", none)?.array?.count == 2)
+    let chunk = try configuration("llama4", dialect, none).nullableSize(
+      "attention_chunk_size", absent: 8192)
+    #expect(chunk == nil)
+    func load(pattern: Int) throws {
+      _ = try loadTransformer(
+        ModelFile(
+          metadata(
+            "llama4", dialect,
+            ["attention.sliding_window_pattern": .number(.integer(pattern))])))
+    }
+    try load(pattern: 4)
+    let error = #expect(throws: ModelError.self) { try load(pattern: 2) }
+    #expect(error?.description.contains("llama4.attention.sliding_window_pattern") == true)
+  }
+
+  /// Heads that rotate in part only where files say it by divisors, and widths that are not once or twice one number.
+  @Test(arguments: [
+    ("rope.dimension_count_swa", JSONValue.number(.integer(2))),
+    ("feed_forward_length", .array([10, 20, 20, 20].map { .number(.integer($0)) })),
+    ("attention.key_length_swa", .null), ("attention.sliding_window", .null),
+    ("attention.sliding_window_pattern", .null), ("embedding_length_per_layer_input", .null),
+  ])
+  func gemma4(_ key: String, _ value: JSONValue) throws {
+    let dialect = try #require(FamilyDefinition.gemma4.gguf)
+    let error = #expect(throws: ModelError.self) {
+      try loadTransformer(ModelFile(metadata("gemma4-shared", dialect, [key: value])))
+    }
+    #expect(error?.description.contains("gemma4.\(key)") == true, "\(error as Any)")
+  }
+
+  /// A Mistral in a file of Ministral 3's architecture, as the converter writes Mistral Small: its queries do not grow.
+  @Test func mistralSmall() throws {
+    let dialect = try #require(FamilyDefinition.ministral3.gguf)
+    let plain = [
+      "rope.scaling.type", "rope.scaling.factor", "rope.scaling.yarn_log_multiplier",
+      "attention.temperature_scale",
+    ]
+    let model = try loadTransformer(
+      ModelFile(
+        metadata("ministral3", dialect, Dictionary(uniqueKeysWithValues: plain.map { ($0, .null) }))
+      ))
+    #expect(!model.description.residual.contains("queries grow"))
   }
 }

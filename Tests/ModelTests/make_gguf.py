@@ -37,6 +37,9 @@ CASES = {
     "gemma": {},
     "gemma2": {"query_pre_attn_scalar": 6},
     "gemma3": {"layer_types": None, "sliding_window_pattern": 6},
+    "gemma4": {},
+    "gemma4-mixture": {},
+    "gemma4-shared": {},
     "glm4_moe": {},
     "glm": {},
     "glm4": {},
@@ -52,6 +55,9 @@ CASES = {
     "gptj": {},
     "gptj-odd": {"activation_function": "gelu_new"},
     "granitemoe": {},
+    "llama4": {
+        "attention_chunk_size": 8192, "floor_scale": 8192, "layer_types": None, "no_rope_layers": None,
+        "no_rope_layer_interval": 4},
     "minimax_m2": {},
     "granite": {},
     "granite-odd": {"hidden_act": "silu"},
@@ -60,10 +66,12 @@ CASES = {
     "mixtral": {},
     "mixtral-dense": {},
     "mixtral-stacked": {},
+    "modernbert": {},
     "mpt": {},
     "mpt-odd": {"attn_config": {"alibi": True}},
     "nemotron": {},
     "nemotron-odd": {"hidden_act": "relu2"},
+    "nomic_bert": {},
     "olmo": {},
     "olmo2": {},
     "olmo2-odd": {},
@@ -75,6 +83,14 @@ CASES = {
     "phi": {},
     "phi3": {},
     "phi3-long": {},
+    "phimoe": {"router_jitter_noise": 0.01},
+    "phimoe-odd": {
+        "router_jitter_noise": 0.01,
+        # The factors of prompts longer than the first ones, and llama.cpp's own magnitude: √(1 + ln(64/6) / ln 6).
+        "rope_parameters": {
+            "rope_type": "longrope", "rope_theta": 300.0, "original_max_position_embeddings": 6,
+            "short_factor": [1.2, 1.7, 2.0, 4.0], "long_factor": [1.2, 1.7, 2.0, 4.0],
+            "short_mscale": 1.5235211988703177, "long_mscale": 1.5235211988703177}},
     "qwen2": {},
     "qwen2-window": {"use_sliding_window": False, "layer_types": None},
     "qwen2_moe": {},
@@ -92,16 +108,19 @@ CASES = {
 
 ARCHITECTURES = {
     "cohere": "command-r", "deepseek_v2": "deepseek2", "deepseek_v3": "deepseek2",
-    "ernie4_5_moe": "ernie4_5-moe", "gemma3_text": "gemma3", "glm": "chatglm",
+    "ernie4_5_moe": "ernie4_5-moe", "gemma3_text": "gemma3", "gemma4_text": "gemma4", "glm": "chatglm",
     "glm4_moe": "glm4moe", "gpt_bigcode": "starcoder", "gpt_neox": "gptneox", "gpt_oss": "gpt-oss",
-    "hunyuan_v1_dense": "hunyuan-dense", "minimax_m2": "minimax-m2", "ministral3": "mistral3",
-    "mixtral": "llama", "olmo3": "olmo2", "phi": "phi2", "qwen2_moe": "qwen2moe",
+    "hunyuan_v1_dense": "hunyuan-dense", "llama4_text": "llama4", "minimax_m2": "minimax-m2",
+    "ministral3": "mistral3", "mixtral": "llama", "modernbert": "modern-bert", "nomic_bert": "nomic-bert", "olmo3": "olmo2", "phi": "phi2", "qwen2_moe": "qwen2moe",
     "qwen3_moe": "qwen3moe",
 }
 
 # Families whose features that rotate together are neighbours there.
 PERMUTED = ("arcee", "granite", "granitemoe", "ministral3", "mixtral", "olmo", "smollm3")
 
+
+# Encoders, whose heads the converter leaves out, and what their names begin with.
+ENCODERS = {"bert": "bert.", "modernbert": "model.", "nomic_bert": "nomic_bert."}
 
 # The number of experts, by family.
 EXPERTS = ("num_local_experts", "num_experts", "n_routed_experts", "moe_num_experts")
@@ -153,7 +172,7 @@ def write_sizes(writer, config):
             writer.add_sliding_window_pattern([k == "sliding_attention" for k in config["layer_types"]])
     if count := first(config, *EXPERTS):
         writer.add_expert_count(count)
-        writer.add_expert_used_count(first(config, "num_experts_per_tok", "moe_k"))
+        writer.add_expert_used_count(first(config, "num_experts_per_tok", "moe_k", "top_k_experts"))
     inner_is_hidden = kind in ("gpt_oss", "minimax_m2")
     if inner := first(config, "moe_intermediate_size", default=hidden if inner_is_hidden else None):
         writer.add_expert_feed_forward_length(inner)
@@ -243,8 +262,23 @@ def write_others(writer, config):
             writer.add_decoder_block_count(config["num_decoder_layers"])
             writer.add_relative_attn_buckets_count(config["relative_attention_num_buckets"])
             writer.add_decoder_start_token_id(config["decoder_start_token_id"])
-        case "bert":
+        case "bert" | "nomic_bert":
             writer.add_causal_attention(False)
+        case "modernbert":
+            writer.add_causal_attention(False)
+            writer.add_sliding_window(config["local_attention"])
+            writer.add_sliding_window_pattern(3)
+            writer.add_rope_scaling_type(gguf.RopeScalingType.NONE)
+            writer.add_vocab_size(config["vocab_size"])
+        case "gemma4_text":
+            write_gemma4(writer, config)
+        case "llama4_text":
+            writer.add_vocab_size(config["vocab_size"])
+            writer.add_feed_forward_length(config["intermediate_size_mlp"])
+            writer.add_expert_feed_forward_length(config["intermediate_size"])
+            writer.add_interleave_moe_layer_step(config["interleave_moe_layer_step"])
+        case "phimoe":
+            writer.add_sliding_window(config["sliding_window"] or 0)
         case "deepseek_v2" | "deepseek_v3":
             rotated = config["qk_rope_head_dim"]
             writer.add_q_lora_rank(config["q_lora_rank"])
@@ -276,6 +310,34 @@ def write_others(writer, config):
             writer.add_logit_scale(config["logit_scale"])
 
 
+def write_gemma4(writer, config):
+    """Sizes of two kinds of blocks, and divisors that keep most of a head from rotating in those without a window."""
+    slides = [kind == "sliding_attention" for kind in config["layer_types"]]
+    layers, shared = len(slides), config["num_kv_shared_layers"]
+    own = config["per_layer_config"][str(layers - 1)]
+    writer.add_sliding_window_pattern(slides)
+    writer.add_shared_kv_layers(shared)
+    writer.add_embedding_length_per_layer_input(config["hidden_size_per_layer_input"])
+    size, local = own["head_dim"], config["head_dim"]
+    writer.add_key_length(size)
+    writer.add_value_length(size)
+    writer.add_key_length_swa(local)
+    writer.add_value_length_swa(local)
+    writer.add_rope_dimension_count(size)
+    writer.add_rope_dimension_count_swa(local)
+    if "num_key_value_heads" in own:
+        heads = (own["num_key_value_heads"], config["num_key_value_heads"])
+        writer.add_head_count_kv([heads[slide] for slide in slides])
+    if config["use_double_wide_mlp"]:
+        width = config["intermediate_size"]
+        writer.add_feed_forward_length([width if l < layers - shared else 2 * width for l in range(layers)])
+    if config["final_logit_softcapping"]:
+        writer.add_final_logit_softcapping(config["final_logit_softcapping"])
+    rotated = int(size * config["rope_parameters"]["full_attention"]["partial_rotary_factor"] / 2)
+    divisors = [1.0] * rotated + [1e30] * (size // 2 - rotated)
+    writer.add_tensor("rope_freqs.weight", np.array(divisors, dtype=np.float32))
+
+
 def write_grouped_routing(writer, config, is_sigmoid):
     """The routing of DeepSeek's models and of those built like them."""
     writer.add_leading_dense_block_count(config["first_k_dense_replace"])
@@ -305,8 +367,8 @@ def stacked(tensor, key_value, size):
     return np.concatenate([part.reshape(-1, *tensor.shape[1:]) for part in parts])
 
 
-def experts(state, alternating):
-    """All experts' matrices of a kind in one tensor; `alternating` ones lie transposed, and gate and up alternate."""
+def experts(state, alternating, transposed):
+    """All experts' matrices of a kind in one tensor; `transposed` ones lie so, of `alternating` ones so do gate and up."""
     result, apart = {}, {}
     for name, value in state.items():
         stem, _, part = name.partition(".experts")
@@ -314,8 +376,8 @@ def experts(state, alternating):
         stem = stem.replace("block_sparse_moe", "mlp")
         if part.startswith("gate_up_proj"):
             suffix = ".bias" if part.endswith("_bias") else ".weight"
+            value = value.swapaxes(1, 2) if transposed and suffix == ".weight" else value
             if alternating:
-                value = value.swapaxes(1, 2) if suffix == ".weight" else value
                 gate, up = value[:, ::2], value[:, 1::2]
             else:
                 gate, up = np.split(value, 2, axis=1)
@@ -323,7 +385,7 @@ def experts(state, alternating):
             result[f"{stem}.experts.up_proj{suffix}"] = up
         elif part.startswith("down_proj"):
             suffix = ".bias" if part.endswith("_bias") else ".weight"
-            value = value.swapaxes(1, 2) if alternating and suffix == ".weight" else value
+            value = value.swapaxes(1, 2) if transposed and suffix == ".weight" else value
             result[f"{stem}.experts.down_proj{suffix}"] = value
         elif part:
             number, matrix, _ = part.split(".")
@@ -375,17 +437,26 @@ def converted(config, state, heads, key_value, size):
         state = {
             name.replace(".block_sparse_moe.input_linear.weight", ".mlp.experts.gate_up_proj"): value
             for name, value in state.items()}
-    if first(config, *EXPERTS):
-        state = experts(state, alternating=kind == "gpt_oss")
+    if first(config, *EXPERTS) and kind != "gemma4_text":
+        state = experts(state, alternating=kind == "gpt_oss", transposed=kind in ("gpt_oss", "llama4_text"))
     if "kv_lora_rank" in config:
         state = latent_keys(state, config)
     if kind == "stablelm":
         state = head_norms(state)
     for name, value in state.items():
-        if kind == "bert":
-            name = name.removeprefix("bert.")
-            if name.startswith(("cls.", "pooler.")):
+        if kind in ENCODERS:
+            name = name.removeprefix(ENCODERS[kind])
+            if name.startswith(("cls.", "pooler.", "decoder.")):
                 continue
+        if kind == "gemma4_text":
+            if name.endswith("layer_scalar") or ".experts." in name:
+                name += ".weight"
+            block = name.removeprefix("model.layers.").split(".")[0]
+            # No weights by their names: the map does not know them.
+            if name.endswith("router.scale"):
+                name = f"blk.{block}.ffn_gate_inp.scale"
+            if name.endswith("router.per_expert_scale"):
+                name = f"blk.{block}.ffn_down_exps.scale"
         if kind == "bloom":
             name = name.removeprefix("transformer.")
         if kind in ("gemma", "gemma2", "gemma3_text"):
@@ -424,7 +495,7 @@ def make(name):
     state = load_file(folder / "model.safetensors")
     kind, changes = config["model_type"], CASES[name]
     # A head of another task is left out as well, and parameters of activations are no tensors.
-    is_whole = not changes and kind not in ("apertus", "bert")
+    is_whole = not changes and kind != "apertus" and kind not in ENCODERS
     path = folder / ("model.gguf" if is_whole else "altered.gguf")
     if not is_whole:
         (folder / "altered.json").write_text(json.dumps(changes) + "\n")
@@ -441,7 +512,7 @@ def make(name):
     arch = next(a for a, n in gguf.MODEL_ARCH_NAMES.items() if n == architecture)
     names = gguf.get_tensor_name_map(arch, layers)
     for key, value in sorted(converted(config, curves(writer, state), *sizes)):
-        target = names.get_name(key, try_suffixes=(".weight", ".bias"))
+        target = key if key.startswith("blk.") else names.get_name(key, try_suffixes=(".weight", ".bias"))
         assert target, key
         writer.add_tensor(target, np.ascontiguousarray(value))
     finish(writer)

@@ -30,9 +30,7 @@ extension EncoderModel {
     let vocabulary = try c.size("vocab_size", default: 30522)
     let isTied = try c.flag("tie_word_embeddings", default: true)
     try c.requireAbsolutePositions()
-    let causal = "attention.causal"
-    try c.checkSupported(
-      try !c.flag(causal, default: false), causal, "every token sees all others")
+    try c.requireWholeAttention()
     try c.refuseUnread()
 
     let words = try r.table("bert.embeddings.word_embeddings", rows: vocabulary)
@@ -54,6 +52,13 @@ extension EncoderModel {
 }
 
 extension Configuration {
+  /// Of an encoder a GGUF file says that it is one.
+  func requireWholeAttention() throws(ModelError) {
+    let key = "attention.causal"
+    try checkSupported(
+      try !flag(key, default: false), key, "every token sees all others")
+  }
+
   /// Learned positions are all there are now; distances instead of them were given up by the reference.
   func requireAbsolutePositions() throws(ModelError) {
     let key = "position_embedding_type"

@@ -13,7 +13,7 @@ extension FamilyDefinition {
     residual: "f(X) = F(X) − X, F = s (Y + P), Y = Z + norm(mlp(norm Z)), "
       + "Z = X + norm(attention(norm X)); s is a number of the block, and P what it adds for an "
       + "input of its own that follows from the token and is held constant, where it has one",
-    initialisation: Initialisation(isTied: true, paddingToken: 0)
+    gguf: .gemma4, initialisation: Initialisation(isTied: true, paddingToken: 0)
   ) { try DecoderModel(gemma4: $0) }
 }
 

@@ -11,7 +11,8 @@ extension FamilyDefinition {
   public static let llama4 = FamilyDefinition(
     "llama4_text", outerTypes: ["llama4": "llama4_text"],
     residual: "f(X) = attention(norm X) + Σ expertₑ(wₑ norm Z) + shared(norm Z), "
-      + "Z = X + attention(norm X)"
+      + "Z = X + attention(norm X)",
+    gguf: .llama4
   ) { try DecoderModel(llama4: $0) }
 }
 
@@ -120,4 +121,45 @@ extension DecoderSettings {
     guard let listed = try c.optionalNumbers("moe_layers") else { return { ($0 + 1) % step == 0 } }
     return { listed.contains(Double($0)) }
   }
+}
+
+extension GGUFDialect {
+  /// Files say neither the length of a chunk nor how queries grow, and of the blocks that do not rotate only by a window
+  /// of 0 that there are none. The largest model is the one without norms of queries and keys.
+  fileprivate static let llama4 = GGUFDialect(
+    architecture: "llama4",
+    names: decoder(with: [
+      "feed_forward.gate_proj": "ffn_gate", "feed_forward.up_proj": "ffn_up",
+      "feed_forward.down_proj": "ffn_down", "feed_forward.router": "ffn_gate_inp",
+      "feed_forward.experts.gate_proj": "ffn_gate_exps",
+      "feed_forward.experts.up_proj": "ffn_up_exps",
+      "feed_forward.experts.down_proj": "ffn_down_exps",
+      "feed_forward.shared_expert.gate_proj": "ffn_gate_shexp",
+      "feed_forward.shared_expert.up_proj": "ffn_up_shexp",
+      "feed_forward.shared_expert.down_proj": "ffn_down_shexp",
+    ]),
+    epsilon: "attention.layer_norm_rms_epsilon",
+    keys: expertKeys.merging([
+      "intermediate_size": ["expert_feed_forward_length"],
+      "intermediate_size_mlp": ["feed_forward_length"],
+    ]) { $1 },
+    required: essential + [
+      "expert_count", "expert_used_count", "expert_feed_forward_length",
+      "interleave_moe_layer_step",
+    ],
+    pairing: .interleaved,
+    settings: { file in
+      var settings = file.biases()
+      settings["use_qk_norm"] = .bool(file.size("expert_count") != 128)
+      let (window, pattern) = ("attention.sliding_window", "attention.sliding_window_pattern")
+      settings[window] = .null
+      if file.value(pattern)?.int == 4 { settings[pattern] = .null }
+      if file.value(window)?.int == 0 {
+        settings["attention_chunk_size"] = .null
+        settings["no_rope_layers"] = .array(
+          Array(repeating: .number(.integer(1)), count: min(file.size("block_count") ?? 0, 1 << 12))
+        )
+      }
+      return settings
+    })
 }

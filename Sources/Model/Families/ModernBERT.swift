@@ -7,7 +7,7 @@ extension FamilyDefinition {
   ///
   /// Warner et al., arXiv 2412.13663.
   public static let modernBERT = FamilyDefinition(
-    "modernbert", residual: DecoderBlock.Arrangement.sequential.residual,
+    "modernbert", residual: DecoderBlock.Arrangement.sequential.residual, gguf: .modernBERT,
     initialisation: .modernBERT
   ) { try EncoderModel(modernBERT: $0) }
 }
@@ -42,6 +42,7 @@ extension EncoderModel {
     )
     let head = try MaskedHead(c)
     c.understand("is_causal")
+    try c.requireWholeAttention()
     try c.refuseUnread()
 
     let norm = { (reader: WeightReader, name: String) in
@@ -150,5 +151,35 @@ extension Initialisation {
         ("embedding", normal(deviation)), ("head.dense", out), ("decoder", out),
         ("classifier", normal(1 / width.squareRoot())),
       ]
+    })
+}
+
+extension GGUFDialect {
+  /// Of the encoder alone: no file has the whole head.
+  fileprivate static let modernBERT = GGUFDialect(
+    architecture: "modern-bert",
+    names: [
+      "model.embeddings.tok_embeddings": "token_embd",
+      "model.embeddings.norm": "token_embd_norm", "model.final_norm": "output_norm",
+    ].merging(
+      inBlocks(
+        "model.layers.#.",
+        [
+          "attn_norm": "attn_norm", "attn.Wqkv": "attn_qkv", "attn.Wo": "attn_output",
+          "mlp_norm": "ffn_norm", "mlp.Wi": "ffn_up", "mlp.Wo": "ffn_down",
+        ])
+    ) { $1 },
+    keys: [
+      "norm_eps": ["attention.layer_norm_epsilon"],
+      "local_attention": ["attention.sliding_window"],
+      "layer_types": ["attention.sliding_window_pattern"],
+      "global_rope_theta": ["rope.freq_base"], "local_rope_theta": ["rope.freq_base_swa"],
+    ],
+    settings: { file in
+      var settings = file.layerKinds(period: 3)
+      settings["global_attn_every_n_layers"] = settings.removeValue(
+        forKey: "sliding_window_pattern")
+      settings["norm_bias"] = .bool(file.contains("output_norm.bias"))
+      return settings.merging(file.biases(mlp: "mlp_bias")) { $1 }
     })
 }

@@ -36,6 +36,7 @@ extension EncoderModel {
     let isTied = try c.flag("tie_word_embeddings", default: true)
     try c.refuseOtherNomic()
     c.understand("is_causal")
+    try c.requireWholeAttention()
     try c.refuseUnread()
 
     let words = try r.table("nomic_bert.embeddings.word_embeddings", rows: vocabulary)
@@ -91,7 +92,7 @@ extension Configuration {
   fileprivate func refuseOtherNomic() throws(ModelError) {
     for key in [
       "prenorm", "parallel_block", "use_rms_norm", "qkv_proj_bias", "mlp_fc1_bias",
-      "mlp_fc2_bias", "rotary_emb_interleaved", "causal", "attention.causal",
+      "mlp_fc2_bias", "rotary_emb_interleaved", "causal",
     ] {
       try checkSupported(try !flag(key, default: false), key, "known is false")
     }

@@ -9,7 +9,7 @@ extension FamilyDefinition {
   /// X ↦ Z = X + attention(norm X), F = Z + Σₑ wₑ expertₑ(norm Z). Abdin et al., arXiv 2404.14219; Liu et al., arXiv
   /// 2409.12136.
   public static let phiMoE = FamilyDefinition(
-    "phimoe", residual: ExpertMixture.residual
+    "phimoe", residual: ExpertMixture.residual, gguf: .phiMoE
   ) { try DecoderModel(phiMoE: $0) }
 }
 
@@ -21,7 +21,7 @@ extension DecoderModel {
       .init(
         width: 4096, feedForwardWidth: 6400, keyValueHeads: 8, positions: 131_072, epsilon: 1e-5,
         theta: 1_000_000),
-      rotary: .init(hasMagnitudes: true))
+      rotary: .init(hasMagnitudes: file.format == .huggingFace))
     switch s.rotary.scaling {
     case .none, .longrope: break
     default:
@@ -55,4 +55,19 @@ extension DecoderModel {
           experts: block.experts(count, width: s.feedForwardWidth, block.mixtralExperts)))
     }
   }
+}
+
+extension GGUFDialect {
+  /// No key has how near to the best an expert must be; what cos and sin are multiplied by is llama.cpp's.
+  fileprivate static let phiMoE = GGUFDialect(
+    architecture: "phimoe",
+    names: decoder(with: [
+      "block_sparse_moe.gate": "ffn_gate_inp", "block_sparse_moe.experts.w1": "ffn_gate_exps",
+      "block_sparse_moe.experts.w2": "ffn_down_exps", "block_sparse_moe.experts.w3": "ffn_up_exps",
+    ]),
+    epsilon: "attention.layer_norm_rms_epsilon",
+    keys: expertKeys.merging(["sliding_window": ["attention.sliding_window"]]) { $1 },
+    settings: { file in
+      file.biases().merging(["lm_head_bias": .bool(file.contains("output.bias"))]) { $1 }
+    })
 }

@@ -85,7 +85,7 @@ public struct WeightReader {
     guard let found else { return canonical }
     let pieces = found.split(separator: "#", omittingEmptySubsequences: false)
     let name = zip(pieces, numbers + [""]).map { $0 + $1 }.joined()
-    return name.hasSuffix(".bias") ? name : name + suffix
+    return [".bias", ".scale"].contains(where: name.hasSuffix) ? name : name + suffix
   }
 
   /// The stored tensor, remembered as read. Throws `FileError.missingTensor`, `prefixedTensor`, `unsupportedType`.

@@ -30,10 +30,7 @@ public struct GGUFDialect: Sendable {
   public init(
     architecture: String, names: [String: String],
     epsilon: String = "attention.layer_norm_epsilon", keys: [String: [String]] = [:],
-    required: [String] = [
-      "block_count", "context_length", "embedding_length", "feed_forward_length",
-      "attention.head_count",
-    ],
+    required: [String] = essential,
     pairing: RotaryPairing = .split, hasOwnValueLength: Bool = false,
     claims: @escaping @Sendable (GGUFMetadata) -> Bool = { _ in true },
     settings: @escaping @Sendable (GGUFMetadata) -> [String: JSONValue] = { _ in [:] }
@@ -48,6 +45,12 @@ public struct GGUFDialect: Sendable {
     self.claims = claims
     self.settings = settings
   }
+
+  /// Keys without which there is no model of most families.
+  public static let essential = [
+    "block_count", "context_length", "embedding_length", "feed_forward_length",
+    "attention.head_count",
+  ]
 
   /// Keys of config.json that more than one family has, and where GGUF has them.
   static let commonKeys: [String: [String]] = [

@@ -178,7 +178,7 @@ public struct GGUFMetadata: Sendable {
   }
 
   /// What frequencies are divided by, one per pair of features. Throws `FileError`, `ModelError.badKey`.
-  private func factors(_ name: String) throws -> JSONValue? {
+  func factors(_ name: String) throws -> JSONValue? {
     guard contains(name) else { return nil }
     let tensor = try tensors.tensor(name)
     guard tensor.count <= 1 << 16, case let numbers = tensor.numbers(),
