@@ -18,34 +18,24 @@ public struct AlignmentRun {
   public let settings: RunSettings
   /// What was decided where the model's folder left a choice, and what was made of prompts that may have been meant otherwise:
   /// one line each, for the user to read.
-  public let notes: [String]
+  public var notes: [String] { loaded.notes }
   /// What it computes with.
-  package let engine: Engine
-  private let directory: CheckpointDirectory
-  private let model: any Transformer
-  private let tokenizer: Tokenizer?
-  private let prompts: [(given: PromptInput, input: ModelInput)]
+  package var engine: Engine { loaded.engine }
+  private let loaded: LoadedModel
+  /// Those of `loaded` that are run: of a shard, its part.
+  private let prompts: [LoadedModel.Prompt]
   /// Of a shard, the list `prompts` is a part of.
   private let promptList: PromptList?
   private let resolved: ResolvedSettings
   private let groups: [PromptGroup]
-  private let loadSeconds: Double
 
   /// Opens the model, tokenizes the prompts and checks every option against both, before any work is done.
   ///
   /// Throws `FileError`, `ModelError`, `RunError`.
   public init(_ requested: RunSettings, prompts inputs: [PromptInput]) throws {
-    let start = monotonicSeconds()
-    let engine = Engine(threads: requested.threads)
-    self.engine = engine
-    let directory = try CheckpointDirectory(opening: requested.model)
-    self.directory = directory
-    let model = try engine.use {
-      try loadTransformer(directory, randomSeed: requested.randomInit ? requested.seed : nil)
-    }
-    self.model = model
-    // After the weights are mapped, which takes address space too.
-    try BLAS.checkAddressSpace(threads: engine.threads)
+    let loaded = try LoadedModel(requested.common, prompts: inputs)
+    self.loaded = loaded
+    let model = loaded.model
     var settings = requested
     if let share = settings.rankShare {
       let rank: Int
@@ -58,69 +48,32 @@ public struct AlignmentRun {
       settings.top = max(settings.top, rank)
     }
     self.settings = settings
-    try PromptReader.checkKinds(of: inputs, settings, model.description)
-    let needsText =
-      settings.encoderPrompt != nil
-      || inputs.contains { if case .text = $0 { true } else { false } }
-    let tokenizer = try Self.tokenizer(of: directory, isNeeded: needsText)
-    self.tokenizer = tokenizer
-    guard !inputs.isEmpty else {
-      throw RunError.badSetting(
-        .prompt, reason: "is missing; give at least one")
-    }
-    let reader = PromptReader(settings, model.description, tokenizer, directory)
-    try reader.checkEncoder(settings)
-    let labels = inputs.enumerated().map { PromptLabel(number: $0 + 1, $1) }
-    var prompts = try zip(inputs, labels).map { ($0, try reader.read($0, $1)) }
-    notes =
-      directory.notes + (tokenizer?.notes ?? [])
-      + reader.notes(zip(inputs, labels).map { ($0, $1) })
     let resolved = try ResolvedSettings(
-      settings, model.description,
-      promptLengths: prompts.map { model.description.tokenCount(of: $0.1) }, labels: labels)
+      settings, model.description, promptLengths: loaded.lengths, labels: loaded.labels)
     if let shard = settings.shard {
-      let range = shard.range(of: prompts.count)
+      let range = shard.range(of: loaded.prompts.count)
       guard !range.isEmpty else {
         throw RunError.badSetting(
           .shard, value: "\(shard.index)/\(shard.count)",
-          reason: "has no prompt, as there are \(prompts.count); divide them into fewer parts")
+          reason:
+            "has no prompt, as there are \(loaded.prompts.count); divide them into fewer parts"
+        )
       }
-      promptList = PromptList(prompts.map { PromptHeader($0.0, $0.1, []) })
-      prompts = Array(prompts[range])
+      promptList = PromptList(loaded.prompts.map { PromptHeader($0.given, $0.input, []) })
+      prompts = Array(loaded.prompts[range])
       self.resolved = resolved.restricted(to: range)
     } else {
       promptList = nil
+      prompts = loaded.prompts
       self.resolved = resolved
     }
-    self.prompts = prompts
     groups = PromptGroup.groups(self.resolved.selections)
-    loadSeconds = monotonicSeconds() - start
-  }
-
-  /// The vocabulary: needed for text, and welcome for showing the next token.
-  private static func tokenizer(
-    of directory: CheckpointDirectory, isNeeded: Bool
-  ) throws -> Tokenizer? {
-    do {
-      return try Tokenizer(for: directory)
-    } catch  where !isNeeded {
-      return nil
-    } catch TokenizationError.noVocabulary(let folder) {
-      throw RunError.noTokenizer(path: folder)
-    } catch let error as TokenizationError {
-      throw RunError.badTokenizer(reason: "\(error)")
-    }
   }
 
   /// What decides the run's numbers, for `RunFolder`. Reads the weights once. Throws `FileError`.
   public func manifest() throws -> RunManifest {
-    let d = model.description
-    return RunManifest(
-      krylens: krylensVersion,
-      model: ModelRecord(
-        name: settings.name, source: directory.request, family: d.family, modelType: d.modelType,
-        layers: d.layers, width: d.width, parameters: d.parameters, storedTypes: d.storedTypes,
-        fingerprint: try directory.fingerprint(), trainingStep: settings.step),
+    RunManifest(
+      krylens: krylensVersion, model: try loaded.record(),
       settings: settings, layers: resolved.layers,
       prompts: zip(prompts, resolved.selections).map { PromptHeader($0.given, $0.input, $1) },
       promptList: promptList, computedWith: [ProcessorRecord(engine)])
@@ -128,7 +81,7 @@ public struct AlignmentRun {
 
   /// What the checkpoints of one training have in common with this run.
   public var training: TrainingIdentity {
-    TrainingIdentity(model.description, prompts.map { PromptHeader($0.given, $0.input, []) })
+    TrainingIdentity(loaded.model.description, prompts.map { PromptHeader($0.given, $0.input, []) })
   }
 
   /// What the run will cost: its largest group of prompts, and what is written of all. Passes the first two blocks and times
@@ -136,7 +89,7 @@ public struct AlignmentRun {
   public func predicted() throws -> CostEstimate {
     defer { returnFreedMemory() }
     let largest = groups.max { work($0) < work($1) }!
-    var resolved = try engine.use { try predicted(model, largest) }
+    var resolved = try engine.use { try predicted(loaded.model, largest) }
     resolved.groups = groups.count
     resolved.relativeWork = groups.reduce(0) { $0 + Double(work($1)) / Double(work(largest)) }
     return resolved
@@ -144,7 +97,7 @@ public struct AlignmentRun {
 
   /// Numbers of a group's triplets and couplings, and of the states that are kept for pictures.
   private func work(_ group: PromptGroup) -> Int {
-    let d = model.description
+    let d = loaded.model.description
     let k = resolved.ranks.max() ?? 1
     let tokens = group.prompts.reduce(0) { $0 + d.tokenCount(of: prompts[$1].input) }
     let perJacobian =
@@ -172,13 +125,13 @@ public struct AlignmentRun {
   ) throws -> RunResult {
     let start = monotonicSeconds()
     let base: any RunJournal = folder?.journal ?? MemoryJournal()
-    let journal = GuardedJournal(base) { try model.source.checkIntact() }
-    var seconds = RunRecord.Seconds(total: 0, load: loadSeconds, solve: 0, coupling: 0)
+    let journal = GuardedJournal(base) { try loaded.model.source.checkIntact() }
+    var seconds = RunRecord.Seconds(total: 0, load: loaded.seconds, solve: 0, coupling: 0)
     let work = try work(in: folder)
     var count = progressCount(work.groups)
     for group in work.groups {
       try engine.use {
-        try run(model, group, work, journal, &seconds) { phase, units, isNew in
+        try run(loaded.model, group, work, journal, &seconds) { phase, units, isNew in
           progress?.update(count.add(units, to: phase, computed: isNew))
           if progress?.isCancelled == true {
             throw RunError.interrupted(resume: folder.flatMap { $0.keepsWork ? $0.path : nil })
@@ -186,8 +139,8 @@ public struct AlignmentRun {
         }
       }
     }
-    try model.source.checkIntact()
-    seconds.total = loadSeconds + monotonicSeconds() - start
+    try loaded.model.source.checkIntact()
+    seconds.total = loaded.seconds + monotonicSeconds() - start
     let manifest = try folder?.manifest ?? manifest()
     let result = try RunAssembly(
       manifest: manifest, journal: journal,
@@ -214,7 +167,7 @@ public struct AlignmentRun {
     guard let folder, !folder.isOfTheseAlone else {
       return Work(resolved: resolved, inputs: prompts.map(\.input), groups: groups)
     }
-    let reader = PromptReader(settings, model.description, tokenizer, directory)
+    let reader = loaded.reader
     let all = folder.manifest.prompts
     let asked = Set(folder.asked)
     return Work(
@@ -235,7 +188,7 @@ public struct AlignmentRun {
     let forward = try SolvePass(
       model, group.prompts.map { work.inputs[$0] }, group, resolved: work.resolved,
       journal: journal,
-      saveHiddenStates: settings.saveHiddenStates, decode: { tokenizer?.decode([$0]) }
+      saveHiddenStates: settings.saveHiddenStates, decode: { loaded.tokenizer?.decode([$0]) }
     ) { try step(.solving, units, $1) }
     // What the solver has left in pieces is not on top of what the coupling takes, nor either on top of the results.
     returnFreedMemory()
@@ -251,10 +204,10 @@ public struct AlignmentRun {
   private func progressCount(_ groups: [PromptGroup]) -> ProgressCount {
     let jacobians = groups.reduce(0) { $0 + $1.jacobians.count }
     let cost = SolverCost(
-      resolved.solver, width: model.description.width, count: resolved.top,
+      resolved.solver, width: loaded.model.description.width, count: resolved.top,
       batch: groups[0].batches[0].count)
     return ProgressCount(
-      solving: (jacobians * model.description.layers, cost.passes * cost.vectors),
+      solving: (jacobians * loaded.model.description.layers, cost.passes * cost.vectors),
       coupling: (
         jacobians * resolved.layers.count, 2 * resolved.mostBases * (resolved.ranks.max() ?? 1)
       ))

@@ -14,7 +14,7 @@ struct PromptReader {
 
   /// Precondition: `checkKinds` has passed, and there is a tokenizer if there is text.
   init(
-    _ settings: RunSettings, _ model: ModelDescription, _ tokenizer: Tokenizer?,
+    _ settings: ModelSettings, _ model: ModelDescription, _ tokenizer: Tokenizer?,
     _ directory: CheckpointDirectory
   ) {
     (self.model, self.tokenizer, self.directory) = (model, tokenizer, directory)
@@ -25,7 +25,7 @@ struct PromptReader {
   /// Throws `RunError.badSetting`, by its key, for images where the model reads tokens and the other way round, for an
   /// encoder's side where there is no encoder, and for none or two where there is one.
   static func checkKinds(
-    of prompts: [PromptInput], _ settings: RunSettings, _ model: ModelDescription
+    of prompts: [PromptInput], _ settings: ModelSettings, _ model: ModelDescription
   ) throws(RunError) {
     for (p, prompt) in prompts.enumerated() {
       let label = PromptLabel(number: p + 1, prompt)
@@ -78,7 +78,7 @@ struct PromptReader {
   }
 
   /// Throws `RunError.badSetting` for an encoder's side that the model cannot be run on.
-  func checkEncoder(_ settings: RunSettings) throws(RunError) {
+  func checkEncoder(_ settings: ModelSettings) throws(RunError) {
     guard let encoder, case .decoder(let start) = model.input else { return }
     do { try model.check(.decoder([start], encoder: encoder)) } catch {
       throw .badSetting(

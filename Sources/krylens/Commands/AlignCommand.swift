@@ -27,10 +27,10 @@ struct AlignCommand: ParsableCommand {
   func run() throws {
     try withExitStatus {
       let settings = options.settings(
-        for: model.path, step: model.trainingStep(isTrained: !options.randomInit))
+        for: model.path, step: model.trainingStep(isTrained: !options.execution.randomInit))
       let path = output?.path ?? Self.defaultOutput(settings.name)
       let outcome = try Self.run(
-        settings, try options.inputs(quiet: quiet), into: path, quiet: quiet)
+        settings, try options.prompts.inputs(quiet: quiet), into: path, quiet: quiet)
       if !quiet {
         let table = try AlignmentTable(RecordFile(path), folder: path).text
         try StandardOutput.print("\(table)\n\(Self.nextStep(path))")

@@ -32,7 +32,7 @@ struct EmergenceCommand: ParsableCommand {
   var quiet = false
 
   func validate() throws {
-    if options.randomInit {
+    if options.execution.randomInit {
       throw ValidationError(
         "--random-init: every checkpoint would have the same random weights; give it to krylens align"
       )
@@ -54,7 +54,7 @@ struct EmergenceCommand: ParsableCommand {
   func run() throws {
     try withExitStatus {
       let found = try CheckpointSequence(checkpoints.map(\.path))
-      let inputs = try options.inputs(quiet: quiet)
+      let inputs = try options.prompts.inputs(quiet: quiet)
       let settings = found.checkpoints.map { options.settings(for: $0.model, step: $0.step) }
       // A damaged or another kind of model is found now, not after hours.
       try found.check(settings.map { try AlignmentRun($0, prompts: inputs).training })

@@ -21,8 +21,8 @@ struct PlanCommand: ParsableCommand {
   func run() throws {
     try withExitStatus {
       let settings = options.settings(
-        for: model.path, step: model.trainingStep(isTrained: !options.randomInit))
-      let run = try AlignmentRun(settings, prompts: try options.inputs(quiet: quiet))
+        for: model.path, step: model.trainingStep(isTrained: !options.execution.randomInit))
+      let run = try AlignmentRun(settings, prompts: try options.prompts.inputs(quiet: quiet))
       if !quiet { run.notes.forEach(note) }
       let plan = try run.predicted()
       let line = { (name: String, bytes: Int) in

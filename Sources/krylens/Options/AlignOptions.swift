@@ -1,54 +1,13 @@
 import Alignment
 import Analysis
 import ArgumentParser
-import Checkpoint
-import Foundation
 import Lanczos
 import Model
 
 /// The options that say what is run on a model; `align` has them all.
 struct AlignOptions: ParsableArguments {
-  @Flag(
-    help: """
-      The model as it is before training: random weights by the seed, as transformers initialises the family. They take \
-      disk space in TMPDIR while the command runs.
-      """)
-  var randomInit = false
-
-  @Option(
-    name: .shortAndLong, parsing: .unconditionalSingleValue,
-    help: ArgumentHelp("A prompt; may be given more than once.", valueName: "text"))
-  var prompt: [String] = []
-
-  @Option(
-    help: ArgumentHelp(
-      "A file of prompts: .txt, one per line; .jsonl, or a .json array, with the key text or prompt.",
-      valueName: "file"))
-  var prompts: FilePath?
-
-  @Option(
-    parsing: .unconditionalSingleValue,
-    help: ArgumentHelp(
-      "A prompt as token ids, used as they are: 1,2,3; may be given more than once.",
-      valueName: "list"))
-  var tokenIds: [IntegerList] = []
-
-  @Option(
-    help: ArgumentHelp(
-      "An image in place of a prompt (vit): PNG, JPEG, or a .safetensors file holding "
-        + "pixel_values; may be given more than once.", valueName: "file"))
-  var image: [FilePath] = []
-
-  @Option(
-    parsing: .unconditional,
-    help: ArgumentHelp(
-      "The text the encoder reads (t5); prompts are the decoder's.", valueName: "text"))
-  var encoderPrompt: String?
-
-  @Option(
-    parsing: .unconditional,
-    help: ArgumentHelp("The same as token ids, used as they are.", valueName: "list"))
-  var encoderTokenIds: IntegerList?
+  @OptionGroup var execution: ExecutionOptions
+  @OptionGroup var prompts: PromptOptions
 
   @Option(help: ArgumentHelp("Singular triplets of each Jacobian (default: 10).", valueName: "k"))
   var top: Int?
@@ -114,14 +73,7 @@ struct AlignOptions: ParsableArguments {
   )
   var last: LastBlockMode?
 
-  @Option(help: "What finds the triplets; dense builds the Jacobian.")
-  var solver = SolverKind.auto
-
-  @Option(help: ArgumentHelp("Residual norms are held to t · σ₁.", valueName: "t"))
-  var tolerance = 1e-5
-
-  @Option(help: ArgumentHelp("Of start vectors, probes and random weights.", valueName: "n"))
-  var seed: UInt64 = 0
+  @OptionGroup var solution: SolverOptions
 
   @Option(help: "Shown coupling: entries or their magnitudes (default: signed).")
   var sign: CouplingSign?
@@ -143,28 +95,10 @@ struct AlignOptions: ParsableArguments {
   @Flag(help: "As the authors' release: absolute, normed, diagonal included, ranks 10,30,50.")
   var likePaper = false
 
-  @Option(
-    help: ArgumentHelp(
-      "Refuse, before any work, what would need more memory: 1GB is 10⁹ bytes, 1GiB 2³⁰.",
-      valueName: "bytes"))
-  var maxMemory: ByteCount?
-
-  @Option(help: "The model's name in the result (default: from MODEL).")
-  var name: String?
-
-  @Option(help: ArgumentHelp("Threads (default: all cores).", valueName: "n"))
-  var threads: Int?
-
   @Flag(help: "Write the hidden states of all layers too.")
   var saveHiddenStates = false
 
   func validate() throws {
-    guard !prompt.isEmpty || prompts != nil || !tokenIds.isEmpty || !image.isEmpty else {
-      throw ValidationError("nothing to run: give --prompt, --prompts, --token-ids or --image")
-    }
-    if let threads, !(1...1024).contains(threads) {
-      throw ValidationError("--threads \(threads): must be from 1 to 1024")
-    }
     if let top, top < 1 {
       throw ValidationError("--top \(top): must be from 1 to the model's width")
     }
@@ -198,16 +132,10 @@ struct AlignOptions: ParsableArguments {
 
   /// The settings these options mean for a model, and for the training step it was taken at.
   func settings(for model: String, step: Int?) -> RunSettings {
-    var s = RunSettings(
-      model: model, name: name ?? defaultName(of: model),
-      threads: threads ?? ProcessInfo.processInfo.activeProcessorCount)
+    let common = execution.settings(for: model, step: step, prompts, seed: solution.seed)
+    var s = RunSettings(common)
     let paperRanks = likePaper && rankShare == nil ? [10, 30, 50] : nil
     let chosen = ranks.map { Set($0.values).sorted() } ?? paperRanks
-    s.step = step
-    s.randomInit = randomInit
-    s.step = step
-    s.encoderPrompt = encoderPrompt
-    s.encoderTokenIds = encoderTokenIds?.values
     s.top = top ?? max(10, chosen?.max() ?? 0)
     s.ranks = chosen ?? [s.top]
     s.rankShare = rankShare
@@ -220,9 +148,8 @@ struct AlignOptions: ParsableArguments {
     s.shard = shard
     s.site = site
     s.last = last ?? (likePaper ? .normed : .residual)
-    s.solver = solver
-    s.tolerance = tolerance
-    s.seed = seed
+    s.solver = solution.solver
+    s.tolerance = solution.tolerance
     s.sign = sign ?? (likePaper ? .absolute : .signed)
     s.normalisation = normalisation?.value.rawValue ?? CouplingNormalisation.frobenius.rawValue
     s.form = form
@@ -230,29 +157,6 @@ struct AlignOptions: ParsableArguments {
     s.diagonal = diagonal ?? (likePaper ? .included : .excluded)
     s.likePaper = likePaper
     s.saveHiddenStates = saveHiddenStates
-    s.maxMemory = maxMemory?.bytes
     return s
-  }
-
-  /// All prompts: texts, then the file's, then token ids, then images. Says on standard error what was made of a file that
-  /// may have been meant otherwise.
-  func inputs(quiet: Bool) throws -> [PromptInput] {
-    var inputs = prompt.map { PromptInput.text($0) }
-    if let prompts {
-      let file = try PromptFile(prompts.path)
-      if !quiet { file.notes.forEach(note) }
-      inputs += file.prompts
-    }
-    return inputs + tokenIds.map { .tokens($0.values) } + image.map { .image($0.path) }
-  }
-
-  /// A file's or folder's own name; a hub name as it is. Random weights are no longer that model's.
-  private func defaultName(of model: String) -> String {
-    var name = model
-    if FileManager.default.fileExists(atPath: model) {
-      name = URL(fileURLWithPath: model).standardizedFileURL.lastPathComponent
-      if name.hasSuffix(".gguf") { name.removeLast(5) }
-    }
-    return randomInit ? "\(name) (random)" : name
   }
 }

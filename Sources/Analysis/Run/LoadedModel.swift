@@ -1,0 +1,93 @@
+import Checkpoint
+import Files
+import LinearAlgebra
+import Model
+import Tokenization
+import Weights
+
+/// A model that is open, and prompts as it is run on them: where every command that runs a model begins.
+package struct LoadedModel: Sendable {
+  /// A prompt as it was given, and what the model is run on.
+  package typealias Prompt = (given: PromptInput, input: ModelInput)
+
+  /// What it computes with.
+  package let engine: Engine
+  /// The model.
+  package let model: any Transformer
+  /// Its files.
+  package let directory: CheckpointDirectory
+  /// The vocabulary, if there is one.
+  package let tokenizer: Tokenizer?
+  /// The prompts, in the order given.
+  package let prompts: [Prompt]
+  /// Names of the prompts, for messages.
+  package let labels: [PromptLabel]
+  /// What was decided where the model's folder left a choice, and what was made of prompts that may have been meant
+  /// otherwise: one line each, for the user to read.
+  package let notes: [String]
+  /// Seconds that opening it took.
+  package let seconds: Double
+  let settings: ModelSettings
+
+  /// Opens the model, tokenizes the prompts and checks them against it, before any work is done.
+  ///
+  /// Throws `FileError`, `ModelError`, `RunError`.
+  package init(_ settings: ModelSettings, prompts inputs: [PromptInput]) throws {
+    let start = monotonicSeconds()
+    self.settings = settings
+    let engine = Engine(threads: settings.threads)
+    let directory = try CheckpointDirectory(opening: settings.model)
+    let model = try engine.use {
+      try loadTransformer(directory, randomSeed: settings.randomInit ? settings.seed : nil)
+    }
+    // After the weights are mapped, which takes address space too.
+    try BLAS.checkAddressSpace(threads: engine.threads)
+    try PromptReader.checkKinds(of: inputs, settings, model.description)
+    let needsText =
+      settings.encoderPrompt != nil
+      || inputs.contains { if case .text = $0 { true } else { false } }
+    let tokenizer = try Self.tokenizer(of: directory, isNeeded: needsText)
+    guard !inputs.isEmpty else {
+      throw RunError.badSetting(.prompt, reason: "is missing; give at least one")
+    }
+    let reader = PromptReader(settings, model.description, tokenizer, directory)
+    try reader.checkEncoder(settings)
+    let labels = inputs.enumerated().map { PromptLabel(number: $0 + 1, $1) }
+    prompts = try zip(inputs, labels).map { ($0, try reader.read($0, $1)) }
+    notes =
+      directory.notes + (tokenizer?.notes ?? []) + reader.notes(Array(zip(inputs, labels)))
+    (self.engine, self.directory, self.model) = (engine, directory, model)
+    (self.tokenizer, self.labels) = (tokenizer, labels)
+    seconds = monotonicSeconds() - start
+  }
+
+  /// The vocabulary: needed for text, and welcome for showing tokens.
+  private static func tokenizer(
+    of directory: CheckpointDirectory, isNeeded: Bool
+  ) throws -> Tokenizer? {
+    do {
+      return try Tokenizer(for: directory)
+    } catch  where !isNeeded {
+      return nil
+    } catch TokenizationError.noVocabulary(let folder) {
+      throw RunError.noTokenizer(path: folder)
+    } catch let error as TokenizationError {
+      throw RunError.badTokenizer(reason: "\(error)")
+    }
+  }
+
+  /// Tokens of each prompt.
+  package var lengths: [Int] { prompts.map { model.description.tokenCount(of: $0.input) } }
+
+  /// Reads prompts again that were recorded.
+  var reader: PromptReader { PromptReader(settings, model.description, tokenizer, directory) }
+
+  /// The model, as recorded. Reads the weights once, for their fingerprint. Throws `FileError`.
+  package func record() throws -> ModelRecord {
+    let d = model.description
+    return ModelRecord(
+      name: settings.name, source: directory.request, family: d.family, modelType: d.modelType,
+      layers: d.layers, width: d.width, parameters: d.parameters, storedTypes: d.storedTypes,
+      fingerprint: try directory.fingerprint(), trainingStep: settings.step)
+  }
+}

@@ -1,0 +1,14 @@
+import ArgumentParser
+import Lanczos
+
+/// The options that say how triplets are found.
+struct SolverOptions: ParsableArguments {
+  @Option(help: "What finds the triplets; dense builds the Jacobian.")
+  var solver = SolverKind.auto
+
+  @Option(help: ArgumentHelp("Residual norms are held to t · σ₁.", valueName: "t"))
+  var tolerance = 1e-5
+
+  @Option(help: ArgumentHelp("Of start vectors, probes and random weights.", valueName: "n"))
+  var seed: UInt64 = 0
+}
