@@ -14,12 +14,6 @@ final class FolderJournal: RunJournal {
   /// In a folder that is there.
   init(_ path: String) { self.path = path }
 
-  /// Whether nothing is kept that would have to be computed again.
-  var isEmpty: Bool {
-    let names = (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
-    return !names.contains { $0.hasPrefix("g") && !$0.hasSuffix(".tmp") }
-  }
-
   // MARK: Triplets
 
   private struct SolvedNotes: Codable {

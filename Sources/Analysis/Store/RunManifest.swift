@@ -112,23 +112,6 @@ public struct RunManifest: Codable, Sendable {
   }
 }
 
-extension RunManifest {
-  /// The bytes of `manifest.json`.
-  func json() throws -> Data {
-    let encoder = JSONEncoder()
-    encoder.keyEncodingStrategy = .convertToSnakeCase
-    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-    return try encoder.encode(self)
-  }
-
-  /// Reads what `json()` writes. Throws `DecodingError`.
-  init(json: Data) throws {
-    let decoder = JSONDecoder()
-    decoder.keyDecodingStrategy = .convertFromSnakeCase
-    self = try decoder.decode(RunManifest.self, from: json)
-  }
-}
-
 /// A prompt as it is run.
 struct PromptHeader: Codable, Sendable {
   /// The text, if it was given as text.
