@@ -29,18 +29,22 @@ public final class Linearization<Scalar: RealScalar>: LinearOperator {
     value = output.value
     outputPosition = output.position
     // Only what leads to the output: a value computed and not used has no place in an application.
-    var needed = Array(repeating: false, count: trace.primitives.count)
-    if let last = output.position { needed[last] = true }
-    for position in needed.indices.reversed() where needed[position] {
-      for input in trace.primitives[position]?.inputs ?? [] { needed[input] = true }
+    var lastUse: [Int?] = Array(repeating: nil, count: trace.primitives.count)
+    if let last = output.position { lastUse[last] = trace.primitives.count }
+    for position in lastUse.indices.reversed() where lastUse[position] != nil {
+      for input in trace.primitives[position]?.inputs ?? [] where lastUse[input] == nil {
+        lastUse[input] = position
+      }
     }
     steps = zip(trace.primitives.indices, trace.primitives).compactMap { position, primitive in
-      guard needed[position], let primitive else { return nil }
+      guard lastUse[position] != nil, let primitive else { return nil }
       return (position, primitive)
     }
     workspace = Workspace(
-      counts: zip(trace.counts, needed).map { $1 ? $0 : 0 },
-      scratch: steps.map(\.primitive.scratchCount).max() ?? 0)
+      zip(trace.counts.indices, trace.counts).map { position, count in
+        let last = lastUse[position]
+        return .init(count: last == nil ? 0 : count, first: position, last: last ?? position)
+      }, scratch: steps.map(\.primitive.scratchCount).max() ?? 0)
   }
 
   /// n: rows · columns of x.

@@ -7,8 +7,10 @@ package final class Trace<Scalar: RealScalar> {
   /// nil at position 0.
   private(set) var primitives: [(any Primitive<Scalar>)?] = [nil]
   private(set) var counts: [Int]
+  /// What is held constant besides the program's constants.
+  let rules: LinearizationRules
 
-  init(inputCount: Int) { counts = [inputCount] }
+  init(inputCount: Int, rules: LinearizationRules) { (counts, self.rules) = ([inputCount], rules) }
 
   /// Appends the value a primitive made; what comes back is active.
   package func record(

@@ -2,12 +2,13 @@ import LinearAlgebra
 
 /// Runs `f` once at x and keeps what its derivative there needs: record once, apply many times.
 ///
-/// Cost: one evaluation of f. Memory: the saved values of f's steps, about what reverse mode always keeps.
-/// Precondition: what f uses of other programs' variables, outer or earlier, is `detached`.
+/// Cost: one evaluation of f. Memory: the saved values of f's steps, about what reverse mode always keeps. `rules` say which
+/// factors are held constant. Precondition: what f uses of other programs' variables, outer or earlier, is `detached`.
 public func linearize<Scalar: RealScalar>(
-  _ f: (Variable<Scalar>) throws -> Variable<Scalar>, at x: Matrix<Scalar>
+  _ f: (Variable<Scalar>) throws -> Variable<Scalar>, at x: Matrix<Scalar>,
+  rules: LinearizationRules = LinearizationRules()
 ) rethrows -> Linearization<Scalar> {
-  let trace = Trace<Scalar>(inputCount: x.rows * x.columns)
+  let trace = Trace<Scalar>(inputCount: x.rows * x.columns, rules: rules)
   let constant = Variable(x)
   let input = Variable(
     rows: x.rows, columns: x.columns, buffer: constant.buffer, node: (trace, 0))

@@ -6,7 +6,8 @@ import LinearAlgebra
 /// a constant: everything computed from constants alone is evaluated and never recorded, so the same function serves as
 /// plain forward pass and as differentiable program.
 public struct Variable<Scalar: RealScalar> {
-  /// Rows: independent points (tokens, samples); primitives act on each by itself.
+  /// Rows: points (tokens, samples). Primitives act on each by itself, but for those that say otherwise: attention,
+  /// convolutions and recurrences mix the rows of a sequence, `rows`, `scatter` and `joined` move them.
   public let rows: Int
   /// Columns: features.
   public let columns: Int

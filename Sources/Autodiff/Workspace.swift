@@ -3,8 +3,17 @@ import LinearAlgebra
 /// The memory of one application: a slot for the tangent (or cotangent) of every recorded value, and scratch.
 ///
 /// Made once, it grows only when more vectors come at once than ever before. Slots are offsets times the number of
-/// vectors, so a narrow application stays in few pages.
+/// vectors, so a narrow application stays in few pages. Values that are not needed at the same time share memory: a tangent
+/// is needed from the step that makes it to the last that reads it, and its cotangent, backwards, between the same two. So a
+/// program of many blocks needs little more than one of them.
 public final class Workspace<Scalar: RealScalar> {
+  /// A value of the trace, and the steps between which it is needed, the position of the last one that reads it included.
+  struct Slot {
+    var count: Int
+    var first: Int
+    var last: Int
+  }
+
   /// Vectors of the application under way, b.
   public private(set) var vectors = 0
   private let offsets: [Int]
@@ -16,18 +25,36 @@ public final class Workspace<Scalar: RealScalar> {
   /// Which slots hold a cotangent already.
   private let touched: UnsafeMutablePointer<Bool>
 
-  /// Slots of these sizes, in numbers per vector.
-  init(counts: [Int], scratch: Int) {
-    var total = 0
-    offsets = counts.map { count in
-      defer { total += count }
-      return total
-    }
-    self.counts = counts
+  /// Slots of these sizes, in numbers per vector, by position on the trace.
+  init(_ slots: [Slot], scratch: Int) {
+    let total: Int
+    (offsets, total) = Self.placed(slots)
+    counts = slots.map(\.count)
     scratchOffset = total
     perVector = total + scratch
     arena = .allocate(capacity: 1)
     touched = .allocate(capacity: max(counts.count, 1))
+  }
+
+  /// Where each slot begins, and how much memory they need: every slot, in the order of the trace, takes the first gap that
+  /// is large enough.
+  private static func placed(_ slots: [Slot]) -> (offsets: [Int], total: Int) {
+    var offsets = Array(repeating: 0, count: slots.count)
+    var total = 0
+    /// Those still needed, by offset.
+    var live: [Int] = []
+    for (i, slot) in slots.enumerated() where slot.count > 0 {
+      live.removeAll { slots[$0].last < slot.first }
+      var (offset, place) = (0, 0)
+      while place < live.count, offset + slot.count > offsets[live[place]] {
+        offset = offsets[live[place]] + slots[live[place]].count
+        place += 1
+      }
+      offsets[i] = offset
+      live.insert(i, at: place)
+      total = max(total, offset + slot.count)
+    }
+    return (offsets, total)
   }
 
   deinit {

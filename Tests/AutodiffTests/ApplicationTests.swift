@@ -103,7 +103,7 @@ func rowsAtRestDoNotMatter(program: Program) throws {
   }
   let together = sequenceAttention(
     queries: queries, counts: [2, 3], caches: caches, settings: settings)
-  let rows = (0..<5).map { AttentionRow(cache: caches[$0 < 2 ? 0 : 1], source: nil, target: $0) }
+  let rows = (0..<5).map { AttentionRow(cache: caches[$0 < 2 ? 0 : 1], sources: .none, target: $0) }
   let single = selectedAttention(
     queries: queries, keys: nil, values: nil, rows: rows, settings: settings)
   for (a, b) in zip(together.value.elements, single.value.elements) { #expect(abs(a - b) < 1e-14) }

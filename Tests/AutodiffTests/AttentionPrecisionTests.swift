@@ -38,7 +38,8 @@ import Testing
       { x in
         selectedAttention(
           queries: x.columns(0..<d), keys: x.columns(d..<2 * d), values: x.columns(2 * d..<3 * d),
-          rows: [AttentionRow(cache: cache, source: 5, target: 0)], settings: settings)
+          rows: [AttentionRow(cache: cache, sources: ActiveTokens([5], firstRow: 0), target: 0)],
+          settings: settings)
       }, at: x.converted(to: S.self))
   }
 

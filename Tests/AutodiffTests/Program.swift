@@ -14,11 +14,14 @@ enum Program: Hashable, Sendable, CustomTestStringConvertible {
   case contextAttention
   /// With values of another size than keys, and sinks.
   case sinkAttention(String)
+  /// Of several active tokens in each of two sequences.
+  case mixingAttention(String)
   /// By the delta rule if strengths "β" are among the inputs; active are those before the slash.
   case recurrence(String)
 
   static let all: [Program] =
     plain + activations + attentions + ["qkv", "q", "kv"].map { .sinkAttention($0) }
+    + ["qkv", "kv", "v"].map { .mixingAttention($0) }
     + ["qkvΔ", "qkvΔβ", "qv/kΔβ", "kΔ/qv", "β/qkvΔ"].map { .recurrence($0) }
 
   private static let plain: [Program] = [
@@ -40,7 +43,7 @@ enum Program: Hashable, Sendable, CustomTestStringConvertible {
   /// Features of x.
   var columns: Int {
     switch self {
-    case .attention, .sinkAttention, .recurrence: 32
+    case .attention, .sinkAttention, .mixingAttention, .recurrence: 32
     default: 12
     }
   }
@@ -102,6 +105,7 @@ enum Program: Hashable, Sendable, CustomTestStringConvertible {
         AttentionSettings(
           heads: 4, keyValueHeads: 2, headDimension: 5, valueDimension: 1, scale: 0.5,
           sinks: [-9, 0, 1.5, 9]))
+    case .mixingAttention(let active): return mixingAttention(x, fixed, active)
     case .recurrence(let inputs): return recurrence(x, fixed, inputs)
     case .contextAttention:
       let settings = AttentionSettings(
@@ -111,7 +115,7 @@ enum Program: Hashable, Sendable, CustomTestStringConvertible {
         settings: settings)
       return selectedAttention(
         queries: x, keys: nil, values: nil,
-        rows: (0..<x.rows).map { AttentionRow(cache: context, source: nil, target: $0) },
+        rows: (0..<x.rows).map { AttentionRow(cache: context, sources: .none, target: $0) },
         settings: settings)
     }
   }
@@ -141,9 +145,43 @@ enum Program: Hashable, Sendable, CustomTestStringConvertible {
       }
       return AttentionRow(
         cache: KeyValueCache(keys: all(k, 10), values: all(v, 20), settings: settings),
-        source: source, target: target)
+        sources: ActiveTokens([source], firstRow: r), target: target)
     }
     return selectedAttention(queries: q, keys: k, values: v, rows: rows, settings: settings)
+  }
+
+  /// 4 query heads on 2 key-value heads of 4 features. The last row of x is a token of a sequence of its own, the others are
+  /// neighbours and others of another sequence; the last token of each sequence asks besides, with its row's query.
+  private func mixingAttention<S: RealScalar>(
+    _ x: Variable<S>, _ fixed: Variable<S>, _ active: String
+  ) -> Variable<S> {
+    let settings = AttentionSettings(
+      heads: 4, keyValueHeads: 2, headDimension: 4, scale: 0.5,
+      visible: { q, _ in max(0, q - 3)..<q + 1 })
+    let part = { (name: Character, range: Range<Int>) in
+      (active.contains(name) ? x : fixed).columns(range)
+    }
+    let (q, k, v) = (part("q", 0..<16), part("k", 16..<24), part("v", 24..<32))
+    let sequences = [0..<max(1, x.rows - 1), max(1, x.rows - 1)..<x.rows]
+    var (picks, rows): ([Int], [AttentionRow<S>]) = ([], [])
+    for (s, members) in sequences.enumerated() where !members.isEmpty {
+      // 0, 1, 3, 4, …
+      let tokens = members.indices.map { ($0 - members.lowerBound) * 3 / 2 }
+      let all = { (own: Variable<S>, seed: Int) -> Variable<S> in
+        var values: Matrix<S> = matrix(6, own.columns, seed: UInt64(seed + s))
+        for (row, token) in zip(members, tokens) {
+          let start = token * own.columns
+          values.elements.replaceSubrange(start..<start + own.columns, with: own.value.row(row))
+        }
+        return Variable(values)
+      }
+      let cache = KeyValueCache(keys: all(k, 10), values: all(v, 20), settings: settings)
+      let sources = ActiveTokens(tokens, firstRow: members.lowerBound)
+      picks += Array(members) + [members.upperBound - 1]
+      rows += (tokens + [5]).map { AttentionRow(cache: cache, sources: sources, target: $0) }
+    }
+    return selectedAttention(
+      queries: q.rows(picks), keys: k, values: v, rows: rows, settings: settings)
   }
 
   /// 4 heads with two values each, in two groups of queries and keys of 4, one rate per head by the delta rule and one per

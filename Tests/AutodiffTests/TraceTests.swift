@@ -45,7 +45,9 @@ import Testing
             { y in
               selectedAttention(
                 queries: y, keys: y, values: x,
-                rows: [AttentionRow(cache: cache, source: 0, target: 0)], settings: settings)
+                rows: [
+                  AttentionRow(cache: cache, sources: ActiveTokens([0], firstRow: 0), target: 0)
+                ], settings: settings)
             }, at: x.value)
           return x
         }, at: x)

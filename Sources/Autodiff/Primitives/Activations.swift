@@ -98,8 +98,14 @@ public struct XIELU: Hashable, Sendable {
 }
 
 extension Variable {
-  /// φ(x), number by number.
+  /// φ(x), number by number. If gates are held the derivative is φ(x) / x in the place of φ′(x).
   @_specialize(where Scalar == Float)
   @_specialize(where Scalar == Double)
-  public func activated(by φ: Activation) -> Variable { map { φ($0) } }
+  public func activated(by φ: Activation) -> Variable {
+    guard rules.holdsGates else { return map { φ($0) } }
+    return map { x in
+      let (value, derivative) = φ(x)
+      return (value, x == 0 ? derivative : value / x)
+    }
+  }
 }

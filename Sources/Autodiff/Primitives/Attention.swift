@@ -66,19 +66,19 @@ public struct AttentionSettings: Sendable {
   }
 }
 
-/// One row of a selected attention: a query at `target`, and keys and values of which the ones at `source` are active.
+/// One row of a selected attention: a query at `target`, and keys and values of which some are active.
 public struct AttentionRow<Scalar: RealScalar> {
   /// All tokens' keys and values.
   public let cache: KeyValueCache<Scalar>
-  /// The token whose key and value carry a tangent; nil when none does.
-  public let source: Int?
+  /// The tokens whose keys and values carry tangents.
+  public let sources: ActiveTokens
   /// The token that asks.
   public let target: Int
 
-  /// A row.
-  public init(cache: KeyValueCache<Scalar>, source: Int?, target: Int) {
+  /// The row of a query.
+  public init(cache: KeyValueCache<Scalar>, sources: ActiveTokens, target: Int) {
     self.cache = cache
-    self.source = source
+    self.sources = sources
     self.target = target
   }
 }
@@ -132,19 +132,26 @@ public func sequenceAttention<Scalar: RealScalar>(
   return Variable(rows: rows, columns: settings.heads * e, buffer: out)
 }
 
-/// Attention of one query a row, as a function of that query and of the key and value of one token of its sequence; the
+/// Attention of one query per row, as a function of that query and of the keys and values of some tokens of its sequence; the
 /// other tokens' keys and values are constants of the cache, which also supplies the primal of the active ones.
 ///
-/// `queries` (rows, heads · headDimension); `keys` (rows, keyValueHeads · headDimension); `values` (rows, keyValueHeads ·
-/// valueDimension), as many for each head as the result has; any may be constant, and nil when no row has a source. A source the query does not see has no influence.
+/// `queries` (rows, heads · headDimension); `keys` (active tokens, keyValueHeads · headDimension); `values` (active tokens,
+/// keyValueHeads · valueDimension); any may be constant, and keys and values nil when no token is active. Each row says which
+/// of their rows it may see: those of one sequence mix, others do not. An active token that the query does not see has no
+/// influence. An application costs O(heads · seen · dimension) per row and vector, and holds the tangents of one row's
+/// scores at a time for a few heads.
 @_specialize(where Scalar == Float)
 @_specialize(where Scalar == Double)
 public func selectedAttention<Scalar: RealScalar>(
   queries: Variable<Scalar>, keys: Variable<Scalar>?, values: Variable<Scalar>?,
   rows: [AttentionRow<Scalar>], settings: AttentionSettings
 ) -> Variable<Scalar> {
+  precondition(rows.count == queries.rows, "one selection for each row")
+  let active = keys?.rows ?? values?.rows ?? 0
   precondition(
-    rows.count == queries.rows && keys.map { $0.rows == rows.count } ?? true, "one selection a row")
+    values?.rows ?? active == active
+      && rows.allSatisfy { $0.sources.runs.allSatisfy { $0.row + $0.count <= active } },
+    "one row for each active token")
   let (d, e, n) = (settings.headDimension, settings.valueDimension, rows.count)
   precondition(queries.columns == settings.heads * d, "queries have heads · headDimension features")
   precondition(
@@ -159,8 +166,7 @@ public func selectedAttention<Scalar: RealScalar>(
     let seen = settings.visible(row.target, row.cache.count)
     let count = seen.count
     var point = AttentionStep<Scalar>.Point(
-      cache: row.cache, seen: seen,
-      source: row.source.flatMap { seen.contains($0) ? $0 - seen.lowerBound : nil },
+      cache: row.cache, seen: seen, active: row.sources.places(in: seen),
       probabilities: Buffer(count: settings.heads * count),
       slopes: Buffer(count: settings.heads * count))
     for h in 0..<settings.heads {
@@ -189,149 +195,6 @@ public func selectedAttention<Scalar: RealScalar>(
   }
   let step = AttentionStep(
     settings: settings, query: queries.position, key: keys?.position, value: values?.position,
-    queryValues: queries.buffer, points: points)
+    activeTokens: active, queryValues: queries.buffer, points: points)
   return trace.record(step, rows: n, columns: settings.heads * e, value: out)
-}
-
-/// With s = slope ∘ (K q), p = softmax(s), o = Vᵀ p, a the active token:
-///
-///     ds = slope ∘ (K dq + eₐ (q · dk)),  dp = p ∘ ds − p (p · ds),  do = Vᵀ dp + pₐ dv.
-private struct AttentionStep<Scalar: RealScalar>: Primitive {
-  /// What is kept of a row.
-  struct Point {
-    let cache: KeyValueCache<Scalar>
-    let seen: Range<Int>
-    /// The active token among the seen ones.
-    let source: Int?
-    /// (heads, seen)
-    let probabilities: Buffer<Scalar>
-    let slopes: Buffer<Scalar>
-    /// For each head one among the seen ones; nil for the sink.
-    var mostProbable: [Int?] = []
-    /// The probability of each head's sink, 0 where there is none.
-    var sinks: [Scalar] = []
-  }
-
-  let settings: AttentionSettings
-  let query: Int?
-  let key: Int?
-  let value: Int?
-  /// (heads · headDimension, rows)
-  let queryValues: Buffer<Scalar>
-  let points: [Point]
-
-  var inputs: [Int] { [query, key, value].compactMap { $0 } }
-  /// The tangent of the probabilities of one head, what is taken from it, and its weighted sum.
-  var scratchCount: Int { (points.map(\.seen.count).max() ?? 0) + 2 }
-
-  @_specialize(where Scalar == Float)
-  @_specialize(where Scalar == Double)
-  func jvp(_ workspace: Workspace<Scalar>, into out: UnsafeMutablePointer<Scalar>) {
-    let (d, e, b) = (settings.headDimension, settings.valueDimension, workspace.vectors)
-    let tangents = points.count * b
-    for (r, point) in points.enumerated() {
-      let count = point.seen.count
-      for h in 0..<settings.heads {
-        let group = settings.group(of: h)
-        let ds = workspace.scratch
-        let output = out + h * e * tangents + r * b
-        if let query {
-          Scalar.multiply(
-            point.cache.keys(head: group, point.seen),
-            workspace.slot(query) + h * d * tangents + r * b, stride: tangents, into: ds, stride: b,
-            vectors: b, accumulating: false)
-        } else {
-          ds.update(repeating: 0, count: count * b)
-        }
-        if let key, let a = point.source {
-          let dk = workspace.slot(key) + group * d * tangents + r * b
-          for i in 0..<d { axpy(queryValue(h, i, r), dk + i * tangents, ds + a * b, b, true) }
-        }
-        scaleTangents(
-          by: point.slopes.base + h * count, ds, into: ds, count: count, tangents: b,
-          accumulating: false)
-        project(point, h, ds, b)
-        Scalar.multiplyAdjoint(
-          point.cache.values(head: group, point.seen), ds, stride: b, into: output,
-          stride: tangents,
-          vectors: b, accumulating: false)
-        if let value, let a = point.source {
-          let dv = workspace.slot(value) + group * e * tangents + r * b
-          let p = point.probabilities.base[h * count + a]
-          for i in 0..<e { axpy(p, dv + i * tangents, output + i * tangents, b, true) }
-        }
-      }
-    }
-  }
-
-  @_specialize(where Scalar == Float)
-  @_specialize(where Scalar == Double)
-  func vjp(_ workspace: Workspace<Scalar>, _ cotangent: UnsafePointer<Scalar>) {
-    let (d, e, b) = (settings.headDimension, settings.valueDimension, workspace.vectors)
-    let tangents = points.count * b
-    let dq = query.map { workspace.accumulator(of: $0) }
-    let dk = key.map { workspace.accumulator(of: $0) }
-    let dv = value.map { workspace.accumulator(of: $0) }
-    for (r, point) in points.enumerated() {
-      let count = point.seen.count
-      for h in 0..<settings.heads {
-        let group = settings.group(of: h)
-        let ds = workspace.scratch
-        let given = cotangent + h * e * tangents + r * b
-        Scalar.multiply(
-          point.cache.values(head: group, point.seen), given, stride: tangents, into: ds, stride: b,
-          vectors: b, accumulating: false)
-        project(point, h, ds, b)
-        scaleTangents(
-          by: point.slopes.base + h * count, ds, into: ds, count: count, tangents: b,
-          accumulating: false)
-        if let dq {
-          Scalar.multiplyAdjoint(
-            point.cache.keys(head: group, point.seen), ds, stride: b,
-            into: dq + h * d * tangents + r * b, stride: tangents, vectors: b, accumulating: true)
-        }
-        guard let a = point.source else { continue }
-        if let dk {
-          let target = dk + group * d * tangents + r * b
-          for i in 0..<d { axpy(queryValue(h, i, r), ds + a * b, target + i * tangents, b, true) }
-        }
-        if let dv {
-          let target = dv + group * e * tangents + r * b
-          let p = point.probabilities.base[h * count + a]
-          for i in 0..<e { axpy(p, given + i * tangents, target + i * tangents, b, true) }
-        }
-      }
-    }
-  }
-
-  private func queryValue(_ h: Int, _ i: Int, _ r: Int) -> Scalar {
-    queryValues.base[(h * settings.headDimension + i) * points.count + r]
-  }
-
-  /// x ← p ∘ x − p (p · x): the derivative of soft-max, its own adjoint.
-  ///
-  /// It does not see what is added to all of x, so that of the most probable key is taken from all first. Of a saturated
-  /// soft-max, p ≈ 1 there, little more is left than the difference of that number and p · x, which would be rounding;
-  /// the others' differences, each with its small p, have every digit. A sink is one more key, whose x is 0.
-  private func project(_ point: Point, _ h: Int, _ x: UnsafeMutablePointer<Scalar>, _ b: Int) {
-    let count = point.seen.count
-    let p = point.probabilities.base + h * count
-    let (reference, mean) = (x + count * b, x + (count + 1) * b)
-    if let best = point.mostProbable[h] {
-      reference.update(from: x + best * b, count: b)
-    } else {
-      reference.update(repeating: 0, count: b)
-    }
-    mean.update(repeating: 0, count: b)
-    if point.sinks[h] > 0 { axpy(-point.sinks[h], reference, mean, b, true) }
-    for t in 0..<count {
-      axpy(-1, reference, x + t * b, b, true)
-      axpy(p[t], x + t * b, mean, b, true)
-    }
-    for t in 0..<count {
-      // p (x − mean)
-      axpy(-1, mean, x + t * b, b, true)
-      axpy(p[t], x + t * b, x + t * b, b, false)
-    }
-  }
 }

@@ -46,7 +46,7 @@ extension Variable {
     guard let node else { return Variable(rows: rows, columns: columns, buffer: out) }
     let step = DiagonalPlusLowRank(
       input: node.position, rows: rows, columns: n, groups: groups, diagonal: d,
-      terms: [(p1, q1), (p2, q2)])
+      terms: rules.holdsNorms ? [(p1, q1)] : [(p1, q1), (p2, q2)])
     return node.trace.record(step, rows: rows, columns: columns, value: out)
   }
 }

@@ -37,7 +37,7 @@ extension Variable {
     guard let node else { return Variable(rows: rows, columns: columns, buffer: out) }
     let step = DiagonalPlusLowRank(
       input: node.position, rows: rows, columns: n, groups: groups, diagonal: d,
-      terms: [(p, buffer)])
+      terms: rules.holdsNorms ? [] : [(p, buffer)])
     return node.trace.record(step, rows: rows, columns: columns, value: out)
   }
 }

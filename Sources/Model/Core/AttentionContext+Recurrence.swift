@@ -17,10 +17,10 @@ extension AttentionContext {
         caches[p].convolutions.append(TokenFeatures(x, rows: rows))
       }
       return sequenceConvolution(x, sequences: prompts, by: convolution)
-    case .selection(let selections):
+    case .groups(let groups):
       return selectedConvolution(
         x, reaches: reaches(width ?? convolution.width),
-        sequences: selections.map { $0.caches.convolutions[convolutions] }, by: convolution)
+        sequences: groups.map { $0.caches.convolutions[convolutions] }, by: convolution)
     }
   }
 
@@ -31,7 +31,7 @@ extension AttentionContext {
 
   /// Of features at the tokens that a kernel of this width reaches, those at the targets.
   public func atTargets(_ x: Variable<Scalar>, reach width: Int) -> Variable<Scalar> {
-    guard case .selection = rows else { return x }
+    guard case .groups = rows else { return x }
     var end = 0
     return x.rows(
       reaches(width).map { reach in
@@ -50,12 +50,12 @@ extension AttentionContext {
       let made = prompts.map { RecurrenceCache(inputs, rows: $0) }
       for (p, cache) in made.enumerated() { caches[p].recurrences.append(cache) }
       return sequenceRecurrence(made, settings)
-    case .selection(let selections):
+    case .groups(let groups):
       var inputs = inputs
       inputs.queries = atTargets(inputs.queries, reach: width)
       return selectedRecurrence(
         inputs, reaches: reaches(width),
-        caches: selections.map { $0.caches.recurrences[recurrences] }, settings)
+        caches: groups.map { $0.caches.recurrences[recurrences] }, settings)
     }
   }
 

@@ -28,15 +28,28 @@ struct MixerCaches<Scalar: RealScalar> {
   var recurrences: [RecurrenceCache<Scalar>] = []
 }
 
+/// The tokens of one prompt that a derivative goes from and to: their rows mix, those of different groups do not.
+struct RowGroup<Scalar: RealScalar> {
+  /// Ascending.
+  let sources: [Int]
+  /// Ascending.
+  let targets: [Int]
+  /// Tokens of the prompt.
+  let tokens: Int
+  /// What the prompt's tokens left behind at the same block.
+  let caches: MixerCaches<Scalar>
+}
+
 /// Which tokens the rows of a block's variables are, and hence what attention looks at.
 ///
 /// With whole prompts the rows are their tokens, one prompt after another, and each attention leaves its keys and values
-/// behind, each convolution and recurrence what goes into it. In a selection each row is one Jacobian: a query at the
-/// target token, with the keys and values of all tokens but the source held constant.
+/// behind, each convolution and recurrence what goes into it. Otherwise the rows are those of some groups, one after another:
+/// of each its source tokens, whose keys and values vary, and its target tokens, whose queries do where they are sources too;
+/// the keys and values of all other tokens are constants. The Jacobian from one token to one is a group of a single row.
 public final class AttentionContext<Scalar: RealScalar> {
   enum Rows {
     case prompts([Range<Int>])
-    case selection([(selection: TokenSelection, caches: MixerCaches<Scalar>)])
+    case groups([RowGroup<Scalar>])
   }
 
   let rows: Rows
@@ -44,17 +57,21 @@ public final class AttentionContext<Scalar: RealScalar> {
   private let encoderOutputs: [Variable<Scalar>]
   /// For each prompt what an earlier block left behind, in a block that looks at its keys and values.
   private let earlier: [MixerCaches<Scalar>]
+  /// The earlier block of the same program, if that block is in it and its keys and values vary.
+  private let earlierContext: AttentionContext?
   /// What the block reads besides the stream at every row's target token, a constant, in models that have it.
   public let sideInput: Variable<Scalar>?
-  /// Position of every row's source token.
+  /// The token of every source row.
   public let sourcePositions: [Int]
-  /// Position of every row's target token.
+  /// The token of every target row.
   public let targetPositions: [Int]
-  /// Tokens of every row's prompt.
-  public let lengths: [Int]
+  /// Tokens of every source row's prompt, and of every target row's.
+  private let sourceLengths, targetLengths: [Int]
   /// What the mixers so far left behind of each prompt.
   var caches: [MixerCaches<Scalar>] = []
   private var attentions = 0
+  /// The keys and values of the first attention's sources.
+  private var firstKeysAndValues: (keys: Variable<Scalar>, values: Variable<Scalar>)?
   /// Convolutions and recurrences so far.
   var (convolutions, recurrences) = (0, 0)
 
@@ -65,26 +82,30 @@ public final class AttentionContext<Scalar: RealScalar> {
   ) {
     rows = .prompts(prompts)
     self.earlier = earlier
+    earlierContext = nil
     self.sideInput = sideInput.map { Variable($0) }
     self.encoderOutputs = encoderOutputs
     sourcePositions = prompts.flatMap { 0..<$0.count }
     targetPositions = sourcePositions
-    lengths = prompts.flatMap { Array(repeating: $0.count, count: $0.count) }
+    sourceLengths = prompts.flatMap { Array(repeating: $0.count, count: $0.count) }
+    targetLengths = sourceLengths
     caches = prompts.map { _ in MixerCaches() }
   }
 
-  /// One row per Jacobian; `caches` are those that its prompt, of so many tokens, left behind at the same block.
+  /// The rows of some groups.
   init(
-    _ selections: [(selection: TokenSelection, tokens: Int, caches: MixerCaches<Scalar>)],
+    _ groups: [RowGroup<Scalar>], earlier: AttentionContext? = nil,
     sideInput: Matrix<Scalar>? = nil
   ) {
-    rows = .selection(selections.map { ($0.selection, $0.caches) })
+    rows = .groups(groups)
     self.sideInput = sideInput.map { Variable($0) }
-    earlier = []
+    self.earlier = []
+    earlierContext = earlier
     encoderOutputs = []  // their keys and values are in the caches
-    sourcePositions = selections.map(\.selection.source)
-    targetPositions = selections.map(\.selection.target)
-    lengths = selections.map(\.tokens)
+    sourcePositions = groups.flatMap(\.sources)
+    targetPositions = groups.flatMap(\.targets)
+    sourceLengths = groups.flatMap { Array(repeating: $0.tokens, count: $0.sources.count) }
+    targetLengths = groups.flatMap { Array(repeating: $0.tokens, count: $0.targets.count) }
   }
 
   /// Attention of the rows: `queries` at the targets, `keys` and `values` at the sources.
@@ -100,15 +121,35 @@ public final class AttentionContext<Scalar: RealScalar> {
       }
       for (p, cache) in made.enumerated() { caches[p].attentions.append(cache) }
       return sequenceAttention(queries: queries, caches: made, settings: settings)
-    case .selection(let selections):
-      let rows = selections.map {
-        AttentionRow(
-          cache: $0.caches.attentions[attentions], source: $0.selection.source,
-          target: $0.selection.target)
-      }
-      return selectedAttention(
-        queries: queries, keys: keys, values: values, rows: rows, settings: settings)
+    case .groups(let groups):
+      if attentions == 0 { firstKeysAndValues = (keys, values) }
+      return attend(
+        queries: queries, keys: keys, values: values, sources: groups.map(\.sources), settings)
     }
+  }
+
+  /// Attention of the targets of some groups to the keys and values of active tokens, those of one group after those of
+  /// another, and to the constants among which these stand.
+  private func attend(
+    queries: Variable<Scalar>, keys: Variable<Scalar>?, values: Variable<Scalar>?,
+    sources: [[Int]], _ settings: AttentionSettings
+  ) -> Variable<Scalar> {
+    guard case .groups(let groups) = rows else { return queries }
+    var first = 0
+    let rows = zip(groups, sources).flatMap { group, sources in
+      let active = ActiveTokens(sources, firstRow: first)
+      first += sources.count
+      return group.targets.map {
+        AttentionRow(cache: group.caches.attentions[attentions], sources: active, target: $0)
+      }
+    }
+    let rules = [queries, keys, values].compactMap { $0 }.first(where: \.isActive)?.rules
+    let attended = selectedAttention(
+      queries: queries.asMixingWeight, keys: keys?.asMixingWeight, values: values, rows: rows,
+      settings: settings)
+    guard let head = rules?.head else { return attended }
+    let part = head * settings.valueDimension..<(head + 1) * settings.valueDimension
+    return attended.holding(allBut: part)
   }
 
   /// Attention of the rows to their prompts' encoderOutputs, which are constant: `queries` at the targets; `keysAndValues` makes
@@ -128,15 +169,24 @@ public final class AttentionContext<Scalar: RealScalar> {
         }
       }
     }
-    return attendHeld(queries: queries, settings: settings)
+    let attended = attendHeld(queries: queries, settings: settings)
+    // One head's tangents are those of its attention to the prompt's own tokens.
+    return queries.rules.head == nil ? attended : attended.detached
   }
 
-  /// Attention of the rows to the keys and values that an earlier block's first attention left behind, which are constant:
-  /// `queries` at the targets.
+  /// Attention of the rows to the keys and values that an earlier block's first attention left behind, which are constant
+  /// unless that block is part of the same program: `queries` at the targets.
   public func attendEarlier(
     queries: Variable<Scalar>, settings: AttentionSettings
   ) -> Variable<Scalar> {
     for p in earlier.indices { caches[p].attentions.append(earlier[p].attentions[0]) }
+    if let earlierContext, let (keys, values) = earlierContext.firstKeysAndValues,
+      case .groups(let groups) = earlierContext.rows
+    {
+      defer { attentions += 1 }
+      return attend(
+        queries: queries, keys: keys, values: values, sources: groups.map(\.sources), settings)
+    }
     return attendHeld(queries: queries, settings: settings)
   }
 
@@ -151,13 +201,9 @@ public final class AttentionContext<Scalar: RealScalar> {
         queries: queries, counts: prompts.map(\.count),
         caches: caches.map { $0.attentions[attentions] },
         settings: settings)
-    case .selection(let selections):
-      let rows = selections.map {
-        AttentionRow(
-          cache: $0.caches.attentions[attentions], source: nil, target: $0.selection.target)
-      }
-      return selectedAttention(
-        queries: queries, keys: nil, values: nil, rows: rows, settings: settings)
+    case .groups(let groups):
+      return attend(
+        queries: queries, keys: nil, values: nil, sources: groups.map { _ in [] }, settings)
     }
   }
 
@@ -166,7 +212,7 @@ public final class AttentionContext<Scalar: RealScalar> {
     queries: Variable<Scalar>, heads: Int, by rotary: RotaryFrequencies,
     pairing: RotaryPairing
   ) -> Variable<Scalar> {
-    rotate(queries, targetPositions, heads, rotary, pairing)
+    rotate(queries, targetPositions, targetLengths, heads, rotary, pairing)
   }
 
   /// Keys rotated to their tokens' positions; `bias` is what was left out of them, as in `Variable.rotated`.
@@ -174,12 +220,12 @@ public final class AttentionContext<Scalar: RealScalar> {
     keys: Variable<Scalar>, heads: Int, by rotary: RotaryFrequencies,
     pairing: RotaryPairing, bias: [Scalar]? = nil
   ) -> Variable<Scalar> {
-    rotate(keys, sourcePositions, heads, rotary, pairing, bias)
+    rotate(keys, sourcePositions, sourceLengths, heads, rotary, pairing, bias)
   }
 
   private func rotate(
-    _ x: Variable<Scalar>, _ positions: [Int], _ heads: Int, _ rotary: RotaryFrequencies,
-    _ pairing: RotaryPairing, _ bias: [Scalar]? = nil
+    _ x: Variable<Scalar>, _ positions: [Int], _ lengths: [Int], _ heads: Int,
+    _ rotary: RotaryFrequencies, _ pairing: RotaryPairing, _ bias: [Scalar]? = nil
   ) -> Variable<Scalar> {
     // Frequencies may depend on the length of a prompt, and prompts of several lengths go together.
     var scale = 1.0
@@ -195,5 +241,16 @@ public final class AttentionContext<Scalar: RealScalar> {
       by: RotaryAngles(
         positions: positions, frequencies: frequencies, pairing: pairing, scale: scale),
       heads: heads, bias: bias)
+  }
+}
+
+extension Variable {
+  /// x with all features but these held constant.
+  func holding(allBut part: Range<Int>) -> Variable {
+    guard part != 0..<columns, isActive else { return self }
+    return .joined([
+      columns(0..<part.lowerBound).detached, columns(part),
+      columns(part.upperBound..<columns).detached,
+    ])
   }
 }

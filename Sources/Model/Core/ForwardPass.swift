@@ -63,6 +63,14 @@ public struct HiddenStates<Scalar: RealScalar> {
     x.value(ofRows: prompts[p])
   }
 
+  /// Tokens of one prompt.
+  func tokens(ofPrompt p: Int) -> Int { prompts[p].count }
+
+  /// The states of these tokens at the present depth, one row each.
+  func rows(_ picks: [(prompt: Int, token: Int)]) -> Matrix<Scalar> {
+    gather(x.value, picks.map { prompts[$0.prompt].lowerBound + $0.token })
+  }
+
   /// Logits after the last token of every prompt, once all blocks are passed; nil in a model that predicts no tokens.
   public func logits(of model: some Transformer) -> Matrix<Scalar>? {
     let last = Variable(gather(x.value, prompts.map { $0.upperBound - 1 }))
@@ -185,6 +193,20 @@ public struct BlockPoint<Scalar: RealScalar> {
       caches.flatMap(\.attentions).map { (ObjectIdentifier($0), $0) }
     ) { $1 }
     return distinct.values.reduce(0) { $0 + $1.byteCount }
+  }
+
+  /// The context of some groups of rows, each of one prompt's source and target tokens.
+  func context(
+    _ groups: [(prompt: Int, sources: [Int], targets: [Int])],
+    earlier: AttentionContext<Scalar>? = nil
+  ) -> AttentionContext<Scalar> {
+    AttentionContext(
+      groups.map {
+        RowGroup(
+          sources: $0.sources, targets: $0.targets, tokens: prompts[$0.prompt].count,
+          caches: caches[$0.prompt])
+      }, earlier: earlier,
+      sideInput: sideRows(groups.flatMap { group in group.targets.map { (group.prompt, $0) } }))
   }
 
   /// The states of these tokens, one row each.

@@ -16,11 +16,20 @@ public protocol ResidualBlock: Sendable {
   func mlp<S: RealScalar>(_ z: Variable<S>, in context: AttentionContext<S>) -> Variable<S>
   /// Whether both halves read X: f = attention(X) + mlp(X).
   var isParallel: Bool { get }
+  /// Heads of its attention to its own tokens; 0 without one.
+  var headCount: Int { get }
+  /// Experts of its mixture; 0 without one.
+  var expertCount: Int { get }
 }
 
 extension ResidualBlock {
   /// Most are sequential.
   public var isParallel: Bool { false }
+
+  /// No attention.
+  public var headCount: Int { 0 }
+  /// No mixture.
+  public var expertCount: Int { 0 }
 
   /// Most read nothing but Z.
   public func mlp<S: RealScalar>(

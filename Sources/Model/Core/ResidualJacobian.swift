@@ -31,9 +31,8 @@ public func residualJacobian<Scalar: RealScalar>(
   precondition(
     selections.allSatisfy { ($0.tokens.source == $0.tokens.target) == isSingle },
     "all from a token to itself, or none")
-  let context = AttentionContext(
-    selections.map { ($0.tokens, point.prompts[$0.prompt].count, point.caches[$0.prompt]) },
-    sideInput: point.sideRows(selections.map { ($0.prompt, $0.tokens.target) }))
+  let context = point.context(
+    selections.map { ($0.prompt, [$0.tokens.source], [$0.tokens.target]) })
   let sources = point.rows(selections.map { ($0.prompt, $0.tokens.source) })
   let targets = Variable(point.rows(selections.map { ($0.prompt, $0.tokens.target) }))
   let stream = { (x: Variable<Scalar>) in

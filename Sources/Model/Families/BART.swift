@@ -164,6 +164,8 @@ struct BARTBlock: ResidualBlock {
     feedForward = try r.mlp(block, names)
   }
 
+  var headCount: Int { selfAttention.heads }
+
   func attention<S: RealScalar>(
     _ x: ResidualStream<S>, in context: AttentionContext<S>
   ) -> Variable<S> {

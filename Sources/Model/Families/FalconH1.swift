@@ -104,6 +104,6 @@ private struct ScaledMLP: FeedForward {
   }
 
   func callAsFunction<S: RealScalar>(_ x: Variable<S>) -> Variable<S> {
-    S(scale) * down((S(gateScale) * gate(x)).activated(by: activation) * up(x))
+    S(scale) * down((S(gateScale) * gate(x)).activated(by: activation).asGate * up(x))
   }
 }

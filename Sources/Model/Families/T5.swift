@@ -206,6 +206,8 @@ struct T5Block: ResidualBlock {
   /// With a gate in version 1.1.
   let feedForward: MLPWeights
 
+  var headCount: Int { selfAttention.heads }
+
   func attention<S: RealScalar>(
     _ x: ResidualStream<S>, in context: AttentionContext<S>
   ) -> Variable<S> {

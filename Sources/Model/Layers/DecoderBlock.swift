@@ -60,6 +60,12 @@ public struct DecoderBlock: ResidualBlock {
   /// Whether both halves read X.
   public var isParallel: Bool { arrangement == .parallel }
 
+  /// Heads of its mixer.
+  public var headCount: Int { mixer?.heads ?? 0 }
+
+  /// Experts among which its tokens choose.
+  public var expertCount: Int { feedForward?.chosenTensors?.count ?? 0 }
+
   /// Z − X.
   public func attention<S: RealScalar>(
     _ x: ResidualStream<S>, in context: AttentionContext<S>

@@ -12,6 +12,7 @@ struct DenseAndMixture: FeedForward {
   var chosenTensors: ChosenTensors? { mixture.chosenTensors }
 
   func callAsFunction<S: RealScalar>(_ z: Variable<S>) -> Variable<S> {
-    afterDense(dense(norm(z))) + afterMixture(mixture(z))
+    let added = afterDense(dense(norm(z)))
+    return (z.rules.expert == nil ? added : added.detached) + afterMixture(mixture(z))
   }
 }

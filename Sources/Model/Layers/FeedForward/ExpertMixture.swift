@@ -82,7 +82,7 @@ public struct ExpertMixture: FeedForward {
 
   /// The output for every row.
   public func callAsFunction<S: RealScalar>(_ x: Variable<S>) -> Variable<S> {
-    let (isChosen, weights) = routing(router(routerNorm?(x) ?? x))
+    let (isChosen, weights) = routing(router((routerNorm?(x) ?? x).asGate))
     let h = expertNorm?(x) ?? x
     let inner = latent?.down(h) ?? h
     var parts = isChosen.indices.compactMap { e -> Variable<S>? in
@@ -93,19 +93,19 @@ public struct ExpertMixture: FeedForward {
         weights.rows(rows).gather(columns: Array(repeating: e, count: columns))
       }
       let taken = inner.rows(rows)
-      if scalesInput {
-        return expert(weight(taken.columns) * taken).scatter(to: rows, of: x.rows)
-      }
-      let y = expert(taken)
-      return (weight(y.columns) * y).scatter(to: rows, of: x.rows)
+      var y = expert(scalesInput ? weight(taken.columns) * taken : taken)
+      if !scalesInput { y = weight(y.columns) * y }
+      if let only = x.rules.expert, only != e { y = y.detached }
+      return y.scatter(to: rows, of: x.rows)
     }
     if let latent { parts = [latent.up(parts.dropFirst().reduce(parts[0], +))] }
     if let shared {
       let y = shared(x)
       let factor = sharedGate.map {
-        $0(x).activated(by: .logistic).gather(columns: Array(repeating: 0, count: y.columns))
+        $0(x.asGate).activated(by: .logistic).gather(columns: Array(repeating: 0, count: y.columns))
       }
-      parts.append(factor.map { $0 * y } ?? y)
+      let added = factor.map { $0 * y } ?? y
+      parts.append(x.rules.expert == nil ? added : added.detached)
     }
     return parts.dropFirst().reduce(parts[0], +)
   }

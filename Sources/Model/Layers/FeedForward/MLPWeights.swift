@@ -58,7 +58,7 @@ public struct MLPWeights: FeedForward {
 
   private func gated<S: RealScalar>(_ gate: Variable<S>, _ up: Variable<S>) -> Variable<S> {
     switch gating {
-    case .product: return gate.activated(by: activation) * up
+    case .product: return gate.activated(by: activation).asGate * up
     case .clamped(let slope, let limit):
       let (a, limit) = (S(slope), S(limit))
       let swish = gate.map { x in
@@ -66,7 +66,7 @@ public struct MLPWeights: FeedForward {
         let (s, slope) = Activation.logistic(a * g)
         return (g * s, x > limit ? 0 : s + a * g * slope)
       }
-      return swish * up.map { x in (min(max(x, -limit), limit) + 1, abs(x) > limit ? 0 : 1) }
+      return swish.asGate * up.map { x in (min(max(x, -limit), limit) + 1, abs(x) > limit ? 0 : 1) }
     }
   }
 }

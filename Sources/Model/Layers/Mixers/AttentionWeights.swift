@@ -105,7 +105,7 @@ public struct AttentionWeights: Mixer {
       q = q.rows(scaledBy: context.targetPositions.map { S(temperature($0)) })
     }
     let y = context.attend(queries: q, keys: k, values: v, settings: settings)
-    return output(gate.map { y * $0.activated(by: .logistic) } ?? y)
+    return output(gate.map { y * $0.activated(by: .logistic).asGate } ?? y)
   }
 
   /// The first or the second half of every head's features.

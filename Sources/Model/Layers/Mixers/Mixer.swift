@@ -6,10 +6,17 @@ import LinearAlgebra
 /// It reads the stream after whatever norm comes first; the sum with the stream is the block's. At the target tokens it
 /// answers a function of the source tokens, everything else held as the context has it.
 public protocol Mixer: Sendable {
+  /// Heads of an attention; 0 in other mixers.
+  var heads: Int { get }
   /// The mixer's output (targets, width).
   func callAsFunction<S: RealScalar>(
     _ h: ResidualStream<S>, in context: AttentionContext<S>
   ) -> Variable<S>
+}
+
+extension Mixer {
+  /// Other mixers have none.
+  public var heads: Int { 0 }
 }
 
 /// What a block does token by token: an MLP, a mixture of experts. Norms and the sum with the stream are the block's.
@@ -48,13 +55,18 @@ public struct MixerSum: Mixer {
   /// A sum.
   public init(parts: [Part]) { self.parts = parts }
 
+  /// Those of the attention among them.
+  public var heads: Int { parts.map(\.mixer.heads).max() ?? 0 }
+
   /// The sum of the mixers' outputs.
   public func callAsFunction<S: RealScalar>(
     _ h: ResidualStream<S>, in context: AttentionContext<S>
   ) -> Variable<S> {
     let all = parts.map { part in
       let input = part.input == 1 ? h : h.map { S(part.input) * $0 }
-      let output = part.mixer(input, in: context)
+      var output = part.mixer(input, in: context)
+      // One head's tangents pass through the attention alone.
+      if output.rules.head != nil && part.mixer.heads == 0 { output = output.detached }
       return part.output == 1 ? output : S(part.output) * output
     }
     return all.dropFirst().reduce(all[0], +)

@@ -11,6 +11,9 @@ public struct SharedAttention: Mixer {
   /// The attention of that kind; its projection is not read.
   public var attention: AttentionWeights
 
+  /// Those of the queries.
+  public var heads: Int { attention.heads }
+
   /// Attention of `h`, the rows of a stream after whatever norm comes first.
   public func callAsFunction<S: RealScalar>(
     _ h: ResidualStream<S>, in context: AttentionContext<S>

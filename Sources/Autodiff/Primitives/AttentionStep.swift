@@ -1,0 +1,190 @@
+import LinearAlgebra
+import Weights
+
+/// With s = slope ∘ (K q), p = softmax(s), o = Vᵀ p, a the active tokens:
+///
+///     ds = slope ∘ (K dq + Σₐ eₐ (q · dkₐ)),  dp = p ∘ ds − p (p · ds),  do = Vᵀ dp + Σₐ pₐ dvₐ.
+struct AttentionStep<Scalar: RealScalar>: Primitive {
+  /// What is kept of a row.
+  struct Point {
+    let cache: KeyValueCache<Scalar>
+    let seen: Range<Int>
+    /// The active tokens among the seen ones.
+    let active: [ActiveTokens.Run]
+    /// (heads, seen)
+    let probabilities: Buffer<Scalar>
+    let slopes: Buffer<Scalar>
+    /// For each head one among the seen ones; nil for the sink.
+    var mostProbable: [Int?] = []
+    /// The probability of each head's sink, 0 where there is none.
+    var sinks: [Scalar] = []
+  }
+
+  let settings: AttentionSettings
+  let query: Int?
+  let key: Int?
+  let value: Int?
+  /// Rows of keys and values.
+  let activeTokens: Int
+  /// (heads · headDimension, rows)
+  let queryValues: Buffer<Scalar>
+  let points: [Point]
+
+  var inputs: [Int] { [query, key, value].compactMap { $0 } }
+
+  /// Groups of heads that share keys and values go side by side, if there is more than one row: each strand has scratch of
+  /// its own.
+  private var strands: Int { points.count > 1 ? min(settings.keyValueHeads, 4) : 1 }
+  /// The tangent of the probabilities of one head, what is taken from it, and its weighted sum.
+  private var strandScratch: Int { (points.map(\.seen.count).max() ?? 0) + 2 }
+  var scratchCount: Int { strands * strandScratch }
+
+  /// Runs `body` for every head of every row, with a strand's scratch. Heads of one group come one after another.
+  @inline(__always)
+  private func forEachHead(
+    _ workspace: Workspace<Scalar>,
+    _ body: (_ head: Int, _ row: Int, Point, _ scratch: UnsafeMutablePointer<Scalar>) -> Void
+  ) {
+    let (strands, size) = (strands, strandScratch * workspace.vectors)
+    let groups = settings.keyValueHeads
+    let heads = settings.heads / groups
+    nonisolated(unsafe) let scratch = workspace.scratch
+    withoutActuallyEscaping(body) { body in
+      nonisolated(unsafe) let (body, points) = (body, points)
+      @Sendable func run(_ strand: Int) {
+        for group in stride(from: strand, to: groups, by: strands) {
+          for (r, point) in points.enumerated() {
+            for h in group * heads..<(group + 1) * heads {
+              body(h, r, point, scratch + strand * size)
+            }
+          }
+        }
+      }
+      if strands > 1 { Engine.forEach(strands, run) } else { run(0) }
+    }
+  }
+
+  @_specialize(where Scalar == Float)
+  @_specialize(where Scalar == Double)
+  func jvp(_ workspace: Workspace<Scalar>, into out: UnsafeMutablePointer<Scalar>) {
+    let (d, e, b) = (settings.headDimension, settings.valueDimension, workspace.vectors)
+    let (tangents, given) = (points.count * b, activeTokens * b)
+    forEachHead(workspace) { h, r, point, ds in
+      let (count, group) = (point.seen.count, settings.group(of: h))
+      let output = out + h * e * tangents + r * b
+      if query == nil && (key == nil || point.active.isEmpty) {
+        for i in 0..<e { (output + i * tangents).update(repeating: 0, count: b) }
+      } else {
+        if let query {
+          Scalar.multiply(
+            point.cache.keys(head: group, point.seen),
+            workspace.slot(query) + h * d * tangents + r * b, stride: tangents, into: ds, stride: b,
+            vectors: b, accumulating: false)
+        } else {
+          ds.update(repeating: 0, count: count * b)
+        }
+        if let key {
+          for run in point.active {
+            let dk = workspace.slot(key) + group * d * given + run.row * b
+            for i in 0..<d {
+              axpy(queryValue(h, i, r), dk + i * given, ds + run.token * b, run.count * b, true)
+            }
+          }
+        }
+        scaleTangents(
+          by: point.slopes.base + h * count, ds, into: ds, count: count, tangents: b,
+          accumulating: false)
+        project(point, h, ds, b)
+        Scalar.multiplyAdjoint(
+          point.cache.values(head: group, point.seen), ds, stride: b, into: output,
+          stride: tangents, vectors: b, accumulating: false)
+      }
+      guard let value else { return }
+      for run in point.active {
+        let dv = workspace.slot(value) + group * e * given + run.row * b
+        let p = point.probabilities.base + h * count + run.token
+        for i in 0..<e {
+          for a in 0..<run.count {
+            axpy(p[a], dv + i * given + a * b, output + i * tangents, b, true)
+          }
+        }
+      }
+    }
+  }
+
+  @_specialize(where Scalar == Float)
+  @_specialize(where Scalar == Double)
+  func vjp(_ workspace: Workspace<Scalar>, _ cotangent: UnsafePointer<Scalar>) {
+    let (d, e, b) = (settings.headDimension, settings.valueDimension, workspace.vectors)
+    let (tangents, taken) = (points.count * b, activeTokens * b)
+    let dq = query.map { workspace.accumulator(of: $0) }
+    let dk = key.map { workspace.accumulator(of: $0) }
+    let dv = value.map { workspace.accumulator(of: $0) }
+    forEachHead(workspace) { h, r, point, ds in
+      let (count, group) = (point.seen.count, settings.group(of: h))
+      let given = cotangent + h * e * tangents + r * b
+      if let dv {
+        for run in point.active {
+          let target = dv + group * e * taken + run.row * b
+          let p = point.probabilities.base + h * count + run.token
+          for i in 0..<e {
+            for a in 0..<run.count {
+              axpy(p[a], given + i * tangents, target + i * taken + a * b, b, true)
+            }
+          }
+        }
+      }
+      guard dq != nil || (dk != nil && !point.active.isEmpty) else { return }
+      Scalar.multiply(
+        point.cache.values(head: group, point.seen), given, stride: tangents, into: ds, stride: b,
+        vectors: b, accumulating: false)
+      project(point, h, ds, b)
+      scaleTangents(
+        by: point.slopes.base + h * count, ds, into: ds, count: count, tangents: b,
+        accumulating: false)
+      if let dq {
+        Scalar.multiplyAdjoint(
+          point.cache.keys(head: group, point.seen), ds, stride: b,
+          into: dq + h * d * tangents + r * b, stride: tangents, vectors: b, accumulating: true)
+      }
+      guard let dk else { return }
+      for run in point.active {
+        let target = dk + group * d * taken + run.row * b
+        for i in 0..<d {
+          axpy(queryValue(h, i, r), ds + run.token * b, target + i * taken, run.count * b, true)
+        }
+      }
+    }
+  }
+
+  private func queryValue(_ h: Int, _ i: Int, _ r: Int) -> Scalar {
+    queryValues.base[(h * settings.headDimension + i) * points.count + r]
+  }
+
+  /// x ← p ∘ x − p (p · x): the derivative of soft-max, its own adjoint.
+  ///
+  /// It does not see what is added to all of x, so that of the most probable key is taken from all first. Of a saturated
+  /// soft-max, p ≈ 1 there, little more is left than the difference of that number and p · x, which would be rounding;
+  /// the others' differences, each with its small p, have every digit. A sink is one more key, whose x is 0.
+  private func project(_ point: Point, _ h: Int, _ x: UnsafeMutablePointer<Scalar>, _ b: Int) {
+    let count = point.seen.count
+    let p = point.probabilities.base + h * count
+    let (reference, mean) = (x + count * b, x + (count + 1) * b)
+    if let best = point.mostProbable[h] {
+      reference.update(from: x + best * b, count: b)
+    } else {
+      reference.update(repeating: 0, count: b)
+    }
+    mean.update(repeating: 0, count: b)
+    if point.sinks[h] > 0 { axpy(-point.sinks[h], reference, mean, b, true) }
+    for t in 0..<count {
+      axpy(-1, reference, x + t * b, b, true)
+      axpy(p[t], x + t * b, mean, b, true)
+    }
+    for t in 0..<count {
+      // p (x − mean)
+      axpy(-1, mean, x + t * b, b, true)
+      axpy(p[t], x + t * b, x + t * b, b, false)
+    }
+  }
+}

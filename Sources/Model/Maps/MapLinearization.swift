@@ -1,0 +1,278 @@
+import Autodiff
+import LinearAlgebra
+
+/// The operator of a map: of one prompt, or the average over several.
+///
+/// The rows of a prompt's input follow one another, and so do those of its output; several prompts share one input, and what
+/// comes out is their mean. The blocks in between are one program with rows at all tokens that a change can reach, so the map
+/// is exact. Cost: a forward pass of the prompts, and the map's rows once more; an application then costs the products of
+/// these rows, for all prompts in one reading of the weights.
+///
+/// Throws `MapError`, and `ModelError` as `HiddenStates` does.
+public func linearize<S: RealScalar>(
+  _ map: JacobianMap, of prompts: [ModelInput], in model: some Transformer,
+  as precision: S.Type = Float.self
+) throws -> Linearization<S> {
+  guard !prompts.isEmpty else { throw MapError.noPrompts }
+  try map.checkPart(model)
+  var states = try HiddenStates<S>(inputs: prompts, in: model)
+  let maps = try prompts.indices.map {
+    try ResolvedMap(map, of: model.description, tokens: states.tokens(ofPrompt: $0))
+  }
+  guard
+    maps.allSatisfy({ $0.inputShape == maps[0].inputShape })
+      && maps.allSatisfy({ $0.outputShape == maps[0].outputShape })
+  else { throw MapError.shapesDiffer(maps.map(\.tokens)) }
+  let points = try states.points(of: model, from: map.fromLayer, to: maps[0].lastBlock)
+
+  let sources = maps.map(\.fromTokens)
+  let constants =
+    map.part.isMLP
+    ? points[0].middle(of: model, sources) : (points.first?.rows ?? states.rows)(picks(sources))
+  let (rows, columns) = maps[0].inputShape
+  return try linearize(
+    { input in
+      let entered = Variable(constants) + input.taken(maps.flatMap(\.entries))
+      var (x, tokens) = (entered, sources)
+      var program = MapProgram(model, points)
+      for point in points {
+        let next = maps.map { point.layer == maps[0].lastBlock - 1 ? $0.toTokens : $0.between }
+        x = program.through(point, x, from: tokens, to: next, maps[0])
+        tokens = next
+      }
+      let targets = maps.map(\.toTokens)
+      if points.isEmpty { x = x.moved(from: sources, to: targets, constants: states.rows) }
+      x = try model.output(x, at: map.to)
+      if maps[0].subtractsIdentity && points.count > 1 { x = x - entered }
+      return x.averaged(maps)
+    }, at: Matrix(rows: rows, columns: columns), rules: map.rules)
+}
+
+/// The maps from some boundaries side by side, each the sum over its source and output tokens: K = [J_a … J_z].
+///
+/// Row l of the input (boundaries, width) is added to the states at the l-th boundary of every token but the first `skipping`
+/// of every prompt; the output (1, width or vocabulary) is the sum over all tokens of all prompts at the end, times `scale`. So
+/// one product K v costs one way through the blocks, however many boundaries there are, and one product Kᵀ u gives J_lᵀ u
+/// for all l. Without a destination it ends after the last block. Boundaries ascend. Throws as `linearize` does.
+public func linearizeBoundaries<S: RealScalar>(
+  _ boundaries: [Int], to destination: JacobianMap.Destination? = nil,
+  skipping: Int = 0, of prompts: [ModelInput], in model: some Transformer, scale: Double = 1,
+  as precision: S.Type = Float.self
+) throws -> Linearization<S> {
+  guard !prompts.isEmpty, let first = boundaries.first else { throw MapError.noPrompts }
+  precondition(zip(boundaries, boundaries.dropFirst()).allSatisfy(<), "boundaries ascend")
+  var states = try HiddenStates<S>(inputs: prompts, in: model)
+  var map = JacobianMap(
+    fromLayer: first, to: destination ?? .layer(model.description.layers),
+    fromTokens: .all(skipping: skipping), toTokens: .all())
+  map.reduction = .sum
+  map.tiesSources = true
+  let maps = try prompts.indices.map {
+    try ResolvedMap(map, of: model.description, tokens: states.tokens(ofPrompt: $0))
+  }
+  let end = maps[0].lastBlock
+  guard let last = boundaries.last, last <= end else {
+    throw MapError.noBoundary(boundaries.last ?? 0, layers: end)
+  }
+  let points = try states.points(of: model, from: first, to: end)
+  let tokens = maps.map(\.between)
+  let constants = (points.first?.rows ?? states.rows)(picks(tokens))
+  // Where the sources stand among all tokens in between.
+  var (places, start) = ([Int](), 0)
+  for map in maps {
+    let between = map.between
+    places += map.fromTokens.map { start + $0 - between[0] }
+    start += between.count
+  }
+  return try linearize(
+    { input in
+      var x = Variable(constants)
+      var program = MapProgram(model, points)
+      func enter(_ boundary: Int) {
+        guard let row = boundaries.firstIndex(of: boundary) else { return }
+        let entry = input.rows(places.map { _ in row })
+        x = x + (places.count == start ? entry : entry.scatter(to: places, of: start))
+      }
+      for point in points {
+        enter(point.layer)
+        x = program.through(point, x, from: tokens, to: tokens, maps[0])
+      }
+      enter(end)
+      x = try model.output(x, at: map.to)
+      return S(scale) * x.scatter(to: Array(repeating: 0, count: x.rows), of: 1)
+    }, at: Matrix(rows: boundaries.count, columns: model.description.width))
+}
+
+/// The blocks of a map as one program.
+private struct MapProgram<S: RealScalar> {
+  private let model: any Transformer
+  /// Those of the blocks passed so far.
+  private var contexts: [Int: AttentionContext<S>] = [:]
+
+  init(_ model: any Transformer, _ points: [BlockPoint<S>]) { self.model = model }
+
+  /// What leaves the block of a point at tokens `to` of every prompt, of the states that enter it at tokens `from`; where
+  /// that is the map, what the block or a part of it adds.
+  mutating func through(
+    _ point: BlockPoint<S>, _ x: Variable<S>, from: [[Int]], to: [[Int]], _ map: ResolvedMap
+  ) -> Variable<S> {
+    let block = model.block(point.layer)
+    let targets = map.map.part.isMLP ? from : to
+    let context = point.context(
+      zip(from, targets).enumerated().map { ($0, $1.0, $1.1) },
+      earlier: model.keyValueSource(ofBlock: point.layer).flatMap { contexts[$0] })
+    contexts[point.layer] = context
+    let stream =
+      from == targets
+      ? ResidualStream(x)
+      : ResidualStream(source: x, target: x.moved(from: from, to: to, constants: point.rows))
+    switch map.map.part {
+    case .attention, .head: return block.attention(stream, in: context)
+    case .mlp, .expert:
+      let added = block.mlp(x, in: context)
+      return added.moved(from: from, to: to) { Matrix(rows: $0.count, columns: added.columns) }
+    case .block:
+      let update = block.update(stream, in: context)
+      // Of one block f itself is the map; its sum with the stream would be rounded.
+      let isWhole = map.subtractsIdentity && map.lastBlock == map.map.fromLayer + 1
+      return isWhole ? update : stream.target + update
+    }
+  }
+}
+
+extension JacobianMap {
+  /// What is held.
+  fileprivate var rules: LinearizationRules {
+    var rules = linearization.rules
+    if case .head(let head) = part { rules.head = head }
+    if case .expert(let expert) = part { rules.expert = expert }
+    return rules
+  }
+
+  /// Throws unless the block has the head or expert.
+  fileprivate func checkPart(_ model: some Transformer) throws(MapError) {
+    guard (0..<model.description.layers).contains(fromLayer) else { return }
+    let (block, layer) = (model.block(fromLayer), fromLayer + 1)
+    switch part {
+    case .head(let head) where !(0..<block.headCount).contains(head):
+      throw .noHead(head, count: block.headCount, layer: layer)
+    case .expert(let expert) where !(0..<block.expertCount).contains(expert):
+      throw .noExpert(expert, count: block.expertCount, layer: layer)
+    default: return
+    }
+  }
+}
+
+extension JacobianMap.Part {
+  /// Whether it begins at Z, the state after the attention half, and goes token by token.
+  fileprivate var isMLP: Bool {
+    switch self {
+    case .mlp, .expert: true
+    case .block, .attention, .head: false
+    }
+  }
+}
+
+extension ResolvedMap {
+  /// The row of the input that is added to each source token.
+  fileprivate var entries: [Int] {
+    map.tiesSources ? fromTokens.map { _ in 0 } : Array(fromTokens.indices)
+  }
+}
+
+/// Tokens of every prompt, with their prompts.
+private func picks(_ tokens: [[Int]]) -> [(prompt: Int, token: Int)] {
+  tokens.enumerated().flatMap { prompt, tokens in tokens.map { (prompt, $0) } }
+}
+
+extension HiddenStates {
+  /// Goes through the blocks before `to` and keeps where it stood in front of those from `from` on.
+  fileprivate mutating func points(
+    of model: some Transformer, from: Int, to: Int
+  ) throws -> [BlockPoint<Scalar>] {
+    var points: [BlockPoint<Scalar>] = []
+    for layer in 0..<to {
+      let point = try advance(through: model)
+      if layer >= from { points.append(point) }
+    }
+    return points
+  }
+}
+
+extension BlockPoint {
+  /// The states between the halves of the block at some tokens of every prompt; the block's input in a parallel block.
+  fileprivate func middle(of model: some Transformer, _ tokens: [[Int]]) -> Matrix<Scalar> {
+    let block = model.block(layer)
+    let x = Variable(rows(picks(tokens)))
+    guard !block.isParallel else { return x.value }
+    let context = context(tokens.enumerated().map { ($0, $1, $1) })
+    return (x + block.attention(ResidualStream(x), in: context)).value
+  }
+}
+
+extension Variable {
+  /// The rows at tokens `from` of every prompt as those at tokens `to`; constants where there are none.
+  fileprivate func moved(
+    from: [[Int]], to: [[Int]], constants: ([(prompt: Int, token: Int)]) -> Matrix<Scalar>
+  ) -> Variable {
+    guard from != to else { return self }
+    var row: [[Int: Int]] = []
+    var start = 0
+    for tokens in from {
+      row.append(Dictionary(uniqueKeysWithValues: zip(tokens, start...)))
+      start += tokens.count
+    }
+    let targets = picks(to)
+    let sources = targets.map { row[$0.prompt][$0.token] }
+    let taken = sources.compactMap { $0 }
+    if taken.count == targets.count { return rows(taken) }
+    var held = constants(targets)
+    guard !taken.isEmpty else { return Variable(held) }
+    let places = sources.indices.filter { sources[$0] != nil }
+    for place in places {
+      let part = place * held.columns..<(place + 1) * held.columns
+      held.elements.replaceSubrange(part, with: repeatElement(0, count: part.count))
+    }
+    return rows(taken).scatter(to: places, of: targets.count) + Variable(held)
+  }
+
+  /// These rows; the variable itself if they are all of its rows.
+  fileprivate func taken(_ indices: [Int]) -> Variable {
+    indices == Array(0..<rows) ? self : rows(indices)
+  }
+
+  /// The rows of all prompts, one prompt's after another's, reduced as the maps say and averaged over the prompts.
+  fileprivate func averaged(_ maps: [ResolvedMap]) -> Variable {
+    let (map, rows) = (maps[0].map, maps[0].outputShape.rows)
+    guard maps.count > 1 || map.reduction != .none else { return self }
+    let places = maps.flatMap { $0.toTokens.indices.map { map.reduction == .none ? $0 : 0 } }
+    var factors: [Scalar] = []
+    for map in maps {
+      let tokens = map.map.reduction == .mean ? map.toTokens.count : 1
+      factors += map.toTokens.map { _ in Scalar(1 / Double(maps.count * tokens)) }
+    }
+    var i = -1
+    let weighted = self.map { x in
+      i += 1
+      let factor = factors[i % factors.count]
+      return (factor * x, factor)
+    }
+    return weighted.scatter(to: places, of: rows)
+  }
+}
+
+extension Transformer {
+  /// The states after the last block of a map as its end has them.
+  fileprivate func output<S: RealScalar>(
+    _ x: Variable<S>, at destination: JacobianMap.Destination
+  ) throws(MapError) -> Variable<S> {
+    switch destination {
+    case .layer: return x
+    case .finalNorm: return finalNorm(x)
+    case .logits, .logitDifference:
+      guard let logits = logits(finalNorm(x)) else { throw .noLogits }
+      guard case .logitDifference(let first, let second) = destination else { return logits }
+      return logits.gather(columns: [first]) - logits.gather(columns: [second])
+    }
+  }
+}
