@@ -146,8 +146,13 @@ extension Variable {
     }
   }
 
-  /// min(max(x, −limit), limit), number by number; the derivative at the limits is taken as 1.
+  /// min(max(x, −limit), limit), number by number; the derivative at the limits is taken as 1. As a gate of its own it is
+  /// x · min(1, limit / |x|).
   fileprivate func clamped(to limit: Scalar) -> Variable {
-    map { abs($0) <= limit ? ($0, 1) : (min(max($0, -limit), limit), 0) }
+    let isGate = rules.holdsGates
+    return map { x in
+      if abs(x) <= limit { return (x, 1) }
+      return (min(max(x, -limit), limit), isGate ? limit / abs(x) : 0)
+    }
   }
 }
