@@ -30,6 +30,17 @@ extension LinearOperator {
     _ u: Span<Double>, into x: inout MutableSpan<Double>, vectors b: Int, active: [Int]
   ) { applyAdjoint(u, into: &x, vectors: b) }
 
+  /// One application in either direction.
+  package func apply(
+    _ direction: ProductDirection, _ v: Span<Double>, into y: inout MutableSpan<Double>,
+    vectors b: Int
+  ) {
+    switch direction {
+    case .forward: apply(v, into: &y, vectors: b)
+    case .adjoint: applyAdjoint(v, into: &y, vectors: b)
+    }
+  }
+
   /// A applied to every row of `v` (b, n): (b, m). The allocating form.
   public func apply(_ v: Matrix<Double>) -> Matrix<Double> {
     precondition(
@@ -50,9 +61,6 @@ extension LinearOperator {
     return x
   }
 
-  /// Aᵀ as an operator.
-  public var adjoint: AdjointOperator { AdjointOperator(self) }
-
   /// A itself, built densely (m, n) in blocks of `block` unit vectors; from the smaller side, so min(m, n) vectors.
   public func materialized(block: Int = 64) -> Matrix<Double> {
     let isWide = outputDimension < inputDimension
@@ -62,28 +70,5 @@ extension LinearOperator {
       length: outputDimension(direction), width: block
     ) { apply(direction, $0, into: &$1, vectors: $2, active: $3) }[0]
     return isWide ? rows : rows.transposed
-  }
-}
-
-/// Aᵀ, by exchanging the two directions.
-public final class AdjointOperator: LinearOperator {
-  private let base: any LinearOperator
-
-  /// The adjoint of `base`.
-  public init(_ base: any LinearOperator) { self.base = base }
-
-  /// n, the length of an input.
-  public var inputDimension: Int { base.outputDimension }
-  /// m, the length of an output.
-  public var outputDimension: Int { base.inputDimension }
-
-  /// yᵢ ← A vᵢ: (b, n) → (b, m).
-  public func apply(_ v: Span<Double>, into y: inout MutableSpan<Double>, vectors b: Int) {
-    base.applyAdjoint(v, into: &y, vectors: b)
-  }
-
-  /// xᵢ ← Aᵀ uᵢ: (b, m) → (b, n).
-  public func applyAdjoint(_ u: Span<Double>, into x: inout MutableSpan<Double>, vectors b: Int) {
-    base.apply(u, into: &x, vectors: b)
   }
 }

@@ -1,0 +1,50 @@
+// Operators made of operators, as formulas write them. None of these applies anything; what an application costs is said by
+// the types they return.
+
+extension LinearOperator {
+  /// Aᵀ.
+  public var adjoint: AdjointOperator { AdjointOperator(self) }
+
+  /// A B, which applies `b` first. Precondition: A's inputs are as long as B's outputs.
+  public func composed(with b: any LinearOperator) -> ComposedOperator {
+    ComposedOperator([self, b])
+  }
+
+  /// c A.
+  public func scaled(by c: Double) -> ScaledOperator { ScaledOperator(self, by: c) }
+
+  /// A + c I. Precondition: A is square.
+  public func shifted(by c: Double) -> ShiftedOperator { ShiftedOperator(self, by: c) }
+
+  /// I + A, of a residual Jacobian that of the whole block. Precondition: A is square.
+  public var plusIdentity: ShiftedOperator { shifted(by: 1) }
+
+  /// A − I. Precondition: A is square.
+  public var minusIdentity: ShiftedOperator { shifted(by: -1) }
+
+  /// A from some rows of its input to some rows of its output, where both are matrices row after row; nil is all of them.
+  public func restricted(
+    inputRows: RowSelection? = nil, outputRows: RowSelection? = nil
+  ) -> RestrictedOperator {
+    RestrictedOperator(self, inputRows: inputRows, outputRows: outputRows)
+  }
+}
+
+/// A + B. Precondition: both are of one shape.
+public func + (a: any LinearOperator, b: any LinearOperator) -> SumOperator { SumOperator([a, b]) }
+
+/// A − B. Precondition: both are of one shape.
+public func - (a: any LinearOperator, b: any LinearOperator) -> SumOperator {
+  SumOperator([a, b], weights: [1, -1])
+}
+
+/// −A.
+public prefix func - (a: any LinearOperator) -> ScaledOperator { a.scaled(by: -1) }
+
+/// c A.
+public func * (c: Double, a: any LinearOperator) -> ScaledOperator { a.scaled(by: c) }
+
+/// A B, which applies B first. Precondition: A's inputs are as long as B's outputs.
+public func * (a: any LinearOperator, b: any LinearOperator) -> ComposedOperator {
+  a.composed(with: b)
+}

@@ -1,0 +1,33 @@
+/// Memory for intermediate vectors of an operator made of others. It grows when more is asked for than ever before, so that
+/// applications of one width allocate at the first of them only.
+final class VectorBuffer {
+  private var memory = UnsafeMutableBufferPointer<Double>(start: nil, count: 0)
+
+  deinit { memory.deallocate() }
+
+  /// Room for `count` numbers, until the next call; what is in it is left over.
+  func room(for count: Int) -> UnsafeMutableBufferPointer<Double> {
+    if count > memory.count {
+      memory.deallocate()
+      memory = .allocate(capacity: count)
+      memory.initialize(repeating: 0)
+    }
+    return UnsafeMutableBufferPointer(rebasing: memory[..<count])
+  }
+}
+
+/// y ← y + α x.
+func add(_ x: Span<Double>, times alpha: Double, to y: inout MutableSpan<Double>) {
+  precondition(x.count == y.count, "\(x.count) numbers added to \(y.count)")
+  x.withUnsafeBufferPointer { x in
+    y.withUnsafeMutableBufferPointer { y in
+      for i in x.indices { y[i] += alpha * x[i] }
+    }
+  }
+}
+
+/// y ← α y.
+func scale(_ y: inout MutableSpan<Double>, by alpha: Double) {
+  guard alpha != 1 else { return }
+  y.withUnsafeMutableBufferPointer { y in for i in y.indices { y[i] *= alpha } }
+}
