@@ -43,11 +43,18 @@ let package = Package(
     .target(name: "CMappedFile"),
     .target(
       name: "LinearAlgebra",
-      dependencies: ["COpenBLAS", .product(name: "RealModule", package: "swift-numerics")]),
+      dependencies: [
+        "COpenBLAS", .product(name: "RealModule", package: "swift-numerics"),
+        .product(name: "ComplexModule", package: "swift-numerics"),
+      ]),
     .target(name: "Weights", dependencies: ["LinearAlgebra", "CKernels"]),
     .target(name: "Autodiff", dependencies: ["LinearAlgebra", "Weights"]),
     .target(
-      name: "Lanczos", dependencies: ["LinearAlgebra", "Weights", "CARPACK", "COpenBLAS"]),
+      name: "Lanczos",
+      dependencies: [
+        "LinearAlgebra", "Weights", "CARPACK", "COpenBLAS",
+        .product(name: "ComplexModule", package: "swift-numerics"),
+      ]),
     .target(
       name: "Files",
       dependencies: [
@@ -98,7 +105,12 @@ let package = Package(
     .testTarget(name: "LinearAlgebraTests", dependencies: ["LinearAlgebra", "TestSupport"]),
     .testTarget(
       name: "AutodiffTests", dependencies: ["Autodiff", "Lanczos", "Weights", "TestSupport"]),
-    .testTarget(name: "LanczosTests", dependencies: ["Lanczos", "LinearAlgebra", "TestSupport"]),
+    .testTarget(
+      name: "LanczosTests",
+      dependencies: [
+        "Lanczos", "LinearAlgebra", "TestSupport",
+        .product(name: "ComplexModule", package: "swift-numerics"),
+      ]),
     .testTarget(
       name: "CheckpointTests", dependencies: ["Checkpoint", "Files", "Weights", "TestSupport"],
       exclude: ["make_fixtures.py", "make_quantized.py", "quantization.py"],

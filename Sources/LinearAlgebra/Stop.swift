@@ -12,25 +12,29 @@ public struct Stop: Sendable, Equatable, CustomStringConvertible {
 
   /// What kept it.
   public let reason: Reason
-  /// The largest residual norm over σ₁, rounded up to two digits, so that it would do as a tolerance; nil in records of
+  /// The largest residual norm over σ₁ (or another `unit`), rounded up to two digits, so that it would do as a tolerance; nil in records of
   /// earlier versions.
   public let residual: Double?
   /// What to do, in the words of the solver's settings.
   public let remedy: String
+  /// What residual norms are measured by, if not σ₁.
+  public let unit: String?
 
-  /// A solve that left a largest residual norm of `residual` · σ₁.
-  public init(_ reason: Reason, residual: Double, remedy: String) {
+  /// A solve that left a largest residual norm of `residual` · σ₁, or times another `unit`.
+  public init(_ reason: Reason, residual: Double, remedy: String, unit: String? = nil) {
     self.reason = reason
     self.residual = Self.roundedUp(residual)
     self.remedy = remedy
+    self.unit = unit
   }
 
   /// What happened, without the remedy; nil in records of earlier versions, whose remedy says both.
   public var account: String? {
     residual.map {
-      switch reason {
-      case .exhausted: "the iteration was used up with residual norms at \($0) · σ₁"
-      case .rounding: "residual norms stay at \($0) · σ₁, which is rounding"
+      let size = "\($0) · \(unit ?? "σ₁")"
+      return switch reason {
+      case .exhausted: "the iteration was used up with residual norms at \(size)"
+      case .rounding: "residual norms stay at \(size), which is rounding"
       }
     }
   }
@@ -49,7 +53,7 @@ public struct Stop: Sendable, Equatable, CustomStringConvertible {
 }
 
 extension Stop: Codable {
-  private enum CodingKeys: CodingKey { case reason, residual, remedy }
+  private enum CodingKeys: CodingKey { case reason, residual, remedy, unit }
 
   /// What `encode` wrote.
   public init(from decoder: any Decoder) throws {
@@ -57,6 +61,7 @@ extension Stop: Codable {
     reason = try values.decodeIfPresent(Reason.self, forKey: .reason) ?? .exhausted
     residual = try values.decodeIfPresent(Double.self, forKey: .residual)
     remedy = try values.decode(String.self, forKey: .remedy)
+    unit = try values.decodeIfPresent(String.self, forKey: .unit)
   }
 }
 

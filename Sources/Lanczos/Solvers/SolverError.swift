@@ -2,6 +2,10 @@
 public enum SolverError: Error, Equatable, CustomStringConvertible, Sendable {
   /// More triplets than the smaller side has, or fewer than one.
   case impossibleCount(Int, limit: Int)
+  /// More eigenvalues than the operator has, or fewer than one.
+  case impossibleEigenvalueCount(Int, limit: Int)
+  /// Eigenvalues of an operator that is not square.
+  case notSquare(rows: Int, columns: Int)
   /// A setting outside its range; `remedy` says what is.
   case invalidSetting(name: String, value: String, remedy: String)
   /// The dense matrix would need more bytes than can be counted.
@@ -17,6 +21,10 @@ public enum SolverError: Error, Equatable, CustomStringConvertible, Sendable {
     switch self {
     case .impossibleCount(let count, let limit):
       "asked for \(count) singular triplets of an operator that has \(limit)"
+    case .impossibleEigenvalueCount(let count, let limit):
+      "asked for \(count) eigenvalues of an operator that has \(limit)"
+    case .notSquare(let rows, let columns):
+      "asked for eigenvalues of an operator of \(rows) × \(columns)"
     case .invalidSetting(let name, let value, _):
       "\(name) is \(value)"
     case .tooLarge(let rows, let columns):
@@ -30,7 +38,9 @@ public enum SolverError: Error, Equatable, CustomStringConvertible, Sendable {
   /// What to do, in the words of this library.
   public var remedy: String {
     switch self {
-    case .impossibleCount(_, let limit): "ask for at least 1 and at most \(limit)"
+    case .impossibleCount(_, let limit), .impossibleEigenvalueCount(_, let limit):
+      "ask for at least 1 and at most \(limit)"
+    case .notSquare: "take singular values, or a map from a space to itself"
     case .invalidSetting(_, _, let remedy): remedy
     case .tooLarge: "use another solver"
     case .nestedSolve: "use the block solver there"

@@ -1,0 +1,107 @@
+import CARPACK
+import ComplexModule
+import LinearAlgebra
+
+/// One run of ARPACK's reverse communication: the `count` eigenpairs of largest modulus of a real A of order n, known by its
+/// products.
+///
+/// One lock is held from the first `dnaupd` to `dneupd`.
+struct ArnoldiIteration {
+  let order: Int
+  let count: Int
+  let subspaceDimension: Int
+  let restarts: Int
+  /// ‖A x − λ x‖ ≤ tolerance · |λ₁|.
+  let tolerance: Double
+  let seed: UInt64
+
+  /// What came out.
+  struct Result {
+    /// The `count` eigenpairs, vectors of norm 1.
+    let pairs: DenseEigenpairs
+    /// Restarts made.
+    let restarts: Int
+    /// Whether ARPACK's own test was met by all of them.
+    let isConverged: Bool
+  }
+
+  /// Runs; `product` writes A x into its second argument.
+  func run(
+    _ product: (Span<Double>, inout MutableSpan<Double>) throws -> Void
+  ) throws -> Result {
+    try ARPACKWorkspace.exclusively { try iterate(product) }
+  }
+
+  private func iterate(
+    _ product: (Span<Double>, inout MutableSpan<Double>) throws -> Void
+  ) throws -> Result {
+    let (n, ncv) = (order, subspaceDimension)
+    let size = 3 * ncv * ncv + 6 * ncv
+    let work = ARPACKWorkspace(
+      order: n, subspaceDimension: ncv, smallWork: size, restarts: restarts, seed: seed)
+    var test = tolerance
+    try work.iterate(product) {
+      dnaupd_c(
+        &work.ido, "I", Int32(n), "LM", Int32(count), test, work.residual, Int32(ncv), work.basis,
+        Int32(n), &work.parameters, &work.pointers, work.vectorWork, work.smallWork, Int32(size),
+        &work.info)
+    } afterProduct: {
+      test = relativeTest(ritzValues(work), bounds: work.small(8))
+    }
+
+    // info = 1: restarts exhausted; 3: no shifts were left to apply. Both leave a basis worth reading.
+    guard work.info == 0 || work.info == 1 || work.info == 3 else {
+      throw ARPACKError(routine: "dnaupd", info: Int(work.info))
+    }
+    let isConverged = work.info == 0 && Int(work.parameters[4]) >= count
+    let restartsMade = work.restartsMade
+    // Every wanted pair is asked for, converged or not, by a test that all of them pass: residual norms are measured
+    // afterwards. Of complex pairs both must be, or a vector has no imaginary part.
+    let ranked = ritzValues(work).sorted { $0.length > $1.length }
+    let splitsPair = ranked.prefix(count).count { $0.imaginary != 0 } % 2 == 1
+    let wanted = min(count + (splitsPair ? 1 : 0), ncv)
+    work.parameters[4] = Int32(wanted)
+    var real = [Double](repeating: 0, count: wanted + 1)
+    var imaginary = real
+    var vectors = Matrix<Double>(rows: wanted + 1, columns: n)
+    var selection = [Int32](repeating: 0, count: ncv)
+    var eigenvectorWork = [Double](repeating: 0, count: 3 * ncv)
+    work.info = 0
+    dneupd_c(
+      1, "A", &selection, &real, &imaginary, &vectors.elements, Int32(n), 0, 0, &eigenvectorWork,
+      "I", Int32(n), "LM", Int32(count), 1e200, work.residual, Int32(ncv), work.basis, Int32(n),
+      &work.parameters, &work.pointers, work.vectorWork, work.smallWork, Int32(size), &work.info)
+    guard work.info == 0 else { throw ARPACKError(routine: "dneupd", info: Int(work.info)) }
+    let pairs = (0..<wanted).filter { imaginary[$0] >= 0 }.map { i in
+      (
+        value: Complex(real[i], imaginary[i]), real: vectors.row(i),
+        imaginary: imaginary[i] > 0 ? vectors.row(i + 1) : nil
+      )
+    }
+    return Result(
+      pairs: DenseEigenpairs(pairs, count: count, order: n), restarts: restartsMade,
+      isConverged: isConverged)
+  }
+
+  /// All Ritz values of the last restart.
+  private func ritzValues(_ work: ARPACKWorkspace) -> [Complex<Double>] {
+    let (real, imaginary) = (work.small(6), work.small(7))
+    return (0..<subspaceDimension).map { Complex(real[$0], imaginary[$0]) }
+  }
+
+  /// The `tol` to hand to ARPACK, whose test is ‖A x − λ x‖ ≤ tol · |λ| for each wanted λ.
+  ///
+  /// Wanted instead is ‖A x − λ x‖ ≤ tolerance · |λ₁|: for λ ≈ 0 the relative test is never met. ARPACK reads `tol` anew at
+  /// every restart, so it is given the smallest tolerance · |λ₁ / λ| among those λ that did not yet meet it at the last one.
+  private func relativeTest(
+    _ values: [Complex<Double>], bounds: UnsafePointer<Double>
+  ) -> Double {
+    let sizes = values.map(\.length)
+    guard let largest = sizes.max(), largest > 0 else { return tolerance }
+    let ranked = sizes.indices.sorted { sizes[$0] > sizes[$1] }
+    return ranked.prefix(count).reduce(1e200) { smallest, i in
+      bounds[i] > tolerance * largest
+        ? min(smallest, tolerance * largest / max(sizes[i], Double.ulpOfOne * largest)) : smallest
+    }
+  }
+}

@@ -1,0 +1,49 @@
+public import LinearAlgebra
+public import Weights
+
+/// The `count` eigenvalues of largest modulus by building A densely and calling LAPACK: the oracle, and the answer where A is
+/// small or all of it is asked for.
+///
+/// n applications to build, 2 · count at most to measure; memory about 4 n² doubles; time about 25 n³, on one thread of
+/// OpenBLAS.
+public struct DenseEigensolver: PartialEigensolver {
+  /// Residual norms are held to tolerance · |λ₁|.
+  public var tolerance: Double
+  /// Vectors per application while the matrix is built.
+  public var blockSize: Int
+  /// Recorded; nothing is random here.
+  public var seed: UInt64
+
+  /// The settings.
+  public init(
+    tolerance: Double = 1e-5, blockSize: Int = Engine.independentVectors, seed: UInt64 = 0
+  ) {
+    self.tolerance = tolerance
+    self.blockSize = blockSize
+    self.seed = seed
+  }
+
+  /// The `count` eigenpairs of largest modulus, 1 ≤ count ≤ n.
+  ///
+  /// Throws `SolverError` for an impossible request, `OperatorError` for NaN, `LAPACKError` if `dgeev` fails.
+  public func eigenpairs(of a: any LinearOperator, count: Int) throws -> Eigenpairs {
+    try checkTolerance(tolerance)
+    guard blockSize >= 1 else {
+      throw SolverError.invalidSetting(
+        name: "blockSize", value: "\(blockSize)", remedy: "choose at least 1")
+    }
+    return try solve(CheckedOperator(square: a, eigenvalues: count), count: count)
+  }
+
+  /// Also the end of another solver's requests that leave nothing to iterate on.
+  func solve(_ a: CheckedOperator, count: Int) throws -> Eigenpairs {
+    let n = a.inputDimension
+    let (size, overflow) = n.multipliedReportingOverflow(by: n)
+    guard !overflow, size <= Int.max / 64 else { throw SolverError.tooLarge(rows: n, columns: n) }
+    // Row i of Aᵀ is A eᵢ.
+    let matrix = try a.products(.forward, of: .identity(n), width: blockSize).transposed
+    return try a.eigenpairs(
+      matrix.largestModulusEigenpairs(count), solver: "dense", restarts: 0, subspaceDimension: n,
+      tolerance: tolerance, seed: seed, stop: .rounding)
+  }
+}
