@@ -17,7 +17,7 @@ struct Krylens: ParsableCommand {
     subcommands: [
       AlignCommand.self, ShowCommand.self, InfoCommand.self, PlanCommand.self, BenchCommand.self,
       SynthesizeCommand.self, MergeCommand.self, CompareCommand.self, CorrelateCommand.self,
-      EmergenceCommand.self, ReportCommand.self,
+      EmergenceCommand.self, ReportCommand.self, EigenCommand.self,
     ])
 
   /// As the library's own, but what goes to standard output, help among it, is known to have got there.

@@ -34,7 +34,7 @@ private let root = here.deletingLastPathComponent().deletingLastPathComponent()
   /// A link to a file of the repository leads to one.
   @Test(arguments: [
     "README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/tutorial.md",
-    "docs/reading-the-numbers.md", "docs/python.md",
+    "docs/reading-the-numbers.md", "docs/python.md", "docs/eigenvalues.md",
   ])
   func everyLinkLeadsSomewhere(document: String) throws {
     let file = root.appending(path: document)

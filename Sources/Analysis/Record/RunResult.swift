@@ -32,7 +32,7 @@ public struct RunResult {
     }
   }
 
-  private static let residualsAgainst =
+  static let residualsAgainst =
     "the operator as evaluated in single precision, linearised at a point rounded to single precision"
 
   /// The record of these prompts, and the memory taken so far.

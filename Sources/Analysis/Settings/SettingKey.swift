@@ -11,6 +11,10 @@ public enum SettingKey: String, Sendable, CaseIterable, CustomStringConvertible 
   case encoderPrompt = "encoder_prompt"
   case encoderTokenIds = "encoder_token_ids"
   case rankShare = "rank_share"
+  // EigenSettings
+  case exponents
+  case fromLayer = "from_layer"
+  case toLayer = "to_layer"
   // ExecutionSettings
   case model, name, step, shard, threads, output
   case maxMemory = "max_memory"

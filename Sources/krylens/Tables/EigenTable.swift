@@ -1,0 +1,102 @@
+import Analysis
+import Files
+import Foundation
+
+/// What `eigen` prints, made of the record alone: for every prompt one line per operator, then its exponents.
+struct EigenTable {
+  let text: String
+
+  /// Prompts of which tables are printed at most.
+  private static let mostTables = 4
+
+  init(_ record: EigenRecord, folder: String) {
+    let m = record.model
+    var lines = [
+      "\(escaped(m.name)): \(escaped(m.family)), \(m.layers) blocks, width \(m.width), "
+        + "\(millions(m.parameters)) parameters"
+    ]
+    for (p, prompt) in record.prompts.prefix(Self.mostTables).enumerated() {
+      lines += [""] + Self.lines(prompt, number: record.prompts.count > 1 ? p + 1 : nil)
+    }
+    let more = record.prompts.count - Self.mostTables
+    if more > 0 { lines += ["", "\(counted(more, "more prompt")) in \(folder)/result.json"] }
+    let s = record.seconds
+    lines += [
+      "", String(format: "%.2f s (load %.2f, solve %.2f)", s.total, s.load, s.solve),
+      String(
+        format: "peak memory %.0f MB, of it %.0f MB beyond mapped weights",
+        Double(record.peakMemoryBytes) / 1e6, Double(record.peakPrivateBytes) / 1e6),
+      "written to \(folder)",
+    ]
+    text = lines.joined(separator: "\n")
+  }
+
+  private static func lines(_ prompt: EigenPromptRecord, number: Int?) -> [String] {
+    if let failed = prompt.failed { return [escaped("\(failed)")] }
+    let given =
+      (prompt.text ?? prompt.image).map { quoted($0, limit: 60) }
+      ?? counted(prompt.tokenIds?.count ?? 0, "token id")
+    let spectra = prompt.layers + [prompt.map].compactMap { $0 }
+    var lines = ["prompt\(number.map { " \($0)" } ?? ""): \(given)"]
+    guard let first = spectra.first else { return lines + exponents(prompt) }
+    lines.append(
+      "eigenvalues of I + J at \(tokens(first.tokens)), λ₁ to λ\(first.eigenvalues.count) by modulus"
+    )
+    let shown = min(first.eigenvalues.count, 3)
+    let header =
+      ["block"] + (0..<shown).map { "λ\(subscripted($0 + 1))" }
+      + ["|λ\(subscripted(first.eigenvalues.count))|", "departure", "residual"]
+    let rows = spectra.map { s in
+      [s.layer.map { "\($0)" } ?? "\(s.fromLayer) to \(s.toLayer)"]
+        + s.eigenvalues.prefix(shown).map(complex)
+        + [
+          short(modulus(s.eigenvalues.last ?? [0, 0])),
+          String(format: "%.4f", s.departureFromNormality),
+          String(
+            format: "%.0e",
+            (s.residualNorms.max() ?? 0) / max(modulus(s.eigenvalues[0]), .leastNormalMagnitude)),
+        ]
+    }
+    lines += aligned([header] + rows)
+    lines += spectra.compactMap { s in
+      s.remedy.map {
+        "\(s.layer.map { "block \($0)" } ?? "boundaries \(s.fromLayer) to \(s.toLayer)"): "
+          + escaped(SettingMessage(recorded: $0).inOptions)
+      }
+    }
+    return lines + exponents(prompt)
+  }
+
+  private static func exponents(_ prompt: EigenPromptRecord) -> [String] {
+    guard let values = prompt.lyapunovExponents, let how = prompt.lyapunov else { return [] }
+    let shown = values.map { $0.map { String(format: "%.4f", $0) } ?? "−∞" }
+    let note =
+      how.converged
+      ? "" : how.change.map { String(format: " (last change %.1e)", $0) } ?? " (one sweep)"
+    return wrapped(
+      "exponents per block of token \(how.token): \(shown.joined(separator: " "))\(note)",
+      tableWidth)
+  }
+
+  private static func tokens(_ tokens: [Int]) -> String {
+    tokens.count == 1
+      ? "token \(tokens[0])"
+      : "tokens \(tokens.prefix(8).map(String.init).joined(separator: ","))\(tokens.count > 8 ? ",…" : "")"
+  }
+
+  private static func modulus(_ λ: [Double]) -> Double {
+    (λ[0] * λ[0] + λ[1] * λ[1]).squareRoot()
+  }
+
+  /// 1.608 + 0.783i; of a real one the real part alone.
+  private static func complex(_ λ: [Double]) -> String {
+    guard λ[1] != 0 else { return short(λ[0]) }
+    return "\(short(λ[0]))\(λ[1] < 0 ? "−" : "+")\(short(abs(λ[1])))i"
+  }
+
+  private static func subscripted(_ n: Int) -> String {
+    String(
+      String.UnicodeScalarView(
+        "\(n)".unicodeScalars.map { Unicode.Scalar($0.value - 48 + 0x2080) ?? $0 }))
+  }
+}
