@@ -15,7 +15,9 @@ struct Krylens: ParsableCommand {
       """,
     version: krylensVersion,
     subcommands: [
-      AlignCommand.self, ShowCommand.self, InfoCommand.self, PlanCommand.self, BenchCommand.self,
+      AlignCommand.self, TripletsCommand.self, TokensCommand.self, ShowCommand.self,
+      InfoCommand.self, PlanCommand.self,
+      BenchCommand.self,
       SynthesizeCommand.self, MergeCommand.self, CompareCommand.self, CorrelateCommand.self,
       EmergenceCommand.self, ReportCommand.self, EigenCommand.self,
     ])

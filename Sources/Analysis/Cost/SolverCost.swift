@@ -15,8 +15,16 @@ struct SolverCost: Sendable {
   /// Bases of all Jacobians that are in memory together.
   let basisBytes: Int
 
+  /// Of square Jacobians.
   init(_ solver: SolverKind, width: Int, count k: Int, batch r: Int) {
-    let vectorBytes = width * MemoryLayout<Double>.stride
+    self.init(solver, rows: width, columns: width, count: k, batch: r)
+  }
+
+  /// Of m × n operators.
+  init(_ solver: SolverKind, rows m: Int, columns n: Int, count k: Int, batch r: Int = 1) {
+    let width = min(m, n)
+    // The mean of both sides: a pass adds a block to one of the two bases, in turn.
+    let vectorBytes = (m + n) / 2 * MemoryLayout<Double>.stride
     // Vectors in one application of the block or the dense solver.
     let most = Engine.independentVectors
     let kind = k >= width - 1 ? .dense : solver

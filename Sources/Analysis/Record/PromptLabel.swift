@@ -72,6 +72,13 @@ public struct PromptLabel: Sendable, Equatable, CustomStringConvertible {
   }
 }
 
+extension PromptLabel {
+  /// The label of a prompt that stands in a result.
+  public init(number: Int, _ entry: PromptEntry) {
+    self.init(number: number, entry.text, entry.image, entry.tokenIds)
+  }
+}
+
 extension RunError {
   /// Does some work on a prompt; what is thrown then says which prompt it is about.
   ///

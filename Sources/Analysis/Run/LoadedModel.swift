@@ -33,6 +33,14 @@ package struct LoadedModel: Sendable {
   ///
   /// Throws `FileError`, `ModelError`, `RunError`.
   package init(_ settings: ModelSettings, prompts inputs: [PromptInput]) throws {
+    try self.init(settings, given: inputs)
+  }
+
+  /// Opens the model alone, without prompts.
+  package init(opening settings: ModelSettings) throws { try self.init(settings, given: nil) }
+
+  private init(_ settings: ModelSettings, given: [PromptInput]?) throws {
+    let inputs = given ?? []
     let start = monotonicSeconds()
     self.settings = settings
     let engine = Engine(threads: settings.threads)
@@ -42,16 +50,16 @@ package struct LoadedModel: Sendable {
     }
     // After the weights are mapped, which takes address space too.
     try BLAS.checkAddressSpace(threads: engine.threads)
-    try PromptReader.checkKinds(of: inputs, settings, model.description)
+    if given != nil { try PromptReader.checkKinds(of: inputs, settings, model.description) }
     let needsText =
-      settings.encoderPrompt != nil
+      given != nil && settings.encoderPrompt != nil
       || inputs.contains { if case .text = $0 { true } else { false } }
     let tokenizer = try Self.tokenizer(of: directory, isNeeded: needsText)
-    guard !inputs.isEmpty else {
+    guard given == nil || !inputs.isEmpty else {
       throw RunError.badSetting(.prompt, reason: "is missing; give at least one")
     }
     let reader = PromptReader(settings, model.description, tokenizer, directory)
-    try reader.checkEncoder(settings)
+    if given != nil { try reader.checkEncoder(settings) }
     let labels = inputs.enumerated().map { PromptLabel(number: $0 + 1, $1) }
     prompts = try zip(inputs, labels).map { ($0, try reader.read($0, $1)) }
     notes =
@@ -74,6 +82,11 @@ package struct LoadedModel: Sendable {
     } catch let error as TokenizationError {
       throw RunError.badTokenizer(reason: "\(error)")
     }
+  }
+
+  /// Texts of tokens as the vocabulary has them, if there is one.
+  func texts(of tokens: [Int]?) -> [String?]? {
+    tokenizer.flatMap { vocabulary in tokens.map { $0.map { vocabulary.token($0) } } }
   }
 
   /// Tokens of each prompt.

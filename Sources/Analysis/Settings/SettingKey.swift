@@ -11,10 +11,13 @@ public enum SettingKey: String, Sendable, CaseIterable, CustomStringConvertible 
   case encoderPrompt = "encoder_prompt"
   case encoderTokenIds = "encoder_token_ids"
   case rankShare = "rank_share"
-  // EigenSettings
-  case exponents
+  // MapSettings
+  case skip, reduce, head, expert, linearization, path, identity, average, tied, logits
   case fromLayer = "from_layer"
   case toLayer = "to_layer"
+  case readOut = "read_out"
+  // EigenSettings
+  case exponents
   // ExecutionSettings
   case model, name, step, shard, threads, output
   case maxMemory = "max_memory"

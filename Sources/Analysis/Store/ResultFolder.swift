@@ -222,6 +222,9 @@ package final class ResultFolder<Manifest: FolderManifest> {
     partial?.takeBack()
   }
 
+  /// Takes back what was made for work that came to nothing.
+  func takeBack() { partial?.takeBack() }
+
   private func open() -> OutputFolder {
     guard let partial else { preconditionFailure("a folder that is complete is finished") }
     return partial

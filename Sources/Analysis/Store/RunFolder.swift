@@ -116,7 +116,7 @@ public final class RunFolder {
 
   /// Takes back what was made for a run none of whose prompts came through, unless others' work is among it.
   func discard() {
-    if asked.count == manifest.prompts.count { base.partial?.takeBack() }
+    if asked.count == manifest.prompts.count { base.takeBack() }
   }
 }
 

@@ -14,7 +14,7 @@ public func linearize<S: RealScalar>(
   as precision: S.Type = Float.self
 ) throws -> Linearization<S> {
   guard !prompts.isEmpty else { throw MapError.noPrompts }
-  try map.checkPart(model)
+  try map.check(model)
   var states = try HiddenStates<S>(inputs: prompts, in: model)
   let maps = try prompts.indices.map {
     try ResolvedMap(map, of: model.description, tokens: states.tokens(ofPrompt: $0))
@@ -149,8 +149,9 @@ extension JacobianMap {
     return rules
   }
 
-  /// Throws unless the block has the head or expert.
-  fileprivate func checkPart(_ model: some Transformer) throws(MapError) {
+  /// Throws unless the model has the head or expert, and the logits, that the map goes through.
+  public func check(_ model: some Transformer) throws(MapError) {
+    if to.isLogits, !model.predictsTokens { throw .noLogits }
     guard (0..<model.description.layers).contains(fromLayer) else { return }
     let (block, layer) = (model.block(fromLayer), fromLayer + 1)
     switch part {
@@ -159,6 +160,15 @@ extension JacobianMap {
     case .expert(let expert) where !(0..<block.expertCount).contains(expert):
       throw .noExpert(expert, count: block.expertCount, layer: layer)
     default: return
+    }
+  }
+}
+
+extension JacobianMap.Destination {
+  fileprivate var isLogits: Bool {
+    switch self {
+    case .logits, .logitDifference: true
+    case .layer, .finalNorm: false
     }
   }
 }
@@ -262,6 +272,11 @@ extension Variable {
 }
 
 extension Transformer {
+  /// Whether there is a head that predicts tokens. Costs its logits of one state.
+  public var predictsTokens: Bool {
+    logits(Variable(Matrix<Float>(rows: 1, columns: description.width))) != nil
+  }
+
   /// The states after the last block of a map as its end has them.
   fileprivate func output<S: RealScalar>(
     _ x: Variable<S>, at destination: JacobianMap.Destination

@@ -19,9 +19,7 @@ struct ReportPage {
       models.count == 1
       ? plainText(runs[0].record.model.name, limit: 80)
       : "\(runs.count) runs of \(models.count) models"
-    var body =
-      "<header>\(Self.mark)<h1><bdi>\(escapedHTML(title))</bdi></h1>"
-    body += "<p class=\"lead\">\(Self.lead(runs))</p></header>\n"
+    var body = ""
     body += Self.unfinished(runs) + Self.failed(runs)
     body += RunTable(runs).html
     let isFolded = sections.count { $0.run != nil } > 3
@@ -42,7 +40,13 @@ struct ReportPage {
       }
     }
     body += Self.legend(runs)
-    let versions = Set(runs.map(\.record.krylens)).sorted().map { plainText($0, limit: 20) }
+    self.init(
+      title: title, lead: Self.lead(runs), body: body, versions: runs.map(\.record.krylens))
+  }
+
+  /// A page of this HTML. `title` is somebody's text, to be escaped; `lead` is not.
+  init(title: String, lead: String, body: String, versions: [String]) {
+    let versions = Set(versions).sorted().map { plainText($0, limit: 20) }
     html = """
       <!DOCTYPE html>
       <html lang="en">
@@ -58,6 +62,7 @@ struct ReportPage {
       </head>
       <body>
       <main>
+      <header>\(Self.mark)<h1><bdi>\(escapedHTML(title))</bdi></h1><p class="lead">\(lead)</p></header>
       \(body)</main>
       <footer><p>Runs of Krylens \(escapedHTML(versions.joined(separator: ", "))); figures by gnuplot. \
       Beside this page, in <code>figures</code>: every figure as SVG and PNG, its numbers and its commands.</p></footer>
@@ -111,7 +116,7 @@ struct ReportPage {
       + (all.count > most ? "<li>and \(all.count - most) more</li>\n" : "") + "</ul></div>\n"
   }
 
-  private static func figure(_ figure: Figure, _ svg: Data) -> String {
+  static func figure(_ figure: Figure, _ svg: Data) -> String {
     let data = figure.tables.map { table in
       "<a href=\"figures/\(figure.name)\(table.suffix).dat\">data\(table.suffix.replacing("-", with: " "))</a>"
     }.joined(separator: " · ")

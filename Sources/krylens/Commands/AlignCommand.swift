@@ -87,7 +87,7 @@ struct AlignCommand: ParsableCommand {
   }
 
   /// What can be done with a run folder, as a command that a shell takes.
-  private static func nextStep(_ path: String) -> String {
+  static func nextStep(_ path: String) -> String {
     let plain = path.unicodeScalars.allSatisfy {
       $0.properties.isAlphabetic || $0.properties.numericType != nil
         || "/._-+=:".unicodeScalars.contains($0)

@@ -34,10 +34,26 @@ struct ReportCommand: ParsableCommand {
   func run() throws {
     try withExitStatus {
       let column = try scores.map { try ScoreFile.read($0.path, column: score) }
-      let stored = try runs.map { path throws in try StoredRun(path.path) }
-      let report = try RunReport(stored, scores: column)
+      let maps = runs.map(\.path).filter { RunKind($0) == .triplets }
       Interrupt.catchSignals()
-      do { try report.write(to: output.path, before: Interrupt.check) } catch {
+      do {
+        if maps.isEmpty {
+          let stored = try runs.map { path throws in try StoredRun(path.path) }
+          try RunReport(stored, scores: column).write(to: output.path, before: Interrupt.check)
+        } else {
+          if let other = runs.first(where: { !maps.contains($0.path) }) {
+            throw RunError.unfit(
+              path: other.path,
+              reason: "is not a run of triplets, as \(maps[0]) is; make a report of each kind")
+          }
+          if let scores {
+            throw OptionError(
+              option: "--scores", value: scores.path,
+              reason: "is for runs of align; leave it out for runs of triplets")
+          }
+          try MapReport(maps).write(to: output.path, before: Interrupt.check)
+        }
+      } catch {
         // Ctrl-C reaches gnuplot too, which then fails.
         try Interrupt.check()
         throw error

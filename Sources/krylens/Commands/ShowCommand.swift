@@ -2,11 +2,13 @@ import Analysis
 import ArgumentParser
 import Foundation
 
-/// The tables of a run, as `align` printed them.
+/// The tables of a run, as its command printed them.
 struct ShowCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "show",
-    abstract: "The tables of a run, as align printed them; of an unfinished one what is known.")
+    abstract:
+      "The tables of a run, as its command printed them; of an unfinished one of align what is known."
+  )
 
   @Argument(help: ArgumentHelp("A run folder.", valueName: "run"), completion: .directory)
   var folder: FilePath
@@ -14,12 +16,17 @@ struct ShowCommand: ParsableCommand {
   func run() throws {
     try withExitStatus {
       let path = folder.path
-      let isFinished = FileManager.default.fileExists(atPath: "\(path)/result.json")
-      let table =
-        try isFinished
-        ? AlignmentTable(RecordFile(path), folder: path)
-        : AlignmentTable(StoredRun(path).record, folder: path)
-      try StandardOutput.print(table.text)
+      try StandardOutput.print(try Self.text(path))
     }
+  }
+
+  private static func text(_ path: String) throws -> String {
+    if RunKind(path) == .triplets {
+      return MapTable(try MapRunRecord(folder: path), folder: path).text
+    }
+    guard FileManager.default.fileExists(atPath: "\(path)/result.json") else {
+      return AlignmentTable(try StoredRun(path).record, folder: path).text
+    }
+    return try AlignmentTable(RecordFile(path), folder: path).text
   }
 }

@@ -25,11 +25,7 @@ struct AlignmentTable {
     _ record: RunRecord, count: Int, folder: String, prompt: (Int) throws -> PromptRecord
   ) rethrows {
     let (m, settings) = (record.model, record.settings)
-    var lines = [
-      "\(escaped(m.name)): \(escaped(m.family)), \(m.layers) blocks, width \(m.width), "
-        + "\(millions(m.parameters)) parameters",
-      "stored as \(m.storedTypes.map { escaped($0, limit: 100) }.joined(separator: ", "))",
-    ]
+    var lines = modelLines(m)
     if !record.complete { lines.append("not finished: this is what is known so far") }
     var whole: [String] = []
     var brief: [Line] = []
@@ -62,8 +58,7 @@ struct AlignmentTable {
         String(
           format: "%.2f s (load %.2f, solve %.2f, coupling %.2f)", s.total, s.load, s.solve,
           s.coupling),
-        "peak memory \(Self.megabytes(record.peakMemoryBytes)), of it "
-          + "\(Self.megabytes(record.peakPrivateBytes)) beyond mapped weights",
+        memoryLine(record.peakMemoryBytes, record.peakPrivateBytes),
       ]
     }
     lines.append(record.complete ? "written to \(folder)" : "read from \(folder)")
@@ -143,8 +138,4 @@ struct AlignmentTable {
   }
 
   private static func fixed(_ x: Double) -> String { String(format: "%.4f", x) }
-
-  private static func megabytes(_ bytes: Int) -> String {
-    String(format: "%.0f MB", Double(bytes) / 1e6)
-  }
 }

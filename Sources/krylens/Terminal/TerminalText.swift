@@ -1,3 +1,4 @@
+import Analysis
 import Files
 import Foundation
 
@@ -58,4 +59,19 @@ func short(_ x: Double) -> String { String(format: "%.4g", x) }
 /// `p = 0.013`, or a bound where Double has no smaller number.
 func probability(_ p: Double) -> String {
   p > 0 ? String(format: "p = %.2g", p) : "p < 1e-300"
+}
+
+/// What every table of a run begins with.
+func modelLines(_ m: ModelRecord) -> [String] {
+  [
+    "\(escaped(m.name)): \(escaped(m.family)), \(m.layers) blocks, width \(m.width), "
+      + "\(millions(m.parameters)) parameters",
+    "stored as \(m.storedTypes.map { escaped($0, limit: 100) }.joined(separator: ", "))",
+  ]
+}
+
+/// And what it ends with.
+func memoryLine(_ resident: Int, _ anonymous: Int) -> String {
+  let megabytes = { (bytes: Int) in String(format: "%.0f MB", Double(bytes) / 1e6) }
+  return "peak memory \(megabytes(resident)), of it \(megabytes(anonymous)) beyond mapped weights"
 }

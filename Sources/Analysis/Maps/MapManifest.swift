@@ -1,0 +1,98 @@
+import Files
+import Foundation
+import Model
+
+/// What decides the numbers of a run of `triplets`, written down before any of them.
+package struct MapManifest: FolderManifest {
+  /// The version that runs it.
+  let krylens: String
+  let model: ModelRecord
+  /// Every option in force.
+  var settings: MapSettings
+  var prompts: [PromptEntry]
+  var computedWith: [ProcessorRecord]
+
+  /// Of a run that is complete.
+  package static func finished(in folder: String) -> MapManifest? {
+    guard let record = try? MapRunRecord(folder: folder), record.head.complete else { return nil }
+    return MapManifest(
+      krylens: record.head.krylens, model: record.head.model, settings: record.head.settings,
+      prompts: record.prompts.map(\.entry), computedWith: record.head.computedWith ?? [])
+  }
+
+  /// Settings that no number depends on may differ.
+  package func obstacle(to requested: MapManifest, isComplete: Bool) throws -> SettingMessage? {
+    if krylens != requested.krylens {
+      return "it was made by version \(krylens), and this is \(requested.krylens)"
+    }
+    if model.fingerprint != requested.model.fingerprint {
+      return "its model has other weights or another configuration (\(model.source))"
+    }
+    let differences = try RecordDifference.all([
+      decisive(isComplete: isComplete), requested.decisive(isComplete: isComplete),
+    ])
+    if let first = differences.first {
+      return differences.dropFirst().reduce(first.message) { "\($0), \($1.message)" }
+    }
+    guard prompts.count == requested.prompts.count else {
+      return "it has \(prompts.count) prompts, and \(requested.prompts.count) are given"
+    }
+    let p = prompts.indices.first { prompts[$0].read != requested.prompts[$0].read }
+    return p.map {
+      "its prompt \($0 + 1) is another one than \(PromptLabel(number: $0 + 1, requested.prompts[$0]))"
+    }
+  }
+
+  package func continued(by requested: MapManifest) -> MapManifest {
+    var manifest = requested
+    manifest.computedWith =
+      computedWith + requested.computedWith.filter { !computedWith.contains($0) }
+    return manifest
+  }
+
+  /// The settings that decide the numbers, the same for all ways of asking for the same ones.
+  private struct Decisive: Encodable, Sendable {
+    let settings: MapSettings
+    let isComplete: Bool
+
+    private enum CodingKeys: CodingKey { case randomInit, seed, readOut }
+
+    func encode(to encoder: any Encoder) throws {
+      try settings.map.encode(to: encoder)
+      try settings.solution.encode(to: encoder)
+      var values = encoder.container(keyedBy: CodingKeys.self)
+      try values.encode(settings.randomInit, forKey: .randomInit)
+      try values.encode(settings.seed, forKey: .seed)
+      // Of what is not finished tokens are read out at the end.
+      if isComplete { try values.encode(settings.readOut, forKey: .readOut) }
+    }
+  }
+
+  private func decisive(isComplete: Bool) -> Decisive {
+    var settings = settings
+    if let map = try? settings.map.map(in: model.layers) {
+      settings.map.fromLayer = map.fromLayer
+      settings.map.toLayer = MapEnd(map.to)
+    }
+    for token in [\MapSelection.fromToken, \.toToken]
+    where settings.map[keyPath: token] == .indices([-1]) {
+      settings.map[keyPath: token] = .last
+    }
+    settings.map.site = settings.map.partSite
+    return Decisive(settings: settings, isComplete: isComplete)
+  }
+}
+
+extension MapRunRecord {
+  /// Reads the `result.json` of a folder. Throws `RunError.badRun`.
+  package init(folder: String) throws(RunError) {
+    do {
+      let decoder = JSONDecoder()
+      decoder.keyDecodingStrategy = .convertFromSnakeCase
+      let json = try Data(contentsOf: URL(fileURLWithPath: "\(folder)/result.json"))
+      self = try decoder.decode(MapRunRecord.self, from: json)
+    } catch {
+      throw .badRun(path: folder, reason: "result.json: \(error)")
+    }
+  }
+}

@@ -1,0 +1,132 @@
+import Analysis
+import Foundation
+
+/// Figures of runs of `triplets`, and a page that shows them with what the vectors favour.
+package struct MapReport {
+  private let runs: [ReportedMaps]
+
+  /// Of these run folders. Throws `RunError.badRun`.
+  package init(_ folders: [String]) throws {
+    runs = try folders.enumerated().map { try ReportedMaps($1, number: $0 + 1) }
+  }
+
+  /// Draws everything into a folder, as `RunReport.write(to:before:)` does.
+  package func write(to path: String, before step: () throws -> Void = {}) throws {
+    let gnuplot = try Gnuplot()
+    let folder = try ReportFolder(path)
+    do {
+      var body = ""
+      for run in runs {
+        var html = Self.values(run)
+        for figure in Self.figures(run) {
+          try step()
+          try folder.draw(figure, by: gnuplot)
+          html += ReportPage.figure(figure, try folder.picture(of: figure))
+        }
+        html += run.maps.indices.prefix(ReportedMaps.mostMaps).map { Self.readOut(run, $0) }
+          .joined()
+        body +=
+          "<section id=\"\(run.stem)\"><h2><bdi>\(escapedHTML(run.label))</bdi></h2>\n\(html)</section>\n"
+      }
+      try step()
+      try folder.finish(
+        ReportPage(
+          title: runs.count == 1 ? runs[0].label : "\(runs.count) runs of maps",
+          lead:
+            "Singular triplets of maps between tokens and layer boundaries, each with its measured residual.",
+          body: body, versions: runs.map(\.record.head.krylens)))
+    } catch {
+      folder.takeBack()
+      throw error
+    }
+  }
+
+  private static func figures(_ run: ReportedMaps) -> [Figure] {
+    guard !run.maps.isEmpty else { return [] }
+    return [Figure.mapSpectrum(run)]
+      + run.maps.indices.prefix(ReportedMaps.mostMaps).compactMap { Figure.mapTokens(run, $0) }
+  }
+
+  // MARK: Tables
+
+  /// The maps, one per row, and what failed.
+  private static func values(_ run: ReportedMaps) -> String {
+    let columns = ["map", "shape", "from", "to", "linearization", "σ₁", "σₖ", "k", "residual / σ₁"]
+    let rows = run.maps.indices.map { m in
+      let map = run.maps[m].map
+      let (first, last) = (map.singularValues.first ?? 0, map.singularValues.last ?? 0)
+      let worst = (map.residualNorms.max() ?? 0) / (first > 0 ? first : 1)
+      return [
+        run.mapInWords(m), map.shape.map(String.init).joined(separator: " × "),
+        "\(tokens(map.fromTokens)), \(map.fromLayer)",
+        "\(tokens(map.toTokens)), \(map.toLayer.text)",
+        map.linearization.rawValue, short(first), short(last), "\(map.singularValues.count)",
+        short(worst) + (map.converged ? "" : ", not converged"),
+      ]
+    }
+    let failed = run.record.failures.prefix(10).map {
+      "<li><bdi>\(escapedHTML(plainText("\($0)", limit: 300)))</bdi></li>"
+    }
+    return table(columns, rows)
+      + (failed.isEmpty
+        ? "" : "<div class=\"notice\">Failed:\n<ul>\(failed.joined(separator: "\n"))</ul></div>\n")
+  }
+
+  private static func tokens(_ tokens: [Int]?) -> String {
+    guard let tokens, let first = tokens.first, let last = tokens.last else {
+      return "several tokens"
+    }
+    if tokens.count == 1 { return "token \(first)" }
+    return tokens.count == last - first + 1
+      ? "tokens \(first)–\(last)"
+      : "tokens " + tokens.prefix(6).map(String.init).joined(separator: ", ")
+        + (tokens.count > 6 ? ", …" : "")
+  }
+
+  /// What the vectors of a map favour, one row per vector and part.
+  private static func readOut(_ run: ReportedMaps, _ m: Int) -> String {
+    let (prompt, map) = run.maps[m]
+    guard let found = map.readOut else { return "" }
+    let texts = prompt.flatMap { run.record.prompts[$0].entry.tokens }
+    var rows: [[String]] = []
+    for k in 0..<max(found.left.count, found.right.count) {
+      for (name, vectors) in [("u", found.left), ("v", found.right)] where k < vectors.count {
+        for part in vectors[k].prefix(3) {
+          let text = part.token.flatMap { t in
+            texts.flatMap { t >= 0 && t < $0.count ? $0[t] : nil }
+          }
+          let place = part.token.map { "token \($0)" + (text.map { " “\($0)”" } ?? "") } ?? ""
+          rows.append([
+            "\(name)\(k + 1)", place, short(part.norm), words(part.favoured),
+            words(part.disfavoured),
+          ])
+        }
+      }
+    }
+    return "<h3>What the vectors of \(escapedHTML(run.mapInWords(m))) favour</h3>\n"
+      + table(["vector", "at", "norm", "favours", "disfavours"], rows)
+        + """
+        <p class="lead">Scores are logits: the vector as a state of unit mean square, put through the final norm and the \
+        unembedding, less the same of the vector turned round, halved. u and v have a common sign that is arbitrary.</p>
+
+        """
+  }
+
+  private static func words(_ entries: [ReadOut.Entry]) -> String {
+    entries.map { "“\($0.token ?? "\($0.id)")” \(short($0.score))" }.joined(separator: "  ")
+  }
+
+  private static func table(_ columns: [String], _ rows: [[String]]) -> String {
+    """
+    <div class="table"><table>
+    <thead><tr>\(columns.map { "<th scope=\"col\">\(escapedHTML($0))</th>" }.joined())</tr></thead>
+    <tbody>
+    \(rows.map { row in
+      "<tr>\(row.map { "<td><bdi>\(escapedHTML(plainText($0, limit: 600)))</bdi></td>" }.joined())</tr>"
+    }.joined(separator: "\n"))
+    </tbody>
+    </table></div>
+
+    """
+  }
+}
