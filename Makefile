@@ -72,6 +72,10 @@ verify-real: build ## trained models of four families, from text to coupling, ag
 	@scripts/setup.sh pip
 	@$(PYTHON) scripts/verify_real.py $(KRYLENS) $(MODELS)
 
+verify-maps: build ## maps of a trained model between tokens and boundaries, against float64; fetches 98 MB once
+	@scripts/setup.sh pip
+	@$(PYTHON) scripts/verify_maps.py $(KRYLENS)
+
 test-report: build ## a report opens in a headless browser, fetches nothing, and has nothing to complain of (Chromium)
 	@$(PYTHON) scripts/test_report.py $(KRYLENS)
 
@@ -95,4 +99,4 @@ install: build ## the command and its completions, under PREFIX
 	$(KRYLENS) --generate-completion-script fish > "$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/krylens.fish"
 
 export PROMPT
-.PHONY: help setup build demo demo-training test test-extensions kill-test lint format fuzz verify-gguf verify-minilm verify-real test-report test-python-docs bench docs install
+.PHONY: help setup build demo demo-training test test-extensions kill-test lint format fuzz verify-gguf verify-minilm verify-real verify-maps test-report test-python-docs bench docs install
