@@ -24,6 +24,7 @@ package struct UnwrappedTensors: TabulatedTensors {
   /// What comes before the names of the model of text, and what its own names have there.
   private static let languageModels = [
     ("language_model.", ""), ("model.language_model.", "model."),
+    ("model.text_model.", "model."),
   ]
 
   /// What comes before the names of a part that predicts further tokens, beside the model.

@@ -45,8 +45,11 @@ package struct LoadedModel: Sendable {
     self.settings = settings
     let engine = Engine(threads: settings.threads)
     let directory = try CheckpointDirectory(opening: settings.model)
+    let hasImages = inputs.contains { if case .image = $0 { true } else { false } }
     let model = try engine.use {
-      try loadTransformer(directory, randomSeed: settings.randomInit ? settings.seed : nil)
+      try loadTransformer(
+        directory, tower: hasImages ? .images : .text,
+        randomSeed: settings.randomInit ? settings.seed : nil)
     }
     // After the weights are mapped, which takes address space too.
     try BLAS.checkAddressSpace(threads: engine.threads)

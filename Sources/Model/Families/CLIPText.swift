@@ -4,7 +4,8 @@ extension FamilyDefinition {
   ///
   /// Radford et al., arXiv 2103.00020.
   public static let clipText = FamilyDefinition(
-    "clip_text_model", residual: DecoderBlock.Arrangement.sequential.residual,
+    "clip_text_model", outerTypes: ["clip": "clip_text_model"],
+    residual: DecoderBlock.Arrangement.sequential.residual,
     initialisation: .clip
   ) { try EncoderModel(clipText: $0) }
 }

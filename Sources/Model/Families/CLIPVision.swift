@@ -4,7 +4,8 @@ extension FamilyDefinition {
   ///
   /// Radford et al., arXiv 2103.00020.
   public static let clipVision = FamilyDefinition(
-    "clip_vision_model", residual: classTokenFirst, initialisation: .clip
+    "clip_vision_model", outerTypes: ["clip": "clip_vision_model"], tower: .images,
+    residual: classTokenFirst, initialisation: .clip
   ) { try VisionModel(clip: $0) }
 }
 

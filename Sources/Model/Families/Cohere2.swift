@@ -6,7 +6,8 @@ extension FamilyDefinition {
   ///
   /// F = X + attention(norm X) + mlp(norm X). Cohere Team, arXiv 2504.00698.
   public static let cohere2 = FamilyDefinition(
-    "cohere2", residual: DecoderBlock.Arrangement.parallel.residual, gguf: .cohere2,
+    "cohere2", outerTypes: ["aya_vision": "cohere2", "cohere2_vision": "cohere2"],
+    residual: DecoderBlock.Arrangement.parallel.residual, gguf: .cohere2,
     initialisation: .cohere
   ) { try DecoderModel(cohere2: $0) }
 }

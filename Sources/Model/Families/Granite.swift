@@ -8,7 +8,7 @@ extension FamilyDefinition {
   /// X ↦ Z = X + r attention(norm X), F = Z + r mlp(norm Z), with r of about 0.2. Granite Team, *Granite 3.0 Language
   /// Models*, 2024; Shen et al., arXiv 2408.13359.
   public static let granite = FamilyDefinition(
-    "granite",
+    "granite", outerTypes: ["granite_speech": "granite"],
     residual: "f(X) = r attention(norm X) + r mlp(norm Z), Z = X + r attention(norm X)",
     gguf: .granite
   ) { try DecoderModel(granite: $0) }

@@ -8,7 +8,7 @@ extension FamilyDefinition {
   /// X ↦ Z = X + mixer(norm X), F = Z + mlp(norm Z). A convolution of width K sees a token and the K − 1 before it: further
   /// back, f(X)ₜ does not depend on xₛ. Liquid AI, arXiv 2511.23404.
   public static let lfm2 = FamilyDefinition(
-    "lfm2",
+    "lfm2", outerTypes: ["lfm2_vl": "lfm2"],
     residual: "f(X) = mixer(norm X) + mlp(norm Z), Z = X + mixer(norm X), the mixer a short "
       + "convolution in some blocks and attention in others",
     initialisation: Initialisation(isTied: true, paddingToken: 0)

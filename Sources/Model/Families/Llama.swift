@@ -8,7 +8,10 @@ extension FamilyDefinition {
   /// Touvron et al., arXiv 2302.13971; Jiang et al., arXiv 2310.06825.
   public static let llama = FamilyDefinition(
     "llama", modelTypes: ["llama", "mistral", "ministral"],
-    outerTypes: ["mistral3": "mistral", "llava": "llama"], gguf: .llama
+    outerTypes: [
+      "mistral3": "mistral", "llava": "llama", "llava_next": "llama", "vipllava": "llama",
+      "idefics2": "mistral", "idefics3": "llama", "smolvlm": "llama", "voxtral": "llama",
+    ], gguf: .llama
   ) { try DecoderModel(llama: $0) }
 }
 

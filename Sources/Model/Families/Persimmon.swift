@@ -6,23 +6,27 @@ extension FamilyDefinition {
   /// ReLU; half of every head is rotated.
   ///
   /// X ↦ Z = X + attention(norm X), F = Z + mlp(norm Z). Elsen et al., *Releasing Persimmon-8B*, 2023.
-  public static let persimmon = FamilyDefinition("persimmon") { try DecoderModel(persimmon: $0) }
+  public static let persimmon = FamilyDefinition(
+    "persimmon", outerTypes: ["fuyu": "persimmon"]
+  ) { try DecoderModel(persimmon: $0) }
 }
 
 extension DecoderModel {
   fileprivate init(persimmon file: ModelFile) throws {
     let c = file.configuration
-    let s = try DecoderSettings(
+    var s = try DecoderSettings(
       c,
       .init(
         layers: 36, feedForwardWidth: 16384, heads: 64, positions: 16384,
         activation: ("hidden_act", "relu2"), rotatedShare: 0.5),
       epsilon: try c.positive("layer_norm_eps", default: 1e-5))
     _ = try c.headDimension(width: s.width, heads: s.heads)
+    // As many as of queries whatever the file says.
+    s.keyValueHeads = s.heads
     let normsHeads = try c.flag("qk_layernorm", default: true)
     try c.refuseUnread()
     let reader = DecoderReader(file, s)
-    try self.init(file, reader, norm: reader.layerNorm("model.final_layernorm")) { block, _ in
+    try self.init(file, reader, norm: reader.layerNorm("model.final_layernorm")) { [s] block, _ in
       let linear = { (name: String, outputs: Int, inputs: Int) in
         try block.weights.linear(name, outputs: outputs, inputs: inputs, bias: true)
       }

@@ -2,21 +2,27 @@ import Checkpoint
 
 extension FamilyDefinition {
   /// Qwen3: a block of Llama with an RMSNorm over the features of every query and key before they rotate, heads of a size
-  /// of their own, and Qwen2's windows.
+  /// of their own, and Qwen2's windows; alone, or as the model of text in Qwen3-VL.
   ///
   /// X ↦ Z = X + attention(norm X), F = Z + mlp(norm Z). Yang et al., arXiv 2505.09388.
   public static let qwen3 = FamilyDefinition(
-    "qwen3", gguf: .qwen3
+    "qwen3", modelTypes: ["qwen3", "qwen3_vl_text"], outerTypes: ["qwen3_vl": "qwen3_vl_text"],
+    gguf: .qwen3
   ) { try DecoderModel(qwen3: $0) }
 }
 
 extension DecoderModel {
   fileprivate init(qwen3 file: ModelFile) throws {
     let c = file.configuration
+    let isText = file.modelType == "qwen3"
     var s = try DecoderSettings(
-      c, .init(feedForwardWidth: 22016, keyValueHeads: 32, headDimension: 128, positions: 32768))
+      c,
+      .init(
+        feedForwardWidth: 22016, keyValueHeads: 32, headDimension: 128,
+        positions: isText ? 32768 : 128_000, theta: isText ? 10_000 : 500_000))
     s.attentionBias = try c.flag("attention_bias", default: false)
-    let windows = try s.qwenWindows(c)
+    // In the model of images and text no block has one.
+    let windows = isText ? try s.qwenWindows(c) : { _ in nil }
     try c.refuseUnread()
     let (reader, size) = (DecoderReader(file, s), s.headDimension)
     try self.init(

@@ -3,7 +3,7 @@ extension FamilyDefinition {
   ///
   /// Zhai et al., arXiv 2303.15343.
   public static let siglipVision = FamilyDefinition(
-    "siglip_vision_model",
+    "siglip_vision_model", outerTypes: ["siglip": "siglip_vision_model"], tower: .images,
     residual: DecoderBlock.Arrangement.sequential.residual
       + "; the tokens are the patches row by row",
     initialisation: .siglip

@@ -8,8 +8,10 @@ public struct FamilyDefinition: Sendable {
   /// The values of `model_type` in config.json that mean this family.
   public var modelTypes: [String]
   /// The values of `model_type` of models of text and other things (images, sound) that hold a model of this family, and
-  /// which `model_type` their `text_config` has where it does not say. Of such a model the text alone is read.
+  /// which `model_type` its configuration within theirs has where it does not say. Of such a model this part alone is read.
   public var outerTypes: [String: String]
+  /// Which part of those it is.
+  public var tower: Tower
   /// What the residual function of a block is, for people. A model whose configuration arranges its blocks otherwise says
   /// so in its own description.
   public var residual: String
@@ -24,13 +26,14 @@ public struct FamilyDefinition: Sendable {
   /// `residual` says otherwise.
   public init(
     _ name: String, modelTypes: [String]? = nil, outerTypes: [String: String] = [:],
+    tower: Tower = .text,
     residual: String = "f(X) = attention(norm X) + mlp(norm Z), Z = X + attention(norm X)",
     gguf: GGUFDialect? = nil, initialisation: Initialisation = Initialisation(),
     read: @escaping @Sendable (ModelFile) throws -> any Transformer
   ) {
     self.name = name
     self.modelTypes = modelTypes ?? [name]
-    self.outerTypes = outerTypes
+    (self.outerTypes, self.tower) = (outerTypes, tower)
     self.residual = residual
     self.gguf = gguf
     self.initialisation = initialisation

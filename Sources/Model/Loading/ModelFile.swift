@@ -12,9 +12,9 @@ public struct ModelFile {
 
   /// The format.
   public let format: Format
-  /// `model_type`, of a nested configuration that of the model of text, or `general.architecture`.
+  /// `model_type`, of a nested configuration that of the part that is read, or `general.architecture`.
   public let modelType: String
-  /// `model_type` of the whole model of which this is the model of text.
+  /// `model_type` of the whole model of which this is a part.
   public let outerType: String?
   /// The keys of config.json, or the metadata under the architecture's name.
   public let configuration: Configuration
@@ -29,9 +29,11 @@ public struct ModelFile {
   /// The padding token of a GGUF file's vocabulary, if it has one.
   private(set) var paddingToken: Int?
 
-  /// Reads which of the families a checkpoint asks for. Throws `ModelError`, `FileError`.
+  /// Reads which of the families a checkpoint asks for, of a checkpoint with several parts that of `tower` if it is known,
+  /// or else the one that is. Throws `ModelError`, `FileError`.
   public init(
-    _ directory: CheckpointDirectory, families: [FamilyDefinition] = .builtIn
+    _ directory: CheckpointDirectory, families: [FamilyDefinition] = .builtIn,
+    tower wanted: Tower = .text
   ) throws {
     switch directory.kind {
     case .huggingFace(let config):
@@ -40,8 +42,9 @@ public struct ModelFile {
       unread = UnreadPart.parts(of: others)
       let whole = Configuration(file: config.path, object: config.object)
       let type = try whole.text("model_type")
-      if let inner = families.lazy.compactMap({ $0.outerTypes[type] }).first {
-        configuration = try Configuration(textOf: whole, config.object)
+      let part = families.tower(of: type, wanted)
+      if let (tower, inner) = part {
+        configuration = try Configuration(tower, of: whole, config.object)
         modelType = try configuration.text("model_type", default: inner)
         outerType = type
       } else {
@@ -51,6 +54,7 @@ public struct ModelFile {
       tensors =
         try QuantizationScheme(configuration).map { try QuantizedTensors(own, scheme: $0) } ?? own
       dialect = nil
+      if let (tower, _) = part { try leaveOut(tower.otherPart) }
     case .gguf(let file):
       let general = Configuration(file: directory.path) { file[$0]?.json }
       let architecture = try general.text("general.architecture")
@@ -79,18 +83,22 @@ public struct ModelFile {
   /// The same without the tensors for which `part` has a name, which then is that of a part that is not read. Throws
   /// `FileError`.
   func leavingOut(_ part: (_ tensor: String) -> String?) throws -> ModelFile {
-    let parts = Dictionary(grouping: tensors.tensors) { part($0.name) }
-    guard let kept = parts[nil], parts.count > 1 else { return self }
     var file = self
-    file.tensors = try SelectedTensors(kept, of: tensors)
-    file.unread += parts.compactMap { name, tensors in
+    try file.leaveOut(part)
+    return file
+  }
+
+  private mutating func leaveOut(_ part: (_ tensor: String) -> String?) throws {
+    let parts = Dictionary(grouping: tensors.tensors) { part($0.name) }
+    guard let kept = parts[nil], parts.count > 1 else { return }
+    tensors = try SelectedTensors(kept, of: tensors)
+    unread += parts.compactMap { name, tensors in
       name.map {
         UnreadPart(
           name: $0, tensors: tensors.count,
           bytes: tensors.reduce(0) { $0 + $1.byteRange.count })
       }
     }.sorted { $0.name < $1.name }
-    return file
   }
 
   /// The same model with random weights, as its family is initialised. Throws `ModelError`, `FileError`.
@@ -179,12 +187,13 @@ extension TensorInfo {
 ///
 /// Nothing is copied but norms and biases. With a `randomSeed` the weights are not the file's: they are made anew, as the
 /// reference implementation initialises the family, on disk in the folder for temporary files, of which nothing stays.
-/// Throws `FileError` and `ModelError`.
+/// `tower` is which part is meant of a model of text and images that has both parts. Throws `FileError` and `ModelError`.
 public func loadTransformer(
   _ directory: CheckpointDirectory, families: [FamilyDefinition] = .builtIn,
-  randomSeed: UInt64? = nil
+  tower: Tower = .text, randomSeed: UInt64? = nil
 ) throws -> any Transformer {
-  try loadTransformer(ModelFile(directory, families: families), randomSeed: randomSeed)
+  try loadTransformer(
+    ModelFile(directory, families: families, tower: tower), randomSeed: randomSeed)
 }
 
 func loadTransformer(_ file: ModelFile, randomSeed: UInt64? = nil) throws -> any Transformer {

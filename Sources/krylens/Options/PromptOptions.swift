@@ -23,8 +23,9 @@ struct PromptOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "An image in place of a prompt (vit): PNG, JPEG, or a .safetensors file holding "
-        + "pixel_values; may be given more than once.", valueName: "file"))
+      "An image in place of a prompt (models of images: vit, dinov2, and of clip and siglip the "
+        + "part that reads them): PNG, JPEG, or a .safetensors file holding pixel_values; may be "
+        + "given more than once.", valueName: "file"))
   var image: [FilePath] = []
 
   @Option(

@@ -125,7 +125,8 @@ public struct RotaryFrequencies: Sendable {
     let within = try parameters.optionalSize("original_max_position_embeddings")
     let original = beside ?? scheme.original ?? within ?? trained
     switch try parameters.text("rope_type", "type", default: "default") {
-    case "default", "none": scaling = .none
+    // Positions in time, height and width are one in text.
+    case "default", "none", "mrope": scaling = .none
     case "linear": scaling = .linear(factor: try parameters.positive("factor"))
     case "dynamic":
       scaling = .dynamic(factor: try parameters.positive("factor"), trained: trained)
