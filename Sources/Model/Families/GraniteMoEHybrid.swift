@@ -75,7 +75,7 @@ extension StateSpaceSettings {
       keyDimension: try c.size("mamba_d_state", default: 256), valueDimension: 1,
       width: try c.size("mamba_d_conv", default: 4))
     try setHeads(c, features: expansion * s.width)
-    convolutionBias = try c.flag("mamba_conv_bias", default: true)
+    convolutionBias = try c.nullableFlag("mamba_conv_bias", absent: true)
     inputBias = try c.flag("mamba_proj_bias", default: false)
     (outputBias, normEpsilon) = (inputBias, s.epsilon)
     stepLimits = try c.stepLimits("time_step_limit")
