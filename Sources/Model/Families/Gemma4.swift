@@ -39,12 +39,11 @@ private struct Gemma4Settings {
     doublesWidth = try c.flag("use_double_wide_mlp", default: false)
     hasMixture = try c.flag("enable_moe_block", default: false)
     (experts, chosen, expertWidth) = (0, 0, 0)
+    c.understand("num_experts")
     if hasMixture {
       experts = try c.size("num_experts")
       chosen = try c.chosenExperts("top_k_experts", of: experts, default: nil)
       expertWidth = try c.size("moe_intermediate_size")
-    } else {
-      c.understand("num_experts")
     }
     let attention = try c.optionalText("use_bidirectional_attention") ?? "vision"
     try c.checkSupported(
@@ -65,10 +64,12 @@ private struct Gemma4Settings {
     }
   }
 
-  /// The block whose keys and values block `l` looks at: the last of its kind that has some.
+  /// The block whose keys and values block `l` looks at: the last of its kind that has some, if they are of its sizes.
   func source(of l: Int, in layers: Int) -> Int? {
-    guard l >= layers - shared else { return nil }
-    return (0..<layers - shared).last { full($0) == full(l) }
+    let last = l < layers - shared ? nil : (0..<layers - shared).last { full($0) == full(l) }
+    return last.flatMap {
+      headDimension($0) == headDimension(l) && keyValueHeads($0) == keyValueHeads(l) ? $0 : nil
+    }
   }
 }
 
@@ -105,8 +106,7 @@ extension DecoderModel {
         tokens: tokens, scale: Double(s.width).squareRoot(), perLayer: perLayer),
       blocks: Self.blocks(s.layers) { l in
         var own = s
-        own.headDimension = g.headDimension(l)
-        own.keyValueHeads = g.keyValueHeads(l)
+        (own.headDimension, own.keyValueHeads) = (g.headDimension(l), g.keyValueHeads(l))
         try c.check(
           s.heads % own.keyValueHeads == 0, "num_key_value_heads",
           "is \(own.keyValueHeads), which does not divide the \(s.heads) heads")
@@ -121,7 +121,7 @@ extension DecoderModel {
         let source = g.source(of: l, in: s.layers)
         try c.check(
           l < s.layers - g.shared || source != nil, "num_kv_shared_layers",
-          "leaves no block of each kind with keys and values")
+          "leaves no block of each kind with keys and values of its size")
         if g.doublesWidth, source != nil { own.feedForwardWidth *= 2 }
         return try DecoderReader(weights.scoped("model.layers.\(l)."), own).gemma4(
           g, window: g.full(l) ? nil : window, isFull: g.full(l), source: source)
