@@ -71,7 +71,7 @@ struct MapRunTests {
     let scratch = try ScratchFolder()
     let found = try record(
       run {
-        $0.map.fromLayer = 0
+        ($0.map.fromLayer, $0.map.toLayer) = (0, .layer(2))
         ($0.map.fromToken, $0.map.toToken) = (.all, .indices([-1, 1]))
       }, in: scratch["run"])
     let arrays = try SafetensorsFile(scratch["run/triplets.safetensors"])
@@ -98,7 +98,7 @@ struct MapRunTests {
     let scratch = try ScratchFolder()
     let found = try record(
       run {
-        $0.map.fromLayer = 1
+        ($0.map.fromLayer, $0.map.toLayer) = (1, .layer(3))
         $0.map.average = true
       }, in: scratch["run"])
     let map = try #require(found.average)

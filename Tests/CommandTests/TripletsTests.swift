@@ -91,6 +91,8 @@ struct TripletsTests {
     let align = try Command.run(
       ["align", Self.model, "-o", "run"] + Self.tokens + ["--top", "2"], in: scratch)
     #expect(align.status == 1 && align.error.contains("--output"), "\(align.error)")
+    let compared = try Command.run(["compare", "run", "run"], in: scratch)
+    #expect(compared.status == 1 && compared.error.contains("krylens triplets"))
   }
 
   // MARK: Other commands

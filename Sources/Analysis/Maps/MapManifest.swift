@@ -1,5 +1,3 @@
-import Files
-import Foundation
 import Model
 
 /// What decides the numbers of a run of `triplets`, written down before any of them.
@@ -85,14 +83,5 @@ package struct MapManifest: FolderManifest {
 
 extension MapRunRecord {
   /// Reads the `result.json` of a folder. Throws `RunError.badRun`.
-  package init(folder: String) throws(RunError) {
-    do {
-      let decoder = JSONDecoder()
-      decoder.keyDecodingStrategy = .convertFromSnakeCase
-      let json = try Data(contentsOf: URL(fileURLWithPath: "\(folder)/result.json"))
-      self = try decoder.decode(MapRunRecord.self, from: json)
-    } catch {
-      throw .badRun(path: folder, reason: "result.json: \(error)")
-    }
-  }
+  package init(folder: String) throws(RunError) { self = try storedRecord(folder) }
 }

@@ -45,6 +45,8 @@ package struct RunReading {
       }
       (settings, recorded) = (record.head.settings.common, record.head.model)
       parts = Self.parts(record)
+    case .eigen:
+      throw RunError.badRun(path: folder, reason: "it is of krylens eigen, and has no vectors")
     case .align:
       let record = try StoredRun(folder, .identities).record
       guard record.complete else {

@@ -34,6 +34,10 @@ public struct StoredRun: Sendable {
       }
       self.record = extent == .whole ? record.countingRepeatsOnce() : record
     } catch let error as RunError {
+      let kind = RunKind(path)
+      if case .badRun = error, kind != .align {
+        throw .badRun(path: path, reason: "it is of krylens \(kind.rawValue)")
+      }
       throw error
     } catch {
       throw .badRun(path: path, reason: "\(error)")

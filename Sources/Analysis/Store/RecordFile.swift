@@ -170,7 +170,7 @@ private struct Cut {
 
 extension DecodingError {
   /// Which key, counted from the value at `place`, and what is wrong with it.
-  fileprivate func place(after place: [String]) -> String {
+  func place(after place: [String] = []) -> String {
     let (keys, context): ([any CodingKey], DecodingError.Context)
     switch self {
     case .typeMismatch(_, let c), .valueNotFound(_, let c), .dataCorrupted(let c):

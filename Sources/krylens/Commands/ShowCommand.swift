@@ -21,8 +21,10 @@ struct ShowCommand: ParsableCommand {
   }
 
   private static func text(_ path: String) throws -> String {
-    if RunKind(path) == .triplets {
-      return MapTable(try MapRunRecord(folder: path), folder: path).text
+    switch RunKind(path) {
+    case .triplets: return MapTable(try MapRunRecord(folder: path), folder: path).text
+    case .eigen: return EigenTable(try storedRecord(path), folder: path).text
+    case .align: break
     }
     guard FileManager.default.fileExists(atPath: "\(path)/result.json") else {
       return AlignmentTable(try StoredRun(path).record, folder: path).text
