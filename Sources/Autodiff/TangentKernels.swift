@@ -70,7 +70,7 @@ private let grain = 1 << 15
 ///
 /// Each part writes numbers of its own, so the callers' pointers may be shared.
 @inline(__always)
-private func inParts(_ count: Int, size: Int, _ body: @Sendable (Range<Int>) -> Void) {
+func inParts(_ count: Int, size: Int, _ body: @Sendable (Range<Int>) -> Void) {
   let parts = min(count, count * size / grain)
   guard parts > 1 else { return body(0..<count) }
   Engine.forEach(parts) { i in body(i * count / parts..<(i + 1) * count / parts) }

@@ -85,6 +85,9 @@ public final class Engine: Sendable {
   /// Whoever set that variable keeps the engine alive until it is set back.
   package static var current: OpaquePointer { ck_thread_engine() ?? standard.engine }
 
+  /// Threads of the engine of the work at hand.
+  package static var currentThreads: Int { Int(ck_engine_threads(current)) }
+
   /// Runs `body` for every index below `count` on all threads of the current engine, and waits. Allocates nothing.
   ///
   /// Calls run at the same time, so what `body` captures must be safe to share. Pointers are when each index writes numbers

@@ -18,11 +18,14 @@ enum Program: Hashable, Sendable, CustomTestStringConvertible {
   case mixingAttention(String)
   /// By the delta rule if strengths "β" are among the inputs; active are those before the slash.
   case recurrence(String)
+  /// The same with several sources and targets a reach.
+  case wideRecurrence(String)
 
   static let all: [Program] =
     plain + activations + attentions + ["qkv", "q", "kv"].map { .sinkAttention($0) }
     + ["qkv", "kv", "v"].map { .mixingAttention($0) }
     + ["qkvΔ", "qkvΔβ", "qv/kΔβ", "kΔ/qv", "β/qkvΔ"].map { .recurrence($0) }
+    + ["qkvΔ", "qkvΔβ", "v/qkΔ", "v/qkΔβ", "kΔ/qv", "qβ/kvΔ"].map { .wideRecurrence($0) }
 
   private static let plain: [Program] = [
     .identity, .independent, .linear, .linearTransposed, .sums, .gainAndShift, .frozenFactor,
@@ -43,7 +46,7 @@ enum Program: Hashable, Sendable, CustomTestStringConvertible {
   /// Features of x.
   var columns: Int {
     switch self {
-    case .attention, .sinkAttention, .mixingAttention, .recurrence: 32
+    case .attention, .sinkAttention, .mixingAttention, .recurrence, .wideRecurrence: 32
     default: 12
     }
   }
@@ -106,7 +109,19 @@ enum Program: Hashable, Sendable, CustomTestStringConvertible {
           heads: 4, keyValueHeads: 2, headDimension: 5, valueDimension: 1, scale: 0.5,
           sinks: [-9, 0, 1.5, 9]))
     case .mixingAttention(let active): return mixingAttention(x, fixed, active)
-    case .recurrence(let inputs): return recurrence(x, fixed, inputs)
+    case .recurrence(let inputs):
+      // Of the sources one is the target, one is near it, and one so far away that its own tokens do not reach it.
+      return recurrence(
+        x, fixed, inputs,
+        (0..<x.rows).map { TokenReach(source: [1, 5, 4][$0 % 3], target: 5, width: 3) })
+    case .wideRecurrence(let inputs):
+      // Targets before, among and after the sources, and tokens between that nothing reaches; a second reach for the last
+      // row of several.
+      let wide = x.rows < 3 ? x.rows : x.rows - 1
+      let first = TokenReach(
+        sources: Array([3, 4, 20].prefix(wide)), targets: [0, 4, 5, 12, 21], width: 3)
+      let second = TokenReach(sources: [6], targets: [6, 24], width: 3)
+      return recurrence(x, fixed, inputs, x.rows < 3 ? [first] : [first, second])
     case .contextAttention:
       let settings = AttentionSettings(
         heads: 4, keyValueHeads: 2, headDimension: 3, scale: 1, visible: { _, count in 0..<count })
@@ -185,48 +200,54 @@ enum Program: Hashable, Sendable, CustomTestStringConvertible {
   }
 
   /// 4 heads with two values each, in two groups of queries and keys of 4, one rate per head by the delta rule and one per
-  /// head and key without. What goes in is convolved first, so that a source reaches three tokens; of the rows' sources one
-  /// is the target, one is near it, and one so far away that its own tokens do not reach it.
+  /// head and key without. What goes in is convolved first, so that a source reaches three tokens.
   private func recurrence<S: RealScalar>(
-    _ x: Variable<S>, _ fixed: Variable<S>, _ inputs: String
+    _ x: Variable<S>, _ fixed: Variable<S>, _ inputs: String, _ reaches: [TokenReach]
   ) -> Variable<S> {
     let isDelta = inputs.contains("β")
+    let count = reaches.reduce(0) { max($0, $1.tokens.last!) } + 2
     let settings = RecurrenceSettings(
       heads: 4, groups: 2, keyDimension: 4, valueDimension: 2,
       rates: numbers(isDelta ? 4 : 16, seed: 1).map { (a: Double) in -a / 2 })
-    let reaches = (0..<x.rows).map { TokenReach(source: [1, 5, 4][$0 % 3], target: 5, width: 3) }
     let part = { (name: Character, range: Range<Int>) -> [Variable<S>] in
       let own = (inputs.prefix { $0 != "/" }.contains(name) ? x : fixed).columns(range)
       let convolution = CausalConvolution<S>(
         width: 3, weights: numbers(3 * own.columns, seed: UInt64(range.lowerBound)),
         bias: numbers(own.columns, seed: 2))
-      let sequences = (0..<x.rows).map { r -> Variable<S> in
-        // The primal of the source comes from the sequence.
-        var tokens: Matrix<S> = matrix(7, own.columns, seed: UInt64(range.lowerBound + r))
-        let start = reaches[r].source * own.columns
-        tokens.elements.replaceSubrange(start..<start + own.columns, with: own.value.row(r))
+      var row = 0
+      let sequences = reaches.map { reach -> Variable<S> in
+        // The primal of the sources comes from the sequence.
+        var tokens: Matrix<S> = matrix(count, own.columns, seed: UInt64(range.lowerBound + row))
+        for source in reach.sources {
+          let start = source * own.columns
+          tokens.elements.replaceSubrange(start..<start + own.columns, with: own.value.row(row))
+          row += 1
+        }
         return Variable(tokens)
       }
       let reached = selectedConvolution(
-        own, reaches: reaches, sequences: sequences.map { TokenFeatures($0, rows: 0..<7) },
+        own, reaches: reaches, sequences: sequences.map { TokenFeatures($0, rows: 0..<count) },
         by: convolution)
       let whole = sequences.map {
-        sequenceConvolution($0, sequences: [0..<7], by: convolution)
+        sequenceConvolution($0, sequences: [0..<count], by: convolution)
       }
       let φ = (["Δ": .softplus, "β": .logistic] as [Character: Activation])[name] ?? .tanh
       return ([reached] + whole).map { $0.activated(by: φ) }
     }
     let (q, k, v) = (part("q", 0..<8), part("k", 8..<16), part("v", 16..<24))
     let (Δ, β) = (part("Δ", 24..<28), isDelta ? part("β", 28..<32) : nil)
-    let all = (0...x.rows).map {
+    let all = (0...reaches.count).map {
       RecurrenceInputs(queries: q[$0], keys: k[$0], values: v[$0], steps: Δ[$0], strengths: β?[$0])
     }
-    var first = all[0]
-    let ends = reaches.indices.map { r in reaches[...r].reduce(-1) { $0 + $1.tokens.count } }
-    first.queries = first.queries.rows(ends)
+    var (first, start) = (all[0], 0)
+    first.queries = first.queries.rows(
+      reaches.flatMap { reach in
+        defer { start += reach.tokens.count }
+        return reach.targetPlaces.map { start + $0 }
+      })
     return selectedRecurrence(
-      first, reaches: reaches, caches: all.dropFirst().map { RecurrenceCache($0, rows: 0..<7) },
-      settings)
+      first, reaches: reaches,
+      caches: all.dropFirst().map { RecurrenceCache($0, rows: 0..<count) }, settings)
   }
 
   /// f linearized at a point.

@@ -52,23 +52,6 @@ public final class TokenFeatures<Scalar: RealScalar> {
   }
 }
 
-/// The tokens whose features depend on one token's through a causal convolution, as far as a later token asks about them.
-public struct TokenReach: Sendable {
-  /// The token whose features may change.
-  public let source: Int
-  /// Ascending; the last one is the token that asks, whether it is reached or not.
-  public let tokens: [Int]
-
-  /// From the source over `width` tokens, not beyond the target, and the target.
-  public init(source: Int, target: Int, width: Int) {
-    self.source = source
-    let last = min(target, source + width - 1)
-    var tokens = source <= target ? Array(source...last) : []
-    if tokens.last != target { tokens.append(target) }
-    self.tokens = tokens
-  }
-}
-
 /// The convolution of some sequences, evaluated: the rows of x, a constant, are their tokens.
 @_specialize(where Scalar == Float)
 @_specialize(where Scalar == Double)
@@ -88,66 +71,99 @@ public func sequenceConvolution<Scalar: RealScalar>(
   return Variable(rows: x.rows, columns: x.columns, buffer: out)
 }
 
-/// The convolution at the tokens of each reach, one after another, as a function of the features x of each reach's source,
-/// one row per reach; the other tokens' features are constants of `sequences`, which also supply the primal of the source's.
+/// The convolution at the tokens of each reach, one after another, as a function of the features x of its sources, one row
+/// per source; the other tokens' features are constants of `sequences`, one for each reach, which also supply the primal of
+/// the sources'.
 @_specialize(where Scalar == Float)
 @_specialize(where Scalar == Double)
 public func selectedConvolution<Scalar: RealScalar>(
   _ x: Variable<Scalar>, reaches: [TokenReach], sequences: [TokenFeatures<Scalar>],
   by convolution: CausalConvolution<Scalar>
 ) -> Variable<Scalar> {
-  precondition(reaches.count == x.rows && sequences.count == x.rows, "one reach a row")
+  precondition(
+    reaches.reduce(0) { $0 + $1.sources.count } == x.rows && sequences.count == reaches.count,
+    "one row per source of a reach")
   precondition(x.columns * convolution.width == convolution.weights.count, "one kernel a feature")
   let count = reaches.reduce(0) { $0 + $1.tokens.count }
   let out = Buffer<Scalar>(count: count * x.columns)
-  var places: [ReachStep<Scalar>.Place] = []
-  for (r, (reach, sequence)) in zip(reaches, sequences).enumerated() {
-    for token in reach.tokens {
-      let lag = token - reach.source
-      for c in 0..<x.columns {
-        out.base[c * count + places.count] = convolution.value(
+  var first = 0
+  for (reach, sequence) in zip(reaches, sequences) {
+    for c in 0..<x.columns {
+      for (place, token) in reach.tokens.enumerated() {
+        out.base[c * count + first + place] = convolution.value(
           sequence.variable, sequence.rows, c, at: token)
       }
-      let isReached = (0..<convolution.width).contains(lag)
-      places.append(.init(row: r, weight: isReached ? convolution.width - 1 - lag : nil))
     }
+    first += reach.tokens.count
   }
   guard let site = x.node else {
     return Variable(rows: count, columns: x.columns, buffer: out)
   }
   let step = ReachStep(
-    input: site.position, rows: x.rows, columns: x.columns, convolution: convolution,
-    places: places)
+    input: site.position, rows: x.rows, reached: count, columns: x.columns,
+    convolution: convolution, runs: runs(of: reaches, width: convolution.width))
   return site.trace.record(step, rows: count, columns: x.columns, value: out)
 }
 
-/// dy_τ[c] = w[c, K − 1 − (τ − s)] dx_s[c] at every token τ that the source s reaches.
-private struct ReachStep<Scalar: RealScalar>: Primitive {
-  /// A row of the result.
-  struct Place {
-    /// The source's row.
-    let row: Int
-    /// Which weight of the kernel; nil at a token that is not reached.
-    let weight: Int?
-  }
+/// Neighbouring rows of x and of the convolution that meet under the same weight.
+private struct Run {
+  var source: Int
+  var reached: Int
+  var count: Int
+  /// Tokens from the source to the reached one.
+  let lag: Int
+}
 
+private func runs(of reaches: [TokenReach], width: Int) -> [Run] {
+  var runs: [Run] = []
+  var (source, reached) = (0, 0)
+  for reach in reaches {
+    let places = Dictionary(uniqueKeysWithValues: zip(reach.tokens, reach.tokens.indices))
+    for lag in 0..<width {
+      for (k, token) in reach.sources.enumerated() {
+        guard let place = places[token + lag] else { continue }
+        let next = Run(source: source + k, reached: reached + place, count: 1, lag: lag)
+        if let last = runs.last, last.lag == lag, last.source + last.count == next.source,
+          last.reached + last.count == next.reached
+        {
+          runs[runs.count - 1].count += 1
+        } else {
+          runs.append(next)
+        }
+      }
+    }
+    source += reach.sources.count
+    reached += reach.tokens.count
+  }
+  return runs
+}
+
+/// dy_τ[c] = Σ_s w[c, K − 1 − (τ − s)] dx_s[c] over the sources s of which τ is less than K tokens behind.
+private struct ReachStep<Scalar: RealScalar>: Primitive {
   let input: Int
+  /// Rows of x.
   let rows: Int
+  /// Rows of the convolution.
+  let reached: Int
   let columns: Int
   let convolution: CausalConvolution<Scalar>
-  let places: [Place]
+  let runs: [Run]
 
   var inputs: [Int] { [input] }
 
   @_specialize(where Scalar == Float)
   @_specialize(where Scalar == Double)
   func jvp(_ workspace: Workspace<Scalar>, into out: UnsafeMutablePointer<Scalar>) {
-    let (x, b) = (workspace.slot(input), workspace.vectors)
-    for c in 0..<columns {
-      for (k, place) in places.enumerated() {
-        let target = out + (c * places.count + k) * b
-        let weight = place.weight.map { convolution.weights[c * convolution.width + $0] } ?? 0
-        axpy(weight, x + (c * rows + place.row) * b, target, b, false)
+    nonisolated(unsafe) let (step, x, y) = (self, workspace.slot(input), out)
+    let b = workspace.vectors
+    inParts(columns, size: reached * b) { part in
+      for c in part {
+        (y + c * step.reached * b).update(repeating: 0, count: step.reached * b)
+        for run in step.runs {
+          axpy(
+            step.weight(c, run), x + (c * step.rows + run.source) * b,
+            y + (c * step.reached + run.reached) * b, run.count * b, true)
+        }
       }
     }
   }
@@ -155,14 +171,21 @@ private struct ReachStep<Scalar: RealScalar>: Primitive {
   @_specialize(where Scalar == Float)
   @_specialize(where Scalar == Double)
   func vjp(_ workspace: Workspace<Scalar>, _ cotangent: UnsafePointer<Scalar>) {
-    let (x, b) = (workspace.accumulator(of: input), workspace.vectors)
-    for c in 0..<columns {
-      for (k, place) in places.enumerated() {
-        guard let weight = place.weight else { continue }
-        axpy(
-          convolution.weights[c * convolution.width + weight],
-          cotangent + (c * places.count + k) * b, x + (c * rows + place.row) * b, b, true)
+    nonisolated(unsafe) let (step, x, y) = (self, workspace.accumulator(of: input), cotangent)
+    let b = workspace.vectors
+    inParts(columns, size: reached * b) { part in
+      for c in part {
+        for run in step.runs {
+          axpy(
+            step.weight(c, run), y + (c * step.reached + run.reached) * b,
+            x + (c * step.rows + run.source) * b, run.count * b, true)
+        }
       }
     }
+  }
+
+  @inline(__always)
+  private func weight(_ c: Int, _ run: Run) -> Scalar {
+    convolution.weights[(c + 1) * convolution.width - 1 - run.lag]
   }
 }

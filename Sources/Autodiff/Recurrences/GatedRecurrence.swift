@@ -68,7 +68,7 @@ public struct RecurrenceInputs<Scalar: RealScalar> {
     [queries, keys, values, steps] + (strengths.map { [$0] } ?? [])
   }
 
-  fileprivate func check(_ settings: RecurrenceSettings) {
+  func check(_ settings: RecurrenceSettings) {
     let keys = settings.groups * settings.keyDimension
     precondition(
       queries.columns == keys && self.keys.columns == keys
@@ -105,6 +105,7 @@ public func sequenceRecurrence<Scalar: RealScalar>(
       for token in 0..<cache.rows.count {
         scan.decay(at: token)
         scan.update()
+        scan.ask()
         for p in 0..<settings.valueDimension {
           out.base[(h * settings.valueDimension + p) * rows + cache.rows.lowerBound + token] =
             Scalar(scan.output(p))
@@ -116,75 +117,15 @@ public func sequenceRecurrence<Scalar: RealScalar>(
     rows: rows, columns: settings.heads * settings.valueDimension, buffer: out)
 }
 
-/// The recurrence's output at one token of each sequence, as a function of what goes into it at the tokens of a reach.
-///
-/// `queries` have one row per reach, that of the last token, the one that asks; all other inputs the rows of every reach's
-/// tokens, one reach after another. Any may be constant; the inputs of other tokens are constants of `caches`, which also
-/// supply the primal of the active ones. Cost: one pass through each sequence, however many reaches are in it; an
-/// application costs as if each reach's tokens were the whole sequence.
-public func selectedRecurrence<Scalar: RealScalar>(
-  _ inputs: RecurrenceInputs<Scalar>, reaches: [TokenReach], caches: [RecurrenceCache<Scalar>],
-  _ settings: RecurrenceSettings
-) -> Variable<Scalar> {
-  inputs.check(settings)
-  let count = reaches.reduce(0) { $0 + $1.tokens.count }
-  precondition(
-    inputs.queries.rows == reaches.count && inputs.keys.rows == count
-      && inputs.values.rows == count && inputs.steps.rows == count
-      && inputs.strengths?.rows ?? count == count, "one row per token of a reach")
-  let features = settings.heads * settings.valueDimension
-  let out = Buffer<Scalar>(count: features * reaches.count)
-  let step = RecurrenceStep<Scalar>(inputs, reaches: reaches.count, tokens: count, settings)
-  var start = 0
-  let starts = reaches.map { reach in
-    defer { start += reach.tokens.count }
-    return start
-  }
-  var sequences: [ObjectIdentifier: (cache: RecurrenceCache<Scalar>, reaches: [Int])] = [:]
-  for (r, cache) in caches.enumerated() {
-    sequences[ObjectIdentifier(cache), default: (cache, [])].reaches.append(r)
-  }
-  for (cache, members) in sequences.values {
-    let last = members.map { reaches[$0].tokens.last! }.max()!
-    forEachHead(settings, cache) { scan, h in
-      // What each token's update is read by: the query, carried back through the steps between.
-      let readings = members.map { scan.carriedBack(reaches[$0].tokens) }
-      for token in 0...last {
-        scan.decay(at: token)
-        for (m, r) in members.enumerated() {
-          guard let j = reaches[r].tokens.firstIndex(of: token) else { continue }
-          step.keep(scan, h, read: readings[m].base + j * settings.keyDimension, at: starts[r] + j)
-        }
-        scan.update()
-        for r in members where reaches[r].tokens.last == token {
-          for p in 0..<settings.valueDimension {
-            out.base[(h * settings.valueDimension + p) * reaches.count + r] = Scalar(
-              scan.output(p))
-          }
-          step.keepState(scan, h, r)
-        }
-      }
-    }
-  }
-  guard
-    let trace = Variable.trace(
-      of: inputs.queries, inputs.keys, inputs.values, inputs.steps, inputs.strengths)
-  else { return Variable(rows: reaches.count, columns: features, buffer: out) }
-  step.owners = starts.indices.flatMap { r in
-    Array(repeating: r, count: reaches[r].tokens.count)
-  }
-  return trace.record(step, rows: reaches.count, columns: features, value: out)
-}
-
 /// Runs `body` for every head of a sequence, side by side; each call has a state of its own.
-private func forEachHead<Scalar: RealScalar>(
+func forEachHead<Scalar: RealScalar>(
   _ settings: RecurrenceSettings, _ cache: RecurrenceCache<Scalar>,
   _ body: (RecurrentHead<Scalar>, Int) -> Void
 ) {
   withoutActuallyEscaping(body) { body in
     nonisolated(unsafe) let (body, cache) = (body, cache)
     Engine.forEach(settings.heads) { h in
-      body(RecurrentHead(settings, cache.inputs, cache.rows, head: h), h)
+      body(RecurrentHead(settings, cache, head: h), h)
     }
   }
 }

@@ -1,7 +1,7 @@
 import LinearAlgebra
 import Weights
 
-/// The derivative of a recurrence's output at a token t by what goes into it at some tokens τ ≤ t.
+/// The derivative of a recurrence's output at one token t of each reach by what goes into it at some tokens τ ≤ t.
 ///
 /// What is added to the state at τ is read at t by the query, carried back through the steps between: dy = dS_τᵀ r_τ. With
 /// e = β (k · r), and all of token τ on the right, every head has
@@ -17,7 +17,7 @@ final class RecurrenceStep<Scalar: RealScalar>: Primitive {
   private let reaches: Int
   private let tokens: Int
   /// The reach of every token.
-  var owners: [Int] = []
+  private let owners: [Int]
   /// S_tᵀ (reaches, heads · values, keys), where queries are active.
   private let states: Buffer<Scalar>
   /// δ rᵀ − e S̃ᵀ (tokens, heads · values, keys), where keys are, by the delta rule.
@@ -28,17 +28,17 @@ final class RecurrenceStep<Scalar: RealScalar>: Primitive {
   private let stepFactors, strengthFactors, valueFactors: Buffer<Scalar>
 
   init(
-    _ inputs: RecurrenceInputs<Scalar>, reaches: Int, tokens: Int,
-    _ settings: RecurrenceSettings
+    _ inputs: RecurrenceInputs<Scalar>, reaches: [TokenReach], _ settings: RecurrenceSettings
   ) {
     self.settings = settings
     (queries, keys) = (inputs.queries.position, inputs.keys.position)
     (values, steps) = (inputs.values.position, inputs.steps.position)
     strengths = inputs.strengths?.position
-    (self.reaches, self.tokens) = (reaches, tokens)
+    owners = reaches.enumerated().flatMap { Array(repeating: $0, count: $1.tokens.count) }
+    (self.reaches, tokens) = (reaches.count, owners.count)
     let features = settings.heads * settings.valueDimension
     let size = features * settings.keyDimension
-    states = Buffer(count: queries == nil ? 0 : reaches * size)
+    states = Buffer(count: queries == nil ? 0 : reaches.count * size)
     let isDelta = inputs.strengths != nil
     keyMaps = Buffer(count: keys != nil && isDelta ? tokens * size : 0)
     let isPlain = keys != nil && !isDelta
@@ -49,8 +49,26 @@ final class RecurrenceStep<Scalar: RealScalar>: Primitive {
     valueFactors = Buffer(count: tokens * settings.heads)
   }
 
-  /// Keeps what the rules need of head h at a token, which `read` reads, before the state is updated.
+  /// What keeps what the rules need of head h on its way.
   func keep(
+    _ head: RecurrentHead<Scalar>, _ h: Int, _ pass: RecurrencePass<Scalar>
+  ) -> (RecurrenceMoment, RecurrenceVisit) -> Void {
+    // What each token's update is read by: the query, carried back through the steps between.
+    let readings = pass.members.map { head.carriedBack($0) }
+    return { [self] moment, visit in
+      switch moment {
+      case .beforeDecay: break
+      case .beforeUpdate:
+        let reading = readings[visit.member].base + visit.place * settings.keyDimension
+        keep(head, h, read: reading, at: visit.row)
+      case .afterUpdate:
+        if visit.output != nil { keepState(head, h, visit.reach) }
+      }
+    }
+  }
+
+  /// Keeps what the rules need of head h at a token, which `read` reads, before the state is updated.
+  private func keep(
     _ scan: RecurrentHead<Scalar>, _ h: Int, read r: UnsafePointer<Double>, at token: Int
   ) {
     let (n, size) = (settings.keyDimension, settings.valueDimension)
@@ -79,7 +97,7 @@ final class RecurrenceStep<Scalar: RealScalar>: Primitive {
   }
 
   /// Keeps the state of head h at the token that asks.
-  func keepState(_ scan: RecurrentHead<Scalar>, _ h: Int, _ reach: Int) {
+  private func keepState(_ scan: RecurrentHead<Scalar>, _ h: Int, _ reach: Int) {
     guard queries != nil else { return }
     let size = settings.valueDimension * settings.keyDimension
     let target = states.base + (reach * settings.heads + h) * size

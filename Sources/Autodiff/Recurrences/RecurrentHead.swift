@@ -4,31 +4,32 @@ import LinearAlgebra
 /// remembers.
 final class RecurrentHead<Scalar: RealScalar> {
   let settings: RecurrenceSettings
-  private let inputs: RecurrenceInputs<Scalar>
-  private let first: Int
-  private let head: Int
+  private var inputs: RecurrenceInputs<Scalar>
+  private var first: Int
+  private var head: Int
   /// Sᵀ (values, keys), or S̃ᵀ between `decay` and `update`.
   let state: Buffer<Double>
   /// k, exp(Δ A) and q of the token (keys).
-  let key, factors: Buffer<Double>
-  private let query: Buffer<Double>
+  let key, factors, query: Buffer<Double>
   /// δ, and v − S̃ᵀ k or v (values).
   let change, error: Buffer<Double>
   /// β, 1 without the delta rule.
   private(set) var strength = 1.0
   private var token = 0
 
-  init(
-    _ settings: RecurrenceSettings, _ inputs: RecurrenceInputs<Scalar>, _ rows: Range<Int>,
-    head: Int
-  ) {
-    (self.settings, self.inputs, self.head) = (settings, inputs, head)
-    first = rows.lowerBound
+  init(_ settings: RecurrenceSettings, _ cache: RecurrenceCache<Scalar>, head: Int) {
+    (self.settings, inputs, self.head) = (settings, cache.inputs, head)
+    first = cache.rows.lowerBound
     let (n, p) = (settings.keyDimension, settings.valueDimension)
     state = Buffer(count: p * n)
     state.base.update(repeating: 0, count: p * n)
     (key, factors, query) = (Buffer(count: n), Buffer(count: n), Buffer(count: n))
     (change, error) = (Buffer(count: p), Buffer(count: p))
+  }
+
+  /// Becomes another head, perhaps of another sequence, with the state as it is.
+  func move(to head: Int, of cache: RecurrenceCache<Scalar>) {
+    (self.head, inputs, first) = (head, cache.inputs, cache.rows.lowerBound)
   }
 
   /// Whether the update is that of the delta rule.
@@ -40,7 +41,8 @@ final class RecurrentHead<Scalar: RealScalar> {
     }
   }
 
-  private func loadToken(_ token: Int) {
+  /// Makes this the token at work.
+  func load(_ token: Int) {
     self.token = token
     let n = settings.keyDimension
     load(inputs.keys, settings.group(of: head) * n, n, into: key)
@@ -59,7 +61,7 @@ final class RecurrentHead<Scalar: RealScalar> {
 
   /// S ← S̃ of a token, and δ.
   func decay(at token: Int) {
-    loadToken(token)
+    load(token)
     let (n, p) = (settings.keyDimension, settings.valueDimension)
     load(inputs.values, head * p, p, into: error)
     for i in 0..<p {
@@ -76,6 +78,11 @@ final class RecurrentHead<Scalar: RealScalar> {
     for i in 0..<settings.valueDimension {
       axpy(change.base[i], key.base, state.base + i * n, n, true)
     }
+  }
+
+  /// Takes the token's query, which `output` asks with.
+  func ask() {
+    let n = settings.keyDimension
     load(inputs.queries, settings.group(of: head) * n, n, into: query)
   }
 
@@ -100,7 +107,7 @@ final class RecurrentHead<Scalar: RealScalar> {
         j -= 1
         if j < 0 { break }
       }
-      loadToken(token)
+      load(token)
       if isDelta { axpy(-strength * dot(key.base, query.base, n), key.base, query.base, n, true) }
       for i in 0..<n { query.base[i] *= factors.base[i] }
     }
