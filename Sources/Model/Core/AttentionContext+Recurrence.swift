@@ -3,8 +3,9 @@ import LinearAlgebra
 
 /// Mixers that are not attention: convolutions over some tokens, and recurrences over all.
 ///
-/// In a selection the features of a source token reach several tokens through a convolution; what is computed of them goes
-/// on as a row for each of these, the target's last, until a recurrence or `atTargets` makes one row per Jacobian of them.
+/// In groups of sources and targets the features of a source reach several tokens through a convolution; what is computed of
+/// them goes on as a row for each token that some source reaches, and for each target, until a recurrence or `atTargets`
+/// makes one row per target of them.
 extension AttentionContext {
   /// x, features at the sources, convolved: at all tokens, or at those that a kernel of this width reaches.
   public func convolve(
@@ -26,21 +27,27 @@ extension AttentionContext {
 
   /// x, features at the sources, as they are, at the tokens that a kernel of this width reaches.
   public func spread(_ x: Variable<Scalar>, reach width: Int) -> Variable<Scalar> {
-    convolve(x, by: .identity(features: x.columns), reach: width)
+    if case .groups = rows, reaches(width).allSatisfy({ $0.tokens == $0.sources }) {
+      convolutions += 1
+      return x
+    }
+    return convolve(x, by: .identity(features: x.columns), reach: width)
   }
 
   /// Of features at the tokens that a kernel of this width reaches, those at the targets.
   public func atTargets(_ x: Variable<Scalar>, reach width: Int) -> Variable<Scalar> {
     guard case .groups = rows else { return x }
-    var end = 0
-    return x.rows(
-      reaches(width).map { reach in
-        end += reach.tokens.count
-        return end - 1
-      })
+    var start = 0
+    let places = reaches(width).flatMap { reach in
+      defer { start += reach.tokens.count }
+      return reach.targetPlaces.map { start + $0 }
+    }
+    return places.count == x.rows ? x : x.rows(places)
   }
 
   /// The recurrence's output at the targets; the inputs are at the tokens that a kernel of this width reaches.
+  ///
+  /// Queries, keys, steps and strengths are what tokens are mixed by: where mixing weights are held, only the values vary.
   public func recur(
     _ inputs: RecurrenceInputs<Scalar>, reach width: Int, settings: RecurrenceSettings
   ) -> Variable<Scalar> {
@@ -51,17 +58,19 @@ extension AttentionContext {
       for (p, cache) in made.enumerated() { caches[p].recurrences.append(cache) }
       return sequenceRecurrence(made, settings)
     case .groups(let groups):
-      var inputs = inputs
-      inputs.queries = atTargets(inputs.queries, reach: width)
+      let weights = RecurrenceInputs(
+        queries: atTargets(inputs.queries.asMixingWeight, reach: width),
+        keys: inputs.keys.asMixingWeight, values: inputs.values,
+        steps: inputs.steps.asMixingWeight, strengths: inputs.strengths?.asMixingWeight)
       return selectedRecurrence(
-        inputs, reaches: reaches(width),
+        weights, reaches: reaches(width),
         caches: groups.map { $0.caches.recurrences[recurrences] }, settings)
     }
   }
 
+  /// The tokens whose features vary behind a kernel of this width, for every group.
   private func reaches(_ width: Int) -> [TokenReach] {
-    zip(sourcePositions, targetPositions).map {
-      TokenReach(source: $0, target: $1, width: width)
-    }
+    guard case .groups(let groups) = rows else { return [] }
+    return groups.map { TokenReach(sources: $0.sources, targets: $0.targets, width: width) }
   }
 }

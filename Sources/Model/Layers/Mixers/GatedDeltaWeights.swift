@@ -9,6 +9,9 @@ import LinearAlgebra
 ///
 /// each head with a state and a rate A of its own, groups of heads with queries and keys of n features. The lengths of
 /// queries and keys have ε = 10⁻⁶ under their root. Yang, Kautz, Hatamizadeh, arXiv 2412.06464.
+///
+/// Where mixing weights are held, these are q, k, Δ and β, so that S is linear in v; where gates are, silu(z), and φ as its
+/// own gate.
 public struct GatedDeltaWeights: Mixer {
   /// The maps from the width of the stream.
   public enum Projection: Sendable {
@@ -68,7 +71,7 @@ public struct GatedDeltaWeights: Mixer {
           .activated(by: .softplus),
         strengths: context.spread(parts.strength, reach: reach).activated(by: .logistic)),
       reach: reach, settings: r)
-    return output(norm(y) * parts.gate.activated(by: .silu))
+    return output(norm(y) * parts.gate.activated(by: .silu).asGate)
   }
 
   private struct Parts<S: RealScalar> {

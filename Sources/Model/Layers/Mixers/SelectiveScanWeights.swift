@@ -7,6 +7,9 @@ import LinearAlgebra
 ///     Δ = softplus(step(x)),  S_τ = exp(Δ_τ A) ∘ S_{τ−1} + Δ_τ x_τ B_τᵀ,  y_τ = S_τ C_τ + D ∘ x_τ,  output(y ∘ silu(z)),
 ///
 /// every feature with a state, rates A and a step of its own, all with the same B and C. Gu, Dao, arXiv 2312.00752.
+///
+/// Where mixing weights are held, these are Δ, B and C, so that y is linear in x (the hidden attention of Ali, Zimerman,
+/// Wolf, arXiv 2403.01590); where gates are, silu(z), and φ as its own gate.
 public struct SelectiveScanWeights: Mixer {
   /// A head for each feature, with values of one feature, and the rates A = −exp(A_log).
   public var recurrence: RecurrenceSettings
@@ -48,12 +51,13 @@ public struct SelectiveScanWeights: Mixer {
     let selected = selection(x)
     let rank = selected.columns - 2 * n
     let steps = step(selected.columns(0..<rank)).activated(by: .softplus)
+      .asMixingWeight
     let y = context.recur(
       RecurrenceInputs(
         queries: selected.columns(rank + n..<rank + 2 * n),
         keys: selected.columns(rank..<rank + n), values: x * steps, steps: steps),
       reach: reach, settings: recurrence)
     let skipped = context.atTargets(x, reach: reach).scaled(by: skip.map { S($0) })
-    return output((y + skipped) * gate(h.target).activated(by: .silu))
+    return output((y + skipped) * gate(h.target).activated(by: .silu).asGate)
   }
 }

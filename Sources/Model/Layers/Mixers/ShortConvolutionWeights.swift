@@ -3,7 +3,8 @@ import LinearAlgebra
 
 /// A gated short convolution as stored: of h come B, C and x, one after another, and of these output(C ∘ conv(B ∘ x)).
 ///
-/// A token sees itself and the K − 1 before it. Liquid AI, LFM2 technical report, arXiv 2511.23404.
+/// A token sees itself and the K − 1 before it. Where gates are held, these are B and C. Liquid AI, LFM2 technical report,
+/// arXiv 2511.23404.
 public struct ShortConvolutionWeights: Mixer {
   /// To B, C and x.
   public var input: LinearWeights
@@ -24,9 +25,9 @@ public struct ShortConvolutionWeights: Mixer {
     let all = h.map { input($0) }
     let n = all.source.columns / 3
     let y = context.convolve(
-      all.source.columns(0..<n) * all.source.columns(2 * n..<3 * n),
+      all.source.columns(0..<n).asGate * all.source.columns(2 * n..<3 * n),
       by: convolution.converted(to: S.self))
     return output(
-      all.target.columns(n..<2 * n) * context.atTargets(y, reach: convolution.width))
+      all.target.columns(n..<2 * n).asGate * context.atTargets(y, reach: convolution.width))
   }
 }

@@ -27,6 +27,9 @@ public struct ConvolutionWeights: Sendable {
 ///     output(norm(y ∘ silu(z)))  or  output(norm(y) ∘ silu(z)),
 ///
 /// each head with a state, a rate A and a step of its own, groups of heads with B and C. Dao, Gu, arXiv 2405.21060.
+///
+/// Where mixing weights are held, these are Δ, B and C, so that y is linear in x; where gates are, silu(z), and φ as its own
+/// gate.
 public struct StateSpaceWeights: Mixer {
   /// Heads, groups of heads, features of B and C (keys) and of a head's x (values), and the rates A = −exp(A_log).
   public var recurrence: RecurrenceSettings
@@ -85,8 +88,10 @@ public struct StateSpaceWeights: Mixer {
     let mixed = context.convolve(inputs, by: convolution.converted(to: S.self))
       .activated(by: activation)
     let x = mixed.columns(0..<features)
-    steps = context.spread(steps, reach: reach)
+    steps =
+      context.spread(steps, reach: reach)
       .adding(stepBias.map { S($0) }).activated(by: .softplus).clamped(to: stepLimits)
+      .asMixingWeight
     let heads = (0..<features).map { $0 / r.valueDimension }
     var y = context.recur(
       RecurrenceInputs(
@@ -95,7 +100,7 @@ public struct StateSpaceWeights: Mixer {
         values: x * steps.gather(columns: heads), steps: steps),
       reach: reach, settings: r)
     y = y + context.atTargets(x, reach: reach).scaled(by: heads.map { S(skip[$0]) })
-    let open = z.activated(by: .silu)
+    let open = z.activated(by: .silu).asGate
     guard let norm else { return output(y * open) }
     return output(normsFirst ? norm(y) * open : norm(y * open))
   }
