@@ -20,7 +20,10 @@ import Testing
     var settings = EigenSettings(ModelSettings(model: folder, name: "tiny", threads: 1))
     settings.numeric.top = 4
     change(&settings)
-    return try EigenRun(settings, prompts: [.tokens(Self.tokens)]).run(meter: MemoryMeter())
+    let run = try EigenRun(settings, prompts: [.tokens(Self.tokens)])
+    let scratch = try ScratchFolder()
+    return try run.run(
+      in: EigenRun.Folder(scratch["run"], for: run.manifest()), meter: MemoryMeter())
   }
 
   /// Jacobians of a token's path, built.
@@ -57,7 +60,7 @@ import Testing
     let folder = ModelFixture(family).folder
     let record = try run(folder) { $0.numeric.solver = solver }
     let jacobians = try path(folder)
-    let spectra = record.prompts[0].layers
+    let spectra = record.prompts[0].found.layers
     #expect(spectra.count == jacobians.count)
     for (spectrum, j) in zip(spectra, jacobians) {
       let wanted = try eigenvalues(plusIdentity(j), 4)
@@ -83,7 +86,7 @@ import Testing
       Matrix.product(plusIdentity($1), .none, $0)
     }
     let singular = try product.singularValueDecomposition().values
-    let found = try #require(record.prompts[0].lyapunovExponents)
+    let found = try #require(record.prompts[0].found.lyapunovExponents)
     for (exponent, σ) in zip(found, singular) {
       // Settled to 10⁻⁴, over one minus the rate at which it settles.
       #expect(abs(try #require(exponent) - log(σ) / Double(jacobians.count)) < 2e-3)
@@ -102,8 +105,8 @@ import Testing
       Matrix.product(plusIdentity($1), .none, $0)
     }
     let wanted = try eigenvalues(product, 4)
-    let spectrum = try #require(record.prompts[0].map)
-    #expect(record.prompts[0].layers.isEmpty)
+    let spectrum = try #require(record.prompts[0].found.map)
+    #expect(record.prompts[0].found.layers.isEmpty)
     #expect(spectrum.fromLayer == 0 && spectrum.toLayer == jacobians.count && spectrum.layer == nil)
     let largest = wanted[0].map { $0 * $0 }.reduce(0, +).squareRoot()
     for (a, b) in zip(spectrum.eigenvalues, wanted) {
@@ -117,11 +120,11 @@ import Testing
     let folder = ModelFixture("llama").folder
     let whole = try run(folder) {
       ($0.numeric.toLayer, $0.numeric.tokens) = (2, .all)
-    }.prompts[0].map
+    }.prompts[0].found.map
     let each = try Self.tokens.indices.flatMap { token in
       try run(folder) {
         ($0.numeric.layers, $0.numeric.tokens, $0.numeric.top) = ([2], .indices([token]), 8)
-      }.prompts[0].layers[0].eigenvalues
+      }.prompts[0].found.layers[0].eigenvalues
     }
     let spectrum = try #require(whole)
     #expect(spectrum.tokens == Array(Self.tokens.indices))
@@ -129,6 +132,47 @@ import Testing
       let nearest = each.map { hypot($0[0] - λ[0], $0[1] - λ[1]) }.min() ?? .infinity
       // As above; a triangular matrix is farther from normal than its blocks.
       #expect(nearest < 1e-2 * hypot(spectrum.eigenvalues[0][0], spectrum.eigenvalues[0][1]))
+    }
+  }
+
+  /// A prompt that is finished is not run again: what is kept of it is the result, to the bit.
+  @Test func goesOnFromFinishedPrompts() throws {
+    final class Stop: RunProgress {
+      var updates = 0
+      let last: Int
+      init(after last: Int) { self.last = last }
+      func update(_ state: RunProgressState) { updates += 1 }
+      var isCancelled: Bool { updates >= last }
+    }
+    var settings = EigenSettings(
+      ModelSettings(model: ModelFixture("llama").folder, name: "tiny", threads: 1))
+    (settings.numeric.top, settings.numeric.exponents) = (3, true)
+    let run = try EigenRun(settings, prompts: [.tokens(Self.tokens), .tokens([1, 2, 3])])
+    let scratch = try ScratchFolder()
+    let whole = try run.run(
+      in: EigenRun.Folder(scratch["whole"], for: run.manifest()), meter: MemoryMeter())
+    let units = whole.head.model.layers + 1
+    #expect {
+      let folder = try EigenRun.Folder(scratch["run"], for: run.manifest())
+      _ = try run.run(in: folder, progress: Stop(after: units + 1), meter: MemoryMeter())
+    } throws: {
+      $0 as? RunError == .interrupted(resume: scratch["run"])
+    }
+    let rest = Stop(after: .max)
+    let folder = try EigenRun.Folder(scratch["run"], for: run.manifest())
+    #expect(folder.keepsWork)
+    let resumed = try run.run(in: folder, progress: rest, meter: MemoryMeter())
+    #expect(rest.updates == units + 1)
+    for (a, b) in zip(whole.prompts, resumed.prompts) {
+      #expect(a.spectra.map(\.eigenvalues) == b.spectra.map(\.eigenvalues))
+      #expect(a.found.lyapunovExponents == b.found.lyapunovExponents)
+    }
+    let again = try EigenRun.Folder(scratch["run"], for: run.manifest())
+    #expect(again.isComplete)
+    settings.numeric.top = 2
+    let other = try EigenRun(settings, prompts: [.tokens(Self.tokens), .tokens([1, 2, 3])])
+    #expect(throws: RunError.self) {
+      try EigenRun.Folder(scratch["run"], for: other.manifest())
     }
   }
 

@@ -30,22 +30,22 @@ import Testing
     let (finished, record) = try eigen(["--top", "5", "--exponents", "--quiet"])
     #expect(finished.output.isEmpty && finished.complaints.isEmpty)
     let prompt = try #require(record.prompts.first)
-    #expect(prompt.layers.map(\.layer) == (1...record.model.layers).map { $0 })
-    for spectrum in prompt.layers {
+    #expect(prompt.found.layers.map(\.layer) == (1...record.head.model.layers).map { $0 })
+    for spectrum in prompt.found.layers {
       #expect(spectrum.eigenvalues.count == 5 && spectrum.converged)
       let moduli = spectrum.eigenvalues.map { ($0[0] * $0[0] + $0[1] * $0[1]).squareRoot() }
       #expect(zip(moduli, moduli.dropFirst()).allSatisfy { $0 >= $1 - 1e-12 })
       #expect(spectrum.residualNorms.allSatisfy { $0 <= 1e-5 * moduli[0] })
       #expect((0...2.0.squareRoot()).contains(spectrum.departureFromNormality))
     }
-    #expect(prompt.lyapunovExponents?.count == 5)
-    #expect(record.settings.numeric.exponents && record.complete)
+    #expect(prompt.found.lyapunovExponents?.count == 5)
+    #expect(record.head.settings.numeric.exponents && record.head.complete)
   }
 
   /// The same to rounding, whichever solver.
   @Test func solversAgree() throws {
     let found = try ["arpack", "dense"].map {
-      try eigen(["--top", "4", "--layers", "2", "--solver", $0]).record.prompts[0].layers[0]
+      try eigen(["--top", "4", "--layers", "2", "--solver", $0]).record.prompts[0].found.layers[0]
     }
     #expect(found.map(\.solver) == ["arpack", "dense"])
     for (a, b) in zip(found[0].eigenvalues, found[1].eigenvalues) {
@@ -81,6 +81,16 @@ import Testing
     let errors = finished.complaints.filter { $0.hasPrefix("Error:") }
     #expect(errors.count == 1 && errors[0].contains(part), "\(finished.error)")
     #expect(scratch.contents.isEmpty)
+  }
+
+  @Test func theSameRunIsThereAlreadyAndIsShown() throws {
+    let scratch = try ScratchFolder()
+    let command = ["eigen", Self.llama, "-o", "run", "--layers", "1", "--top", "2"] + Self.tokens
+    let first = try Command.run(command, in: scratch)
+    let second = try Command.run(command, in: scratch)
+    #expect(first.status == 0 && second.status == 0)
+    #expect(second.error.contains("nothing was done") && second.output == first.output)
+    #expect(try Command.run(["show", "run"], in: scratch).output == first.output)
   }
 
   @Test func aFolderThatIsNotEmptyIsLeftAlone() throws {

@@ -37,6 +37,7 @@ struct OutputTests {
     ["bench", llama, "--top", "2", "--token-ids", "1,2", "--json"], ["compare", "run", "a"],
     ["compare", "run", "a", "--json"],
     ["emergence", "steps", "-o", "training"] + tokens,
+    ["eigen", llama, "-o", "spectra", "--top", "2"] + tokens,
     [
       "synthesize", "--like", "smollm2-135m", "--layers", "1", "--width", "64", "--vocabulary", "8",
       "model",

@@ -4,65 +4,75 @@ import Model
 
 /// What `krylens eigen` found, as it stands in `result.json` (keys in snake case; missing numbers are `null`).
 public struct EigenRecord: Codable, Sendable {
-  /// The version that wrote it.
-  public var krylens: String
-  /// `eigen`.
-  public var command = "eigen"
-  /// Whether every prompt is there.
-  public var complete: Bool
-  /// The model.
-  public var model: ModelRecord
-  /// Every option in force.
-  public var settings: EigenSettings
+  /// How it came about.
+  public var head: RecordHead<EigenSettings>
   /// One a prompt, in the order given.
   public var prompts: [EigenPromptRecord]
-  /// Wall-clock seconds.
-  public var seconds: Seconds
-  /// What the residual norms are measured against.
-  public var residualsAgainst: String
-  /// What computed it.
-  public var computedWith: [ProcessorRecord]
-  /// Peak resident bytes, mapped weights that were touched included.
-  public var peakMemoryBytes: Int
-  /// Peak anonymous resident bytes.
-  public var peakPrivateBytes: Int
 
-  /// Seconds by part.
-  public struct Seconds: Codable, Sendable {
-    /// All of it.
-    public var total: Double
-    /// Opening the model and tokenizing.
-    public var load: Double
-    /// Everything else.
-    public var solve: Double
+  private enum CodingKeys: CodingKey { case prompts }
+
+  init(head: RecordHead<EigenSettings>, prompts: [EigenPromptRecord]) {
+    (self.head, self.prompts) = (head, prompts)
   }
 
+  /// Reads what `encode(to:)` writes.
+  public init(from decoder: any Decoder) throws {
+    head = try RecordHead(from: decoder)
+    prompts = try decoder.container(keyedBy: CodingKeys.self)
+      .decode([EigenPromptRecord].self, forKey: .prompts)
+  }
+
+  /// One object with the members of both parts.
+  public func encode(to encoder: any Encoder) throws {
+    try head.encode(to: encoder)
+    var values = encoder.container(keyedBy: CodingKeys.self)
+    try values.encode(prompts, forKey: .prompts)
+  }
+
+  /// Reads the `result.json` of a folder. Throws `RunError.badRun`.
+  package init(folder: String) throws(RunError) { self = try storedRecord(folder) }
+
   /// The prompts without results, each with the reason.
-  public var failures: [PromptFailure] { prompts.compactMap(\.failed) }
+  public var failures: [PromptFailure] { prompts.compactMap(\.entry.failed) }
 }
 
 /// What was found on one prompt.
 public struct EigenPromptRecord: Codable, Sendable {
-  /// The text, if it was given as text.
-  @Nullable public var text: String?
-  /// The image, if it was one.
-  @Nullable public var image: String?
-  /// A hash of the image's pixel values, if it was one.
-  @Nullable public var imageHash: String?
-  /// The tokens; of an image there are none.
-  @Nullable public var tokenIds: [Int]?
-  /// The tokens the encoder read, in models that have one.
-  @Nullable public var encoderTokenIds: [Int]?
-  /// One a block.
-  public var layers: [SpectrumRecord]
-  /// The span, if one was asked for.
-  @Nullable public var map: SpectrumRecord?
-  /// 1/L Σ ln |Rᵢᵢ| along the token's path through all blocks, if asked for; null where nothing is left of a direction.
-  @Nullable public var lyapunovExponents: [Double?]?
-  /// How they were found.
-  @Nullable public var lyapunov: ExponentRecord?
-  /// Why there are no results; null where there are.
-  @Nullable public var failed: PromptFailure?
+  /// The prompt.
+  public var entry: PromptEntry
+  /// What was found.
+  public var found = Found()
+
+  /// All but the prompt itself. In `result.json` the members of both stand side by side.
+  public struct Found: Codable, Sendable {
+    /// One a block.
+    public var layers: [SpectrumRecord] = []
+    /// The span, if one was asked for.
+    @Nullable public var map: SpectrumRecord?
+    /// 1/L Σ ln |Rᵢᵢ| along the token's path through all blocks, if asked for; null where nothing is left of a direction.
+    @Nullable public var lyapunovExponents: [Double?]?
+    /// How they were found.
+    @Nullable public var lyapunov: ExponentRecord?
+
+    init() {}
+  }
+
+  init(_ entry: PromptEntry) { self.entry = entry }
+
+  /// Reads what `encode(to:)` writes.
+  public init(from decoder: any Decoder) throws {
+    entry = try PromptEntry(from: decoder)
+    found = try Found(from: decoder)
+  }
+
+  /// One object with the members of both parts.
+  public func encode(to encoder: any Encoder) throws {
+    try entry.encode(to: encoder)
+    try found.encode(to: encoder)
+  }
+
+  /// The spectra of the blocks, and of the span.
+  public var spectra: [SpectrumRecord] { found.layers + [found.map].compactMap { $0 } }
 }
 
 /// The dominant eigenvalues of I + J, and how far it is from normal.

@@ -1,14 +1,13 @@
 import Model
 
 /// What decides the numbers of a run of `triplets`, written down before any of them.
-package struct MapManifest: FolderManifest {
-  /// The version that runs it.
-  let krylens: String
-  let model: ModelRecord
+package struct MapManifest: ModelManifest {
+  package let krylens: String
+  package let model: ModelRecord
   /// Every option in force.
   var settings: MapSettings
-  var prompts: [PromptEntry]
-  var computedWith: [ProcessorRecord]
+  package var prompts: [PromptEntry]
+  package var computedWith: [ProcessorRecord]
 
   /// Of a run that is complete.
   package static func finished(in folder: String) -> MapManifest? {
@@ -18,34 +17,12 @@ package struct MapManifest: FolderManifest {
       prompts: record.prompts.map(\.entry), computedWith: record.head.computedWith ?? [])
   }
 
-  /// Settings that no number depends on may differ.
-  package func obstacle(to requested: MapManifest, isComplete: Bool) throws -> SettingMessage? {
-    if krylens != requested.krylens {
-      return "it was made by version \(krylens), and this is \(requested.krylens)"
-    }
-    if model.fingerprint != requested.model.fingerprint {
-      return "its model has other weights or another configuration (\(model.source))"
-    }
-    let differences = try RecordDifference.all([
+  package func differences(
+    from requested: MapManifest, isComplete: Bool
+  ) throws -> [RecordDifference] {
+    try RecordDifference.all([
       decisive(isComplete: isComplete), requested.decisive(isComplete: isComplete),
     ])
-    if let first = differences.first {
-      return differences.dropFirst().reduce(first.message) { "\($0), \($1.message)" }
-    }
-    guard prompts.count == requested.prompts.count else {
-      return "it has \(prompts.count) prompts, and \(requested.prompts.count) are given"
-    }
-    let p = prompts.indices.first { prompts[$0].read != requested.prompts[$0].read }
-    return p.map {
-      "its prompt \($0 + 1) is another one than \(PromptLabel(number: $0 + 1, requested.prompts[$0]))"
-    }
-  }
-
-  package func continued(by requested: MapManifest) -> MapManifest {
-    var manifest = requested
-    manifest.computedWith =
-      computedWith + requested.computedWith.filter { !computedWith.contains($0) }
-    return manifest
   }
 
   /// The settings that decide the numbers, the same for all ways of asking for the same ones.

@@ -161,7 +161,7 @@ package struct MapRun {
         try Self.loss(of: input, resolved[p], in: model).map { LostPrompt($0) }
         ?? LostPrompt(
           .solving, layer: resolved[p].lastBlock, TokenSelection(resolved[p].toTokens.last ?? 0),
-          reason: Self.reason(error))
+          reason: failureReason(error))
       try journal.keep(lost, p)
     }
   }
@@ -228,15 +228,6 @@ package struct MapRun {
       _ = states.advance(through: model, losing: &losses)
     }
     return losses.first
-  }
-
-  /// What happened, without what the author of an operator could do about it.
-  private static func reason(_ error: any Error) -> String {
-    switch error {
-    case let error as OperatorError: error.reason
-    case let error as SolverError: error.reason
-    default: "\(error)"
-    }
   }
 
   // MARK: Memory
@@ -325,27 +316,4 @@ extension ResolvedMap {
   /// Numbers of an input and of an output.
   var inputDimension: Int { inputShape.rows * inputShape.columns }
   var outputDimension: Int { outputShape.rows * outputShape.columns }
-}
-
-/// An operator whose products are not numbers once the user has asked to stop, which ends a solve at the next check.
-private final class CancellableOperator: LinearOperator {
-  private let base: any LinearOperator
-  private let isCancelled: () -> Bool
-
-  init(_ base: any LinearOperator, isCancelled: @escaping () -> Bool) {
-    (self.base, self.isCancelled) = (base, isCancelled)
-  }
-
-  var inputDimension: Int { base.inputDimension }
-  var outputDimension: Int { base.outputDimension }
-
-  func apply(_ v: Span<Double>, into y: inout MutableSpan<Double>, vectors b: Int) {
-    guard !isCancelled() else { return y.update(repeating: .nan) }
-    base.apply(v, into: &y, vectors: b)
-  }
-
-  func applyAdjoint(_ u: Span<Double>, into x: inout MutableSpan<Double>, vectors b: Int) {
-    guard !isCancelled() else { return x.update(repeating: .nan) }
-    base.applyAdjoint(u, into: &x, vectors: b)
-  }
 }

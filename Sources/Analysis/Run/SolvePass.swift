@@ -127,13 +127,7 @@ struct SolvePass {
     let error: any Error
 
     /// What happened, without what the author of an operator could do about it.
-    var reason: String {
-      switch error {
-      case let error as OperatorError: error.reason
-      case let error as SolverError: error.reason
-      default: "\(error)"
-      }
-    }
+    var reason: String { failureReason(error) }
   }
 
   /// The triplets of all batches. Throws `SolveFailure`.

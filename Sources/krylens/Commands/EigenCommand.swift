@@ -61,8 +61,8 @@ struct EigenCommand: ParsableCommand {
   @Option(
     name: .shortAndLong,
     help: ArgumentHelp(
-      "The run folder, new or empty (default: krylens-runs/NAME-TIME).", valueName: "dir"),
-    completion: .directory)
+      "The run folder: new, empty, or that of the same run, which is then resumed (default: krylens-runs/NAME-TIME).",
+      valueName: "dir"), completion: .directory)
   var output: FilePath?
 
   @Flag(help: "Print nothing but errors.")
@@ -105,15 +105,24 @@ struct EigenCommand: ParsableCommand {
     }
   }
 
+  /// One run into a folder, where it goes on from the prompts that are finished there.
   private func run(_ settings: EigenSettings, into path: String) throws -> EigenRecord {
     let meter = MemoryMeter()
     let progress = ProgressBar(isShown: !quiet)
     defer { progress.finish() }
     let run = try EigenRun(settings, prompts: try prompts.inputs(quiet: quiet))
     if !quiet { run.notes.forEach(note) }
-    return try EigenFolder.write(to: path) {
-      try run.requireWithinMemory()
-      return try run.run(progress: progress, meter: meter)
+    let folder = try EigenRun.Folder(path, for: try run.manifest())
+    guard !folder.isComplete else {
+      if !quiet { note("\(path) holds the whole of this run already; nothing was done") }
+      return try EigenRecord(folder: path)
+    }
+    do {
+      if folder.keepsWork, !quiet { note("going on from what is finished in \(path)") }
+      return try run.run(in: folder, progress: progress, meter: meter)
+    } catch {
+      folder.abandon()
+      throw error
     }
   }
 }

@@ -10,33 +10,27 @@ struct EigenTable {
   private static let mostTables = 4
 
   init(_ record: EigenRecord, folder: String) {
-    let m = record.model
-    var lines = [
-      "\(escaped(m.name)): \(escaped(m.family)), \(m.layers) blocks, width \(m.width), "
-        + "\(millions(m.parameters)) parameters"
-    ]
+    var lines = modelLines(record.head.model)
     for (p, prompt) in record.prompts.prefix(Self.mostTables).enumerated() {
       lines += [""] + Self.lines(prompt, number: record.prompts.count > 1 ? p + 1 : nil)
     }
     let more = record.prompts.count - Self.mostTables
     if more > 0 { lines += ["", "\(counted(more, "more prompt")) in \(folder)/result.json"] }
-    let s = record.seconds
+    let s = record.head.seconds
     lines += [
       "", String(format: "%.2f s (load %.2f, solve %.2f)", s.total, s.load, s.solve),
-      String(
-        format: "peak memory %.0f MB, of it %.0f MB beyond mapped weights",
-        Double(record.peakMemoryBytes) / 1e6, Double(record.peakPrivateBytes) / 1e6),
+      memoryLine(record.head.peakMemoryBytes, record.head.peakPrivateBytes),
       "written to \(folder)",
     ]
     text = lines.joined(separator: "\n")
   }
 
   private static func lines(_ prompt: EigenPromptRecord, number: Int?) -> [String] {
-    if let failed = prompt.failed { return [escaped("\(failed)")] }
+    if let failed = prompt.entry.failed { return [escaped("\(failed)")] }
     let given =
-      (prompt.text ?? prompt.image).map { quoted($0, limit: 60) }
-      ?? counted(prompt.tokenIds?.count ?? 0, "token id")
-    let spectra = prompt.layers + [prompt.map].compactMap { $0 }
+      (prompt.entry.text ?? prompt.entry.image).map { quoted($0, limit: 60) }
+      ?? counted(prompt.entry.tokenIds?.count ?? 0, "token id")
+    let spectra = prompt.spectra
     var lines = ["prompt\(number.map { " \($0)" } ?? ""): \(given)"]
     guard let first = spectra.first else { return lines + exponents(prompt) }
     lines.append(
@@ -44,7 +38,7 @@ struct EigenTable {
     )
     let shown = min(first.eigenvalues.count, 3)
     let header =
-      ["block"] + (0..<shown).map { "λ\(subscripted($0 + 1))" }
+      [first.layer == nil ? "boundaries" : "block"] + (0..<shown).map { "λ\(subscripted($0 + 1))" }
       + ["|λ\(subscripted(first.eigenvalues.count))|", "departure", "residual"]
     let rows = spectra.map { s in
       [s.layer.map { "\($0)" } ?? "\(s.fromLayer) to \(s.toLayer)"]
@@ -68,8 +62,12 @@ struct EigenTable {
   }
 
   private static func exponents(_ prompt: EigenPromptRecord) -> [String] {
-    guard let values = prompt.lyapunovExponents, let how = prompt.lyapunov else { return [] }
-    let shown = values.map { $0.map { String(format: "%.4f", $0) } ?? "−∞" }
+    guard let values = prompt.found.lyapunovExponents, let how = prompt.found.lyapunov else {
+      return []
+    }
+    let shown = values.map {
+      $0.map { String(format: "%.4f", $0).replacing("-", with: "−") } ?? "−∞"
+    }
     let note =
       how.converged
       ? "" : how.change.map { String(format: " (last change %.1e)", $0) } ?? " (one sweep)"
@@ -90,8 +88,9 @@ struct EigenTable {
 
   /// 1.608 + 0.783i; of a real one the real part alone.
   private static func complex(_ λ: [Double]) -> String {
-    guard λ[1] != 0 else { return short(λ[0]) }
-    return "\(short(λ[0]))\(λ[1] < 0 ? "−" : "+")\(short(abs(λ[1])))i"
+    let real = short(λ[0]).replacing("-", with: "−")
+    guard λ[1] != 0 else { return real }
+    return "\(real)\(λ[1] < 0 ? "−" : "+")\(short(abs(λ[1])))i"
   }
 
   private static func subscripted(_ n: Int) -> String {

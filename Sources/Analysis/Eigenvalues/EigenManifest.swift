@@ -1,0 +1,57 @@
+import Lanczos
+import Model
+
+/// What decides the numbers of a run of `eigen`, written down before any of them.
+package struct EigenManifest: ModelManifest {
+  package let krylens: String
+  package let model: ModelRecord
+  /// Every option in force.
+  let settings: EigenSettings
+  package let prompts: [PromptEntry]
+  package var computedWith: [ProcessorRecord]
+
+  /// Of a run that is complete.
+  package static func finished(in folder: String) -> EigenManifest? {
+    guard RunKind(folder) == .eigen, let record = try? EigenRecord(folder: folder),
+      record.head.complete
+    else { return nil }
+    return EigenManifest(
+      krylens: record.head.krylens, model: record.head.model, settings: record.head.settings,
+      prompts: record.prompts.map(\.entry), computedWith: record.head.computedWith ?? [])
+  }
+
+  package func differences(
+    from requested: EigenManifest, isComplete: Bool
+  ) throws -> [RecordDifference] {
+    try RecordDifference.all([decisive, requested.decisive])
+  }
+
+  /// What the numbers depend on, the same for all ways of asking for the same ones.
+  private struct Decisive: Encodable, Sendable {
+    var numeric: EigenSettings.Numeric
+    let randomInit: Bool
+    let seed: UInt64
+
+    private enum CodingKeys: CodingKey { case randomInit, seed }
+
+    func encode(to encoder: any Encoder) throws {
+      try numeric.encode(to: encoder)
+      var values = encoder.container(keyedBy: CodingKeys.self)
+      try values.encode(randomInit, forKey: .randomInit)
+      try values.encode(seed, forKey: .seed)
+    }
+  }
+
+  private var decisive: Decisive {
+    var numeric = settings.numeric
+    if settings.isSpan {
+      numeric.fromLayer = settings.span.fromLayer
+      if case .layer(let end) = settings.span.to { numeric.toLayer = end }
+    } else {
+      numeric.layers = numeric.layers ?? Array(1...model.layers)
+    }
+    if numeric.tokens == .indices([-1]) { numeric.tokens = .last }
+    return Decisive(
+      numeric: numeric, randomInit: settings.common.randomInit, seed: settings.common.seed)
+  }
+}

@@ -1,0 +1,34 @@
+import Lanczos
+import LinearAlgebra
+
+/// An operator whose products are not numbers once the user has asked to stop, which ends a solve at the next check.
+final class CancellableOperator: LinearOperator {
+  private let base: any LinearOperator
+  private let isCancelled: () -> Bool
+
+  init(_ base: any LinearOperator, isCancelled: @escaping () -> Bool) {
+    (self.base, self.isCancelled) = (base, isCancelled)
+  }
+
+  var inputDimension: Int { base.inputDimension }
+  var outputDimension: Int { base.outputDimension }
+
+  func apply(_ v: Span<Double>, into y: inout MutableSpan<Double>, vectors b: Int) {
+    guard !isCancelled() else { return y.update(repeating: .nan) }
+    base.apply(v, into: &y, vectors: b)
+  }
+
+  func applyAdjoint(_ u: Span<Double>, into x: inout MutableSpan<Double>, vectors b: Int) {
+    guard !isCancelled() else { return x.update(repeating: .nan) }
+    base.applyAdjoint(u, into: &x, vectors: b)
+  }
+}
+
+/// What happened in a solve, without what the author of an operator could do about it.
+func failureReason(_ error: any Error) -> String {
+  switch error {
+  case let error as OperatorError: error.reason
+  case let error as SolverError: error.reason
+  default: "\(error)"
+  }
+}
