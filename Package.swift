@@ -128,8 +128,8 @@ let package = Package(
       name: "ModelTests",
       dependencies: ["Model", "Files", "Images", "Lanczos", "Weights", "TestSupport"],
       exclude: [
-        "make_fixtures.py", "make_family_fixtures.py", "make_gguf.py", "make_initialisation.py",
-        "reference.py", "families",
+        "make_fixtures.py", "make_family_fixtures.py", "make_gguf.py", "gguf_recurrent.py",
+        "make_initialisation.py", "reference.py", "families",
       ],
       resources: [.copy("Fixtures")]),
     .testTarget(

@@ -45,6 +45,55 @@ import Testing
     }
   }
 
+  /// Qwen3-Next's queries, keys, values and gates in one, by groups of heads, as the first files had them.
+  @Test func groupedFeatures() throws {
+    // Of each of two groups, five features of a query and a key, and six of two heads' values and of their gates.
+    let (groups, sizes) = (2, [5, 5, 6, 6])
+    try expectSame("qwen3_next") { tensors in
+      let parts = ["qkv", "gate"].map { tensors.removeValue(forKey: "blk.0.attn_\($0).weight") }
+      let (mixed, gate) = (try #require(parts[0]), try #require(parts[1]))
+      let rows = mixed.shape[0] + gate.shape[0]
+      let (all, width) = (mixed.values + gate.values, mixed.shape[1])
+      var values: [Float] = []
+      for g in 0..<groups {
+        var start = 0
+        for size in sizes {
+          values += all[(start + g * size) * width..<(start + (g + 1) * size) * width]
+          start += groups * size
+        }
+      }
+      tensors["blk.0.ssm_in.weight"] = Numbers([rows, width], values)
+    }
+  }
+
+  /// What is written again, quantised, loses sides of 1 at the end of what GGUF calls the sides.
+  @Test func sidesOfOne() throws {
+    try expectSame("falcon_h1-normed") { tensors in
+      for l in 0..<2 {
+        let norm = try #require(tensors["blk.\(l).ssm_norm.weight"])
+        #expect(norm.shape == [1, 12])
+        tensors["blk.\(l).ssm_norm.weight"] = Numbers([12], norm.values)
+      }
+    }
+  }
+
+  /// Blocks without heads of keys and values are those with a recurrence; where the others differ, or the entries are not
+  /// one for every block, the key is at fault.
+  @Test(arguments: ["lfm2", "nemotron_h-experts"]) func headsByBlock(_ name: String) throws {
+    let file = try GGUFFile(fixturePath("\(name)/model.gguf"))
+    let architecture = try #require(file["general.architecture"]?.string)
+    for wrong in [[0, 1], [0, 1, 2], [0, 0, 0, 2], [], [0, -1, 0]] {
+      let metadata = GGUFMetadata(
+        file: "model.gguf", architecture: architecture, tensors: file
+      ) {
+        $0 == "attention.head_count_kv"
+          ? .array(wrong.map { .number(.integer($0)) }) : file["\(architecture).\($0)"]?.json
+      }
+      let error = try #require(throws: ModelError.self) { try loadTransformer(ModelFile(metadata)) }
+      #expect(error.description.contains("\(architecture).attention.head_count_kv"), "\(error)")
+    }
+  }
+
   /// One matrix fewer, or one of other sides: an error that names the tensor, not another layout.
   @Test func refused() throws {
     let missing = try #require(throws: FileError.self) {
@@ -96,14 +145,14 @@ import Testing
 
   /// A fixture's GGUF file with other tensors.
   private func load(
-    _ name: String, _ change: (inout [String: Numbers]) -> Void
+    _ name: String, _ change: (inout [String: Numbers]) throws -> Void
   ) throws -> any Transformer {
     let file = try GGUFFile(fixturePath("\(name)/model.gguf"))
     var tensors: [String: Numbers] = [:]
     for info in file.tensors {
       tensors[info.name] = Numbers(info.shape, try file.tensor(info.name).numbers())
     }
-    change(&tensors)
+    try change(&tensors)
     let architecture = try #require(file["general.architecture"]?.string)
     return try loadTransformer(
       ModelFile(
@@ -114,7 +163,7 @@ import Testing
 
   /// The same states and logits, up to the order in which a product of other sides adds.
   private func expectSame(
-    _ name: String, _ change: (inout [String: Numbers]) -> Void
+    _ name: String, _ change: (inout [String: Numbers]) throws -> Void
   ) throws {
     let tokens = try Fixture(name: name, form: .gguf).expected().tokenIds
     let here = try load(name, change)

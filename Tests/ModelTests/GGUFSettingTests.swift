@@ -13,7 +13,8 @@ import Testing
   }
 
   private func sizes(_ extra: [String: JSONValue]) throws -> DecoderSettings {
-    let configuration = try configuration("llama", #require(FamilyDefinition.llama.gguf), extra)
+    let configuration = try configuration(
+      "llama", #require(FamilyDefinition.llama.gguf.first), extra)
     let settings = try DecoderSettings(configuration)
     _ = try configuration.flag("attention_bias", default: false)
     try configuration.refuseUnread()
@@ -158,7 +159,7 @@ import Testing
           "attention.layer_norm_rms_epsilon": .number(.real(1e-6)),
         ][$0]
       }
-      return try metadata.configuration(#require(FamilyDefinition.gemma2.gguf)).number(
+      return try metadata.configuration(#require(FamilyDefinition.gemma2.gguf.first)).number(
         "query_pre_attn_scalar")
     }
     #expect(try scale(46) == 144)
@@ -170,7 +171,7 @@ import Testing
   /// Every fourth block sees everything and does not rotate, but where there is a window of 0: then none. Only the largest
   /// model does without norms of queries and keys, and what says otherwise of the blocks is refused.
   @Test func llama4() throws {
-    let dialect = try #require(FamilyDefinition.llama4.gguf)
+    let dialect = try #require(FamilyDefinition.llama4.gguf.first)
     func value(_ key: String, _ extra: [String: JSONValue]) throws -> JSONValue? {
       try configuration("llama4", dialect, extra).value([key])?.value
     }
@@ -202,7 +203,7 @@ import Testing
     ("attention.sliding_window_pattern", .null), ("embedding_length_per_layer_input", .null),
   ])
   func gemma4(_ key: String, _ value: JSONValue) throws {
-    let dialect = try #require(FamilyDefinition.gemma4.gguf)
+    let dialect = try #require(FamilyDefinition.gemma4.gguf.first)
     let error = #expect(throws: ModelError.self) {
       try loadTransformer(ModelFile(metadata("gemma4-shared", dialect, [key: value])))
     }
@@ -211,7 +212,7 @@ import Testing
 
   /// A Mistral in a file of Ministral 3's architecture, as the converter writes Mistral Small: its queries do not grow.
   @Test func mistralSmall() throws {
-    let dialect = try #require(FamilyDefinition.ministral3.gguf)
+    let dialect = try #require(FamilyDefinition.ministral3.gguf.first)
     let plain = [
       "rope.scaling.type", "rope.scaling.factor", "rope.scaling.yarn_log_multiplier",
       "attention.temperature_scale",

@@ -73,7 +73,10 @@ struct GGUFTwin: Sendable, CustomTestStringConvertible {
     let model = try twin.load()
     for l in 0..<model.description.layers {
       let names = model.tensorNames(ofBlock: l)
-      #expect(names.count >= 5 && names.allSatisfy { $0.contains("blk.\(l).") })
+      let stored = try GGUFFile(twin.path).tensors.map(\.name).filter { name in
+        ["blk.\(l).", "dec.blk.\(l)."].contains { name.hasPrefix($0) }
+      }
+      #expect(names.count >= 3 && Set(names) == Set(stored))
     }
   }
 
@@ -100,11 +103,19 @@ struct GGUFTwin: Sendable, CustomTestStringConvertible {
       "attention.sliding_window_pattern", "attention.shared_kv_layers",
       "embedding_length_per_layer_input", "rope.dimension_count_swa",
     ]
+    let recurrent = [
+      "rope.scaling.finetuned", "ssm.conv_kernel", "ssm.inner_size", "ssm.state_size",
+      "ssm.time_step_rank", "ssm.group_count", "ssm.dt_b_c_rms", "shortconv.l_cache",
+      "full_attention_interval", "attention.recurrent_layers", "moe_latent_size",
+    ]
+    let isRecurrent = ["ssm.conv_kernel", "shortconv.l_cache"].contains {
+      file["\(architecture).\($0)"] != nil
+    }
     let values: [JSONValue?] =
       [nil, .array([]), .bool(true), .string("yarn"), .string("longrope")]
       + [0, -1, 1, 1 << 31, 1 << 40, .max, .min].map { .number(.integer($0)) }
       + [0.5, -.infinity, .nan, 1e300, 5e-324].map { .number(.real($0)) }
-    for key in keys {
+    for key in keys + (isRecurrent ? recurrent : []) {
       for value in values {
         let metadata = GGUFMetadata(
           file: "model.gguf", architecture: architecture, tensors: file

@@ -87,7 +87,10 @@ import Testing
     let type: String? =
       switch fixture.form {
       case .gguf:
-        try #require(FamilyDefinition.builtIn.first { $0.name == model.family }?.gguf).architecture
+        try #require(
+          FamilyDefinition.builtIn.first { $0.name == model.family }?.gguf
+            .first { $0.architecture == model.modelType }
+        ).architecture
       case .published: expected.published?.modelType
       case .folder, .bfloat16: nil
       }

@@ -13,6 +13,8 @@ import gguf
 import numpy as np
 from safetensors.numpy import load_file
 
+import gguf_recurrent
+
 FIXTURES = pathlib.Path(__file__).parent / "Fixtures"
 
 # What config.json says and GGUF cannot, and what it says instead (None: nothing), by fixture. Others GGUF cannot
@@ -104,7 +106,7 @@ CASES = {
     "starcoder2": {},
     "t5": {"relative_attention_max_distance": 128},
     "t5-gated": {},
-}
+} | gguf_recurrent.CASES
 
 ARCHITECTURES = {
     "cohere": "command-r", "deepseek_v2": "deepseek2", "deepseek_v3": "deepseek2",
@@ -116,7 +118,8 @@ ARCHITECTURES = {
 }
 
 # Families whose features that rotate together are neighbours there.
-PERMUTED = ("arcee", "granite", "granitemoe", "ministral3", "mixtral", "olmo", "smollm3")
+PERMUTED = (
+    "arcee", "granite", "granitemoe", "granitemoehybrid", "ministral3", "mixtral", "olmo", "smollm3")
 
 
 # Encoders, whose heads the converter leaves out, and what their names begin with.
@@ -153,7 +156,8 @@ def write_sizes(writer, config):
         first(config, "max_position_embeddings", "n_positions", "max_seq_len", default=512))
     writer.add_embedding_length(width)
     hidden = first(config, "intermediate_size", "n_inner", "ffn_hidden_size", "d_ff")
-    writer.add_feed_forward_length(hidden or 4 * width)
+    if kind != "qwen3_5_moe_text":
+        writer.add_feed_forward_length(hidden or 4 * width)
     writer.add_head_count(heads)
     writer.add_head_count_kv(key_value)
     if stated:
@@ -301,7 +305,7 @@ def write_others(writer, config):
             writer.add_interleave_moe_layer_step(config["moe_layer_interval"])
             writer.add_leading_dense_block_count(config["moe_layer_start_index"])
             writer.add_expert_shared_count(config["moe_num_shared_experts"])
-        case "granite" | "granitemoe":
+        case "granite" | "granitemoe" | "granitemoehybrid":
             writer.add_attention_scale(config["attention_multiplier"])
             writer.add_embedding_scale(config["embedding_multiplier"])
             writer.add_residual_scale(config["residual_multiplier"])
@@ -433,12 +437,15 @@ def curves(writer, state):
 def converted(config, state, heads, key_value, size):
     """The tensors as the converter gives them to the map of names."""
     kind = config["model_type"]
-    if kind == "granitemoe":
+    if kind in gguf_recurrent.KINDS:
+        state = gguf_recurrent.prepared(config, state)
+    if kind in ("granitemoe", "granitemoehybrid"):
         state = {
             name.replace(".block_sparse_moe.input_linear.weight", ".mlp.experts.gate_up_proj"): value
             for name, value in state.items()}
     if first(config, *EXPERTS) and kind != "gemma4_text":
         state = experts(state, alternating=kind == "gpt_oss", transposed=kind in ("gpt_oss", "llama4_text"))
+    state = dict(gguf_recurrent.merged(config, state))
     if "kv_lora_rank" in config:
         state = latent_keys(state, config)
     if kind == "stablelm":
@@ -500,13 +507,22 @@ def make(name):
     if not is_whole:
         (folder / "altered.json").write_text(json.dumps(changes) + "\n")
 
-    architecture = ARCHITECTURES.get(kind, kind)
+    is_recurrent = kind in gguf_recurrent.KINDS
+    if is_recurrent:
+        config = gguf_recurrent.plain(config)
+    architecture = ARCHITECTURES.get(kind) or gguf_recurrent.architecture(config)
     writer = gguf.GGUFWriter(path, architecture)
     writer.add_name(name)
     writer.add_file_type(gguf.LlamaFileType.ALL_F32)
-    sizes = write_sizes(writer, config)
-    write_rotation(writer, config, sizes[2])
+    sizes = (None, None, None)
+    if "num_attention_heads" in config or not is_recurrent:
+        sizes = write_sizes(writer, config)
+        write_rotation(writer, config, sizes[2])
+    else:
+        gguf_recurrent.write_without_attention(writer, config)
     write_others(writer, config)
+    if is_recurrent:
+        gguf_recurrent.write(writer, config)
     layers = first(config, "num_hidden_layers", "n_layer", "n_layers", "num_layers")
     layers = max(layers, config.get("num_decoder_layers", 0))
     arch = next(a for a, n in gguf.MODEL_ARCH_NAMES.items() if n == architecture)

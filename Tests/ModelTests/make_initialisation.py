@@ -126,9 +126,10 @@ def summary(tensors, highest=None):
         if not torch.equal(value, other):
             low, high = value.flatten()[0].item(), other.flatten()[0].item()
             assert (value == low).all() and (other == high).all(), name
+            low, high = sorted((low, high))
             add(name, {"low": float(f"{low:.6g}"), "high": float(f"{high:.6g}")})
             continue
-        if name.endswith("A_log"):
+        if name.endswith(("A_log", "ssm_a")):
             add(name, {"values": [float(f"{x:.7g}") for x in value.flatten().tolist()]})
             continue
         rows = value.reshape(len(value) if value.dim() else 1, -1)
@@ -183,9 +184,11 @@ def expectation(name, config, anatomy, stored):
     for key, value in keys.items():
         setattr(changed, key, value)
     result |= {"keys": keys, "changed": summary(*states(changed, anatomy, stored))}
-    if name in make_fixtures.CASES or name in make_gguf.CASES:
-        tensors = state(default_padding(config), anatomy, stored)
-        result["gguf"] = summary(in_gguf(name, config, tensors))
+    # The weights of Falcon-H1 are times factors there, and nothing says what they were.
+    is_known = config.model_type != "falcon_h1"
+    if is_known and (name in make_fixtures.CASES or name in make_gguf.CASES):
+        both = states(default_padding(config), anatomy, stored)
+        result["gguf"] = summary(*(in_gguf(name, config, tensors) for tensors in both))
     return result
 
 

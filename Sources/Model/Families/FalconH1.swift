@@ -1,5 +1,6 @@
 import Autodiff
 import Checkpoint
+import Files
 import LinearAlgebra
 
 extension FamilyDefinition {
@@ -10,8 +11,18 @@ extension FamilyDefinition {
     "falcon_h1",
     residual: "f(X) = attention(norm X) + mixer(norm X) + mlp(norm Z), Z = X + attention(norm X) + "
       + "mixer(norm X), the mixer a recurrence over the tokens, each with factors of its own",
+    gguf: .falconH1,
     initialisation: Initialisation(
-      paddingToken: 0, exceptions: { _, _ in [("A_log", .countedLogarithms)] })
+      paddingToken: 0,
+      exceptions: { file, _ in
+        guard file.format == .huggingFace else {
+          throw ModelError.unsupportedKey(
+            file: file.configuration.file, key: "general.architecture", value: "\"falcon-h1\"",
+            reason: "its weights are times factors that the file does not have, so nothing says "
+              + "what they were before training; open a folder of config.json and safetensors")
+        }
+        return [("A_log", .countedLogarithms)]
+      })
   ) { try DecoderModel(falconH1: $0) }
 }
 
@@ -106,4 +117,28 @@ private struct ScaledMLP: FeedForward {
   func callAsFunction<S: RealScalar>(_ x: Variable<S>) -> Variable<S> {
     S(scale) * down((S(gateScale) * gate(x)).activated(by: activation).asGate * up(x))
   }
+}
+
+extension GGUFDialect {
+  /// Weights are stored times their factors. llama.cpp has the gate before the norm, and the name of the MLP's norm has no
+  /// ending.
+  fileprivate static let falconH1 = GGUFDialect(
+    architecture: "falcon-h1",
+    names: decoder(
+      with: recurrence("mamba").merging([
+        "pre_ff_layernorm": "ffn_norm.", "feed_forward.gate_proj": "ffn_gate",
+        "feed_forward.up_proj": "ffn_up", "feed_forward.down_proj": "ffn_down",
+      ]) { $1 }
+    ).merging(["model.final_layernorm": "output_norm"]) { $1 },
+    epsilon: "attention.layer_norm_rms_epsilon", keys: recurrenceKeys,
+    required: essential + recurrenceSizes,
+    settings: { file in
+      file.biases(mlp: "mlp_bias").merging(
+        file.mixerBiases(input: "mamba_proj_bias", convolution: "mamba_conv_bias")
+      ) { $1 }.merging([
+        "projectors_bias": .bool(file.hasInABlock("ssm_out.bias")),
+        "mamba_rms_norm": .bool(file.hasInABlock("ssm_norm.weight")),
+        "mamba_norm_before_gate": .bool(false),
+      ]) { $1 }
+    })
 }

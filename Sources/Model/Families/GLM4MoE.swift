@@ -61,10 +61,7 @@ extension GGUFDialect {
       ]) { $1 }),
     epsilon: "attention.layer_norm_rms_epsilon", keys: expertKeys,
     settings: { file in
-      let further = file.size("nextn_predict_layers") ?? 0
-      return file.biases().merging([
-        "num_hidden_layers": .number(.integer(max((file.size("block_count") ?? 0) - further, 0))),
-        "num_nextn_predict_layers": .number(.integer(further)),
+      file.biases().merging(file.blockCounts) { $1 }.merging([
         "use_qk_norm": .bool(file.contains("blk.0.attn_q_norm.weight")),
         "scoring_func": .string(
           [nil, 0, 2].contains(file.value("expert_gating_func")?.int) ? "sigmoid" : "softmax"),

@@ -49,19 +49,22 @@ extension DecoderModel {
 }
 
 extension GGUFDialect {
-  /// Without a scale of the scores, or with 0, it is the usual one.
   fileprivate static let granite = GGUFDialect(
     architecture: "granite", names: decoder, epsilon: "attention.layer_norm_rms_epsilon",
-    keys: [
-      "embedding_multiplier": ["embedding_scale"], "residual_multiplier": ["residual_scale"],
-      "attention_multiplier": ["attention.scale"], "logits_scaling": ["logit_scale"],
-    ],
-    pairing: .interleaved,
-    settings: { file in
-      var settings = file.biases(mlp: "mlp_bias")
-      if (file.value("attention.scale")?.double ?? 0) == 0, let size = file.headDimension {
-        settings["attention_multiplier"] = .number(.real(1 / Double(size).squareRoot()))
-      }
-      return settings
-    })
+    keys: graniteKeys, pairing: .interleaved,
+    settings: { $0.biases(mlp: "mlp_bias").merging($0.graniteScale) { $1 } })
+
+  /// Where the factors of Granite's models stand.
+  static let graniteKeys = [
+    "embedding_multiplier": ["embedding_scale"], "residual_multiplier": ["residual_scale"],
+    "attention_multiplier": ["attention.scale"], "logits_scaling": ["logit_scale"],
+  ]
+}
+
+extension GGUFMetadata {
+  /// Without a scale of the scores, or with 0, it is the usual one.
+  var graniteScale: [String: JSONValue] {
+    guard (value("attention.scale")?.double ?? 0) == 0, let size = headDimension else { return [:] }
+    return ["attention_multiplier": .number(.real(1 / Double(size).squareRoot()))]
+  }
 }

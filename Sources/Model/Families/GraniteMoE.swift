@@ -67,25 +67,15 @@ extension DecoderReader {
 }
 
 extension GGUFDialect {
-  /// Without a scale of the scores, or with 0, it is the usual one.
   fileprivate static let graniteMoE = GGUFDialect(
     architecture: "granitemoe",
-    names: decoder(with: [
-      "block_sparse_moe.router.layer": "ffn_gate_inp",
-      "block_sparse_moe.gate_proj": "ffn_gate_exps", "block_sparse_moe.up_proj": "ffn_up_exps",
-      "block_sparse_moe.down_proj": "ffn_down_exps",
-    ]),
-    epsilon: "attention.layer_norm_rms_epsilon",
-    keys: expertKeys.merging([
-      "embedding_multiplier": ["embedding_scale"], "residual_multiplier": ["residual_scale"],
-      "attention_multiplier": ["attention.scale"], "logits_scaling": ["logit_scale"],
-    ]) { $1 },
-    pairing: .interleaved,
-    settings: { file in
-      var settings = file.biases()
-      if (file.value("attention.scale")?.double ?? 0) == 0, let size = file.headDimension {
-        settings["attention_multiplier"] = .number(.real(1 / Double(size).squareRoot()))
-      }
-      return settings
-    })
+    names: decoder(with: graniteExperts), epsilon: "attention.layer_norm_rms_epsilon",
+    keys: expertKeys.merging(graniteKeys) { $1 }, pairing: .interleaved,
+    settings: { $0.biases().merging($0.graniteScale) { $1 } })
+
+  static let graniteExperts = [
+    "block_sparse_moe.router.layer": "ffn_gate_inp",
+    "block_sparse_moe.gate_proj": "ffn_gate_exps", "block_sparse_moe.up_proj": "ffn_up_exps",
+    "block_sparse_moe.down_proj": "ffn_down_exps",
+  ]
 }

@@ -1,5 +1,6 @@
 import Autodiff
 import Checkpoint
+import Files
 
 extension FamilyDefinition {
   /// Granite 4: state spaces of Mamba 2 in most blocks and attention, mostly without positions, in the others; an MLP that
@@ -10,7 +11,7 @@ extension FamilyDefinition {
     "granitemoehybrid",
     residual: "f(X) = r · mixer(norm X) + r · (Σ wₑ expertₑ(norm Z) + shared(norm Z)), Z = X + "
       + "r · mixer(norm X), the mixer a recurrence over the tokens in some blocks and attention in "
-      + "others",
+      + "others", gguf: .graniteMoEHybrid,
     initialisation: Initialisation(exceptions: { _, _ in [("A_log", .countedLogarithms)] })
   ) { try DecoderModel(graniteMoEHybrid: $0) }
 }
@@ -36,9 +37,10 @@ extension DecoderModel {
     let kinds = try s.layerKinds(c, [linear, full, "mamba", "attention"]) { _ in linear }
     try c.refuseUnread()
     let reader = DecoderReader(file, s)
+    // GGUF has the factors in single precision.
     let note =
       "f(X)ₜ as a function of xₛ holds the block's inputs at all other tokens; r = "
-      + "\(residual)"
+      + "\(Float(residual))"
     try self.init(
       file, reader, norm: reader.norm("model.norm"), embeddingScale: embedding,
       logitScale: 1 / logits,
@@ -87,13 +89,9 @@ extension DecoderReader {
   fileprivate func graniteMixture(
     _ count: Int, _ routing: ExpertRouting?, shared width: Int
   ) throws -> any FeedForward {
-    let both = try weights.linear(
-      "shared_mlp.input_linear", outputs: 2 * width, inputs: settings.width, bias: false)
-    let shared = MLPWeights(
-      gate: both.outputs(0..<width), up: both.outputs(width..<2 * width),
-      down: try weights.linear(
-        "shared_mlp.output_linear", outputs: settings.width, inputs: width, bias: false),
-      activation: settings.activation)
+    let shared =
+      weights.isGGUF
+      ? try mlp(routing == nil ? "mlp" : "shared_mlp", width: width) : try sharedMLP(width)
     guard let routing else { return shared }
     return ExpertMixture(
       router: try weights.linear(
@@ -105,4 +103,44 @@ extension DecoderReader {
           prefix: "block_sparse_moe", stacks: (".input_linear.weight", ".output_linear.weight"))),
       shared: shared)
   }
+
+  private func sharedMLP(_ width: Int) throws -> MLPWeights {
+    let both = try weights.linear(
+      "shared_mlp.input_linear", outputs: 2 * width, inputs: settings.width, bias: false)
+    return MLPWeights(
+      gate: both.outputs(0..<width), up: both.outputs(width..<2 * width),
+      down: try weights.linear(
+        "shared_mlp.output_linear", outputs: settings.width, inputs: width, bias: false),
+      activation: settings.activation)
+  }
+}
+
+extension GGUFDialect {
+  /// Blocks with a state space have no heads of keys and values. Attention has positions unless the file says otherwise.
+  fileprivate static let graniteMoEHybrid = GGUFDialect(
+    architecture: "granitehybrid",
+    names: decoder(
+      with: recurrence("mamba").merging(graniteExperts) { $1 }.merging([
+        "shared_mlp.gate_proj": "ffn_gate_shexp", "shared_mlp.up_proj": "ffn_up_shexp",
+        "shared_mlp.down_proj": "ffn_down_shexp",
+      ]) { $1 }),
+    epsilon: "attention.layer_norm_rms_epsilon",
+    keys: expertKeys.merging(recurrenceKeys) { $1 }.merging(graniteKeys) { $1 }.merging([
+      "shared_intermediate_size": ["expert_shared_feed_forward_length", "feed_forward_length"]
+    ]) { $1 },
+    required: essential + recurrenceSizes, pairing: .interleaved,
+    settings: { file in
+      let rotates = file.value("rope.scaling.finetuned")?.bool != false
+      var settings = file.biases().merging(file.graniteScale) { $1 }
+        .merging(file.kindsByHeads(recurrent: "linear_attention")) { $1 }
+        .merging(
+          file.mixerBiases(input: "mamba_proj_bias", convolution: "mamba_conv_bias")
+        ) { $1 }
+      settings["position_embedding_type"] = rotates ? .string("rope") : .null
+      settings["num_local_experts"] = file.value("expert_count") ?? .number(.integer(0))
+      if let inner = file.size("ssm.inner_size"), let width = file.size("embedding_length") {
+        settings["mamba_expand"] = .number(.integer(max(inner / width, 1)))
+      }
+      return settings
+    })
 }

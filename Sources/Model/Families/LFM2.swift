@@ -10,7 +10,7 @@ extension FamilyDefinition {
   public static let lfm2 = FamilyDefinition(
     "lfm2", outerTypes: ["lfm2_vl": "lfm2"],
     residual: "f(X) = mixer(norm X) + mlp(norm Z), Z = X + mixer(norm X), the mixer a short "
-      + "convolution in some blocks and attention in others",
+      + "convolution in some blocks and attention in others", gguf: .lfm2("lfm2"),
     initialisation: Initialisation(isTied: true, paddingToken: 0)
   ) { try DecoderModel(lfm2: $0) }
 }
@@ -114,5 +114,48 @@ extension DecoderReader {
     return MLPWeights(
       gate: try part("w1", width, settings.width), up: try part("w3", width, settings.width),
       down: try part("w2", settings.width, width), activation: .silu)
+  }
+}
+
+extension GGUFDialect {
+  /// Blocks of convolutions have no heads of keys and values. The final norm has the name of one behind the embedding, and
+  /// the width of the MLP is stated as it is.
+  static func lfm2(_ architecture: String) -> GGUFDialect {
+    GGUFDialect(
+      architecture: architecture,
+      names: [
+        "model.embed_tokens": "token_embd", "model.embedding_norm": "token_embd_norm",
+        "lm_head": "output",
+      ].merging(
+        inBlocks(
+          "model.layers.#.",
+          [
+            "operator_norm": "attn_norm", "ffn_norm": "ffn_norm",
+            "self_attn.q_proj": "attn_q", "self_attn.k_proj": "attn_k",
+            "self_attn.v_proj": "attn_v", "self_attn.qkv_proj": "attn_qkv",
+            "self_attn.q_layernorm": "attn_q_norm", "self_attn.k_layernorm": "attn_k_norm",
+            "self_attn.out_proj": "attn_output",
+            "conv.in_proj": "shortconv.in_proj", "conv.conv": "shortconv.conv",
+            "conv.out_proj": "shortconv.out_proj",
+            "feed_forward.w1": "ffn_gate", "feed_forward.w2": "ffn_down",
+            "feed_forward.w3": "ffn_up", "feed_forward.gate": "ffn_gate_inp",
+            "feed_forward.expert_bias": "exp_probs_b.bias",
+            "feed_forward.experts.w1": "ffn_gate_exps",
+            "feed_forward.experts.w2": "ffn_down_exps", "feed_forward.experts.w3": "ffn_up_exps",
+          ])
+      ) { $1 },
+      epsilon: "attention.layer_norm_rms_epsilon",
+      keys: expertKeys.merging([
+        "norm_eps": ["attention.layer_norm_rms_epsilon"], "conv_L_cache": ["shortconv.l_cache"],
+        "num_dense_layers": ["leading_dense_block_count"],
+      ]) { $1 },
+      required: essential + ["attention.head_count_kv", "shortconv.l_cache"],
+      settings: { file in
+        file.kindsByHeads(recurrent: "conv").merging([
+          "block_auto_adjust_ff_dim": .bool(false),
+          "conv_bias": .bool(file.hasInABlock("shortconv.in_proj.bias")),
+          "use_expert_bias": .bool(file.hasInABlock("exp_probs_b.bias")),
+        ]) { $1 }
+      })
   }
 }

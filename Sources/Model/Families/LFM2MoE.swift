@@ -9,7 +9,7 @@ extension FamilyDefinition {
   public static let lfm2MoE = FamilyDefinition(
     "lfm2_moe",
     residual: "f(X) = mixer(norm X) + Σ wₑ expertₑ(norm Z), Z = X + mixer(norm X), the mixer a "
-      + "short convolution in some blocks and attention in others",
+      + "short convolution in some blocks and attention in others", gguf: .lfm2("lfm2moe"),
     initialisation: Initialisation(
       isTied: true, paddingToken: 0, exceptions: { _, _ in [("expert_bias", .constant(0))] })
   ) { try DecoderModel(lfm2MoE: $0) }
@@ -35,6 +35,11 @@ extension DecoderModel {
       isNormalised: try c.flag("norm_topk_prob", default: true),
       factor: try c.number("routed_scaling_factor", default: 1))
     routing.epsilon = 1e-6
+    // No config.json has the key. 2 stands for the logistic function.
+    let function = "expert_gating_func"
+    try c.checkSupported(
+      try c.number(function, default: 2) == 2, function,
+      "this family's scores are logistic functions")
     try c.refuseUnread()
     let reader = DecoderReader(file, s)
     try self.init(

@@ -13,7 +13,7 @@ extension FamilyDefinition {
     residual:
       "f(X) = mixer(norm X), the mixer a recurrence over the tokens; no MLP follows, and at "
       + "the site mlp f is 0",
-    initialisation: .mamba
+    gguf: .mamba, .mamba2, initialisation: .mamba
   ) {
     $0.modelType == "mamba" ? try DecoderModel(mamba: $0) : try DecoderModel(mamba2: $0)
   }
@@ -119,8 +119,9 @@ extension DecoderModel {
 }
 
 extension Configuration {
-  /// The width of the stream times `expand`, rounded down.
+  /// The width of the stream times `expand`, rounded down, or what GGUF has in its place.
   fileprivate func expandedWidth(_ width: Int) throws(ModelError) -> Int {
+    if let stated = try optionalSize("ssm.inner_size") { return stated }
     let factor = try positive("expand", default: 2)
     try check(factor <= 1024, "expand", "is more than 1024")
     return max(Int(factor * Double(width)), 1)

@@ -13,7 +13,7 @@ extension FamilyDefinition {
     residual: "f(X) = half(norm X), the half a recurrence over the tokens, attention, an MLP or "
       + "Σ wₑ expertₑ + shared; MLPs and experts have no Jacobian from one token to another, and "
       + "at the site of the half that a block lacks f is 0",
-    initialisation: .nemotron
+    gguf: .nemotronH("nemotron_h"), .nemotronH("nemotron_h_moe"), initialisation: .nemotron
   ) { try DecoderModel(nemotronH: $0) }
 }
 
@@ -33,9 +33,10 @@ extension DecoderModel {
     // Stated for training; the model has neither.
     for key in ["attention_bias", "sliding_window"] { c.understand(key) }
     s.mlpBias = try c.flag("mlp_bias", default: false)
-    let space = try StateSpaceSettings(nemotron: c, epsilon: epsilon)
+    let space = try StateSpaceSettings(nemotron: file, epsilon: epsilon)
     let act = try Activation(c, "mamba_hidden_act", default: "silu")
     let mixture = kinds.contains(.experts) ? try NemotronMixture(c) : nil
+    let file = try file.withoutFurtherBlocks(kinds.count)
     try c.refuseUnread()
     let reader = DecoderReader(
       file.weights(
@@ -112,13 +113,15 @@ extension Configuration {
       !kinds.contains { $0 == nil }, stated == nil ? pattern : key,
       "has a kind of block that is not known; known are linear_attention (M), full_attention (*), "
         + "mlp (-) and moe (E)")
-    try check(!kinds.isEmpty, stated == nil ? pattern : key, "has no blocks")
+    try check(
+      !kinds.isEmpty, stated == nil ? pattern : key, "does not have an entry for every block")
     return kinds.compactMap { $0 }
   }
 }
 
 extension StateSpaceSettings {
-  fileprivate init(nemotron c: Configuration, epsilon: Double) throws {
+  fileprivate init(nemotron file: ModelFile, epsilon: Double) throws {
+    let c = file.configuration
     self.init(
       heads: try c.size("mamba_num_heads", default: 128),
       groups: try c.size("n_groups", "mamba_n_groups", default: 8),
@@ -128,9 +131,9 @@ extension StateSpaceSettings {
     convolutionBias = try c.flag("use_conv_bias", "mamba_conv_bias", default: true)
     inputBias = try c.flag("use_bias", default: false)
     (outputBias, normEpsilon) = (inputBias, epsilon)
-    // Whatever `time_step_limit` says.
+    // Whatever `time_step_limit` says; llama.cpp has no limits.
     let least = try c.number("time_step_min", "mamba_dt_min", default: 0.001)
-    stepLimits = least...Double.infinity
+    stepLimits = (file.format == .gguf ? 0 : least)...Double.infinity
     try check(c, groups: "n_groups", heads: "mamba_num_heads")
   }
 }

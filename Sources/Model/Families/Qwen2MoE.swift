@@ -80,16 +80,17 @@ extension DecoderReader {
 extension GGUFDialect {
   fileprivate static let qwen2MoE = GGUFDialect(
     architecture: "qwen2moe",
-    names: decoder(
-      with: experts.merging([
-        "mlp.shared_expert.gate_proj": "ffn_gate_shexp",
-        "mlp.shared_expert.up_proj": "ffn_up_shexp",
-        "mlp.shared_expert.down_proj": "ffn_down_shexp",
-        "mlp.shared_expert_gate": "ffn_gate_inp_shexp",
-      ]) { $1 }),
+    names: decoder(with: experts.merging(sharedExpert) { $1 }),
     epsilon: "attention.layer_norm_rms_epsilon",
     keys: expertKeys.merging([
       "shared_expert_intermediate_size": ["expert_shared_feed_forward_length"]
     ]) { $1 },
     settings: { $0.biases(attention: "qkv_bias") })
+
+  /// Of the expert that all tokens go through, and its gate.
+  static let sharedExpert = [
+    "mlp.shared_expert.gate_proj": "ffn_gate_shexp", "mlp.shared_expert.up_proj": "ffn_up_shexp",
+    "mlp.shared_expert.down_proj": "ffn_down_shexp",
+    "mlp.shared_expert_gate": "ffn_gate_inp_shexp",
+  ]
 }

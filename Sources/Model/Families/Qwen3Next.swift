@@ -8,7 +8,8 @@ extension FamilyDefinition {
   /// X ↦ Z = X + mixer(norm X), F = Z + Σₑ wₑ expertₑ(norm Z) + σ(gate(norm Z)) shared(norm Z).
   /// Yang, Kautz, Hatamizadeh, arXiv 2412.06464; Qiu et al., arXiv 2505.06708.
   public static let qwen3Next = FamilyDefinition(
-    "qwen3_next", residual: recurrentMixtureResidual, initialisation: .deltaRule
+    "qwen3_next", residual: recurrentMixtureResidual, gguf: .deltaRule("qwen3next"),
+    initialisation: .deltaRule
   ) {
     let c = $0.configuration
     return try DecoderModel(
@@ -39,6 +40,7 @@ extension DecoderModel {
     if c.value(["intermediate_size"]) == nil { s.feedForwardWidth = inner }
     let routing = ExpertRouting(
       chosen: try c.chosenExperts(of: count, default: chosen), isNormalised: isNormalised)
+    let file = try file.withoutFurtherBlocks(s.layers)
     try c.refuseUnread()
     let reader = DecoderReader(file, s, gainOffset: 1)
     try self.init(

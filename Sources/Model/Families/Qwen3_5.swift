@@ -9,7 +9,7 @@ extension FamilyDefinition {
   /// Yang, Kautz, Hatamizadeh, arXiv 2412.06464; Qiu et al., arXiv 2505.06708.
   public static let qwen3_5 = FamilyDefinition(
     "qwen3_5", modelTypes: ["qwen3_5_text"], outerTypes: ["qwen3_5": "qwen3_5_text"],
-    residual: recurrentResidual, initialisation: .deltaRule
+    residual: recurrentResidual, gguf: .deltaRule("qwen35"), initialisation: .deltaRule
   ) { try DecoderModel(qwen3_5: $0) }
 
   static let recurrentResidual =
@@ -26,6 +26,7 @@ extension DecoderModel {
         layers: 32, width: 4096, feedForwardWidth: 12288, heads: 16, keyValueHeads: 4,
         headDimension: 256, positions: 32768, rotatedShare: 0.25))
     let delta = try DeltaRuleSettings(c, &s)
+    let file = try file.withoutFurtherBlocks(s.layers)
     try c.refuseUnread()
     let reader = DecoderReader(file, s, gainOffset: 1)
     try self.init(file, reader, norm: reader.norm("model.norm"), note: delta.note) { block, l in
@@ -39,11 +40,12 @@ extension DecoderModel {
 }
 
 extension Initialisation {
-  /// Gains are kept less 1 but those of the recurrences.
-  static let deltaRule = Initialisation(exceptions: { _, _ in
+  /// Gains are kept less 1 but those of the recurrences, and those of GGUF files.
+  static let deltaRule = Initialisation(exceptions: { file, deviation in
     [
       ("linear_attn.A_log", .logarithms(of: 0.01...16)), ("linear_attn.norm", .constant(1)),
-      ("norm", .constant(0)),
+      ("norm", .constant(file.format == .gguf ? 1 : 0)),
+      ("shared_expert_gate", .normal(deviation: deviation)),
     ]
   })
 }
@@ -95,36 +97,75 @@ extension DecoderReader {
     return attention
   }
 
-  /// `linear_attn`, with four maps from the stream, or with two, by groups, as Qwen3-Next has them.
+  /// `linear_attn`, with four maps from the stream, or with two, by groups, as Qwen3-Next has them. GGUF files of it have
+  /// the one of these in two, whole, and of Qwen3.5 the heads in turns.
   func deltaRule(_ d: DeltaRuleSettings) throws -> GatedDeltaWeights {
     let (keys, values) = (d.groups * d.keyDimension, d.heads * d.valueDimension)
+    let has = { (name: String) in weights.contains("linear_attn.\(name).weight") }
     let map = { (name: String, outputs: Int) in
       try weights.linear(
         "linear_attn.\(name)", outputs: outputs, inputs: settings.width, bias: false)
     }
-    let projection: GatedDeltaWeights.Projection =
-      if ["qkvz", "ba"].contains(where: { weights.contains("linear_attn.in_proj_\($0).weight") }) {
-        .grouped(
-          try map("in_proj_qkvz", 2 * keys + 2 * values), try map("in_proj_ba", 2 * d.heads))
-      } else {
-        .separate(
-          mixed: try map("in_proj_qkv", 2 * keys + values), gate: try map("in_proj_z", values),
-          step: try map("in_proj_a", d.heads), strength: try map("in_proj_b", d.heads))
-      }
+    let isGrouped = has("in_proj_ba") || has("in_proj_qkvz")
+    let features: GatedDeltaWeights.Features =
+      isGrouped && !has("in_proj_qkv")
+      ? .grouped(try map("in_proj_qkvz", 2 * keys + 2 * values))
+      : .separate(
+        mixed: try map("in_proj_qkv", 2 * keys + values), gate: try map("in_proj_z", values))
+    let rates: GatedDeltaWeights.Rates =
+      isGrouped
+      ? .grouped(try map("in_proj_ba", 2 * d.heads))
+      : .separate(step: try map("in_proj_a", d.heads), strength: try map("in_proj_b", d.heads))
+    let order = HeadOrder(
+      heads: d.heads, groups: d.groups, takesTurns: weights.isGGUF && !isGrouped)
     return GatedDeltaWeights(
       recurrence: RecurrenceSettings(
         heads: d.heads, groups: d.groups, keyDimension: d.keyDimension,
         valueDimension: d.valueDimension,
-        rates: try weights.rates("linear_attn.A_log", shape: [d.heads])),
-      projection: projection,
+        rates: order.byGroups(try weights.rates("linear_attn.A_log", shape: [d.heads]))),
+      features: features, rates: rates, order: order,
       convolution: try weights.convolution(
         "linear_attn.conv1d", features: 2 * keys + values, width: d.width, bias: false),
       activation: settings.activation,
-      stepBias: try weights.vector("linear_attn.dt_bias", count: d.heads),
+      stepBias: order.byGroups(try weights.vector("linear_attn.dt_bias", count: d.heads)),
       norm: RMSNormWeights(
         gain: try weights.vector("linear_attn.norm.weight", count: d.valueDimension),
         epsilon: settings.epsilon),
       output: try weights.linear(
         "linear_attn.out_proj", outputs: settings.width, inputs: values, bias: false))
+  }
+}
+
+extension GGUFDialect {
+  /// Of Qwen3-Next and Qwen3.5, with experts or without. Weights of experts are shares of those a token chooses.
+  static func deltaRule(_ architecture: String) -> GGUFDialect {
+    let block = [
+      "post_attention_layernorm": "post_attention_norm", "linear_attn.in_proj_qkv": "attn_qkv",
+      "linear_attn.in_proj_z": "attn_gate", "linear_attn.in_proj_ba": "ssm_ba",
+      "linear_attn.in_proj_a": "ssm_alpha", "linear_attn.in_proj_b": "ssm_beta",
+    ].merging(sharedExpert) { $1 }.merging(headNorms) { $1 }
+    var mixer = recurrence("linear_attn")
+    mixer["linear_attn.in_proj_qkvz"] = mixer.removeValue(forKey: "linear_attn.in_proj")
+    return GGUFDialect(
+      architecture: architecture,
+      names: decoder(with: experts.merging(mixer) { $1 }.merging(block) { $1 }),
+      epsilon: "attention.layer_norm_rms_epsilon",
+      keys: expertKeys.merging(recurrenceKeys) { $1 }.merging([
+        "shared_expert_intermediate_size": ["expert_shared_feed_forward_length"],
+        "layer_types": ["attention.recurrent_layers"],
+      ]) { $1 },
+      required: essential.filter { $0 != "feed_forward_length" } + recurrenceSizes,
+      settings: { file in
+        var settings = file.biases().merging(file.blockCounts) { $1 }
+          .merging(file.valueDimension("linear_value_head_dim")) { $1 }
+        settings["norm_topk_prob"] = .bool(true)
+        if let kinds = file.value("attention.recurrent_layers")?.array {
+          settings["layer_types"] = .array(
+            kinds.prefix(settings["num_hidden_layers"]?.int ?? 0).map {
+              .string($0.bool == true || $0.int == 1 ? "linear_attention" : "full_attention")
+            })
+        }
+        return settings
+      })
   }
 }

@@ -7,7 +7,7 @@ extension FamilyDefinition {
   public static let qwen3_5MoE = FamilyDefinition(
     "qwen3_5_moe", modelTypes: ["qwen3_5_moe_text"],
     outerTypes: ["qwen3_5_moe": "qwen3_5_moe_text"], residual: recurrentMixtureResidual,
-    initialisation: .deltaRule
+    gguf: .deltaRule("qwen35moe"), initialisation: .deltaRule
   ) {
     try DecoderModel(
       deltaMixture: $0,

@@ -272,7 +272,7 @@ public final class Configuration {
       ("expert_gating_func", one), ("expert_weights_norm", never), ("expert_group_count", one),
       ("interleave_moe_layer_step", one), ("attention.q_lora_rank", never),
       ("router_logit_softcapping", off), ("swin_norm", off),
-      ("leading_dense_block_count", off), ("nextn_predict_layers", off),
+      ("leading_dense_block_count", off), ("nextn_predict_layers", off), ("ssm.dt_b_c_rms", off),
     ]
   }()
 }

@@ -15,8 +15,8 @@ public struct FamilyDefinition: Sendable {
   /// What the residual function of a block is, for people. A model whose configuration arranges its blocks otherwise says
   /// so in its own description.
   public var residual: String
-  /// How the family's GGUF files are read; nil where llama.cpp has no such architecture.
-  public var gguf: GGUFDialect?
+  /// How the family's GGUF files are read, by architecture; none where llama.cpp does not have it.
+  public var gguf: [GGUFDialect]
   /// How its tensors are initialised before training.
   public var initialisation: Initialisation
   /// Makes the model of a file's configuration and weights. Throws `ModelError`, `FileError`.
@@ -28,7 +28,7 @@ public struct FamilyDefinition: Sendable {
     _ name: String, modelTypes: [String]? = nil, outerTypes: [String: String] = [:],
     tower: Tower = .text,
     residual: String = "f(X) = attention(norm X) + mlp(norm Z), Z = X + attention(norm X)",
-    gguf: GGUFDialect? = nil, initialisation: Initialisation = Initialisation(),
+    gguf: GGUFDialect..., initialisation: Initialisation = Initialisation(),
     read: @escaping @Sendable (ModelFile) throws -> any Transformer
   ) {
     self.name = name
@@ -60,18 +60,19 @@ extension [FamilyDefinition] {
   ) throws(ModelError) -> (family: FamilyDefinition, dialect: GGUFDialect) {
     let type = metadata.architecture
     for family in self {
-      guard let dialect = family.gguf, dialect.architecture == type, dialect.claims(metadata)
-      else { continue }
-      return (family, dialect)
+      for dialect in family.gguf
+      where dialect.architecture == type && dialect.claims(metadata) {
+        return (family, dialect)
+      }
     }
-    if contains(where: { $0.gguf == nil && $0.modelTypes.contains(type) }) {
+    if contains(where: { $0.gguf.isEmpty && $0.modelTypes.contains(type) }) {
       throw .unsupportedKey(
         file: metadata.file, key: "general.architecture", value: "\"\(type)\"",
         reason: "llama.cpp has no such architecture, so nothing says how the file is to be read; "
           + "open a folder of config.json and safetensors")
     }
     throw .unknownArchitecture(
-      file: metadata.file, name: type, known: compactMap { $0.gguf?.architecture }.distinct)
+      file: metadata.file, name: type, known: flatMap { $0.gguf.map(\.architecture) }.distinct)
   }
 }
 

@@ -6,8 +6,8 @@ import LinearAlgebra
 /// Finds a family's tensors under their canonical names, whatever the file calls them, and checks their shapes.
 ///
 /// The canonical name is the one of the Hugging Face implementation. A GGUF file has names of its own, given by a table in
-/// which `#` stands for the number of the block, and a second one for that of an expert; a folder may leave out or add a
-/// prefix.
+/// which `#` stands for the number of the block, and a second one for that of an expert; `.weight` or `.bias` follows them
+/// unless they end in `.bias` or in a dot, which is left out. A folder may leave out or add a prefix.
 public struct WeightReader {
   /// Where the tensors come from.
   public let source: any TensorSource
@@ -57,6 +57,9 @@ public struct WeightReader {
     lacksHead = false
   }
 
+  /// Whether the names are those of a GGUF file.
+  var isGGUF: Bool { table != nil }
+
   /// The same reader for names that all begin alike: the tensors of one block.
   public func scoped(_ scope: String) -> WeightReader {
     var reader = self
@@ -85,6 +88,7 @@ public struct WeightReader {
     guard let found else { return canonical }
     let pieces = found.split(separator: "#", omittingEmptySubsequences: false)
     let name = zip(pieces, numbers + [""]).map { $0 + $1 }.joined()
+    if name.hasSuffix(".") { return String(name.dropLast()) }
     return [".bias", ".scale"].contains(where: name.hasSuffix) ? name : name + suffix
   }
 
@@ -107,10 +111,13 @@ public struct WeightReader {
   }
 
   private func tensor(
-    _ canonical: String, shape: [Int]
+    _ canonical: String, shape: [Int], ignoringOnes: Bool = false
   ) throws(FileError) -> StoredTensor {
     let tensor = try tensor(canonical)
-    guard tensor.shape == shape else {
+    let isSame =
+      ignoringOnes
+      ? tensor.shape.filter { $0 != 1 } == shape.filter { $0 != 1 } : tensor.shape == shape
+    guard isSame else {
       throw .wrongShape(
         file: tensor.file, tensor: tensor.name, shape: tensor.shape, needed: "\(shape)")
     }
@@ -122,8 +129,8 @@ public struct WeightReader {
   public func refuseUnread(after words: [String]) throws(ModelError) {
     for tensor in source.tensors where !tensor.isComputed && !read.names.contains(tensor.name) {
       let isPart =
-        table == nil
-        ? blockNumber(tensor.name, after: words) != nil : !tensor.name.hasPrefix("cls")
+        isGGUF
+        ? !tensor.name.hasPrefix("cls") : blockNumber(tensor.name, after: words) != nil
       if isPart, !isZeroBias(tensor) {
         throw .unreadTensor(file: source.path, tensor: tensor.name)
       }
@@ -168,7 +175,7 @@ public struct WeightReader {
   /// A matrix of a single row, which in GGUF may be a vector. Throws `FileError` as `matrix` does.
   func row(_ canonical: String, count: Int) throws(FileError) -> StoredMatrix {
     let tensor = try tensor(canonical)
-    guard table != nil, tensor.shape == [count] else {
+    guard isGGUF, tensor.shape == [count] else {
       return try tensor.matrix(rows: 1, columns: count)
     }
     return try tensor.rowByRow.matrix()
@@ -190,9 +197,9 @@ public struct WeightReader {
     try numbers(canonical, shape: [count])
   }
 
-  /// The numbers of a small tensor of this shape, likewise.
+  /// The numbers of a small tensor of this shape, likewise. Writers of GGUF files add and leave out sides of 1.
   public func numbers(_ canonical: String, shape: [Int]) throws -> [Float] {
-    let tensor = try tensor(canonical, shape: shape)
+    let tensor = try tensor(canonical, shape: shape, ignoringOnes: isGGUF)
     let values = tensor.numbers()
     guard values.allSatisfy(\.isFinite) else {
       throw ModelError.weightNotFinite(file: tensor.file, tensor: tensor.name)
@@ -218,7 +225,7 @@ public struct WeightReader {
     let part = { (name: String, outputs: Int) in
       try linear("\(attention).\(name)", outputs: outputs, inputs: inputs, bias: bias)
     }
-    if table != nil, contains("\(attention).qkv_proj.weight") {
+    if isGGUF, contains("\(attention).qkv_proj.weight") {
       return .parts(of: try part("qkv_proj", queries + 2 * keys), queries: queries, keys: keys)
     }
     return .separate(

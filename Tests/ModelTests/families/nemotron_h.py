@@ -57,4 +57,23 @@ CASES = {
             layer_norm_epsilon=1e-3, tie_word_embeddings=True,
             layers_block_type=["moe", "linear_attention"]),
         seed=762, cross=(0, 6), length=7, published=PUBLISHED),
+    # As most published models are, without experts; heads of a size of their own.
+    "nemotron_h-dense": Case(
+        NEMOTRON_H,
+        NemotronHConfig(
+            **COMMON, hidden_size=12, num_attention_heads=2, num_key_value_heads=1, head_dim=4,
+            intermediate_size=7, mamba_num_heads=2, mamba_head_dim=6, n_groups=1,
+            ssm_state_size=3, layers_block_type=["linear_attention", "full_attention", "mlp"]),
+        seed=763, cross=(1, 5), length=7, published=PUBLISHED, stored=published_names),
+    # Nothing but experts and recurrences around attention, the experts with a stream of their own.
+    "nemotron_h-experts": Case(
+        NEMOTRON_H,
+        NemotronHConfig(
+            **COMMON, hidden_size=10, num_attention_heads=2, num_key_value_heads=2, head_dim=4,
+            intermediate_size=5, mamba_num_heads=4, mamba_head_dim=3, n_groups=2,
+            ssm_state_size=4, conv_kernel=3, n_routed_experts=3, num_experts_per_tok=2,
+            norm_topk_prob=False, routed_scaling_factor=1.6, moe_latent_size=7,
+            moe_intermediate_size=5, moe_shared_expert_intermediate_size=4,
+            layers_block_type=["moe", "linear_attention", "full_attention"]),
+        seed=764, cross=(2, 6), length=7, published=PUBLISHED, stored=published_names),
 }

@@ -13,24 +13,35 @@ import LinearAlgebra
 /// Where mixing weights are held, these are q, k, Δ and β, so that S is linear in v; where gates are, silu(z), and φ as its
 /// own gate.
 public struct GatedDeltaWeights: Mixer {
-  /// The maps from the width of the stream.
-  public enum Projection: Sendable {
-    /// Queries, keys and values one after another in one; z, Δ and β.
-    case separate(
-      mixed: LinearWeights, gate: LinearWeights, step: LinearWeights, strength: LinearWeights)
-    /// Queries, keys, values and z in one, β and Δ in another, each by groups of heads.
-    case grouped(LinearWeights, LinearWeights)
+  /// The maps from the width of the stream to queries, keys, values and z.
+  public enum Features: Sendable {
+    /// To queries, keys and values, all of each one after another, and to z.
+    case separate(mixed: LinearWeights, gate: LinearWeights)
+    /// To all of them, by groups of heads.
+    case grouped(LinearWeights)
+  }
+
+  /// The maps from the width of the stream to Δ and β.
+  public enum Rates: Sendable {
+    /// To Δ, and to β.
+    case separate(step: LinearWeights, strength: LinearWeights)
+    /// To β and Δ, by groups of heads.
+    case grouped(LinearWeights)
   }
 
   /// Heads of values, groups of heads, features of queries and keys and of values, and the rates A = −exp(A_log).
   public var recurrence: RecurrenceSettings
-  /// The maps from the width of the stream.
-  public var projection: Projection
+  /// To queries, keys, values and z.
+  public var features: Features
+  /// To Δ and β.
+  public var rates: Rates
+  /// The order of the heads in values, z, Δ, β and what goes to the output.
+  public var order: HeadOrder
   /// The convolution of queries, keys and values.
   public var convolution: ConvolutionWeights
   /// φ.
   public var activation: Activation
-  /// What is added to Δ, for each head.
+  /// What is added to Δ, for each head, by groups.
   public var stepBias: [Float]
   /// The norm of every head's result.
   public var norm: any NormWeights
@@ -39,10 +50,12 @@ public struct GatedDeltaWeights: Mixer {
 
   /// A gated delta rule; its arguments are its properties.
   public init(
-    recurrence: RecurrenceSettings, projection: Projection, convolution: ConvolutionWeights,
-    activation: Activation, stepBias: [Float], norm: any NormWeights, output: LinearWeights
+    recurrence: RecurrenceSettings, features: Features, rates: Rates, order: HeadOrder,
+    convolution: ConvolutionWeights, activation: Activation, stepBias: [Float],
+    norm: any NormWeights, output: LinearWeights
   ) {
-    (self.recurrence, self.projection, self.convolution) = (recurrence, projection, convolution)
+    (self.recurrence, self.features, self.rates) = (recurrence, features, rates)
+    (self.order, self.convolution) = (order, convolution)
     (self.activation, self.stepBias) = (activation, stepBias)
     (self.norm, self.output) = (norm, output)
   }
@@ -66,12 +79,12 @@ public struct GatedDeltaWeights: Mixer {
       RecurrenceInputs(
         queries: unit(mixed.columns(0..<keys), 1 / Double(n).squareRoot()),
         keys: unit(mixed.columns(keys..<2 * keys), 1),
-        values: mixed.columns(2 * keys..<mixed.columns),
+        values: order.byGroups(mixed.columns(2 * keys..<mixed.columns)),
         steps: context.spread(parts.step, reach: reach).adding(stepBias.map { S($0) })
           .activated(by: .softplus),
         strengths: context.spread(parts.strength, reach: reach).activated(by: .logistic)),
       reach: reach, settings: r)
-    return output(norm(y) * parts.gate.activated(by: .silu).asGate)
+    return output(norm(order.asStored(y)) * parts.gate.activated(by: .silu).asGate)
   }
 
   private struct Parts<S: RealScalar> {
@@ -79,27 +92,68 @@ public struct GatedDeltaWeights: Mixer {
   }
 
   private func projected<S: RealScalar>(_ h: ResidualStream<S>) -> Parts<S> {
-    switch projection {
-    case .separate(let mixed, let gate, let step, let strength):
-      return Parts(
-        mixed: mixed(h.source), gate: gate(h.target), step: step(h.source),
-        strength: strength(h.source))
-    case .grouped(let all, let rates):
-      let (outputs, b) = (h.map { all($0) }, rates(h.source))
-      let (n, values) = (recurrence.keyDimension, recurrence.valueDimension)
-      let heads = recurrence.heads / recurrence.groups
-      // Of every group, the features in a range of its own.
-      let pick = { (range: Range<Int>, size: Int) in
-        (0..<recurrence.groups).flatMap { g in range.map { g * size + $0 } }
-      }
+    let (n, values) = (recurrence.keyDimension, recurrence.valueDimension)
+    let heads = recurrence.heads / recurrence.groups
+    // Of every group, the features in a range of its own.
+    let pick = { (range: Range<Int>, size: Int) in
+      (0..<recurrence.groups).flatMap { g in range.map { g * size + $0 } }
+    }
+    let mixed, gate: Variable<S>
+    switch features {
+    case .separate(let both, let z): (mixed, gate) = (both(h.source), z(h.target))
+    case .grouped(let all):
       let (keys, size) = (2 * n, 2 * n + 2 * heads * values)
-      let mixed =
-        pick(0..<n, size) + pick(n..<keys, size) + pick(keys..<keys + heads * values, size)
+      let outputs = h.map { all($0) }
+      mixed = outputs.source.gather(
+        columns: pick(0..<n, size) + pick(n..<keys, size)
+          + pick(keys..<keys + heads * values, size))
+      gate = outputs.target.gather(columns: pick(keys + heads * values..<size, size))
+    }
+    switch rates {
+    case .separate(let step, let strength):
       return Parts(
-        mixed: outputs.source.gather(columns: mixed),
-        gate: outputs.target.gather(columns: pick(keys + heads * values..<size, size)),
-        step: b.gather(columns: pick(heads..<2 * heads, 2 * heads)),
+        mixed: mixed, gate: gate, step: order.byGroups(step(h.source)),
+        strength: order.byGroups(strength(h.source)))
+    case .grouped(let both):
+      let b = both(h.source)
+      return Parts(
+        mixed: mixed, gate: gate, step: b.gather(columns: pick(heads..<2 * heads, 2 * heads)),
         strength: b.gather(columns: pick(0..<heads, 2 * heads)))
     }
+  }
+}
+
+/// In which order the heads of a recurrence are stored: group after group or, as llama.cpp has some, in turns, one of every
+/// group before the next of each.
+public struct HeadOrder: Sendable {
+  /// Where each head, by groups, is stored; nil where that is its number.
+  private let places: [Int]?
+
+  /// The order; `takesTurns` where neighbours are of different groups.
+  public init(heads: Int, groups: Int, takesTurns: Bool) {
+    let members = heads / groups
+    places = takesTurns ? (0..<heads).map { $0 % members * groups + $0 / members } : nil
+  }
+
+  /// One number for each head, as stored, group after group.
+  func byGroups<T>(_ stored: [T]) -> [T] { places.map { $0.map { stored[$0] } } ?? stored }
+
+  /// The features of all heads, as stored, group after group.
+  func byGroups<S>(_ stored: Variable<S>) -> Variable<S> {
+    guard let places else { return stored }
+    return stored.gather(columns: Self.features(of: places, stored.columns))
+  }
+
+  /// The features of all heads, group after group, as they are stored.
+  func asStored<S>(_ features: Variable<S>) -> Variable<S> {
+    guard let places else { return features }
+    var heads = places
+    for (head, place) in places.enumerated() { heads[place] = head }
+    return features.gather(columns: Self.features(of: heads, features.columns))
+  }
+
+  private static func features(of heads: [Int], _ count: Int) -> [Int] {
+    let size = count / heads.count
+    return heads.flatMap { $0 * size..<($0 + 1) * size }
   }
 }

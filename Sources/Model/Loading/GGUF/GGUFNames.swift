@@ -66,9 +66,23 @@ extension GGUFMetadata {
   {
     var flags: [String: JSONValue] = [:]
     if let attention {
-      flags[attention] = .bool(["attn_q", "attn_qkv"].contains { contains("blk.0.\($0).bias") })
+      flags[attention] = .bool(["attn_q.bias", "attn_qkv.bias"].contains(where: hasInABlock))
     }
-    if let mlp { flags[mlp] = .bool(contains("blk.0.ffn_up.bias")) }
+    if let mlp { flags[mlp] = .bool(hasInABlock("ffn_up.bias")) }
     return flags
+  }
+
+  /// Whether a block has a tensor of this name.
+  func hasInABlock(_ name: String) -> Bool {
+    tensors.tensors.contains { $0.name.hasPrefix("blk.") && $0.name.hasSuffix("." + name) }
+  }
+
+  /// The blocks of the model, without those after them that predict further tokens, and how many those are.
+  var blockCounts: [String: JSONValue] {
+    let further = size("nextn_predict_layers") ?? 0
+    return [
+      "num_hidden_layers": .number(.integer(max((size("block_count") ?? 0) - further, 0))),
+      "num_nextn_predict_layers": .number(.integer(further)),
+    ]
   }
 }

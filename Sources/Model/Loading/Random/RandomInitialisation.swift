@@ -11,8 +11,9 @@ struct RandomInitialisation: Sendable {
   private let paddingToken: Int?
   private let padsPositions: Bool
   private let exceptions: [(ending: String, Initialiser)]
-  /// The canonical names of a GGUF file's tensors, `.weight` and `.bias` left out.
+  /// The canonical names of a GGUF file's tensors, `.weight` and `.bias` left out where they are not part of the name.
   private let canonical: [String: String]
+  private let isGGUF: Bool
 
   /// Throws `ModelError`.
   init(_ file: ModelFile, seed: UInt64) throws {
@@ -30,7 +31,9 @@ struct RandomInitialisation: Sendable {
     exceptions = try traits.exceptions(file, deviation)
     // Of two names for one, such as a gated and a plain MLP have, both are initialised alike.
     canonical = Dictionary(
-      (file.dialect?.names ?? [:]).map { ($1, $0) }, uniquingKeysWith: { min($0, $1) })
+      (file.dialect?.names ?? [:]).map { ($1.hasSuffix(".") ? String($1.dropLast()) : $1, $0) },
+      uniquingKeysWith: { min($0, $1) })
+    isGGUF = file.format == .gguf
   }
 
   /// The weights of `file`'s model at random; its own are not read, but tables that follow from the configuration are.
@@ -56,15 +59,18 @@ struct RandomInitialisation: Sendable {
   /// The name that says what a tensor is and seeds its numbers, whatever the file calls it: an embedding and the head that
   /// is tied to it have one.
   private func name(of stored: String) -> String {
-    let suffix = [".weight", ".bias"].first { stored.hasSuffix($0) } ?? ""
-    let stem = stored.dropLast(suffix.count)
-    let parts = stem.split(separator: ".", omittingEmptySubsequences: false)
+    let parts = stored.split(separator: ".", omittingEmptySubsequences: false)
     let block = parts.firstIndex { Int($0) != nil }
     let pattern = parts.enumerated().map { $0 == block ? "#" : $1 }.joined(separator: ".")
     let number = block.map { String(parts[$0]) } ?? ""
-    let name =
+    let known = { (pattern: String) in
       canonical[pattern]?.split(separator: "#", omittingEmptySubsequences: false)
-      .joined(separator: number) ?? String(stem)
+        .joined(separator: number)
+    }
+    if let name = known(pattern) { return name }
+    let suffix = [".weight", ".bias"].first { stored.hasSuffix($0) } ?? ""
+    let name =
+      known(String(pattern.dropLast(suffix.count))) ?? String(stored.dropLast(suffix.count))
     let isEmbedding = TensorInfo.isEmbedding(name, orHead: isTied)
     return (isEmbedding && suffix == ".weight" ? "embedding" : name) + suffix
   }
@@ -76,20 +82,27 @@ struct RandomInitialisation: Sendable {
       return exception
     }
     if [".bias", ".beta"].contains(where: { name.hasSuffix($0) }) { return .constant(0) }
-    // Gains of heads have two sides in GGUF.
-    if sides == 1 || stem.hasSuffix("norm") { return .constant(1) }
+    // Gains of heads and the D of state spaces have two sides in GGUF.
+    if sides == 1 || stem.hasSuffix("norm") || stem.hasSuffix(".D") { return .constant(1) }
     return .normal(deviation: deviation)
   }
 
   /// Numbers of a tensor, the same for the same seed, name and range.
   private func numbers(_ tensor: TensorInfo, _ range: Range<Int>) -> [Float] {
     let name = name(of: tensor.name)
+    let numbers = numbers(tensor, range, called: name)
+    // GGUF files hold what these are the logarithms of.
+    return isGGUF && name.hasSuffix(".A_log")
+      ? numbers.map { Float(-Double.exp(Double($0))) } : numbers
+  }
+
+  private func numbers(_ tensor: TensorInfo, _ range: Range<Int>, called name: String) -> [Float] {
     switch initialiser(of: name, sides: tensor.shape.count) {
     case .constant(let value): return Array(repeating: value, count: range.count)
     case .uniform(let limit):
       return uniform(count: range.count, name, range.lowerBound) { limit * (2 * $0 - 1) }
     case .countedLogarithms:
-      let side = tensor.shape.last ?? 1
+      let side = tensor.shape.last { !isGGUF || $0 != 1 } ?? 1
       return range.map { Float(Double.log(Double(1 + $0 % side))) }
     case .logarithms(let bounds):
       return uniform(count: range.count, name, range.lowerBound) {

@@ -3,9 +3,9 @@ import Checkpoint
 import Files
 
 extension WeightReader {
-  /// The rates A = −exp(A_log) of a recurrence.
+  /// The rates A = −exp(A_log) of a recurrence; GGUF files hold A.
   func rates(_ name: String, shape: [Int]) throws -> [Double] {
-    try numbers(name, shape: shape).map { -Double.exp(Double($0)) }
+    try numbers(name, shape: shape).map { isGGUF ? Double($0) : -Double.exp(Double($0)) }
   }
 
   /// A convolution of every feature by itself, of a kernel stored (features, 1, width).
@@ -39,7 +39,10 @@ extension WeightReader {
       stepLimits: s.stepLimits, skip: try reader.vector("D", count: s.heads),
       norm: try s.normEpsilon.map {
         GroupNormWeights(
-          groups: s.groups, gain: try reader.vector("norm.weight", count: features), epsilon: $0)
+          groups: s.groups,
+          gain: try reader.numbers(
+            "norm.weight", shape: isGGUF ? [s.groups, features / s.groups] : [features]),
+          epsilon: $0)
       }, normsFirst: s.normsFirst,
       output: try reader.linear(
         "out_proj", outputs: width, inputs: features, bias: s.outputBias))
