@@ -12,6 +12,7 @@ let readers: [(name: String, dependencies: [Target.Dependency])] = [
   ("quantized", []),
   ("gguf", [model, tokenization]),
   ("pytorch", []),
+  ("lens", []),
   ("config", [model]),
   ("tokenizer", [tokenization]),
   ("image", [.product(name: "Images", package: "krylens")]),

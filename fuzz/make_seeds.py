@@ -47,6 +47,7 @@ gather("safetensors", "*/Fixtures/*.safetensors", "ModelTests/Fixtures/*/model.s
 gather("quantized", "CheckpointTests/Fixtures/quantized/*.safetensors")
 gather("gguf", "*/Fixtures/*.gguf", "ModelTests/Fixtures/*/model.gguf")
 gather("pytorch", "CheckpointTests/Fixtures/*.bin")
+gather("lens", "CheckpointTests/Fixtures/*.pt")
 gather("config", "ModelTests/Fixtures/*/config*.json")
 gather("tokenizer", "TokenizationTests/Fixtures/[a-z]*.json")
 gather("image", "ImagesTests/Fixtures/*.png", "ImagesTests/Fixtures/*.jpg")

@@ -125,3 +125,10 @@ for kind in [T.F32, T.F16, T.BF16, T.F64, T.Q4_0, T.Q4_1, T.Q5_0, T.Q5_1, T.Q8_0
         plain = gguf.dequantize(tensor.data, kind).astype(np.float32)
     assert plain.shape == (3, 512) and np.isfinite(plain).all()
     plain.tofile(folder / f"{kind.name}.f32")
+
+# A Jacobian lens as other tools hand it on: matrices by layer, in half and in single precision.
+lens = {
+    layer: (layer + torch.arange(9).reshape(3, 3) / 8).to(dtype)
+    for layer, dtype in [(0, torch.float16), (2, torch.float32)]
+}
+torch.save({"J": lens, "n_prompts": 7, "source_layers": [0, 2], "d_model": 3}, folder / "lens.pt")

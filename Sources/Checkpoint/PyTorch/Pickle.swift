@@ -2,8 +2,8 @@ import Files
 
 /// What a pickle says, read without doing any of it: functions and classes are names, calls are written down.
 ///
-/// The opcodes are those that torch.save needs for tensors in a dictionary, in protocols 2 to 5; any other opcode, and any
-/// name not asked for, ends the reading. Composite values are positions in the arrays below and refer to one another by
+/// The opcodes are those that torch.save needs for tensors in a dictionary, in protocols 2 to 5, and if asked for those of
+/// lists and floats; any other opcode, and any name not asked for, ends the reading. Composite values are positions in the arrays below and refer to one another by
 /// them, so nothing is nested: neither a value within itself nor one a million levels deep is more than a number here.
 /// Format: Python's `pickletools`; PEP 307, 3154.
 struct Pickle {
@@ -12,11 +12,14 @@ struct Pickle {
     case none
     case truth(Bool)
     case integer(Int)
+    case float(Double)
     case text(String)
     /// A function or class by its name with its module's.
     case global(String)
     /// A position in `tuples`.
     case tuple(Int)
+    /// A position in `lists`.
+    case list(Int)
     /// A position in `dictionaries`.
     case dictionary(Int)
     /// A position in `calls`.
@@ -26,6 +29,7 @@ struct Pickle {
   }
 
   private(set) var tuples: [[Value]] = [[]]  // the first is the empty one
+  private(set) var lists: [[Value]] = []
   private(set) var dictionaries: [[(key: Value, value: Value)]] = []
   /// Functions, and the positions in `tuples` of what they would be called with.
   private(set) var calls: [(function: String, arguments: Int)] = []
@@ -38,22 +42,26 @@ struct Pickle {
   private var marks: [Int] = []  // heights of the stack
   private var memo: [Value] = []
   private let globals: Set<String>
+  private let allowsPlainData: Bool
 
   /// Operations, at most: some 35 a tensor are usual. What they make is bounded by it, as by their bytes are the texts.
   private static let mostOperations = 1 << 22
   /// Bytes of a text or name, at most.
   private static let longestText: UInt64 = 4096
 
-  /// Reads the pickle at `range` of `file`, in which `globals` may be named.
+  /// Reads the pickle at `range` of `file`, in which `globals` may be named, and lists and floats stand if `allowsPlainData`.
   ///
   /// Throws `FileError`: `truncated`, `malformedPickle`, `forbiddenPickle`, `implausibleCount`, `invalidText`.
-  init(_ file: MappedFile, _ range: Range<Int>, globals: Set<String>) throws(FileError) {
+  init(
+    _ file: MappedFile, _ range: Range<Int>, globals: Set<String>, allowsPlainData: Bool = false
+  ) throws(FileError) {
     defer { withExtendedLifetime(file) {} }  // the cursor holds its address, not the mapping
     cursor = ByteCursor(
       UnsafeRawBufferPointer(rebasing: file.bytes[..<range.upperBound]), at: range.lowerBound,
       file: file.path)
     start = range.lowerBound
     self.globals = globals
+    self.allowsPlainData = allowsPlainData
     var operations = 0
     while try step() {
       operations += 1
@@ -65,22 +73,25 @@ struct Pickle {
     }
   }
 
-  private enum Opcode: UInt8 {
+  enum Opcode: UInt8 {
     case protocolVersion = 0x80, frame = 0x95, stop = 0x2E, mark = 0x28
     case none = 0x4E, true_ = 0x88, false_ = 0x89
     case int32 = 0x4A, uint8 = 0x4B, uint16 = 0x4D, long = 0x8A
     case text = 0x58, shortText = 0x8C
     case emptyTuple = 0x29, tuple = 0x74, tuple1 = 0x85, tuple2 = 0x86, tuple3 = 0x87
+    case emptyList = 0x5D, append = 0x61, appends = 0x65, float = 0x47
     case emptyDictionary = 0x7D, setItem = 0x73, setItems = 0x75
     case put = 0x71, longPut = 0x72, memoize = 0x94, get = 0x68, longGet = 0x6A
     case global = 0x63, stackGlobal = 0x93, reduce = 0x52, build = 0x62, persistent = 0x51
+
+    var isPlainData: Bool { [.emptyList, .append, .appends, .float].contains(self) }
   }
 
   /// Takes one operation. False when it was the last.
   private mutating func step() throws(FileError) -> Bool {
     start = cursor.position
     let byte = try next(UInt8.self)
-    guard let opcode = Opcode(rawValue: byte) else {
+    guard let opcode = Opcode(rawValue: byte), allowsPlainData || !opcode.isPlainData else {
       let letter = (0x21...0x7E).contains(byte) ? " (\(Unicode.Scalar(byte)))" : ""
       throw forbidden("opcode 0x\(String(byte, radix: 16))\(letter)")
     }
@@ -112,6 +123,14 @@ struct Pickle {
     case .tuple3:
       let (third, second) = (try pop(), try pop())
       push(tuple: [try pop(), second, third])
+    case .emptyList:
+      stack.append(.list(lists.count))
+      lists.append([])
+    case .append: try append([try pop()])
+    case .appends: try append(try popToMark())
+    case .float:
+      // The one number that a pickle has with its high byte first.
+      stack.append(.float(Double(bitPattern: try next(UInt64.self).byteSwapped)))
     case .emptyDictionary: pushDictionary()
     case .setItem:
       let value = try pop()
@@ -175,6 +194,12 @@ struct Pickle {
   private mutating func pushGlobal(_ name: String) throws(FileError) {
     guard globals.contains(name) else { throw forbidden(name) }
     stack.append(.global(name))
+  }
+
+  /// Adds values to the list on top.
+  private mutating func append(_ items: [Value]) throws(FileError) {
+    guard case .list(let position)? = top else { throw malformed("items belong to no list") }
+    lists[position] += items
   }
 
   /// Adds keys and values, in turn, to the dictionary on top.

@@ -17,175 +17,19 @@ public final class PyTorchFile: MappedTensors {
   /// Throws `FileError`: `cannotRead`, `notAModel` (the format before 1.6), what `ZipArchive` and `Pickle` throw,
   /// `missingField`, `invalidField`, `duplicateName`, `overflow`, `wrongSize`, `outOfBounds`, `strided`.
   public init(_ path: String) throws(FileError) {
-    let file = try MappedFile(path)
-    guard !file.bytes.dropFirst(2).starts(with: Self.legacyMagic) else {
-      throw .notAModel(
-        path: path, reason: "written by PyTorch before version 1.6, or as it did then",
-        remedy: "convert it to safetensors, in Python: from safetensors.torch import save_file; "
-          + "save_file(torch.load(\"\(path)\", weights_only=True), \"model.safetensors\")")
-    }
-    let archive = try ZipArchive(file)
-    let pickles = archive.entries.filter { $0.name.utf8.suffix(9).elementsEqual("/data.pkl".utf8) }
-    guard let pickle = pickles.first, pickles.count == 1 else {
-      throw .notThisFormat(
-        file: path, format: "PyTorch", reason: "it holds \(pickles.count) times data.pkl")
-    }
-    let folder = pickle.name.dropLast("data.pkl".count)
-    if let order = archive["\(folder)byteorder"],
-      !file.bytes[order.range].elementsEqual("little".utf8)
-    {
-      throw .notThisFormat(
-        file: path, format: "PyTorch", reason: "its numbers are not little-endian")
-    }
-    let reader = StorageReader(
-      archive: archive, folder: "\(folder)data/", path: path,
-      pickle: try Pickle(file, pickle.range, globals: StorageReader.globals))
-    table = try TensorTable(try reader.infos(), file: path)
-    try file.checkIntact()
-    self.file = file
-  }
-
-  /// What the older format has after the two bytes of a pickle's protocol: a number of ten bytes.
-  private static let legacyMagic: [UInt8] = [
-    0x8A, 0x0A, 0x6C, 0xFC, 0x9C, 0x46, 0xF9, 0x20, 0x6A, 0xA8, 0x50, 0x19,
-  ]
-}
-
-/// Finds the tensors that a pickle describes among the storages of its archive.
-private struct StorageReader {
-  let archive: ZipArchive
-  let folder: String  // of the storages, with its slash
-  let path: String
-  let pickle: Pickle
-
-  private static let rebuildTensor = "torch._utils._rebuild_tensor_v2"
-  private static let rebuildParameter = "torch._utils._rebuild_parameter"
-
-  /// Names as safetensors has them, and bytes of a number.
-  private static let storages: [String: (name: String, bytes: Int)] = [
-    "torch.DoubleStorage": ("F64", 8), "torch.FloatStorage": ("F32", 4),
-    "torch.HalfStorage": ("F16", 2), "torch.BFloat16Storage": ("BF16", 2),
-    "torch.LongStorage": ("I64", 8), "torch.IntStorage": ("I32", 4),
-    "torch.ShortStorage": ("I16", 2), "torch.CharStorage": ("I8", 1),
-    "torch.ByteStorage": ("U8", 1), "torch.BoolStorage": ("BOOL", 1),
-  ]
-
-  /// All that a dictionary of tensors needs to name.
-  static let globals = Set(storages.keys)
-    .union([rebuildTensor, rebuildParameter, "collections.OrderedDict"])
-
-  /// Sides of a tensor, at most.
-  private static let mostDimensions = 64
-
-  func infos() throws(FileError) -> [TensorInfo] {
-    guard case .dictionary(let root) = pickle.root else {
-      throw invalid("the pickle", "it holds no dictionary of tensors")
+    let archive = try TorchArchive(path)
+    guard case .dictionary(let root) = archive.pickle.root else {
+      throw archive.invalid("the pickle", "it holds no dictionary of tensors")
     }
     var infos: [TensorInfo] = []
-    for (key, value) in pickle.dictionaries[root] {
+    for (key, value) in archive.pickle.dictionaries[root] {
       guard case .text(let name) = key else {
-        throw invalid("the pickle", "a tensor's name is no text")
+        throw archive.invalid("the pickle", "a tensor's name is no text")
       }
-      infos.append(try info(name, value))
+      infos.append(try archive.info(name, value))
     }
-    return infos
-  }
-
-  /// `_rebuild_tensor_v2(storage, offset, shape, strides, requires_grad, hooks)`, perhaps wrapped as
-  /// `_rebuild_parameter(tensor, requires_grad, hooks)`. Offset and strides count numbers.
-  private func info(_ name: String, _ value: Pickle.Value) throws(FileError) -> TensorInfo {
-    let tensor = arguments(value, of: Self.rebuildParameter)?.first ?? value
-    guard let arguments = arguments(tensor, of: Self.rebuildTensor), arguments.count >= 6,
-      case .persistent(let identity) = arguments[0], case .integer(let offset) = arguments[1],
-      let shape = integers(arguments[2]), let strides = integers(arguments[3]),
-      offset >= 0, shape.count == strides.count
-    else { throw invalid(name, "it is no tensor of a kind that is known") }
-    guard arguments.dropFirst(6).allSatisfy(isEmpty) else {
-      throw invalid(name, "it is to be conjugated or negated")
-    }
-    let storage = try storage(pickle.tuples[identity], of: name)
-    guard let count = TensorInfo.count(of: shape) else { throw .overflow(file: path, field: name) }
-    let (end, overflow) = offset.addingReportingOverflow(count)
-    guard !overflow, end <= storage.count else {
-      let bytes = UInt64(overflow ? .max : end).multipliedReportingOverflow(
-        by: UInt64(storage.size))
-      throw .outOfBounds(
-        file: path, tensor: name, end: bytes.overflow ? .max : bytes.partialValue,
-        limit: UInt64(storage.range.count))
-    }
-    guard Self.isRowMajor(shape, strides) else {
-      throw .strided(file: path, tensor: name, shape: shape, strides: strides)
-    }
-    let begin = storage.range.lowerBound + offset * storage.size
-    return TensorInfo(
-      name: name, shape: shape, typeName: storage.type,
-      elementType: SafetensorsFile.elementTypes[storage.type],
-      byteRange: begin..<begin + count * storage.size)
-  }
-
-  private struct Storage {
-    let type: String
-    let size: Int  // bytes of a number
-    let count: Int
-    let range: Range<Int>
-  }
-
-  /// `("storage", class, key, device, count)`; the numbers are the archive's entry `data/key`.
-  private func storage(
-    _ identity: [Pickle.Value], of tensor: String
-  ) throws(FileError) -> Storage {
-    guard identity.count == 5, case .text("storage") = identity[0],
-      case .global(let kind) = identity[1], let (type, size) = Self.storages[kind],
-      case .text(let key) = identity[2], case .integer(let count) = identity[4], count >= 0
-    else { throw invalid(tensor, "its storage is of no kind that is known") }
-    guard let entry = archive[folder + key] else {
-      throw .missingField(file: path, field: folder + key)
-    }
-    let (bytes, overflow) = count.multipliedReportingOverflow(by: size)
-    guard !overflow else { throw .overflow(file: path, field: tensor) }
-    guard bytes == entry.range.count else {
-      throw .wrongSize(file: path, tensor: tensor, expected: bytes, stored: entry.range.count)
-    }
-    return Storage(type: type, size: size, count: count, range: entry.range)
-  }
-
-  /// Whether the last index runs through neighbours, the one before it through rows, and so on. The stride of a side of
-  /// length 1 is never used, and an empty tensor uses none.
-  private static func isRowMajor(_ shape: [Int], _ strides: [Int]) -> Bool {
-    guard !shape.contains(0) else { return true }
-    var expected = 1
-    for (side, stride) in zip(shape, strides).reversed() where side != 1 {
-      guard stride == expected else { return false }
-      expected *= side
-    }
-    return true
-  }
-
-  private func arguments(_ value: Pickle.Value, of function: String) -> [Pickle.Value]? {
-    guard case .call(let position) = value, pickle.calls[position].function == function else {
-      return nil
-    }
-    return pickle.tuples[pickle.calls[position].arguments]
-  }
-
-  private func integers(_ value: Pickle.Value) -> [Int]? {
-    guard case .tuple(let position) = value,
-      pickle.tuples[position].count <= Self.mostDimensions
-    else { return nil }
-    var result: [Int] = []
-    for case .integer(let value) in pickle.tuples[position] { result.append(value) }
-    return result.count == pickle.tuples[position].count ? result : nil
-  }
-
-  private func isEmpty(_ value: Pickle.Value) -> Bool {
-    switch value {
-    case .none: true
-    case .dictionary(let position): pickle.dictionaries[position].isEmpty
-    default: false
-    }
-  }
-
-  private func invalid(_ field: String, _ reason: String) -> FileError {
-    .invalidField(file: path, field: field, reason: reason)
+    table = try TensorTable(infos, file: path)
+    try archive.file.checkIntact()
+    file = archive.file
   }
 }

@@ -5,8 +5,7 @@ public import LinearAlgebra
 
 /// Writes a safetensors file, tensor by tensor, in pieces of any length, so that nothing need be in memory at once.
 ///
-/// The file appears under its name when `finish` has made it whole; until then it is a temporary beside it, which goes
-/// away with a writer that never finished. The tensors' names and shapes come first because the header does.
+/// The file appears under its name when `finish` has made it whole. The tensors' names and shapes come first because the header does.
 public final class SafetensorsWriter {
   /// A tensor to be written.
   public struct Entry: Sendable {
@@ -25,18 +24,13 @@ public final class SafetensorsWriter {
     }
   }
 
-  /// Where the file will be.
-  public let path: String
-  private let temporary: String
-  private let descriptor: CInt
+  private let file: AtomicFile
   private let entries: [Entry]
   private var current = 0  // the entry that numbers go to
   private var missing = 0  // numbers it still lacks
-  private var buffer: [UInt8] = []
-  private var isOpen = true
 
-  /// Bytes collected before they are handed to the system.
-  private static let bufferSize = 1 << 20
+  /// Where the file will be.
+  public var path: String { file.path }
 
   /// Begins the file, whose tensors follow one another in the order of `entries`.
   ///
@@ -44,24 +38,11 @@ public final class SafetensorsWriter {
   public init(
     _ path: String, entries: [Entry], metadata: [String: String] = [:]
   ) throws(FileError) {
-    let temporary = "\(path).\(getpid())-\(UInt32.random(in: 0 ... .max)).tmp"
-    let descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o644)
-    guard descriptor >= 0 else {
-      throw .cannotWrite(file: path, reason: String(cString: strerror(errno)))
-    }
-    self.path = path
-    self.temporary = temporary
-    self.descriptor = descriptor
+    file = try AtomicFile(path)
     self.entries = entries
-    buffer = Self.header(entries, metadata)
+    try file.append(Self.header(entries, metadata))
     missing = entries.first.map { Self.count($0) } ?? 0
     skipComplete()
-  }
-
-  deinit {
-    guard isOpen else { return }
-    close(descriptor)
-    unlink(temporary)
   }
 
   /// Writes the whole file. Precondition: each tensor has the numbers its shape asks for.
@@ -85,12 +66,13 @@ public final class SafetensorsWriter {
     var next = 0
     while next < numbers.count {
       precondition(missing > 0, "more numbers than the entries hold")
-      let count = min(missing, numbers.count - next, Self.bufferSize / 4)
-      entries[current].elementType.encode(numbers.span.extracting(next..<next + count), to: &buffer)
+      let count = min(missing, numbers.count - next, AtomicFile.bufferSize / 4)
+      try file.append {
+        entries[current].elementType.encode(numbers.span.extracting(next..<next + count), to: &$0)
+      }
       next += count
       missing -= count
       skipComplete()
-      if buffer.count >= Self.bufferSize { try flush() }
     }
   }
 
@@ -102,10 +84,9 @@ public final class SafetensorsWriter {
     precondition(current < entries.count, "more numbers than the entries hold")
     let size = entries[current].elementType.blockBytes
     precondition(bytes.count % size == 0 && bytes.count / size <= missing, "not this tensor's")
-    buffer.append(contentsOf: bytes)
+    try file.append(bytes)
     missing -= bytes.count / size
     if missing == 0 { skipComplete() }
-    if buffer.count >= Self.bufferSize { try flush() }
   }
 
   /// Gives the file its name, after its bytes have reached the disk; with `isDurable` false, the end of the process is
@@ -113,16 +94,8 @@ public final class SafetensorsWriter {
   ///
   /// Throws `FileError.cannotWrite`.
   public func finish(isDurable: Bool = true) throws(FileError) {
-    precondition(isOpen, "finished twice")
     precondition(current == entries.count, "numbers are missing")
-    try flush()
-    guard !isDurable || fsync(descriptor) == 0 else { throw failure() }
-    isOpen = false
-    guard close(descriptor) == 0, rename(temporary, path) == 0 else {
-      let error = failure()
-      unlink(temporary)
-      throw error
-    }
+    try file.finish(isDurable: isDurable)
   }
 
   /// Goes on to the next entry that lacks numbers; one without any is complete from the start.
@@ -131,15 +104,6 @@ public final class SafetensorsWriter {
       current += 1
       if current < entries.count { missing = Self.count(entries[current]) }
     }
-  }
-
-  private func flush() throws(FileError) {
-    guard buffer.withUnsafeBytes({ writeAll($0, to: descriptor) }) else { throw failure() }
-    buffer.removeAll(keepingCapacity: true)
-  }
-
-  private func failure() -> FileError {
-    .cannotWrite(file: path, reason: String(cString: strerror(errno)))
   }
 
   private static func count(_ entry: Entry) -> Int {
