@@ -19,7 +19,7 @@ struct Krylens: ParsableCommand {
       InfoCommand.self, PlanCommand.self,
       BenchCommand.self,
       SynthesizeCommand.self, MergeCommand.self, CompareCommand.self, CorrelateCommand.self,
-      EmergenceCommand.self, ReportCommand.self, EigenCommand.self,
+      EmergenceCommand.self, ReportCommand.self, EigenCommand.self, LensCommand.self,
     ])
 
   /// As the library's own, but what goes to standard output, help among it, is known to have got there.

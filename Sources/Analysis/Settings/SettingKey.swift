@@ -25,6 +25,9 @@ public enum SettingKey: String, Sendable, CaseIterable, CustomStringConvertible 
   // ReadingSettings
   case sign, normalisation, form, score, diagonal
   case likePaper = "like_paper"
+  // LensFitSettings
+  case dense, oversampling, probes
+  case rangePrompts = "range_prompts"
   // Prompts
   case prompt, image
   case tokenIds = "token_ids"

@@ -1,0 +1,90 @@
+import Alignment
+import Files
+import LinearAlgebra
+import Model
+import Weights
+
+/// Averaged Jacobians ("Jacobian lens"): for every boundary l between blocks, J_l is the mean over all prompts and source
+/// positions s of Σ_t ∂x_t^L / ∂x_s^l, the sum over all output positions, which under a causal mask are those from s on.
+///
+/// A change δ at all source positions at once reaches the sum of all outputs as Σ_s Σ_t ∂x_t/∂x_s δ, so that one product per
+/// prompt covers all positions; and K = [J_0 … J_{L−1}] is one operator, whose adjoint gives all layers' rows at once. The
+/// first pass samples the ranges, Y = K Kᵀ Ω, on some of the prompts, and W = orth(Y); the second applies Kᵀ to W and to
+/// probes on all prompts, so that W J_l and the error are known of the mean itself.
+/// Gurnee et al., arXiv 2607.15495; Halko, Martinsson, Tropp, SIAM Review 53, 2011.
+package struct LensRun {
+  /// What is run.
+  package let settings: LensSettings
+  private let loaded: LoadedModel
+  private let resolved: ResolvedLens
+  /// The prompts of the list that are run: of a shard, its part.
+  private let part: Range<Int>
+
+  /// Opens the model, tokenizes the prompts and checks every option against both, before any work is done.
+  ///
+  /// Throws `FileError`, `ModelError`, `RunError`.
+  package init(_ settings: LensSettings, prompts inputs: [PromptInput]) throws {
+    let loaded = try LoadedModel(settings.common, prompts: inputs)
+    resolved = try ResolvedLens(
+      settings, loaded.model.description, lengths: loaded.lengths, labels: loaded.labels)
+    (self.settings, self.loaded) = (settings, loaded)
+    part = settings.shard?.range(of: inputs.count) ?? inputs.indices
+    if let shard = settings.shard, part.isEmpty {
+      throw RunError.badSetting(
+        .shard, value: "\(shard.index)/\(shard.count)",
+        reason: "has no prompt, as there are \(inputs.count); divide them into fewer parts")
+    }
+  }
+
+  /// What was decided where the model's folder or a prompt left a choice: one line each, for the user to read.
+  package var notes: [String] { loaded.notes }
+
+  /// What decides the numbers. Reads the weights once. Throws `FileError`.
+  package func manifest() throws -> LensManifest {
+    let prompts = zip(loaded.prompts, resolved.positions).map { prompt, positions in
+      let header = PromptHeader(prompt.given, prompt.input, [])
+      return LensRecord.Prompt(
+        text: header.text, image: header.image, imageHash: header.imageHash,
+        tokenIds: header.tokenIds, encoderTokenIds: header.encoderTokenIds, positions: positions)
+    }
+    return LensManifest(
+      krylens: krylensVersion, model: try loaded.record(), settings: settings,
+      prompts: Array(prompts[part]), promptList: PromptList(prompts),
+      computedWith: [ProcessorRecord(loaded.engine)])
+  }
+
+  /// Fits in a folder, where it goes on from what is finished there, and writes the results.
+  ///
+  /// Throws `RunError.interrupted`, `badPrompt`, `cannotWrite`, and what a model that changes under it throws. Precondition:
+  /// the folder is not complete.
+  package func run(
+    in folder: ResultFolder<LensManifest>, progress: (any RunProgress)? = nil, meter: MemoryMeter
+  ) throws -> LensRecord {
+    let start = monotonicSeconds()
+    let pass = LensPass(loaded, resolved, settings, folder, progress, part: part)
+    if let limit = settings.maxMemory {
+      try loaded.engine.use { try pass.requireMemory(within: limit) }
+    }
+    let fit = try loaded.engine.use { try pass.fit(try pass.sampleRanges()) }
+    try loaded.model.source.checkIntact()
+    returnFreedMemory()
+    meter.sample()
+    let manifest = folder.manifest
+    var record = LensRecord(
+      krylens: krylensVersion, command: "lens", complete: true, model: manifest.model,
+      settings: settings,
+      target: LensRecord.Target(layer: loaded.model.description.layers),
+      prompts: manifest.prompts, promptList: manifest.promptList, positions: fit.sums.positions,
+      layers: [], applications: pass.cost.applications, passes: pass.cost.passes,
+      seconds: .init(
+        total: 0, load: loaded.seconds, range: pass.cost.rangeSeconds, fit: pass.cost.fitSeconds),
+      computedWith: manifest.computedWith, peakMemoryBytes: 0, peakPrivateBytes: 0)
+    let files = try LensWriter(record, fit, pass.cost, rank: resolved.rank).write(in: folder)
+    record.layers = files.layers
+    record.seconds.total = loaded.seconds + monotonicSeconds() - start
+    record.peakMemoryBytes = meter.peakResidentBytes
+    record.peakPrivateBytes = meter.peakPrivateBytes
+    try folder.finish(files.names, result: try record.json())
+    return record
+  }
+}

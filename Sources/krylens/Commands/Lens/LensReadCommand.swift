@@ -1,0 +1,68 @@
+import Analysis
+import ArgumentParser
+import Foundation
+
+/// What a lens reads in a prompt.
+struct LensReadCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "read",
+    abstract: "The likeliest tokens that a lens reads at every layer and position of a prompt.")
+
+  @OptionGroup var model: ModelOptions
+  @OptionGroup var execution: ExecutionOptions
+  @OptionGroup var prompts: PromptOptions
+
+  @Option(
+    help: ArgumentHelp(
+      "The folder of a fit, its lens.safetensors, or a .pt file of other tools.", valueName: "lens")
+  )
+  var lens: FilePath
+
+  @Option(help: ArgumentHelp("Tokens at every place.", valueName: "n"))
+  var top = 5
+
+  @Option(
+    help: ArgumentHelp(
+      "Boundaries, from 0 (default: all of the lens, and the last, where the model itself is read).",
+      valueName: "list"))
+  var layers: LayerList?
+
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp("Positions: last, all, or indices 0,3,-1.", valueName: "list"))
+  var tokens = TokenList.all
+
+  @Option(help: ArgumentHelp("Of random weights.", valueName: "n"))
+  var seed: UInt64 = 0
+
+  @Flag(help: "Print JSON.")
+  var json = false
+
+  func validate() throws {
+    if !(1...1000).contains(top) {
+      throw ValidationError("--top \(top): must be from 1 to 1000")
+    }
+  }
+
+  func run() throws {
+    try withExitStatus {
+      let inputs = try prompts.inputs(quiet: json)
+      guard inputs.count == 1 else {
+        throw OptionError(
+          option: "--prompt", value: "", reason: "\(inputs.count) prompts are given; give one")
+      }
+      let opened = try StoredLens(lens.path)
+      let loaded = try LoadedModel(
+        execution.settings(
+          for: model.path, step: model.trainingStep(isTrained: !execution.randomInit), prompts,
+          seed: seed), prompts: inputs)
+      loaded.notes.forEach(note)
+      let reading = try LensReading(
+        opened, of: loaded, layers: layers?.values, tokens: tokens, top: top)
+      try StandardOutput.print(
+        json
+          ? String(decoding: try recordJSON(reading), as: UTF8.self)
+          : LensTable.read(reading).joined(separator: "\n"))
+    }
+  }
+}
