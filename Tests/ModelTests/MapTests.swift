@@ -6,15 +6,6 @@ import Testing
 
 /// Maps between tokens and boundaries against what a derivative is, on every family.
 @Suite struct MapTests {
-  /// Recurrent mixers take one source token and one target token.
-  private static let recurrent = [
-    "mamba", "lfm2", "falcon_h1", "nemotron_h", "granitemoehybrid", "qwen3_next", "qwen3_5",
-  ]
-
-  static let fixtures = Fixture.plain.filter { fixture in
-    !recurrent.contains { fixture.name.hasPrefix($0) }
-  }
-
   /// Maps of several kinds between the boundaries of a model with so many blocks.
   private static func maps(_ description: ModelDescription) -> [JacobianMap] {
     let layers = description.layers
@@ -86,7 +77,7 @@ import Testing
   /// With D(h) = (f(x + h v) − f(x − h v)) / 2h and |v| = 1, (4 D(h/2) − D(h)) / 3 is off by h⁴ |f⁗′| / 480 and by about
   /// 2 ε |f| / h of rounding. For h = 2 · 10⁻⁶ |x| that is 4 · 10⁻²⁶ |x|⁴ |f⁗′| and 2 · 10⁻¹⁰ |f| / |x|, |f| / |x| being up to
   /// 100 |f′|; a larger h would step over more of the kinks of ReLU and of values that are cut off.
-  @Test(arguments: fixtures) func finiteDifference(_ fixture: Fixture) throws {
+  @Test(arguments: Fixture.plain) func finiteDifference(_ fixture: Fixture) throws {
     let (model, expected) = (try fixture.load(), try fixture.expected())
     // Backwards: where it goes forwards a unit of one of ReLU's models lies 10⁻⁶ from its kink.
     var input = expected.input
@@ -123,7 +114,7 @@ import Testing
   }
 
   /// ⟨u, J v⟩ = ⟨Jᵀ u, v⟩: the tolerance is that of `DerivativeTests.adjoint`.
-  @Test(arguments: fixtures) func adjoint(_ fixture: Fixture) throws {
+  @Test(arguments: Fixture.plain) func adjoint(_ fixture: Fixture) throws {
     let (model, expected) = (try fixture.load(), try fixture.expected())
     for map in Self.maps(model.description) {
       let j = try linearize(map, of: [expected.input], in: model, as: Float.self)
@@ -179,8 +170,8 @@ import Testing
 
   /// K = [J_a … J_z]: each part is the map from its boundary with tied sources and summed targets; over prompts of several
   /// lengths it is the sum.
-  @Test(arguments: ["llama", "mixtral", "falcon"]) func boundariesSideBySide(_ name: String) throws
-  {
+  @Test(arguments: ["llama", "mixtral", "falcon", "mamba", "qwen3_next"])
+  func boundariesSideBySide(_ name: String) throws {
     let fixture = Fixture(name: name, form: .folder)
     let (model, expected) = (try fixture.load(), try fixture.expected())
     let layers = model.description.layers
@@ -207,7 +198,7 @@ import Testing
   }
 
   /// The mean over prompts, as one operator, is the mean of their operators.
-  @Test(arguments: ["llama", "gemma2"]) func average(_ name: String) throws {
+  @Test(arguments: ["llama", "gemma2", "lfm2", "falcon_h1"]) func average(_ name: String) throws {
     let fixture = Fixture(name: name, form: .folder)
     let (model, expected) = (try fixture.load(), try fixture.expected())
     let prompts: [ModelInput] = [
