@@ -84,11 +84,11 @@ const struct ck_kernels *ck_engine_kernels(const struct ck_engine *engine);
 enum ck_scratch_slot { CK_SCRATCH_SUMS, CK_SCRATCH_PACKED, CK_SCRATCH_SLOTS };
 float *ck_scratch(enum ck_scratch_slot slot, int64_t floats);
 
-// Weights per block and bytes per block. In a switch, so that a known type's are constants.
+// Weights per block and bytes per block. In a switch, so that a known type's are constants where this is inlined.
 struct ck_block {
   int64_t length, bytes;
 };
-static inline struct ck_block ck_block_of(int32_t type) {
+ALWAYS struct ck_block ck_block_of(int32_t type) {
   switch (type) {
     case CK_F32: return (struct ck_block){1, 4};
     case CK_F64: return (struct ck_block){1, 8};
@@ -129,15 +129,20 @@ static inline struct ck_block ck_block_of(int32_t type) {
   }
 }
 
+// Where a row begins.
+ALWAYS const uint8_t *ck_row(const struct ck_matrix *w, int64_t row) {
+  if (w->scales) {
+    row += w->first_row;
+    if (w->type == CK_INT4_ROWS) row /= 8;
+  }
+  return (const uint8_t *)w->data + row * w->row_bytes;
+}
+
 // Where weight (row, column) begins; `column` begins a block, unless the matrix has scales.
 static inline const uint8_t *ck_weights(const struct ck_matrix *w, int64_t row, int64_t column) {
   const struct ck_block block = ck_block_of(w->type);
-  if (w->scales) {
-    row += w->first_row;
-    column += w->first_column;
-    if (w->type == CK_INT4_ROWS) row /= 8;
-  }
-  return (const uint8_t *)w->data + row * w->row_bytes + column / block.length * block.bytes;
+  if (w->scales) column += w->first_column;
+  return ck_row(w, row) + column / block.length * block.bytes;
 }
 
 static inline int64_t ck_min(int64_t a, int64_t b) { return a < b ? a : b; }

@@ -82,10 +82,10 @@ static struct strip open_strip(const struct ck_matrix *w, int64_t row, int64_t r
   const int64_t ahead = next ? next - source : 0;
   if (is_direct(w->type) && columns % LANES == 0 && !reused)
     return (struct strip){source, w->row_bytes, rows, columns, w->type, ahead};
-  const int64_t bytes = ck_weights(w, row, column + columns) - source;
+  const int64_t from = source - ck_row(w, row), bytes = ck_weights(w, row, column + columns) - source;
   const int64_t lanes = ck_round_up(columns, LANES);
   for (int64_t r = 0; r < rows; r++) {
-    if (next) prefetch(ck_weights(w, row + r, column) + ahead, bytes);
+    if (next) prefetch(ck_row(w, row + r) + from + ahead, bytes);
     float *to = buffer + r * STRIP_STRIDE;
     if (!w->scales) dequantize(w->type, source + r * w->row_bytes, to, columns);
     for (int64_t c = columns; c < lanes; c++) to[c] = 0;

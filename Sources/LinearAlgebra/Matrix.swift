@@ -1,7 +1,7 @@
 /// A dense matrix, row-major: element (i, j) at `elements[i · columns + j]`.
 ///
 /// A Fortran column is our row, so a list of vectors is a matrix whose rows they are and nothing is ever transposed on
-/// the way to LAPACK or ARPACK.
+/// the way to LAPACK or ARPACK. What is here is inlinable, so that other modules' loops are compiled for their precision.
 public struct Matrix<Scalar: RealScalar>: Equatable, Sendable {
   /// Rows m.
   public let rows: Int
@@ -11,7 +11,7 @@ public struct Matrix<Scalar: RealScalar>: Equatable, Sendable {
   public var elements: [Scalar]
 
   /// A matrix filled with one number.
-  public init(rows: Int, columns: Int, repeating value: Scalar = 0) {
+  @inlinable public init(rows: Int, columns: Int, repeating value: Scalar = 0) {
     precondition(rows >= 0 && columns >= 0, "a matrix has no negative side")
     self.rows = rows
     self.columns = columns
@@ -19,7 +19,7 @@ public struct Matrix<Scalar: RealScalar>: Equatable, Sendable {
   }
 
   /// A matrix of these numbers, row after row.
-  public init(rows: Int, columns: Int, elements: [Scalar]) {
+  @inlinable public init(rows: Int, columns: Int, elements: [Scalar]) {
     precondition(
       elements.count == rows * columns, "\(elements.count) numbers for \(rows) × \(columns)")
     self.rows = rows
@@ -28,12 +28,12 @@ public struct Matrix<Scalar: RealScalar>: Equatable, Sendable {
   }
 
   /// A matrix of these rows, all of one length.
-  public init(_ rows: [[Scalar]]) {
+  @inlinable public init(_ rows: [[Scalar]]) {
     self.init(rows: rows.count, columns: rows.first?.count ?? 0, elements: rows.flatMap { $0 })
   }
 
   /// The identity of order n.
-  public static func identity(_ n: Int) -> Matrix {
+  @inlinable public static func identity(_ n: Int) -> Matrix {
     var result = Matrix(rows: n, columns: n)
     for i in 0..<n { result[i, i] = 1 }
     return result
@@ -51,31 +51,33 @@ public struct Matrix<Scalar: RealScalar>: Equatable, Sendable {
   }
 
   /// The first `count` rows.
-  public func prefix(_ count: Int) -> Matrix {
-    Matrix(rows: count, columns: columns, elements: Array(elements[..<(count * columns)]))
+  @inlinable public func prefix(_ count: Int) -> Matrix {
+    count == rows
+      ? self
+      : Matrix(rows: count, columns: columns, elements: Array(elements[..<(count * columns)]))
   }
 
   /// Some of the rows.
-  public func rows(_ range: Range<Int>) -> Matrix {
+  @inlinable public func rows(_ range: Range<Int>) -> Matrix {
     Matrix(
       rows: range.count, columns: columns,
       elements: Array(elements[range.lowerBound * columns..<range.upperBound * columns]))
   }
 
   /// Aᵀ, a copy.
-  public var transposed: Matrix {
+  @inlinable public var transposed: Matrix {
     var result = Matrix(rows: columns, columns: rows)
     for i in 0..<rows { for j in 0..<columns { result[j, i] = self[i, j] } }
     return result
   }
 
   /// The same numbers in another precision.
-  public func converted<Other: RealScalar>(to type: Other.Type) -> Matrix<Other> {
+  @inlinable public func converted<Other: RealScalar>(to type: Other.Type) -> Matrix<Other> {
     Matrix<Other>(rows: rows, columns: columns, elements: elements.map { Other($0) })
   }
 
   /// ‖A‖_F.
-  public var frobeniusNorm: Scalar {
+  @inlinable public var frobeniusNorm: Scalar {
     // Scaled by the largest entry, so that no square over- or underflows.
     let scale = elements.reduce(0) { max($0, abs($1)) }
     guard scale > 0, scale.isFinite else { return scale }

@@ -14,16 +14,19 @@ func products<Failure: Error>(
   precondition(width >= 1, "an application takes at least one vector")
   let longest = blocks.map(\.rows).max() ?? 0
   var results = blocks.map { Matrix<Double>(rows: $0.rows, columns: to) }
-  if blocks.count == 1, longest > 0, longest <= width {
-    let source = blocks[0].elements
-    var target = results[0].elements.mutableSpan
-    try call(source.span, &target, longest, active)
-    return results
-  }
   for start in stride(from: 0, to: longest, by: width) {
     let members = blocks.indices.filter { blocks[$0].rows > start }
     let from = blocks[members[0]].columns
     let b = min(width, longest - start)
+    if members.count == 1 {  // nothing to put together
+      let i = members[0]
+      let source = blocks[i].elements
+      var whole = results[i].elements.mutableSpan
+      var target = whole.extracting(start * to..<(start + b) * to)
+      try call(
+        source.span.extracting(start * from..<(start + b) * from), &target, b, [active[i]])
+      continue
+    }
     var sources = [Double](repeating: 0, count: members.count * b * from)
     var targets = [Double](repeating: 0, count: members.count * b * to)
     for (place, i) in members.enumerated() {
