@@ -34,21 +34,17 @@ public struct StoredTensor: @unchecked Sendable {
       "rows are not whole blocks")
     precondition(
       elementType.bytes(forCount: shape.reduce(1, *)) == bytes.count, "bytes for another shape")
-    self.name = name
-    self.shape = shape
-    self.elementType = elementType
-    self.bytes = bytes
-    self.file = file
-    self.owner = owner
-    layout = nil
+    self.init(
+      name: name, shape: shape, elementType: elementType, bytes: bytes, file: file, owner: owner,
+      layout: nil)
   }
 
-  /// A view of codes: of a matrix (rows, columns), or a stack of them.
+  /// A view of codes: of a matrix (rows, columns), or a stack of them; of numbers, if there is no layout.
   ///
   /// Precondition: `bytes` holds the codes, and the layout has scales for them all.
   init(
     name: String, shape: [Int], elementType: ElementType, bytes: UnsafeRawBufferPointer,
-    file: String, owner: AnyObject, layout: CodedLayout
+    file: String, owner: AnyObject, layout: CodedLayout?
   ) {
     self.name = name
     self.shape = shape

@@ -33,13 +33,10 @@ extension DecoderModel {
     try c.refuseUnread()
     let reader = DecoderReader(file, s)
     try self.init(file, reader, norm: reader.norm("model.norm")) { block, l in
-      var attention = try block.attention()
-      attention.queryNorm = try block.norm("self_attn.q_norm", count: s.headDimension)
-      attention.keyNorm = try block.norm("self_attn.k_norm", count: s.headDimension)
       var mlp = try block.mlp(isGated: false)
       if isLearned { mlp.activation = .xielu(try curves?[l] ?? XIELU(block.weights)) }
       return DecoderBlock(
-        mixerNorm: try block.norm("attention_layernorm"), mixer: attention,
+        mixerNorm: try block.norm("attention_layernorm"), mixer: try block.attention(norms: .each),
         feedForwardNorm: try block.norm("feedforward_layernorm"), feedForward: mlp)
     }
   }

@@ -42,18 +42,16 @@ extension DecoderModel {
     if !isV3 { s.mlpBias = try c.flag("mlp_bias", default: false) }
     let count = try c.size(
       "n_routed_experts", "num_local_experts", "num_experts", default: isV3 ? 256 : 64)
-    let inner = try c.size("moe_intermediate_size", default: isV3 ? 2048 : 1407)
-    let shared = try c.count("n_shared_experts", default: isV3 ? 1 : 2) * inner
-    let dense = try c.count("first_k_dense_replace", default: isV3 ? 3 : 0)
     let routing = try isV3 ? c.sigmoidRouting(of: count, .deepSeekV3) : c.groupedRouting(of: count)
+    let mixtures = try LeadingDenseMixtures(
+      c, of: count, routing, width: isV3 ? 2048 : 1407, shared: isV3 ? 1 : 2, dense: isV3 ? 3 : 0)
     try c.checkSupported(
       c.number("moe_layer_freq", default: 1) == 1, "moe_layer_freq", "experts are in every block")
     let file = isV3 ? try file.withoutFurtherBlocks(s.layers) : file
     try c.refuseUnread()
     let reader = DecoderReader(file, s)
     try self.init(
-      file, reader, norm: reader.norm("model.norm"),
-      note: ExpertMixture.note(chosen: routing.chosen, of: count)
+      file, reader, norm: reader.norm("model.norm"), note: mixtures.note
     ) { block, l in
       var latent = try block.latentAttention(sizes)
       latent.pairing = s.pairing
@@ -61,9 +59,7 @@ extension DecoderModel {
         mixerNorm: try block.norm("input_layernorm"),
         mixer: latent,
         feedForwardNorm: try block.norm("post_attention_layernorm"),
-        feedForward: l < dense
-          ? try block.mlp()
-          : try block.correctedMixture(of: count, width: inner, routing, shared: shared))
+        feedForward: try mixtures.feedForward(l, block))
     }
   }
 }

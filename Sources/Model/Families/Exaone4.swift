@@ -22,15 +22,13 @@ extension DecoderModel {
     let slides = try window == nil ? { _ in false } : s.exaonePattern(c)
     let windows = try s.windows(c, window, slides: slides)
     try c.refuseUnread()
-    let (reader, size) = (DecoderReader(file, s), s.headDimension)
+    let reader = DecoderReader(file, s)
     try self.init(
       file, reader, norm: reader.norm("model.norm"),
       note: "the norms stand behind the halves"
     ) { block, l in
-      var attention = try block.attention(window: windows(l))
+      var attention = try block.attention(window: windows(l), norms: .each)
       if window != nil, windows(l) == nil { attention.rotary = nil }
-      attention.queryNorm = try block.norm("self_attn.q_norm", count: size)
-      attention.keyNorm = try block.norm("self_attn.k_norm", count: size)
       return try block.normsBehind(attention)
     }
   }

@@ -24,29 +24,19 @@ extension DecoderModel {
     s.attentionBias = try c.flag("attention_bias", default: false)
     let normsHeads = try c.flag("use_qk_norm", default: false)
     let count = try c.size("n_routed_experts", "num_local_experts", default: 128)
-    let inner = try c.size("moe_intermediate_size", default: 1408)
-    let shared = try c.count("n_shared_experts", default: 1) * inner
-    let dense = try c.count("first_k_dense_replace", default: 1)
-    let routing = try c.sigmoidRouting(of: count, .glm4)
+    let mixtures = try LeadingDenseMixtures(
+      c, of: count, c.sigmoidRouting(of: count, .glm4), width: 1408, shared: 1, dense: 1)
     let file = try file.withoutFurtherBlocks(s.layers)
     try c.refuseUnread()
     let reader = DecoderReader(file, s)
     try self.init(
-      file, reader, norm: reader.norm("model.norm"),
-      note: ExpertMixture.note(chosen: routing.chosen, of: count)
+      file, reader, norm: reader.norm("model.norm"), note: mixtures.note
     ) { block, l in
-      var attention = try block.attention(outputBias: false)
-      if normsHeads {
-        attention.queryNorm = try block.norm("self_attn.q_norm", count: s.headDimension)
-        attention.keyNorm = try block.norm("self_attn.k_norm", count: s.headDimension)
-      }
-      return DecoderBlock(
-        mixerNorm: try block.norm("input_layernorm"),
-        mixer: attention,
-        feedForwardNorm: try block.norm("post_attention_layernorm"),
-        feedForward: l < dense
-          ? try block.mlp()
-          : try block.correctedMixture(of: count, width: inner, routing, shared: shared))
+      try DecoderBlock(
+        mixerNorm: block.norm("input_layernorm"),
+        mixer: block.attention(outputBias: false, norms: normsHeads ? .each : nil),
+        feedForwardNorm: block.norm("post_attention_layernorm"),
+        feedForward: mixtures.feedForward(l, block))
     }
   }
 }

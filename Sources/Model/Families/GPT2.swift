@@ -13,73 +13,28 @@ extension FamilyDefinition {
 
 extension DecoderModel {
   fileprivate init(gpt2 file: ModelFile) throws {
-    let c = file.configuration
-    let layerCount = try c.size("n_layer", "num_hidden_layers", default: 12)
-    let width = try c.size("n_embd", "hidden_size", default: 768)
-    let heads = try c.size("n_head", "num_attention_heads", default: 12)
-    let headDimension = try c.headDimension(width: width, heads: heads)
-    let feedForwardWidth = try c.size("n_inner", default: 4 * width)
-    let positions = try c.size("n_positions", "max_position_embeddings", default: 1024)
-    let epsilon = try c.positive("layer_norm_epsilon", default: 1e-5)
-    let activation = try Activation(c, "activation_function", default: "gelu_new")
+    let (c, r) = (file.configuration, try GPT2Reader(file))
     let isScaled = try c.flag("scale_attn_weights", default: true)
     let isScaledByDepth = try c.flag("scale_attn_by_inverse_layer_idx", default: false)
-    let isTied = try c.flag("tie_word_embeddings", default: true)
     try c.refuseUnread()
-
-    let weights = file.gpt2Weights
-    let blocks = try Self.blocks(layerCount) { l in
-      let block = weights.scoped("transformer.h.\(l).")
-      let linear = { (name: String, outputs: Int, inputs: Int) in
+    let isTransposed = file.format == .huggingFace
+    let scale = isScaled ? 1 / Double(r.headDimension).squareRoot() : 1
+    try self.init(file, r, learnsPositions: true) { block, l in
+      let linear = { (name: String, outputs: Int) in
         try block.linear(
-          name, outputs: outputs, inputs: inputs, bias: true,
-          transposed: file.format == .huggingFace)
+          name, outputs: outputs, inputs: r.width, bias: true, transposed: isTransposed)
       }
-      let scale = isScaled ? 1 / Double(headDimension).squareRoot() : 1
-      return DecoderBlock(
-        mixerNorm: try block.layerNorm("ln_1", width: width, epsilon: epsilon),
+      return try DecoderBlock(
+        mixerNorm: r.norm("ln_1", in: block),
         mixer: AttentionWeights(
-          heads: heads, keyValueHeads: heads, headDimension: headDimension,
-          projection: .stacked(try linear("attn.c_attn", 3 * width, width), width: width),
-          output: try linear("attn.c_proj", width, width),
+          heads: r.heads, keyValueHeads: r.heads, headDimension: r.headDimension,
+          projection: .stacked(linear("attn.c_attn", 3 * r.width), width: r.width),
+          output: linear("attn.c_proj", r.width),
           scale: isScaledByDepth ? scale / Double(l + 1) : scale),
-        feedForwardNorm: try block.layerNorm("ln_2", width: width, epsilon: epsilon),
-        feedForward: MLPWeights(
-          up: try linear("mlp.c_fc", feedForwardWidth, width),
-          down: try linear("mlp.c_proj", width, feedForwardWidth),
-          activation: activation))
+        feedForwardNorm: r.norm("ln_2", in: block),
+        feedForward: r.mlp(
+          up: "mlp.c_fc", down: "mlp.c_proj", in: block, transposed: isTransposed))
     }
-    let (embedding, head) = try weights.ends(
-      width: width, positions: positions, epsilon: epsilon, tied: isTied)
-    try self.init(
-      file, weights, width: width, heads: heads, keyValueHeads: heads,
-      feedForwardWidth: feedForwardWidth, positions: positions,
-      embedding: embedding, blocks: blocks, head: head, blockWord: "h.")
-  }
-}
-
-extension ModelFile {
-  /// The names of GPT-2, which others took over; its base model has them without the prefix.
-  var gpt2Weights: WeightReader {
-    weights(prefix: "transformer.", alternatives: [""], probe: "wte.weight")
-  }
-}
-
-extension WeightReader {
-  /// Under those names: the embedding, with a table of positions if there are learned ones; final norm and head.
-  func ends(
-    width: Int, positions: Int?, epsilon: Double, tied: Bool, headBias: Bool = false
-  ) throws -> (DecoderModel.Embedding, DecoderModel.Head) {
-    let model = scoped("transformer.")
-    let tokens = try model.table("wte.weight", columns: width)
-    var embedding = DecoderModel.Embedding(tokens: tokens)
-    if let positions {
-      embedding.positions = (try model.matrix("wpe.weight", rows: positions, columns: width), 0)
-    }
-    let head = DecoderModel.Head(
-      norm: try model.layerNorm("ln_f", width: width, epsilon: epsilon),
-      weights: try self.head("lm_head", tied: tied, to: tokens, bias: headBias))
-    return (embedding, head)
   }
 }
 

@@ -14,49 +14,30 @@ extension FamilyDefinition {
 extension DecoderModel {
   fileprivate init(gptBigCode file: ModelFile) throws {
     let c = file.configuration
-    let layerCount = try c.size("n_layer", "num_hidden_layers", default: 12)
-    let width = try c.size("n_embd", "hidden_size", default: 768)
-    let heads = try c.size("n_head", "num_attention_heads", default: 12)
-    let headDimension = try c.headDimension(width: width, heads: heads)
-    let feedForwardWidth = try c.size("n_inner", default: 4 * width)
-    let positions = try c.size("n_positions", "max_position_embeddings", default: 1024)
-    let epsilon = try c.positive("layer_norm_epsilon", default: 1e-5)
-    let activation = try Activation(c, "activation_function", default: "gelu_pytorch_tanh")
+    let r = try GPT2Reader(file, .init(activation: "gelu_pytorch_tanh"))
     let isScaled = try c.flag("scale_attn_weights", default: true)
     let sharesKeys = try c.flag("multi_query", default: true)
-    let isTied = try c.flag("tie_word_embeddings", default: true)
     try c.refuseUnread()
-
-    let keyValueHeads = sharesKeys ? 1 : heads
-    let keys = keyValueHeads * headDimension
-    let weights = file.gpt2Weights
-    let blocks = try Self.blocks(layerCount) { l in
-      let block = weights.scoped("transformer.h.\(l).")
-      let linear = { (name: String, outputs: Int, inputs: Int) in
-        try block.linear(name, outputs: outputs, inputs: inputs, bias: true)
+    let keyValueHeads = sharesKeys ? 1 : r.heads
+    let keys = keyValueHeads * r.headDimension
+    try self.init(file, r, learnsPositions: true, keyValueHeads: keyValueHeads) { block, _ in
+      let linear = { (name: String, outputs: Int) in
+        try block.linear(name, outputs: outputs, inputs: r.width, bias: true)
       }
-      let fused = try linear("attn.c_attn", width + 2 * keys, width)
-      return DecoderBlock(
-        mixerNorm: try block.layerNorm("ln_1", width: width, epsilon: epsilon),
+      let fused = try linear("attn.c_attn", r.width + 2 * keys)
+      return try DecoderBlock(
+        mixerNorm: r.norm("ln_1", in: block),
         mixer: AttentionWeights(
-          heads: heads, keyValueHeads: keyValueHeads, headDimension: headDimension,
+          heads: r.heads, keyValueHeads: keyValueHeads, headDimension: r.headDimension,
           projection: sharesKeys
-            ? .stacked(fused, width: width, keys: keys)
+            ? .stacked(fused, width: r.width, keys: keys)
             : .grouped(
-              fused, heads: heads, keyValueHeads: heads, headDimension: headDimension,
+              fused, heads: r.heads, keyValueHeads: r.heads, headDimension: r.headDimension,
               in: file.format),
-          output: try linear("attn.c_proj", width, width), scale: isScaled ? nil : 1),
-        feedForwardNorm: try block.layerNorm("ln_2", width: width, epsilon: epsilon),
-        feedForward: MLPWeights(
-          up: try linear("mlp.c_fc", feedForwardWidth, width),
-          down: try linear("mlp.c_proj", width, feedForwardWidth), activation: activation))
+          output: linear("attn.c_proj", r.width), scale: isScaled ? nil : 1),
+        feedForwardNorm: r.norm("ln_2", in: block),
+        feedForward: r.mlp(up: "mlp.c_fc", down: "mlp.c_proj", in: block))
     }
-    let (embedding, head) = try weights.ends(
-      width: width, positions: positions, epsilon: epsilon, tied: isTied)
-    try self.init(
-      file, weights, width: width, heads: heads, keyValueHeads: keyValueHeads,
-      feedForwardWidth: feedForwardWidth, positions: positions,
-      embedding: embedding, blocks: blocks, head: head, blockWord: "h.")
   }
 }
 

@@ -13,52 +13,48 @@ extension FamilyDefinition {
 
 extension DecoderModel {
   fileprivate init(gptJ file: ModelFile) throws {
+    try self.init(gptJ: file, .gptJ(file)) { r, block in
+      let projection = { (name: String) in
+        try block.linear("attn." + name, outputs: r.width, inputs: r.width, bias: false)
+      }
+      return .separate(
+        query: try projection("q_proj"), key: try projection("k_proj"),
+        value: try projection("v_proj"))
+    }
+  }
+
+  /// Of GPT-J and of CodeGen, which differ in where queries, keys and values come from.
+  init(
+    gptJ file: ModelFile, _ r: GPT2Reader,
+    projection: (_ reader: GPT2Reader, _ block: WeightReader) throws -> QueryKeyValue
+  ) throws {
     let c = file.configuration
-    let layerCount = try c.size("n_layer", "num_hidden_layers", default: 28)
-    let width = try c.size("n_embd", "hidden_size", default: 4096)
-    let heads = try c.size("n_head", "num_attention_heads", default: 16)
-    let headDimension = try c.headDimension(width: width, heads: heads)
-    let feedForwardWidth = try c.size("n_inner", default: 4 * width)
-    let positions = try c.size("n_positions", "max_position_embeddings", default: 2048)
     let rotated = try c.size("rotary_dim", default: 64)
     try c.check(
-      rotated <= headDimension && rotated % 2 == 0, "rotary_dim",
-      "must be an even number of a head's \(headDimension) features")
-    let epsilon = try c.positive("layer_norm_epsilon", default: 1e-5)
-    let activation = try Activation(c, "activation_function", default: "gelu_new")
-    let isTied = try c.flag("tie_word_embeddings", default: false)
+      rotated <= r.headDimension && rotated % 2 == 0, "rotary_dim",
+      "must be an even number of a head's \(r.headDimension) features")
     try c.refuseUnread()
-
-    let weights = file.gpt2Weights
-    let blocks = try Self.blocks(layerCount) { l in
-      let block = weights.scoped("transformer.h.\(l).")
-      let norm = try block.layerNorm("ln_1", width: width, epsilon: epsilon)
-      let projection = { (name: String) in
-        try block.linear("attn." + name, outputs: width, inputs: width, bias: false)
-      }
-      return DecoderBlock(
+    try self.init(file, r, learnsPositions: false, headBias: true) { block, _ in
+      let norm = try r.norm("ln_1", in: block)
+      return try DecoderBlock(
         .parallel, mixerNorm: norm,
         mixer: AttentionWeights(
-          heads: heads, keyValueHeads: heads, headDimension: headDimension,
-          projection: .separate(
-            query: try projection("q_proj"), key: try projection("k_proj"),
-            value: try projection("v_proj")),
-          output: try projection("out_proj"),
+          heads: r.heads, keyValueHeads: r.heads, headDimension: r.headDimension,
+          projection: projection(r, block),
+          output: block.linear("attn.out_proj", outputs: r.width, inputs: r.width, bias: false),
           rotary: RotaryFrequencies(dimension: rotated, theta: 10_000, scaling: .none),
           pairing: .interleaved),
         feedForwardNorm: norm,
-        feedForward: MLPWeights(
-          up: try block.linear("mlp.fc_in", outputs: feedForwardWidth, inputs: width, bias: true),
-          down: try block.linear(
-            "mlp.fc_out", outputs: width, inputs: feedForwardWidth, bias: true),
-          activation: activation))
+        feedForward: r.mlp(up: "mlp.fc_in", down: "mlp.fc_out", in: block))
     }
-    let (embedding, head) = try weights.ends(
-      width: width, positions: nil, epsilon: epsilon, tied: isTied, headBias: true)
-    try self.init(
-      file, weights, width: width, heads: heads, keyValueHeads: heads,
-      feedForwardWidth: feedForwardWidth, positions: positions,
-      embedding: embedding, blocks: blocks, head: head, blockWord: "h.")
+  }
+}
+
+extension GPT2Reader {
+  /// With the defaults of GPT-J and CodeGen. Throws `ModelError`.
+  static func gptJ(_ file: ModelFile) throws(ModelError) -> GPT2Reader {
+    try GPT2Reader(
+      file, .init(layers: 28, width: 4096, heads: 16, positions: 2048, isTied: false))
   }
 }
 

@@ -14,46 +14,29 @@ extension FamilyDefinition {
 extension DecoderModel {
   fileprivate init(gptNeo file: ModelFile) throws {
     let c = file.configuration
-    let layerCount = try c.size("num_layers", "num_hidden_layers", default: 24)
-    let width = try c.size("hidden_size", default: 2048)
-    let heads = try c.size("num_heads", "num_attention_heads", default: 16)
-    let headDimension = try c.headDimension(width: width, heads: heads)
-    let feedForwardWidth = try c.size("intermediate_size", default: 4 * width)
-    let positions = try c.size("max_position_embeddings", default: 2048)
+    let r = try GPT2Reader(
+      file, .init(layers: 24, width: 2048, heads: 16, positions: 2048),
+      .init(
+        layers: "num_layers", width: "hidden_size", heads: "num_heads",
+        feedForwardWidth: "intermediate_size", positions: "max_position_embeddings"))
     let window = try c.size("window_size", default: 256)
-    let isLocal = try Self.localBlocks(c, count: layerCount)
-    let epsilon = try c.positive("layer_norm_epsilon", default: 1e-5)
-    let activation = try Activation(c, "activation_function", default: "gelu_new")
-    let isTied = try c.flag("tie_word_embeddings", default: true)
+    let isLocal = try Self.localBlocks(c, count: r.layers)
     try c.refuseUnread()
-
-    let weights = file.gpt2Weights
-    let blocks = try Self.blocks(layerCount) { l in
-      let block = weights.scoped("transformer.h.\(l).")
+    try self.init(file, r, learnsPositions: true) { block, l in
       let projection = { (name: String, bias: Bool) in
-        try block.linear("attn.attention." + name, outputs: width, inputs: width, bias: bias)
+        try block.linear("attn.attention." + name, outputs: r.width, inputs: r.width, bias: bias)
       }
-      return DecoderBlock(
-        mixerNorm: try block.layerNorm("ln_1", width: width, epsilon: epsilon),
+      return try DecoderBlock(
+        mixerNorm: r.norm("ln_1", in: block),
         mixer: AttentionWeights(
-          heads: heads, keyValueHeads: heads, headDimension: headDimension,
+          heads: r.heads, keyValueHeads: r.heads, headDimension: r.headDimension,
           projection: .separate(
-            query: try projection("q_proj", false), key: try projection("k_proj", false),
-            value: try projection("v_proj", false)),
-          output: try projection("out_proj", true), scale: 1, window: isLocal(l) ? window : nil),
-        feedForwardNorm: try block.layerNorm("ln_2", width: width, epsilon: epsilon),
-        feedForward: MLPWeights(
-          up: try block.linear("mlp.c_fc", outputs: feedForwardWidth, inputs: width, bias: true),
-          down: try block.linear(
-            "mlp.c_proj", outputs: width, inputs: feedForwardWidth, bias: true),
-          activation: activation))
+            query: projection("q_proj", false), key: projection("k_proj", false),
+            value: projection("v_proj", false)),
+          output: projection("out_proj", true), scale: 1, window: isLocal(l) ? window : nil),
+        feedForwardNorm: r.norm("ln_2", in: block),
+        feedForward: r.mlp(up: "mlp.c_fc", down: "mlp.c_proj", in: block))
     }
-    let (embedding, head) = try weights.ends(
-      width: width, positions: positions, epsilon: epsilon, tied: isTied)
-    try self.init(
-      file, weights, width: width, heads: heads, keyValueHeads: heads,
-      feedForwardWidth: feedForwardWidth, positions: positions,
-      embedding: embedding, blocks: blocks, head: head, blockWord: "h.")
   }
 
   /// Which blocks are local. `attention_types` is pairs of a list of kinds and how often it comes; by default 12 times

@@ -39,16 +39,14 @@ extension DecoderModel {
       window != nil || period == 1, "sliding_window", "is null, and most blocks need it")
     let windows = try s.windows(c, window) { ($0 + 1) % period != 0 }
     try c.refuseUnread()
-    let (reader, size) = (DecoderReader(file, s, gainOffset: 1), s.headDimension)
+    let reader = DecoderReader(file, s, gainOffset: 1)
     try self.init(
       file, reader, norm: reader.norm("model.norm"),
       embeddingScale: Double(s.width).squareRoot(), logitCap: logitCap, isCausal: isCausal,
       note: "X⁰ is the embedding times √width; queries and keys are normalised as well"
     ) { block, l in
-      var attention = try block.attention(window: windows(l))
+      var attention = try block.attention(window: windows(l), norms: .each)
       if windows(l) != nil { attention.rotary = local }
-      attention.queryNorm = try block.norm("self_attn.q_norm", count: size)
-      attention.keyNorm = try block.norm("self_attn.k_norm", count: size)
       (attention.scale, attention.isCausal) = (scale, isCausal)
       return try block.gemma(attention)
     }

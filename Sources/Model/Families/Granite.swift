@@ -20,31 +20,45 @@ extension DecoderModel {
     var s = try DecoderSettings(c)
     s.attentionBias = try c.flag("attention_bias", default: false)
     s.mlpBias = try c.flag("mlp_bias", default: false)
-    let embeddingScale = try c.number("embedding_multiplier", default: 1)
-    let scoreScale = try c.number("attention_multiplier", default: 1)
-    let residualScale = try c.number("residual_multiplier", default: 1)
-    let logitDivisor = try c.number("logits_scaling", default: 1)
-    try c.check(logitDivisor != 0, "logits_scaling", "is 0, and logits are divided by it")
+    let factors = try GraniteFactors(c)
     // No config.json has the key. In GGUF, models without positions say so by it.
     let rotates = "rope.scaling.finetuned"
     try c.checkSupported(
       try c.flag(rotates, default: true), rotates, "this family rotates queries and keys")
     try c.refuseUnread()
     let reader = DecoderReader(file, s)
-    // GGUF has the factors in single precision.
     try self.init(
-      file, reader, norm: reader.norm("model.norm"), embeddingScale: embeddingScale,
-      logitScale: 1 / logitDivisor,
-      note: "r is \(Float(residualScale)), and X⁰ is the embedding times \(Float(embeddingScale))"
+      file, reader, norm: reader.norm("model.norm"), embeddingScale: factors.embedding,
+      logitScale: 1 / factors.logitDivisor,
+      note: factors.note
     ) { block, _ in
       var attention = try block.attention()
-      attention.scale = scoreScale
+      attention.scale = factors.scores
       return DecoderBlock(
         mixerNorm: try block.norm("input_layernorm"),
         mixer: attention,
         feedForwardNorm: try block.norm("post_attention_layernorm"),
-        feedForward: try block.mlp(), residualScale: residualScale)
+        feedForward: try block.mlp(), residualScale: factors.residual)
     }
+  }
+}
+
+/// The factors of Granite's halves, and what else it multiplies or divides by.
+struct GraniteFactors {
+  let embedding, scores, residual, logitDivisor: Double
+
+  /// Throws `ModelError`.
+  init(_ c: Configuration) throws(ModelError) {
+    embedding = try c.number("embedding_multiplier", default: 1)
+    scores = try c.number("attention_multiplier", default: 1)
+    residual = try c.number("residual_multiplier", default: 1)
+    logitDivisor = try c.number("logits_scaling", default: 1)
+    try c.check(logitDivisor != 0, "logits_scaling", "is 0, and logits are divided by it")
+  }
+
+  /// What they are, for people; GGUF has them in single precision.
+  var note: String {
+    "r is \(Float(residual)), and X⁰ is the embedding times \(Float(embedding))"
   }
 }
 

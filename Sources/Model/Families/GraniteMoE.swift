@@ -20,30 +20,24 @@ extension DecoderModel {
     let c = file.configuration
     var s = try DecoderSettings(c)
     s.attentionBias = try c.flag("attention_bias", default: false)
-    let embeddingScale = try c.number("embedding_multiplier", default: 1)
-    let scoreScale = try c.number("attention_multiplier", default: 1)
-    let residualScale = try c.number("residual_multiplier", default: 1)
-    let logitDivisor = try c.number("logits_scaling", default: 1)
-    try c.check(logitDivisor != 0, "logits_scaling", "is 0, and logits are divided by it")
+    let factors = try GraniteFactors(c)
     let count = try c.size("num_local_experts", "num_experts", default: 8)
     let chosen = try c.chosenExperts(of: count, default: 2)
     try c.refuseUnread()
     let reader = DecoderReader(file, s)
-    // GGUF has the factors in single precision.
     try self.init(
-      file, reader, norm: reader.norm("model.norm"), embeddingScale: embeddingScale,
-      logitScale: 1 / logitDivisor,
-      note: "r is \(Float(residualScale)), and X⁰ is the embedding times \(Float(embeddingScale)); "
-        + ExpertMixture.note(chosen: chosen, of: count)
+      file, reader, norm: reader.norm("model.norm"), embeddingScale: factors.embedding,
+      logitScale: 1 / factors.logitDivisor,
+      note: factors.note + "; " + ExpertMixture.note(chosen: chosen, of: count)
     ) { block, _ in
       var attention = try block.attention()
-      attention.scale = scoreScale
+      attention.scale = factors.scores
       return try DecoderBlock(
         mixerNorm: block.norm("input_layernorm"),
         mixer: attention,
         feedForwardNorm: block.norm("post_attention_layernorm"),
         feedForward: block.graniteMixture(of: count, chosen: chosen, width: s.feedForwardWidth),
-        residualScale: residualScale)
+        residualScale: factors.residual)
     }
   }
 }

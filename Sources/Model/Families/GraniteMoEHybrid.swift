@@ -21,10 +21,7 @@ extension DecoderModel {
     let c = file.configuration
     var s = try DecoderSettings(c)
     s.attentionBias = try c.flag("attention_bias", default: false)
-    let factor = { (key: String) in try c.number(key, default: 1) }
-    let (scores, residual) = (try factor("attention_multiplier"), try factor("residual_multiplier"))
-    let embedding = try factor("embedding_multiplier")
-    let logits = try c.positive("logits_scaling", default: 1)
+    let factors = try GraniteFactors(c)
     let rotates = try c.optionalText("position_embedding_type") == "rope"
     let count = try c.number("num_local_experts", "num_experts", default: 8)
     let shared = try c.size("shared_intermediate_size", default: 1024)
@@ -40,10 +37,10 @@ extension DecoderModel {
     // GGUF has the factors in single precision.
     let note =
       "f(X)ₜ as a function of xₛ holds the block's inputs at all other tokens; r = "
-      + "\(Float(residual))"
+      + "\(Float(factors.residual))"
     try self.init(
-      file, reader, norm: reader.norm("model.norm"), embeddingScale: embedding,
-      logitScale: 1 / logits,
+      file, reader, norm: reader.norm("model.norm"), embeddingScale: factors.embedding,
+      logitScale: 1 / factors.logitDivisor,
       note: note + (routing.map { "; " + ExpertMixture.note(chosen: $0.chosen, of: experts) } ?? "")
     ) { block, l in
       var mixer: any Mixer {
@@ -53,7 +50,7 @@ extension DecoderModel {
               "mamba", space, width: s.width, activation: s.activation)
           }
           var attention = try block.attention()
-          attention.scale = scores
+          attention.scale = factors.scores
           if !rotates { attention.rotary = nil }
           return attention
         }
@@ -62,7 +59,7 @@ extension DecoderModel {
         mixerNorm: block.norm("input_layernorm"), mixer: mixer,
         feedForwardNorm: block.norm("post_attention_layernorm"),
         feedForward: block.graniteMixture(experts, routing, shared: shared),
-        residualScale: residual)
+        residualScale: factors.residual)
     }
   }
 }

@@ -40,15 +40,12 @@ extension DecoderModel {
       note: "queries and keys are normalised as well; "
         + ExpertMixture.note(chosen: chosen, of: count)
     ) { block, _ in
-      var attention = try block.attention()
-      attention.queryNorm = try block.norm("self_attn.q_norm", count: s.heads * size)
-      attention.keyNorm = try block.norm("self_attn.k_norm", count: s.keyValueHeads * size)
       let experts = block.mixtralExperts
       let correction = try block.weights.vector(
         "\(block.mixtralPrefix).e_score_correction_bias", count: count)
       return try DecoderBlock(
         mixerNorm: block.norm("input_layernorm"),
-        mixer: attention,
+        mixer: block.attention(norms: .all),
         feedForwardNorm: block.norm("post_attention_layernorm"),
         feedForward: ExpertMixture(
           router: block.mixtralRouter(count),

@@ -19,15 +19,11 @@ extension DecoderModel {
     s.attentionBias = try c.flag("attention_bias", default: false)
     try c.refuseUnread()
     let reader = DecoderReader(file, s)
-    let (queries, keys) = (s.heads * s.headDimension, s.keyValueHeads * s.headDimension)
     try self.init(
       file, reader, norm: reader.norm("model.norm"),
       note: "the norms stand after the halves"
     ) { block, _ in
-      var attention = try block.attention()
-      attention.queryNorm = try block.norm("self_attn.q_norm", count: queries)
-      attention.keyNorm = try block.norm("self_attn.k_norm", count: keys)
-      return try block.normsBehind(attention)
+      try block.normsBehind(block.attention(norms: .all))
     }
   }
 }

@@ -30,15 +30,12 @@ extension DecoderModel {
     let windows = try s.windows(c, window) { ($0 + 1) % period != 0 }
     try c.refuseUnread()
     let reader = DecoderReader(file, s)
-    let (queries, keys) = (s.heads * s.headDimension, s.keyValueHeads * s.headDimension)
     try self.init(
       file, reader, norm: reader.norm("model.norm"),
       note: "the norms stand behind the halves"
     ) { block, l in
-      var attention = try block.attention(window: windows(l))
+      var attention = try block.attention(window: windows(l), norms: .all)
       if windows(l) != nil { attention.rotary = local }
-      attention.queryNorm = try block.norm("self_attn.q_norm", count: queries)
-      attention.keyNorm = try block.norm("self_attn.k_norm", count: keys)
       return try block.normsBehind(attention)
     }
   }

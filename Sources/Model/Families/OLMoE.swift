@@ -23,19 +23,15 @@ extension DecoderModel {
     s.attentionBias = try c.flag("attention_bias", default: false)
     let clip = try c.nullablePositive("clip_qkv", absent: nil)
     let count = try c.size("num_experts", "num_local_experts", default: 64)
-    let routing = ExpertRouting(
-      chosen: try c.chosenExperts(of: count, default: 8),
-      isNormalised: try c.flag("norm_topk_prob", default: false))
+    let routing = try c.softmaxRouting(of: count, chosen: 8)
     try c.refuseUnread()
-    let (reader, size) = (DecoderReader(file, s), s.headDimension)
+    let reader = DecoderReader(file, s)
     try self.init(
       file, reader, norm: reader.norm("model.norm"),
       note: "queries and keys are normalised as well; "
         + ExpertMixture.note(chosen: routing.chosen, of: count)
     ) { block, _ in
-      var attention = try block.attention()
-      attention.queryNorm = try block.norm("self_attn.q_norm", count: s.heads * size)
-      attention.keyNorm = try block.norm("self_attn.k_norm", count: s.keyValueHeads * size)
+      var attention = try block.attention(norms: .all)
       attention.clip = clip
       return try DecoderBlock(
         mixerNorm: block.norm("input_layernorm"),

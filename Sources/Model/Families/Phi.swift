@@ -1,5 +1,4 @@
 import Autodiff
-import LinearAlgebra
 
 extension FamilyDefinition {
   /// Phi 1, 1.5 and 2: F = X + attention(norm X) + mlp(norm X) with one norm and biases everywhere, a part of every head
@@ -14,60 +13,42 @@ extension FamilyDefinition {
 extension DecoderModel {
   fileprivate init(phi file: ModelFile) throws {
     let c = file.configuration
-    let layerCount = try c.size("num_hidden_layers", default: 24)
-    let width = try c.size("hidden_size", default: 2048)
-    let heads = try c.size("num_attention_heads", default: 32)
-    let keyValueHeads = try c.keyValueHeads(heads: heads, default: heads)
-    let headDimension = try c.headDimension(width: width, heads: heads)
-    let feedForwardWidth = try c.size("intermediate_size", default: 8192)
-    let trained = try c.size("max_position_embeddings", default: 2048)
-    let rotary = try RotaryFrequencies(
-      c, dimension: headDimension, defaultShare: 0.5, trained: trained)
-    let epsilon = try c.positive("layer_norm_eps", default: 1e-5)
-    let activation = try Activation(c, "hidden_act", default: "gelu_new")
+    let s = try DecoderSettings(
+      c,
+      .init(
+        layers: 24, width: 2048, feedForwardWidth: 8192, activation: ("hidden_act", "gelu_new"),
+        rotatedShare: 0.5),
+      epsilon: try c.positive("layer_norm_eps", default: 1e-5))
+    _ = try c.headDimension(width: s.width, heads: s.heads)
     let normsHeads = try c.flag("qk_layernorm", default: false)
-    let isTied = try c.flag("tie_word_embeddings", default: false)
     try c.refuseUnread()
-
-    let weights = file.weights(
-      prefix: "model.", alternatives: [""], probe: "embed_tokens.weight")
-    let tokens = try weights.table("model.embed_tokens.weight", columns: width)
-    let blocks = try Self.blocks(layerCount) { l in
-      let block = weights.scoped("model.layers.\(l).")
-      let norm = try block.layerNorm("input_layernorm", width: width, epsilon: epsilon)
-      let linear = { (name: String, outputs: Int, inputs: Int) in
-        try block.linear(name, outputs: outputs, inputs: inputs, bias: true)
-      }
-      let headNorm = { (name: String, heads: Int) -> HeadNormWeights? in
-        guard normsHeads else { return nil }
-        return try block.headNorm(
-          "self_attn." + name, heads: heads, size: headDimension, epsilon: epsilon)
-      }
-      let keys = keyValueHeads * headDimension
-      return DecoderBlock(
-        .parallel, mixerNorm: norm,
-        mixer: AttentionWeights(
-          heads: heads, keyValueHeads: keyValueHeads, headDimension: headDimension,
-          projection: try block.projections(
-            "self_attn", queries: width, keys: keys, inputs: width, bias: true),
-          output: try linear("self_attn.dense", width, width),
-          queryNorm: try headNorm("q_layernorm", heads),
-          keyNorm: try headNorm("k_layernorm", keyValueHeads), rotary: rotary),
-        feedForwardNorm: norm,
-        feedForward: MLPWeights(
-          up: try linear("mlp.fc1", feedForwardWidth, width),
-          down: try linear("mlp.fc2", width, feedForwardWidth),
-          activation: activation))
-    }
+    let reader = DecoderReader(file, s)
     try self.init(
-      file, weights, width: width, heads: heads, keyValueHeads: keyValueHeads,
-      feedForwardWidth: feedForwardWidth, positions: rotary.isUnlimited ? nil : trained,
-      embedding: Embedding(tokens: tokens),
-      blocks: blocks,
-      head: Head(
-        norm: try weights.layerNorm("model.final_layernorm", width: width, epsilon: epsilon),
-        weights: try weights.head("lm_head", tied: isTied, to: tokens, bias: true)),
-      blockWord: "layers.")
+      file, reader, norm: reader.layerNorm("model.final_layernorm"), headBias: true
+    ) { block, _ in
+      let norm = try block.layerNorm("input_layernorm")
+      let linear = { (name: String, outputs: Int, inputs: Int) in
+        try block.weights.linear(name, outputs: outputs, inputs: inputs, bias: true)
+      }
+      var attention = block.attention(
+        try block.weights.projections(
+          "self_attn", queries: s.width, keys: s.keyValueHeads * s.headDimension, inputs: s.width,
+          bias: true),
+        output: try linear("self_attn.dense", s.width, s.width), window: nil)
+      if normsHeads {
+        let headNorm = { (name: String, heads: Int) in
+          try block.weights.headNorm(
+            "self_attn.\(name)", heads: heads, size: s.headDimension, epsilon: s.epsilon)
+        }
+        attention.queryNorm = try headNorm("q_layernorm", s.heads)
+        attention.keyNorm = try headNorm("k_layernorm", s.keyValueHeads)
+      }
+      return DecoderBlock(
+        .parallel, mixerNorm: norm, mixer: attention, feedForwardNorm: norm,
+        feedForward: MLPWeights(
+          up: try linear("mlp.fc1", s.feedForwardWidth, s.width),
+          down: try linear("mlp.fc2", s.width, s.feedForwardWidth), activation: s.activation))
+    }
   }
 }
 

@@ -18,13 +18,7 @@ extension DecoderModel {
       c,
       .init(width: 3072, feedForwardWidth: 8192, positions: 4096, epsilon: 1e-5, rotatedShare: 1),
       rotary: .init(longropeNames: ["longrope", "su", "yarn"], original: 4096, roundsUp: true))
-    switch s.rotary.scaling {
-    case .none, .longrope: break
-    default:
-      throw ModelError.unsupportedKey(
-        file: c.file, key: "rope_type", value: "\(s.rotary.scaling)",
-        reason: "known for this family are default and longrope")
-    }
+    try s.requireLongrope(c)
     let window = try c.optionalSize("sliding_window")
     try c.refuseUnread()
     let reader = DecoderReader(file, s)
@@ -41,6 +35,19 @@ extension DecoderModel {
           output: linear("self_attn.o_proj", s.width, queries), window: window),
         feedForwardNorm: block.norm("post_attention_layernorm"),
         feedForward: block.fusedMLP())
+    }
+  }
+}
+
+extension DecoderSettings {
+  /// Throws `ModelError.unsupportedKey` where the rotation is scaled in another way than Phi's.
+  func requireLongrope(_ c: Configuration) throws(ModelError) {
+    switch rotary.scaling {
+    case .none, .longrope: break
+    default:
+      throw .unsupportedKey(
+        file: c.file, key: "rope_type", value: "\(rotary.scaling)",
+        reason: "known for this family are default and longrope")
     }
   }
 }

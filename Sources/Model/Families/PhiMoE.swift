@@ -22,13 +22,7 @@ extension DecoderModel {
         width: 4096, feedForwardWidth: 6400, keyValueHeads: 8, positions: 131_072, epsilon: 1e-5,
         theta: 1_000_000),
       rotary: .init(hasMagnitudes: file.format == .huggingFace))
-    switch s.rotary.scaling {
-    case .none, .longrope: break
-    default:
-      throw ModelError.unsupportedKey(
-        file: c.file, key: "rope_type", value: "\(s.rotary.scaling)",
-        reason: "known for this family are default and longrope")
-    }
+    try s.requireLongrope(c)
     s.attentionBias = try c.flag("attention_bias", default: false)
     let window = try c.optionalSize("sliding_window")
     let count = try c.size("num_local_experts", "num_experts", default: 16)

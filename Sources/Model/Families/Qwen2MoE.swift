@@ -36,9 +36,7 @@ extension DecoderModel {
     )
     let inner = try c.size("moe_intermediate_size", default: 1408)
     let shared = try c.size("shared_expert_intermediate_size", default: 5632)
-    let routing = ExpertRouting(
-      chosen: try c.chosenExperts(of: count, default: 4),
-      isNormalised: try c.flag("norm_topk_prob", default: false))
+    let routing = try c.softmaxRouting(of: count, chosen: 4)
     try c.refuseUnread()
     let reader = DecoderReader(file, s)
     try self.init(

@@ -24,17 +24,14 @@ extension DecoderModel {
     // In the model of images and text no block has one.
     let windows = isText ? try s.qwenWindows(c) : { _ in nil }
     try c.refuseUnread()
-    let (reader, size) = (DecoderReader(file, s), s.headDimension)
+    let reader = DecoderReader(file, s)
     try self.init(
       file, reader, norm: reader.norm("model.norm"),
       note: "queries and keys are normalised as well"
     ) { block, l in
-      var attention = try block.attention(window: windows(l))
-      attention.queryNorm = try block.norm("self_attn.q_norm", count: size)
-      attention.keyNorm = try block.norm("self_attn.k_norm", count: size)
-      return try DecoderBlock(
+      try DecoderBlock(
         mixerNorm: block.norm("input_layernorm"),
-        mixer: attention,
+        mixer: block.attention(window: windows(l), norms: .each),
         feedForwardNorm: block.norm("post_attention_layernorm"),
         feedForward: block.mlp())
     }

@@ -27,22 +27,17 @@ extension DecoderModel {
       try c.qwenMixtures(), try c.size("num_experts", "num_local_experts", default: 128)
     )
     let inner = try c.size("moe_intermediate_size", default: 768)
-    let routing = ExpertRouting(
-      chosen: try c.chosenExperts(of: count, default: 8),
-      isNormalised: try c.flag("norm_topk_prob", default: false))
+    let routing = try c.softmaxRouting(of: count, chosen: 8)
     try c.refuseUnread()
-    let (reader, size) = (DecoderReader(file, s), s.headDimension)
+    let reader = DecoderReader(file, s)
     try self.init(
       file, reader, norm: reader.norm("model.norm"),
       note: "queries and keys are normalised as well; "
         + ExpertMixture.note(chosen: routing.chosen, of: count)
     ) { block, l in
-      var attention = try block.attention(window: isUsed ? window : nil)
-      attention.queryNorm = try block.norm("self_attn.q_norm", count: size)
-      attention.keyNorm = try block.norm("self_attn.k_norm", count: size)
-      return try DecoderBlock(
+      try DecoderBlock(
         mixerNorm: block.norm("input_layernorm"),
-        mixer: attention,
+        mixer: block.attention(window: isUsed ? window : nil, norms: .each),
         feedForwardNorm: block.norm("post_attention_layernorm"),
         feedForward: hasExperts(l)
           ? block.mixture(of: count, width: inner, routing) : block.mlp())

@@ -7,27 +7,10 @@ extension FamilyDefinition {
     residual: DecoderBlock.Arrangement.sequential.residual
       + "; the tokens are the patches row by row",
     initialisation: .siglip
-  ) { try VisionModel(siglip: $0) }
-}
-
-extension VisionModel {
-  fileprivate init(siglip file: ModelFile) throws {
-    let c = file.configuration
-    let weights = file.weights(
-      prefix: "vision_model.", alternatives: [""], probe: "embeddings.patch_embedding.weight")
-    let r = try EncoderReader(c, weights, .init(epsilon: 1e-6, activation: "gelu_pytorch_tanh"))
-    let grid = try PatchGrid(c, patch: 16)
-    try c.refuseUnread()
-
-    let embeddings = "vision_model.embeddings."
-    try self.init(
-      file, r,
-      embedding: Embedding(
-        grid: grid, projection: try r.patches(embeddings + "patch_embedding", grid),
-        positions: try weights.numbers(
-          embeddings + "position_embedding.weight", shape: [grid.count, r.width])),
-      blocks: try r.blocks(of: "vision_model.", .sequential, .clip),
-      norm: try r.norm("vision_model.post_layernorm"), blockWord: "encoder.layers.")
+  ) {
+    try VisionModel(
+      tower: $0, .init(epsilon: 1e-6, activation: "gelu_pytorch_tanh"), patch: 16,
+      hasClassToken: false)
   }
 }
 

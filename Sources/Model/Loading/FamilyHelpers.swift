@@ -44,15 +44,6 @@ extension Configuration {
     try check(chosen <= count, key, "is more than the \(count) experts there are")
     return chosen
   }
-
-  /// The heads of keys and values, a divisor of `heads`. Throws `ModelError.badKey`.
-  public func keyValueHeads(heads: Int, default fallback: Int) throws(ModelError) -> Int {
-    let count = try size("num_key_value_heads", default: fallback)
-    try check(
-      heads % count == 0, "num_key_value_heads",
-      "is \(count), which does not divide the \(heads) heads")
-    return count
-  }
 }
 
 extension StoredMatrix {

@@ -47,16 +47,33 @@ public struct DecoderReader {
     return norm
   }
 
-  /// `q_proj`, `k_proj`, `v_proj`, `o_proj`; the last has a bias where the others do unless `outputBias` says otherwise.
-  public func attention(window: Int? = nil, outputBias: Bool? = nil) throws -> AttentionWeights {
+  /// What the norms of queries and keys go over.
+  public enum HeadNorms: Sendable {
+    /// The features of each head.
+    case each
+    /// Those of all heads together.
+    case all
+  }
+
+  /// `q_proj`, `k_proj`, `v_proj`, `o_proj`; the last has a bias where the others do unless `outputBias` says otherwise. With
+  /// the RMSNorms `q_norm` and `k_norm` if `norms` says what they go over.
+  public func attention(
+    window: Int? = nil, outputBias: Bool? = nil, norms: HeadNorms? = nil
+  ) throws -> AttentionWeights {
     let s = settings
     let (queries, keys) = (s.heads * s.headDimension, s.keyValueHeads * s.headDimension)
-    return attention(
+    var attention = attention(
       try weights.projections(
         "self_attn", queries: queries, keys: keys, inputs: s.width, bias: s.attentionBias),
       output: try weights.linear(
         "self_attn.o_proj", outputs: s.width, inputs: queries, bias: outputBias ?? s.attentionBias),
       window: window)
+    if let norms {
+      let isEach = norms == .each
+      attention.queryNorm = try norm("self_attn.q_norm", count: isEach ? s.headDimension : queries)
+      attention.keyNorm = try norm("self_attn.k_norm", count: isEach ? s.headDimension : keys)
+    }
+    return attention
   }
 
   /// The attention these projections make.

@@ -12,6 +12,13 @@ struct SigmoidRoutingDefaults {
 }
 
 extension Configuration {
+  /// Shares of a soft-max over all experts, divided by the chosen ones' sum where the file says so. Throws `ModelError`.
+  func softmaxRouting(of count: Int, chosen: Int) throws(ModelError) -> ExpertRouting {
+    ExpertRouting(
+      chosen: try chosenExperts(of: count, default: chosen),
+      isNormalised: try flag("norm_topk_prob", default: false))
+  }
+
   /// Logistic scores, in the groups whose two best experts are best first, divided by their sum unless the file says
   /// otherwise. Throws `ModelError`.
   func sigmoidRouting(
@@ -71,17 +78,39 @@ extension ModelFile {
   }
 }
 
-extension DecoderReader {
-  /// A mixture whose choice is corrected by `mlp.gate.e_score_correction_bias`, if there is one, and with
-  /// `mlp.shared_experts` unless their width is 0.
-  func correctedMixture(
-    of count: Int, width inner: Int, _ routing: ExpertRouting, shared: Int
-  ) throws -> ExpertMixture {
-    var mixture = try mixture(
-      of: count, width: inner, routing, shared: shared > 0 ? shared : nil)
+/// What DeepSeek and those built like it have in the place of MLPs: MLPs in the first blocks, and in the others mixtures
+/// beside experts that all tokens go through.
+struct LeadingDenseMixtures {
+  /// Experts among which tokens choose.
+  let count: Int
+  /// Hidden features of one of them, and of those that all tokens share.
+  let width, shared: Int
+  /// Blocks without experts.
+  let dense: Int
+  let routing: ExpertRouting
+
+  /// Reads the sizes, which have these defaults; `shared` counts experts. Throws `ModelError`.
+  init(
+    _ c: Configuration, of count: Int, _ routing: ExpertRouting, width: Int, shared: Int, dense: Int
+  ) throws(ModelError) {
+    (self.count, self.routing) = (count, routing)
+    self.width = try c.size("moe_intermediate_size", default: width)
+    self.shared = try c.count("n_shared_experts", default: shared) * self.width
+    self.dense = try c.count("first_k_dense_replace", default: dense)
+  }
+
+  /// What there is to know, for people.
+  var note: String { ExpertMixture.note(chosen: routing.chosen, of: count) }
+
+  /// That of block `l`. The choice is corrected by `mlp.gate.e_score_correction_bias`, if there is one; `mlp.shared_experts`
+  /// are there unless their width is 0.
+  func feedForward(_ l: Int, _ block: DecoderReader) throws -> any FeedForward {
+    guard l >= dense else { return try block.mlp() }
+    var mixture = try block.mixture(
+      of: count, width: width, routing, shared: shared > 0 ? shared : nil)
     let correction = "mlp.gate.e_score_correction_bias"
-    if routing.score == .sigmoid || weights.contains(correction) {
-      mixture.routing.correction = try weights.vector(correction, count: count)
+    if routing.score == .sigmoid || block.weights.contains(correction) {
+      mixture.routing.correction = try block.weights.vector(correction, count: count)
     }
     return mixture
   }
