@@ -182,7 +182,7 @@ import Testing
       (.layers, { $0.numeric.layers = [99] }), (.fromToken, { $0.numeric.tokens = .indices([5]) }),
       (.fromToken, { $0.numeric.tokens = .all }),
       (.toLayer, { $0.numeric.toLayer = 0 }), (.toLayer, { $0.numeric.toLayer = 99 }),
-      (.fromLayer, { ($0.numeric.fromLayer, $0.numeric.toLayer) = (2, 1) }),
+      (.toLayer, { ($0.numeric.fromLayer, $0.numeric.toLayer) = (2, 1) }),
       (
         .exponents,
         { ($0.numeric.tokens, $0.numeric.toLayer, $0.numeric.exponents) = (.all, 2, true) }

@@ -182,27 +182,18 @@ struct MapRunTests {
 
   // MARK: What is kept
 
-  /// Asks to stop once so many prompts are done.
-  private final class Limit: RunProgress {
-    private let limit: Int
-    private var done = 0
-    init(_ limit: Int) { self.limit = limit }
-    var isCancelled: Bool { done >= limit }
-    func update(_ state: RunProgressState) { done = state.completed }
-  }
-
   @Test(arguments: [1, 2]) func stoppedRunsGoOn(after limit: Int) throws {
     let scratch = try ScratchFolder()
     let path = scratch["run"]
     #expect(throws: RunError.interrupted(resume: path)) {
-      try record(run(), in: path, progress: Limit(limit))
+      try record(run(), in: path, progress: UnitLimit(limit))
     }
     try record(run(), in: path)
     try record(run(), in: scratch["undisturbed"])
     #expect(try contents(path) == contents(scratch["undisturbed"]))
     #expect(try MapRun.Folder(path, for: run().manifest()).isComplete)
     #expect(throws: RunError.interrupted(resume: nil)) {
-      try record(run(), in: scratch["nothing"], progress: Limit(0))
+      try record(run(), in: scratch["nothing"], progress: UnitLimit(0))
     }
   }
 

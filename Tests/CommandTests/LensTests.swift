@@ -57,6 +57,17 @@ import Testing
       ["lens", "merge", "part2", "part1", "-o", "joined"], in: scratch)
     try #require(finished.status == 0, "\(finished.error)")
     let joined = try LensRecord(folder: scratch["joined"])
+    let alike = try Command.run(["merge", "part1", "part2", "-o", "alike"], in: scratch)
+    #expect(alike.status == 0 && alike.output.contains("2 parts, 4 prompts"))
+    #expect(
+      try LensRecord(folder: scratch["alike"]).layers.map(\.singularValues)
+        == joined.layers.map(\.singularValues))
+    // What `fit` printed, once more.
+    let shown = try Command.run(["show", "joined"], in: scratch)
+    #expect(shown.status == 0 && shown.output.contains("mean over 4 prompts"))
+    let report = try Command.run(["report", "joined", "-o", "report"], in: scratch)
+    #expect(report.status == 64 && report.complaints.count == 1)
+    #expect(report.error.contains("joined: is of krylens lens"))
     #expect(joined.prompts.map(\.tokenIds) == whole.prompts.map(\.tokenIds))
     for (a, b) in zip(joined.layers, whole.layers) {
       let size = b.singularValues[0]

@@ -18,7 +18,7 @@ struct EigenCost {
     ValueMemory.resetPeak()
     let jacobian: Linearization<Float>
     if settings.isSpan {
-      jacobian = try linearize(settings.span, of: [input], in: model)
+      jacobian = try linearize(settings.span(in: d.layers), of: [input], in: model)
     } else {
       var states = try HiddenStates<Float>(inputs: [input], in: model)
       let point = try states.advance(through: model)

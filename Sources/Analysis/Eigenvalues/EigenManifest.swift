@@ -2,11 +2,13 @@ import Lanczos
 import Model
 
 /// What decides the numbers of a run of `eigen`, written down before any of them.
-package struct EigenManifest: ModelManifest {
+package struct EigenManifest: PromptManifest {
+  /// Which command's.
+  package private(set) var command = RunKind.eigen
   package let krylens: String
   package let model: ModelRecord
   /// Every option in force.
-  let settings: EigenSettings
+  package let settings: EigenSettings
   package let prompts: [PromptEntry]
   package var computedWith: [ProcessorRecord]
 
@@ -45,8 +47,10 @@ package struct EigenManifest: ModelManifest {
   private var decisive: Decisive {
     var numeric = settings.numeric
     if settings.isSpan {
-      numeric.fromLayer = settings.span.fromLayer
-      if case .layer(let end) = settings.span.to { numeric.toLayer = end }
+      if let span = try? settings.span(in: model.layers) {
+        numeric.fromLayer = span.fromLayer
+        if case .layer(let end) = span.to { numeric.toLayer = end }
+      }
     } else {
       numeric.layers = numeric.layers ?? Array(1...model.layers)
     }

@@ -11,8 +11,8 @@ public struct EigenRecord: Codable, Sendable {
 
   private enum CodingKeys: CodingKey { case prompts }
 
-  init(head: RecordHead<EigenSettings>, prompts: [EigenPromptRecord]) {
-    (self.head, self.prompts) = (head, prompts)
+  init(_ manifest: EigenManifest, _ prompts: [EigenPromptRecord], isComplete: Bool) {
+    (head, self.prompts) = (manifest.head(isComplete: isComplete), prompts)
   }
 
   /// Reads what `encode(to:)` writes.
@@ -31,6 +31,16 @@ public struct EigenRecord: Codable, Sendable {
 
   /// Reads the `result.json` of a folder. Throws `RunError.badRun`.
   package init(folder: String) throws(RunError) { self = try storedRecord(folder) }
+
+  /// What is known of a run that has been begun in a folder and has not ended, the prompts that are not finished with nothing
+  /// found; nil if there is none.
+  package static func begun(in folder: String) throws -> EigenRecord? {
+    guard let (manifest, units) = ResultFolder<EigenManifest>.begun(in: folder) else { return nil }
+    let prompts = try manifest.prompts.enumerated().map { p, entry in
+      try units.eigenPrompt(p) ?? EigenPromptRecord(entry)
+    }
+    return EigenRecord(manifest, prompts, isComplete: false)
+  }
 
   /// The prompts without results, each with the reason.
   public var failures: [PromptFailure] { prompts.compactMap(\.entry.failed) }
@@ -71,8 +81,24 @@ public struct EigenPromptRecord: Codable, Sendable {
     try found.encode(to: encoder)
   }
 
+  /// Whether it is known what is found, or that nothing is.
+  public var isFinished: Bool {
+    entry.failed != nil || found.lyapunovExponents != nil || !spectra.isEmpty
+  }
+
   /// The spectra of the blocks, and of the span.
   public var spectra: [SpectrumRecord] { found.layers + [found.map].compactMap { $0 } }
+}
+
+/// What of a run of `eigen` is finished: one file per prompt.
+extension KeptUnits {
+  func eigenPrompt(_ p: Int) throws -> EigenPromptRecord? {
+    try unit("p\(p)")?.notes(EigenPromptRecord.self)
+  }
+
+  func keep(_ record: EigenPromptRecord, _ p: Int) throws {
+    try keep(ArrayFile(), notes: record, as: "p\(p)")
+  }
 }
 
 /// The dominant eigenvalues of I + J, and how far it is from normal.

@@ -9,12 +9,12 @@ package struct EigenRun {
   package let settings: EigenSettings
   private let loaded: LoadedModel
 
-  /// Opens the model, tokenizes the prompts and checks every option against both, before any work is done.
-  ///
-  /// Throws `FileError`, `ModelError`, `RunError`.
   /// The folder of such a run.
   package typealias Folder = ResultFolder<EigenManifest>
 
+  /// Opens the model, tokenizes the prompts and checks every option against both, before any work is done.
+  ///
+  /// Throws `FileError`, `ModelError`, `RunError`.
   package init(_ settings: EigenSettings, prompts inputs: [PromptInput]) throws {
     self.settings = settings
     loaded = try LoadedModel(settings.common, prompts: inputs)
@@ -70,7 +70,7 @@ package struct EigenRun {
     count.start()
     let prompts = try loaded.engine.use {
       try folder.manifest.prompts.enumerated().map { p, entry in
-        if let known = try folder.unit("p\(p)")?.notes(EigenPromptRecord.self) {
+        if let known = try folder.units.eigenPrompt(p) {
           progress?.update(count.add(units, to: .solving, computed: false))
           return known
         }
@@ -84,7 +84,7 @@ package struct EigenRun {
         defer { returnFreedMemory() }
         let record = try walk.record(entry, loaded.prompts[p].input, number: p + 1, in: model)
         try model.source.checkIntact()
-        try folder.keep(ArrayFile(), notes: record, as: "p\(p)")
+        try folder.units.keep(record, p)
         return record
       }
     }
@@ -93,10 +93,7 @@ package struct EigenRun {
       folder.takeBack()
       throw RunError.allFailed(failures)
     }
-    var record = EigenRecord(
-      head: RecordHead(
-        command: "eigen", complete: true, model: folder.manifest.model, settings: settings,
-        computedWith: folder.manifest.computedWith), prompts: prompts)
+    var record = EigenRecord(folder.manifest, prompts, isComplete: true)
     record.head.seconds = RecordSeconds(
       total: loaded.seconds + monotonicSeconds() - start, load: loaded.seconds,
       solve: monotonicSeconds() - start)

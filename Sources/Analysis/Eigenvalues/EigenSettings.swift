@@ -49,18 +49,17 @@ public struct EigenSettings: Codable, Sendable, Equatable {
   /// Whether one operator through several blocks is asked for.
   var isSpan: Bool { numeric.fromLayer != nil || numeric.toLayer != nil }
 
-  /// The residual map of the span: from its tokens to themselves, less the identity.
-  var span: JacobianMap {
-    let to = numeric.toLayer ?? (numeric.fromLayer ?? 0) + 1
-    let tokens: JacobianMap.Tokens =
-      switch numeric.tokens {
-      case .last: .last
-      case .all: .all()
-      case .indices(let indices): .listed(indices)
-      }
-    return JacobianMap(
-      fromLayer: numeric.fromLayer ?? to - 1, to: .layer(to), fromTokens: tokens, toTokens: tokens)
+  /// The span's map as it was asked for: from its tokens to themselves, less the identity.
+  private var selection: MapSelection {
+    var selection = MapSelection()
+    selection.fromLayer = numeric.fromLayer
+    selection.toLayer = numeric.toLayer.map(MapEnd.layer)
+    (selection.fromToken, selection.toToken) = (numeric.tokens, numeric.tokens)
+    return selection
   }
+
+  /// The residual map of the span in a model of so many blocks. Throws `RunError.badSetting`.
+  func span(in layers: Int) throws(RunError) -> JacobianMap { try selection.map(in: layers) }
 
   /// Throws `RunError.badSetting` for what does not fit the model or the prompts, of these lengths.
   func check(
@@ -96,9 +95,11 @@ public struct EigenSettings: Codable, Sendable, Equatable {
       }
       order = min(order, count * model.width)
       guard isSpan else { continue }
-      do { _ = try ResolvedMap(span, of: model, tokens: length) } catch {
-        throw .badSetting(
-          n.fromLayer == nil ? .toLayer : .fromLayer, reason: "\(error) (\(label))")
+      let span = try span(in: model.layers)
+      do throws(MapError) {
+        _ = try ResolvedMap(span, of: model, tokens: length)
+      } catch {
+        throw RunError(error, selection, label)
       }
     }
     // Exponents are of single tokens' states.

@@ -51,7 +51,8 @@ struct EigenWalk {
   /// The spectrum of several blocks as one operator.
   private func span(_ model: some Transformer, _ input: ModelInput) throws -> SpectrumRecord {
     let count = model.description.tokenCount(of: input)
-    let map = try ResolvedMap(settings.span, of: model.description, tokens: count)
+    let map = try ResolvedMap(
+      settings.span(in: model.description.layers), of: model.description, tokens: count)
     let jacobian: Linearization<Float>
     do { jacobian = try linearize(map.map, of: [input], in: model) } catch let error as ModelError {
       let tensor = if case .weightNotFinite(_, let name) = error { name } else { nil as String? }

@@ -1,9 +1,13 @@
+import Alignment
+
 /// What a fit is of: everything that decides its numbers, written down before any of them.
-package struct LensManifest: FolderManifest, Sendable {
+package struct LensManifest: ModelManifest {
+  /// Which command's.
+  private(set) var command = RunKind.lens
   /// The version that runs it.
-  let krylens: String
+  package let krylens: String
   /// The model.
-  let model: ModelRecord
+  package let model: ModelRecord
   /// Every option in force.
   let settings: LensSettings
   /// The prompts; of a shard, its part of them.
@@ -11,7 +15,7 @@ package struct LensManifest: FolderManifest, Sendable {
   /// The whole list.
   let promptList: PromptList
   /// What computed any of it, each kind once.
-  var computedWith: [ProcessorRecord]
+  package var computedWith: [ProcessorRecord]
 
   /// Of a fit that has ended; nil where the folder holds none.
   package static func finished(in folder: String) -> LensManifest? {
@@ -44,26 +48,23 @@ package struct LensManifest: FolderManifest, Sendable {
 
   /// What keeps both from being parts of one lens.
   func obstacleBesidesShard(to other: LensManifest) throws -> SettingMessage? {
-    if krylens != other.krylens {
-      return "it was made by version \(krylens), and this is \(other.krylens)"
-    }
-    if model.fingerprint != other.model.fingerprint {
-      return "its model has other weights or another configuration (\(model.source))"
-    }
-    let differences = try RecordDifference.all([decisive, other.decisive])
-    if let first = differences.first {
-      return differences.dropFirst().reduce(first.message) { "\($0), \($1.message)" }
-    }
+    if let reason = try obstacleBesidesPrompts(to: other, isComplete: true) { return reason }
     guard promptList != other.promptList else { return nil }
     return
       "it has other prompts, \(promptList.count) and not \(other.promptList.count) or in another order"
+  }
+
+  package func differences(
+    from requested: LensManifest, isComplete: Bool
+  ) throws -> [RecordDifference] {
+    try RecordDifference.all([decisive, requested.decisive])
   }
 
   /// The settings that decide the numbers, the same for all ways of asking for the same ones.
   private var decisive: Decisive {
     var fit = settings.fit
     fit.layers = fit.layers ?? Array(0..<model.layers)
-    fit.rank = fit.rank ?? min(64, model.width)
+    fit.rank = rank
     return Decisive(fit: fit, seed: settings.seed, randomInit: settings.randomInit)
   }
 
@@ -82,11 +83,40 @@ package struct LensManifest: FolderManifest, Sendable {
     }
   }
 
-  /// With all that has computed any of it.
-  package func continued(by requested: LensManifest) -> LensManifest {
-    var manifest = requested
-    manifest.computedWith =
-      computedWith + requested.computedWith.filter { !computedWith.contains($0) }
-    return manifest
+  /// Triplets that are kept of each Jacobian.
+  var rank: Int { min(settings.rank ?? 64, model.width) }
+}
+
+extension LensRecord {
+  /// Of what a manifest says and was measured, without layers, and the sums' prompts, which are the first of the manifest's.
+  init(_ manifest: LensManifest, _ sums: LensSums?, _ cost: LensCost, isComplete: Bool) {
+    self.init(
+      krylens: manifest.krylens, command: manifest.command.rawValue, complete: isComplete,
+      model: manifest.model, settings: manifest.settings,
+      target: Target(layer: manifest.model.layers),
+      prompts: Array(manifest.prompts.prefix(sums?.prompts ?? 0)),
+      promptList: manifest.promptList, positions: sums?.positions ?? 0, layers: [],
+      applications: cost.applications, passes: cost.passes,
+      seconds: Seconds(total: 0, load: 0, range: cost.rangeSeconds, fit: cost.fitSeconds),
+      computedWith: manifest.computedWith, peakMemoryBytes: 0, peakPrivateBytes: 0)
+  }
+
+  /// The lens of the prompts that are finished, of a fit that has been begun in a folder and has not ended; nil if there is
+  /// none.
+  package static func begun(in folder: String) throws -> LensRecord? {
+    guard let (manifest, units) = ResultFolder<LensManifest>.begun(in: folder) else { return nil }
+    let kept = try units.unit("sums").flatMap(LensSumsFile.init)
+    var record = LensRecord(manifest, kept?.fit.sums, kept?.cost ?? LensCost(), isComplete: false)
+    guard let fit = kept?.fit, fit.sums.prompts > 0 else { return record }
+    record.layers = try fit.boundaries.indices.map {
+      try fit.recorded(
+        $0, fit.layer(fit.sums.mean($0), rank: manifest.rank), isDense: manifest.settings.dense)
+    }
+    return record
+  }
+
+  /// How many prompts the fit is of: of a shard, its part of the list.
+  package var wantedPrompts: Int {
+    settings.shard?.range(of: promptList.count).count ?? promptList.count
   }
 }

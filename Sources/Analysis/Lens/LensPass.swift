@@ -52,7 +52,7 @@ final class LensPass {
     var samples = Matrix<Double>(rows: resolved.samples, columns: width)
     var rows = Matrix<Double>(rows: resolved.samples, columns: boundaries * width)
     var done = 0
-    if let file = try folder.unit("range"), let notes = file.notes(RangeNotes.self),
+    if let file = try folder.units.unit("range"), let notes = file.notes(RangeNotes.self),
       let kept = file.matrix("samples"), kept.rows == samples.rows, kept.columns == width,
       let keptRows = file.matrix("rows"), keptRows.rows == rows.rows,
       keptRows.columns == rows.columns
@@ -70,7 +70,7 @@ final class LensPass {
       var file = ArrayFile()
       file.append("samples", samples)
       file.append("rows", rows)
-      try folder.keep(file, notes: RangeNotes(prompts: place + 1, cost: cost), as: "range")
+      try folder.units.keep(file, notes: RangeNotes(prompts: place + 1, cost: cost), as: "range")
     }
     return LensSketch(range: samples, probes: resolved.probes, seed: ~settings.seed)
   }
@@ -86,7 +86,8 @@ final class LensPass {
     var fit = LensFit(
       sketch: sketch, sums: LensSums(sketch, boundaries: boundaries),
       boundaries: resolved.boundaries)
-    if let kept = try folder.unit("sums").flatMap(LensSumsFile.init), kept.fit.sketch == sketch,
+    if let kept = try folder.units.unit("sums").flatMap(LensSumsFile.init),
+      kept.fit.sketch == sketch,
       kept.fit.boundaries == fit.boundaries, kept.fit.sums.prompts <= part.count
     {
       (fit, cost) = (kept.fit, kept.cost)
@@ -120,7 +121,7 @@ final class LensPass {
 
   private func keep(_ fit: LensFit) throws {
     let file = LensSumsFile(fit, cost)
-    try folder.keep(file.arrays, notes: file.notes, as: "sums")
+    try folder.units.keep(file.arrays, notes: file.notes, as: "sums")
   }
 
   // MARK: Products

@@ -69,18 +69,10 @@ package struct LensRun {
     try loaded.model.source.checkIntact()
     returnFreedMemory()
     meter.sample()
-    let manifest = folder.manifest
-    var record = LensRecord(
-      krylens: krylensVersion, command: "lens", complete: true, model: manifest.model,
-      settings: settings,
-      target: LensRecord.Target(layer: loaded.model.description.layers),
-      prompts: manifest.prompts, promptList: manifest.promptList, positions: fit.sums.positions,
-      layers: [], applications: pass.cost.applications, passes: pass.cost.passes,
-      seconds: .init(
-        total: 0, load: loaded.seconds, range: pass.cost.rangeSeconds, fit: pass.cost.fitSeconds),
-      computedWith: manifest.computedWith, peakMemoryBytes: 0, peakPrivateBytes: 0)
+    var record = LensRecord(folder.manifest, fit.sums, pass.cost, isComplete: true)
     let files = try LensWriter(record, fit, pass.cost, rank: resolved.rank).write(in: folder)
     record.layers = files.layers
+    record.seconds.load = loaded.seconds
     record.seconds.total = loaded.seconds + monotonicSeconds() - start
     record.peakMemoryBytes = meter.peakResidentBytes
     record.peakPrivateBytes = meter.peakPrivateBytes

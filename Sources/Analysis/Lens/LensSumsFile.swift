@@ -68,6 +68,23 @@ struct LensFit {
   var sums: LensSums
   /// Source boundaries, ascending.
   let boundaries: [Int]
+
+  /// How many triplets are kept of as many as are wanted.
+  func kept(_ rank: Int) -> Int { min(rank, sketch.basis.rows) }
+
+  /// What is kept of a mean.
+  func layer(_ mean: Matrix<Double>, rank: Int) throws -> LensLayer {
+    try LensLayer(mean, in: sketch, rank: kept(rank))
+  }
+
+  /// What a record says of a boundary, by its place.
+  func recorded(_ place: Int, _ layer: LensLayer, isDense: Bool) -> LensRecord.Layer {
+    LensRecord.Layer(
+      fromLayer: boundaries[place], rank: layer.singularValues.count,
+      singularValues: layer.singularValues,
+      errorEstimate: isDense ? 0 : layer.truncationError, frobeniusNorm: layer.frobeniusNorm,
+      standardError: sums.standardError(place), noise: sums.noise(place))
+  }
 }
 
 /// What a fit cost, what was taken up again included.

@@ -42,7 +42,7 @@ struct LensWriter {
         let sums = LensSumsFile(fit, cost)
         try sums.arrays.write(to: folder.aside("sums.safetensors"), notes: sums.notes)
       }
-      return (names, layers.enumerated().map(recorded))
+      return (names, layers.enumerated().map { fit.recorded($0, $1, isDense: isDense) })
     } catch FileError.cannotWrite(_, let reason) {
       throw RunError.cannotWrite(path: folder.path, reason: reason)
     }
@@ -53,17 +53,9 @@ struct LensWriter {
     layers.enumerated().filter { fit.boundaries[$0.offset] > 0 }.map { ($0.offset, $0.element) }
   }
 
-  private func recorded(_ place: Int, _ layer: LensLayer) -> LensRecord.Layer {
-    LensRecord.Layer(
-      fromLayer: fit.boundaries[place], rank: layer.singularValues.count,
-      singularValues: layer.singularValues,
-      errorEstimate: isDense ? 0 : layer.truncationError, frobeniusNorm: layer.frobeniusNorm,
-      standardError: fit.sums.standardError(place), noise: fit.sums.noise(place))
-  }
-
   /// `l<N>.U`, `l<N>.S` and `l<N>.V`, and of a dense fit `l<N>.J`, in single precision.
   private func writeArrays(to path: String) throws -> [LensLayer] {
-    let k = min(rank, fit.sketch.basis.rows)
+    let k = fit.kept(rank)
     let entries = fit.boundaries.flatMap { l in
       [("U", [k, width]), ("S", [k]), ("V", [k, width])].map {
         SafetensorsWriter.Entry(name: "l\(l).\($0.0)", shape: $0.1)
@@ -74,7 +66,7 @@ struct LensWriter {
     var layers: [LensLayer] = []
     for place in fit.boundaries.indices {
       let mean = fit.sums.mean(place)
-      let layer = try LensLayer(mean, in: fit.sketch, rank: k)
+      let layer = try fit.layer(mean, rank: rank)
       for numbers in [
         layer.leftVectors.elements, layer.singularValues, layer.rightVectors.elements,
         isDense ? mean.elements : [],

@@ -3,17 +3,17 @@ import LinearAlgebra
 
 /// What a run of `triplets` has finished: one file per prompt, or one of the average, and one per prompt that failed.
 struct MapJournal {
-  private let folder: ResultFolder<MapManifest>
+  private let units: KeptUnits
   private let check: () throws -> Void
 
   private struct Notes: Codable {
     let report: ConvergenceReport
-    let seconds: Double
+    let record: MapRecord
   }
 
   /// `check` throws if the model changed since it was opened: then nothing is kept.
-  init(_ folder: ResultFolder<MapManifest>, check: @escaping () throws -> Void) {
-    (self.folder, self.check) = (folder, check)
+  init(_ units: KeptUnits, check: @escaping () throws -> Void = {}) {
+    (self.units, self.check) = (units, check)
   }
 
   /// Whether a prompt is done, or for nil the average.
@@ -23,49 +23,52 @@ struct MapJournal {
     return try failure(p) != nil
   }
 
+  /// What is known of a prompt's map, or for nil of the average, without a read-out; nil if it is not done.
+  func record(_ p: Int?) throws -> MapRecord? { try find(p)?.1.record }
+
   /// The triplets of a prompt's map, or for nil of the average. Throws `RunError.lostUnit` if they are gone.
-  func triplets(_ p: Int?) throws -> (triplets: SingularTriplets, seconds: Double) {
+  func triplets(_ p: Int?) throws -> (triplets: SingularTriplets, record: MapRecord) {
     guard let (file, notes) = try find(p), let u = file.matrix("U"), let v = file.matrix("V"),
       let s = file.matrix("S"), let residuals = file.matrix("residuals")
     else {
-      throw RunError.lostUnit(path: folder.path, unit: "what was found of some prompts")
+      throw RunError.lostUnit(path: units.folder, unit: "what was found of some prompts")
     }
     file.release()
     return (
       SingularTriplets(
         singularValues: s.elements, leftVectors: u, rightVectors: v,
-        residualNorms: residuals.elements, report: notes.report), notes.seconds
+        residualNorms: residuals.elements, report: notes.report), notes.record
     )
   }
 
   private func find(_ p: Int?) throws -> (ArrayFile, Notes)? {
-    guard let file = try folder.unit(name(p)), let notes = file.notes(Notes.self) else {
+    guard let file = try units.unit(name(p)), let notes = file.notes(Notes.self) else {
       return nil
     }
     return (file, notes)
   }
 
   /// Keeps triplets.
-  func keep(_ found: (triplets: SingularTriplets, seconds: Double), _ p: Int?) throws {
+  func keep(_ found: (triplets: SingularTriplets, record: MapRecord), _ p: Int?) throws {
     try check()
     var file = ArrayFile()
     file.append("U", found.triplets.leftVectors)
     file.append("V", found.triplets.rightVectors)
     file.append("S", Matrix([found.triplets.singularValues]))
     file.append("residuals", Matrix([found.triplets.residualNorms]))
-    try folder.keep(
-      file, notes: Notes(report: found.triplets.report, seconds: found.seconds), as: name(p))
+    try units.keep(
+      file, notes: Notes(report: found.triplets.report, record: found.record), as: name(p))
   }
 
   /// Why a prompt failed; nil if it did not.
   func failure(_ p: Int) throws -> LostPrompt? {
-    try folder.unit("\(name(p)).failure")?.notes(LostPrompt.self)
+    try units.unit("\(name(p)).failure")?.notes(LostPrompt.self)
   }
 
   /// Keeps that.
   func keep(_ failure: LostPrompt, _ p: Int) throws {
     try check()
-    try folder.keep(ArrayFile(), notes: failure, as: "\(name(p)).failure")
+    try units.keep(ArrayFile(), notes: failure, as: "\(name(p)).failure")
   }
 
   private func name(_ p: Int?) -> String { MapResults.name(p) }

@@ -1,12 +1,14 @@
 import Model
 
 /// What decides the numbers of a run of `triplets`, written down before any of them.
-package struct MapManifest: ModelManifest {
+package struct MapManifest: PromptManifest {
+  /// Which command's.
+  package private(set) var command = RunKind.triplets
   package let krylens: String
   package let model: ModelRecord
   /// Every option in force.
-  var settings: MapSettings
-  package var prompts: [PromptEntry]
+  package let settings: MapSettings
+  package let prompts: [PromptEntry]
   package var computedWith: [ProcessorRecord]
 
   /// Of a run that is complete.
@@ -61,4 +63,22 @@ package struct MapManifest: ModelManifest {
 extension MapRunRecord {
   /// Reads the `result.json` of a folder. Throws `RunError.badRun`.
   package init(folder: String) throws(RunError) { self = try storedRecord(folder) }
+
+  /// What is known of a run that has been begun in a folder and has not ended; nil if there is none.
+  package static func begun(in folder: String) throws -> MapRunRecord? {
+    guard let (manifest, units) = ResultFolder<MapManifest>.begun(in: folder) else { return nil }
+    return try MapRunRecord(manifest, MapJournal(units), isComplete: false)
+  }
+
+  /// Of what a journal has, without read-outs.
+  init(_ manifest: MapManifest, _ journal: MapJournal, isComplete: Bool) throws {
+    self.init(
+      head: manifest.head(isComplete: isComplete),
+      prompts: manifest.prompts.map { MapPromptRecord($0) }, average: try journal.record(nil))
+    for p in prompts.indices {
+      prompts[p].entry.failed = try journal.failure(p)?.failure(
+        number: p + 1, text: prompts[p].entry.text)
+      prompts[p].map = try journal.record(p)
+    }
+  }
 }

@@ -104,7 +104,7 @@ package struct MapRun {
   ) throws -> MapRunRecord {
     let start = monotonicSeconds()
     let model = loaded.model
-    let journal = MapJournal(folder) { try model.source.checkIntact() }
+    let journal = MapJournal(folder.units) { try model.source.checkIntact() }
     if let limit = settings.maxMemory { try loaded.engine.use { try checkMemory(limit) } }
     let total = settings.average ? 1 : loaded.prompts.count
     var done = ProgressCount(solving: (total, 1), coupling: (0, 1))
@@ -152,13 +152,12 @@ package struct MapRun {
     _ p: Int, _ model: some Transformer, _ journal: MapJournal, _ progress: (any RunProgress)?,
     _ folder: Folder
   ) throws {
-    let input = loaded.prompts[p].input
     do {
-      try journal.keep(try triplets(of: [input], resolved[p], progress), p)
+      try journal.keep(try triplets(of: [p], progress), p)
     } catch {
       try checkInterrupt(progress, folder)
       let lost =
-        try Self.loss(of: input, resolved[p], in: model).map { LostPrompt($0) }
+        try Self.loss(of: loaded.prompts[p].input, resolved[p], in: model).map { LostPrompt($0) }
         ?? LostPrompt(
           .solving, layer: resolved[p].lastBlock, TokenSelection(resolved[p].toTokens.last ?? 0),
           reason: failureReason(error))
@@ -176,8 +175,7 @@ package struct MapRun {
     for p in loaded.prompts.indices where try journal.failure(p) == nil { survivors.append(p) }
     while !survivors.isEmpty {
       do {
-        let inputs = survivors.map { loaded.prompts[$0].input }
-        try journal.keep(try triplets(of: inputs, resolved[survivors[0]], progress), nil)
+        try journal.keep(try triplets(of: survivors, progress), nil)
         return true
       } catch {
         try checkInterrupt(progress, folder)
@@ -196,10 +194,13 @@ package struct MapRun {
     return true
   }
 
+  /// Of a prompt's map, or of the average of several, with the record that has no read-out yet.
   private func triplets(
-    of inputs: [ModelInput], _ resolved: ResolvedMap, _ progress: (any RunProgress)?
-  ) throws -> (triplets: SingularTriplets, seconds: Double) {
+    of prompts: [Int], _ progress: (any RunProgress)?
+  ) throws -> (triplets: SingularTriplets, record: MapRecord) {
     let start = monotonicSeconds()
+    let resolved = resolved[prompts[0]]
+    let inputs = prompts.map { loaded.prompts[$0].input }
     let linearization = try linearize(map, of: inputs, in: loaded.model, as: Float.self)
     defer {
       linearization.releaseWorkspace()
@@ -209,7 +210,10 @@ package struct MapRun {
     let found = try solver.partialSVD(
       of: CancellableOperator(linearization) { progress?.isCancelled == true },
       count: count)
-    return (found, monotonicSeconds() - start)
+    let record = MapRecord(
+      settings.map, resolved, fromTokens: common(prompts, \.fromTokens),
+      toTokens: common(prompts, \.toTokens), found, seconds: monotonicSeconds() - start)
+    return (found, record)
   }
 
   /// The solver that answers.
@@ -259,43 +263,24 @@ package struct MapRun {
 
   // MARK: Results
 
-  private func record(
-    _ journal: MapJournal, _ manifest: MapManifest
-  ) throws -> MapRunRecord {
-    var prompts = manifest.prompts.map { MapPromptRecord($0) }
-    for p in prompts.indices {
-      if let lost = try journal.failure(p) {
-        prompts[p].entry.failed = PromptFailure(
-          number: p + 1, text: prompts[p].entry.text, layer: lost.layer, token: lost.token,
-          tensor: lost.tensor, reason: lost.reason)
-      } else if settings.average {
-        prompts[p].fromTokens = resolved[p].fromTokens
-        prompts[p].toTokens = resolved[p].toTokens
+  private func record(_ journal: MapJournal, _ manifest: MapManifest) throws -> MapRunRecord {
+    var record = try MapRunRecord(manifest, journal, isComplete: true)
+    for p in record.prompts.indices where record.prompts[p].entry.failed == nil {
+      if settings.average {
+        record.prompts[p].fromTokens = resolved[p].fromTokens
+        record.prompts[p].toTokens = resolved[p].toTokens
       } else {
-        prompts[p].map = try mapRecord(
-          journal, p, fromTokens: resolved[p].fromTokens, toTokens: resolved[p].toTokens)
+        record.prompts[p].map = try mapRecord(journal, p)
       }
     }
-    var average: MapRecord?
-    if settings.average, prompts.contains(where: { $0.entry.failed == nil }) {
-      let used = prompts.indices.filter { prompts[$0].entry.failed == nil }
-      average = try mapRecord(
-        journal, nil, fromTokens: common(used, \.fromTokens), toTokens: common(used, \.toTokens))
+    if settings.average, record.failures.count < record.prompts.count {
+      record.average = try mapRecord(journal, nil)
     }
-    return MapRunRecord(
-      head: RecordHead(
-        command: "triplets", complete: true, model: manifest.model, settings: settings,
-        computedWith: manifest.computedWith),
-      prompts: prompts, average: average)
+    return record
   }
 
-  private func mapRecord(
-    _ journal: MapJournal, _ p: Int?, fromTokens: [Int]?, toTokens: [Int]?
-  ) throws -> MapRecord {
-    let (triplets, seconds) = try journal.triplets(p)
-    let map = resolved[p ?? 0]
-    var record = MapRecord(
-      settings.map, map, fromTokens: fromTokens, toTokens: toTokens, triplets, seconds: seconds)
+  private func mapRecord(_ journal: MapJournal, _ p: Int?) throws -> MapRecord {
+    var (triplets, record) = try journal.triplets(p)
     record.readOut = reader.map {
       ReadOut(ReadMap(record), left: triplets.leftVectors, right: triplets.rightVectors, by: $0)
     }

@@ -47,7 +47,7 @@ extension MapSelection {
       guard fromLayer != nil || (1...layers).contains(layer) else {
         throw .badSetting(
           .toLayer, value: "\(layer)",
-          reason: "without \(.fromLayer) it must be from 1 to \(layers), final or logits")
+          reason: "must be a boundary from 1 to \(layers), as the model has \(layers) blocks")
       }
       return .layer(layer)
     case .final: return .finalNorm
@@ -58,8 +58,8 @@ extension MapSelection {
         throw .badSetting(
           .fromLayer, value: "\(fromLayer)",
           reason:
-            "no block follows boundary \(layers) or one after it; give \(.toLayer) final or logits, or a "
-            + "boundary from 0 to \(layers - 1)")
+            "no block follows boundary \(layers) or one after it; give a boundary from 0 to \(layers - 1), or say by "
+            + "\(.toLayer) where the map ends")
       }
       return .layer(fromLayer + 1)
     }

@@ -27,12 +27,6 @@ package struct RunReading {
   package init(
     _ folder: String, model: String? = nil, count: Int, top: Int, layers: [Int]? = nil
   ) throws {
-    let arrays: SafetensorsFile
-    do {
-      arrays = try SafetensorsFile("\(folder)/triplets.safetensors")
-    } catch {
-      throw RunError.badRun(path: folder, reason: "\(error)")
-    }
     let parts: [Part]
     var settings: ModelSettings
     let recorded: ModelRecord
@@ -46,7 +40,10 @@ package struct RunReading {
       (settings, recorded) = (record.head.settings.common, record.head.model)
       parts = Self.parts(record)
     case .eigen:
-      throw RunError.badRun(path: folder, reason: "it is of krylens eigen, and has no vectors")
+      throw RunError.unfit(path: folder, reason: "is of krylens eigen, which keeps no vectors")
+    case .lens:
+      throw RunError.unfit(
+        path: folder, reason: "is of krylens lens fit; krylens lens read reads with it")
     case .align:
       let record = try StoredRun(folder, .identities).record
       guard record.complete else {
@@ -54,6 +51,12 @@ package struct RunReading {
       }
       (settings, recorded) = (record.settings.common, record.model)
       parts = try Self.parts(record, layers)
+    }
+    let arrays: SafetensorsFile
+    do {
+      arrays = try SafetensorsFile("\(folder)/triplets.safetensors")
+    } catch {
+      throw RunError.badRun(path: folder, reason: "\(error)")
     }
     if let model { settings.model = model }
     let loaded = try LoadedModel(opening: settings)

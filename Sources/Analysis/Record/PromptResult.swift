@@ -89,9 +89,7 @@ public struct PromptResult {
   init(_ header: PromptHeader, index: Int, _ lost: LostPrompt) {
     (self.index, isComplete, isBegun, settings, tables) = (index, true, true, nil, nil)
     var record = PromptRecord(header)
-    record.failed = PromptFailure(
-      number: index + 1, text: header.text, layer: lost.layer, token: lost.token,
-      tensor: lost.tensor, reason: lost.reason)
+    record.failed = lost.failure(number: index + 1, text: header.text)
     outline = record
   }
 

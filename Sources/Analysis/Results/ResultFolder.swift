@@ -49,6 +49,8 @@ package final class ResultFolder<Manifest: FolderManifest> {
   let home: String
   /// Where what is finished lies.
   let partialPath: String
+  /// What is finished.
+  let units: KeptUnits
   /// Whether the folder holds all that is asked for already.
   package let isComplete: Bool
   /// What the folder is of.
@@ -66,6 +68,7 @@ package final class ResultFolder<Manifest: FolderManifest> {
     home = Self.home(of: path)
     let partial = "\(home)/\(partialName)"
     partialPath = partial
+    units = KeptUnits(of: path, in: partial, prefix: Manifest.unitPrefix)
     // Nothing is made in a folder that is not ours, or is not to be changed.
     var contents = try Contents(home, path: path, for: requested)
     if !contents.isComplete {
@@ -78,7 +81,7 @@ package final class ResultFolder<Manifest: FolderManifest> {
         if !contents.isComplete { try made.write(contents.manifest.json(), to: "manifest.json") }
       } catch {
         if case .inUse? = error as? RunError {
-        } else if Self.units(in: partial).isEmpty {
+        } else if units.names.isEmpty {
           made.takeBack()
         }
         throw error
@@ -162,32 +165,19 @@ package final class ResultFolder<Manifest: FolderManifest> {
   /// Lets other processes at the folder; this one is done with it.
   func release() { lock = nil }
 
-  // MARK: Units
-
-  /// Files of what would have to be computed again.
-  private static func units(in partial: String) -> [String] {
-    let names = (try? FileManager.default.contentsOfDirectory(atPath: partial)) ?? []
-    return names.filter { $0.hasPrefix(Manifest.unitPrefix) && !$0.hasSuffix(".tmp") }
+  /// What is begun and not finished in a folder, and its units; nil if it holds nothing of the kind.
+  static func begun(in folder: String) -> (manifest: Manifest, units: KeptUnits)? {
+    guard !FileManager.default.fileExists(atPath: "\(folder)/result.json"),
+      let (manifest, _) = manifest(in: folder)
+    else { return nil }
+    return (
+      manifest,
+      KeptUnits(of: folder, in: "\(folder)/\(partialName)", prefix: Manifest.unitPrefix)
+    )
   }
 
   /// Whether the end of the process now would leave something to go on from.
-  package var keepsWork: Bool { !Self.units(in: partialPath).isEmpty }
-
-  /// What was kept under this name; nil when nothing was, or what was has been torn by the machine's end.
-  ///
-  /// Throws `RunError.cannotRead`.
-  func unit(_ name: String) throws(RunError) -> ArrayFile? {
-    try ArrayFile(reading: place(ofUnit: name))
-  }
-
-  /// Keeps something that is finished. Throws `RunError.cannotWrite`.
-  func keep(_ file: ArrayFile, notes: some Encodable, as name: String) throws {
-    try file.write(to: place(ofUnit: name), notes: notes)
-  }
-
-  private func place(ofUnit name: String) -> String {
-    "\(partialPath)/\(Manifest.unitPrefix)\(name).safetensors"
-  }
+  package var keepsWork: Bool { !units.names.isEmpty }
 
   // MARK: The end
 
@@ -231,7 +221,8 @@ package final class ResultFolder<Manifest: FolderManifest> {
   }
 }
 
-private let partialName = "partial"
+/// The folder in a command's folder where what is finished lies.
+let partialName = "partial"
 
 /// The lock on what is kept of a run, held as long as this object lives, and no longer than the process.
 final class FolderLock {

@@ -2,17 +2,23 @@ import Files
 import Foundation
 
 /// Which command wrote a run folder.
-package enum RunKind: String, Sendable {
+package enum RunKind: String, Codable, Sendable {
   /// `align`.
   case align
   /// `triplets`.
   case triplets
   /// `eigen`.
   case eigen
+  /// `lens fit`.
+  case lens
 
-  /// What the folder's `result.json` says; `align`, which does not say so, where it says nothing.
+  /// What the folder's `result.json` says, or of a run that has not ended its manifest; `align`, which does not say so, where
+  /// neither says anything.
   package init(_ folder: String) {
-    let command = (try? MappedFile("\(folder)/result.json")).flatMap { file in
+    let result = "\(folder)/result.json"
+    let isBegun = !FileManager.default.fileExists(atPath: result)
+    let file = try? MappedFile(isBegun ? "\(folder)/\(partialName)/manifest.json" : result)
+    let command = file.flatMap { file in
       withExtendedLifetime(file) { try? Self.command(file) }
     }
     self = command.flatMap { RunKind(rawValue: $0) } ?? .align
@@ -31,6 +37,13 @@ package enum RunKind: String, Sendable {
 
 /// The `result.json` of a folder as the record of the command that wrote it. Throws `RunError.badRun`.
 package func storedRecord<Record: Decodable>(_ folder: String) throws(RunError) -> Record {
+  let files = FileManager.default
+  if !files.fileExists(atPath: "\(folder)/result.json"),
+    files.fileExists(atPath: "\(folder)/\(partialName)/manifest.json")
+  {
+    throw .badRun(
+      path: folder, reason: "it has not ended: repeat its command, which goes on where it stopped")
+  }
   do {
     let decoder = JSONDecoder()
     decoder.keyDecodingStrategy = .convertFromSnakeCase

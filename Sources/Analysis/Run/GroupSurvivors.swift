@@ -27,6 +27,12 @@ struct LostPrompt: Codable, Sendable {
     (self.pass, self.layer, tensor) = (pass, layer, nil)
     (token, self.reason) = (tokens.target, reason)
   }
+
+  /// As a record has it of a prompt, by its number from 1 and its text.
+  func failure(number: Int, text: String?) -> PromptFailure {
+    PromptFailure(
+      number: number, text: text, layer: layer, token: token, tensor: tensor, reason: reason)
+  }
 }
 
 /// The prompts of a group that have not failed, at every block and in either pass.

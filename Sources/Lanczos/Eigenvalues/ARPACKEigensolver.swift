@@ -32,10 +32,7 @@ public struct ARPACKEigensolver: PartialEigensolver {
   /// if ARPACK gives up.
   public func eigenpairs(of a: any LinearOperator, count: Int) throws -> Eigenpairs {
     try checkTolerance(tolerance)
-    guard restarts >= 1 else {
-      throw SolverError.invalidSetting(
-        name: "restarts", value: "\(restarts)", remedy: "choose at least 1")
-    }
+    try checkCount("restarts", restarts)
     let checked = try CheckedOperator(square: a, eigenvalues: count)
     let n = checked.inputDimension
     guard count < n - 2 else {

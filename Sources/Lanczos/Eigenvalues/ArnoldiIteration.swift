@@ -49,11 +49,7 @@ struct ArnoldiIteration {
       test = relativeTest(ritzValues(work), bounds: work.small(8))
     }
 
-    // info = 1: restarts exhausted; 3: no shifts were left to apply. Both leave a basis worth reading.
-    guard work.info == 0 || work.info == 1 || work.info == 3 else {
-      throw ARPACKError(routine: "dnaupd", info: Int(work.info))
-    }
-    let isConverged = work.info == 0 && Int(work.parameters[4]) >= count
+    let isConverged = try work.hasConverged(count, by: "dnaupd")
     let restartsMade = work.restartsMade
     // Every wanted pair is asked for, converged or not, by a test that all of them pass: residual norms are measured
     // afterwards. Of complex pairs both must be, or a vector has no imaginary part.

@@ -28,18 +28,14 @@ public struct DenseEigensolver: PartialEigensolver {
   /// Throws `SolverError` for an impossible request, `OperatorError` for NaN, `LAPACKError` if `dgeev` fails.
   public func eigenpairs(of a: any LinearOperator, count: Int) throws -> Eigenpairs {
     try checkTolerance(tolerance)
-    guard blockSize >= 1 else {
-      throw SolverError.invalidSetting(
-        name: "blockSize", value: "\(blockSize)", remedy: "choose at least 1")
-    }
+    try checkCount("blockSize", blockSize)
     return try solve(CheckedOperator(square: a, eigenvalues: count), count: count)
   }
 
   /// Also the end of another solver's requests that leave nothing to iterate on.
   func solve(_ a: CheckedOperator, count: Int) throws -> Eigenpairs {
     let n = a.inputDimension
-    let (size, overflow) = n.multipliedReportingOverflow(by: n)
-    guard !overflow, size <= Int.max / 64 else { throw SolverError.tooLarge(rows: n, columns: n) }
+    try checkBuildable(rows: n, columns: n)
     // Row i of Aᵀ is A eᵢ.
     let matrix = try a.products(.forward, of: .identity(n), width: blockSize).transposed
     return try a.eigenpairs(

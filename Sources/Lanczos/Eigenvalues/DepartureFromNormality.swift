@@ -45,10 +45,7 @@ public struct DepartureFromNormality: Sendable, Equatable, Codable {
     guard a.inputDimension == a.outputDimension else {
       throw SolverError.notSquare(rows: a.outputDimension, columns: a.inputDimension)
     }
-    guard m >= 2 else {
-      throw SolverError.invalidSetting(
-        name: "probes", value: "\(m)", remedy: "choose at least 2")
-    }
+    try checkCount("probes", m, atLeast: 2)
     let n = a.inputDimension
     let checked = CheckedOperator(a)
     guard n > 4 * m else {

@@ -35,10 +35,7 @@ public struct LyapunovExponents: Sendable, Equatable, Codable {
     seed: UInt64 = 0, release: (Int) -> Void = { _ in }
   ) throws {
     try checkTolerance(tolerance)
-    guard sweeps >= 1 else {
-      throw SolverError.invalidSetting(
-        name: "sweeps", value: "\(sweeps)", remedy: "choose at least 1")
-    }
+    try checkCount("sweeps", sweeps)
     guard let n = factors.first?.inputDimension else {
       throw SolverError.invalidSetting(
         name: "factors", value: "empty", remedy: "give at least one")

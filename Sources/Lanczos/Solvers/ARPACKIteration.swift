@@ -48,11 +48,7 @@ struct ARPACKIteration {
       test = relativeTest(values: work.small(6), bounds: work.small(7))
     }
 
-    // info = 1: restarts exhausted; 3: no shifts were left to apply. Both leave a basis worth reading.
-    guard work.info == 0 || work.info == 1 || work.info == 3 else {
-      throw ARPACKError(routine: "dsaupd", info: Int(work.info))
-    }
-    let isConverged = work.info == 0 && Int(work.parameters[4]) >= count
+    let isConverged = try work.hasConverged(count, by: "dsaupd")
 
     // Every wanted pair is asked for, converged or not, by a test that all of them pass: residual norms are measured
     // afterwards, and the best available triplets are a better answer than fewer of them.

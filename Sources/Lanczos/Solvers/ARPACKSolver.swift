@@ -35,10 +35,7 @@ public struct ARPACKSolver: PartialSVDSolver {
   /// adjoint, `ARPACKError` if ARPACK gives up.
   public func partialSVD(of a: any LinearOperator, count: Int) throws -> SingularTriplets {
     try checkTolerance(tolerance)
-    guard restarts >= 1 else {
-      throw SolverError.invalidSetting(
-        name: "restarts", value: "\(restarts)", remedy: "choose at least 1")
-    }
+    try checkCount("restarts", restarts)
     let checked = try CheckedOperator(a, count: count)
     let n = checked.inputDimension
     guard count < n - 1 else {

@@ -55,6 +55,16 @@ final class ARPACKWorkspace {
   /// Restarts made, once ARPACK has ended.
   var restartsMade: Int { max(Int(parameters[2]) - 1, 0) }
 
+  /// Whether ARPACK's own test was met by all pairs that were asked for, once its iteration has ended. Throws `ARPACKError` if
+  /// that left nothing to read.
+  func hasConverged(_ count: Int, by routine: String) throws(ARPACKError) -> Bool {
+    // info = 1: restarts exhausted; 3: no shifts were left to apply. Both leave a basis worth reading.
+    guard info == 0 || info == 1 || info == 3 else {
+      throw ARPACKError(routine: routine, info: Int(info))
+    }
+    return info == 0 && Int(parameters[4]) >= count
+  }
+
   /// Calls `step`, and gives ARPACK the products it asks for, until it asks for no more.
   func iterate(
     _ product: (Span<Double>, inout MutableSpan<Double>) throws -> Void, step: () -> Void,

@@ -28,20 +28,14 @@ public struct DenseSolver: PartialSVDSolver {
   /// fails.
   public func partialSVD(of a: any LinearOperator, count: Int) throws -> SingularTriplets {
     try checkTolerance(tolerance)
-    guard blockSize >= 1 else {
-      throw SolverError.invalidSetting(
-        name: "blockSize", value: "\(blockSize)", remedy: "choose at least 1")
-    }
+    try checkCount("blockSize", blockSize)
     return try solve(CheckedOperator(a, count: count), count: count)
   }
 
   /// Also the end of other solvers' requests that leave nothing to iterate on.
   func solve(_ a: CheckedOperator, count: Int) throws -> SingularTriplets {
     let (m, n) = (a.outputDimension, a.inputDimension)
-    let (size, overflow) = m.multipliedReportingOverflow(by: n)
-    guard !overflow, size <= Int.max / 64 else {
-      throw SolverError.tooLarge(rows: m, columns: n)
-    }
+    try checkBuildable(rows: m, columns: n)
     // Row i of Aᵀ is A eᵢ.
     let transposed = try a.products(.forward, of: .identity(n), width: blockSize)
     let (right, values, left) = try transposed.singularValueDecomposition()

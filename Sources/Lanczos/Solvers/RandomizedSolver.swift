@@ -32,10 +32,8 @@ public struct RandomizedSolver: PartialSVDSolver {
   /// Throws `SolverError` for an impossible request or setting, `OperatorError` for NaN or a wrong adjoint.
   public func partialSVD(of a: any LinearOperator, count: Int) throws -> SingularTriplets {
     try checkTolerance(tolerance)
-    for (name, value, least) in [("oversampling", oversampling, 0), ("iterations", iterations, 2)]
-    where value < least {
-      throw SolverError.invalidSetting(
-        name: name, value: "\(value)", remedy: "choose at least \(least)")
+    for (name, value, least) in [("oversampling", oversampling, 0), ("iterations", iterations, 2)] {
+      try checkCount(name, value, atLeast: least)
     }
     let checked = try CheckedOperator(a, count: count)
     let n = checked.inputDimension

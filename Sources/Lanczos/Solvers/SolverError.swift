@@ -48,6 +48,19 @@ public enum SolverError: Error, Equatable, CustomStringConvertible, Sendable {
   }
 }
 
+/// A setting that counts something is not below the least that makes sense; else `SolverError.invalidSetting`.
+func checkCount(_ name: String, _ value: Int, atLeast least: Int = 1) throws(SolverError) {
+  guard value >= least else {
+    throw .invalidSetting(name: name, value: "\(value)", remedy: "choose at least \(least)")
+  }
+}
+
+/// A dense matrix of this size, and what LAPACK needs beside it, can be counted in bytes; else `SolverError.tooLarge`.
+func checkBuildable(rows: Int, columns: Int) throws(SolverError) {
+  let (size, overflow) = rows.multipliedReportingOverflow(by: columns)
+  guard !overflow, size <= Int.max / 64 else { throw .tooLarge(rows: rows, columns: columns) }
+}
+
 /// The tolerance, which every solver has, is between 0 and 1; else `SolverError.invalidSetting`.
 public func checkTolerance(_ tolerance: Double) throws(SolverError) {
   guard tolerance > 0, tolerance < 1 else {

@@ -14,24 +14,17 @@ struct AlignCommand: ParsableCommand {
   @OptionGroup var model: ModelOptions
   @OptionGroup var options: AlignOptions
 
-  @Option(
-    name: .shortAndLong,
-    help: ArgumentHelp(
-      "The run folder: new, empty, or that of the same run, which is then resumed (default: krylens-runs/NAME-TIME).",
-      valueName: "dir"), completion: .directory)
-  var output: FilePath?
-
-  @Flag(help: "Print nothing but errors.")
-  var quiet = false
+  @OptionGroup var output: OutputOptions
 
   func run() throws {
     try withExitStatus {
       let settings = options.settings(
         for: model.path, step: model.trainingStep(isTrained: !options.execution.randomInit))
-      let path = output?.path ?? Self.defaultOutput(settings.name)
+      let path = output.path(for: settings.name)
       let outcome = try Self.run(
-        settings, try options.prompts.inputs(quiet: quiet), into: path, quiet: quiet)
-      if !quiet {
+        settings, try options.prompts.inputs(quiet: output.quiet), into: path,
+        quiet: output.quiet)
+      if !output.quiet {
         let table = try AlignmentTable(RecordFile(path), folder: path).text
         try StandardOutput.print("\(table)\n\(Self.nextStep(path))")
       }

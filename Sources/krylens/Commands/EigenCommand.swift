@@ -58,15 +58,7 @@ struct EigenCommand: ParsableCommand {
 
   @OptionGroup var execution: ExecutionOptions
 
-  @Option(
-    name: .shortAndLong,
-    help: ArgumentHelp(
-      "The run folder: new, empty, or that of the same run, which is then resumed (default: krylens-runs/NAME-TIME).",
-      valueName: "dir"), completion: .directory)
-  var output: FilePath?
-
-  @Flag(help: "Print nothing but errors.")
-  var quiet = false
+  @OptionGroup var output: OutputOptions
 
   func validate() throws {
     if top < 1 { throw ValidationError("--top \(top): must be from 1 to the operator's order") }
@@ -84,10 +76,7 @@ struct EigenCommand: ParsableCommand {
 
   func run() throws {
     try withExitStatus {
-      var settings = EigenSettings(
-        execution.settings(
-          for: model.path, step: model.trainingStep(isTrained: !execution.randomInit), prompts,
-          seed: seed))
+      var settings = EigenSettings(execution.settings(for: model, prompts, seed: seed))
       settings.numeric.layers = layers?.values
       (settings.numeric.fromLayer, settings.numeric.toLayer) = (fromLayer, toLayer)
       settings.numeric.tokens = fromToken ?? toToken ?? .last
@@ -95,34 +84,15 @@ struct EigenCommand: ParsableCommand {
       settings.numeric.solver = solver
       settings.numeric.tolerance = tolerance
       settings.numeric.exponents = exponents
-      let path = output?.path ?? AlignCommand.defaultOutput(settings.common.name)
+      let path = output.path(for: settings.common.name)
       settings.common.output = path
-      let record = try run(settings, into: path)
-      if !quiet { try StandardOutput.print(EigenTable(record, folder: path).text) }
+      let record = try output.record(in: path) {
+        try EigenRun(settings, prompts: try prompts.inputs(quiet: output.quiet))
+      }
+      if !output.quiet { try StandardOutput.print(EigenTable(record, folder: path).text) }
       guard record.failures.isEmpty else {
         throw FailedPrompts(failures: record.failures, count: record.prompts.count)
       }
-    }
-  }
-
-  /// One run into a folder, where it goes on from the prompts that are finished there.
-  private func run(_ settings: EigenSettings, into path: String) throws -> EigenRecord {
-    let meter = MemoryMeter()
-    let progress = ProgressBar(isShown: !quiet)
-    defer { progress.finish() }
-    let run = try EigenRun(settings, prompts: try prompts.inputs(quiet: quiet))
-    if !quiet { run.notes.forEach(note) }
-    let folder = try EigenRun.Folder(path, for: try run.manifest())
-    guard !folder.isComplete else {
-      if !quiet { note("\(path) holds the whole of this run already; nothing was done") }
-      return try EigenRecord(folder: path)
-    }
-    do {
-      if folder.keepsWork, !quiet { note("going on from what is finished in \(path)") }
-      return try run.run(in: folder, progress: progress, meter: meter)
-    } catch {
-      folder.abandon()
-      throw error
     }
   }
 }

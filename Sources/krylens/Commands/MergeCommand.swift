@@ -6,7 +6,8 @@ struct MergeCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "merge",
     abstract:
-      "Joins runs of one model whose prompts were run apart, by --shard or as several lists.")
+      "Joins runs of one model whose prompts were run apart, by --shard or as several lists; of krylens lens fit, shards."
+  )
 
   @Argument(
     help: "Run folders: all shards, in any order; or whole runs, whose prompts follow one another.",
@@ -19,6 +20,9 @@ struct MergeCommand: ParsableCommand {
 
   func run() throws {
     try withExitStatus {
+      if runs.allSatisfy({ RunKind($0.path) == .lens }) {
+        return try LensMergeCommand.join(runs, into: output)
+      }
       let record = try RunMerge(runs.map(\.path)).write(to: output.path)
       let failed = record.failures.count
       try StandardOutput.print(

@@ -34,6 +34,16 @@ struct ReportCommand: ParsableCommand {
   func run() throws {
     try withExitStatus {
       let column = try scores.map { try ScoreFile.read($0.path, column: score) }
+      for run in runs {
+        let kind = RunKind(run.path)
+        guard kind == .align || kind == .triplets else {
+          throw RunError.unfit(
+            path: run.path,
+            reason:
+              "is of krylens \(kind.rawValue), and reports are of runs of align and of triplets; krylens show "
+              + "prints its tables")
+        }
+      }
       let maps = runs.map(\.path).filter { RunKind($0) == .triplets }
       Interrupt.catchSignals()
       do {

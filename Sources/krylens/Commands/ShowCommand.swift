@@ -7,7 +7,7 @@ struct ShowCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "show",
     abstract:
-      "The tables of a run, as its command printed them; of an unfinished one of align what is known."
+      "The tables of a run, as its command printed them; of an unfinished one what is known."
   )
 
   @Argument(help: ArgumentHelp("A run folder.", valueName: "run"), completion: .directory)
@@ -22,8 +22,18 @@ struct ShowCommand: ParsableCommand {
 
   private static func text(_ path: String) throws -> String {
     switch RunKind(path) {
-    case .triplets: return MapTable(try MapRunRecord(folder: path), folder: path).text
-    case .eigen: return EigenTable(try storedRecord(path), folder: path).text
+    case .triplets:
+      return MapTable(
+        try MapRunRecord.begun(in: path) ?? MapRunRecord(folder: path), folder: path
+      ).text
+    case .eigen:
+      return EigenTable(
+        try EigenRecord.begun(in: path) ?? EigenRecord(folder: path), folder: path
+      ).text
+    case .lens:
+      return LensTable.fitted(
+        try LensRecord.begun(in: path) ?? LensRecord(folder: path), folder: path
+      ).joined(separator: "\n")
     case .align: break
     }
     guard FileManager.default.fileExists(atPath: "\(path)/result.json") else {

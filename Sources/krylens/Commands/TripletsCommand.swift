@@ -31,15 +31,7 @@ struct TripletsCommand: ParsableCommand {
       "Read every singular vector out as the n tokens it favours most, and least.", valueName: "n"))
   var readOut: Int?
 
-  @Option(
-    name: .shortAndLong,
-    help: ArgumentHelp(
-      "The run folder: new, empty, or that of the same run, which is then resumed (default: krylens-runs/NAME-TIME).",
-      valueName: "dir"), completion: .directory)
-  var output: FilePath?
-
-  @Flag(help: "Print nothing but errors.")
-  var quiet = false
+  @OptionGroup var output: OutputOptions
 
   func validate() throws {
     if let top, top < 1 { throw ValidationError("--top \(top): must be 1 or more") }
@@ -50,10 +42,13 @@ struct TripletsCommand: ParsableCommand {
 
   func run() throws {
     try withExitStatus {
-      let settings = settings
-      let path = output?.path ?? AlignCommand.defaultOutput(settings.name)
-      let record = try run(settings, into: path)
-      if !quiet {
+      var settings = settings
+      let path = output.path(for: settings.name)
+      settings.output = path
+      let record = try output.record(in: path) {
+        try MapRun(settings, prompts: try prompts.inputs(quiet: output.quiet))
+      }
+      if !output.quiet {
         try StandardOutput.print(
           "\(MapTable(record, folder: path).text)\n\(AlignCommand.nextStep(path))")
       }
@@ -64,38 +59,12 @@ struct TripletsCommand: ParsableCommand {
   }
 
   private var settings: MapSettings {
-    var s = MapSettings(
-      execution.settings(
-        for: model.path, step: model.trainingStep(isTrained: !execution.randomInit), prompts,
-        seed: solution.seed))
+    var s = MapSettings(execution.settings(for: model, prompts, seed: solution.seed))
     s.map = map.selection
     s.solution.top = top
     s.solution.solver = solution.solver
     s.solution.tolerance = solution.tolerance
     s.readOut = readOut
     return s
-  }
-
-  /// One run into a folder, where it goes on from what is finished there.
-  private func run(_ requested: MapSettings, into path: String) throws -> MapRunRecord {
-    let meter = MemoryMeter()
-    let progress = ProgressBar(isShown: !quiet)
-    defer { progress.finish() }
-    var settings = requested
-    settings.output = path
-    let run = try MapRun(settings, prompts: try prompts.inputs(quiet: quiet))
-    if !quiet { run.notes.forEach(note) }
-    let folder = try MapRun.Folder(path, for: try run.manifest())
-    guard !folder.isComplete else {
-      if !quiet { note("\(path) holds the whole of this run already; nothing was done") }
-      return try MapRunRecord(folder: path)
-    }
-    do {
-      if folder.keepsWork, !quiet { note("going on from what is finished in \(path)") }
-      return try run.run(in: folder, progress: progress, meter: meter)
-    } catch {
-      folder.abandon()
-      throw error
-    }
   }
 }

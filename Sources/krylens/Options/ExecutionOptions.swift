@@ -29,6 +29,14 @@ struct ExecutionOptions: ParsableArguments {
     }
   }
 
+  /// What these options mean for a model and its prompts.
+  func settings(
+    for model: ModelOptions, _ prompts: PromptOptions, seed: UInt64
+  ) -> ModelSettings {
+    settings(
+      for: model.path, step: model.trainingStep(isTrained: !randomInit), prompts, seed: seed)
+  }
+
   /// What these options mean for a model, taken at a training step, and its prompts.
   func settings(
     for model: String, step: Int?, _ prompts: PromptOptions, seed: UInt64

@@ -10,18 +10,29 @@ struct EigenTable {
   private static let mostTables = 4
 
   init(_ record: EigenRecord, folder: String) {
-    var lines = modelLines(record.head.model)
-    for (p, prompt) in record.prompts.prefix(Self.mostTables).enumerated() {
+    let (head, finished) = (record.head, record.prompts.enumerated().filter(\.element.isFinished))
+    var lines = modelLines(head.model)
+    if !head.complete {
+      lines += unfinishedLines(finished.count, of: record.prompts.count, folder: folder)
+    }
+    for (p, prompt) in finished.prefix(Self.mostTables) {
       lines += [""] + Self.lines(prompt, number: record.prompts.count > 1 ? p + 1 : nil)
     }
-    let more = record.prompts.count - Self.mostTables
-    if more > 0 { lines += ["", "\(counted(more, "more prompt")) in \(folder)/result.json"] }
-    let s = record.head.seconds
-    lines += [
-      "", String(format: "%.2f s (load %.2f, solve %.2f)", s.total, s.load, s.solve),
-      memoryLine(record.head.peakMemoryBytes, record.head.peakPrivateBytes),
-      "written to \(folder)",
-    ]
+    let more = finished.count - Self.mostTables
+    if more > 0 {
+      lines += [
+        "", counted(more, "more prompt") + (head.complete ? " in \(folder)/result.json" : ""),
+      ]
+    }
+    lines.append("")
+    if head.complete {
+      let s = head.seconds
+      lines += [
+        String(format: "%.2f s (load %.2f, solve %.2f)", s.total, s.load, s.solve),
+        memoryLine(head.peakMemoryBytes, head.peakPrivateBytes),
+      ]
+    }
+    lines.append(head.complete ? "written to \(folder)" : "read from \(folder)")
     text = lines.joined(separator: "\n")
   }
 

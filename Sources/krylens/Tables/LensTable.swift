@@ -13,15 +13,22 @@ enum LensTable {
         + [layer.frobeniusNorm, layer.errorEstimate].map(short)
         + [layer.standardError.map(short) ?? ""]
     }
+    let unfinished =
+      record.complete
+      ? []
+      : unfinishedLines(record.prompts.count, of: record.wantedPrompts, folder: folder)
+    guard !rows.isEmpty else { return modelLines(record.model) + unfinished }
     return [
       "\(escaped(record.model.name, limit: 100)): mean over \(counted(record.prompts.count, "prompt")), "
         + "\(counted(record.positions, "position")), to layer \(record.target.layer), "
-        + (record.settings.dense ? "whole" : "rank \(record.layers.first?.rank ?? 0)"),
-      "",
-    ] + aligned([["layer", "σ₁", "σ₂", "σ₃", "‖J‖", "error", "standard error"]] + rows) + [
-      "", "error: of the part that is kept; standard error: over prompts; both in the norm of ‖J‖",
-      "\(a.jvp) products J v, \(a.vjp) products Jᵀ u; written to \(folder)",
-    ]
+        + (record.settings.dense ? "whole" : "rank \(record.layers.first?.rank ?? 0)")
+    ] + unfinished + [""]
+      + aligned([["layer", "σ₁", "σ₂", "σ₃", "‖J‖", "error", "standard error"]] + rows) + [
+        "",
+        "error: of the part that is kept; standard error: over prompts; both in the norm of ‖J‖",
+        "\(a.jvp) products J v, \(a.vjp) products Jᵀ u; "
+          + "\(record.complete ? "written to" : "read from") \(folder)",
+      ]
   }
 
   /// One block of lines per position, one line per boundary.

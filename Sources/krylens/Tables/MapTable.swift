@@ -15,9 +15,13 @@ struct MapTable {
 
   init(_ record: MapRunRecord, folder: String) {
     let head = record.head
-    var lines = modelLines(head.model)
-    if !head.complete { lines.append("not finished: this is what is known so far") }
     let maps = record.maps
+    var lines = modelLines(head.model)
+    if !head.complete {
+      // Of an average nothing is known before all is.
+      let done = record.average != nil ? record.prompts.count : maps.count + record.failures.count
+      lines += unfinishedLines(done, of: record.prompts.count, folder: folder)
+    }
     if maps.count > Self.mostTables {
       lines += [""] + Self.brief(maps)
     } else {

@@ -75,3 +75,10 @@ func memoryLine(_ resident: Int, _ anonymous: Int) -> String {
   let megabytes = { (bytes: Int) in String(format: "%.0f MB", Double(bytes) / 1e6) }
   return "peak memory \(megabytes(resident)), of it \(megabytes(anonymous)) beyond mapped weights"
 }
+
+/// What the tables of a run that has not ended say of it.
+func unfinishedLines(_ prompts: Int, of count: Int, folder: String) -> [String] {
+  wrapped(
+    "not finished: \(prompts) of \(counted(count, "prompt")) \(prompts == 1 ? "is" : "are") done, and this is what is known so far; "
+      + "the same command with --output \(folder) goes on from there")
+}

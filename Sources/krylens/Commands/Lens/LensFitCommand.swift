@@ -49,21 +49,11 @@ struct LensFitCommand: ParsableCommand {
   @Option(help: ArgumentHelp("Of samples, probes and random weights.", valueName: "n"))
   var seed: UInt64 = 0
 
-  @Option(
-    name: .shortAndLong,
-    help: ArgumentHelp(
-      "The folder: new, empty, or that of the same fit, which is then resumed (default: krylens-runs/NAME-lens-TIME).",
-      valueName: "dir"), completion: .directory)
-  var output: FilePath?
-
-  @Flag(help: "Print nothing but errors.")
-  var quiet = false
+  @OptionGroup var output: OutputOptions
 
   func run() throws {
     try withExitStatus {
-      let common = execution.settings(
-        for: model.path, step: model.trainingStep(isTrained: !execution.randomInit), prompts,
-        seed: seed)
+      let common = execution.settings(for: model, prompts, seed: seed)
       var settings = LensSettings(common)
       settings.layers = layers?.values
       settings.skip = skip
@@ -73,32 +63,14 @@ struct LensFitCommand: ParsableCommand {
       settings.probes = probes
       settings.rangePrompts = rangePrompts
       settings.shard = shard
-      let path = output?.path ?? AlignCommand.defaultOutput("\(common.name)-lens")
+      let path = output.path(for: "\(common.name)-lens")
       settings.output = path
-      let record = try fit(settings, into: path)
-      guard !quiet else { return }
+      let record = try output.record(in: path) {
+        try LensRun(settings, prompts: try prompts.inputs(quiet: output.quiet))
+      }
+      guard !output.quiet else { return }
       try StandardOutput.print(
         LensTable.fitted(record, folder: path).joined(separator: "\n"))
-    }
-  }
-
-  private func fit(_ settings: LensSettings, into path: String) throws -> LensRecord {
-    let meter = MemoryMeter()
-    let progress = ProgressBar(isShown: !quiet)
-    defer { progress.finish() }
-    let run = try LensRun(settings, prompts: try prompts.inputs(quiet: quiet))
-    if !quiet { run.notes.forEach(note) }
-    let folder = try ResultFolder(path, for: try run.manifest())
-    guard !folder.isComplete else {
-      if !quiet { note("\(path) holds the whole of this lens already; nothing was done") }
-      return try LensRecord(folder: path)
-    }
-    do {
-      if folder.keepsWork, !quiet { note("going on from what is finished in \(path)") }
-      return try run.run(in: folder, progress: progress, meter: meter)
-    } catch {
-      folder.abandon()
-      throw error
     }
   }
 }

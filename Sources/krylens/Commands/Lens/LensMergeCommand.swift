@@ -15,10 +15,13 @@ struct LensMergeCommand: ParsableCommand {
   var output: FilePath
 
   func run() throws {
-    try withExitStatus {
-      let record = try LensMerge(shards.map(\.path)).write(to: output.path)
-      try StandardOutput.print(
-        "\(shards.count) parts, \(record.prompts.count) prompts; written to \(output.path)")
-    }
+    try withExitStatus { try Self.join(shards, into: output) }
+  }
+
+  /// Joins shards, and says so.
+  static func join(_ shards: [FilePath], into output: FilePath) throws {
+    let record = try LensMerge(shards.map(\.path)).write(to: output.path)
+    try StandardOutput.print(
+      "\(shards.count) parts, \(record.prompts.count) prompts; written to \(output.path)")
   }
 }

@@ -53,9 +53,7 @@ struct LensReadCommand: ParsableCommand {
       }
       let opened = try StoredLens(lens.path)
       let loaded = try LoadedModel(
-        execution.settings(
-          for: model.path, step: model.trainingStep(isTrained: !execution.randomInit), prompts,
-          seed: seed), prompts: inputs)
+        execution.settings(for: model, prompts, seed: seed), prompts: inputs)
       loaded.notes.forEach(note)
       let reading = try LensReading(
         opened, of: loaded, layers: layers?.values, tokens: tokens, top: top)
