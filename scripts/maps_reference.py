@@ -87,8 +87,12 @@ class Path:
             return x.sum(0) if options.get("reduce") == "sum" else x
 
         rows = self.states[start][0, sources]
-        transform = torch.func.jacfwd if end == "logits" else torch.func.jacrev
-        j = transform(f, chunk_size=64)(rows).reshape(-1, rows.numel())
+        if end == "logits":
+            tangents = torch.eye(rows.numel(), dtype=rows.dtype).reshape(-1, *rows.shape)
+            columns = torch.func.vmap(lambda v: torch.func.jvp(f, (rows,), (v,))[1], chunk_size=64)(tangents)
+            j = columns.reshape(rows.numel(), -1).T
+        else:
+            j = torch.func.jacrev(f, chunk_size=64)(rows).reshape(-1, rows.numel())
         if isinstance(end, int) and sources == targets and "reduce" not in options:
             j = j - torch.eye(len(j), dtype=j.dtype)
         return j
@@ -105,7 +109,7 @@ def main():
         for options, averages in MAPS:
             jacobians = [p.jacobian(options) for p in (paths if averages else paths[:1])]
             j = sum(jacobians) / len(jacobians)
-            values = torch.linalg.svdvals(j)
+            values = torch.linalg.eigvalsh(j.T @ j).flip(0).clamp(0).sqrt() if len(j) > 10_000 else torch.linalg.svdvals(j)
             maps.append({
                 "options": options | ({"average": True} if averages else {}), "shape": list(j.shape),
                 "sigma": values[:TOP].tolist(), "frobenius": float(j.norm())})
