@@ -149,6 +149,8 @@ extension Initialisation {
       return [
         (".Wqkv", normal(deviation)), (".Wi", normal(deviation)), (".Wo", out),
         ("embedding", normal(deviation)), ("head.dense", out), ("decoder", out),
+        // A GGUF file's part of the head, which is not read.
+        ("cls", out),
         ("classifier", normal(1 / width.squareRoot())),
       ]
     })
