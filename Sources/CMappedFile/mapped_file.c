@@ -118,6 +118,15 @@ long long cmf_resident_bytes(const void *start, size_t length) {
   return resident;
 }
 
+void cmf_keep_freed_memory(int bytes) {
+#ifdef __GLIBC__
+  mallopt(M_MMAP_THRESHOLD, bytes);
+  mallopt(M_TRIM_THRESHOLD, 2 * bytes);
+#else
+  (void)bytes;
+#endif
+}
+
 void cmf_return_freed_memory(void) {
 #ifdef __GLIBC__
   malloc_trim(0);

@@ -1,5 +1,6 @@
 import Analysis
 import ArgumentParser
+import Files
 import Foundation
 
 /// The command. It reads options, hands them to `Analysis`, and shows what comes back; no mathematics.
@@ -25,6 +26,7 @@ struct Krylens: ParsableCommand {
   /// As the library's own, but what goes to standard output, help among it, is known to have got there.
   static func main() {
     startAnewIfAddressSpaceIsLimited()
+    keepFreedMemory()
     StandardOutput.keepPlaces()
     do {
       var command = try parseAsRoot()

@@ -22,5 +22,8 @@ void cmf_unregister(cmf_guard *guard);
 // How many of the `length` bytes at `start`, rounded out to pages, are in memory; -1 if the system does not say.
 long long cmf_resident_bytes(const void *start, size_t length);
 
+// Lets the allocator of the process keep freed blocks of up to so many bytes for the next that ask, where it can.
+void cmf_keep_freed_memory(int bytes);
+
 // Gives the system back what the allocator holds of freed memory, where the allocator can.
 void cmf_return_freed_memory(void);
