@@ -147,8 +147,7 @@ import Testing
     }
   }
 
-  /// The heads' Jacobians add up to the attention half's where nothing but a linear map follows the heads, and the sum over
-  /// boundaries of an average is what each of its maps is.
+  /// The heads' Jacobians add up to the attention half's where nothing but a linear map follows the heads.
   ///
   /// In double precision the sums differ by a few roundings of each.
   @Test(arguments: ["llama", "gpt2", "gpt_oss", "deepseek_v3"])
