@@ -10,12 +10,19 @@ public struct SingularTriplets: Sendable {
   public let residualNorms: [Double]
   /// How the solver came to them.
   public let report: ConvergenceReport
+  /// Triplets beyond them that the solve came upon: they say how the spectrum goes on behind the cut.
+  public var further: FurtherTriplets?
+  /// What is known of those that were not found; nil where the solver did not look.
+  public var certificate: Certificate?
 
   /// Triplets and what is known of them.
   public init(
     singularValues: [Double], leftVectors: Matrix<Double>, rightVectors: Matrix<Double>,
-    residualNorms: [Double], report: ConvergenceReport
+    residualNorms: [Double], report: ConvergenceReport, further: FurtherTriplets? = nil,
+    certificate: Certificate? = nil
   ) {
+    self.further = further
+    self.certificate = certificate
     self.singularValues = singularValues
     self.leftVectors = leftVectors
     self.rightVectors = rightVectors
