@@ -136,19 +136,27 @@ public final class CheckedOperator {
 
   /// How far A (α x) / α is from the product A x at hand, over ‖x‖, for the worst of some vectors (rows): in a linear map,
   /// rounding.
-  ///
-  /// α is no power of two, so that the same products are rounded at other places.
   private func rounding(
     _ direction: ProductDirection, _ x: Matrix<Double>, _ product: Matrix<Double>, member: Int
   ) throws(OperatorError) -> Double {
+    let differences = try roundings(direction, of: x, products: product, member: member)
+    return zip(differences.rowNorms, x.rowNorms).reduce(0) {
+      max($0, $1.1 > 0 ? $1.0 / $1.1 : 0)
+    }
+  }
+
+  /// A (α x) / α − A x for every vector x (row), with the products A x at hand: of a linear map nothing but rounding.
+  ///
+  /// α is no power of two, so that the same products are rounded at other places.
+  func roundings(
+    _ direction: ProductDirection, of x: Matrix<Double>, products: Matrix<Double>, member: Int = 0
+  ) throws(OperatorError) -> Matrix<Double> {
     let α = 0.7390851332151607
     var scaled = x
     for i in scaled.elements.indices { scaled.elements[i] *= α }
-    var again = try products(direction, of: [scaled], active: [member], width: x.rows)[0]
+    var again = try self.products(direction, of: [scaled], active: [member], width: x.rows)[0]
     for i in again.elements.indices { again.elements[i] /= α }
-    return zip((again - product).rowNorms, x.rowNorms).reduce(0) {
-      max($0, $1.1 > 0 ? $1.0 / $1.1 : 0)
-    }
+    return again - products
   }
 }
 
