@@ -126,6 +126,10 @@ public struct MapRecord: Codable, Sendable {
   public var passes: Int
   /// Of the solve.
   public var seconds: Double
+  /// Which products measured the residual norms; null in records of earlier versions, which know single precision only.
+  @Nullable public var precision: ProductPrecision?
+  /// How far the operator that was applied is from the map, relative to σ₁; null where it was not measured.
+  @Nullable public var noise: OperatorNoise?
   /// The norm of each token's part of every vector; null where neither side has several tokens.
   @Nullable public var tokenNorms: TokenNorms?
   /// What the vectors favour and disfavour, if that was asked for.

@@ -102,6 +102,8 @@ public struct MapSolution: Codable, Sendable, Equatable {
   public var solver = SolverKind.auto
   /// Residual norms are held to tolerance · σ₁.
   public var tolerance = 1e-5
+  /// In which precision states, linearizations and products are computed.
+  public var precision = PrecisionMode.auto
 
   /// The defaults.
   public init() {}

@@ -43,7 +43,8 @@ public struct PromptResult {
         outline.layers.append(
           LayerRecord(
             layer: block.layer, tokens, found, seconds: block.seconds,
-            frobeniusNorm: hasAll ? block.frobeniusNorms?[jacobian] : nil))
+            frobeniusNorm: hasAll ? block.frobeniusNorms?[jacobian] : nil,
+            precision: block.precisions[jacobian], noise: block.noise(of: jacobian)))
         // Of several tokens the last one speaks for the prompt.
         if jacobian == jacobians.last { leading.append(found.singularValues.first ?? 0) }
       }
@@ -119,7 +120,7 @@ extension LayerRecord {
   /// Of one Jacobian's triplets.
   fileprivate init(
     layer: Int, _ tokens: TokenSelection, _ t: SingularTriplets, seconds: Double,
-    frobeniusNorm: FrobeniusNorm?
+    frobeniusNorm: FrobeniusNorm?, precision: ProductPrecision, noise: OperatorNoise?
   ) {
     var remedy: String?
     if case .stopped(let stop) = t.report.outcome { remedy = stop.advice.description }
@@ -130,7 +131,7 @@ extension LayerRecord {
       relativeGaps: SpectrumShape.relativeGaps(t.singularValues), frobeniusNorm: frobeniusNorm,
       solver: t.report.solver,
       applications: .init(jvp: t.report.applications.jvp, vjp: t.report.applications.vjp),
-      passes: t.report.applications.passes, seconds: seconds)
+      passes: t.report.applications.passes, seconds: seconds, precision: precision, noise: noise)
   }
 }
 

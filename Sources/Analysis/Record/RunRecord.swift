@@ -137,6 +137,11 @@ public struct LayerRecord: Codable, Sendable {
   public var passes: Int
   /// Of the solve.
   public var seconds: Double
+  /// Which products measured the residual norms; null in records of earlier versions, which know single precision only.
+  @Nullable public var precision: ProductPrecision?
+  /// How far the operator that was applied is from the Jacobian, relative to σ₁, measured on a sample of the prompts; null
+  /// where it was not.
+  @Nullable public var noise: OperatorNoise?
 
   /// Vectors in each direction.
   public struct Applications: Codable, Sendable {

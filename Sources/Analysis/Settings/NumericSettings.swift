@@ -81,6 +81,8 @@ public struct SolutionSettings: Codable, Sendable, Equatable {
   public var solver = SolverKind.auto
   /// Residual norms are held to tolerance · σ₁.
   public var tolerance = 1e-5
+  /// In which precision states, linearizations and products are computed.
+  public var precision = PrecisionMode.auto
   /// Of start vectors, probes and random weights.
   public var seed: UInt64 = 0
 

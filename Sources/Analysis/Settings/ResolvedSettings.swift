@@ -19,6 +19,7 @@ struct ResolvedSettings {
   let normedLayer: Int?
   let solver: SolverKind
   let tolerance: Double
+  let precision: PrecisionMode
   let seed: UInt64
   /// Whether every block is linearized as a residual function, so that the linearised path is defined.
   let coversPath: Bool
@@ -92,6 +93,7 @@ struct ResolvedSettings {
     normedLayer = s.last == .normed ? model.layers : nil
     solver = s.solver.chosen(for: s.top, width: width)
     tolerance = s.tolerance
+    precision = s.precision
     seed = s.seed
     coversPath =
       s.site == .block && s.last == .residual && layers == Array(1...model.layers)

@@ -19,6 +19,9 @@ final class FolderJournal: RunJournal {
   private struct SolvedNotes: Codable {
     let reports: [ConvergenceReport?]
     let seconds: Double
+    /// Not in files of earlier versions.
+    let precisions: [ProductPrecision]?
+    let noise: MeasuredNoise?
   }
 
   func solved(_ group: PromptGroup, layer: Int) throws -> SolvedBlock? {
@@ -32,14 +35,16 @@ final class FolderJournal: RunJournal {
       guard let found = Self.triplets(r, report, file, hasVectors: true) else { return nil }
       triplets.append(found)
     }
-    return SolvedBlock(triplets: triplets, seconds: notes.seconds)
+    return SolvedBlock(
+      triplets: triplets, seconds: notes.seconds, precisions: notes.precisions, noise: notes.noise)
   }
 
   private func triplets(
     _ group: PromptGroup, layer: Int
   ) throws -> (ArrayFile, SolvedNotes)? {
     guard let file = try ArrayFile(reading: name(group, "l\(layer).triplets")),
-      let notes = file.notes(SolvedNotes.self), notes.reports.count == group.jacobians.count
+      let notes = file.notes(SolvedNotes.self), notes.reports.count == group.jacobians.count,
+      notes.precisions?.count ?? notes.reports.count == notes.reports.count
     else { return nil }
     return (file, notes)
   }
@@ -63,6 +68,8 @@ final class FolderJournal: RunJournal {
     let coupled = try couplings(group, at: layer)
     return KeptBlock(
       layer: layer, path: path, seconds: notes.seconds,
+      precisions: notes.precisions ?? notes.reports.map { _ in .single },
+      noise: notes.noise ?? MeasuredNoise(),
       isSolved: notes.reports.map { $0 != nil },
       readTriplets: { r, hasVectors in
         notes.reports[r].flatMap { Self.triplets(r, $0, file, hasVectors: hasVectors) }
@@ -79,7 +86,9 @@ final class FolderJournal: RunJournal {
       file.append("\(r).S", Matrix([t.singularValues]))
       file.append("\(r).residuals", Matrix([t.residualNorms]))
     }
-    let notes = SolvedNotes(reports: solved.triplets.map { $0?.report }, seconds: solved.seconds)
+    let notes = SolvedNotes(
+      reports: solved.triplets.map { $0?.report }, seconds: solved.seconds,
+      precisions: solved.precisions, noise: solved.noise)
     try file.write(to: name(group, "l\(layer).triplets"), notes: notes)
   }
 

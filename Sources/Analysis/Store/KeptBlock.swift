@@ -8,6 +8,10 @@ struct KeptBlock {
   let path: String
   /// How long the solve took for each Jacobian.
   let seconds: Double
+  /// Which products measured each Jacobian's residual norms.
+  let precisions: [ProductPrecision]
+  /// How far those are from what is meant.
+  let noise: MeasuredNoise
   /// Problems that have triplets.
   let isSolved: [Bool]
   /// The triplets of a Jacobian, without their vectors if those are not asked for.
@@ -29,6 +33,9 @@ struct KeptBlock {
     return found
   }
 
+  /// How far the operator that a Jacobian's triplets are of is from what is meant; nil if that was not measured.
+  func noise(of jacobian: Int) -> OperatorNoise? { noise[precisions[jacobian]] }
+
   private var lost: RunError {
     .lostUnit(path: path, unit: "what was found at block \(layer)")
   }
@@ -38,7 +45,8 @@ extension KeptBlock {
   /// Of what is in memory anyway.
   init(_ solved: SolvedBlock, _ couplings: [JacobianCouplings?]?, layer: Int) {
     self.init(
-      layer: layer, path: "the run", seconds: solved.seconds,
+      layer: layer, path: "the run", seconds: solved.seconds, precisions: solved.precisions,
+      noise: solved.noise,
       isSolved: solved.triplets.map { $0 != nil }, readTriplets: { p, _ in solved.triplets[p] },
       frobeniusNorms: couplings.map { $0.map { $0?.frobeniusNorm } },
       readCouplings: { couplings?[$0] })

@@ -35,6 +35,19 @@ struct SolvedBlock: Sendable {
   let triplets: [SingularTriplets?]
   /// How long the solve took for each.
   let seconds: Double
+  /// Which products measured the residual norms, one per Jacobian.
+  let precisions: [ProductPrecision]
+  /// How far those are from what is meant.
+  let noise: MeasuredNoise
+
+  init(
+    triplets: [SingularTriplets?], seconds: Double, precisions: [ProductPrecision]? = nil,
+    noise: MeasuredNoise? = nil
+  ) {
+    (self.triplets, self.seconds) = (triplets, seconds)
+    self.precisions = precisions ?? triplets.map { _ in .single }
+    self.noise = noise ?? MeasuredNoise()
+  }
 }
 
 /// X⁰ … X^L of a group's prompts, read one by one.

@@ -64,6 +64,7 @@ struct TripletsCommand: ParsableCommand {
     s.solution.top = top
     s.solution.solver = solution.solver
     s.solution.tolerance = solution.tolerance
+    s.solution.precision = solution.precision
     s.readOut = readOut
     return s
   }

@@ -150,6 +150,7 @@ struct AlignOptions: ParsableArguments {
     s.last = last ?? (likePaper ? .normed : .residual)
     s.solver = solution.solver
     s.tolerance = solution.tolerance
+    s.precision = solution.precision
     s.sign = sign ?? (likePaper ? .absolute : .signed)
     s.normalisation = normalisation?.value.rawValue ?? CouplingNormalisation.frobenius.rawValue
     s.form = form

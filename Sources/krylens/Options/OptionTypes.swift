@@ -8,6 +8,7 @@ import Model
 // How options spell the values of the library.
 
 extension SolverKind: ExpressibleByArgument {}
+extension PrecisionMode: ExpressibleByArgument {}
 extension EigensolverKind: ExpressibleByArgument {}
 extension CouplingSign: ExpressibleByArgument {}
 extension CouplingForm: ExpressibleByArgument {}

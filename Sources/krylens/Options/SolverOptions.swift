@@ -1,3 +1,4 @@
+import Analysis
 import ArgumentParser
 import Lanczos
 
@@ -8,6 +9,12 @@ struct SolverOptions: ParsableArguments {
 
   @Option(help: ArgumentHelp("Residual norms are held to t · σ₁.", valueName: "t"))
   var tolerance = 1e-5
+
+  @Option(
+    help:
+      "Of states and products; auto goes from single to double where rounding keeps residual norms above the tolerance."
+  )
+  var precision = PrecisionMode.auto
 
   @Option(help: ArgumentHelp("Of start vectors, probes and random weights.", valueName: "n"))
   var seed: UInt64 = 0

@@ -1,0 +1,40 @@
+import LinearAlgebra
+
+/// In which precision a run computes.
+public enum PrecisionMode: String, Sendable, CaseIterable, Codable {
+  /// Single; what rounding keeps from the tolerance is solved further with products in double precision.
+  case auto
+  /// Single throughout.
+  case single
+  /// Double throughout: states, linearizations and products.
+  case double
+}
+
+extension KeyedDecodingContainer {
+  /// Records of earlier versions know single precision only.
+  func decode(_ type: PrecisionMode.Type, forKey key: Key) throws -> PrecisionMode {
+    try decodeIfPresent(type, forKey: key) ?? .single
+  }
+}
+
+/// The precision of an operator's products.
+public enum ProductPrecision: String, Sendable, Codable {
+  /// 24 bits.
+  case single
+  /// 53 bits.
+  case double
+}
+
+/// How far the operators that were applied at a block are from those that are meant, measured on a sample: relative to σ₁.
+struct MeasuredNoise: Codable, Sendable, Equatable {
+  /// Of products in single precision at the states of the single-precision pass; nil where there were none, or where the
+  /// sample could not be followed.
+  var single: OperatorNoise?
+  /// Of products in double precision, likewise.
+  var double: OperatorNoise?
+
+  /// Of one kind of products.
+  subscript(precision: ProductPrecision) -> OperatorNoise? {
+    precision == .single ? single : double
+  }
+}
