@@ -33,7 +33,7 @@ public struct CouplingReading: Sendable {
     CouplingReading(
       kind: kind, rank: rank, sign: sign ?? settings.sign,
       normalisation: normalisation ?? CouplingNormalisation(rawValue: settings.normalisation),
-      form: form ?? settings.form)
+      form: form ?? settings.form.shown)
   }
 
   /// Whether a coupling of this kind and setting is one of those meant, once the reading is resolved.

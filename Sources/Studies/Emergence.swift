@@ -58,7 +58,7 @@ public struct Emergence: Sendable {
       let (step, s) = (run.step, run.record.settings)
       let couplings = statistics.coupling.filter {
         $0.setting.sign == s.sign && $0.setting.normalisation.rawValue == s.normalisation
-          && $0.setting.form == s.form && $0.setting.score == s.score
+          && $0.setting.form == s.form.shown && $0.setting.score == s.score
       }
       return couplings.map {
         Point(

@@ -76,7 +76,7 @@ struct PassTests {
       _ model: some Transformer, _ change: (inout RunSettings) -> Void
     ) throws -> Passes {
       var settings = RunSettings(model: "m", name: "m", threads: 1)
-      (settings.top, settings.ranks) = (6, [6])
+      (settings.top, settings.ranks, settings.form) = (6, [6], .both)
       change(&settings)
       return try Passes(
         model,
@@ -114,7 +114,8 @@ struct PassTests {
           let t = run.solved[j][p]
           let (u, v) = (t.leftVectors, t.rightVectors)
           for (found, left, right) in [
-            (run.couplings[i][p].same[j], u, v), (run.couplings[i][p].crossed[j], v, u),
+            (try #require(run.couplings[i][p].forms[.same])[j], u, v),
+            (try #require(run.couplings[i][p].forms[.crossed])[j], v, u),
           ] {
             let wanted = Matrix.product(left, .none, .product(jacobian, .none, right, .transposed))
             for (a, b) in zip(found.matrix.elements, wanted.elements) {

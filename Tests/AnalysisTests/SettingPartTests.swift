@@ -39,7 +39,7 @@ struct SettingPartTests {
 
   private static func run() throws -> AlignmentRun {
     var settings = RunSettings(model: ModelFixture("llama").folder, name: "llama", threads: 1)
-    (settings.top, settings.ranks) = (4, [4])
+    (settings.top, settings.ranks, settings.form) = (4, [4], .both)
     return try AlignmentRun(settings, prompts: [.tokens([5, 3, 9]), .tokens([7, 1])])
   }
 

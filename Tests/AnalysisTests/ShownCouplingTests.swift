@@ -18,12 +18,14 @@ struct ShownCouplingTests {
     var settings = RunSettings(model: folder, name: "llama", threads: 1)
     (settings.top, settings.ranks) = (4, [2, 4])
     KindTests.requests[kind].change(&settings)
-    (settings.sign, settings.normalisation, settings.form, settings.score) = Self.readings[reading]
+    let asked = Self.readings[reading]
+    (settings.sign, settings.normalisation, settings.score) = (asked.0, asked.1, asked.3)
+    settings.form = asked.2 == .crossed ? .crossed : .both
     let run = try AlignmentRun(settings, prompts: KindTests.prompts.map { .tokens($0) })
     try run.run(meter: MemoryMeter()).forEachPrompt { prompt in
       let shown = try prompt.record().shown(settings)
       var direct: [CouplingMatrix] = []
-      try prompt.forEachCoupling(settings.ranks.map { settings.reading.shown(rank: $0) }) {
+      try prompt.forEachCoupling(settings.ranks.map { settings.shown(rank: $0) }) {
         direct.append($0)
       }
       // One table's ranks follow one another there, one rank's tables here.

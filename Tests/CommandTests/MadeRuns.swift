@@ -16,7 +16,8 @@ struct MadeRuns {
     try Command.align(
       ModelFixture("llama").folder,
       [
-        "--token-ids", "5,3,9,7", "--token-ids", "1,2", "--token-ids", "11,4,6", "--top", "4",
+        "--token-ids", "5,3,9,7", "--token-ids", "1,2", "--token-ids", "11,4,6", "--form", "both",
+        "--top", "4",
         "--ranks", "2,4",
       ]
     ).record

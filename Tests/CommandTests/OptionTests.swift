@@ -155,7 +155,7 @@ struct OptionTests {
   @Test func ranksAreTakenOnceAndInOrder() throws {
     let record = try Command.align(Self.llama.folder, Self.tokens + ["--ranks", "4, 2,4"]).record
     #expect(record.settings.ranks == [2, 4] && record.settings.top == 10)
-    #expect(record.prompts[0].coupling.count == 16)
+    #expect(record.prompts[0].coupling.count == 8)
   }
 
   @Test func layersRestrictWhatIsLinearized() throws {

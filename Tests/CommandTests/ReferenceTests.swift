@@ -44,7 +44,7 @@ struct ReferenceTests {
   @Test(arguments: cases)
   func spectraAndCouplings(c: Case) throws {
     let expected = try c.fixture.expected()
-    let prompt = try run(c)
+    let prompt = try run(c, ["--form", "both"])
     expect(prompt.layers, have: expected.sigmaLast, solver: c.solver)
     #expect(prompt.layers.allSatisfy { $0.fromToken == expected.tokenIds.count - 1 })
     #expect(prompt.coupling.count == 16)
@@ -113,7 +113,7 @@ struct ReferenceTests {
     expect(prompt.layers, have: cross.sigma, solver: c.solver)
     #expect(prompt.layers.allSatisfy { $0.fromToken == cross.inputToken })
     #expect(prompt.layers.allSatisfy { $0.toToken == cross.outputToken })
-    #expect(prompt.coupling.count == 16 && prompt.coupling.allSatisfy { $0.kind == .depth })
+    #expect(prompt.coupling.count == 8 && prompt.coupling.allSatisfy { $0.kind == .depth })
     #expect(prompt.trajectory.linearisedPathCosine == nil)
     // The same tokens counted from the end.
     let back = try run(

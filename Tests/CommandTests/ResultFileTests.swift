@@ -10,7 +10,10 @@ struct ResultFileTests {
   static let run = Result {
     try Command.align(
       ModelFixture("llama").folder,
-      ["--token-ids", "5,3,9,7", "--token-ids", "1,2", "--top", "4", "--ranks", "2,4"])
+      [
+        "--token-ids", "5,3,9,7", "--token-ids", "1,2", "--top", "4", "--ranks", "2,4", "--form",
+        "both",
+      ])
   }
 
   private func object(_ value: Any?) throws -> [String: Any] {

@@ -23,11 +23,11 @@ public struct CouplingSetting: Sendable, Hashable, Codable {
     self.score = score
   }
 
-  /// All 8 combinations of sign, named normalisation and form at one rank.
+  /// All combinations of sign, named normalisation and these forms at one rank.
   public static func combinations(
-    rank: Int, score: CouplingScore = .oneMinus
+    rank: Int, forms: [CouplingForm] = CouplingForm.allCases, score: CouplingScore = .oneMinus
   ) -> [CouplingSetting] {
-    CouplingForm.allCases.flatMap { form in
+    forms.flatMap { form in
       CouplingSign.allCases.flatMap { sign in
         CouplingNormalisation.allCases.map { normalisation in
           CouplingSetting(

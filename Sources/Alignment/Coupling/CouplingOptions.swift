@@ -75,6 +75,28 @@ public enum CouplingForm: String, Sendable, Codable, CaseIterable {
   case crossed
 }
 
+/// Which forms are computed: each costs K products per pair.
+public enum CouplingForms: String, Sendable, Codable, CaseIterable {
+  /// A alone.
+  case same
+  /// B alone.
+  case crossed
+  /// A and B.
+  case both
+
+  /// The form that tables show.
+  public var shown: CouplingForm { self == .crossed ? .crossed : .same }
+
+  /// What is computed.
+  public var computed: [CouplingForm] {
+    switch self {
+    case .same: [.same]
+    case .crossed: [.crossed]
+    case .both: [.same, .crossed]
+    }
+  }
+}
+
 /// A number made of a misfit m.
 public enum CouplingScore: String, Sendable, Codable, CaseIterable {
   /// m itself: 0 is aligned. (A plot of −m shows its negative.)

@@ -95,7 +95,7 @@ public struct CostEstimate: Sendable {
     // Products at the widths of the run.
     let batch = largest.count
     let one = Self.seconds(of: a, rows: batch, vectors: cost.vectors)
-    let couplingVectors = 2 * resolved.mostBases * k
+    let couplingVectors = resolved.forms.count * resolved.mostBases * k
     // The bases that go together.
     let chunkVectors = min(CouplingPass.chunk(rows: batch, rank: k), resolved.mostBases) * k
     let wideVectors = CouplingPass.evenSlice(of: chunkVectors, rows: batch)
@@ -116,7 +116,7 @@ public struct CostEstimate: Sendable {
     // Bases once as they are and once as images; then a product's own input and output, but for a single row whose
     // vectors fit into one product.
     let apart = batch == 1 && chunkVectors <= wideVectors ? 0 : 3 * wideVectors
-    let couplings = r * resolved.mostBases * 2 * (k * k * 8 + 120)
+    let couplings = r * resolved.mostBases * resolved.forms.count * (k * k * 8 + 120)
     let coupling =
       couplingWorkspace
       + batch * vectorBytes * (5 * chunkVectors / 2 + apart) + couplings

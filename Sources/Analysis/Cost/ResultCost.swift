@@ -20,16 +20,17 @@ struct ResultCost: Sendable {
   {
     let (blocks, k, vector) = (resolved.layers.count, resolved.ranks.max() ?? 1, width * 8)
     let isDepth = resolved.kind == .depth
+    let readings = 4 * resolved.forms.count * resolved.ranks.count
     var (arrays, tables, most) = (0, 0, 0)
     for (p, selections) in resolved.selections.enumerated() {
       let places = isDepth ? selections.count : blocks
       let side = isDepth ? blocks : selections.count
       let jacobians = selections.count * blocks
       arrays += 3 * jacobians + places + (saveHiddenStates ? layers + 1 : 0)
-      tables += places * 8 * resolved.ranks.count
-      let scores = side * side * (8 * resolved.ranks.count * 17 + Self.encodedNumber)
+      tables += places * readings
+      let scores = side * side * (readings * 17 + Self.encodedNumber)
       let overlaps = side * resolved.top * 2 * vector + side * side * 2 * Self.encodedNumber
-      let row = side * 2 * (k * k * 16 + 120)
+      let row = side * resolved.forms.count * (k * k * 16 + 120)
       let outline =
         (jacobians * (3 * resolved.top + 25) + tokens[p] * (3 * layers + 8)) * 3
         * Self.encodedNumber / 2

@@ -62,7 +62,7 @@ struct CouplingTables {
       let found = try blocks[place.block].couplings(place.jacobian)
       let level = NullLevel(frobeniusNorm: found.frobeniusNorm, width: width)
       for (s, setting) in settings.enumerated() {
-        let row = setting.form == .same ? found.same : found.crossed
+        let row = found.forms[setting.form] ?? []
         matrices[s].append(
           row.map {
             $0.score(
@@ -104,11 +104,11 @@ struct CouplingTables {
     }
   }
 
-  /// A(i|j) of a table, row by row: (columns, K, K) each.
+  /// A(i|j) of a table, or B(i|j) of a run of the crossed form alone, row by row: (columns, K, K) each.
   func forEachRow(of table: Table, _ body: ([Double]) throws -> Void) throws {
     for place in table.rows {
       let found = try blocks[place.block].couplings(place.jacobian)
-      try body(found.same.flatMap(\.matrix.elements))
+      try body(found.any.flatMap(\.matrix.elements))
     }
   }
 }

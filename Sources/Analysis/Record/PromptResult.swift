@@ -59,14 +59,17 @@ public struct PromptResult {
       ? CouplingTables(manifest, header.selections, jacobians: jacobians, blocks: blocks) : nil
   }
 
-  /// Every table in these readings, by default those that are recorded: all combinations of sign, normalisation and form at
-  /// every rank.
+  /// Every table in these readings, by default those that are recorded: all combinations of sign, normalisation and computed
+  /// form at every rank.
   func forEachCoupling(
     _ readings: [CouplingSetting]? = nil, _ body: (CouplingMatrix) throws -> Void
   ) throws {
     guard let tables, let settings else { return }
     let readings =
-      readings ?? settings.ranks.flatMap { CouplingSetting.combinations(rank: $0) }
+      readings
+      ?? settings.ranks.flatMap {
+        CouplingSetting.combinations(rank: $0, forms: settings.form.computed)
+      }
     for table in tables.tables { try tables.scores(of: table, readings).forEach(body) }
   }
 

@@ -97,7 +97,7 @@ public struct PromptRecord: Codable, Sendable {
   @Nullable public var nextToken: String?
   /// One a Jacobian, block after block.
   public var layers: [LayerRecord]
-  /// All combinations of sign, normalisation and form, at every rank.
+  /// All combinations of sign, normalisation and computed form, at every rank.
   public var coupling: [CouplingMatrix]
   /// Overlap of the singular subspaces, at every rank.
   public var overlap: [OverlapRecord]

@@ -1,12 +1,12 @@
 public import Alignment
 
-extension ReadingSettings {
+extension RunSettings {
   /// How the coupling at a rank is shown.
   func shown(rank: Int) -> CouplingSetting {
     CouplingSetting(
-      rank: rank, sign: sign,
-      normalisation: CouplingNormalisation(rawValue: normalisation) ?? .frobenius, form: form,
-      score: score)
+      rank: rank, sign: self.sign,
+      normalisation: CouplingNormalisation(rawValue: self.normalisation) ?? .frobenius,
+      form: self.form.shown, score: self.score)
   }
 }
 
@@ -26,8 +26,8 @@ extension RecordFile {
     var record = try prompt(
       p, hasOverlaps: false,
       tablesWith: [
-        "sign": settings.sign.rawValue, "form": settings.form.rawValue,
-        "normalisation": settings.reading.shown(rank: 1).held.normalisation.rawValue,
+        "sign": settings.sign.rawValue, "form": settings.form.shown.rawValue,
+        "normalisation": settings.shown(rank: 1).held.normalisation.rawValue,
         "score": CouplingScore.oneMinus.rawValue,
       ])
     record.coupling = record.shown(settings)
@@ -40,7 +40,7 @@ extension PromptRecord {
   /// readings that every record holds.
   public func shown(_ settings: RunSettings) -> [CouplingMatrix] {
     settings.ranks.flatMap { rank in
-      let wanted = settings.reading.shown(rank: rank)
+      let wanted = settings.shown(rank: rank)
       let tables = coupling.filter { $0.setting == wanted }
       guard tables.isEmpty else { return tables }
       return coupling.filter { $0.setting == wanted.held }.map { table in

@@ -101,7 +101,8 @@ public struct AlignmentRun {
     let k = resolved.ranks.max() ?? 1
     let tokens = group.prompts.reduce(0) { $0 + d.tokenCount(of: prompts[$1].input) }
     let perJacobian =
-      resolved.layers.count * resolved.top * 2 * d.width + resolved.mostBases * 2 * k * k
+      resolved.layers.count * resolved.top * 2 * d.width + resolved.mostBases * resolved.forms.count
+      * k * k
     return group.jacobians.count * perJacobian + tokens * d.width * (d.layers + 8)
   }
 
@@ -209,7 +210,8 @@ public struct AlignmentRun {
     return ProgressCount(
       solving: (jacobians * loaded.model.description.layers, cost.passes * cost.vectors),
       coupling: (
-        jacobians * resolved.layers.count, 2 * resolved.mostBases * (resolved.ranks.max() ?? 1)
+        jacobians * resolved.layers.count,
+        resolved.forms.count * resolved.mostBases * (resolved.ranks.max() ?? 1)
       ))
   }
 }

@@ -6,8 +6,8 @@ import Weights
 
 /// The second pass, backwards over the blocks: every Jacobian applied to the bases of those it is compared with, exactly.
 ///
-/// A(i|j) = Uⱼᵀ Jᵢ Vⱼ takes K products Jᵢ v a pair, the crossed form as many Jᵢ u: across depth 2 L K vectors through each
-/// block, which is wide enough for products at the speed of arithmetic. Jᵢ is never replaced by its own triplets. A few
+/// A(i|j) = Uⱼᵀ Jᵢ Vⱼ takes K products Jᵢ v a pair, the crossed form as many Jᵢ u: across depth L K vectors of each form
+/// through each block, which is wide enough for products at the speed of arithmetic. Jᵢ is never replaced by its own triplets. A few
 /// probes more estimate ‖Jᵢ‖_F. Backwards, because the last blocks' weights are the likeliest still in memory.
 enum CouplingPass {
   /// Probes of ‖J‖_F's tail. The tail's relative error is about (2 / probes)^½ over the root of its stable rank.
@@ -74,7 +74,8 @@ enum CouplingPass {
           while couplings == nil {
             do {
               couplings = try rows.couplings(
-                of: active, rank: resolved.ranks.max()!, seed: resolved.seed)
+                of: active, forms: resolved.forms, rank: resolved.ranks.max()!,
+                seed: resolved.seed)
             } catch {
               let jacobian = group.jacobians[batch.members[error.member]]
               try survivors.lose(
@@ -122,14 +123,14 @@ enum CouplingPass {
 
     /// Of the active rows; nil for the others. Rows of different numbers of bases go together.
     func couplings(
-      of active: [Int], rank k: Int, seed: UInt64
+      of active: [Int], forms: [CouplingForm], rank k: Int, seed: UInt64
     ) throws(OperatorError) -> [JacobianCouplings?] {
       var result = try frobeniusNorms(of: active, seed: seed).map {
-        $0.map { JacobianCouplings(same: [], crossed: [], frobeniusNorm: $0) }
+        $0.map { JacobianCouplings(forms: [:], frobeniusNorm: $0) }
       }
       let most = active.map { bases[$0].count }.max() ?? 0
       let chunk = CouplingPass.chunk(rows: own.count, rank: k)
-      for form in CouplingForm.allCases {
+      for form in forms {
         for first in stride(from: 0, to: most, by: chunk) {
           let rows = active.filter { first < bases[$0].count }
           let together = { (r: Int) in bases[r][first..<min(first + chunk, bases[r].count)] }
@@ -145,11 +146,7 @@ enum CouplingPass {
                 form: form, images: images.rows(j * k..<(j + 1) * k),
                 basis: basis.vectors(outOf: form).prefix(k),
                 singularValues: Array(own[r].singularValues.prefix(k)))
-              if form == .same {
-                result[r]?.same.append(coupling)
-              } else {
-                result[r]?.crossed.append(coupling)
-              }
+              result[r]?.forms[form, default: []].append(coupling)
             }
           }
         }
@@ -198,12 +195,13 @@ enum CouplingPass {
 
 /// One Jacobian in the bases of those it is compared with.
 struct JacobianCouplings: Sendable {
-  /// A(i|j), one per basis.
-  var same: [BlockCoupling]
-  /// B(i|j), one per basis.
-  var crossed: [BlockCoupling]
+  /// A(i|j) and B(i|j), whichever are computed, one per basis.
+  var forms: [CouplingForm: [BlockCoupling]]
   /// ‖Jᵢ‖_F.
   let frobeniusNorm: FrobeniusNorm
+
+  /// Those of the form `same` if they are computed, else of the other.
+  var any: [BlockCoupling] { forms[.same] ?? forms[.crossed] ?? [] }
 }
 
 extension SingularTriplets {

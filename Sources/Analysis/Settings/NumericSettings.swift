@@ -77,6 +77,8 @@ public struct SolutionSettings: Codable, Sendable, Equatable {
   public var ranks: [Int] = [10]
   /// The share of the width the ranks were taken as, if so.
   @Nullable public var rankShare: Double?
+  /// The forms in which it is computed.
+  public var form = CouplingForms.same
   /// Which solver.
   public var solver = SolverKind.auto
   /// Residual norms are held to tolerance · σ₁.

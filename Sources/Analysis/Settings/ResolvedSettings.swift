@@ -14,6 +14,7 @@ struct ResolvedSettings {
   let basis: Int?
   let top: Int
   let ranks: [Int]
+  let forms: [CouplingForm]
   let site: JacobianSite
   /// The block whose output goes through the final norm first, from 1.
   let normedLayer: Int?
@@ -89,6 +90,7 @@ struct ResolvedSettings {
     kind = s.kind
     top = s.top
     ranks = s.ranks
+    forms = s.form.computed
     site = s.site
     normedLayer = s.last == .normed ? model.layers : nil
     solver = s.solver.chosen(for: s.top, width: width)

@@ -92,14 +92,13 @@ public struct ExecutionSettings: Codable, Sendable, Equatable {
   }
 }
 
-/// What tables and figures show of the numbers, and what is averaged. Every record holds what all readings are made of.
+/// What tables and figures show of the numbers, and what is averaged. Every record holds what all readings of its forms are made
+/// of.
 public struct ReadingSettings: Codable, Sendable, Equatable {
   /// Entries or their magnitudes.
   public var sign = CouplingSign.signed
   /// `frobenius`, `trace`, or `p=` and an exponent.
   public var normalisation = CouplingNormalisation.frobenius.rawValue
-  /// Which form.
-  public var form = CouplingForm.same
   /// What is made of the misfit.
   public var score = CouplingScore.oneMinus
   /// Whether the means include the diagonal.

@@ -97,6 +97,7 @@ final class FolderJournal: RunJournal {
   private struct CouplingNotes: Codable {
     let frobeniusNorms: [FrobeniusNorm?]
     let bases: [Int]
+    let forms: [CouplingForm]
   }
 
   func couplings(_ group: PromptGroup, layer: Int) throws -> [JacobianCouplings?]? {
@@ -138,17 +139,22 @@ final class FolderJournal: RunJournal {
           form: form, matrix: Matrix(rows: k, columns: k, elements: part), singularValues: values)
       }
     }
-    guard let same = couplings(.same), let crossed = couplings(.crossed) else { return nil }
-    return JacobianCouplings(same: same, crossed: crossed, frobeniusNorm: norm)
+    var found: [CouplingForm: [BlockCoupling]] = [:]
+    for form in notes.forms {
+      guard let all = couplings(form) else { return nil }
+      found[form] = all
+    }
+    return JacobianCouplings(forms: found, frobeniusNorm: norm)
   }
 
   func keep(_ couplings: [JacobianCouplings?], _ group: PromptGroup, layer: Int) throws {
     var file = ArrayFile()
     for (r, found) in couplings.enumerated() {
       guard let found else { continue }
-      let values = found.same[0].singularValues
+      let values = found.any[0].singularValues
       file.append("\(r).S", Matrix([values]))
-      for (form, couplings) in [(CouplingForm.same, found.same), (.crossed, found.crossed)] {
+      for form in CouplingForm.allCases {
+        guard let couplings = found.forms[form] else { continue }
         file.append(
           "\(r).\(form.rawValue)", rows: couplings.count * values.count, columns: values.count
         ) { couplings.flatMap(\.matrix.elements) }
@@ -156,7 +162,10 @@ final class FolderJournal: RunJournal {
     }
     let notes = CouplingNotes(
       frobeniusNorms: couplings.map { $0?.frobeniusNorm },
-      bases: couplings.map { $0?.same.count ?? 0 })
+      bases: couplings.map { $0?.any.count ?? 0 },
+      forms: CouplingForm.allCases.filter { form in
+        couplings.contains { $0?.forms[form] != nil }
+      })
     try file.write(to: name(group, "l\(layer).coupling"), notes: notes)
   }
 

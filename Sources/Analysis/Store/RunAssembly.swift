@@ -153,7 +153,7 @@ struct RunAssembly {
   }
 
   /// `p0.A` (L, L, K, K): A(i|j) = Uⱼᵀ Jᵢ Vⱼ of kind depth at the largest rank; with several tokens `p0.t3.A`, and of the
-  /// kinds that compare tokens `p0.l1.A` (n, n, K, K). Left out for prompts where that is more than 64 MB; false if
+  /// kinds that compare tokens `p0.l1.A` (n, n, K, K). Of the crossed form alone it is B(i|j), as `p0.B`. Left out for prompts where that is more than 64 MB; false if
   /// nothing is left. Precondition: the run is complete.
   func writeCouplings(to path: String) throws -> Bool {
     var entries: [SafetensorsWriter.Entry] = []
@@ -189,7 +189,7 @@ struct RunAssembly {
           } else if variesTokens {
             name += "t\(table.place.toToken ?? 0)."
           }
-          try body(name + "A", all, table)
+          try body(name + (manifest.settings.form == .crossed ? "B" : "A"), all, table)
         }
       }
     }

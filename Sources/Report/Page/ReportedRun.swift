@@ -30,7 +30,7 @@ struct ReportedRun {
     let norm = CouplingNormalisation(rawValue: asked.normalisation) ?? .frobenius
     let likeness = { (s: CouplingStatistic) in
       [
-        s.setting.rank == rank, s.setting.form == asked.form, s.setting.sign == asked.sign,
+        s.setting.rank == rank, s.setting.form == asked.form.shown, s.setting.sign == asked.sign,
         s.setting.normalisation == norm, s.setting.normalisation == .frobenius,
         s.setting.score == asked.score,
       ].reduce(0) { 2 * $0 + ($1 ? 1 : 0) }

@@ -83,8 +83,8 @@ struct AlignOptions: ParsableArguments {
       "Shown coupling: frobenius, trace or p=1.5 (default: frobenius).", valueName: "norm"))
   var normalisation: Normalisation?
 
-  @Option(help: "Shown coupling: Uⱼᵀ Jᵢ Vⱼ, or crossed Vⱼᵀ Jᵢ Uⱼ.")
-  var form = CouplingForm.same
+  @Option(help: "Coupling: Uⱼᵀ Jᵢ Vⱼ, crossed Vⱼᵀ Jᵢ Uⱼ, or both, the first shown (default: same).")
+  var form: CouplingForms?
 
   @Option(help: "Shown coupling: what is made of the misfit.")
   var score = CouplingScore.oneMinus
@@ -92,7 +92,9 @@ struct AlignOptions: ParsableArguments {
   @Option(help: "Shown mean: the pairs of a block with itself (default: excluded).")
   var diagonal: DiagonalMode?
 
-  @Flag(help: "As the authors' release: absolute, normed, diagonal included, ranks 10,30,50.")
+  @Flag(
+    help:
+      "As the authors' release: absolute, both forms, normed, diagonal included, ranks 10,30,50.")
   var likePaper = false
 
   @Flag(help: "Write the hidden states of all layers too.")
@@ -153,7 +155,7 @@ struct AlignOptions: ParsableArguments {
     s.precision = solution.precision
     s.sign = sign ?? (likePaper ? .absolute : .signed)
     s.normalisation = normalisation?.value.rawValue ?? CouplingNormalisation.frobenius.rawValue
-    s.form = form
+    s.form = form ?? (likePaper ? .both : .same)
     s.score = score
     s.diagonal = diagonal ?? (likePaper ? .included : .excluded)
     s.likePaper = likePaper

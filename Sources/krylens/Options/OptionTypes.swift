@@ -12,6 +12,7 @@ extension PrecisionMode: ExpressibleByArgument {}
 extension EigensolverKind: ExpressibleByArgument {}
 extension CouplingSign: ExpressibleByArgument {}
 extension CouplingForm: ExpressibleByArgument {}
+extension CouplingForms: ExpressibleByArgument {}
 extension CouplingScore: ExpressibleByArgument {}
 extension LastBlockMode: ExpressibleByArgument {}
 extension DiagonalMode: ExpressibleByArgument {}

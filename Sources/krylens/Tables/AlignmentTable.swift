@@ -102,7 +102,8 @@ struct AlignmentTable {
     for rank in s.ranks {
       let setting = CouplingSetting(
         rank: rank, sign: s.sign,
-        normalisation: CouplingNormalisation(rawValue: s.normalisation) ?? .frobenius, form: s.form)
+        normalisation: CouplingNormalisation(rawValue: s.normalisation) ?? .frobenius,
+        form: s.form.shown)
       // Statistics are of the one-minus score, as the record is.
       if let found = record.statistics.coupling(s.kind, setting) {
         values.append(("coupling, rank \(rank)", found.value, found.null))

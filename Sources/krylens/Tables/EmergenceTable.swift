@@ -29,7 +29,7 @@ struct EmergenceTable {
         + "means over \(prompts) prompt\(prompts == 1 ? "" : "s")")
     lines += wrapped(
       "site \(s.site.rawValue), last block \(s.last.rawValue); coupling at rank \(rank): "
-        + "\(s.sign.rawValue), \(s.normalisation), \(s.form.rawValue), \(s.score.rawValue); "
+        + "\(s.sign.rawValue), \(s.normalisation), \(s.form.shown.rawValue), \(s.score.rawValue); "
         + "paths of the last token")
     lines += emergence.notes.flatMap { wrapped("note: \(escaped($0))") }
     lines += ["", padded("step", 8) + columns.map(\.header).joined()]

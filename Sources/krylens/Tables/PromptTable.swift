@@ -219,7 +219,7 @@ struct PromptTable {
     return [
       "\(jacobians), site \(settings.site.rawValue), last block \(settings.last.rawValue)",
       "coupling at rank \(settings.ranks.max() ?? 0): \(settings.sign.rawValue), "
-        + "\(escaped(settings.normalisation, limit: 20)), \(settings.form.rawValue), "
+        + "\(escaped(settings.normalisation, limit: 20)), \(settings.form.shown.rawValue), "
         + settings.score.rawValue,
     ]
   }
