@@ -30,6 +30,8 @@ public struct Emergence: Sendable {
   public let steps: [Int]
   /// Different prompts that the means are over: those that have results at every step.
   public let prompts: Int
+  /// Equal prompts, of all the means are over, have the same mark.
+  private let alike: [Int]
   /// What a reader of the points must know.
   public let notes: [String]
 
@@ -51,8 +53,8 @@ public struct Emergence: Sendable {
     }
     let all = runs.first?.record.prompts ?? []
     let kept = all.indices.filter { !failed.contains($0) }
-    let alike = all.firstAlike
-    prompts = Set(kept.map { alike[$0] }).count
+    alike = kept.map { all[$0] }.firstAlike
+    prompts = Set(alike).count
     notes = Self.notes(runs, failed: failed.sorted(), repeats: kept.count - prompts)
     points = zip(runs, statistics).flatMap { run, statistics in
       let (step, s) = (run.step, run.record.settings)
@@ -100,12 +102,21 @@ public struct Emergence: Sendable {
     points.filter { $0.quantity == quantity && $0.tokens == tokens && $0.rank == rank }
   }
 
+  /// How a quantity changes from one step to another, prompt by prompt; nil for fewer than two prompts.
+  public func change(from first: Point, to last: Point) -> PairedDifference? {
+    let pairs = zip(first.value.perPrompt, last.value.perPrompt).map { a, b in
+      a.flatMap { a in b.map { (a, $0) } }
+    }
+    let known = PromptMean.observations(pairs, alike)
+    return PairedDifference(from: known.map(\.0), to: known.map(\.1))
+  }
+
   /// Where a step stands on a logarithmic axis: at itself, and step 0 at half of the first step after it.
   public func position(ofStep step: Int) -> Double {
     step > 0 ? Double(step) : Double(steps.first { $0 > 0 } ?? 1) / 2
   }
 
-  /// `emergence.csv`: one row per number, empty where it is not defined. lower and upper bound the 95 % bootstrap interval
+  /// `emergence.csv`: one row per number, empty where it is not defined. lower and upper bound the 95 % interval
   /// over prompts; position is for a logarithmic axis.
   public var csv: String {
     var text =

@@ -79,6 +79,8 @@ public struct ScoreCorrelation: Codable, Sendable {
       ("ln(parameters)", points.map { log(Double($0.parameters)) }),
       ("depth", points.map { Double($0.depth) }), ("ln(width)", logWidth),
     ].map { Rival(name: $0, correlation: Correlation($1, y)) }
+    // Resampled, as nothing simpler is known of an r over models that are no sample of one distribution, nor of how prompts move
+    // it through the means of several models.
     intervalOverModels = BootstrapInterval(count: points.count) { draw in
       Correlation(draw.map { x[$0] }, draw.map { y[$0] })?.r
     }

@@ -104,6 +104,19 @@ import Testing
     }
   }
 
+  /// scipy.stats.t.ppf, at levels from nearly 0 to nearly 1.
+  @Test(arguments: [
+    (0.95, 1, 12.706204736174694), (0.95, 2, 4.302652729749462), (0.95, 3, 3.1824463052837078),
+    (0.95, 7, 2.3646242515927853), (0.95, 15, 2.131449545559774), (0.95, 31, 2.0395134463964077),
+    (0.95, 1000, 1.9623390808264078), (0.5, 1, 1.0), (0.5, 4, 0.7406970841126829),
+    (0.99, 1, 63.65674116287158), (0.99, 31, 2.7440419192942698),
+    (0.999999, 2, 999.9992499854659), (0.01, 5, 0.013171984672646872),
+  ]) func quantilesAgreeWithScipy(level: Double, nu: Int, t: Double) {
+    let got = StudentT.quantile(level: level, degreesOfFreedom: nu)
+    // 1 − level keeps 16 digits less those of the level's nines, and t changes by half of what that does, or less.
+    #expect(close(got, t, 1e-10), "\(got), scipy \(t)")
+  }
+
   @Test func betasAgreeWithScipy() throws {
     for c in try Reference.load().betas {
       #expect(close(incompleteBeta(c.x, c.a, c.b), c.value, 1e-12))
@@ -123,6 +136,8 @@ import Testing
       #expect(close(got.mean, c.mean, 1e-13) && close(got.standardError, c.standardError, 1e-13))
       #expect(close(got.pValue, c.pValue, 1e-10), "p \(got.pValue), scipy \(c.pValue)")
       #expect(got.interval.lower <= got.mean && got.mean <= got.interval.upper)
+      // The interval holds 0 where the test does not tell the difference from it.
+      #expect((got.interval.lower <= 0 && 0 <= got.interval.upper) == (got.pValue >= 0.05))
       let back = try #require(PairedDifference(from: c.b, to: c.a))
       #expect(back.mean == -got.mean && back.pValue == got.pValue)
     }
@@ -142,13 +157,42 @@ import Testing
   }
 }
 
+@Suite struct MeanIntervalTests {
+  /// Of 20,000 samples of normal values 95 % of the intervals hold the true mean, within 4 standard deviations of such a count,
+  /// √(0.95 · 0.05 / 20000) = 0.0015 each.
+  @Test(arguments: [2, 4, 8, 16]) func coversAsOftenAsItSays(count: Int) throws {
+    var generator = SeededGenerator(seed: UInt64(count))
+    let trials = 20_000
+    var held = 0
+    for _ in 0..<trials {
+      let values = (0..<count).map { _ in 3 + 0.5 * generator.normal() }
+      let interval = try #require(MeanInterval(values))
+      if interval.lower <= 3 && 3 <= interval.upper { held += 1 }
+    }
+    #expect(abs(Double(held) / Double(trials) - 0.95) < 0.0062, "\(held) of \(trials)")
+  }
+
+  @Test func ofFewNumbersThereIsNone() {
+    #expect(MeanInterval([1]) == nil && MeanInterval([]) == nil)
+    #expect(MeanInterval([1, .infinity]) == nil)
+    let equal = MeanInterval([2, 2, 2])
+    #expect(equal?.lower == 2 && equal?.upper == 2)
+  }
+}
+
 @Suite struct BootstrapTests {
+  private static func mean(
+    _ values: [Double], level: Double = 0.95, resamples: Int = 2000, seed: UInt64
+  ) -> BootstrapInterval? {
+    BootstrapInterval(count: values.count, level: level, resamples: resamples, seed: seed) { draw in
+      draw.reduce(0) { $0 + values[$1] } / Double(draw.count)
+    }
+  }
+
   @Test func aSeedFixesTheInterval() {
     let values = [0.2, 0.5, 0.1, 0.9, 0.4, 0.45]
-    #expect(
-      BootstrapInterval(meanOf: values, seed: 3) == BootstrapInterval(meanOf: values, seed: 3))
-    #expect(
-      BootstrapInterval(meanOf: values, seed: 3) != BootstrapInterval(meanOf: values, seed: 4))
+    #expect(Self.mean(values, seed: 3) == Self.mean(values, seed: 3))
+    #expect(Self.mean(values, seed: 3) != Self.mean(values, seed: 4))
   }
 
   /// Of a mean it is nearly the normal one, mean ± 1.96 · standard error, with the deviation of n instead of n − 1. A quantile of
@@ -158,11 +202,11 @@ import Testing
     let values = (0..<100).map { _ in generator.normal() }
     let mean = try #require(MeanEstimate(values))
     let error = try #require(mean.standardError)
-    let interval = try #require(BootstrapInterval(meanOf: values, resamples: 4000, seed: 1))
+    let interval = try #require(Self.mean(values, resamples: 4000, seed: 1))
     #expect(abs(interval.lower - (mean.mean - 1.96 * error)) < 0.2 * error)
     #expect(abs(interval.upper - (mean.mean + 1.96 * error)) < 0.2 * error)
     let narrower = try #require(
-      BootstrapInterval(meanOf: values, level: 0.5, resamples: 4000, seed: 1))
+      Self.mean(values, level: 0.5, resamples: 4000, seed: 1))
     #expect(narrower.lower > interval.lower && narrower.upper < interval.upper)
   }
 
@@ -194,7 +238,7 @@ import Testing
   }
 
   @Test func undefinedIntervalsAreMissing() {
-    #expect(BootstrapInterval(meanOf: [1]) == nil)
+    #expect(Self.mean([1], seed: 0) == nil)
     #expect(BootstrapInterval(count: 5) { _ in nil } == nil)
   }
 

@@ -2,6 +2,9 @@ import LinearAlgebra
 
 /// A percentile interval of a statistic over prompts (or models), by resampling them with replacement.
 ///
+/// For statistics whose distribution is not known, such as a correlation of the means of models over their prompts. Too short for
+/// few of them; of a plain mean, `MeanInterval` is not.
+///
 /// Efron & Tibshirani, *An Introduction to the Bootstrap*, 1993, chapter 13.
 public struct BootstrapInterval: Sendable, Equatable, Codable {
   /// The (1 − level)/2 quantile of the resampled statistic.
@@ -51,15 +54,6 @@ public struct BootstrapInterval: Sendable, Equatable, Codable {
     upper = Self.quantile((1 + level) / 2, sorted: values)
     self.level = level
     self.resamples = values.count
-  }
-
-  /// The interval of the mean of some values, one per prompt.
-  public init?(
-    meanOf values: [Double], level: Double = 0.95, resamples: Int = 2000, seed: UInt64 = 0
-  ) {
-    self.init(count: values.count, level: level, resamples: resamples, seed: seed) { draw in
-      draw.reduce(0) { $0 + values[$1] } / Double(draw.count)
-    }
   }
 
   /// The quantile of sorted values, linear between neighbours.

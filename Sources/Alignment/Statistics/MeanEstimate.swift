@@ -7,6 +7,11 @@ public struct MeanEstimate: Sendable, Equatable, Codable {
   /// s/√n with the sample deviation s (n − 1 degrees of freedom); nil for one value.
   public let standardError: Double?
 
+  /// A known mean and its standard error.
+  public init(count: Int, mean: Double, standardError: Double?) {
+    (self.count, self.mean, self.standardError) = (count, mean, standardError)
+  }
+
   /// Of some values; nil when there are none.
   public init?(_ values: [Double]) {
     guard !values.isEmpty else { return nil }

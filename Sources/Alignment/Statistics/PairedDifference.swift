@@ -10,8 +10,8 @@ public struct PairedDifference: Sendable, Equatable, Codable {
   public let mean: Double
   /// s_d / √n.
   public let standardError: Double
-  /// Of the mean, by resampling pairs.
-  public let interval: BootstrapInterval
+  /// Of the mean: Student's, which holds 0 unless p is below 1 − its level.
+  public let interval: MeanInterval
   /// Two-sided p of Student's paired test; 1 when all differences are 0.
   public let pValue: Double
 
@@ -20,7 +20,7 @@ public struct PairedDifference: Sendable, Equatable, Codable {
     precondition(a.count == b.count, "\(a.count) against \(b.count) numbers")
     let differences = zip(a, b).map { $1 - $0 }
     guard let estimate = MeanEstimate(differences), let error = estimate.standardError,
-      error.isFinite, let interval = BootstrapInterval(meanOf: differences)
+      error.isFinite, let interval = MeanInterval(estimate)
     else { return nil }
     (count, mean, standardError) = (estimate.count, estimate.mean, error)
     self.interval = interval

@@ -1,6 +1,6 @@
 import RealModule
 
-/// Tails of Student's distribution.
+/// Tails and quantiles of Student's distribution.
 public enum StudentT {
   /// P(|T| ≥ |t|) with ν degrees of freedom: I_x(ν/2, 1/2) at x = ν/(ν + t²).
   public static func twoSidedP(t: Double, degreesOfFreedom nu: Int) -> Double {
@@ -9,7 +9,25 @@ public enum StudentT {
     return incompleteBeta(Double(nu) / sum, t * t / sum, Double(nu) / 2, 0.5)
   }
 
-  /// The same for t = r (ν/(1 − r²))^½, where ν/(ν + t²) is just 1 − r².
+  /// The t with P(|T| ≤ t) = level at ν ≥ 1 degrees of freedom.
+  ///
+  /// By halving an interval, since P(|T| ≥ t) falls with t: to the last bits it has.
+  public static func quantile(level: Double, degreesOfFreedom nu: Int) -> Double {
+    precondition(level > 0 && level < 1 && nu >= 1, "a level in (0, 1) and some degrees of freedom")
+    var (low, high) = (0.0, 1.0)
+    while twoSidedP(t: high, degreesOfFreedom: nu) > 1 - level { (low, high) = (high, 2 * high) }
+    while true {
+      let middle = low + (high - low) / 2
+      guard middle > low, middle < high else { return middle }
+      if twoSidedP(t: middle, degreesOfFreedom: nu) > 1 - level {
+        low = middle
+      } else {
+        high = middle
+      }
+    }
+  }
+
+  /// P(|T| ≥ |t|) for t = r (ν/(1 − r²))^½, where ν/(ν + t²) is just 1 − r².
   static func twoSidedP(
     oneMinusRSquared: Double, rSquared: Double, degreesOfFreedom nu: Int
   ) -> Double {

@@ -46,8 +46,8 @@ public struct PromptMean: Codable, Sendable {
   @Nullable public var mean: Double?
   /// Its standard error over prompts; null for fewer than two.
   @Nullable public var standardError: Double?
-  /// The bootstrap interval of the mean over prompts; null for fewer than two.
-  @Nullable public var interval: BootstrapInterval?
+  /// Student's interval of the mean over prompts; null for fewer than two.
+  @Nullable public var interval: MeanInterval?
 
   /// Of one number per prompt; `alike` gives equal prompts the same mark (`firstAlike`). Infinite ones count as missing.
   public init(_ values: [Double?], alike: [Int] = []) {
@@ -57,11 +57,27 @@ public struct PromptMean: Codable, Sendable {
     let estimate = MeanEstimate(known)
     mean = estimate?.mean
     standardError = estimate?.standardError
-    interval = BootstrapInterval(meanOf: known)
+    interval = estimate.flatMap { MeanInterval($0) }
+  }
+
+  private enum CodingKeys: String, CodingKey {
+    case perPrompt, count, mean, standardError, interval
+  }
+
+  /// Reads a mean; its interval is computed again, since earlier versions resampled prompts, which is too short for few of them.
+  public init(from decoder: any Decoder) throws {
+    let values = try decoder.container(keyedBy: CodingKeys.self)
+    perPrompt = try values.decode([Double?].self, forKey: .perPrompt)
+    count = try values.decode(Int.self, forKey: .count)
+    mean = try values.decodeIfPresent(Double.self, forKey: .mean)
+    standardError = try values.decodeIfPresent(Double.self, forKey: .standardError)
+    interval = mean.flatMap {
+      MeanInterval(MeanEstimate(count: count, mean: $0, standardError: standardError))
+    }
   }
 
   /// The numbers of different prompts: of equal ones the first that is there.
-  package static func observations(_ values: [Double?], _ alike: [Int]) -> [Double] {
+  package static func observations<Value>(_ values: [Value?], _ alike: [Int]) -> [Value] {
     var seen: Set<Int> = []
     return values.enumerated().compactMap { p, value in
       // A file may have more numbers than prompts.

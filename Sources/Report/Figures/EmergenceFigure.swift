@@ -74,7 +74,7 @@ extension Figure {
     return Figure(
       name: "emergence", title: "Emergence over training",
       caption: "Coupling and line-shape score after so many steps of training, mean over prompts "
-        + "and its bootstrap interval"
+        + "and its interval"
         + (hasNull ? "; dashed: the null level of coupling" : "")
         + (hasZero ? ". Step 0, before training, stands left of the logarithmic axis" : "")
         + ". Line-shape score: of a prompt's last token. "

@@ -63,7 +63,7 @@ extension Figure {
       name: "runs", title: runs.count > 1 ? "The runs side by side" : "Prompt by prompt",
       caption: "Dots: prompts. Squares: their mean"
         + (intervals.map {
-          ", with the \(Int(($0.level * 100).rounded())) % bootstrap interval over prompts"
+          ", with the \(Int(($0.level * 100).rounded())) % interval over prompts"
         } ?? "")
         + ". Crosses: the null level of coupling. "
         + (hasTwins

@@ -95,7 +95,7 @@ struct AlignmentTable {
       }
   }
 
-  /// Means over the prompts, with their standard errors and bootstrap intervals.
+  /// Means over the prompts, with their standard errors and intervals.
   private static func study(_ record: RunRecord, prompts given: Int) -> [String] {
     let s = record.settings
     var values: [(name: String, value: PromptMean, null: Double?)] = []

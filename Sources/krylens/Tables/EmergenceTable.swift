@@ -37,25 +37,26 @@ struct EmergenceTable {
       lines.append(padded("\(step)", 8) + columns.map { $0.cells(step) }.joined())
     }
     lines.append("")
-    lines += columns.compactMap(Self.change).flatMap { wrapped($0) }
+    lines += columns.compactMap { Self.change($0, emergence) }.flatMap { wrapped($0) }
     lines += ["", "written to \(folder)"]
     text = lines.joined(separator: "\n")
   }
 
   /// From the first checkpoint to the last, in words, and what lies beyond both between them; nil for a number that is
   /// missing in either.
-  private static func change(_ column: Column) -> String? {
+  private static func change(_ column: Column, _ emergence: Emergence) -> String? {
     guard column.points.count > 1, let first = column.points.first, let last = column.points.last,
       let a = first.value.mean, let b = last.value.mean
     else { return nil }
     var text =
       "\(column.name) \(b > a ? "rises" : b < a ? "falls" : "goes") from \(number(a)) at step \(first.step) to "
       + "\(number(b)) at step \(last.step)"
-    if let before = first.value.interval, let after = last.value.interval {
-      let isApart = before.upper < after.lower || after.upper < before.lower
+    if let change = emergence.change(from: first, to: last) {
+      let isApart = change.pValue < QuantityComparison.significance
       text +=
-        " (\(isApart ? "apart by more than" : "within") their \(Int((100 * after.level).rounded())) % "
-        + "intervals over prompts, \(range(before)) and \(range(after)))"
+        " (\(isApart ? "more than chance" : "this may be chance"): prompt by prompt by "
+        + "\(number(change.interval.lower)) to \(number(change.interval.upper)), "
+        + "\(counted(change.count, "prompt")), \(probability(change.pValue)))"
     } else {
       text += " (one prompt has no interval: this may be chance)"
     }
@@ -67,10 +68,6 @@ struct EmergenceTable {
       text += "; lowest \(number(mean)) at step \(step)"
     }
     return text
-  }
-
-  private static func range(_ interval: BootstrapInterval) -> String {
-    "\(number(interval.lower)) to \(number(interval.upper))"
   }
 }
 
