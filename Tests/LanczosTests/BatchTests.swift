@@ -56,7 +56,8 @@ private final class WatchedBatch: BatchedOperator {
   @Test(arguments: [2, 3, 5], [(90, 80), (80, 90)])
   func equalsSingleSolves(r: Int, shape: (Int, Int)) throws {
     let operators = members(r, rows: shape.0, columns: shape.1)
-    let solver = BlockLanczosSolver(blockSize: 4, seed: 3)
+    // Wide enough for the 8 vectors that measure residual norms in one application, in the batch as alone.
+    let solver = BlockLanczosSolver(blockSize: 4, width: 40, seed: 3)
     let together = try solver.partialSVDs(of: OperatorBatch(operators), count: 4)
     #expect(together.count == r)
     for (p, found) in together.enumerated() {
@@ -65,7 +66,8 @@ private final class WatchedBatch: BatchedOperator {
       #expect(found.singularValues == alone.singularValues)
       #expect(found.leftVectors == alone.leftVectors)
       #expect(found.rightVectors == alone.rightVectors)
-      #expect(found.report.applications == alone.report.applications)
+      // Vectors may be more: a shorter block is padded to the length of the others'.
+      #expect(found.report.applications.passes == alone.report.applications.passes)
     }
   }
 

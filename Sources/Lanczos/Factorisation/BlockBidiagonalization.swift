@@ -34,7 +34,7 @@ public struct BlockBidiagonalization: Sendable {
   /// ‖R‖₂ of the last new block in each direction: the size of A or Aᵀ on what the basis does not hold yet.
   private var reach: (forward: Double, adjoint: Double)?
   /// The best left vectors of H (of Hᵀ with U pending) that an estimate found, with their σ²; until H grows.
-  private var leading: (squares: [Double], vectors: Matrix<Double>)?
+  private(set) var leading: (squares: [Double], vectors: Matrix<Double>)?
   private var generator: SeededGenerator
 
   /// Starts from `blockSize` random vectors. Precondition: the operator is tall, n ≤ m.
@@ -52,9 +52,16 @@ public struct BlockBidiagonalization: Sendable {
 
   private init(of a: CheckedOperator, _ block: Matrix<Double>, _ generator: SeededGenerator) {
     precondition(a.inputDimension <= a.outputDimension, "of a wide operator take the adjoint")
+    self.init(outputDimension: a.outputDimension, startingWith: block, generator)
+  }
+
+  /// Starts from the span of some vectors (b, n) on the way to ℝᵐ, n ≤ m.
+  init(
+    outputDimension m: Int, startingWith block: Matrix<Double>, _ generator: SeededGenerator
+  ) {
     self.generator = generator
-    right = OrthonormalBasis(dimension: a.inputDimension)
-    left = OrthonormalBasis(dimension: a.outputDimension)
+    right = OrthonormalBasis(dimension: block.columns)
+    left = OrthonormalBasis(dimension: m)
     right.append(block, using: &self.generator)
     projected = Matrix(rows: 0, columns: right.count)
   }
@@ -145,17 +152,19 @@ public struct BlockBidiagonalization: Sendable {
       right: right.combinations(isForward ? applied : whole), residualNorms: rest.rowNorms)
   }
 
-  /// Estimates of the residual norms of the `count` largest triplets, over σ₁, once their vectors of the pending side have
-  /// been applied (`ritzVectors`); nil while there are too few vectors.
+  /// Estimates of the residual norms of the `count` largest triplets and as many as there are of `further` ones, over σ₁, once
+  /// their vectors of the pending side have been applied (`ritzVectors`); nil while there are too few vectors.
   ///
   /// With V pending and H = Σ σ p qᵀ, u = pᵀ U, v = qᵀ V: Aᵀ u = σ v already, and A v − σ u = e is what A makes of the
   /// pending part of v beyond U, about ‖R‖ ‖q_pending‖ with the last R. Rayleigh–Ritz over the fresh A v moves u to
   /// u + e/σ, which leaves Aᵀ e / σ. With U pending the same holds for Aᵀ. Only the pending rows of q matter:
   /// q = Hᵀ p / σ with p from H Hᵀ, whose squared condition an estimate can bear.
-  mutating func residualEstimates(_ count: Int) throws(LAPACKError) -> [Double]? {
-    guard min(left.count, right.count) >= count, let reach, reach.adjoint.isFinite else {
-      return nil
-    }
+  mutating func residualEstimates(
+    _ count: Int, beyond further: Int = 0
+  ) throws(LAPACKError) -> [Double]? {
+    let held = min(left.count, right.count)
+    guard held >= count, let reach, reach.adjoint.isFinite else { return nil }
+    let count = min(count + further, held)
     let isForward = direction == .forward
     let gram = Matrix.product(
       projected, isForward ? .none : .transposed, projected, isForward ? .transposed : .none)
@@ -185,10 +194,11 @@ public struct BlockBidiagonalization: Sendable {
   func ritzVectors(_ count: Int) throws(LAPACKError) -> Matrix<Double> {
     let isForward = direction == .forward
     let q: Matrix<Double>
-    if let leading, leading.squares.count == count,
+    if let leading, leading.squares.count >= count,
       leading.squares[count - 1] > 1e-8 * leading.squares[0]
     {
-      q = Matrix.product(leading.vectors, .none, projected, isForward ? .none : .transposed)
+      let p = leading.vectors.prefix(count)
+      q = Matrix.product(p, .none, projected, isForward ? .none : .transposed)
         .orthonormalizedRows()
     } else {
       let (p, _, right) = try projected.singularValueDecomposition()

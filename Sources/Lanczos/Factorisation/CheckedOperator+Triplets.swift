@@ -12,27 +12,36 @@ extension CheckedOperator {
     }
   }
 
-  /// The answer for one member, U and V of the operator as it was given, with its report.
+  /// The answer for one member, U and V of the operator as it was given, with its report: the first `count` triplets, and any
+  /// beyond as further ones.
   ///
   /// `stop` says why, should some residual norm exceed tolerance · σ₁.
   public func triplets(
-    _ ritz: RitzTriplets, member: Int = 0, solver: String, restarts: Int, subspaceDimension: Int,
-    tolerance: Double, seed: UInt64, stop: StopCause
+    _ ritz: RitzTriplets, count: Int? = nil, certificate: Certificate? = nil, member: Int = 0,
+    solver: String, restarts: Int, subspaceDimension: Int, tolerance: Double, seed: UInt64,
+    stop: StopCause
   ) -> SingularTriplets {
-    let bound = tolerance * (ritz.values.first ?? 0)
-    let converged = ritz.residualNorms.count { $0 <= bound }
-    let worst = (ritz.residualNorms.max() ?? 0) / (ritz.values.first ?? 1)
+    let given = isTransposed ? ritz.flipped : ritz
+    let (k, all) = (count ?? ritz.values.count, ritz.values.count)
+    let asked = given.prefix(k)
+    let bound = tolerance * (asked.values.first ?? 0)
+    let converged = asked.residualNorms.count { $0 <= bound }
+    let worst = (asked.residualNorms.max() ?? 0) / (asked.values.first ?? 1)
     let stopped = Stop(stop.reason, residual: worst, remedy: stop.remedy)
     return SingularTriplets(
-      singularValues: ritz.values,
-      leftVectors: isTransposed ? ritz.right : ritz.left,
-      rightVectors: isTransposed ? ritz.left : ritz.right,
-      residualNorms: ritz.residualNorms,
+      singularValues: asked.values, leftVectors: asked.left, rightVectors: asked.right,
+      residualNorms: asked.residualNorms,
       report: ConvergenceReport(
-        outcome: converged == ritz.values.count ? .converged : .stopped(stopped),
-        solver: solver, requested: ritz.values.count, converged: converged, restarts: restarts,
+        outcome: converged == k ? .converged : .stopped(stopped),
+        solver: solver, requested: k, converged: converged, restarts: restarts,
         applications: applications[member], subspaceDimension: subspaceDimension,
-        tolerance: tolerance, seed: seed))
+        tolerance: tolerance, seed: seed),
+      further: all > k
+        ? FurtherTriplets(
+          singularValues: Array(given.values[k...]), leftVectors: given.left.rows(k..<all),
+          rightVectors: given.right.rows(k..<all),
+          residualNorms: Array(given.residualNorms[k...])) : nil,
+      certificate: certificate)
   }
 }
 

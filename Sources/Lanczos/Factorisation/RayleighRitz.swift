@@ -49,6 +49,21 @@ public struct RitzTriplets: Sendable {
     residualNorms = zip(residualNorms, Self.distances(x, values, right)).map(max)
   }
 
+  /// The first k of them.
+  func prefix(_ k: Int) -> RitzTriplets {
+    RitzTriplets(
+      values: Array(values.prefix(k)), left: left.prefix(k), right: right.prefix(k),
+      residualNorms: Array(residualNorms.prefix(k)))
+  }
+
+  /// √(Σ ‖residual‖²) of the first k: no smaller than the norm of their residuals together.
+  func residualNorm(_ k: Int) -> Double {
+    let largest = residualNorms.prefix(k).max() ?? 0
+    guard largest > 0 else { return 0 }
+    return largest
+      * residualNorms.prefix(k).reduce(0) { $0 + ($1 / largest) * ($1 / largest) }.squareRoot()
+  }
+
   /// Aᵀ in the place of A.
   var flipped: RitzTriplets {
     var result = self

@@ -1,12 +1,12 @@
 public import LinearAlgebra
+import Weights
 
 /// The `count` largest singular triplets of A, by implicitly restarted Lanczos on the smaller of AᵀA and AAᵀ.
 ///
 /// One vector at a time, two applications per step, then one of `count` vectors each way: a Rayleigh–Ritz step that
 /// undoes what squaring cost, and the measured residual norms. Memory subspaceDimension · min(m, n). Values below
 /// √ε · σ₁ are noise inside the iteration, and one vector sees one copy of a repeated value: what ARPACK calls converged is
-/// measured, refined where it is not, and searched for anything missed by blocks of 8 fresh vectors (`MissedTriplets`),
-/// some 15 passes more.
+/// measured, refined where it is not, and searched for anything missed by blocks of 8 fresh vectors, some 15 passes more.
 /// count ≥ min(m, n) − 1 is answered by `DenseSolver`, and the report says so.
 /// Lehoucq, Sorensen, Yang, *ARPACK Users' Guide*, SIAM 1998.
 public struct ARPACKSolver: PartialSVDSolver {
@@ -18,15 +18,19 @@ public struct ARPACKSolver: PartialSVDSolver {
   public var restarts: Int
   /// Of the start vector.
   public var seed: UInt64
+  /// What is to be proven of triplets that were not found.
+  public var certify: CertifyMode
 
   /// The settings.
   public init(
-    tolerance: Double = 1e-5, subspaceDimension: Int? = nil, restarts: Int = 300, seed: UInt64 = 0
+    tolerance: Double = 1e-5, subspaceDimension: Int? = nil, restarts: Int = 300, seed: UInt64 = 0,
+    certify: CertifyMode = .auto
   ) {
     self.tolerance = tolerance
     self.subspaceDimension = subspaceDimension
     self.restarts = restarts
     self.seed = seed
+    self.certify = certify
   }
 
   /// The `count` largest triplets, 1 ≤ count ≤ min(m, n).
@@ -35,6 +39,7 @@ public struct ARPACKSolver: PartialSVDSolver {
   /// adjoint, `ARPACKError` if ARPACK gives up.
   public func partialSVD(of a: any LinearOperator, count: Int) throws -> SingularTriplets {
     try checkTolerance(tolerance)
+    try certify.check()
     try checkCount("restarts", restarts)
     let checked = try CheckedOperator(a, count: count)
     let n = checked.inputDimension
@@ -83,7 +88,17 @@ public struct ARPACKSolver: PartialSVDSolver {
       right: found.vectors, products: a.products(.forward, of: found.vectors, width: count))
     ritz.measure(adjointProducts: try a.products(.adjoint, of: ritz.left, width: count))
     if found.isConverged {
-      ritz = try MissedTriplets(tolerance: tolerance, seed: seed).completed(ritz, of: a)
+      let solve = try BlockLanczosSolve(
+        ritz, spent: a.applications[0],
+        BlockLanczosSolve.Task(
+          count: count, tolerance: tolerance, subspaceDimension: min(max(256, 6 * count + 64), n),
+          blockSize: 8, restartsAllowed: 100, certify: certify, seed: seed))
+      try MemberError.ofOne { () throws(MemberError) in
+        try BlockLanczosSolver.advance([solve], by: a, width: Engine.independentVectors)
+      }
+      return solve.triplets(
+        of: a, solver: "arpack", remedy: "use the block solver", restarts: found.restarts,
+        subspaceDimension: dimension)
     }
     return a.triplets(
       ritz, solver: "arpack", restarts: found.restarts, subspaceDimension: dimension,

@@ -7,8 +7,8 @@ public import Weights
 /// Each step applies A or Aᵀ to a block, which costs one reading of the weights however many vectors are in it, and
 /// orthogonalises fully. It ends, when the estimated residual norms are within tolerance · σ₁, with one product each way
 /// that measures them; both sharpen the triplets as well. Memory: 2 · subspaceDimension vectors at most, as many as were
-/// made in fact. Deterministic for a seed. A singular value repeated more often than the block is wide may be returned
-/// too few times: no Krylov space sees more copies than its start block.
+/// made in fact. Deterministic for a seed. No Krylov space sees more copies of a singular value than its start block
+/// has vectors: what has converged is searched for anything missed, as `certify` says.
 /// Golub, Luk, Overton, ACM TOMS 7, 1981; Baglama, Reichel, Numer. Algorithms 43, 2006.
 public struct BlockLanczosSolver: PartialSVDSolver {
   /// Residual norms are held to tolerance · σ₁.
@@ -24,11 +24,14 @@ public struct BlockLanczosSolver: PartialSVDSolver {
   public var width: Int
   /// Of the start block.
   public var seed: UInt64
+  /// What is to be proven of triplets that were not found.
+  public var certify: CertifyMode
 
   /// The settings.
   public init(
     tolerance: Double = 1e-5, blockSize: Int? = nil, subspaceDimension: Int? = nil,
-    restarts: Int = 100, width: Int = Engine.independentVectors, seed: UInt64 = 0
+    restarts: Int = 100, width: Int = Engine.independentVectors, seed: UInt64 = 0,
+    certify: CertifyMode = .auto
   ) {
     self.tolerance = tolerance
     self.blockSize = blockSize
@@ -36,6 +39,7 @@ public struct BlockLanczosSolver: PartialSVDSolver {
     self.restarts = restarts
     self.width = width
     self.seed = seed
+    self.certify = certify
   }
 
   /// The `count` largest triplets, 1 ≤ count ≤ min(m, n).
@@ -72,6 +76,7 @@ public struct BlockLanczosSolver: PartialSVDSolver {
 
   private func request(_ base: any BatchedOperator, count: Int) throws(SolverError) -> Request {
     try checkTolerance(tolerance)
+    try certify.check()
     for (name, value, least) in [
       ("blockSize", blockSize ?? 1, 1), ("restarts", restarts, 0), ("width", width, 1),
     ] where value < least {
@@ -111,32 +116,33 @@ public struct BlockLanczosSolver: PartialSVDSolver {
       do {
         solves.append(
           try BlockLanczosSolve(
-            BlockBidiagonalization(of: a, blockSize: blockSize, seed: seed), count: count,
-            tolerance: tolerance, subspaceDimension: subspaceDimension, blockSize: blockSize,
-            restartsAllowed: restarts))
+            BlockBidiagonalization(of: a, blockSize: blockSize, seed: seed),
+            BlockLanczosSolve.Task(
+              count: count, tolerance: tolerance, subspaceDimension: subspaceDimension,
+              blockSize: blockSize, restartsAllowed: restarts, certify: certify, seed: seed)))
       } catch {
         throw MemberError(member: p, error: error)
       }
     }
     try Self.advance(solves, by: a, width: width)
     return solves.indices.map { p in
-      solves[p].triplets(of: a, member: p, solver: solver, seed: seed, remedy: remedy)
+      solves[p].triplets(of: a, member: p, solver: solver, remedy: remedy)
     }
   }
 
   /// Joint applications, of at most `width` vectors of each, until every solve is finished.
   ///
-  /// Those that iterate go first: a solve ready to be measured waits for the others, whose applications its many
+  /// Those that iterate or search go first: a solve ready to be measured waits for the others, whose applications its many
   /// vectors would only widen.
   static func advance(
     _ solves: [BlockLanczosSolve], by a: CheckedOperator, width: Int
   ) throws(MemberError) {
     var direction = ProductDirection.forward
     while true {
-      let open = solves.indices.filter { !solves[$0].isFinished }
+      let open = solves.indices.filter { solves[$0].phase != .finished }
       guard !open.isEmpty else { return }
-      let iterating = open.filter { !solves[$0].isMeasuring }
-      let candidates = iterating.isEmpty ? open : iterating
+      let growing = open.filter { solves[$0].phase != .measuring }
+      let candidates = growing.isEmpty ? open : growing
       let active = candidates.filter { solves[$0].request.direction == direction }
       if !active.isEmpty {
         let products = try products(of: active, solves, by: a, direction, width: width)

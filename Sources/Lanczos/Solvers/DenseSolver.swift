@@ -12,14 +12,18 @@ public struct DenseSolver: PartialSVDSolver {
   public var blockSize: Int
   /// Of the vectors that check the adjoint.
   public var seed: UInt64
+  /// What is to be proven of triplets that were not found.
+  public var certify: CertifyMode
 
   /// The settings.
   public init(
-    tolerance: Double = 1e-5, blockSize: Int = Engine.independentVectors, seed: UInt64 = 0
+    tolerance: Double = 1e-5, blockSize: Int = Engine.independentVectors, seed: UInt64 = 0,
+    certify: CertifyMode = .auto
   ) {
     self.tolerance = tolerance
     self.blockSize = blockSize
     self.seed = seed
+    self.certify = certify
   }
 
   /// The `count` largest triplets, 1 ≤ count ≤ min(m, n).
@@ -28,6 +32,7 @@ public struct DenseSolver: PartialSVDSolver {
   /// fails.
   public func partialSVD(of a: any LinearOperator, count: Int) throws -> SingularTriplets {
     try checkTolerance(tolerance)
+    try certify.check()
     try checkCount("blockSize", blockSize)
     return try solve(CheckedOperator(a, count: count), count: count)
   }

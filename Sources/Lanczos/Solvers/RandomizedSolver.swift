@@ -16,15 +16,19 @@ public struct RandomizedSolver: PartialSVDSolver {
   public var iterations: Int
   /// Of the random block.
   public var seed: UInt64
+  /// What is to be proven of triplets that were not found.
+  public var certify: CertifyMode
 
   /// The settings.
   public init(
-    tolerance: Double = 1e-5, oversampling: Int = 10, iterations: Int = 50, seed: UInt64 = 0
+    tolerance: Double = 1e-5, oversampling: Int = 10, iterations: Int = 50, seed: UInt64 = 0,
+    certify: CertifyMode = .auto
   ) {
     self.tolerance = tolerance
     self.oversampling = oversampling
     self.iterations = iterations
     self.seed = seed
+    self.certify = certify
   }
 
   /// The `count` largest triplets, 1 ≤ count ≤ min(m, n).
@@ -32,6 +36,7 @@ public struct RandomizedSolver: PartialSVDSolver {
   /// Throws `SolverError` for an impossible request or setting, `OperatorError` for NaN or a wrong adjoint.
   public func partialSVD(of a: any LinearOperator, count: Int) throws -> SingularTriplets {
     try checkTolerance(tolerance)
+    try certify.check()
     for (name, value, least) in [("oversampling", oversampling, 0), ("iterations", iterations, 2)] {
       try checkCount(name, value, atLeast: least)
     }

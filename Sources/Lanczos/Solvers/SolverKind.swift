@@ -24,14 +24,15 @@ public enum SolverKind: String, CaseIterable, Sendable, Codable {
 
   /// The solver, its other settings at their defaults; `blockSize` is the block solver's, nil for its own choice.
   public func solver(
-    tolerance: Double = 1e-5, seed: UInt64 = 0, blockSize: Int? = nil
+    tolerance: Double = 1e-5, seed: UInt64 = 0, blockSize: Int? = nil, certify: CertifyMode = .auto
   ) -> any PartialSVDSolver {
     switch self {
-    case .arpack: ARPACKSolver(tolerance: tolerance, seed: seed)
+    case .arpack: ARPACKSolver(tolerance: tolerance, seed: seed, certify: certify)
     case .auto, .block:
-      BlockLanczosSolver(tolerance: tolerance, blockSize: blockSize, seed: seed)
-    case .randomized: RandomizedSolver(tolerance: tolerance, seed: seed)
-    case .dense: DenseSolver(tolerance: tolerance, seed: seed)
+      BlockLanczosSolver(
+        tolerance: tolerance, blockSize: blockSize, seed: seed, certify: certify)
+    case .randomized: RandomizedSolver(tolerance: tolerance, seed: seed, certify: certify)
+    case .dense: DenseSolver(tolerance: tolerance, seed: seed, certify: certify)
     }
   }
 }

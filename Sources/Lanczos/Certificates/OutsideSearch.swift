@@ -1,0 +1,135 @@
+import LinearAlgebra
+
+/// Looks for triplets of an operator beside those that are found, with vectors the solve has not seen.
+///
+/// A Krylov space holds nothing of a singular vector its start block is orthogonal to, and sees no more copies of a repeated
+/// value than the block has vectors; small residual norms say nothing of what is missing. So the found triplets are held
+/// fixed, as a restart holds its Ritz vectors, and a fresh Gaussian block grows a space of B = (I − UUᵀ) A (I − VVᵀ) until it
+/// holds a value that belongs among the wanted ones, or bounds all there are (`OutsideSpace`), or has used up its vectors.
+struct OutsideSearch {
+  /// What is to be told from what.
+  struct Aims {
+    /// The last value that was asked for.
+    let last: Double
+    /// ‖R‖₂ of the locked triplets: nothing is missing once all of B lies further below `last`.
+    let residualNorm: Double
+    /// A value above this is none of those below `last`: it was missed.
+    let miss: Double
+    /// A value above this belongs among the wanted ones, nil if no more are to be brought in.
+    let member: Double?
+    /// What is to be proven at what cost.
+    let mode: CertifyMode
+    /// Products the solve has taken.
+    let solveProducts: Int
+  }
+
+  /// What a product has shown.
+  enum Finding {
+    /// Nothing yet.
+    case undecided
+    /// This many Ritz values belong among the wanted ones; whether one of them was missed, or they only end a cluster.
+    case members(Int, isMiss: Bool)
+    /// No value of B is larger than S, wrong with probability δ.
+    case bounded(by: Double, failureProbability: Double)
+  }
+
+  /// The locked triplets' space and what grows beside it.
+  private(set) var process: BlockBidiagonalization
+  private let locked: Int
+  private let aims: Aims
+  private let start: Matrix<Double>
+  private let failureProbability: Double
+  private let limit: Int
+  private var products = 0
+  private var nextTest: Int
+  private var last: (products: Int, risk: Double)?
+
+  /// Beside `found` triplets, A V = U Σ, with `blockSize` vectors of this seed; `round` counts the searches of one solve from 1.
+  ///
+  /// A search that goes wrong with probability δ/2ʳ in round r goes wrong with probability δ in any of them.
+  init(beside found: RitzTriplets, aims: Aims, blockSize: Int, seed: UInt64, round: Int) {
+    var process = BlockBidiagonalization(found, seed: seed &+ UInt64(round))
+    locked = found.values.count
+    start = process.appendRandom(min(blockSize, process.right.dimension - locked))
+    self.process = process
+    self.aims = aims
+    failureProbability =
+      aims.mode.failureProbability / Double(sign: .plus, exponent: round, significand: 1)
+    limit = max(512, 2 * aims.solveProducts * blockSize)
+    nextTest = 3
+  }
+
+  /// Takes the product of the process's pending block.
+  mutating func absorb(_ product: Matrix<Double>) throws(LAPACKError) -> Finding {
+    try process.absorb(product)
+    products += 1
+    let isLast = process.isComplete || process.right.count - locked > limit
+    guard isLast || products >= nextTest else { return .undecided }
+    if process.isComplete {
+      let values = try process.valuesBeyond(locked)
+      return members(values) ?? .bounded(by: values.first ?? 0, failureProbability: 0)
+    }
+    let space = try process.outside(locked: locked, start: start)
+    if let members = members(space.ritzValues) { return members }
+    if let known = try excluded(space) {
+      return .bounded(
+        by: try space.bound(below: known, failureProbability: failureProbability),
+        failureProbability: failureProbability)
+    }
+    guard isLast else { return .undecided }
+    return .bounded(
+      by: try space.bound(below: nil, failureProbability: failureProbability),
+      failureProbability: failureProbability)
+  }
+
+  private func members(_ values: [Double]) -> Finding? {
+    guard let least = aims.member, let first = values.first, first > least else { return nil }
+    return .members(values.count { $0 > least }, isMiss: first > aims.miss)
+  }
+
+  /// A value that is ruled out and as low as was aimed at; nil if more products are to be made.
+  private mutating func excluded(_ space: OutsideSpace) throws(LAPACKError) -> Double? {
+    let bound = CertifyMode.boundFactor * aims.last
+    let proof = aims.last - aims.residualNorm
+    // Where values lie too close to the last one to be told apart, all that is larger is to be ruled out.
+    let aim = space.largest < proof ? proof : max(aims.miss, space.largest * (1 + 1e-6))
+    let share = Int((CertifyMode.autoShare * Double(aims.solveProducts)).rounded(.up))
+    let isShort =
+      switch aims.mode {
+      case .bound: true
+      case .auto: products >= share
+      default: false
+      }
+    let goal = isShort ? max(bound, aim) : aim
+    let risk = try space.risk(goal, failureProbability: failureProbability)
+    if risk < 1 {
+      // The proof, where it is there already.
+      guard goal > aim else { return goal }
+      return try space.risk(aim, failureProbability: failureProbability) < 1 ? aim : goal
+    }
+    // ρ falls about geometrically: the next test is made when most of the way has been covered, and `auto` turns to its
+    // lesser goal in time.
+    nextTest = products + 1
+    if let last, risk < last.risk, last.risk.isFinite {
+      let perProduct = Double.log(last.risk / risk) / Double(products - last.products)
+      nextTest += Int(min(0.7 * Double.log(risk) / perProduct, Double(products)))
+    }
+    if !isShort, aims.mode == .auto { nextTest = min(nextTest, max(products + 1, share)) }
+    last = (products, risk)
+    return nil
+  }
+}
+
+extension BlockBidiagonalization {
+  /// Beyond the first `count` triplets, which are locked; `start` is R.
+  func outside(locked count: Int, start: Matrix<Double>) throws(LAPACKError) -> OutsideSpace {
+    try OutsideSpace(
+      projected.dropping(rows: count, columns: count), applied: newest - count,
+      pending: direction, start: start)
+  }
+
+  /// The singular values of H beyond the first `count` triplets, which are locked.
+  func valuesBeyond(_ count: Int) throws(LAPACKError) -> [Double] {
+    try projected.dropping(rows: count, columns: count).singularValueDecomposition().values
+  }
+}
