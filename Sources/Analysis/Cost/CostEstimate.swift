@@ -110,7 +110,7 @@ public struct CostEstimate: Sendable {
     let copies = n * width * (4 + 4 + 4 + 16)
     // A block's own evaluation is over when its Jacobians are solved.
     let solving = copies + max(cost.basisBytes + solveWorkspace, evaluation)
-    let kept = PathWalk.keptBytes(
+    let kept = KeptPath.bytes(
       prompts.map { d.tokenCount(of: $0) }, width: width, layers: d.layers, all: saveHiddenStates)
     let recording = kept.pictures + n * (3 * d.layers + 8) * ResultCost.encodedNumber + copies / 2
     // Bases once as they are and once as images; then a product's own input and output, but for a single row whose

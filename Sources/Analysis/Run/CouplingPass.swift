@@ -55,7 +55,7 @@ enum CouplingPass {
             forward.solved[block]!.triplets[jacobian]!
           }
           let rows = JacobianRows(
-            jacobian: CheckedOperator(batch.linearization.rows),
+            jacobian: CheckedOperator(batch.rows),
             own: batch.members.map { triplets($0, i) },
             bases: batch.members.map { jacobian in
               guard survivors.isCoupled(prompt: group.jacobians[jacobian].prompt, layer: layer)
@@ -90,7 +90,7 @@ enum CouplingPass {
           for (jacobian, coupling) in zip(batch.members, couplings ?? []) {
             found[jacobian] = coupling
           }
-          batch.linearization.releaseWorkspace()
+          batch.releaseWorkspace()
         }
         for jacobian in group.jacobians.indices
         where !survivors.isCoupled(prompt: group.jacobians[jacobian].prompt, layer: layer) {

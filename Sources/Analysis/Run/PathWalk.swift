@@ -3,26 +3,13 @@ import Autodiff
 import LinearAlgebra
 import Model
 
-/// The hidden states of a group of prompts on their way through the blocks, and what is recorded of their paths.
-struct PathWalk {
-  private var states: HiddenStates<Float>
-  private let group: PromptGroup
-  private let layers: Int
-  private let isRecording: Bool
-  private let keepsStates: Bool
-  /// One a prompt.
-  private var trajectories: [TrajectoryAccumulator]
-  /// X⁰ … X^L of every prompt that a picture is drawn of, and of all if they are to be saved.
-  private var kept: [[Matrix<Float>]]
-  private let isPictured: [Bool]
-  /// (I + J^l) ⋯ (I + J¹) x⁰, one row per Jacobian, when every block is linearized.
-  private var image: Matrix<Double>?
-
+/// What is kept of the states along a path.
+enum KeptPath {
   /// Numbers of all states of a prompt up to which they are kept for the picture: 32 MB.
-  private static let pictured = 1 << 23
+  static let pictured = 1 << 23
 
   /// What is kept of the states of prompts of so many tokens, and what the largest one's picture takes in double precision.
-  static func keptBytes(
+  static func bytes(
     _ tokens: [Int], width: Int, layers: Int, all: Bool
   ) -> (states: Int, pictures: Int) {
     let sizes = tokens.map { $0 * (layers + 1) * width }
@@ -32,6 +19,23 @@ struct PathWalk {
     let picture = points * width * (8 + 12) + min(points, width) * min(points, width) * 8 * 3
     return ((all ? sizes : pictured).reduce(0, +) * 4, picture)
   }
+}
+
+/// The hidden states of a group of prompts on their way through the blocks, and what is recorded of their paths.
+struct PathWalk<Scalar: RealScalar> {
+  private var states: HiddenStates<Scalar>
+  private let group: PromptGroup
+  private let layers: Int
+  private let isRecording: Bool
+  private let keepsStates: Bool
+  /// One a prompt.
+  private var trajectories: [TrajectoryAccumulator]
+  /// X⁰ … X^L of every prompt that a picture is drawn of, and of all if they are to be saved: in single precision, as they are
+  /// saved.
+  private var kept: [[Matrix<Float>]]
+  private let isPictured: [Bool]
+  /// (I + J^l) ⋯ (I + J¹) x⁰, one row per Jacobian, when every block is linearized.
+  private var image: Matrix<Double>?
 
   /// At X⁰. Without `isRecording` only the states are carried. Prompts whose states are not finite are lost.
   init(
@@ -39,7 +43,7 @@ struct PathWalk {
     keepsStates: Bool, isRecording: Bool, _ survivors: inout GroupSurvivors
   ) throws {
     var losses: [PromptLoss] = []
-    states = try HiddenStates<Float>(inputs: inputs, in: model, losing: &losses)
+    states = try HiddenStates<Scalar>(inputs: inputs, in: model, losing: &losses)
     for loss in losses { try survivors.lose(loss.prompt, LostPrompt(loss)) }
     self.group = group
     layers = model.description.layers
@@ -49,7 +53,7 @@ struct PathWalk {
     kept = inputs.map { _ in [] }
     let d = model.description
     isPictured = inputs.map {
-      d.tokenCount(of: $0) * (d.layers + 1) * d.width <= Self.pictured
+      d.tokenCount(of: $0) * (d.layers + 1) * d.width <= KeptPath.pictured
     }
     try observe(survivors)
     if coversPath, isRecording { image = selected }
@@ -58,7 +62,7 @@ struct PathWalk {
   /// Goes through the next block, and returns the point it was at. Prompts whose states are not finite after it are lost.
   mutating func advance(
     through model: some Transformer, _ survivors: inout GroupSurvivors
-  ) throws -> BlockPoint<Float> {
+  ) throws -> BlockPoint<Scalar> {
     var losses: [PromptLoss] = []
     let point = states.advance(through: model, losing: &losses)
     for loss in losses { try survivors.lose(loss.prompt, LostPrompt(loss)) }
@@ -74,19 +78,18 @@ struct PathWalk {
     for p in trajectories.indices where survivors.isSolved(prompt: p, layer: states.depth) {
       let x = states.states(ofPrompt: p)
       try trajectories[p].append(x)
-      if keepsStates || isPictured[p] { kept[p].append(x) }
+      if keepsStates || isPictured[p] { kept[p].append(x.converted(to: Float.self)) }
     }
   }
 
   /// y ← (I + J) y, row r of the batches' y through row r's Jacobian.
-  mutating func follow(_ batches: [SolvePass.Batch]) {
+  mutating func follow(_ batches: [JacobianBatch]) {
     guard var y = image else { return }
     for batch in batches {
       let part = batch.members.flatMap { y.row($0) }
       var step = part
       var span = step.mutableSpan
-      let rows = batch.linearization.rows
-      rows.apply(part.span, into: &span, vectors: 1, active: Array(batch.members.indices))
+      batch.rows.apply(part.span, into: &span, vectors: 1, active: Array(batch.members.indices))
       for (r, jacobian) in batch.members.enumerated() {
         for c in 0..<y.columns { y[jacobian, c] += step[r * y.columns + c] }
       }

@@ -10,16 +10,10 @@ import Model
 /// without their workspace, for the second pass: a few vectors of the block's widths and the keys and values its attention
 /// saw, so no block is evaluated twice. A prompt that fails is left behind, and the others go on.
 struct SolvePass {
-  /// Some Jacobians of a group, and the linearization whose rows they are.
-  struct Batch {
-    let members: [Int]
-    let linearization: Linearization<Float>
-  }
-
   /// For every linearized block, the triplets of the group's Jacobians; nil where all prompts had failed before it.
   private(set) var solved: [SolvedBlock?] = []
   /// For every linearized block whose couplings are still to be computed, its linearizations.
-  private(set) var jacobians: [[Batch]?]
+  private(set) var jacobians: [[JacobianBatch]?]
   /// The prompts that have not failed.
   private(set) var survivors: GroupSurvivors
 
@@ -28,6 +22,24 @@ struct SolvePass {
     _ model: some Transformer, _ inputs: [ModelInput], _ group: PromptGroup,
     resolved: ResolvedSettings,
     journal: any RunJournal, saveHiddenStates: Bool, decode: (Int) -> String?,
+    step: (_ blocks: Int, _ isNew: Bool) throws -> Void
+  ) throws {
+    switch resolved.precision {
+    case .auto, .single:
+      try self.init(
+        model, inputs, group, resolved, journal, saveHiddenStates, decode, as: Float.self,
+        twin: Double.self, step: step)
+    case .double:
+      try self.init(
+        model, inputs, group, resolved, journal, saveHiddenStates, decode, as: Double.self,
+        twin: Float.self, step: step)
+    }
+  }
+
+  private init<Scalar: RealScalar, Twin: RealScalar>(
+    _ model: some Transformer, _ inputs: [ModelInput], _ group: PromptGroup,
+    _ resolved: ResolvedSettings, _ journal: any RunJournal, _ saveHiddenStates: Bool,
+    _ decode: (Int) -> String?, as precision: Scalar.Type, twin: Twin.Type,
     step: (_ blocks: Int, _ isNew: Bool) throws -> Void
   ) throws {
     var survivors = try GroupSurvivors(group, journal)
@@ -56,9 +68,11 @@ struct SolvePass {
     let deepest =
       known == nil
       ? layers : resolved.layers.indices.last { isNeeded[$0] }.map { resolved.layers[$0] } ?? 0
-    var walk = try PathWalk(
+    let unsolved = resolved.layers.indices.last { triplets[$0] == nil }.map { resolved.layers[$0] }
+    var walk = try PathWalk<Scalar>(
       model, inputs, group, coversPath: resolved.coversPath, keepsStates: saveHiddenStates,
       isRecording: known == nil, &survivors)
+    var sample = unsolved == nil ? nil : try NoiseSample<Scalar, Twin>(model, inputs, group)
     for l in 1...layers {
       guard l <= deepest, !survivors.solved(layer: l).isEmpty else {
         try step(l, false)
@@ -66,35 +80,33 @@ struct SolvePass {
       }
       model.advise(.willNeed, block: l)  // the next one, while this one is worked on
       let point = try walk.advance(through: model, &survivors)
+      let place = l > unsolved ?? 0 ? nil : sample?.advance(through: model, beside: point)
+      if place == nil { sample = nil }
       var isNew = false
       if let i = resolved.layers.firstIndex(of: l), isNeeded[i] {
-        let linearize = { (members: [Int]) in
-          residualJacobian(
-            model, at: point,
-            members.map { (group.jacobians[$0].prompt, group.jacobians[$0].tokens) },
-            site: resolved.site, normed: l == resolved.normedLayer)
-        }
-        var batches = Self.batches(group, survivors.solved(layer: l), linearize)
+        let block = BlockSolve(model, at: point, group, resolved, layer: l)
+        block.linearize(survivors.solved(layer: l))
         if triplets[i] == nil {
           isNew = true
           var found: SolvedBlock?
-          while found == nil, !batches.isEmpty {
+          while found == nil, !block.isEmpty {
             do {
-              found = try Self.solve(batches, group, linearize, resolved)
+              found = try block.solved(sample, at: place)
             } catch let failure as SolveFailure {
               let jacobian = group.jacobians[failure.jacobian]
               try survivors.lose(
                 jacobian.prompt,
                 LostPrompt(.solving, layer: l, jacobian.tokens, reason: failure.reason))
               walk.remove(prompt: jacobian.prompt)
-              batches = Self.batches(group, survivors.solved(layer: l), linearize)
+              block.linearize(survivors.solved(layer: l))
             }
           }
           if let found { try journal.keep(found, group, layer: l) }
           triplets[i] = found
         }
+        let batches = triplets[i].map { block.operators($0.precisions) } ?? []
         walk.follow(batches)
-        for batch in batches { batch.linearization.releaseWorkspace() }
+        for batch in batches { batch.releaseWorkspace() }
         if lacksCouplings[i] { jacobians[i] = batches }
       }
       try walk.observe(survivors)
@@ -107,48 +119,5 @@ struct SolvePass {
       if saveHiddenStates { try journal.keep(hiddenStates: walk.saved(survivors), group) }
       try journal.keep(walk.records(model, survivors, decode: decode), ofGroup: group)
     }
-  }
-
-  /// The group's batches without the Jacobians of prompts that have failed.
-  private static func batches(
-    _ group: PromptGroup, _ jacobians: [Int], _ linearize: ([Int]) -> Linearization<Float>
-  ) -> [Batch] {
-    let isActive = Set(jacobians)
-    return group.batches.compactMap { batch in
-      let members = batch.filter(isActive.contains)
-      return members.isEmpty ? nil : Batch(members: members, linearization: linearize(members))
-    }
-  }
-
-  /// A solve that failed for one Jacobian.
-  private struct SolveFailure: Error {
-    /// Its position in the group.
-    let jacobian: Int
-    let error: any Error
-
-    /// What happened, without what the author of an operator could do about it.
-    var reason: String { failureReason(error) }
-  }
-
-  /// The triplets of all batches. Throws `SolveFailure`.
-  private static func solve(
-    _ batches: [Batch], _ group: PromptGroup,
-    _ linearize: @escaping ([Int]) -> Linearization<Float>, _ resolved: ResolvedSettings
-  ) throws -> SolvedBlock {
-    let start = monotonicSeconds()
-    let solver = resolved.solver.solver(tolerance: resolved.tolerance, seed: resolved.seed)
-    var triplets = [SingularTriplets?](repeating: nil, count: group.jacobians.count)
-    for batch in batches {
-      let members = batch.members
-      let jacobian = BatchedJacobian(batch.linearization) { linearize($0.map { members[$0] }) }
-      do {
-        let found = try solver.partialSVDs(of: jacobian, count: resolved.top)
-        for (jacobian, t) in zip(members, found) { triplets[jacobian] = t }
-      } catch let failure as MemberError {
-        throw SolveFailure(jacobian: members[failure.member], error: failure.error)
-      }
-    }
-    let count = batches.reduce(0) { $0 + $1.members.count }
-    return SolvedBlock(triplets: triplets, seconds: (monotonicSeconds() - start) / Double(count))
   }
 }

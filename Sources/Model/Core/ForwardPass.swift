@@ -9,8 +9,8 @@ public struct HiddenStates<Scalar: RealScalar> {
   let encoderOutputs: [Variable<Scalar>]
   /// The prompts, for what blocks read of them besides the stream.
   private let inputs: [ModelInput]
-  /// What those blocks left behind whose keys and values later ones look at.
-  private var kept: [Int: [MixerCaches<Scalar>]] = [:]
+  /// Those blocks' points whose keys and values later ones look at.
+  private var kept: [Int: BlockPoint<Scalar>] = [:]
   /// Blocks passed so far.
   public private(set) var depth = 0
   /// Prompts that have been taken out.
@@ -93,21 +93,23 @@ public struct HiddenStates<Scalar: RealScalar> {
     through model: some Transformer, losing losses: inout [PromptLoss]
   ) -> BlockPoint<Scalar> {
     let side = sideInput(of: model)
+    let earlier = model.keyValueSource(ofBlock: depth).flatMap { kept[$0] }
     let context = AttentionContext<Scalar>(
-      prompts: prompts, encoderOutputs: encoderOutputs,
-      earlier: model.keyValueSource(ofBlock: depth).flatMap { kept[$0] } ?? [], sideInput: side)
+      prompts: prompts, encoderOutputs: encoderOutputs, earlier: earlier?.caches ?? [],
+      sideInput: side)
     let input = x
     x = x + model.block(depth).update(ResidualStream(x), in: context)
+    let point = BlockPoint(
+      layer: depth, states: input.value, prompts: prompts, caches: context.caches,
+      sideInput: side, encoderOutputs: encoderOutputs, earlier: earlier.map { [$0] } ?? [])
     if (depth + 1..<max(depth + 1, model.description.layers)).contains(where: {
       model.keyValueSource(ofBlock: $0) == depth
     }) {
-      kept[depth] = context.caches
+      kept[depth] = point
     }
     depth += 1
     losses += removeNotFinite(model, tensors: model.tensorNames(ofBlock: depth - 1))
-    return BlockPoint(
-      layer: depth - 1, states: input.value, prompts: prompts, caches: context.caches,
-      sideInput: side)
+    return point
   }
 
   /// What the next block reads of all prompts besides the stream.
@@ -186,6 +188,33 @@ public struct BlockPoint<Scalar: RealScalar> {
 
   /// What the block reads besides the stream (all tokens, features), if it does.
   let sideInput: Matrix<Scalar>?
+
+  /// For each prompt the output of its encoder, in models that have one.
+  let encoderOutputs: [Variable<Scalar>]
+  /// The point of the block whose keys and values this one looks at in the place of its own, if there is one.
+  let earlier: [BlockPoint]
+
+  /// The point of one prompt in another precision: the states are these, and what mixers keep is computed of them anew.
+  ///
+  /// Costs an evaluation of the block for that prompt.
+  public func converted<Other: RealScalar>(
+    to precision: Other.Type, prompt p: Int, of model: some Transformer
+  ) -> BlockPoint<Other> {
+    let rows = prompts[p]
+    let states = states.rows(rows).converted(to: Other.self)
+    let side = sideInput?.rows(rows).converted(to: Other.self)
+    let encoded =
+      encoderOutputs.isEmpty
+      ? [] : [Variable(encoderOutputs[p].value.converted(to: Other.self))]
+    let earlier = earlier.map { $0.converted(to: Other.self, prompt: p, of: model) }
+    let context = AttentionContext<Other>(
+      prompts: [0..<rows.count], encoderOutputs: encoded, earlier: earlier.first?.caches ?? [],
+      sideInput: side)
+    _ = model.block(layer).update(ResidualStream(Variable(states)), in: context)
+    return BlockPoint<Other>(
+      layer: layer, states: states, prompts: [0..<rows.count], caches: context.caches,
+      sideInput: side, encoderOutputs: encoded, earlier: earlier)
+  }
 
   /// Bytes of all prompts' keys and values, those that prompts share once: what linearizations keep of it.
   public var cacheBytes: Int {

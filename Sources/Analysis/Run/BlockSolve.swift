@@ -1,0 +1,188 @@
+import Autodiff
+import Lanczos
+import LinearAlgebra
+import Model
+
+/// Some Jacobians of a group at one block, as operators that share their applications.
+struct JacobianBatch {
+  /// Their positions in the group.
+  let members: [Int]
+  /// One row each.
+  let rows: any BatchedOperator
+  /// Gives the workspace back until the next application.
+  let releaseWorkspace: () -> Void
+
+  /// The rows of a linearization.
+  init<Scalar: RealScalar>(_ members: [Int], _ linearization: Linearization<Scalar>) {
+    self.members = members
+    rows = linearization.rows
+    releaseWorkspace = linearization.releaseWorkspace
+  }
+}
+
+/// A solve that failed for one Jacobian.
+struct SolveFailure: Error {
+  /// Its position in the group.
+  let jacobian: Int
+  let error: any Error
+
+  /// What happened, without what the author of an operator could do about it.
+  var reason: String { failureReason(error) }
+}
+
+/// The work of a group of prompts at one block: Jacobians are linearized where the prompts stand and solved, and those that
+/// rounding keeps from the tolerance are solved on in double precision.
+final class BlockSolve<Scalar: RealScalar> {
+  private let model: any Transformer
+  private let point: BlockPoint<Scalar>
+  private let group: PromptGroup
+  private let resolved: ResolvedSettings
+  private let layer: Int
+  /// Linearized so far: the batches, and single Jacobians in double precision.
+  private var whole: [(members: [Int], linearization: Linearization<Scalar>)] = []
+  private var precise: [Int: Linearization<Double>] = [:]
+  /// The last prompt that was converted.
+  private var converted: (prompt: Int, point: BlockPoint<Double>)?
+
+  init(
+    _ model: some Transformer, at point: BlockPoint<Scalar>, _ group: PromptGroup,
+    _ resolved: ResolvedSettings, layer: Int
+  ) {
+    (self.model, self.point, self.group) = (model, point, group)
+    (self.resolved, self.layer) = (resolved, layer)
+  }
+
+  /// Linearizes the group's batches without the Jacobians of prompts that have failed.
+  func linearize(_ jacobians: [Int]) {
+    let isActive = Set(jacobians)
+    whole = group.batches.compactMap { batch in
+      let members = batch.filter(isActive.contains)
+      return members.isEmpty ? nil : (members, linearization(of: members))
+    }
+  }
+
+  /// Whether there is nothing to solve.
+  var isEmpty: Bool { whole.isEmpty }
+
+  private func linearization(of members: [Int]) -> Linearization<Scalar> {
+    residualJacobian(
+      model, at: point, members.map { (group.jacobians[$0].prompt, group.jacobians[$0].tokens) },
+      site: resolved.site, normed: layer == resolved.normedLayer)
+  }
+
+  /// One Jacobian with products in double precision, at the same states.
+  private func preciseJacobian(_ jacobian: Int) -> Linearization<Double> {
+    if let known = precise[jacobian] { return known }
+    let (prompt, tokens) = (group.jacobians[jacobian].prompt, group.jacobians[jacobian].tokens)
+    if converted?.prompt != prompt {
+      converted = (prompt, point.converted(to: Double.self, prompt: prompt, of: model))
+    }
+    let made = residualJacobian(
+      model, at: converted!.point, [(0, tokens)], site: resolved.site,
+      normed: layer == resolved.normedLayer)
+    precise[jacobian] = made
+    return made
+  }
+
+  /// The triplets of all, and how far the operators are from those that are meant. Throws `SolveFailure`.
+  func solved<Twin: RealScalar>(
+    _ sample: NoiseSample<Scalar, Twin>?, at place: NoiseSample<Scalar, Twin>.Place?
+  ) throws -> SolvedBlock {
+    let start = monotonicSeconds()
+    var triplets = try triplets()
+    let comparison = sample.flatMap { compare($0.jacobian, at: place, triplets) }
+    var precisions = triplets.map { _ in ProductPrecision(of: Scalar.self) }
+    var noise = MeasuredNoise()
+    if Scalar.self == Double.self {
+      noise.double = comparison?.noise.scaled(by: NoiseComparison.doubleShare)
+    } else {
+      noise.single = comparison?.noise
+      let refined =
+        resolved.precision == .auto
+        ? triplets.indices.filter {
+          triplets[$0].map { isRounded($0, noise.single) } ?? false
+        } : []
+      for jacobian in refined {
+        triplets[jacobian] = try refine(jacobian, triplets[jacobian]!)
+        precisions[jacobian] = .double
+      }
+      if !refined.isEmpty { noise.double = comparison?.ofPoint() }
+    }
+    let count = whole.reduce(0) { $0 + $1.members.count }
+    return SolvedBlock(
+      triplets: triplets, seconds: (monotonicSeconds() - start) / Double(count),
+      precisions: precisions, noise: noise)
+  }
+
+  private func triplets() throws -> [SingularTriplets?] {
+    let solver = resolved.solver.solver(tolerance: resolved.tolerance, seed: resolved.seed)
+    var triplets = [SingularTriplets?](repeating: nil, count: group.jacobians.count)
+    for (members, linearization) in whole {
+      let jacobian = BatchedJacobian(linearization) {
+        self.linearization(of: $0.map { members[$0] })
+      }
+      do {
+        let found = try solver.partialSVDs(of: jacobian, count: resolved.top)
+        for (jacobian, t) in zip(members, found) { triplets[jacobian] = t }
+      } catch let failure as MemberError {
+        throw SolveFailure(jacobian: members[failure.member], error: failure.error)
+      }
+    }
+    return triplets
+  }
+
+  private func compare<Twin: RealScalar>(
+    _ jacobian: Int, at place: NoiseSample<Scalar, Twin>.Place?, _ triplets: [SingularTriplets?]
+  ) -> NoiseComparison? {
+    guard let place, let found = triplets[jacobian],
+      let (members, linearization) = whole.first(where: { $0.members.contains(jacobian) }),
+      let row = members.firstIndex(of: jacobian)
+    else { return nil }
+    return place.comparison(linearization.rows.member(row), found, resolved, layer: layer)
+  }
+
+  /// Whether rounding keeps residual norms above the tolerance, those that were measured or those that are true.
+  private func isRounded(_ found: SingularTriplets, _ noise: OperatorNoise?) -> Bool {
+    if case .stopped(let stop) = found.report.outcome { return stop.reason == .rounding }
+    guard let noise, let largest = found.singularValues.first, largest > 0 else { return false }
+    let (measured, rounding) = (
+      (found.residualNorms.max() ?? 0) / largest, noise.products / OperatorNoise.safetyFactor
+    )
+    // Where rounding is the smaller part, it is not what keeps them.
+    return rounding > 0.5 * resolved.tolerance && measured + rounding > resolved.tolerance
+  }
+
+  private func refine(_ jacobian: Int, _ found: SingularTriplets) throws -> SingularTriplets {
+    let a = preciseJacobian(jacobian)
+    defer { a.releaseWorkspace() }
+    do {
+      return try TripletRefinement(tolerance: resolved.tolerance, seed: resolved.seed)
+        .refined(found, by: a)
+    } catch {
+      throw SolveFailure(jacobian: jacobian, error: error)
+    }
+  }
+
+  /// The operators that the triplets are of: the batches, those apart that were solved on in double precision.
+  func operators(_ precisions: [ProductPrecision]) -> [JacobianBatch] {
+    var batches: [JacobianBatch] = []
+    for (members, linearization) in whole {
+      let rest =
+        Scalar.self == Double.self ? members : members.filter { precisions[$0] == .single }
+      if rest.count == members.count {
+        batches.append(JacobianBatch(members, linearization))
+      } else {
+        if !rest.isEmpty { batches.append(JacobianBatch(rest, self.linearization(of: rest))) }
+        batches += members.filter { precisions[$0] == .double }
+          .map { JacobianBatch([$0], preciseJacobian($0)) }
+      }
+    }
+    return batches
+  }
+}
+
+extension ProductPrecision {
+  fileprivate init<Scalar: RealScalar>(of scalar: Scalar.Type) {
+    self = Scalar.self == Double.self ? .double : .single
+  }
+}
