@@ -16,23 +16,23 @@
 #define ROW_GROUP 32
 // Widened rows lie this far apart: a power of two would put them all into the same few sets of the cache.
 #define STRIP_STRIDE (STRIP + 16)
-#define STRIP_FLOATS (ROW_GROUP * STRIP_STRIDE)
+#define STRIP_NUMBERS (ROW_GROUP * STRIP_STRIDE)
 // Rows of a task of the forward product: a multiple of those summed together, so many that their lanes' sums stay in the
 // nearest cache.
 #define FEW_ROWS(b) ((b) <= 8 ? 24 : 12)
 // For more vectors than this the adjoint widens weights of 16 bits once for all.
 #define REUSED 16
-// The most sums that one task of the adjoint may have: half of a small second cache.
-#define ADJOINT_SUMS (64 * 1024)
+// The most bytes of sums that one task of the adjoint may have: half of a small second cache.
+#define ADJOINT_SUMS (256 * 1024)
 // The most columns one task of the adjoint may have.
 #define ADJOINT_COLUMNS 2048
 
-// One product, in either direction: `in` and `out` are interleaved, b ≤ CK_VECTORS_AT_ONCE.
+// One product, in either direction: `in` and `out` are interleaved numbers of the kernels' precision, b ≤ CK_VECTORS_AT_ONCE.
 struct ck_product {
   const struct ck_matrix *w;
-  const float *in;
+  const void *in;
   int64_t in_stride;
-  float *out;
+  void *out;
   int64_t out_stride;
   int64_t b;
   int accumulate;
@@ -47,23 +47,29 @@ struct ck_basis {
   double *c;
 };
 
+// The products of one instruction set and precision; what they need and make are numbers of that precision.
+struct ck_products {
+  int64_t lanes;  // numbers in a vector
+  int64_t bytes;  // of a number
+  // Strip `index` of the input, packed for multiply_rows.
+  void (*pack_strip)(const struct ck_product *product, int64_t index, void *packed);
+  // Rows row …< row + rows of Y ← W X, rows ≤ ROW_GROUP.
+  void (*multiply_rows)(const struct ck_product *product, const void *packed, int64_t row,
+                        int64_t rows, void *scratch);
+  // The same for a whole group of rows and many vectors, from X as it lies.
+  void (*multiply_rows_thick)(const struct ck_product *product, int64_t row, void *scratch);
+  // Columns first …< first + count of X ← Wᵀ Y; whole blocks of W, count · b numbers ≤ ADJOINT_SUMS.
+  void (*multiply_adjoint_columns)(const struct ck_product *product, int64_t first, int64_t count,
+                                   void *scratch);
+};
+
 // The kernels of one instruction set.
 struct ck_kernels {
-  int64_t lanes;
+  const struct ck_products *single_precision, *double_precision;
   void (*dequantize)(int32_t type, const void *source, float *restrict out, int64_t count);
   // Weights column …< column + columns of some rows, columns ≤ STRIP, rows STRIP_STRIDE apart.
   void (*widen)(const struct ck_matrix *w, int64_t row, int64_t rows, int64_t column,
                 int64_t columns, float *restrict out);
-  // Strip `index` of the input, packed for multiply_rows.
-  void (*pack_strip)(const struct ck_product *product, int64_t index, float *restrict packed);
-  // Rows row …< row + rows of Y ← W X, rows ≤ ROW_GROUP.
-  void (*multiply_rows)(const struct ck_product *product, const float *packed, int64_t row,
-                        int64_t rows, float *scratch);
-  // The same for a whole group of rows and many vectors, from X as it lies.
-  void (*multiply_rows_thick)(const struct ck_product *product, int64_t row, float *scratch);
-  // Columns first …< first + count of X ← Wᵀ Y; whole blocks of W, count · b ≤ ADJOINT_SUMS.
-  void (*multiply_adjoint_columns)(const struct ck_product *product, int64_t first, int64_t count,
-                                   float *scratch);
   // Rows row …< row + rows of C ← B Yᵀ.
   void (*basis_dots)(const struct ck_basis *basis, int64_t row, int64_t rows);
   // Columns first …< first + count of Y ← Y − Cᵀ B.
@@ -71,18 +77,21 @@ struct ck_kernels {
 };
 
 extern const struct ck_kernels ck_kernels_portable;
+extern const struct ck_products ck_doubles_portable;
 #if defined(__x86_64__)
 extern const struct ck_kernels ck_kernels_avx2, ck_kernels_avx512;
+extern const struct ck_products ck_doubles_avx2, ck_doubles_avx512;
 #endif
 
 // The kernels of an instruction set; NULL if the processor does not have it.
 const struct ck_kernels *ck_kernels_of(int32_t instruction_set);
 const struct ck_kernels *ck_engine_kernels(const struct ck_engine *engine);
 
-// The calling thread's scratch memory of at least this many floats, 64-byte aligned; what lay in it is lost when it grows.
-// Lives as long as the thread; where there is no memory for it, the process ends with a word about that. One slot for the sums of a task, one for the packed input of a product.
+// The calling thread's scratch memory of at least this many bytes, 64-byte aligned; what lay in it is lost when it grows.
+// Lives as long as the thread; where there is no memory for it, the process ends with a word about that. One slot for the
+// sums of a task, one for the packed input of a product.
 enum ck_scratch_slot { CK_SCRATCH_SUMS, CK_SCRATCH_PACKED, CK_SCRATCH_SLOTS };
-float *ck_scratch(enum ck_scratch_slot slot, int64_t floats);
+void *ck_scratch(enum ck_scratch_slot slot, int64_t bytes);
 
 // Weights per block and bytes per block. In a switch, so that a known type's are constants where this is inlined.
 struct ck_block {

@@ -175,7 +175,7 @@ const struct ck_kernels *ck_engine_kernels(const struct ck_engine *engine) {
 
 struct scratch {
   void *memory[CK_SCRATCH_SLOTS];
-  int64_t floats[CK_SCRATCH_SLOTS];
+  int64_t bytes[CK_SCRATCH_SLOTS];
 };
 
 static pthread_key_t scratch_key;
@@ -198,16 +198,16 @@ static _Noreturn void end_without_memory(int64_t bytes) {
   _exit(1);
 }
 
-float *ck_scratch(enum ck_scratch_slot slot, int64_t floats) {
+void *ck_scratch(enum ck_scratch_slot slot, int64_t bytes) {
   static _Thread_local struct scratch scratch;
-  if (scratch.floats[slot] < floats) {
+  if (scratch.bytes[slot] < bytes) {
     pthread_once(&scratch_once, make_scratch_key);
     pthread_setspecific(scratch_key, &scratch);
     free(scratch.memory[slot]);
-    scratch.memory[slot] = aligned_alloc(64, (size_t)ck_round_up(floats * 4, 64));
-    if (!scratch.memory[slot]) end_without_memory(floats * 4);
-    memset(scratch.memory[slot], 0, (size_t)floats * 4);
-    scratch.floats[slot] = floats;
+    scratch.memory[slot] = aligned_alloc(64, (size_t)ck_round_up(bytes, 64));
+    if (!scratch.memory[slot]) end_without_memory(bytes);
+    memset(scratch.memory[slot], 0, (size_t)bytes);
+    scratch.bytes[slot] = bytes;
   }
   return scratch.memory[slot];
 }

@@ -9,4 +9,5 @@
 #define HARDWARE_HALF 0
 #endif
 #define KERNELS ck_kernels_portable
+#define DOUBLE_KERNELS ck_doubles_portable
 #include "instruction_set.inc.h"

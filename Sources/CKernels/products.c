@@ -7,8 +7,8 @@
 struct job {
   struct ck_product product;
   struct ck_engine *engine;
-  const struct ck_kernels *kernels;
-  float *packed;
+  const struct ck_products *kernels;
+  void *packed;
   int64_t unit;  // rows or columns of one task
 };
 
@@ -27,86 +27,105 @@ static void pack_task(void *context, int64_t index) {
 }
 
 // What a task needs: a strip widened, perhaps transposed, and the sums.
-static float *task_scratch(int64_t sums) {
-  return ck_scratch(CK_SCRATCH_SUMS, 2 * STRIP_FLOATS + sums);
+static void *task_scratch(const struct job *job, int64_t sums) {
+  return ck_scratch(CK_SCRATCH_SUMS, (2 * STRIP_NUMBERS + sums) * job->kernels->bytes);
 }
 
 static void multiply_task(void *context, int64_t index) {
   const struct job *job = context;
   const struct ck_product *p = &job->product;
   const int64_t row = index * job->unit, rows = ck_min(job->unit, p->w->rows - row);
-  job->kernels->multiply_rows(p, job->packed, row, rows,
-                              task_scratch(job->unit * ck_round_up(p->b, 4) * job->kernels->lanes));
+  const int64_t sums = job->unit * ck_round_up(p->b, 4) * job->kernels->lanes;
+  job->kernels->multiply_rows(p, job->packed, row, rows, task_scratch(job, sums));
 }
 
 static void multiply_thick_task(void *context, int64_t index) {
   const struct job *job = context;
   job->kernels->multiply_rows_thick(&job->product, index * ROW_GROUP,
-                                    task_scratch(ROW_GROUP * job->product.b));
+                                    task_scratch(job, ROW_GROUP * job->product.b));
 }
 
 static void multiply_adjoint_task(void *context, int64_t index) {
   const struct job *job = context;
   const struct ck_product *p = &job->product;
   const int64_t first = index * job->unit, count = ck_min(job->unit, p->w->columns - first);
-  job->kernels->multiply_adjoint_columns(
-      p, first, count, task_scratch(p->b * ck_round_up(job->unit, job->kernels->lanes)));
+  const int64_t sums = p->b * ck_round_up(job->unit, job->kernels->lanes);
+  job->kernels->multiply_adjoint_columns(p, first, count, task_scratch(job, sums));
 }
 
 // Columns per task of the adjoint: the threads' shares are even, made of whole blocks and lanes, and narrow enough for
 // the sums to stay in cache.
-static int64_t adjoint_columns(const struct ck_product *p, int64_t lanes, int64_t threads) {
+static int64_t adjoint_columns(const struct ck_product *p, const struct ck_products *kernels,
+                               int64_t threads) {
+  const int64_t lanes = kernels->lanes;
   const struct ck_matrix *w = p->w;
   const int64_t block = ck_block_of(w->type).length, unit = block > 2 * lanes ? block : 2 * lanes;
-  const int64_t most = ck_min(ADJOINT_COLUMNS, ADJOINT_SUMS / p->b);
+  const int64_t most = ck_min(ADJOINT_COLUMNS, ADJOINT_SUMS / kernels->bytes / p->b);
   // Half of the most before it is rounded up.
   const int64_t tasks = threads * ck_tiles(w->columns, threads * most / 2);
   return ck_round_up(ck_tiles(w->columns, tasks), unit);
 }
 
-static void multiply_portion(struct ck_engine *engine, struct ck_product p) {
-  const int64_t weights = p.w->rows * p.w->columns;
-  struct job job = {p, engine, ck_engine_kernels(engine), NULL, FEW_ROWS(p.b)};
-  if (p.b > CK_INDEPENDENT_VECTORS)
-    return share(&job, weights, ck_tiles(p.w->rows, ROW_GROUP), multiply_thick_task);
-  const int64_t strips = ck_tiles(p.w->columns, STRIP);
-  job.packed = ck_scratch(CK_SCRATCH_PACKED, strips * STRIP * p.b);
-  share(&job, strips * STRIP * p.b, strips, pack_task);
-  share(&job, weights, ck_tiles(p.w->rows, job.unit), multiply_task);
+static void multiply_portion(struct job job) {
+  const struct ck_product *p = &job.product;
+  const int64_t weights = p->w->rows * p->w->columns;
+  job.unit = FEW_ROWS(p->b);
+  if (p->b > CK_INDEPENDENT_VECTORS)
+    return share(&job, weights, ck_tiles(p->w->rows, ROW_GROUP), multiply_thick_task);
+  const int64_t strips = ck_tiles(p->w->columns, STRIP), packed = strips * STRIP * p->b;
+  job.packed = ck_scratch(CK_SCRATCH_PACKED, packed * job.kernels->bytes);
+  share(&job, packed, strips, pack_task);
+  share(&job, weights, ck_tiles(p->w->rows, job.unit), multiply_task);
 }
 
-static void multiply_adjoint_portion(struct ck_engine *engine, struct ck_product p) {
-  struct job job = {p, engine, ck_engine_kernels(engine), NULL, 0};
-  job.unit = adjoint_columns(&p, job.kernels->lanes, ck_engine_threads(engine));
-  share(&job, p.w->rows * p.w->columns, ck_tiles(p.w->columns, job.unit), multiply_adjoint_task);
+static void multiply_adjoint_portion(struct job job) {
+  const struct ck_product *p = &job.product;
+  job.unit = adjoint_columns(p, job.kernels, ck_engine_threads(job.engine));
+  share(&job, p->w->rows * p->w->columns, ck_tiles(p->w->columns, job.unit), multiply_adjoint_task);
 }
 
 // The product with nothing to sum over: zero, or nothing to add.
-static void multiply_empty(const struct ck_product *p, int64_t count) {
+static void multiply_empty(const struct ck_product *p, int64_t bytes, int64_t count) {
   if (p->accumulate) return;
   for (int64_t i = 0; i < count; i++)
-    for (int64_t j = 0; j < p->b; j++) p->out[i * p->out_stride + j] = 0;
+    memset((char *)p->out + i * p->out_stride * bytes, 0, (size_t)(p->b * bytes));
 }
 
-static void multiply_all(struct ck_engine *engine, struct ck_product p, int64_t inputs,
-                         int64_t outputs,
-                         void (*multiply)(struct ck_engine *, struct ck_product)) {
-  if (inputs < 1) return multiply_empty(&p, outputs);
+static void multiply_all(struct ck_engine *engine, const struct ck_products *kernels,
+                         struct ck_product p, int is_adjoint) {
+  const int64_t inputs = is_adjoint ? p.w->rows : p.w->columns;
+  const int64_t outputs = is_adjoint ? p.w->columns : p.w->rows;
+  if (inputs < 1) return multiply_empty(&p, kernels->bytes, outputs);
   if (outputs < 1) return;
-  for (int64_t b = p.b; b > 0; b -= p.b, p.in += p.b, p.out += p.b) {
-    p.b = ck_min(b, CK_VECTORS_AT_ONCE);
-    multiply(engine, p);
+  for (int64_t left = p.b; left > 0; left -= p.b) {
+    p.b = ck_min(left, CK_VECTORS_AT_ONCE);
+    const struct job job = {p, engine, kernels, NULL, 0};
+    (is_adjoint ? multiply_adjoint_portion : multiply_portion)(job);
+    p.in = (const char *)p.in + p.b * kernels->bytes;
+    p.out = (char *)p.out + p.b * kernels->bytes;
   }
 }
 
 void ck_multiply(struct ck_engine *engine, const struct ck_matrix *w, const float *x, int64_t ldx,
                  float *y, int64_t ldy, int64_t b, int accumulate) {
-  multiply_all(engine, (struct ck_product){w, x, ldx, y, ldy, b, accumulate}, w->columns, w->rows,
-               multiply_portion);
+  multiply_all(engine, ck_engine_kernels(engine)->single_precision,
+               (struct ck_product){w, x, ldx, y, ldy, b, accumulate}, 0);
 }
 
 void ck_multiply_adjoint(struct ck_engine *engine, const struct ck_matrix *w, const float *y,
                          int64_t ldy, float *x, int64_t ldx, int64_t b, int accumulate) {
-  multiply_all(engine, (struct ck_product){w, y, ldy, x, ldx, b, accumulate}, w->rows, w->columns,
-               multiply_adjoint_portion);
+  multiply_all(engine, ck_engine_kernels(engine)->single_precision,
+               (struct ck_product){w, y, ldy, x, ldx, b, accumulate}, 1);
+}
+
+void ck_multiply_f64(struct ck_engine *engine, const struct ck_matrix *w, const double *x,
+                     int64_t ldx, double *y, int64_t ldy, int64_t b, int accumulate) {
+  multiply_all(engine, ck_engine_kernels(engine)->double_precision,
+               (struct ck_product){w, x, ldx, y, ldy, b, accumulate}, 0);
+}
+
+void ck_multiply_adjoint_f64(struct ck_engine *engine, const struct ck_matrix *w, const double *y,
+                             int64_t ldy, double *x, int64_t ldx, int64_t b, int accumulate) {
+  multiply_all(engine, ck_engine_kernels(engine)->double_precision,
+               (struct ck_product){w, y, ldy, x, ldx, b, accumulate}, 1);
 }

@@ -76,33 +76,6 @@ extension KernelTests {
       }
     }
 
-    /// The same bound with the roundoff of double precision.
-    @Test("double precision equals the oracle", arguments: [ElementType.f64, .f32, .q4_1, .q6_K])
-    func doublePrecision(type: ElementType) throws {
-      let w = try GuardedMatrix(type, rows: 19, columns: 512, seed: 4, gap: 3)
-      let b = 5
-      for direction in Direction.allCases {
-        let x = normal(w.inputs(direction) * b, seed: 5)
-        // The oracle sums in the same precision: twice the bound. A stored double is not the float it widens to.
-        let (values, magnitudes) = w.oracle(direction, x, vectors: b)
-        let n = Double(w.inputs(direction))
-        let slope = 2 * (n + 2) * 0x1p-53 + (type == .f64 ? roundoff : 0)
-        let function = direction == .forward ? ck_multiply_f64 : ck_multiply_adjoint_f64
-        for accumulating: Int32 in [0, 1] {
-          var y = [Double](
-            repeating: accumulating == 1 ? 2 : .nan, count: w.outputs(direction) * b)
-          function(
-            Engine.current, &w.kernel, x.map { Double($0) }, Int64(b), &y, Int64(b), Int64(b),
-            accumulating)
-          for i in y.indices {
-            let start = accumulating == 1 ? 2.0 : 0
-            #expect(
-              abs(y[i] - start - values[i]) <= slope * (magnitudes[i] + 2 * start))
-          }
-        }
-      }
-    }
-
     /// ⟨W x, y⟩ = ⟨x, Wᵀ y⟩ up to (m + n + 4) u Σ |y| |W| |x|: both sides are sums of the same terms.
     @Test(
       "the adjoint is the adjoint", arguments: ElementType.allCases.filter(\.isGGUF),

@@ -137,12 +137,11 @@ void ck_multiply(struct ck_engine *engine, const struct ck_matrix *w, const floa
 void ck_multiply_adjoint(struct ck_engine *engine, const struct ck_matrix *w, const float *y,
                          int64_t ldy, float *x, int64_t ldx, int64_t b, int accumulate);
 
-// The same in double precision, for tests: one thread, no SIMD of its own.
-void ck_multiply_f64(const struct ck_engine *engine, const struct ck_matrix *w, const double *x,
+// The same in double precision from the same weights: each as the float it widens to, those of F64 as they are stored.
+void ck_multiply_f64(struct ck_engine *engine, const struct ck_matrix *w, const double *x,
                      int64_t ldx, double *y, int64_t ldy, int64_t b, int accumulate);
-void ck_multiply_adjoint_f64(const struct ck_engine *engine, const struct ck_matrix *w,
-                             const double *y, int64_t ldy, double *x, int64_t ldx, int64_t b,
-                             int accumulate);
+void ck_multiply_adjoint_f64(struct ck_engine *engine, const struct ck_matrix *w, const double *y,
+                             int64_t ldy, double *x, int64_t ldx, int64_t b, int accumulate);
 
 // One step of Gram–Schmidt for b vectors, the rows of Y (b, dimension), against the rows of B (count, dimension), all in
 // double precision and one after another:

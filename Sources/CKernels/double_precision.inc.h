@@ -1,0 +1,19 @@
+// Products in double precision, compiled once per instruction set. Weights are widened to floats as ever, those to doubles as
+// they are loaded. The including file defines what instruction_set.inc.h asks for, but of LANES and VECTORS_AT_ONCE what
+// holds for doubles.
+#pragma clang diagnostic ignored "-Wpsabi"
+
+static void dequantize(int32_t type, const void *source, float *restrict out, int64_t count) {
+  KERNELS.dequantize(type, source, out, count);
+}
+static void widen(const struct ck_matrix *w, int64_t row, int64_t rows, int64_t column,
+                  int64_t columns, float *restrict out) {
+  KERNELS.widen(w, row, rows, column, columns, out);
+}
+
+#define REAL double
+#define REAL_TYPE CK_F64
+#define CASE_OF_DOUBLE(b) CASE_OF_TYPE(CK_F64, b)
+#include "products.inc.h"
+
+const struct ck_products DOUBLE_KERNELS = PRODUCTS;

@@ -1,0 +1,13 @@
+// Products in double precision with no instruction set asked for: vectors of four, which are two of SSE2 or NEON.
+#include "internal.h"
+
+#define LANES 4
+#define VECTORS_AT_ONCE 2
+#if defined(__aarch64__)
+#define HARDWARE_HALF 1
+#else
+#define HARDWARE_HALF 0
+#endif
+#define KERNELS ck_kernels_portable
+#define DOUBLE_KERNELS ck_doubles_portable
+#include "double_precision.inc.h"

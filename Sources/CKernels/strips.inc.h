@@ -1,0 +1,150 @@
+// Strips of W and the vectors of numbers they are taken in: included by products.inc.h.
+
+typedef REAL vector __attribute__((vector_size(sizeof(REAL) * LANES)));
+typedef REAL quarter __attribute__((vector_size(sizeof(REAL) * 4)));
+typedef float floats __attribute__((vector_size(4 * LANES)));
+typedef float four_floats __attribute__((vector_size(16)));
+typedef uint32_t bits __attribute__((vector_size(4 * LANES)));
+typedef uint16_t words __attribute__((vector_size(2 * LANES)));
+#if HARDWARE_HALF
+typedef _Float16 halves __attribute__((vector_size(2 * LANES)));
+#endif
+
+#define UNROLL _Pragma("clang loop unroll(full)")
+
+// From any alignment: weights lie as their file has them.
+ALWAYS vector load(const void *source) {
+  vector v;
+  memcpy(&v, source, sizeof v);
+  return v;
+}
+ALWAYS void store(REAL *out, vector v) { memcpy(out, &v, sizeof v); }
+ALWAYS floats load_floats(const void *source) {
+  floats v;
+  memcpy(&v, source, sizeof v);
+  return v;
+}
+// Four numbers of REAL's type or floats.
+ALWAYS quarter load_quarter(const int32_t type, const void *source) {
+  if (type == REAL_TYPE) {
+    quarter v;
+    memcpy(&v, source, sizeof v);
+    return v;
+  }
+  four_floats v;
+  memcpy(&v, source, sizeof v);
+  return __builtin_convertvector(v, quarter);
+}
+
+// MARK: Weights
+
+// Types that are widened in registers; the others go through a buffer.
+static int is_direct(int32_t type) {
+  return type == REAL_TYPE || type == CK_F32 || type == CK_BF16 || (HARDWARE_HALF && type == CK_F16);
+}
+ALWAYS int64_t direct_bytes(const int32_t type) { return ck_block_of(type).bytes; }
+
+// LANES weights of a direct type. The type is a constant where this is inlined.
+ALWAYS vector widened(const int32_t type, const uint8_t *source) {
+  if (type == REAL_TYPE) return load(source);
+  if (type == CK_BF16) {
+    words w;
+    memcpy(&w, source, sizeof w);
+    return __builtin_convertvector((floats)(__builtin_convertvector(w, bits) << 16), vector);
+  }
+#if HARDWARE_HALF
+  if (type == CK_F16) {
+    halves h;
+    memcpy(&h, source, sizeof h);
+    return __builtin_convertvector(__builtin_convertvector(h, floats), vector);
+  }
+#endif
+  return __builtin_convertvector(load_floats(source), vector);
+}
+
+// Some rows of a strip of W as the arithmetic takes them: of a direct type, whole lanes, and zero where a row has ended.
+struct strip {
+  const uint8_t *weights;
+  int64_t stride, rows, columns;  // columns a multiple of LANES
+  int32_t type;
+  // Bytes from a weight to the one that stands in its place in the strip after this one, to be asked of memory while this
+  // one is worked on; 0 if that has been done or there is none.
+  int64_t ahead;
+};
+
+ALWAYS void prefetch(const uint8_t *source, int64_t bytes) {
+  for (int64_t line = 0; line < bytes; line += 64) __builtin_prefetch(source + line);
+}
+
+// The strip at (row, column); `next` is where the strip after it begins. A buffer is needed unless lanes can be loaded
+// from where they are stored; with `reused` it pays even then.
+static struct strip open_strip(const struct ck_matrix *w, int64_t row, int64_t rows, int64_t column,
+                               int64_t columns, const uint8_t *next, int reused, void *buffer) {
+  const uint8_t *source = ck_weights(w, row, column);
+  const int64_t ahead = next ? next - source : 0;
+  if (is_direct(w->type) && columns % LANES == 0 && !reused)
+    return (struct strip){source, w->row_bytes, rows, columns, w->type, ahead};
+  const int32_t type = w->type == REAL_TYPE ? REAL_TYPE : CK_F32;
+  const int64_t from = source - ck_row(w, row), bytes = ck_weights(w, row, column + columns) - source;
+  const int64_t lanes = ck_round_up(columns, LANES), size = direct_bytes(type);
+  if (w->scales) widen(w, row, rows, column, columns, buffer);
+  for (int64_t r = 0; r < rows; r++, source += w->row_bytes) {
+    if (next) prefetch(ck_row(w, row + r) + from + ahead, bytes);
+    uint8_t *to = (uint8_t *)buffer + r * STRIP_STRIDE * size;
+    if (w->type == REAL_TYPE)
+      memcpy(to, source, (size_t)bytes);
+    else if (!w->scales)
+      dequantize(w->type, source, (float *)to, columns);
+    memset(to + columns * size, 0, (size_t)((lanes - columns) * size));
+  }
+  return (struct strip){buffer, STRIP_STRIDE * size, rows, lanes, type, 0};
+}
+
+// MARK: Turning around
+
+// Within every quarter (4 lanes) of x and y: lanes a, b, c, d of the two, y's lanes counting from LANES.
+#if LANES == 4
+#define SHUFFLE(x, y, a, b, c, d) __builtin_shufflevector(x, y, a, b, c, d)
+#elif LANES == 8
+#define SHUFFLE(x, y, a, b, c, d) \
+  __builtin_shufflevector(x, y, a, b, c, d, a + 4, b + 4, c + 4, d + 4)
+#elif LANES == 16
+#define SHUFFLE(x, y, a, b, c, d)                                                         \
+  __builtin_shufflevector(x, y, a, b, c, d, a + 4, b + 4, c + 4, d + 4, a + 8, b + 8, c + 8, d + 8, \
+                          a + 12, b + 12, c + 12, d + 12)
+#endif
+
+// Four numbers of LANES / 4 rows, four rows (of `stride` bytes) apart.
+ALWAYS vector load_quarters(const int32_t type, const uint8_t *source, int64_t stride) {
+#if LANES == 4
+  (void)stride;
+  return load_quarter(type, source);
+#else
+#define JOIN8(x, y) __builtin_shufflevector(x, y, 0, 1, 2, 3, 4, 5, 6, 7)
+#define TWO(p) JOIN8(load_quarter(type, p), load_quarter(type, (p) + 4 * stride))
+#if LANES == 8
+  return TWO(source);
+#else
+  return __builtin_shufflevector(TWO(source), TWO(source + 8 * stride), 0, 1, 2, 3, 4, 5, 6, 7, 8,
+                                 9, 10, 11, 12, 13, 14, 15);
+#endif
+#endif
+}
+
+// Four columns of LANES rows `stride` bytes apart: column k into out[k out_stride …], lanes in the order of the rows.
+ALWAYS void transpose4(const int32_t type, const void *rows, int64_t stride, REAL *out,
+                       int64_t out_stride) {
+  const uint8_t *source = rows;
+  const vector r0 = load_quarters(type, source, stride);
+  const vector r1 = load_quarters(type, source + stride, stride);
+  const vector r2 = load_quarters(type, source + 2 * stride, stride);
+  const vector r3 = load_quarters(type, source + 3 * stride, stride);
+  const vector low01 = SHUFFLE(r0, r1, 0, LANES, 1, LANES + 1);
+  const vector low23 = SHUFFLE(r2, r3, 0, LANES, 1, LANES + 1);
+  const vector high01 = SHUFFLE(r0, r1, 2, LANES + 2, 3, LANES + 3);
+  const vector high23 = SHUFFLE(r2, r3, 2, LANES + 2, 3, LANES + 3);
+  store(out, SHUFFLE(low01, low23, 0, 1, LANES, LANES + 1));
+  store(out + out_stride, SHUFFLE(low01, low23, 2, 3, LANES + 2, LANES + 3));
+  store(out + 2 * out_stride, SHUFFLE(high01, high23, 0, 1, LANES, LANES + 1));
+  store(out + 3 * out_stride, SHUFFLE(high01, high23, 2, 3, LANES + 2, LANES + 3));
+}
