@@ -6,6 +6,7 @@ SECONDS ?= 600
 KILLS ?= 50
 READERS ?=
 MODELS ?=
+TRUTH ?=
 PROMPT ?= What is the capital of France? The capital is
 KRYLENS = .build/release/krylens
 SANITIZED = -c release -Xswiftc -enable-testing --test-product krylensPackageTests
@@ -79,11 +80,17 @@ verify-maps: build ## maps of a trained model between tokens and boundaries, aga
 test-report: build ## a report opens in a headless browser, fetches nothing, and has nothing to complain of (Chromium)
 	@$(PYTHON) scripts/test_report.py $(KRYLENS)
 
-test-python-docs: build ## what docs/python.md and README.md show of Python runs, on two small runs (Python: numpy, safetensors)
+test-python-bench-truth: setup ## hard spectra, every solver: was anything missed, was a bound exceeded? TRUTH="--seeds 2" for less
+	$(SWIFT) run -c release truth $(TRUTH)
+
+docs: build ## what docs/python.md and README.md show of Python runs, on two small runs (Python: numpy, safetensors)
 	@$(PYTHON) scripts/test_python_docs.py $(KRYLENS)
 
 bench: setup ## products of a stored matrix with few vectors, against OpenBLAS and a plain read
 	$(SWIFT) run -c release thin-products
+
+bench-truth: setup ## hard spectra, every solver: was anything missed, was a bound exceeded? TRUTH="--seeds 2" for less
+	$(SWIFT) run -c release truth $(TRUTH)
 
 docs: build ## the reference of all modules as a web page, in .build/documentation
 	scripts/build-docs.sh
@@ -99,4 +106,4 @@ install: build ## the command and its completions, under PREFIX
 	$(KRYLENS) --generate-completion-script fish > "$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/krylens.fish"
 
 export PROMPT
-.PHONY: help setup build demo demo-training test test-extensions kill-test lint format fuzz verify-gguf verify-minilm verify-real verify-maps test-report test-python-docs bench docs install
+.PHONY: help setup build demo demo-training test test-extensions kill-test lint format fuzz verify-gguf verify-minilm verify-real verify-maps test-report test-python-docs bench bench-truth docs install

@@ -93,6 +93,9 @@ let package = Package(
     .executableTarget(
       name: "thin-products", dependencies: ["CKernels", "COpenBLAS"],
       path: "benchmarks/thin-products"),
+    .executableTarget(
+      name: "truth", dependencies: ["Lanczos", "LinearAlgebra", "Weights"],
+      path: "benchmarks/truth"),
 
     .target(
       name: "TestSupport", dependencies: ["LinearAlgebra"], path: "Tests/TestSupport"),
@@ -108,7 +111,7 @@ let package = Package(
     .testTarget(
       name: "LanczosTests",
       dependencies: [
-        "Lanczos", "LinearAlgebra", "TestSupport",
+        "Lanczos", "LinearAlgebra", "TestSupport", "truth",
         .product(name: "ComplexModule", package: "swift-numerics"),
       ]),
     .testTarget(
