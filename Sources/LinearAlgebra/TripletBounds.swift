@@ -7,7 +7,7 @@
 /// - what is not found, B = (I − UUᵀ) A (I − VVᵀ), has ‖B‖ ≤ S: a certificate's, with its failure probability, and the noise
 ///   of products. Without one, S is taken to be the last found value: then the bounds hold if nothing was missed.
 ///
-/// Rounding in double precision is λ √n u σ₁ in each of them (`roundingFloor`). In the bases U, V and their complements
+/// Rounding in double precision is λ √(n K′) u σ₁ in each of them (`roundingFloor`). In the bases U, V and their complements
 ///
 ///     A = [[Σ̂ + D, X], [Y, B]],    ‖row a of X‖, ‖column a of Y‖ ≤ εₐ,    ρ_{k…l} = (ε_k² + … + ε_l²)^½ ≥ ‖X_{k…l}‖.
 ///
@@ -58,13 +58,15 @@ public struct TripletBounds: Sendable {
     return min(Double(k).squareRoot(), square.squareRoot(), spaces[k - 1])
   }
 
-  /// Over σ₁: what double precision adds to residual norms, to orthogonality and to a Rayleigh–Ritz step, for vectors of
+  /// Over σ₁: what double precision adds to residual norms, to orthogonality and to a Rayleigh–Ritz step, for k vectors of
   /// length n.
   ///
-  /// λ √n u with unit roundoff u: sums of n terms whose roundings do not conspire, λ = 6 for a chance of 3 · 10⁻⁸ (N. Higham,
-  /// T. Mary, "A new approach to probabilistic rounding error analysis", SIAM J. Sci. Comput. 41, 2019).
-  static func roundingFloor(_ n: Int) -> Double {
-    6 * Double(max(n, 1)).squareRoot() * Double.ulpOfOne / 2
+  /// λ √(n k) u with unit roundoff u. A Householder decomposition of k vectors is backward stable within a small multiple of
+  /// n k u (N. Higham, *Accuracy and Stability of Numerical Algorithms*, SIAM 2002, theorem 19.4); sums of roundings that do
+  /// not conspire grow by the square root, λ = 6 for a chance of 3 · 10⁻⁸ (N. Higham, T. Mary, "A new approach to probabilistic
+  /// rounding error analysis", SIAM J. Sci. Comput. 41, 2019).
+  static func roundingFloor(_ n: Int, vectors k: Int) -> Double {
+    6 * (Double(max(n, 1)) * Double(max(k, 1))).squareRoot() * Double.ulpOfOne / 2
   }
 
   /// Of the asked triplets' σ̂ and measured residual norms, largest first, and the same of further ones.
@@ -78,7 +80,7 @@ public struct TripletBounds: Sendable {
   ) {
     let problem = FoundBlock(
       asked + further, residualNorms + furtherResidualNorms, outside: s, noise: noise,
-      rounding: Self.roundingFloor(dimension))
+      rounding: Self.roundingFloor(dimension, vectors: asked.count + further.count))
     let k = asked.count
     let errors = (0..<k).map { problem.errors($0) }
     values = errors.map { max($0.below, $0.above) * problem.scale }

@@ -168,7 +168,7 @@ import Testing
       singularValues: [5, 3, 2], residualNorms: [0, 0, 0], outside: 4)
     for i in 0..<3 {
       #expect(values[i] - [5, 3, 2][i] <= bounds.values[i])
-      #expect(bounds.values[i] < [1e-12, 1 + 1e-12, 2 + 1e-12][i])
+      #expect(bounds.values[i] < [1e-11, 1 + 1e-11, 2 + 1e-11][i])
     }
     // Nothing is known of vectors whose values something else may have.
     #expect(bounds.vectors == [bounds.vectors[0], 1, 1])

@@ -23,10 +23,10 @@ struct Verdict: Sendable {
   var missed = false
   /// Whether some value or vector is off by more than its bound.
   var exceeded = false
-  /// True error over bound, of the worst value and the worst vector.
+  /// True error over bound, of the worst value, and of the worst vector among those of which something is claimed.
   var worstValue = 0.0
   var worstVector = 0.0
-  /// Bound over true error of every value.
+  /// Bound over true error of every value whose error is above rounding.
   var slack: [Double] = []
   /// Passes of the solve, without those of the certificate, and those.
   var passes = 0
@@ -46,7 +46,8 @@ struct Trial: Sendable {
   /// One verdict a problem.
   func run() throws -> [Verdict] {
     let operators = problems.map { $0.applied(in: precision) }
-    let method = solver.kind.solver(tolerance: tolerance, seed: seed)
+    let method = solver.kind.solver(
+      tolerance: tolerance, seed: seed, certify: isChecked ? .auto : .off)
     let found =
       operators.count == 1
       ? [try method.partialSVD(of: operators[0], count: problems[0].count)]
@@ -75,8 +76,9 @@ struct Trial: Sendable {
       let (error, bound) = (problem.values[i] - sigma, bounds.values[i])
       if error > bound { verdict.missed = true }
       verdict.worstValue = max(verdict.worstValue, abs(error) / bound)
-      verdict.slack.append(bound / max(abs(error), Double.ulpOfOne * problem.values[0]))
-      if let sine = problem.sines(found, i) {
+      // Smaller errors are rounding's, and so are their bounds.
+      if abs(error) > 1e-12 * problem.values[0] { verdict.slack.append(bound / abs(error)) }
+      if vectors[i] < 1, let sine = problem.sines(found, i) {
         verdict.worstVector = max(verdict.worstVector, sine / vectors[i])
       }
     }
