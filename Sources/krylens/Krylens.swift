@@ -17,6 +17,7 @@ struct Krylens: ParsableCommand {
     version: krylensVersion,
     subcommands: [
       AlignCommand.self, TripletsCommand.self, TokensCommand.self, ShowCommand.self,
+      VerifyCommand.self,
       InfoCommand.self, PlanCommand.self,
       BenchCommand.self,
       SynthesizeCommand.self, MergeCommand.self, CompareCommand.self, CorrelateCommand.self,

@@ -52,25 +52,21 @@ package struct RunReading {
       (settings, recorded) = (record.settings.common, record.model)
       parts = try Self.parts(record, layers)
     }
-    let arrays: SafetensorsFile
-    do {
-      arrays = try SafetensorsFile("\(folder)/triplets.safetensors")
-    } catch {
-      throw RunError.badRun(path: folder, reason: "\(error)")
-    }
+    let arrays = try StoredTriplets(folder)
     if let model { settings.model = model }
     let loaded = try LoadedModel(opening: settings)
     guard try loaded.directory.fingerprint() == recorded.fingerprint else {
       throw RunError.unfit(
         path: folder,
-        reason: "is of other weights than \(settings.model) has now; name its own by \(.model)")
+        reason: "is of other weights than \(settings.model) has now; name its own by \(.modelOfRun)"
+      )
     }
     let reader = try VectorReader(loaded, count: count)
     vectors = try loaded.engine.use {
       try parts.map { part in
         let (left, right) = try (
-          Self.matrix("\(part.name).U", arrays, folder, top: top),
-          Self.matrix("\(part.name).V", arrays, folder, top: top)
+          arrays.matrix("\(part.name).U", top: top),
+          arrays.matrix("\(part.name).V", top: top)
         )
         try part.check(left, right, width: recorded.width, folder)
         return Vectors(
@@ -114,14 +110,14 @@ package struct RunReading {
   /// Of every prompt that did not fail the Jacobians of these blocks.
   private static func parts(_ record: RunRecord, _ layers: [Int]?) throws(RunError) -> [Part] {
     var parts: [Part] = []
-    let variesTokens = record.settings.kind != .depth || record.settings.tokens != .last
     for (p, prompt) in record.prompts.enumerated() {
       for layer in prompt.layers where layers?.contains(layer.layer) ?? true {
         let (from, to) = (layer.fromToken, layer.toToken)
-        let tokens = from == to ? "t\(to)" : "f\(from).t\(to)"
         parts.append(
           Part(
-            name: "p\(p).l\(layer.layer)" + (variesTokens ? ".\(tokens)" : ""),
+            name: StoredTriplets.name(
+              prompt: p, layer: layer.layer, TokenSelection(source: from, target: to),
+              variesTokens: record.settings.variesTokens),
             place: "prompt \(p + 1), block \(layer.layer), token \(from)"
               + (from == to ? "" : " to token \(to)"),
             tokenIds: prompt.tokenIds,
@@ -134,18 +130,5 @@ package struct RunReading {
       throw .badSetting(.layers, reason: "names no block that the run has; leave it out for all")
     }
     return parts
-  }
-
-  /// The first rows of an array, in double precision.
-  private static func matrix(
-    _ name: String, _ file: SafetensorsFile, _ folder: String, top: Int
-  ) throws -> Matrix<Double> {
-    guard let info = file.info(name), info.shape.count == 2, info.elementType == .f32 else {
-      throw RunError.badRun(path: folder, reason: "triplets.safetensors: it has no matrix \(name)")
-    }
-    let rows = min(top, info.shape[0])
-    let numbers = Array(try file.tensor(name).numbers().prefix(rows * info.shape[1]))
-    try file.checkIntact()
-    return Matrix(rows: rows, columns: info.shape[1], elements: numbers.map { Double($0) })
   }
 }

@@ -65,6 +65,11 @@ public struct RunSettings: Codable, Sendable, Equatable {
   }
 }
 
+extension RunSettings {
+  /// Whether prompts have several Jacobians per block, or may have.
+  var variesTokens: Bool { self.kind != .depth || self.tokens != .last }
+}
+
 /// How a run is executed and what it is called. Runs that differ in nothing else find the same numbers.
 public struct ExecutionSettings: Codable, Sendable, Equatable {
   /// The model as it was named.

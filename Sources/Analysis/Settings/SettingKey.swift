@@ -29,10 +29,12 @@ public enum SettingKey: String, Sendable, CaseIterable, CustomStringConvertible 
   case dense, oversampling, probes
   case rangePrompts = "range_prompts"
   // Prompts
-  case prompt, image
+  case prompt, prompts, image
   case tokenIds = "token_ids"
   // Studies and measurements
   case runs, checkpoints, rank, layer
+  /// Where the model of a run that is read lies now.
+  case modelOfRun = "model_of_run"
 
   /// The name, marked as one.
   public var description: String { "`\(rawValue)`" }

@@ -110,11 +110,10 @@ struct RunAssembly {
       for (p, place) in prompts {
         for (layer, block) in zip(manifest.layers, blocks) {
           for jacobian in group.jacobians(ofPrompt: p) {
-            let tokens = group.jacobians[jacobian].tokens
-            let suffix =
-              !variesTokens
-              ? "" : tokens.isSingle ? "t\(tokens.target)." : "f\(tokens.source).t\(tokens.target)."
-            try body("p\(place).l\(layer).\(suffix)", block, jacobian)
+            let name = StoredTriplets.name(
+              prompt: place, layer: layer, group.jacobians[jacobian].tokens,
+              variesTokens: manifest.settings.variesTokens)
+            try body("\(name).", block, jacobian)
           }
         }
       }
@@ -186,7 +185,7 @@ struct RunAssembly {
           var name = "p\(place)."
           if let layer = table.place.layer {
             name += "l\(layer)."
-          } else if variesTokens {
+          } else if manifest.settings.variesTokens {
             name += "t\(table.place.toToken ?? 0)."
           }
           try body(name + (manifest.settings.form == .crossed ? "B" : "A"), all, table)
@@ -215,10 +214,5 @@ struct RunAssembly {
         }
       }
     }
-  }
-
-  /// Whether prompts have several Jacobians a block, or may have.
-  private var variesTokens: Bool {
-    manifest.settings.kind != .depth || manifest.settings.tokens != .last
   }
 }

@@ -6,6 +6,7 @@ extension SettingKey {
   var option: String {
     switch self {
     case .model, .checkpoints: rawValue.uppercased()
+    case .modelOfRun: "--model"
     case .runs: "RUN"
     default: "--\(rawValue.replacing("_", with: "-"))"
     }

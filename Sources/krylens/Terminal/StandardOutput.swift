@@ -1,4 +1,5 @@
 import ArgumentParser
+import Analysis
 import Foundation
 
 /// Standard output. All that a command prints goes through here, so that what cannot be written is an error.
@@ -49,4 +50,13 @@ enum StandardOutput {
 /// A line on standard error; where that is closed there is nobody to tell.
 func note(_ text: String) {
   try? FileHandle.standardError.write(contentsOf: Data("\(text)\n".utf8))
+}
+
+/// Writes a file that an option names, whole or not at all. Throws `RunError.cannotWrite`.
+func write(_ text: String, to path: String) throws(RunError) {
+  do {
+    try Data(text.utf8).write(to: URL(fileURLWithPath: path), options: .atomic)
+  } catch {
+    throw .cannotWrite(path: path, reason: error.localizedDescription)
+  }
 }

@@ -141,12 +141,4 @@ struct EmergenceCommand: ParsableCommand {
     try write("step,model,reason\n" + rows.joined(), to: path)
     throw RunError.checkpointsFailed(count: failures.count, total: count, path: path)
   }
-
-  private func write(_ text: String, to path: String) throws {
-    do {
-      try Data(text.utf8).write(to: URL(fileURLWithPath: path), options: .atomic)
-    } catch {
-      throw RunError.cannotWrite(path: path, reason: error.localizedDescription)
-    }
-  }
 }
