@@ -14,6 +14,10 @@
 #define STRIP 256
 // Rows of W that are taken at a time; those of the adjoint are summed before their sum joins the sum so far.
 #define ROW_GROUP 32
+// Columns of a transposed strip that are summed likewise; a divisor of STRIP.
+#define COLUMN_GROUP 64
+// Terms of an adjoint product whose sum joins the total; a multiple of ROW_GROUP and of STRIP.
+#define PART 1024
 // Widened rows lie this far apart: a power of two would put them all into the same few sets of the cache.
 #define STRIP_STRIDE (STRIP + 16)
 #define STRIP_NUMBERS (ROW_GROUP * STRIP_STRIDE)

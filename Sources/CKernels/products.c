@@ -42,14 +42,14 @@ static void multiply_task(void *context, int64_t index) {
 static void multiply_thick_task(void *context, int64_t index) {
   const struct job *job = context;
   job->kernels->multiply_rows_thick(&job->product, index * ROW_GROUP,
-                                    task_scratch(job, ROW_GROUP * job->product.b));
+                                    task_scratch(job, 2 * ROW_GROUP * job->product.b));
 }
 
 static void multiply_adjoint_task(void *context, int64_t index) {
   const struct job *job = context;
   const struct ck_product *p = &job->product;
   const int64_t first = index * job->unit, count = ck_min(job->unit, p->w->columns - first);
-  const int64_t sums = p->b * ck_round_up(job->unit, job->kernels->lanes);
+  const int64_t sums = 2 * p->b * ck_round_up(job->unit, job->kernels->lanes);
   job->kernels->multiply_adjoint_columns(p, first, count, task_scratch(job, sums));
 }
 

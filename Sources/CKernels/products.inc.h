@@ -13,6 +13,10 @@
 // Either way a vector's sum is formed in registers of its own, in an order that depends on W alone; so its product
 // depends neither on the vectors beside it nor on the number of threads. Where many vectors pay for turning W around,
 // the forward product is the adjoint one of transposed strips: its sums need no adding up of lanes.
+//
+// Long sums are sums of sums, each begun anew, so that a term is rounded as often as its own sum and the sum of sums have
+// terms, not as often as there are terms: forward those of strips, STRIP / LANES to a lane; adjoint those of ROW_GROUP rows
+// (COLUMN_GROUP columns of transposed strips), which are summed in parts of PART.
 
 
 #include "strips.inc.h"
@@ -39,6 +43,9 @@ static void pack_strip(const struct ck_product *p, int64_t index, void *to) {
       packed[j * STRIP + c] = c < count ? x[c * stride + j] : 0;
 }
 
+// A sum joins those so far, unless it is the first.
+ALWAYS void join(REAL *to, vector sum, int is_first) { store(to, is_first ? sum : load(to) + sum); }
+
 // Sums of ROWS rows and B vectors over one strip; s[r, j] lies at sums[(r s_stride + j) LANES].
 ALWAYS void add_rows(const struct strip *s, const uint8_t *w, const REAL *restrict x,
                      REAL *restrict sums, int64_t s_stride, int is_first, const int32_t type,
@@ -47,7 +54,7 @@ ALWAYS void add_rows(const struct strip *s, const uint8_t *w, const REAL *restri
   vector sum[4][VECTORS_AT_ONCE];
   UNROLL for (int r = 0; r < ROWS; r++) {
     UNROLL for (int j = 0; j < B; j++) {
-      sum[r][j] = is_first ? (vector){0} : load(sums + (r * s_stride + j) * LANES);
+      sum[r][j] = (vector){0};
     }
   }
   const int64_t stride = s->stride, ahead = s->ahead;
@@ -64,7 +71,7 @@ ALWAYS void add_rows(const struct strip *s, const uint8_t *w, const REAL *restri
     }
   }
   UNROLL for (int r = 0; r < ROWS; r++) {
-    UNROLL for (int j = 0; j < B; j++) store(sums + (r * s_stride + j) * LANES, sum[r][j]);
+    UNROLL for (int j = 0; j < B; j++) join(sums + (r * s_stride + j) * LANES, sum[r][j], is_first);
   }
 }
 
@@ -162,10 +169,10 @@ static void multiply_rows(const struct ck_product *p, const void *packed, int64_
 
 // MARK: Adjoint
 
-// Sums of COLUMNS · LANES columns and B vectors over the rows of a strip; those of lanes i and vector j lie at
-// sums[(i s_stride + j) LANES].
+// Sums of COLUMNS · LANES columns and B vectors over the rows of a strip, added to those so far unless it is the first;
+// those of lanes i and vector j lie at sums[(i s_stride + j) LANES].
 ALWAYS void add_columns(const struct strip *s, int64_t column, const REAL *restrict y,
-                        int64_t y_stride, REAL *restrict sums, int64_t s_stride,
+                        int64_t y_stride, REAL *restrict sums, int64_t s_stride, int is_first,
                         const int32_t type, const int COLUMNS, const int B) {
   const int64_t size = direct_bytes(type);
   vector sum[8][VECTORS_AT_ONCE];
@@ -185,39 +192,45 @@ ALWAYS void add_columns(const struct strip *s, int64_t column, const REAL *restr
     }
   }
   UNROLL for (int i = 0; i < COLUMNS; i++) {
-    UNROLL for (int j = 0; j < B; j++) {
-      REAL *to = sums + (i * s_stride + j) * LANES;
-      store(to, load(to) + sum[i][j]);
-    }
+    UNROLL for (int j = 0; j < B; j++) join(sums + (i * s_stride + j) * LANES, sum[i][j], is_first);
   }
 }
 
 // The same for all columns of a strip.
 ALWAYS void add_strip_adjoint(const struct strip *s, const REAL *y, int64_t y_stride, REAL *sums,
-                              int64_t s_stride, const int32_t type, const int B) {
+                              int64_t s_stride, int is_first, const int32_t type, const int B) {
   const int AT_ONCE = 4 * B <= VECTORS_AT_ONCE ? 8 : 2 * B <= VECTORS_AT_ONCE ? 4 : 2;
   int64_t c = 0;
   for (; c + AT_ONCE * LANES <= s->columns; c += AT_ONCE * LANES)
-    add_columns(s, c, y, y_stride, sums + c * s_stride, s_stride, type, AT_ONCE, B);
+    add_columns(s, c, y, y_stride, sums + c * s_stride, s_stride, is_first, type, AT_ONCE, B);
   for (; c < s->columns; c += LANES)
-    add_columns(s, c, y, y_stride, sums + c * s_stride, s_stride, type, 1, B);
+    add_columns(s, c, y, y_stride, sums + c * s_stride, s_stride, is_first, type, 1, B);
 }
 
 // The same for all b vectors.
-static void add_adjoint(struct strip *s, const REAL *y, int64_t y_stride, REAL *sums, int64_t b) {
+static void add_adjoint(struct strip *s, const REAL *y, int64_t y_stride, REAL *sums, int64_t b,
+                        int is_first) {
   for (int64_t j = 0; j < b; j += VECTORS_AT_ONCE, y += VECTORS_AT_ONCE, sums += VECTORS_AT_ONCE * LANES) {
 #define CASE_OF_B(B) \
-  case B: add_strip_adjoint(s, y, y_stride, sums, b, TYPE, B); break;
+  case B: add_strip_adjoint(s, y, y_stride, sums, b, is_first, TYPE, B); break;
     SWITCH_TYPE(s->type, ck_min(VECTORS_AT_ONCE, b - j))
 #undef CASE_OF_B
     s->ahead = 0;
   }
 }
 
-// out[i, j] ← the sum of lane i and vector j, i < count.
-static void write_lanes(const REAL *restrict sums, int64_t count, const struct ck_product *p,
-                        REAL *restrict out) {
+// After `done` of `terms` terms: where one of several parts has ended, its sums join the total, which lies behind them.
+static void end_part(REAL *restrict sums, int64_t count, int64_t done, int64_t terms) {
+  if (terms <= PART || (done % PART && done < terms)) return;
+  REAL *restrict total = sums + count;
+  for (int64_t i = 0; i < count; i++) total[i] = done <= PART ? sums[i] : total[i] + sums[i];
+}
+
+// out[i, j] ← the sum of lane i and vector j over all `terms`, i < count.
+static void write_lanes(const REAL *restrict sums, int64_t terms, int64_t count,
+                        const struct ck_product *p, REAL *restrict out) {
   const int64_t b = p->b;
+  if (terms > PART) sums += b * ck_round_up(count, LANES);
   for (int64_t i = 0; i < count; i++, out += p->out_stride) {
     const REAL *restrict from = sums + i / LANES * LANES * b + i % LANES;
     for (int64_t j = 0; j < b; j++)
@@ -231,7 +244,6 @@ static void multiply_adjoint_columns(const struct ck_product *p, int64_t first, 
   const struct ck_matrix *w = p->w;
   const int64_t b = p->b;
   REAL *buffer = scratch, *sums = buffer + STRIP_NUMBERS;
-  memset(sums, 0, (size_t)(b * ck_round_up(count, LANES)) * sizeof(REAL));
   for (int64_t row = 0; row < w->rows; row += ROW_GROUP) {
     const int64_t rows = ck_min(ROW_GROUP, w->rows - row);
     for (int64_t column = 0; column < count; column += STRIP) {
@@ -242,10 +254,12 @@ static void multiply_adjoint_columns(const struct ck_product *p, int64_t first, 
                                               : NULL;
       struct strip s =
           open_strip(w, row, rows, first + column, columns, next, b > REUSED, buffer);
-      add_adjoint(&s, (const REAL *)p->in + row * p->in_stride, p->in_stride, sums + column * b, b);
+      add_adjoint(&s, (const REAL *)p->in + row * p->in_stride, p->in_stride, sums + column * b, b,
+                  row % PART == 0);
     }
+    end_part(sums, b * ck_round_up(count, LANES), row + rows, w->rows);
   }
-  write_lanes(sums, count, p, (REAL *)p->out + first * p->out_stride);
+  write_lanes(sums, w->rows, count, p, (REAL *)p->out + first * p->out_stride);
 }
 
 // MARK: Forward, many vectors
@@ -264,7 +278,6 @@ static void multiply_rows_thick(const struct ck_product *p, int64_t row, void *s
   const struct ck_matrix *w = p->w;
   const int64_t b = p->b, rows = ck_min(ROW_GROUP, w->rows - row), lanes = ck_round_up(rows, LANES);
   REAL *buffer = scratch, *transposed = buffer + STRIP_NUMBERS, *sums = transposed + STRIP_NUMBERS;
-  memset(sums, 0, (size_t)(b * lanes) * sizeof(REAL));
   for (int64_t column = 0; column < w->columns; column += STRIP) {
     const int64_t columns = ck_min(STRIP, w->columns - column);
     const uint8_t *next = column + STRIP < w->columns ? ck_weights(w, row, column + STRIP) : NULL;
@@ -273,10 +286,15 @@ static void multiply_rows_thick(const struct ck_product *p, int64_t row, void *s
       transpose_strip(&as_stored, REAL_TYPE, transposed);
     else
       transpose_strip(&as_stored, CK_F32, transposed);
-    struct strip s = {(const uint8_t *)transposed, ROW_GROUP * sizeof(REAL), columns, lanes, REAL_TYPE, 0};
-    add_adjoint(&s, (const REAL *)p->in + column * p->in_stride, p->in_stride, sums, b);
+    for (int64_t c = 0; c < columns; c += COLUMN_GROUP) {
+      struct strip s = {(const uint8_t *)(transposed + c * ROW_GROUP), ROW_GROUP * sizeof(REAL),
+                        ck_min(COLUMN_GROUP, columns - c), lanes, REAL_TYPE, 0};
+      add_adjoint(&s, (const REAL *)p->in + (column + c) * p->in_stride, p->in_stride, sums, b,
+                  (column + c) % PART == 0);
+    }
+    end_part(sums, b * lanes, column + columns, w->columns);
   }
-  write_lanes(sums, rows, p, (REAL *)p->out + row * p->out_stride);
+  write_lanes(sums, w->columns, rows, p, (REAL *)p->out + row * p->out_stride);
 }
 
 // The table of all this.

@@ -95,7 +95,7 @@ static struct strip open_strip(const struct ck_matrix *w, int64_t row, int64_t r
       memcpy(to, source, (size_t)bytes);
     else if (!w->scales)
       dequantize(w->type, source, (float *)to, columns);
-    memset(to + columns * size, 0, (size_t)((lanes - columns) * size));
+    if (columns < lanes) memset(to + columns * size, 0, (size_t)((lanes - columns) * size));
   }
   return (struct strip){buffer, STRIP_STRIDE * size, rows, lanes, type, 0};
 }

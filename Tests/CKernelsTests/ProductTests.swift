@@ -76,6 +76,48 @@ extension KernelTests {
       }
     }
 
+    /// A term is rounded once as a product, then in every sum it is part of:
+    ///
+    ///     forward    ≤ 64 times in its strip's (256 columns in 4 lanes or more), n / 256 times with other strips', and
+    ///                ≤ 5 times when at most 16 lanes are summed
+    ///     adjoint    ≤ 32 times in its rows', 32 times in its part's (1024 rows), n / 1024 times with other parts'
+    ///     of many    ≤ 64 times in its columns', 16 times in its part's, n / 1024 times with other parts'
+    ///
+    /// and |error| ≤ d u / (1 − d u) Σ |w| |x| for d roundings. A sum whose first terms are 1 loses everything it is added
+    /// that is below 2⁻²⁴: without parts, all terms of 2⁻²⁵ that follow in their lane, more than the bound.
+    @Test("long sums are summed in parts", arguments: [0, 25, 30])
+    func parts(exponent: Int) throws {
+      let (n, few, small) = (16384, 3, Float(sign: .plus, exponent: -exponent, significand: 1))
+      for direction in Direction.allCases {
+        let (rows, columns) = direction == .forward ? (few, n) : (n, few)
+        // The exponent 0 stands for random terms of one sign.
+        let random = normal(few * n, seed: 17).map(abs)
+        let weights = (0..<rows * columns).map { i in
+          let term = direction == .forward ? i % columns : i / columns
+          return exponent == 0 ? random[i] : term < (direction == .forward ? 4 : 1) ? 1 : small
+        }
+        let w = StoredMatrix(Matrix(rows: rows, columns: columns, elements: weights))
+        let sums = (0..<few).map { o in
+          (0..<n).reduce(0.0) { sum, i in
+            sum + Double(weights[direction == .forward ? o * n + i : i * few + o])
+          }
+        }
+        KernelTests.withEachInstructionSet { set in
+          for b in [1, 8, 40] {
+            let x = [Float](repeating: 1, count: n * b)
+            var y = [Float](repeating: .nan, count: few * b)
+            let multiply = direction == .forward ? Float.multiply : Float.multiplyAdjoint
+            multiply(w, x, b, &y, b, b, false)
+            let depth = Double(84 + n / 256)
+            for i in y.indices {
+              let bound = depth * roundoff / (1 - depth * roundoff) * sums[i / b]
+              #expect(abs(Double(y[i]) - sums[i / b]) <= bound, "\(direction), b \(b), set \(set)")
+            }
+          }
+        }
+      }
+    }
+
     /// ⟨W x, y⟩ = ⟨x, Wᵀ y⟩ up to (m + n + 4) u Σ |y| |W| |x|: both sides are sums of the same terms.
     @Test(
       "the adjoint is the adjoint", arguments: ElementType.allCases.filter(\.isGGUF),
