@@ -58,6 +58,25 @@ public struct CostEstimate: Sendable {
     resolved: ResolvedSettings,
     saveHiddenStates: Bool, results: ResultCost
   ) throws {
+    let sample =
+      resolved.precision == .double
+      ? try SampleCost(model, prompts, group, resolved, as: Float.self)
+      : try SampleCost(model, prompts, group, resolved, as: Double.self)
+    switch resolved.precision {
+    case .auto, .single:
+      try self.init(
+        model, prompts, group, resolved, saveHiddenStates, results, sample, as: Float.self)
+    case .double:
+      try self.init(
+        model, prompts, group, resolved, saveHiddenStates, results, sample, as: Double.self)
+    }
+  }
+
+  private init<Scalar: RealScalar>(
+    _ model: some Transformer, _ prompts: [ModelInput], _ group: PromptGroup,
+    _ resolved: ResolvedSettings, _ saveHiddenStates: Bool, _ results: ResultCost,
+    _ sample: SampleCost, as precision: Scalar.Type
+  ) throws {
     let d = model.description
     let (width, n) = (d.width, prompts.reduce(0) { $0 + d.tokenCount(of: $1) })
     let (r, blocks) = (group.jacobians.count, resolved.layers.count)
@@ -68,11 +87,11 @@ public struct CostEstimate: Sendable {
     // Two blocks as in the run: the first pays for cold pages, the second tells the time.
     let valuesBefore = ValueMemory.liveBytes
     ValueMemory.resetPeak()
-    var states = try HiddenStates<Float>(inputs: prompts, in: model)
+    var states = try HiddenStates<Scalar>(inputs: prompts, in: model)
     var times: [Double] = []
     var saved = 0
     var evaluation = 0
-    var jacobian: Linearization<Float>?
+    var jacobian: Linearization<Scalar>?
     for l in 0..<min(2, d.layers) {
       let start = monotonicSeconds()
       let point = try states.advance(through: model)
@@ -107,9 +126,13 @@ public struct CostEstimate: Sendable {
     let solveWorkspace = a.workspaceBytes(vectors: cost.widest)
     let couplingWorkspace = a.workspaceBytes(vectors: wideVectors)
     // Row-major copies of states: the block's input, one prompt's, and two layers in double precision.
-    let copies = n * width * (4 + 4 + 4 + 16)
-    // A block's own evaluation is over when its Jacobians are solved.
-    let solving = copies + max(cost.basisBytes + solveWorkspace, evaluation)
+    let copies = n * width * (3 * MemoryLayout<Scalar>.stride + 16)
+    // A block's own evaluation is over when its Jacobians are solved, and the sample is compared when the bases are gone.
+    let solving =
+      copies + sample.held
+      + max(
+        cost.basisBytes + solveWorkspace, evaluation, sample.evaluation,
+        solveWorkspace + sample.comparison)
     let kept = KeptPath.bytes(
       prompts.map { d.tokenCount(of: $0) }, width: width, layers: d.layers, all: saveHiddenStates)
     let recording = kept.pictures + n * (3 * d.layers + 8) * ResultCost.encodedNumber + copies / 2
@@ -164,7 +187,8 @@ public struct CostEstimate: Sendable {
     otherPasses = d.layers + blocks * (group.batches.count + couplingCalls)
     let perBlock = times.last ?? 0
     let total =
-      Double(d.layers) * perBlock
+      Double(d.layers) * (perBlock + sample.passing)
+      + Double(blocks) * sample.comparing
       + Double(blocks)
       * (Double(cost.passes * group.batches.count) * one + Double(couplingCalls) * wide)
     seconds = 0.6 * total...1.8 * total + 0.5
@@ -176,7 +200,9 @@ public struct CostEstimate: Sendable {
   private static let laterFiles = 4 << 20
 
   /// The best of three timed products, forward and back in turn.
-  private static func seconds(of a: Linearization<Float>, rows: Int, vectors b: Int) -> Double {
+  static func seconds<Scalar: RealScalar>(
+    of a: Linearization<Scalar>, rows: Int, vectors b: Int
+  ) -> Double {
     let (rows, all) = (a.rows, Array(0..<rows))
     let v = [Double](repeating: 1, count: b * a.inputDimension)
     var y = [Double](repeating: 0, count: b * a.outputDimension)

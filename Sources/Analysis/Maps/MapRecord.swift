@@ -144,12 +144,22 @@ public struct MapRecord: Codable, Sendable {
   }
 }
 
+/// What a solve of a map found.
+struct SolvedMap {
+  var triplets: SingularTriplets
+  /// Which products measured the residual norms.
+  var precision: ProductPrecision
+  /// How far those are from what is meant.
+  var noise: OperatorNoise?
+}
+
 extension MapRecord {
   /// Of a map's triplets.
   init(
     _ selection: MapSelection, _ map: ResolvedMap, fromTokens: [Int]?, toTokens: [Int]?,
-    _ t: SingularTriplets, seconds: Double
+    _ found: SolvedMap, seconds: Double
   ) {
+    let t = found.triplets
     var remedy: String?
     if case .stopped(let stop) = t.report.outcome { remedy = stop.advice.description }
     let (inputs, outputs) = (map.inputShape, map.outputShape)
@@ -164,7 +174,8 @@ extension MapRecord {
       converged: t.report.isConverged, remedy: remedy,
       relativeGaps: SpectrumShape.relativeGaps(t.singularValues), solver: t.report.solver,
       applications: .init(jvp: t.report.applications.jvp, vjp: t.report.applications.vjp),
-      passes: t.report.applications.passes, seconds: seconds)
+      passes: t.report.applications.passes, seconds: seconds, precision: found.precision,
+      noise: found.noise)
     if inputs.rows > 1 || outputs.rows > 1 {
       tokenNorms = TokenNorms(
         left: t.leftVectors.partNorms(outputs.rows), right: t.rightVectors.partNorms(inputs.rows))

@@ -136,6 +136,8 @@ package struct MapRun {
     record.head.seconds = RecordSeconds(
       total: loaded.seconds + monotonicSeconds() - start, load: loaded.seconds,
       solve: solved - start)
+    record.head.residualsAgainst =
+      "the map as linearised and evaluated in the precision beside them"
     record.head.measure(meter)
     try MapResults(record, journal).write(to: folder)
     return record
@@ -157,7 +159,7 @@ package struct MapRun {
     } catch {
       try checkInterrupt(progress, folder)
       let lost =
-        try Self.loss(of: loaded.prompts[p].input, resolved[p], in: model).map { LostPrompt($0) }
+        try loss(of: loaded.prompts[p].input, resolved[p], in: model).map { LostPrompt($0) }
         ?? LostPrompt(
           .solving, layer: resolved[p].lastBlock, TokenSelection(resolved[p].toTokens.last ?? 0),
           reason: failureReason(error))
@@ -181,7 +183,7 @@ package struct MapRun {
         try checkInterrupt(progress, folder)
         var lost: [Int] = []
         for p in survivors {
-          guard let loss = try Self.loss(of: loaded.prompts[p].input, resolved[p], in: model)
+          guard let loss = try loss(of: loaded.prompts[p].input, resolved[p], in: model)
           else { continue }
           try journal.keep(LostPrompt(loss), p)
           lost.append(p)
@@ -199,21 +201,54 @@ package struct MapRun {
     of prompts: [Int], _ progress: (any RunProgress)?
   ) throws -> (triplets: SingularTriplets, record: MapRecord) {
     let start = monotonicSeconds()
-    let resolved = resolved[prompts[0]]
-    let inputs = prompts.map { loaded.prompts[$0].input }
-    let linearization = try linearize(map, of: inputs, in: loaded.model, as: Float.self)
-    defer {
-      linearization.releaseWorkspace()
-      returnFreedMemory()
-    }
-    let solver = kind(resolved).solver(tolerance: settings.tolerance, seed: settings.seed)
-    let found = try solver.partialSVD(
-      of: CancellableOperator(linearization) { progress?.isCancelled == true },
-      count: count)
+    defer { returnFreedMemory() }
+    let found =
+      settings.precision == .double
+      ? try solved(prompts, progress, as: Double.self, twin: Float.self)
+      : try solved(prompts, progress, as: Float.self, twin: Double.self)
     let record = MapRecord(
-      settings.map, resolved, fromTokens: common(prompts, \.fromTokens),
+      settings.map, resolved[prompts[0]], fromTokens: common(prompts, \.fromTokens),
       toTokens: common(prompts, \.toTokens), found, seconds: monotonicSeconds() - start)
-    return (found, record)
+    return (found.triplets, record)
+  }
+
+  /// Solved in one precision, and held against the map in the other: its noise is known where that costs little, and where
+  /// rounding stops a solve in single precision it goes on in double.
+  private func solved<Scalar: RealScalar, Twin: RealScalar>(
+    _ prompts: [Int], _ progress: (any RunProgress)?, as precision: Scalar.Type, twin: Twin.Type
+  ) throws -> SolvedMap {
+    let inputs = prompts.map { loaded.prompts[$0].input }
+    let watched = { (map: any LinearOperator) in
+      CancellableOperator(map) { progress?.isCancelled == true }
+    }
+    let applied = watched(try linearize(map, of: inputs, in: loaded.model, as: Scalar.self))
+    let solver = kind(resolved[prompts[0]]).solver(
+      tolerance: settings.tolerance, seed: settings.seed)
+    let found = try solver.partialSVD(of: applied, count: count)
+    let isSingle = Scalar.self == Float.self
+    var solved = SolvedMap(
+      triplets: found, precision: isSingle ? .single : .double, noise: nil)
+    let goesOn = { (noise: OperatorNoise?) in
+      isSingle && settings.precision == .auto
+        && found.isRounded(noise, tolerance: settings.tolerance)
+    }
+    let tokens = prompts.reduce(0) { $0 + loaded.lengths[$1] }
+    guard tokens <= NoiseComparison.tokens || goesOn(nil),
+      let twin = try? linearize(map, of: inputs, in: loaded.model, as: Twin.self)
+    else { return solved }
+    let meant = watched(twin)
+    let noise = try? OperatorNoise(
+      of: applied, against: meant, triplets: found, seed: settings.seed)
+    // Not a noise that is not known, but a run that is to go on later.
+    if noise == nil, progress?.isCancelled == true { throw CancellationError() }
+    solved.noise = isSingle ? noise : noise?.scaled(by: NoiseComparison.doubleShare)
+    if goesOn(noise) {
+      solved.triplets = try TripletRefinement(tolerance: settings.tolerance, seed: settings.seed)
+        .refined(found, by: meant, noise: noise)
+      solved.precision = .double
+      solved.noise = noise?.scaled(by: NoiseComparison.doubleShare)
+    }
+    return solved
   }
 
   /// The solver that answers.
@@ -223,11 +258,19 @@ package struct MapRun {
   }
 
   /// Where the states of a prompt stop being finite before the map's end; nil if they do not.
-  private static func loss(
+  private func loss(
     of input: ModelInput, _ map: ResolvedMap, in model: some Transformer
   ) throws -> PromptLoss? {
+    settings.precision == .double
+      ? try Self.loss(of: input, map, in: model, as: Double.self)
+      : try Self.loss(of: input, map, in: model, as: Float.self)
+  }
+
+  private static func loss<Scalar: RealScalar>(
+    of input: ModelInput, _ map: ResolvedMap, in model: some Transformer, as precision: Scalar.Type
+  ) throws -> PromptLoss? {
     var losses: [PromptLoss] = []
-    var states = try HiddenStates<Float>(inputs: [input], in: model, losing: &losses)
+    var states = try HiddenStates<Scalar>(inputs: [input], in: model, losing: &losses)
     for _ in 0..<map.lastBlock where losses.isEmpty {
       _ = states.advance(through: model, losing: &losses)
     }

@@ -32,9 +32,6 @@ public struct RunResult {
     }
   }
 
-  static let residualsAgainst =
-    "the operator as evaluated in single precision, linearised at a point rounded to single precision"
-
   /// The record of these prompts, and the memory taken so far.
   func record(isComplete: Bool, prompts: [PromptRecord]) -> RunRecord {
     let manifest = assembly.manifest
@@ -43,7 +40,7 @@ public struct RunResult {
       krylens: manifest.krylens, complete: isComplete, model: manifest.model,
       settings: manifest.settings, promptList: manifest.promptList, prompts: prompts,
       statistics: StudyStatistics(prompts, diagonal: manifest.settings.diagonal), seconds: seconds,
-      residualsAgainst: Self.residualsAgainst,
+      residualsAgainst: manifest.settings.precision.residualsAgainst,
       computedWith: manifest.computedWith, peakMemoryBytes: meter?.peakResidentBytes ?? 0,
       peakPrivateBytes: meter?.peakPrivateBytes ?? 0)
   }

@@ -33,7 +33,7 @@ public struct RecordHead<Settings: Codable & Sendable>: Codable, Sendable {
     self.model = model
     self.settings = settings
     seconds = RecordSeconds()
-    residualsAgainst = RunResult.residualsAgainst
+    residualsAgainst = PrecisionMode.single.residualsAgainst
     self.computedWith = computedWith
   }
 

@@ -100,10 +100,10 @@ final class BlockSolve<Scalar: RealScalar> {
       let refined =
         resolved.precision == .auto
         ? triplets.indices.filter {
-          triplets[$0].map { isRounded($0, noise.single) } ?? false
+          triplets[$0]?.isRounded(noise.single, tolerance: resolved.tolerance) ?? false
         } : []
       for jacobian in refined {
-        triplets[jacobian] = try refine(jacobian, triplets[jacobian]!)
+        triplets[jacobian] = try refine(jacobian, triplets[jacobian]!, noise.single)
         precisions[jacobian] = .double
       }
       if !refined.isEmpty { noise.double = comparison?.ofPoint() }
@@ -141,23 +141,14 @@ final class BlockSolve<Scalar: RealScalar> {
     return place.comparison(linearization.rows.member(row), found, resolved, layer: layer)
   }
 
-  /// Whether rounding keeps residual norms above the tolerance, those that were measured or those that are true.
-  private func isRounded(_ found: SingularTriplets, _ noise: OperatorNoise?) -> Bool {
-    if case .stopped(let stop) = found.report.outcome { return stop.reason == .rounding }
-    guard let noise, let largest = found.singularValues.first, largest > 0 else { return false }
-    let (measured, rounding) = (
-      (found.residualNorms.max() ?? 0) / largest, noise.products / OperatorNoise.safetyFactor
-    )
-    // Where rounding is the smaller part, it is not what keeps them.
-    return rounding > 0.5 * resolved.tolerance && measured + rounding > resolved.tolerance
-  }
-
-  private func refine(_ jacobian: Int, _ found: SingularTriplets) throws -> SingularTriplets {
+  private func refine(
+    _ jacobian: Int, _ found: SingularTriplets, _ noise: OperatorNoise?
+  ) throws -> SingularTriplets {
     let a = preciseJacobian(jacobian)
     defer { a.releaseWorkspace() }
     do {
       return try TripletRefinement(tolerance: resolved.tolerance, seed: resolved.seed)
-        .refined(found, by: a)
+        .refined(found, by: a, noise: noise)
     } catch {
       throw SolveFailure(jacobian: jacobian, error: error)
     }

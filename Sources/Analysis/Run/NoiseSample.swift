@@ -10,9 +10,6 @@ import Model
 /// depends on the group alone. Its first Jacobian stands for all of the group's at a block. `Scalar` is the precision of the
 /// run.
 struct NoiseSample<Scalar: RealScalar, Twin: RealScalar> {
-  /// The most tokens of the sample.
-  static var limit: Int { 64 }
-
   /// The Jacobian that stands for the others, counted within the group, and its prompt.
   let jacobian: Int
   let prompt: Int
@@ -24,7 +21,7 @@ struct NoiseSample<Scalar: RealScalar, Twin: RealScalar> {
 
   /// What the sample of a group of prompts is: its position among them, and what is run of it.
   static func choice(
-    _ inputs: [ModelInput], _ d: ModelDescription
+    _ inputs: [ModelInput], _ d: ModelDescription, limit: Int = NoiseComparison.tokens
   ) -> (prompt: Int, input: ModelInput, isCut: Bool) {
     let p = inputs.indices.min { d.tokenCount(of: inputs[$0]) < d.tokenCount(of: inputs[$1]) } ?? 0
     switch inputs[p] {
@@ -36,14 +33,16 @@ struct NoiseSample<Scalar: RealScalar, Twin: RealScalar> {
     }
   }
 
-  /// At X⁰; nil if that is not finite.
-  init?(_ model: some Transformer, _ inputs: [ModelInput], _ group: PromptGroup) throws {
-    let choice = Self.choice(inputs, model.description)
+  /// At X⁰, of so many tokens at most; nil if that is not finite.
+  init?(
+    _ model: some Transformer, _ inputs: [ModelInput], _ group: PromptGroup,
+    limit: Int = NoiseComparison.tokens
+  ) throws {
+    let choice = Self.choice(inputs, model.description, limit: limit)
     prompt = choice.prompt
     jacobian = group.jacobians(ofPrompt: choice.prompt).lowerBound
     let given = group.jacobians[jacobian].tokens
-    let beyond =
-      choice.isCut ? max(0, max(given.source, given.target) - (Self.limit - 1)) : 0
+    let beyond = choice.isCut ? max(0, max(given.source, given.target) - (limit - 1)) : 0
     tokens = TokenSelection(
       source: max(0, given.source - beyond), target: max(0, given.target - beyond))
     var losses: [PromptLoss] = []
@@ -117,6 +116,8 @@ extension NoiseSample.Place {
 
 /// What a sample tells of the Jacobians of a block.
 struct NoiseComparison {
+  /// The most tokens of a prompt that are followed in two precisions.
+  static let tokens = 64
   /// 2⁻²⁹: the rounding of double precision beside that of single precision.
   static let doubleShare = 0x1p-29
 
@@ -124,6 +125,18 @@ struct NoiseComparison {
   let noise: OperatorNoise
   /// What is left of that with products in the twin's precision at the run's point: the point's own error.
   let ofPoint: () -> OperatorNoise?
+}
+
+extension SingularTriplets {
+  /// Whether rounding keeps residual norms above the tolerance: those that were measured, or those that are true.
+  func isRounded(_ noise: OperatorNoise?, tolerance: Double) -> Bool {
+    if case .stopped(let stop) = report.outcome { return stop.reason == .rounding }
+    guard let noise, let largest = singularValues.first, largest > 0 else { return false }
+    let measured = (residualNorms.max() ?? 0) / largest
+    let rounding = noise.products / OperatorNoise.safetyFactor
+    // Where rounding is the smaller part, it is not what keeps them.
+    return rounding > 0.5 * tolerance && measured + rounding > tolerance
+  }
 }
 
 extension OperatorNoise {

@@ -8,6 +8,18 @@ public enum PrecisionMode: String, Sendable, CaseIterable, Codable {
   case single
   /// Double throughout: states, linearizations and products.
   case double
+
+  /// What residual norms of a run are measured against.
+  var residualsAgainst: String {
+    switch self {
+    case .auto:
+      "the operator as evaluated in the precision beside them, linearised at a point rounded to single precision"
+    case .single:
+      "the operator as evaluated in single precision, linearised at a point rounded to single precision"
+    case .double:
+      "the operator as evaluated in double precision, linearised at a point in double precision"
+    }
+  }
 }
 
 extension KeyedDecodingContainer {

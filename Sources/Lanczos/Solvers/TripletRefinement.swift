@@ -4,7 +4,7 @@ public import LinearAlgebra
 ///
 /// They are the start block of a block Golub–Kahan process, of which nothing is taken for granted. As the space begins where
 /// the other solve ended, it takes a step or two. Further triplets go along and are measured too; what a certificate says of
-/// the rest stays, and holds of this operator up to its distance from the other one.
+/// the rest holds of this operator up to the noise of the other one, which is added.
 public struct TripletRefinement: Sendable {
   /// Residual norms are held to tolerance · σ₁.
   public var tolerance: Double
@@ -20,11 +20,12 @@ public struct TripletRefinement: Sendable {
     self.seed = seed
   }
 
-  /// The triplets of `base` that the found ones lead to. Their report counts the products of both solves.
+  /// The triplets of `base` that the found ones lead to, found of an operator with some noise beside this one. Their report
+  /// counts the products of both solves.
   ///
   /// Throws `OperatorError` if a product is not finite. Precondition: the operator has the shape of theirs.
   public func refined(
-    _ found: SingularTriplets, by base: any LinearOperator
+    _ found: SingularTriplets, by base: any LinearOperator, noise: OperatorNoise? = nil
   ) throws -> SingularTriplets {
     let a = CheckedOperator(base, isTall: true)
     let count = found.singularValues.count
@@ -45,7 +46,9 @@ public struct TripletRefinement: Sendable {
       ritz.measure(adjointProducts: try a.products(.adjoint, of: ritz.left, width: all))
       goal *= 0.3
     } while !isWithin(tolerance, ritz, count) && step < steps && !process.isComplete
-    return triplets(ritz, found, a, dimension: process.right.count)
+    var result = triplets(ritz, found, a, dimension: process.right.count)
+    result.certificate?.outside += (noise?.products ?? 0) * ritz.values[0]
+    return result
   }
 
   private func isWithin(_ tolerance: Double, _ ritz: RitzTriplets, _ count: Int) -> Bool {
