@@ -14,7 +14,7 @@ struct SettingPartTests {
     "tokens": #""all""#, "basis_layer": "2", "random_init": "true", "layers": "[1]",
     "encoder_prompt": #""x""#, "encoder_token_ids": "[1]", "top": "5", "ranks": "[2]",
     "rank_share": "0.5", "solver": #""dense""#, "tolerance": "0.001",
-    "precision": #""double""#, "seed": "7",
+    "precision": #""double""#, "certify": #""off""#, "seed": "7",
     "model": #""m""#, "name": #""n""#, "step": "3", "shard": #""1/2""#, "max_memory": "1",
     "threads": "9", "save_hidden_states": "true", "output": #""o""#, "sign": #""absolute""#,
     "normalisation": #""trace""#, "form": #""crossed""#, "score": #""misfit""#,

@@ -38,13 +38,14 @@ public struct SolverMeasurement: Codable, Sendable {
   /// Throws what opening and solving throw, `RunError.badSetting` for a block or a count the model does not have.
   public init(
     model path: String, layer: Int, tokens: [Int], top: Int, solver: SolverKind, tolerance: Double,
-    seed: UInt64, threads: Int, blockSize: Int? = nil
+    seed: UInt64, threads: Int, blockSize: Int? = nil, certify: CertifyMode = .auto
   ) throws {
     let engine = Engine(threads: threads)
     self = try engine.use {
       let model = try loadTransformer(try CheckpointDirectory(opening: path))
       try BLAS.checkAddressSpace(threads: engine.threads)
-      return try Self.measure(model, layer, tokens, top, solver, tolerance, seed, blockSize)
+      return try Self.measure(
+        model, layer, tokens, top, solver, tolerance, seed, blockSize, certify)
     }
   }
 
@@ -68,7 +69,7 @@ public struct SolverMeasurement: Codable, Sendable {
 
   private static func measure(
     _ model: some Transformer, _ layer: Int, _ tokens: [Int], _ top: Int, _ solver: SolverKind,
-    _ tolerance: Double, _ seed: UInt64, _ blockSize: Int?
+    _ tolerance: Double, _ seed: UInt64, _ blockSize: Int?, _ certify: CertifyMode
   ) throws -> SolverMeasurement {
     let d = model.description
     guard (1...d.layers).contains(layer) else {
@@ -103,7 +104,7 @@ public struct SolverMeasurement: Codable, Sendable {
     let before = MemoryMeter.privateBytes
     let meter = MemoryMeter()
     let method = solver.chosen(for: top, width: d.width)
-      .solver(tolerance: tolerance, seed: seed, blockSize: blockSize)
+      .solver(tolerance: tolerance, seed: seed, blockSize: blockSize, certify: certify)
     let triplets = try method.partialSVD(of: jacobian, count: top)
     let end = monotonicSeconds()
     meter.sample()

@@ -48,6 +48,10 @@ package struct MapRun {
       throw RunError.badSetting(
         .tolerance, value: "\(requested.tolerance)", reason: "must lie between 0 and 1")
     }
+    do { try requested.certify.check() } catch {
+      throw RunError.badSetting(
+        .certify, value: "\(requested.certify)", reason: "must lie between 0 and 1")
+    }
     count = try Self.count(requested, resolved, labels)
     var settings = requested
     settings.top = count
@@ -223,7 +227,7 @@ package struct MapRun {
     }
     let applied = watched(try linearize(map, of: inputs, in: loaded.model, as: Scalar.self))
     let solver = kind(resolved[prompts[0]]).solver(
-      tolerance: settings.tolerance, seed: settings.seed)
+      tolerance: settings.tolerance, seed: settings.seed, certify: settings.certify)
     let found = try solver.partialSVD(of: applied, count: count)
     let isSingle = Scalar.self == Float.self
     var solved = SolvedMap(

@@ -104,6 +104,8 @@ public struct MapSolution: Codable, Sendable, Equatable {
   public var tolerance = 1e-5
   /// In which precision states, linearizations and products are computed.
   public var precision = PrecisionMode.auto
+  /// What is proven of triplets that were not found.
+  public var certify = CertifyMode.auto
 
   /// The defaults.
   public init() {}

@@ -85,6 +85,8 @@ public struct SolutionSettings: Codable, Sendable, Equatable {
   public var tolerance = 1e-5
   /// In which precision states, linearizations and products are computed.
   public var precision = PrecisionMode.auto
+  /// What is proven of triplets that were not found.
+  public var certify = CertifyMode.auto
   /// Of start vectors, probes and random weights.
   public var seed: UInt64 = 0
 

@@ -21,6 +21,7 @@ struct ResolvedSettings {
   let solver: SolverKind
   let tolerance: Double
   let precision: PrecisionMode
+  let certify: CertifyMode
   let seed: UInt64
   /// Whether every block is linearized as a residual function, so that the linearised path is defined.
   let coversPath: Bool
@@ -49,6 +50,9 @@ struct ResolvedSettings {
     guard s.tolerance > 0, s.tolerance < 1 else {
       throw .badSetting(
         .tolerance, value: "\(s.tolerance)", reason: "must lie between 0 and 1")
+    }
+    do { try s.certify.check() } catch {
+      throw .badSetting(.certify, value: "\(s.certify)", reason: "must lie between 0 and 1")
     }
     var layers = s.layers ?? Array(1...model.layers)
     if let bad = layers.first(where: { !(1...model.layers).contains($0) }) {
@@ -95,6 +99,7 @@ struct ResolvedSettings {
     normedLayer = s.last == .normed ? model.layers : nil
     solver = s.solver.chosen(for: s.top, width: width)
     tolerance = s.tolerance
+    certify = s.certify
     precision = s.precision
     seed = s.seed
     coversPath =

@@ -3,7 +3,7 @@
 /// How a user spells it is for the program that asks the user to say.
 public enum SettingKey: String, Sendable, CaseIterable, CustomStringConvertible {
   // NumericSettings
-  case kind, site, last, tokens, layers, top, ranks, solver, tolerance, precision, seed
+  case kind, site, last, tokens, layers, top, ranks, solver, tolerance, precision, certify, seed
   case fromToken = "from_token"
   case toToken = "to_token"
   case basisLayer = "basis_layer"

@@ -35,6 +35,12 @@ struct BenchCommand: ParsableCommand {
   @Option(help: "Residual norms are held to T · σ₁.")
   var tolerance = 1e-5
 
+  @Option(
+    help: ArgumentHelp(
+      "Whether to prove that no triplet was missed; as in align.",
+      valueName: "auto|proof|bound|off|p"))
+  var certify = CertifyMode.auto
+
   @Option(help: "Seed of the start vectors.")
   var seed: UInt64 = 0
 
@@ -97,7 +103,8 @@ struct BenchCommand: ParsableCommand {
       if kind == .dense { BLAS.takeThreads(threads) }
       let measurement = try SolverMeasurement(
         model: model.path, layer: layer, tokens: tokenIds.values, top: top, solver: kind,
-        tolerance: tolerance, seed: seed, threads: threads, blockSize: blockSize)
+        tolerance: tolerance, seed: seed, threads: threads, blockSize: blockSize,
+        certify: certify)
       try StandardOutput.write(try JSONEncoder().encode(measurement))
     }
   }
@@ -109,7 +116,7 @@ struct BenchCommand: ParsableCommand {
     process.arguments = [
       "bench", model.path, "--measure", "--layer", "\(layer)", "--top", "\(top)", "--solver",
       kind.rawValue, "--token-ids", tokenIds.values.map { "\($0)" }.joined(separator: ","),
-      "--tolerance", "\(tolerance)", "--seed", "\(seed)",
+      "--tolerance", "\(tolerance)", "--seed", "\(seed)", "--certify", "\(certify)",
     ]
     if let blockSize { process.arguments! += ["--block-size", "\(blockSize)"] }
     if let threads { process.arguments! += ["--threads", "\(threads)"] }

@@ -65,6 +65,7 @@ struct TripletsCommand: ParsableCommand {
     s.solution.solver = solution.solver
     s.solution.tolerance = solution.tolerance
     s.solution.precision = solution.precision
+    s.solution.certify = solution.certify
     s.readOut = readOut
     return s
   }

@@ -153,6 +153,7 @@ struct AlignOptions: ParsableArguments {
     s.solver = solution.solver
     s.tolerance = solution.tolerance
     s.precision = solution.precision
+    s.certify = solution.certify
     s.sign = sign ?? (likePaper ? .absolute : .signed)
     s.normalisation = normalisation?.value.rawValue ?? CouplingNormalisation.frobenius.rawValue
     s.form = form ?? (likePaper ? .both : .same)

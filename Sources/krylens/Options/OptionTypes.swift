@@ -9,6 +9,7 @@ import Model
 
 extension SolverKind: ExpressibleByArgument {}
 extension PrecisionMode: ExpressibleByArgument {}
+extension CertifyMode: ExpressibleByArgument {}
 extension EigensolverKind: ExpressibleByArgument {}
 extension CouplingSign: ExpressibleByArgument {}
 extension CouplingForm: ExpressibleByArgument {}

@@ -16,6 +16,12 @@ struct SolverOptions: ParsableArguments {
   )
   var precision = PrecisionMode.auto
 
+  @Option(
+    help: ArgumentHelp(
+      "Whether to prove that no triplet was missed: proof; bound (only that none is larger than 1.1 σ_K); auto (a proof if it costs less than 35 % of the solve, else the bound); off; or a proof that is wrong with probability p at most (otherwise 1e-6).",
+      valueName: "auto|proof|bound|off|p"))
+  var certify = CertifyMode.auto
+
   @Option(help: ArgumentHelp("Of start vectors, probes and random weights.", valueName: "n"))
   var seed: UInt64 = 0
 }
