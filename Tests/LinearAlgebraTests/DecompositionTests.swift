@@ -63,6 +63,24 @@ private func random(_ m: Int, _ n: Int, seed: UInt64 = 1) -> Matrix<Double> {
   }
 }
 
+/// The identity but for rounding, of which `dsyevr` misses pairs in one matrix out of some thirty.
+@Test(arguments: [3, 10, 12, 24, 40])
+func eigenpairsOfWhatIsNearlyTheIdentity(n: Int) throws {
+  for seed in 0..<60 as Range<UInt64> {
+    var generator = SeededGenerator(seed: seed)
+    let q = generator.normalMatrix(rows: n, columns: n).orthonormalizedRows()
+    let a = Matrix.product(q, .none, q, .transposed)
+    for count in [1, n / 2, n] {
+      let (values, vectors) = try a.largestEigenpairs(count)
+      #expect(values.count == count && vectors.rows == count)
+      #expect(values == values.sorted(by: >))
+      #expect(orthonormalityDefect(vectors) < 1e-12)
+      // Some hundred roundings of numbers of order one.
+      #expect((Matrix.product(vectors, .none, a) - vectors).frobeniusNorm < 1e-13 * Double(n))
+    }
+  }
+}
+
 /// Half a product, and the other half by symmetry.
 @Test(arguments: [(1, 1), (3, 9), (9, 3), (0, 4), (4, 0)])
 func gramMatricesAreProducts(shape: (Int, Int)) {

@@ -9,13 +9,19 @@ struct ClusterAtCut {
   /// The most triplets there may be, in all.
   let cap: Int
 
-  /// `found` are asked triplets and some more, `limit` all there are.
+  /// `found` are asked triplets and some more, measured; `limit` is how many there are in all.
   init(_ found: RitzTriplets, count: Int, tolerance: Double, limit: Int) {
+    self.init(
+      found.values, count: count, residualNorm: found.residualNorms.prefix(count).max() ?? 0,
+      tolerance: tolerance, limit: limit)
+  }
+
+  /// Of values of which the first `count` have residual norms of `residualNorm` at most.
+  init(_ values: [Double], count: Int, residualNorm: Double, tolerance: Double, limit: Int) {
     self.count = count
-    let worst = found.residualNorms.prefix(count).max() ?? 0
-    distance = 10 * max(tolerance * (found.values.first ?? 0), worst)
+    distance = 10 * max(tolerance * (values.first ?? 0), residualNorm)
     // Values within that of 0 are none: a null space is not followed to its end.
-    let isNothing = found.values[count - 1] <= distance
+    let isNothing = values[count - 1] <= distance
     cap = isNothing ? count : min(limit, count + max(count, 20))
   }
 

@@ -1,6 +1,6 @@
 /// A complaint of ARPACK's that no setting of `ARPACKSolver` or `ARPACKEigensolver` could have prevented.
 public struct ARPACKError: Error, CustomStringConvertible, Sendable {
-  /// `dsaupd`, `dseupd`, `dnaupd` or `dneupd`.
+  /// `dsaupd`, `dnaupd` or `dneupd`.
   public let routine: String
   /// Its `info`.
   public let info: Int
@@ -10,7 +10,7 @@ public struct ARPACKError: Error, CustomStringConvertible, Sendable {
     "ARPACK's \(routine) failed (info = \(info)): \(Self.meaning(routine, info)); use another solver"
   }
 
-  /// What the headers of `dsaupd.f`, `dseupd.f`, `dnaupd.f` and `dneupd.f` say.
+  /// What the headers of `dsaupd.f`, `dnaupd.f` and `dneupd.f` say.
   private static func meaning(_ routine: String, _ info: Int) -> String {
     switch (routine, info) {
     case (_, -1), (_, -2), (_, -3): "a dimension is out of range"
@@ -19,9 +19,9 @@ public struct ARPACKError: Error, CustomStringConvertible, Sendable {
     case (_, -8): "the tridiagonal eigenvalue problem failed"
     case (_, -9): "the starting vector is zero"
     case ("dsaupd", -9999), ("dnaupd", -9999): "no Arnoldi factorization could be built"
-    case ("dseupd", -14), ("dneupd", -14): "no eigenvalue was found to sufficient accuracy"
+    case ("dneupd", -14): "no eigenvalue was found to sufficient accuracy"
     case ("dneupd", 1): "the Schur form could not be reordered"
-    case ("dseupd", -17), ("dneupd", -15):
+    case ("dneupd", -15):
       "the two routines disagree on the number of converged values"
     default: "see the header of \(routine).f"
     }

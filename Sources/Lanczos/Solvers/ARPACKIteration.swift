@@ -4,10 +4,12 @@ import LinearAlgebra
 /// One run of ARPACK's reverse communication: the `count` largest eigenpairs of a symmetric positive semidefinite G
 /// of order n, known by its products.
 ///
-/// One lock is held from the first `dsaupd` to `dseupd`.
+/// One lock is held from the first `dsaupd` to the last.
 struct ARPACKIteration {
   let order: Int
   let count: Int
+  /// Eigenpairs beyond them that are read from the basis, if it has as many.
+  let further: Int
   let subspaceDimension: Int
   let restarts: Int
   /// In terms of σ = √λ: ‖G v − λ v‖ / σ ≤ tolerance · σ₁.
@@ -16,11 +18,11 @@ struct ARPACKIteration {
 
   /// What came out.
   struct Result {
-    /// The eigenvectors of the `count` largest eigenvalues (count, n), orthonormal, ascending as ARPACK gives them.
+    /// The vectors of the largest Ritz values (count + further, n), orthonormal, descending.
     let vectors: Matrix<Double>
     /// Restarts made.
     let restarts: Int
-    /// Whether ARPACK's own test was met by all of them.
+    /// Whether ARPACK's own test was met by the `count` largest.
     let isConverged: Bool
   }
 
@@ -49,28 +51,30 @@ struct ARPACKIteration {
     }
 
     let isConverged = try work.hasConverged(count, by: "dsaupd")
-
-    // Every wanted pair is asked for, converged or not, by a test that all of them pass: residual norms are measured
-    // afterwards, and the best available triplets are a better answer than fewer of them.
-    work.parameters[4] = Int32(count)
-    var values = [Double](repeating: 0, count: count)
-    var vectors = Matrix<Double>(rows: count, columns: n)
-    let selection = [Int32](repeating: 0, count: ncv)
-    let made = work.restartsMade
-    work.info = 0
-    dseupd_c(
-      1, "A", selection, &values, &vectors.elements, Int32(n), 0, "I", Int32(n), "LA",
-      Int32(count), 1e200, work.residual, Int32(ncv), work.basis, Int32(n), &work.parameters,
-      &work.pointers, work.vectorWork, work.smallWork, size, &work.info)
-    guard work.info == 0 else { throw ARPACKError(routine: "dseupd", info: Int(work.info)) }
-    return Result(vectors: vectors, restarts: made, isConverged: isConverged)
+    // The whole basis V is read with its tridiagonal T = V G Vᵀ, converged or not: `dseupd` would return no more pairs than were
+    // asked for.
+    let t = work.small(5)
+    var projected = Matrix<Double>(rows: ncv, columns: ncv)
+    for i in 0..<ncv {
+      projected[i, i] = t[ncv + i]
+      if i > 0 { (projected[i - 1, i], projected[i, i - 1]) = (t[i], t[i]) }
+    }
+    let (_, rotation) = try projected.largestEigenpairs(min(count + further, ncv))
+    let basis = Matrix(
+      rows: ncv, columns: order,
+      elements: Array(UnsafeBufferPointer(start: work.basis, count: ncv * order)))
+    return Result(
+      vectors: .product(rotation, .none, basis), restarts: work.restartsMade,
+      isConverged: isConverged)
   }
 
   /// The `tol` to hand to ARPACK, whose test is ‖G v − λ v‖ ≤ tol · λ for each wanted λ.
   ///
   /// Wanted instead is ‖G v − λ v‖ ≤ τ(λ) = tolerance · σ₁ · max(σ, tolerance · σ₁): for σ ≪ σ₁ the relative test asks
   /// for more than single precision has, and for λ ≈ 0 it is never met. ARPACK reads `tol` anew at every restart, so it
-  /// is given the smallest τ(λ)/λ among those λ that did not yet meet τ at the last one.
+  /// is given the smallest τ(λ)/λ among those λ that did not yet meet τ at the last one, and the largest of all where all
+  /// did. What comes up only after that is accepted by a test it may not have met: residual norms are measured, and what does
+  /// not meet τ is refined.
   private func relativeTest(
     values: UnsafePointer<Double>, bounds: UnsafePointer<Double>
   ) -> Double {
@@ -78,11 +82,14 @@ struct ARPACKIteration {
     pairs.sort { $0.value > $1.value }
     let largest = pairs[0].value
     guard largest > 0 else { return tolerance }
-    return pairs.prefix(count).reduce(1e200) { smallest, pair in
+    var (open, all): ([Double], [Double]) = ([], [])
+    for pair in pairs.prefix(count) {
       let sigma = max(pair.value, 0).squareRoot()
       let wanted = tolerance * largest.squareRoot() * max(sigma, tolerance * largest.squareRoot())
-      guard pair.bound > wanted else { return smallest }
-      return min(smallest, wanted / max(pair.value, Double.ulpOfOne * largest))
+      let relative = wanted / max(pair.value, Double.ulpOfOne * largest)
+      all.append(relative)
+      if pair.bound > wanted { open.append(relative) }
     }
+    return open.min() ?? all.max() ?? tolerance
   }
 }

@@ -6,7 +6,7 @@ import Weights
 /// One vector at a time, two applications per step, then one of `count` vectors each way: a Rayleigh–Ritz step that
 /// undoes what squaring cost, and the measured residual norms. Memory subspaceDimension · min(m, n). Values below
 /// √ε · σ₁ are noise inside the iteration, and one vector sees one copy of a repeated value: what ARPACK calls converged is
-/// measured, refined where it is not, and searched for anything missed by blocks of 8 fresh vectors, some 15 passes more.
+/// measured, refined where it is not, and searched for anything missed by blocks of 8 fresh vectors, some 10 passes more.
 /// count ≥ min(m, n) − 1 is answered by `DenseSolver`, and the report says so.
 /// Lehoucq, Sorensen, Yang, *ARPACK Users' Guide*, SIAM 1998.
 public struct ARPACKSolver: PartialSVDSolver {
@@ -60,7 +60,8 @@ public struct ARPACKSolver: PartialSVDSolver {
   ) throws -> SingularTriplets {
     let (m, n) = (a.outputDimension, a.inputDimension)
     let iteration = ARPACKIteration(
-      order: n, count: count, subspaceDimension: dimension, restarts: restarts,
+      order: n, count: count, further: certify == .off ? 0 : BlockLanczosSolve.further,
+      subspaceDimension: dimension, restarts: restarts,
       tolerance: tolerance, seed: seed)
     var w = Matrix<Double>(rows: 1, columns: m)
     var scale: Double?
@@ -85,8 +86,10 @@ public struct ARPACKSolver: PartialSVDSolver {
       for i in result.indices { result[i] = result[i] / (scale ?? 1) * factor }
     }
     var ritz = try RitzTriplets(
-      right: found.vectors, products: a.products(.forward, of: found.vectors, width: count))
-    ritz.measure(adjointProducts: try a.products(.adjoint, of: ritz.left, width: count))
+      right: found.vectors,
+      products: a.products(.forward, of: found.vectors, width: found.vectors.rows))
+    ritz.measure(
+      adjointProducts: try a.products(.adjoint, of: ritz.left, width: found.vectors.rows))
     if found.isConverged {
       let solve = try BlockLanczosSolve(
         ritz, spent: a.applications[0],
@@ -101,11 +104,9 @@ public struct ARPACKSolver: PartialSVDSolver {
         subspaceDimension: dimension)
     }
     return a.triplets(
-      ritz, solver: "arpack", restarts: found.restarts, subspaceDimension: dimension,
+      ritz.prefix(count), solver: "arpack", restarts: found.restarts, subspaceDimension: dimension,
       tolerance: tolerance, seed: seed,
-      stop: found.isConverged
-        ? .rounding
-        : .exhausted("raise restarts (now \(restarts)) or subspaceDimension (now \(dimension))"))
+      stop: .exhausted("raise restarts (now \(restarts)) or subspaceDimension (now \(dimension))"))
   }
 
   /// 2ᵉ ≤ x; 1 for 0.

@@ -44,35 +44,55 @@ public struct DenseSolver: PartialSVDSolver {
     // Row i of Aᵀ is A eᵢ.
     let transposed = try a.products(.forward, of: .identity(n), width: blockSize)
     let (right, values, left) = try transposed.singularValueDecomposition()
-    let (u, v) = (left.prefix(count), right.prefix(count))
+    let all = certify == .off ? count : deflated(values, count: count)
+    let (u, v) = (left.prefix(all), right.prefix(all))
     let w = try a.products(.forward, of: v, width: blockSize)
     let x = try a.products(.adjoint, of: u, width: blockSize)
     // The matrix holds A only; Aᵀ is applied for the first time here.
     try a.checkAdjoint(v: v, av: w, u: u, atu: x)
     var ritz = RitzTriplets(
-      values: Array(values.prefix(count)), left: u, right: v, products: w)
+      values: Array(values.prefix(all)), left: u, right: v, products: w)
     ritz.measure(adjointProducts: x)
     return a.triplets(
-      ritz, solver: "dense", restarts: 0, subspaceDimension: n, tolerance: tolerance, seed: seed,
-      stop: .rounding
-    ).withPositivePeaks
+      ritz.withPositivePeaks(isTransposed: a.isTransposed), count: count,
+      certificate: certify == .off ? nil : certificate(ritz, values, count: count),
+      solver: "dense", restarts: 0, subspaceDimension: n, tolerance: tolerance, seed: seed,
+      stop: .rounding)
+  }
+
+  /// Those asked for, the rest of a cluster at the cut, and some more.
+  private func deflated(_ values: [Double], count: Int) -> Int {
+    let cluster = ClusterAtCut(
+      values, count: count, residualNorm: 0, tolerance: tolerance, limit: values.count)
+    return min(values.count, cluster.end(values) + BlockLanczosSolve.further)
+  }
+
+  /// All of the operator was seen, so that the next value is the norm of the rest.
+  private func certificate(
+    _ found: RitzTriplets, _ values: [Double], count: Int
+  ) -> Certificate {
+    let all = found.values.count
+    let outside = all < values.count ? values[all] : 0
+    let residualNorm = found.residualNorm(all)
+    return Certificate(
+      outside: outside, failureProbability: 0, deflated: all, residualNorm: residualNorm,
+      isProof: outside + residualNorm <= values[count - 1])
   }
 }
 
-extension SingularTriplets {
-  /// The same triplets, each with the sign that makes the largest entry of v positive: the first of those that are within
-  /// a hundredth of it, so that rounding does not choose among entries of one size.
-  fileprivate var withPositivePeaks: SingularTriplets {
-    var (u, v) = (leftVectors, rightVectors)
+extension RitzTriplets {
+  /// The same triplets, each with the sign that makes the largest entry of v positive, of u where U and V are to be
+  /// exchanged: the first of those that are within a hundredth of it, so that rounding does not choose among entries of one
+  /// size.
+  fileprivate func withPositivePeaks(isTransposed: Bool) -> RitzTriplets {
+    var (u, v) = (left, right)
     for i in 0..<v.rows {
-      let row = v.row(i)
+      let row = isTransposed ? u.row(i) : v.row(i)
       let peak = row.reduce(0) { max($0, abs($1)) }
       guard let first = row.first(where: { abs($0) >= 0.99 * peak }), first < 0 else { continue }
       for j in 0..<v.columns { v[i, j].negate() }
       for j in 0..<u.columns { u[i, j].negate() }
     }
-    return SingularTriplets(
-      singularValues: singularValues, leftVectors: u, rightVectors: v,
-      residualNorms: residualNorms, report: report)
+    return RitzTriplets(values: values, left: u, right: v, residualNorms: residualNorms)
   }
 }
