@@ -107,7 +107,9 @@ public struct CostEstimate: Sendable {
       model.advise(.dontNeed, block: l)
     }
     let a = jacobian!
-    let cost = SolverCost(resolved.solver, width: width, count: resolved.top, batch: largest.count)
+    let cost = SolverCost(
+      resolved.solver, width: width, count: resolved.top, batch: largest.count,
+      certify: resolved.certify)
     let k = resolved.ranks.max()!
     let vectorBytes = width * MemoryLayout<Double>.stride
 

@@ -16,12 +16,17 @@ struct SolverCost: Sendable {
   let basisBytes: Int
 
   /// Of square Jacobians.
-  init(_ solver: SolverKind, width: Int, count k: Int, batch r: Int) {
-    self.init(solver, rows: width, columns: width, count: k, batch: r)
+  init(
+    _ solver: SolverKind, width: Int, count k: Int, batch r: Int, certify: CertifyMode
+  ) {
+    self.init(solver, rows: width, columns: width, count: k, batch: r, certify: certify)
   }
 
   /// Of m × n operators.
-  init(_ solver: SolverKind, rows m: Int, columns n: Int, count k: Int, batch r: Int = 1) {
+  init(
+    _ solver: SolverKind, rows m: Int, columns n: Int, count k: Int, batch r: Int = 1,
+    certify: CertifyMode
+  ) {
     let width = min(m, n)
     // The mean of both sides: a pass adds a block to one of the two bases, in turn.
     let vectorBytes = (m + n) / 2 * MemoryLayout<Double>.stride
@@ -34,16 +39,20 @@ struct SolverCost: Sendable {
       (passes, vectors, widest) = ((width + most - 1) / most + 4, most, most)
       basisBytes = 8 * width * vectorBytes
     case .arpack:
-      passes = 70 + 5 * k / 2
-      (vectors, widest) = (1, k)
+      passes = 70 + 5 * k / 2 + (certify == .off ? 0 : 10)
+      (vectors, widest) = (1, k + 8)
       basisBytes = (max(2 * k + 1, 20) + 4 + 3 * k) * vectorBytes
     case .auto, .block, .randomized:
       let b = max(1, min(k <= 50 ? 8 : 16, most / r, width))
       // With 8 vectors; narrower blocks need more passes and fewer vectors. A group waits for its slowest.
       let narrower = pow(8 / Double(b), 0.6) * (r > 1 ? 1.15 : 1)
-      passes = Int((22 + 0.6 * Double(k)) * narrower)
-      (vectors, widest) = (b, max(b, min(k, most / r)))
-      basisBytes = r * (passes * b + 4 * k + 3 * b) * vectorBytes
+      let solve = Int((22 + 0.6 * Double(k)) * narrower)
+      // The search takes 0.3 of the solve for a proof, the bound two thirds of that, and some triplets more are measured.
+      let share = certify == .off ? 0 : certify == .bound ? 0.2 : 0.3
+      passes = solve + Int(share * Double(solve))
+      (vectors, widest) = (b, max(b, min(k + (certify == .off ? 0 : 8), most / r)))
+      // The search begins with bases of its own, when those of the solve are gone.
+      basisBytes = r * (solve * b + 4 * widest + 3 * b) * vectorBytes
     }
   }
 }

@@ -292,7 +292,8 @@ package struct MapRun {
     let map = resolved[longest]
     let linearization = try linearize(self.map, of: inputs, in: loaded.model, as: Float.self)
     let cost = SolverCost(
-      kind(map), rows: map.outputDimension, columns: map.inputDimension, count: count)
+      kind(map), rows: map.outputDimension, columns: map.inputDimension, count: count,
+      certify: settings.certify)
     let blocks = (0..<map.lastBlock).reduce(0) { $0 + loaded.model.bytes(ofBlock: $1) }
     let parts = [
       ("the program, the model's values and the linearization", MemoryMeter.privateBytes),

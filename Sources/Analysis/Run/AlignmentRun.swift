@@ -206,7 +206,7 @@ public struct AlignmentRun {
     let jacobians = groups.reduce(0) { $0 + $1.jacobians.count }
     let cost = SolverCost(
       resolved.solver, width: loaded.model.description.width, count: resolved.top,
-      batch: groups[0].batches[0].count)
+      batch: groups[0].batches[0].count, certify: resolved.certify)
     return ProgressCount(
       solving: (jacobians * loaded.model.description.layers, cost.passes * cost.vectors),
       coupling: (

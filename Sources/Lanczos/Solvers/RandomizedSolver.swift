@@ -45,7 +45,9 @@ public struct RandomizedSolver: PartialSVDSolver {
     let block = min(count, n) + min(oversampling, n - count)
     let (vectors, overflow) = block.multipliedReportingOverflow(by: iterations)
     return try MemberError.ofOne { () throws(MemberError) in
-      try BlockLanczosSolver(tolerance: tolerance, restarts: 0, seed: seed).run(
+      try BlockLanczosSolver(
+        tolerance: tolerance, restarts: 0, seed: seed, certify: certify
+      ).run(
         checked, count: count, blockSize: block,
         subspaceDimension: overflow ? n : min(vectors, n), width: block, solver: "randomized",
         remedy: "raise iterations (now \(iterations)) or oversampling (now \(oversampling))")[0]
