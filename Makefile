@@ -80,10 +80,7 @@ verify-maps: build ## maps of a trained model between tokens and boundaries, aga
 test-report: build ## a report opens in a headless browser, fetches nothing, and has nothing to complain of (Chromium)
 	@$(PYTHON) scripts/test_report.py $(KRYLENS)
 
-test-python-bench-truth: setup ## hard spectra, every solver: was anything missed, was a bound exceeded? TRUTH="--seeds 2" for less
-	$(SWIFT) run -c release truth $(TRUTH)
-
-docs: build ## what docs/python.md and README.md show of Python runs, on two small runs (Python: numpy, safetensors)
+test-python-docs: build ## what docs/python.md and README.md show of Python runs, on two small runs (Python: numpy, safetensors)
 	@$(PYTHON) scripts/test_python_docs.py $(KRYLENS)
 
 bench: setup ## products of a stored matrix with few vectors, against OpenBLAS and a plain read

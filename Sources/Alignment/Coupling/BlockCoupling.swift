@@ -18,12 +18,17 @@ public struct BlockCoupling: Sendable {
   public let matrix: Matrix<Double>
   /// s_{i,1} … s_{i,K}, largest first: of Jᵢ, not of the basis.
   public let singularValues: [Double]
+  /// ⟨image a, image b⟩ (K, K): what bounds of the coupling need to know of the images outside the basis; nil if it was not kept.
+  public let imageGram: Matrix<Double>?
 
   /// The largest rank, K.
   public var rank: Int { singularValues.count }
 
   /// A known matrix A or B (K, K) and the K leading singular values of Jᵢ.
-  public init(form: CouplingForm, matrix: Matrix<Double>, singularValues: [Double]) {
+  public init(
+    form: CouplingForm, matrix: Matrix<Double>, singularValues: [Double],
+    imageGram: Matrix<Double>? = nil
+  ) {
     let k = singularValues.count
     precondition(
       matrix.rows == k && matrix.columns == k,
@@ -31,6 +36,7 @@ public struct BlockCoupling: Sendable {
     self.form = form
     self.matrix = matrix
     self.singularValues = singularValues
+    self.imageGram = imageGram
   }
 
   /// From the images of one side of the basis and the vectors of the other.
@@ -43,7 +49,7 @@ public struct BlockCoupling: Sendable {
     // (K, d) · (K, d)ᵀ → (K, K): entry (a, b) = ⟨basis a, image b⟩
     self.init(
       form: form, matrix: .product(basis, .none, images, .transposed),
-      singularValues: singularValues)
+      singularValues: singularValues, imageGram: .product(images, .none, images, .transposed))
   }
 
   /// By applying Jᵢ to the K leading vectors of `other`, K the number of values given. Cost K applications.

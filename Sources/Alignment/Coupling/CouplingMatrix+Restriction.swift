@@ -13,7 +13,11 @@ extension CouplingMatrix {
     diagonalIsTrivial = table.diagonalIsTrivial
     self.rows = rows.map { table.rows[$0] }
     self.columns = columns.map { table.columns[$0] }
-    matrix = rows.map { i in columns.map { table.matrix[i][$0] } }
+    let part = { (entries: [[Double?]]) in rows.map { i in columns.map { entries[i][$0] } } }
+    matrix = part(table.matrix)
+    bound = table.bound.map(part)
+    invariant = table.invariant.map(part)
+    invariantBound = table.invariantBound.map(part)
     null = table.null.map { null in rows.map { null[$0] } }
   }
 }

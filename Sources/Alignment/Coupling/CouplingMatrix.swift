@@ -89,6 +89,13 @@ public struct CouplingMatrix: Sendable, Equatable {
   public internal(set) var matrix: [[Double?]]
   /// Per row, the score at the null level; nil when ‖J‖_F is not known.
   public internal(set) var null: [Double?]?
+  /// How far each entry may be off (`CouplingBound`), nil where the entry is; nil where it is not known.
+  public internal(set) var bound: [[Double?]]?
+  /// The entries as they are where single vectors are not determined: of `BlockCoupling.invariantMisfit`, nil where a cluster of
+  /// the basis is cut at the rank. nil when no cluster concerns any basis, or A has its entries' magnitudes.
+  public internal(set) var invariant: [[Double?]]?
+  /// How far those may be off.
+  public internal(set) var invariantBound: [[Double?]]?
   /// Whether a row and a column of one name are one and the same Jacobian, in the form `same`: a pair that says nothing.
   public let diagonalIsTrivial: Bool
 
@@ -148,6 +155,22 @@ public struct CouplingMatrix: Sendable, Equatable {
     diagonalIsTrivial = comparesSameJacobians && setting.form == .same
   }
 
+  /// The same with what is known of its entries' errors. Precondition: of the matrix's sides.
+  public func with(
+    bound: [[Double?]]?, invariant: [[Double?]]? = nil, invariantBound: [[Double?]]? = nil
+  ) -> CouplingMatrix {
+    var result = self
+    (result.bound, result.invariant, result.invariantBound) = (bound, invariant, invariantBound)
+    precondition(result.hasSides, "a table of other sides than its names")
+    return result
+  }
+
+  private var hasSides: Bool {
+    [matrix, bound, invariant, invariantBound].allSatisfy { part in
+      part.map { $0.count == rows.count && $0.allSatisfy { $0.count == columns.count } } ?? true
+    }
+  }
+
   /// The same couplings read with another norm and score. `spectra` are the singular values of the rows' Jacobians, in the
   /// order of `rows`; an entry whose row has fewer than the rank is nil.
   public func read(
@@ -168,7 +191,24 @@ public struct CouplingMatrix: Sendable, Equatable {
       guard let value, let ratio else { return nil }
       return score(self.setting.score.misfit(value) * ratio)
     }
-    result.matrix = zip(matrix, ratios).map { row, ratio in row.map { convert($0, ratio) } }
+    let scores = { (table: [[Double?]]) in
+      zip(table, ratios).map { row, ratio in row.map { convert($0, ratio) } }
+    }
+    // Bounds of misfits scale as these do.
+    let bounds = { (table: [[Double?]], errors: [[Double?]]) -> [[Double?]] in
+      zip(zip(table, errors), ratios).map { rows, ratio in
+        zip(rows.0, rows.1).map { value, error in
+          guard let value, let error, let ratio else { return nil }
+          let misfit = self.setting.score.misfit(value)
+          let first = self.setting.score.misfitBound(error, misfit: misfit)
+          return score.bound(misfit: misfit * ratio, first * ratio)
+        }
+      }
+    }
+    result.matrix = scores(matrix)
+    result.bound = bound.map { bounds(matrix, $0) }
+    result.invariant = invariant.map(scores)
+    if let invariant { result.invariantBound = invariantBound.map { bounds(invariant, $0) } }
     result.null = null.map { zip($0, ratios).map { convert($0, $1) } }
     return result
   }
@@ -177,8 +217,20 @@ public struct CouplingMatrix: Sendable, Equatable {
   ///
   /// `excluded` leaves out the pairs of a Jacobian with itself. The crossed form has none: its diagonal always counts.
   public func mean(diagonal: DiagonalMode = .excluded) -> Double? {
+    mean(of: matrix, diagonal)
+  }
+
+  /// How far that mean may be off, for errors of one direction in all entries: the mean of their bounds; nil where one that counts is
+  /// not known.
+  public func meanBound(diagonal: DiagonalMode = .excluded) -> Double? {
+    guard let bound else { return nil }
+    let missing = zip(matrix, bound).map { zip($0, $1).map { $0 != nil && $1 == nil ? 1.0 : nil } }
+    return mean(of: missing, diagonal) == nil ? mean(of: bound, diagonal) : nil
+  }
+
+  private func mean(of table: [[Double?]], _ diagonal: DiagonalMode) -> Double? {
     var values: [Double] = []
-    for (i, row) in zip(rows, matrix) {
+    for (i, row) in zip(rows, table) {
       for case (let j, let value?) in zip(columns, row)
       where !(diagonalIsTrivial && diagonal == .excluded && i == j) {
         values.append(value)
@@ -192,6 +244,7 @@ extension CouplingMatrix: Codable {
   private enum CodingKeys: String, CodingKey {
     case kind, rows, columns, matrix, null
     case diagonalIsTrivial, meanNontrivial, meanOffDiagonal
+    case bound, meanBound, invariant, invariantBound
   }
 
   /// Reads what `encode(to:)` writes; the mean is recomputed.
@@ -205,9 +258,10 @@ extension CouplingMatrix: Codable {
     matrix = try values.decode([[Double?]].self, forKey: .matrix)
     null = try values.decodeIfPresent([Double?].self, forKey: .null)
     diagonalIsTrivial = try values.decode(Bool.self, forKey: .diagonalIsTrivial)
-    guard matrix.count == rows.count, matrix.allSatisfy({ $0.count == columns.count }),
-      null == nil || null?.count == rows.count
-    else {
+    bound = try values.decodeIfPresent([[Double?]].self, forKey: .bound)
+    invariant = try values.decodeIfPresent([[Double?]].self, forKey: .invariant)
+    invariantBound = try values.decodeIfPresent([[Double?]].self, forKey: .invariantBound)
+    guard hasSides, null == nil || null?.count == rows.count else {
       throw DecodingError.dataCorruptedError(
         forKey: .matrix, in: values,
         debugDescription: "the matrix is not \(rows.count) × \(columns.count), as its names say")
@@ -226,6 +280,10 @@ extension CouplingMatrix: Codable {
     try values.encode(null, forKey: .null)
     try values.encode(diagonalIsTrivial, forKey: .diagonalIsTrivial)
     try values.encode(mean(), forKey: .meanNontrivial)
+    try values.encode(bound, forKey: .bound)
+    try values.encode(meanBound(), forKey: .meanBound)
+    try values.encode(invariant, forKey: .invariant)
+    try values.encode(invariantBound, forKey: .invariantBound)
     // The same under its first name, which is true of the form `same` only.
     try values.encode(mean(), forKey: .meanOffDiagonal)
   }

@@ -115,6 +115,18 @@ public enum CouplingScore: String, Sendable, Codable, CaseIterable {
     }
   }
 
+  /// How far the score is off where the misfit is off by `bound`.
+  public func bound(misfit: Double, _ bound: Double) -> Double {
+    self == .oneMinusSquare ? bound * (2 * misfit + bound) : bound
+  }
+
+  /// How far the misfit is off where the score is off by `bound`.
+  func misfitBound(_ bound: Double, misfit: Double) -> Double {
+    guard self == .oneMinusSquare else { return bound }
+    // b with b (2m + b) = bound.
+    return bound / (misfit + (misfit * misfit + bound).squareRoot())
+  }
+
   /// The misfit m ≥ 0 that has this score.
   public func misfit(_ score: Double) -> Double {
     switch self {

@@ -28,6 +28,14 @@ public struct SubspaceOverlap: Sendable, Equatable, Codable {
     return cosines.elements.reduce(0) { $0 + $1 * $1 } / Double(k)
   }
 
+  /// How far `left` and `right` may be off where the spaces are off by ‖sin Θ‖_F = `i` and `j`.
+  ///
+  /// ‖UᵢᵀUⱼ‖_F² = tr Pᵢ Pⱼ, and a projector changes by √2 ‖sin Θ‖_F: |Δ| ≤ √2 (‖sin Θᵢ‖ + ‖sin Θⱼ‖) √K / K, and no
+  /// more than 1.
+  public static func bound(_ i: Double, _ j: Double, rank k: Int) -> Double {
+    min(1, (2 / Double(k)).squareRoot() * (i + j))
+  }
+
   /// K/d, the mean for independent spaces.
   public static func chance(rank k: Int, width d: Int) -> Double { Double(k) / Double(d) }
 }

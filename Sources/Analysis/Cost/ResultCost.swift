@@ -28,11 +28,13 @@ struct ResultCost: Sendable {
       let jacobians = selections.count * blocks
       arrays += 3 * jacobians + places + (saveHiddenStates ? layers + 1 : 0)
       tables += places * readings
-      let scores = side * side * (readings * 17 + Self.encodedNumber)
-      let overlaps = side * resolved.top * 2 * vector + side * side * 2 * Self.encodedNumber
-      let row = side * resolved.forms.count * (k * k * 16 + 120)
+      // With a bound beside each of them.
+      let scores = side * side * 2 * (readings * 17 + Self.encodedNumber)
+      let overlaps = side * resolved.top * 2 * vector + side * side * 3 * Self.encodedNumber
+      let row =
+        side * resolved.forms.count * (k * k * 24 + 240) + side * (resolved.top + k) * 2 * vector
       let outline =
-        (jacobians * (3 * resolved.top + 25) + tokens[p] * (3 * layers + 8)) * 3
+        (jacobians * (8 * resolved.top + 40) + tokens[p] * (3 * layers + 8)) * 3
         * Self.encodedNumber / 2
       let one = resolved.top * 2 * vector * 2
       most = max(most, outline, max(scores + row, overlaps) + outline / 3, one)

@@ -9,6 +9,8 @@ struct MapJournal {
   private struct Notes: Codable {
     let report: ConvergenceReport
     let record: MapRecord
+    /// Not in files of earlier versions.
+    let certificate: Certificate?
   }
 
   /// `check` throws if the model changed since it was opened: then nothing is kept.
@@ -33,11 +35,13 @@ struct MapJournal {
     else {
       throw RunError.lostUnit(path: units.folder, unit: "what was found of some prompts")
     }
+    let further = file.further("", hasVectors: true)
     file.release()
     return (
       SingularTriplets(
         singularValues: s.elements, leftVectors: u, rightVectors: v,
-        residualNorms: residuals.elements, report: notes.report), notes.record
+        residualNorms: residuals.elements, report: notes.report, further: further,
+        certificate: notes.certificate), notes.record
     )
   }
 
@@ -56,8 +60,10 @@ struct MapJournal {
     file.append("V", found.triplets.rightVectors)
     file.append("S", Matrix([found.triplets.singularValues]))
     file.append("residuals", Matrix([found.triplets.residualNorms]))
-    try units.keep(
-      file, notes: Notes(report: found.triplets.report, record: found.record), as: name(p))
+    file.append(furtherOf: found.triplets, "")
+    let notes = Notes(
+      report: found.triplets.report, record: found.record, certificate: found.triplets.certificate)
+    try units.keep(file, notes: notes, as: name(p))
   }
 
   /// Why a prompt failed; nil if it did not.

@@ -130,6 +130,20 @@ public struct MapRecord: Codable, Sendable {
   @Nullable public var precision: ProductPrecision?
   /// How far the operator that was applied is from the map, relative to σ₁; null where it was not measured.
   @Nullable public var noise: OperatorNoise?
+  /// |σ̂ₖ − σₖ| of each value at most, the operator's noise included where that is known; null in records of earlier versions, as
+  /// are the following ones.
+  @Nullable public var bound: [Double]?
+  /// The sine of the angle between each found and true vector at most, left or right; 1 where nothing is known.
+  @Nullable public var vectorBound: [Double]?
+  /// The same of the space of all, ‖sin Θ‖_F.
+  @Nullable public var subspaceBound: Double?
+  /// What is known of values that were not found; null where the solver did not look.
+  @Nullable public var certificate: Certificate?
+  /// First and last rank, from 1, of every cluster: values so close that their single vectors are not determined. The last
+  /// one may end beyond the values asked for.
+  @Nullable public var clusters: [[Int]]?
+  /// Triplets beyond those asked for; null where there are none.
+  @Nullable public var further: FurtherRecord?
   /// The norm of each token's part of every vector; null where neither side has several tokens.
   @Nullable public var tokenNorms: TokenNorms?
   /// What the vectors favour and disfavour, if that was asked for.
@@ -143,6 +157,8 @@ public struct MapRecord: Codable, Sendable {
     public var right: [[Double]]
   }
 }
+
+extension MapRecord: BoundedTriplets {}
 
 /// What a solve of a map found.
 struct SolvedMap {
@@ -176,6 +192,7 @@ extension MapRecord {
       applications: .init(jvp: t.report.applications.jvp, vjp: t.report.applications.vjp),
       passes: t.report.applications.passes, seconds: seconds, precision: found.precision,
       noise: found.noise)
+    addBounds(of: t, noise: found.noise, dimension: shape.max() ?? 1)
     if inputs.rows > 1 || outputs.rows > 1 {
       tokenNorms = TokenNorms(
         left: t.leftVectors.partNorms(outputs.rows), right: t.rightVectors.partNorms(inputs.rows))

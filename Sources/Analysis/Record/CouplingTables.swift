@@ -58,11 +58,23 @@ struct CouplingTables {
   func scores(of table: Table, _ settings: [CouplingSetting]) throws -> [CouplingMatrix] {
     var matrices = settings.map { _ in [[Double?]]() }
     var nulls = settings.map { _ in [Double?]() }
+    var (bounds, invariants, invariantBounds) = (matrices, matrices, matrices)
+    let known = try TableBounds(
+      table.columns.map(found), rank: settings.map(\.rank).max() ?? 1, width: width)
     for place in table.rows {
+      let own = try self.found(place)
+      var rows: [CouplingForm: TableBounds.Row] = [:]
       let found = try blocks[place.block].couplings(place.jacobian)
       let level = NullLevel(frobeniusNorm: found.frobeniusNorm, width: width)
       for (s, setting) in settings.enumerated() {
         let row = found.forms[setting.form] ?? []
+        var entries = rows[setting.form] ?? known.row(own, setting.form, row)
+        bounds[s].append(entries.scoreBounds(setting))
+        if known.hasClusters(rank: setting.rank), setting.sign == .signed {
+          invariants[s].append(entries.invariants(setting))
+          invariantBounds[s].append(entries.scoreBounds(setting, isInvariant: true))
+        }
+        rows[setting.form] = entries
         matrices[s].append(
           row.map {
             $0.score(
@@ -81,18 +93,34 @@ struct CouplingTables {
       CouplingMatrix(
         kind: kind, setting: settings[s], rows: table.names, columns: table.names,
         matrix: matrices[s], null: nulls[s], comparesSameJacobians: table.comparesSameJacobians,
-        place: table.place)
+        place: table.place
+      ).with(
+        bound: bounds[s], invariant: invariants[s].isEmpty ? nil : invariants[s],
+        invariantBound: invariants[s].isEmpty ? nil : invariantBounds[s])
     }
+  }
+
+  private func found(_ place: Place) throws -> TableBounds.Found {
+    let block = blocks[place.block]
+    return (try block.triplets(place.jacobian), block.noise(of: place.jacobian))
   }
 
   /// The overlap of the singular subspaces of a table's pairs, at every rank.
   func overlaps(of table: Table, ranks: [Int]) throws -> [OverlapRecord] {
-    let columns = try table.columns.map { try blocks[$0.block].triplets($0.jacobian) }
-    var overlaps = ranks.map { _ in (left: [[Double]](), right: [[Double]]()) }
+    let columns = try table.columns.map(found)
+    let leanings = columns.map { $0.triplets.bounds(noise: $0.noise ?? .none) }
+    var overlaps = ranks.map { _ in
+      (left: [[Double]](), right: [[Double]](), bounds: [[Double]]())
+    }
     for place in table.rows {
-      let own = try blocks[place.block].triplets(place.jacobian)
+      let own = try found(place)
+      let leaning = own.triplets.bounds(noise: own.noise ?? .none)
       for (k, rank) in ranks.enumerated() {
-        let row = columns.map { SubspaceOverlap(own, $0, rank: rank) }
+        let row = columns.map { SubspaceOverlap(own.triplets, $0.triplets, rank: rank) }
+        overlaps[k].bounds.append(
+          leanings.map {
+            SubspaceOverlap.bound(leaning.subspace(rank), $0.subspace(rank), rank: rank)
+          })
         overlaps[k].left.append(row.map(\.left))
         overlaps[k].right.append(row.map(\.right))
       }
@@ -100,7 +128,7 @@ struct CouplingTables {
     return zip(ranks, overlaps).map { rank, overlap in
       OverlapRecord(
         place: table.place, rank: rank, chance: SubspaceOverlap.chance(rank: rank, width: width),
-        left: overlap.left, right: overlap.right)
+        left: overlap.left, right: overlap.right, bound: overlap.bounds)
     }
   }
 

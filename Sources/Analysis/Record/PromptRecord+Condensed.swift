@@ -17,6 +17,7 @@ extension PromptRecord {
     record.layers = layers.map {
       var layer = $0
       (layer.singularValues, layer.residualNorms, layer.relativeGaps) = ([], [], nil)
+      (layer.bound, layer.vectorBound, layer.further) = (nil, nil, nil)
       return layer
     }
     return record
@@ -29,6 +30,7 @@ extension CouplingMatrix {
     CouplingMatrix(
       kind: kind, setting: setting, rows: [0], columns: [0], matrix: [[mean(diagonal: diagonal)]],
       null: null.map { [MeanEstimate($0.compactMap { $0 })?.mean] }, comparesSameJacobians: false,
-      place: place)
+      place: place
+    ).with(bound: [[meanBound(diagonal: diagonal)]])
   }
 }

@@ -42,7 +42,7 @@ public struct PromptResult {
         let found = try block.triplets(jacobian, hasVectors: false)
         outline.layers.append(
           LayerRecord(
-            layer: block.layer, tokens, found, seconds: block.seconds,
+            layer: block.layer, tokens, found, width: manifest.model.width, seconds: block.seconds,
             frobeniusNorm: hasAll ? block.frobeniusNorms?[jacobian] : nil,
             precision: block.precisions[jacobian], noise: block.noise(of: jacobian)))
         // Of several tokens the last one speaks for the prompt.
@@ -122,7 +122,7 @@ extension PromptRecord {
 extension LayerRecord {
   /// Of one Jacobian's triplets.
   fileprivate init(
-    layer: Int, _ tokens: TokenSelection, _ t: SingularTriplets, seconds: Double,
+    layer: Int, _ tokens: TokenSelection, _ t: SingularTriplets, width: Int, seconds: Double,
     frobeniusNorm: FrobeniusNorm?, precision: ProductPrecision, noise: OperatorNoise?
   ) {
     var remedy: String?
@@ -135,6 +135,7 @@ extension LayerRecord {
       solver: t.report.solver,
       applications: .init(jvp: t.report.applications.jvp, vjp: t.report.applications.vjp),
       passes: t.report.applications.passes, seconds: seconds, precision: precision, noise: noise)
+    addBounds(of: t, noise: noise, dimension: width)
   }
 }
 

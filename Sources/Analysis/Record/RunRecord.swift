@@ -142,6 +142,20 @@ public struct LayerRecord: Codable, Sendable {
   /// How far the operator that was applied is from the Jacobian, relative to σ₁, measured on a sample of the prompts; null
   /// where it was not.
   @Nullable public var noise: OperatorNoise?
+  /// |σ̂ₖ − σₖ| of each value at most, the operator's noise included where that is known; null in records of earlier versions, as
+  /// are the following ones.
+  @Nullable public var bound: [Double]?
+  /// The sine of the angle between each found and true vector at most, left or right; 1 where nothing is known.
+  @Nullable public var vectorBound: [Double]?
+  /// The same of the space of all, ‖sin Θ‖_F.
+  @Nullable public var subspaceBound: Double?
+  /// What is known of values that were not found; null where the solver did not look.
+  @Nullable public var certificate: Certificate?
+  /// First and last rank, from 1, of every cluster: values so close that their single vectors are not determined. The last
+  /// one may end beyond the values asked for.
+  @Nullable public var clusters: [[Int]]?
+  /// Triplets beyond those asked for; null where there are none.
+  @Nullable public var further: FurtherRecord?
 
   /// Vectors in each direction.
   public struct Applications: Codable, Sendable {
@@ -151,6 +165,8 @@ public struct LayerRecord: Codable, Sendable {
     public var vjp: Int
   }
 }
+
+extension LayerRecord: BoundedTriplets {}
 
 /// ‖UᵢᵀUⱼ‖_F² / K and the same of V, for all pairs of a coupling table.
 public struct OverlapRecord: Codable, Sendable {
@@ -164,6 +180,8 @@ public struct OverlapRecord: Codable, Sendable {
   public var left: [[Double]]
   /// Of right vectors.
   public var right: [[Double]]
+  /// How far either may be off; null in records of earlier versions.
+  @Nullable public var bound: [[Double]]?
 }
 
 /// Norms and shape of every token's path.

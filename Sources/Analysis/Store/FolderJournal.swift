@@ -22,17 +22,18 @@ final class FolderJournal: RunJournal {
     /// Not in files of earlier versions.
     let precisions: [ProductPrecision]?
     let noise: MeasuredNoise?
+    let certificates: [Certificate?]?
   }
 
   func solved(_ group: PromptGroup, layer: Int) throws -> SolvedBlock? {
     guard let (file, notes) = try triplets(group, layer: layer) else { return nil }
     var triplets: [SingularTriplets?] = []
     for (r, report) in notes.reports.enumerated() {
-      guard let report else {
+      guard report != nil else {
         triplets.append(nil)
         continue
       }
-      guard let found = Self.triplets(r, report, file, hasVectors: true) else { return nil }
+      guard let found = Self.triplets(r, notes, file, hasVectors: true) else { return nil }
       triplets.append(found)
     }
     return SolvedBlock(
@@ -44,23 +45,26 @@ final class FolderJournal: RunJournal {
   ) throws -> (ArrayFile, SolvedNotes)? {
     guard let file = try ArrayFile(reading: name(group, "l\(layer).triplets")),
       let notes = file.notes(SolvedNotes.self), notes.reports.count == group.jacobians.count,
-      notes.precisions?.count ?? notes.reports.count == notes.reports.count
+      [notes.precisions?.count, notes.certificates?.count].allSatisfy({
+        $0 ?? notes.reports.count == notes.reports.count
+      })
     else { return nil }
     return (file, notes)
   }
 
   private static func triplets(
-    _ r: Int, _ report: ConvergenceReport, _ file: ArrayFile, hasVectors: Bool
+    _ r: Int, _ notes: SolvedNotes, _ file: ArrayFile, hasVectors: Bool
   ) -> SingularTriplets? {
     defer { file.release() }
     let nothing = Matrix<Double>(rows: 0, columns: 0, elements: [])
-    guard let u = hasVectors ? file.matrix("\(r).U") : nothing,
+    guard let report = notes.reports[r], let u = hasVectors ? file.matrix("\(r).U") : nothing,
       let v = hasVectors ? file.matrix("\(r).V") : nothing, let s = file.matrix("\(r).S"),
       let residuals = file.matrix("\(r).residuals")
     else { return nil }
     return SingularTriplets(
       singularValues: s.elements, leftVectors: u, rightVectors: v,
-      residualNorms: residuals.elements, report: report)
+      residualNorms: residuals.elements, report: report,
+      further: file.further("\(r).", hasVectors: hasVectors), certificate: notes.certificates?[r])
   }
 
   func kept(_ group: PromptGroup, layer: Int) throws -> KeptBlock? {
@@ -72,7 +76,7 @@ final class FolderJournal: RunJournal {
       noise: notes.noise ?? MeasuredNoise(),
       isSolved: notes.reports.map { $0 != nil },
       readTriplets: { r, hasVectors in
-        notes.reports[r].flatMap { Self.triplets(r, $0, file, hasVectors: hasVectors) }
+        Self.triplets(r, notes, file, hasVectors: hasVectors)
       }, frobeniusNorms: coupled?.1.frobeniusNorms,
       readCouplings: { r in coupled.flatMap { Self.couplings(r, $0.1, $0.0) } })
   }
@@ -85,10 +89,12 @@ final class FolderJournal: RunJournal {
       file.append("\(r).V", t.rightVectors)
       file.append("\(r).S", Matrix([t.singularValues]))
       file.append("\(r).residuals", Matrix([t.residualNorms]))
+      file.append(furtherOf: t, "\(r).")
     }
     let notes = SolvedNotes(
       reports: solved.triplets.map { $0?.report }, seconds: solved.seconds,
-      precisions: solved.precisions, noise: solved.noise)
+      precisions: solved.precisions, noise: solved.noise,
+      certificates: solved.triplets.map { $0?.certificate })
     try file.write(to: name(group, "l\(layer).triplets"), notes: notes)
   }
 
@@ -133,10 +139,14 @@ final class FolderJournal: RunJournal {
       guard let stacked = file.matrix("\(r).\(form.rawValue)"), stacked.columns == k,
         stacked.rows == notes.bases[r] * k
       else { return nil }
+      // Not in files of earlier versions.
+      let grams = file.matrix("\(r).\(form.rawValue).gram")
+      guard grams.map({ $0.rows == stacked.rows && $0.columns == k }) ?? true else { return nil }
       return (0..<notes.bases[r]).map { j in
         let part = Array(stacked.elements[j * k * k..<(j + 1) * k * k])
         return BlockCoupling(
-          form: form, matrix: Matrix(rows: k, columns: k, elements: part), singularValues: values)
+          form: form, matrix: Matrix(rows: k, columns: k, elements: part), singularValues: values,
+          imageGram: grams.map { $0.rows(j * k..<(j + 1) * k) })
       }
     }
     var found: [CouplingForm: [BlockCoupling]] = [:]
@@ -158,6 +168,11 @@ final class FolderJournal: RunJournal {
         file.append(
           "\(r).\(form.rawValue)", rows: couplings.count * values.count, columns: values.count
         ) { couplings.flatMap(\.matrix.elements) }
+        guard couplings.allSatisfy({ $0.imageGram != nil }) else { continue }
+        file.append(
+          "\(r).\(form.rawValue).gram", rows: couplings.count * values.count,
+          columns: values.count
+        ) { couplings.flatMap { $0.imageGram?.elements ?? [] } }
       }
     }
     let notes = CouplingNotes(

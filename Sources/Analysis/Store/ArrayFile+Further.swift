@@ -1,0 +1,33 @@
+import Alignment
+import LinearAlgebra
+
+extension ArrayFile {
+  /// Adds the triplets beyond those asked for: values and residual norms, and vectors where the cut goes through a cluster, whose
+  /// space they are a part of.
+  mutating func append(furtherOf t: SingularTriplets, _ prefix: String) {
+    guard let further = t.further, !further.singularValues.isEmpty else { return }
+    append("\(prefix)further.S", Matrix([further.singularValues]))
+    append("\(prefix)further.residuals", Matrix([further.residualNorms]))
+    let asked = t.singularValues.count
+    guard let cut = SingularClusters(t).ranges.last, cut.upperBound > asked else { return }
+    let count = min(cut.upperBound - asked, further.leftVectors.rows)
+    append("\(prefix)further.U", further.leftVectors.prefix(count))
+    append("\(prefix)further.V", further.rightVectors.prefix(count))
+  }
+
+  /// The triplets beyond those asked for, with as many vectors as were kept, none unless they are asked for; nil if there are no
+  /// such triplets.
+  func further(_ prefix: String, hasVectors: Bool) -> FurtherTriplets? {
+    guard let values = matrix("\(prefix)further.S")?.elements,
+      let residuals = matrix("\(prefix)further.residuals")?.elements,
+      values.count == residuals.count
+    else { return nil }
+    let vectors = { (side: String) in
+      (hasVectors ? self.matrix("\(prefix)further.\(side)") : nil)
+        ?? Matrix<Double>(rows: 0, columns: 0, elements: [])
+    }
+    return FurtherTriplets(
+      singularValues: values, leftVectors: vectors("U"), rightVectors: vectors("V"),
+      residualNorms: residuals)
+  }
+}
