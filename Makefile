@@ -77,6 +77,10 @@ verify-maps: build ## maps of a trained model between tokens and boundaries, aga
 	@scripts/setup.sh pip
 	@$(PYTHON) scripts/verify_maps.py $(KRYLENS)
 
+verify-bounds: build ## recorded error bounds against float64 references of all families and two trained models; fetches 600 MB once
+	@scripts/setup.sh pip
+	@$(PYTHON) scripts/verify_bounds.py $(KRYLENS)
+
 test-report: build ## a report opens in a headless browser, fetches nothing, and has nothing to complain of (Chromium)
 	@$(PYTHON) scripts/test_report.py $(KRYLENS)
 
