@@ -93,6 +93,14 @@ bench: setup ## products of a stored matrix with few vectors, against OpenBLAS a
 bench-truth: setup ## hard spectra, every solver: was anything missed, was a bound exceeded? TRUTH="--seeds 2" for less
 	$(SWIFT) run -c release truth $(TRUTH)
 
+precision-study: build ## drift of triplets and coupling with the stored type of the weights, f32 to four bits; fetches 600 MB once
+	@scripts/setup.sh pip
+	@$(PYTHON) benchmarks/precision/study.py $(KRYLENS) $(MODELS)
+
+precision-study: build ## drift of triplets and coupling with the stored type of the weights, f32 to four bits; fetches 600 MB once
+	@scripts/setup.sh pip
+	@$(PYTHON) benchmarks/precision/study.py $(KRYLENS) $(MODELS)
+
 docs: build ## the reference of all modules as a web page, in .build/documentation
 	scripts/build-docs.sh
 
