@@ -3,8 +3,9 @@
 //     thin-products [--json] [--threads T] [--seconds S] [--shape MxN]… [--type NAME]… [--vectors B]…
 //
 // For every shape, type, number of vectors b and direction: the shortest of repeats that take S seconds in all. A
-// plain read of the same bytes by the same threads, and OpenBLAS's product of the same shape in single precision (sgemv
-// for b = 1), run in turns with ours, so that whatever else the machine does disturbs all alike.
+// plain read of the same bytes by the same threads, OpenBLAS's product of the same shape in single precision (sgemv for
+// b = 1), and our product in double precision run in turns with ours, so that whatever else the machine does disturbs all
+// alike.
 #include <cblas.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -78,11 +79,17 @@ struct contest {
   int adjoint;
   struct ck_engine *engine;
   float *in, *out;
+  double *double_in, *double_out;
 };
 
 static void ours(struct contest *c) {
   (c->adjoint ? ck_multiply_adjoint : ck_multiply)(c->engine, &c->stored, c->in, c->b, c->out, c->b,
                                                    c->b, 0);
+}
+
+static void in_double(struct contest *c) {
+  (c->adjoint ? ck_multiply_adjoint_f64 : ck_multiply_f64)(
+      c->engine, &c->stored, c->double_in, c->b, c->double_out, c->b, c->b, 0);
 }
 
 static void openblas(struct contest *c) {
@@ -111,14 +118,16 @@ static void read_weights(struct contest *c) {
   ck_parallel_for(c->engine, READ_TASKS, read_task, &c->stored);
 }
 
+#define CONTESTANTS 4
+
 // The shortest time of each contestant, in turns.
-static void race(struct contest *c, double budget, double best[3]) {
-  void (*const contestants[3])(struct contest *) = {ours, read_weights, openblas};
+static void race(struct contest *c, double budget, double best[CONTESTANTS]) {
+  void (*const contestants[CONTESTANTS])(struct contest *) = {ours, read_weights, openblas, in_double};
   const double end = seconds() + budget;
-  best[0] = best[1] = best[2] = 1e30;
+  for (int k = 0; k < CONTESTANTS; k++) best[k] = 1e30;
   int rounds = 0;
   do
-    for (int k = 0; k < 3; k++)
+    for (int k = 0; k < CONTESTANTS; k++)
       // The second of two calls finds threads and caches as it would find them in a loop of its own.
       for (int twice = 0; twice < 2; twice++) {
         const double start = seconds();
@@ -213,15 +222,17 @@ int main(int argc, char **argv) {
     for (int k = 0; k < b_count; k++) most = bs[k] > most ? bs[k] : most;
     float *floats = malloc((size_t)(m * n) * 4), *stored = malloc((size_t)(m * n) * 4);
     float *in = malloc((size_t)(longer * most) * 4), *out = malloc((size_t)(longer * most) * 4);
-    if (!floats || !stored || !in || !out) {
+    double *double_in = malloc((size_t)(longer * most) * 8);
+    double *double_out = malloc((size_t)(longer * most) * 8);
+    if (!floats || !stored || !in || !out || !double_in || !double_out) {
       fprintf(stderr, "%ld × %ld does not fit the memory\n", (long)m, (long)n);
       return 1;
     }
     for (int64_t i = 0; i < m * n; i++) floats[i] = (float)random_bits() * 0x1p-32f - 0.5f;
-    for (int64_t i = 0; i < longer * most; i++) in[i] = (float)random_bits() * 0x1p-32f - 0.5f;
+    for (int64_t i = 0; i < longer * most; i++) double_in[i] = in[i] = (float)random_bits() * 0x1p-32f - 0.5f;
     if (!json)
-      printf("\n%ld × %ld\n%-7s %3s %-8s %10s %8s %8s %8s %9s\n", (long)m, (long)n, "type", "b", "",
-             "µs", "Gw/s", "GFLOP/s", "of read", "OpenBLAS");
+      printf("\n%ld × %ld\n%-7s %3s %-8s %10s %8s %8s %8s %9s %9s\n", (long)m, (long)n, "type", "b", "",
+             "µs", "Gw/s", "GFLOP/s", "of read", "OpenBLAS", "in double");
     for (size_t t = 0; t < sizeof types / sizeof *types; t++) {
       const int64_t length = ck_block_length(types[t].type);
       if (!is_chosen(types[t].name, chosen_types, type_count) || n % length) continue;
@@ -238,8 +249,8 @@ int main(int argc, char **argv) {
               scales_of(types[t].type, n, (const uint8_t *)stored + m * row_bytes);
           struct contest contest = {{stored, m, n, row_bytes, types[t].type,
                                      is_coded ? &scales : NULL, 0, 0},
-                                    floats, bs[k], adjoint, engine, in, out};
-          double best[3];
+                                    floats, bs[k], adjoint, engine, in, out, double_in, double_out};
+          double best[CONTESTANTS];
           race(&contest, budget, best);
           const double weights = (double)(m * n);
           const char *direction = adjoint ? "adjoint" : "forward";
@@ -247,20 +258,22 @@ int main(int argc, char **argv) {
             printf("%s\n{\"rows\": %ld, \"columns\": %ld, \"type\": \"%s\", \"vectors\": %ld, "
                    "\"direction\": \"%s\", \"seconds\": %.4g, \"gigaweightsPerSecond\": %.4g, "
                    "\"gigaflops\": %.4g, \"readGigabytesPerSecond\": %.4g, \"fractionOfRead\": %.4g, "
-                   "\"openBLASSeconds\": %.4g, \"timesOpenBLAS\": %.4g}",
+                   "\"openBLASSeconds\": %.4g, \"timesOpenBLAS\": %.4g, \"doubleSeconds\": %.4g}",
                    separator, (long)m, (long)n, types[t].name, bs[k], direction, best[0],
                    weights / best[0] * 1e-9, 2 * weights * (double)bs[k] / best[0] * 1e-9,
                    (double)(m * row_bytes) / best[1] * 1e-9, best[1] / best[0], best[2],
-                   best[2] / best[0]);
+                   best[2] / best[0], best[3]);
           else
-            printf("%-7s %3ld %-8s %10.1f %8.2f %8.1f %8.2f %8.2f×\n", types[t].name, bs[k], direction,
+            printf("%-7s %3ld %-8s %10.1f %8.2f %8.1f %8.2f %8.2f× %8.2f×\n", types[t].name, bs[k], direction,
                    best[0] * 1e6, weights / best[0] * 1e-9,
-                   2 * weights * (double)bs[k] / best[0] * 1e-9, best[1] / best[0], best[2] / best[0]);
+                   2 * weights * (double)bs[k] / best[0] * 1e-9, best[1] / best[0], best[2] / best[0],
+                   best[3] / best[0]);
           fflush(stdout);
           separator = ",";
         }
     }
     free(floats), free(stored), free(in), free(out);
+    free(double_in), free(double_out);
   }
   if (json) printf("\n]}\n");
   ck_engine_destroy(engine);
