@@ -94,6 +94,9 @@ let package = Package(
       name: "thin-products", dependencies: ["CKernels", "COpenBLAS"],
       path: "benchmarks/thin-products"),
     .executableTarget(
+      name: "solvers", dependencies: ["Lanczos", "LinearAlgebra"],
+      path: "benchmarks/solvers", exclude: ["peers.py", "peers.R"]),
+    .executableTarget(
       name: "truth", dependencies: ["Lanczos", "LinearAlgebra", "Weights"],
       path: "benchmarks/truth"),
 
