@@ -30,8 +30,9 @@ import Weights
           for (key, tally) in unit.tallies() {
             tallies.withLock { $0[key, default: Tally()].add(tally) }
           }
-          if i % 50 == 49 {
-            FileHandle.standardError.write(Data("\(i + 1) of \(work.count) units\n".utf8))
+          fflush(nil)
+          if i % 20 == 19 {
+            FileHandle.standardError.write(Data("\(i + 1) of \(work.count) parts begun\n".utf8))
           }
         }
       }
