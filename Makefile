@@ -97,10 +97,6 @@ precision-study: build ## drift of triplets and coupling with the stored type of
 	@scripts/setup.sh pip
 	@$(PYTHON) benchmarks/precision/study.py $(KRYLENS) $(MODELS)
 
-precision-study: build ## drift of triplets and coupling with the stored type of the weights, f32 to four bits; fetches 600 MB once
-	@scripts/setup.sh pip
-	@$(PYTHON) benchmarks/precision/study.py $(KRYLENS) $(MODELS)
-
 bench-solvers: setup ## illc1850 and diag(1 … 50000), every solver; beside PRIMME, RSpectra and irlba where they are installed (Python: scipy, primme)
 	$(SWIFT) run -c release solvers "$$($(PYTHON) scripts/fetch_illc1850.py)"
 	$(SWIFT) run -c release solvers diagonal
@@ -121,4 +117,4 @@ install: build ## the command and its completions, under PREFIX
 	$(KRYLENS) --generate-completion-script fish > "$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/krylens.fish"
 
 export PROMPT
-.PHONY: help setup build demo demo-training test test-extensions kill-test lint format fuzz verify-gguf verify-minilm verify-real verify-maps test-report test-python-docs bench bench-truth bench-solvers docs install
+.PHONY: help setup build demo demo-training test test-extensions kill-test lint format fuzz verify-gguf verify-minilm verify-real verify-maps test-report test-python-docs bench bench-truth bench-solvers docs install verify-bounds precision-study

@@ -55,9 +55,7 @@ struct VerificationTests {
     let report = try report(run { change(&$0) })
     #expect(report.passed && report.failures.isEmpty, "\(report.failures)")
     #expect(report.leftOut == [])
-    let kinds = Set(report.kinds.map(\.kind))
-    #expect(
-      kinds.isSuperset(of: Set(CheckKind.allCases).subtracting([.trueCoupling])), "\(kinds)")
+    #expect(report.kinds.map(\.kind) == CheckKind.allCases)
     #expect(report.checks == report.kinds.reduce(0) { $0 + $1.checks })
   }
 

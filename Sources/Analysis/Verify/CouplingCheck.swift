@@ -2,8 +2,7 @@ import Alignment
 import LinearAlgebra
 import Model
 
-/// Checks a sample of a prompt's recorded couplings against the Jacobians and their stored triplets, and the true ones where
-/// they are known.
+/// Checks a sample of a prompt's recorded couplings against the Jacobians and their stored triplets.
 struct CouplingCheck {
   /// A block and its tokens.
   struct Place: Hashable {

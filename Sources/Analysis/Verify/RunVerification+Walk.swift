@@ -91,7 +91,7 @@ extension RunVerification {
     }
     let isNormed = at.layer == resolved.normedLayer
     let vectors = try vectors(at, index)
-    var jacobian = RecomputedJacobian(
+    let jacobian = RecomputedJacobian(
       layer, prompt: index + 1,
       residualJacobian(model, at: point, [(0, at.tokens)], site: resolved.site, normed: isNormed),
       vectors, tolerance: resolved.tolerance)

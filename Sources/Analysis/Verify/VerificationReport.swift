@@ -14,8 +14,6 @@ public enum CheckKind: String, Codable, Sendable, CaseIterable {
   case singularValues = "singular_values"
   /// The score that the stored triplets give.
   case coupling
-  /// The score that the true triplets give.
-  case trueCoupling = "true_coupling"
   /// ‖x‖ of the hidden states.
   case hiddenNorms = "hidden_norms"
 }

@@ -46,7 +46,6 @@ struct VerificationTable {
     case .finiteDifference: "J against differences"
     case .singularValues: "σ against dense J"
     case .coupling: "coupling"
-    case .trueCoupling: "coupling of dense J"
     case .hiddenNorms: "norms of hidden states"
     }
   }
