@@ -1,4 +1,5 @@
 public import LinearAlgebra
+import RealModule
 
 /// How far the coupling of a pair may be from that of the Jacobians in exact arithmetic.
 ///
@@ -54,8 +55,14 @@ public struct CouplingBound {
 
     /// |Δm| of the misfit m = N/‖s‖_p; nil where that is not known to be defined.
     public func misfitBound(_ normalisation: CouplingNormalisation) -> Double? {
-      let (size, change) = (normalisation.norm(singularValues), normalisation.norm(errors))
-      guard size > change, size.isFinite else { return nil }
+      let size = normalisation.norm(singularValues)
+      guard size > 0, size.isFinite else { return nil }
+      // ∂‖s‖_p/∂sₐ = (sₐ/‖s‖_p)^(p − 1)
+      let change = zip(singularValues, errors).reduce(0) {
+        let slope = Double.pow($1.0 / size, normalisation.exponent - 1) * $1.1
+        return $0 + slope * slope
+      }.squareRoot()
+      guard size > change else { return nil }
       let result = (bound + value / size * change) / (size - change)
       return result.isFinite ? result : nil
     }
