@@ -100,16 +100,16 @@ struct JSONTemplate {
     self.pieces = pieces + [Data(rest)]
   }
 
-  /// The same with every line but the first so much further to the right.
+  /// The same with every line but the first so much further to the right; the empty line of an empty list stays empty.
   static func indented(_ json: Data, by spaces: Int) -> Data {
-    let newline = Array(("\n" + String(repeating: " ", count: spaces)).utf8)
+    let margin = [UInt8](repeating: UInt8(ascii: " "), count: spaces)
     var result = Data(capacity: json.count * 3 / 2)
     json.withUnsafeBytes { bytes in
       var start = 0
       for i in bytes.indices where bytes[i] == UInt8(ascii: "\n") {
-        result.append(contentsOf: bytes[start..<i])
-        result.append(contentsOf: newline)
+        result.append(contentsOf: bytes[start...i])
         start = i + 1
+        if start == bytes.count || bytes[start] != bytes[i] { result.append(contentsOf: margin) }
       }
       result.append(contentsOf: bytes[start...])
     }
