@@ -42,7 +42,10 @@ public struct QuantityComparison: Encodable, Sendable {
     var (a, b) = (a, b)
     if arePaired {
       let pairs = zip(a.perPrompt, b.perPrompt).map { x, y in x.flatMap { x in y.map { (x, $0) } } }
-      (a, b) = (PromptMean(pairs.map { $0?.0 }), PromptMean(pairs.map { $0?.1 }))
+      (a, b) = (
+        PromptMean(pairs.map { $0?.0 }, bounds: a.perPromptBound),
+        PromptMean(pairs.map { $0?.1 }, bounds: b.perPromptBound)
+      )
     }
     guard let x = a.mean, let y = b.mean, (y - x).isFinite else { return nil }
     (self.name, first, second, difference) = (name, a, b, y - x)

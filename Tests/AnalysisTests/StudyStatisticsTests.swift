@@ -76,4 +76,48 @@ struct StudyStatisticsTests {
       #expect(s.value.mean == t.value.mean && s.null == t.null)
     }
   }
+
+  /// Bounds are of the coupling's means alone, b̄ of the different prompts, and whatever the true numbers are within them, their
+  /// interval is inside the recorded one. They survive being written and read; without them the interval is computed again.
+  @Test func boundsWidenIntervals() throws {
+    let record = try record([.tokens([5, 3, 9]), .tokens([7, 1]), .tokens([5, 3, 9])])
+    for value in record.statistics.trajectory.map(\.value) {
+      #expect(value.bound == nil && value.perPromptBound == nil)
+    }
+    for statistic in record.statistics.coupling {
+      let value = statistic.value
+      let bounds = record.prompts.map { prompt in
+        prompt.coupling.filter { $0.setting == statistic.setting }
+          .meanBound(diagonal: statistic.diagonal)
+      }
+      #expect(value.perPromptBound == bounds)
+      let first = try #require(bounds[0])
+      let second = try #require(bounds[1])
+      #expect(value.bound == (first + second) / 2)
+    }
+    let values: [Double?] = [0.3, 0.1, 0.25, nil]
+    let bounds: [Double?] = [0.02, 0.01, 0.005, nil]
+    let mean = PromptMean(values, bounds: bounds)
+    let widened = try #require(mean.interval)
+    #expect(mean.perPromptBound == bounds)
+    for signs in 0..<8 {
+      var moved: [Double] = []
+      for (p, (value, bound)) in zip(values, bounds).enumerated() {
+        guard let value, let bound else { continue }
+        moved.append(signs >> p & 1 == 0 ? value + bound : value - bound)
+      }
+      let interval = try #require(MeanInterval(moved))
+      #expect(widened.lower <= interval.lower && interval.upper <= widened.upper)
+    }
+    let read = try JSONDecoder().decode(PromptMean.self, from: JSONEncoder().encode(mean))
+    #expect(read.interval == mean.interval && read.bound == mean.bound)
+    // One that is not known leaves the mean's bound open.
+    let open = PromptMean(values, bounds: [0.02, nil, 0.005, nil])
+    #expect(open.bound == nil && open.interval == PromptMean(values).interval)
+    let old = #"{"per_prompt": [1, 3], "count": 2, "mean": 2, "standard_error": 1}"#
+    let decoder = JSONDecoder()
+    decoder.keyDecodingStrategy = .convertFromSnakeCase
+    let earlier = try decoder.decode(PromptMean.self, from: Data(old.utf8))
+    #expect(earlier.bound == nil && earlier.interval == MeanInterval([1, 3]))
+  }
 }

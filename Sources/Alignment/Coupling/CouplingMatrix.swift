@@ -240,6 +240,20 @@ public struct CouplingMatrix: Sendable, Equatable {
   }
 }
 
+extension [CouplingMatrix] {
+  /// The mean of the tables' means; nil when none has one.
+  public func mean(diagonal: DiagonalMode) -> Double? {
+    MeanEstimate(compactMap { $0.mean(diagonal: diagonal) })?.mean
+  }
+
+  /// How far that mean may be off; nil where it is not known of a table that has a mean.
+  public func meanBound(diagonal: DiagonalMode) -> Double? {
+    let counted = filter { $0.mean(diagonal: diagonal) != nil }
+    let bounds = counted.compactMap { $0.meanBound(diagonal: diagonal) }
+    return bounds.count == counted.count ? MeanEstimate(bounds)?.mean : nil
+  }
+}
+
 extension CouplingMatrix: Codable {
   private enum CodingKeys: String, CodingKey {
     case kind, rows, columns, matrix, null

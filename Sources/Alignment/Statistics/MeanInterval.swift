@@ -4,10 +4,17 @@
 ///
 /// Exact for normal values, and near it for a mean of few values of another kind. The middle of resampled means, which needs no
 /// distribution, is too short for few of them: of 95 %, 50 % at two values, 81 % at four, 88 % at eight, 92 % at sixteen.
+///
+/// Values that are only known to within bᵢ widen it: with x̂ᵢ = xᵢ + eᵢ, |eᵢ| ≤ bᵢ, the mean of the eᵢ is at most that of the bᵢ, b̄,
+/// and the standard error, a seminorm of the values, changes by at most ‖e − ē‖/√(n(n−1)) ≤ ‖b‖/√(n(n−1)). So
+///
+///     mean ± (t · standard error + b̄ + t ‖b‖/√(n(n−1)))
+///
+/// holds Student's interval of the xᵢ, whatever they are.
 public struct MeanInterval: Sendable, Equatable {
-  /// mean − t · standard error.
+  /// mean − t · standard error, less what bounds of the values add.
   public let lower: Double
-  /// mean + t · standard error.
+  /// mean + t · standard error, and what bounds of the values add.
   public let upper: Double
   /// Probability between them, e.g. 0.95.
   public let level: Double
@@ -18,11 +25,16 @@ public struct MeanInterval: Sendable, Equatable {
     self.init(estimate, level: level)
   }
 
-  /// Of a mean and its standard error; nil for a mean of fewer than 2 values, or where the interval is not finite.
-  public init?(_ estimate: MeanEstimate, level: Double = 0.95) {
+  /// Of a mean and its standard error, and of how far each value may be off, where that is known; nil for a mean of fewer than 2
+  /// values, or where the interval is not finite.
+  public init?(_ estimate: MeanEstimate, bounds: [Double] = [], level: Double = 0.95) {
+    precondition(bounds.isEmpty || bounds.count == estimate.count, "one bound per value, or none")
     guard let error = estimate.standardError else { return nil }
+    let n = Double(estimate.count)
     let t = StudentT.quantile(level: level, degreesOfFreedom: estimate.count - 1)
-    (lower, upper) = (estimate.mean - t * error, estimate.mean + t * error)
+    let square = bounds.reduce(0) { $0 + $1 * $1 } / (n * (n - 1))
+    let half = t * (error + square.squareRoot()) + bounds.reduce(0, +) / n
+    (lower, upper) = (estimate.mean - half, estimate.mean + half)
     self.level = level
     guard lower.isFinite, upper.isFinite else { return nil }
   }

@@ -46,34 +46,54 @@ public struct PromptMean: Codable, Sendable {
   @Nullable public var mean: Double?
   /// Its standard error over prompts; null for fewer than two.
   @Nullable public var standardError: Double?
-  /// Student's interval of the mean over prompts; null for fewer than two.
+  /// Student's interval of the mean over prompts, widened by what the bounds leave open; null for fewer than two.
   @Nullable public var interval: MeanInterval?
+  /// How far the mean may be off as a number of its prompts: the mean of `perPromptBound`; null where one that counts is not known.
+  @Nullable public var bound: Double?
+  /// How far each prompt's number may be off, null where that is not known; null as a whole in records of earlier versions.
+  @Nullable public var perPromptBound: [Double?]?
 
-  /// Of one number per prompt; `alike` gives equal prompts the same mark (`firstAlike`). Infinite ones count as missing.
-  public init(_ values: [Double?], alike: [Int] = []) {
-    perPrompt = values.map { $0.flatMap { $0.isFinite ? $0 : nil } }
-    let known = Self.observations(perPrompt, alike)
+  /// Of one number per prompt, and of how far each may be off; `alike` gives equal prompts the same mark (`firstAlike`). Infinite
+  /// ones count as missing.
+  public init(_ values: [Double?], bounds: [Double?]? = nil, alike: [Int] = []) {
+    let finite = { (x: Double?) in x.flatMap { $0.isFinite ? $0 : nil } }
+    perPrompt = values.map(finite)
+    let errors = zip(perPrompt, bounds ?? []).map { $0 == nil ? nil : finite($1) }
+    perPromptBound = bounds == nil ? nil : errors
+    let known = Self.observations(
+      perPrompt.enumerated().map { p, value in
+        value.map { (value: $0, bound: p < errors.count ? errors[p] : nil) }
+      }, alike)
     count = known.count
-    let estimate = MeanEstimate(known)
+    let estimate = MeanEstimate(known.map(\.value))
     mean = estimate?.mean
     standardError = estimate?.standardError
-    interval = estimate.flatMap { MeanInterval($0) }
+    let open = known.compactMap(\.bound)
+    let isBounded = open.count == known.count
+    bound = isBounded ? MeanEstimate(open)?.mean : nil
+    interval = estimate.flatMap { MeanInterval($0, bounds: isBounded ? open : []) }
   }
 
   private enum CodingKeys: String, CodingKey {
-    case perPrompt, count, mean, standardError, interval
+    case perPrompt, count, mean, standardError, interval, bound, perPromptBound
   }
 
-  /// Reads a mean; its interval is computed again, since earlier versions resampled prompts, which is too short for few of them.
+  /// Reads a mean; without a bound its interval is computed again, since earlier versions resampled prompts, which is too short for
+  /// few of them.
   public init(from decoder: any Decoder) throws {
     let values = try decoder.container(keyedBy: CodingKeys.self)
     perPrompt = try values.decode([Double?].self, forKey: .perPrompt)
     count = try values.decode(Int.self, forKey: .count)
     mean = try values.decodeIfPresent(Double.self, forKey: .mean)
     standardError = try values.decodeIfPresent(Double.self, forKey: .standardError)
-    interval = mean.flatMap {
-      MeanInterval(MeanEstimate(count: count, mean: $0, standardError: standardError))
-    }
+    bound = try values.decodeIfPresent(Double.self, forKey: .bound)
+    perPromptBound = try values.decodeIfPresent([Double?].self, forKey: .perPromptBound)
+    interval =
+      bound != nil
+      ? try values.decodeIfPresent(MeanInterval.self, forKey: .interval)
+      : mean.flatMap {
+        MeanInterval(MeanEstimate(count: count, mean: $0, standardError: standardError))
+      }
   }
 
   /// The numbers of different prompts: of equal ones the first that is there.
@@ -120,8 +140,8 @@ public struct CouplingStatistic: Sendable {
       return CouplingStatistic(
         kind: key.kind, setting: key.setting, diagonal: diagonal,
         value: PromptMean(
-          tables.map { MeanEstimate($0.compactMap { $0.mean(diagonal: diagonal) })?.mean },
-          alike: alike),
+          tables.map { $0.mean(diagonal: diagonal) },
+          bounds: tables.map { $0.meanBound(diagonal: diagonal) }, alike: alike),
         null: MeanEstimate(levels)?.mean)
     }
   }
