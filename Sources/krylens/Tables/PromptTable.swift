@@ -113,7 +113,10 @@ struct PromptTable {
   var figures: [String] {
     var lines: [String] = []
     for rank in settings.ranks {
-      lines += mean(of: shown.filter { $0.setting.rank == rank }).map { [$0] } ?? []
+      let tables = shown.filter { $0.setting.rank == rank }
+      lines += mean(of: tables).map { [$0] } ?? []
+      let bound = tables.meanBound(diagonal: settings.diagonal)
+      lines += bound.map { [String(format: "  known to ± %.1e", $0)] } ?? []
     }
     let t = prompt.trajectory
     if let shape = t.lineShapeScore.last ?? nil, let growth = t.growth.last ?? nil {
@@ -136,7 +139,7 @@ struct PromptTable {
         String(
           format: "1/σ₁ against depth from block %d: slope %.2e, R² %.3f", fit.start, fit.slope, r))
     }
-    return lines + remedies
+    return lines + CertaintyLines(prompt.layers).lines + remedies
   }
 
   /// A line through fewer points says nothing of a trend.
@@ -157,7 +160,7 @@ struct PromptTable {
   /// Of all the tables of a rank.
   private func mean(of tables: [CouplingMatrix]) -> String? {
     guard let setting = tables.first?.setting,
-      let mean = MeanEstimate(tables.compactMap { $0.mean(diagonal: settings.diagonal) })?.mean
+      let mean = tables.mean(diagonal: settings.diagonal)
     else { return nil }
     let null = MeanEstimate(tables.compactMap(Self.nullMean))?.mean
     return "mean coupling at rank \(setting.rank) (\(setting.score.rawValue), "
