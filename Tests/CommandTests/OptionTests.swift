@@ -106,12 +106,14 @@ struct OptionTests {
         #expect(layer.residualNorms.allSatisfy { $0 <= tolerance * layer.singularValues[0] })
       }
     }
-    // Below what single precision can give: said, with a remedy, and not an error.
-    let strict = try Command.align(
-      Self.llama.folder, Self.tokens + ["--top", "4", "--tolerance", "1e-12"])
+    // Below what single precision can give: said, with a remedy, and not an error; or solved on in double precision.
+    let options = Self.tokens + ["--top", "4", "--tolerance", "1e-12"]
+    let strict = try Command.align(Self.llama.folder, options + ["--precision", "single"])
     #expect(strict.record.prompts[0].layers.contains { !$0.converged && $0.remedy != nil })
     #expect(strict.finished.output.contains("not converged"))
     #expect(strict.finished.output.contains("raise --tolerance"))
+    let precise = try Command.align(Self.llama.folder, options).record.prompts[0].layers
+    #expect(precise.allSatisfy { $0.converged && $0.precision == .double })
   }
 
   // MARK: What is shown

@@ -41,19 +41,19 @@ public struct JacobianSpread: Sendable {
       products: (noise?.products ?? 0) * share,
       entries: (noise?.entries ?? 0) * share / Self.largest)
     self.noise = spread.entries * first
-    let bounds = { (noise: OperatorNoise) in
-      TripletBounds(
-        singularValues: t.singularValues,
-        residualNorms: t.residualNorms.map { $0 * Self.deviations }, further: further,
-        furtherResidualNorms: (t.further?.residualNorms ?? []).map { $0 * Self.deviations },
-        outside: min(t.certificate?.outside ?? last, last), noise: noise, dimension: dimension)
+    // A measured residual norm has the rounding of its products in it: the two add up in squares, and `TripletBounds` adds them up
+    // as they are.
+    let products = spread.products * first
+    let beyondNoise = { (norm: Double) in
+      let size = norm * Self.deviations
+      return (size * size + products * products).squareRoot() - products
     }
-    let vectors = bounds(spread)
-    (outside, mixing) = (vectors.outside, vectors.mixing)
-    // To first order a value changes by uₐᵀ E vₐ, one entry, and not by as much as the norm of all of them.
-    let entry = self.noise
-    valueErrors = bounds(OperatorNoise(products: spread.products, entries: 0)).values
-      .map { $0 + entry }
+    let bounds = TripletBounds(
+      singularValues: t.singularValues, residualNorms: t.residualNorms.map(beyondNoise),
+      further: further,
+      furtherResidualNorms: (t.further?.residualNorms ?? []).map(beyondNoise),
+      outside: min(t.certificate?.outside ?? last, last), noise: spread, dimension: dimension)
+    (outside, mixing, valueErrors) = (bounds.outside, bounds.mixing, bounds.values)
     rest = t.certificate?.outside ?? last
     dimensions = Double(max(1, dimension - values.count))
   }

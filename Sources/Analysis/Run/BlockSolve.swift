@@ -93,6 +93,7 @@ final class BlockSolve<Scalar: RealScalar> {
     let comparison = sample.flatMap { compare($0.jacobian, at: place, triplets) }
     var precisions = triplets.map { _ in ProductPrecision(of: Scalar.self) }
     var noise = MeasuredNoise()
+    noise.sample = sample.flatMap { $0.isCut ? nil : $0.jacobian }
     if Scalar.self == Double.self {
       noise.double = comparison?.noise.scaled(by: NoiseComparison.doubleShare)
     } else {

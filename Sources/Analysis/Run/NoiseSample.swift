@@ -18,6 +18,8 @@ struct NoiseSample<Scalar: RealScalar, Twin: RealScalar> {
   private var twin: HiddenStates<Twin>
   /// Of a prompt that is cut its first tokens, in the precision of the run.
   private var cut: HiddenStates<Scalar>?
+  /// Whether it is no prompt of the group, but the beginning of one.
+  var isCut: Bool { cut != nil }
 
   /// What the sample of a group of prompts is: its position among them, and what is run of it.
   static func choice(

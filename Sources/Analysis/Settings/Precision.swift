@@ -45,8 +45,15 @@ struct MeasuredNoise: Codable, Sendable, Equatable {
   /// Of products in double precision, likewise.
   var double: OperatorNoise?
 
-  /// Of one kind of products.
-  subscript(precision: ProductPrecision) -> OperatorNoise? {
-    precision == .single ? single : double
+  /// The Jacobian that was measured, counted within the group; nil if it was one of the beginning of a prompt.
+  var sample: Int?
+
+  /// Another Jacobian's noise was seen to be up to 1.6 times the sample's with its margin; three times is taken.
+  private static let margin = 3.0
+
+  /// Of one Jacobian's products.
+  func of(_ jacobian: Int, _ precision: ProductPrecision) -> OperatorNoise? {
+    let measured = precision == .single ? single : double
+    return jacobian == sample ? measured : measured?.scaled(by: Self.margin)
   }
 }

@@ -34,7 +34,9 @@ struct KeptBlock {
   }
 
   /// How far the operator that a Jacobian's triplets are of is from what is meant; nil if that was not measured.
-  func noise(of jacobian: Int) -> OperatorNoise? { noise[precisions[jacobian]] }
+  func noise(of jacobian: Int) -> OperatorNoise? {
+    noise.of(jacobian, precisions[jacobian])
+  }
 
   private var lost: RunError {
     .lostUnit(path: path, unit: "what was found at block \(layer)")

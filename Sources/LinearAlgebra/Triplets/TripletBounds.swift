@@ -20,6 +20,9 @@
 /// [[0, A], [Aᵀ, 0]]), else σᵢ ≤ N_l + ρ + ‖D‖ (H. Weyl, Math. Ann. 71, 1912). N_K′ = S, and N_k is in the same way the bound on
 /// the largest value of what is left without the first k; the best l is taken. Each value is counted with its multiplicity.
 ///
+/// In the place of ‖D‖ stands D_max (1 + Σ_b β_ib)² where that is less: along A − (1 − t) U D Vᵀ, 0 ≤ t ≤ 1, the derivative of
+/// σᵢ is qᵀ D p for the parts q, p of its vectors among the found ones, whose entries β bounds at every t.
+///
 /// **Vectors.** A triplet (σₐ, x, y) of A with x = U q + U⊥ q′, y = V p + V⊥ p′ obeys Y p + B p′ = σₐ q′, Xᵀ q + Bᵀ q′ = σₐ p′:
 ///
 ///     ‖p′‖, ‖q′‖ ≤ θₐ = (εₐ + Σ_b ε_b β_ab) / (σₐ − S),    |p_b|, |q_b| ≤ β_ab = (ε_b θₐ + |D q|_b) / |σ̂_b − σₐ|
@@ -82,17 +85,18 @@ public struct TripletBounds: Sendable {
       asked + further, residualNorms + furtherResidualNorms, outside: s, noise: noise,
       rounding: Self.roundingFloor(dimension, vectors: asked.count + further.count))
     let k = asked.count
-    let errors = (0..<k).map { problem.errors($0) }
-    values = errors.map { max($0.below, $0.above) * problem.scale }
     let found = problem.values.count
+    var values = [Double](repeating: 0, count: k)
     var outside = [Double](repeating: 1, count: k)
     var mixing = Matrix<Double>(rows: k, columns: found)
     for a in 0..<k {
-      let (theta, beta) = problem.leanings(of: a, errors[a])
+      let (theta, beta) = problem.leanings(of: a, problem.errors(a))
+      let errors = problem.errors(a, beta)
+      values[a] = max(errors.below, errors.above) * problem.scale
       outside[a] = theta
       for b in 0..<found { mixing[a, b] = beta[b] }
     }
-    (self.outside, self.mixing) = (outside, mixing)
+    (self.values, self.outside, self.mixing) = (values, outside, mixing)
     spaces = (1...max(k, 1)).map { problem.space($0) }
   }
 }
@@ -152,10 +156,13 @@ private struct FoundBlock {
     return min(Double(k) * noise.entries, root * noise.products) + root * rounding
   }
 
-  /// σ̂ᵢ − σᵢ and σᵢ − σ̂ᵢ, at most.
-  func errors(_ i: Int) -> (below: Double, above: Double) {
-    let above = Self.largest(values[i], epsilon, values.indices, norms, from: i)
-    return (inside(i + 1), above - values[i] + inside(values.count))
+  /// σ̂ᵢ − σᵢ and σᵢ − σ̂ᵢ, at most; less where it is known how vector i mixes with others.
+  func errors(_ i: Int, _ beta: [Double]? = nil) -> (below: Double, above: Double) {
+    let above = Self.largest(values[i], epsilon, values.indices, norms, from: i) - values[i]
+    guard let beta else { return (inside(i + 1), above + inside(values.count)) }
+    let sum = 1 + beta.reduce(0, +)
+    let own = sum * sum * noise.entries + Double(values.count).squareRoot() * rounding
+    return (min(inside(i + 1), own), above + min(inside(values.count), own))
   }
 
   /// θₐ and β_ab of one triplet whose value is known to `errors`.

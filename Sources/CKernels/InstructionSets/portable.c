@@ -1,5 +1,5 @@
 // The kernels without any instruction set asked for: vectors of four, which is SSE2 on x86-64 and NEON on arm64.
-#include "internal.h"
+#include "../internal.h"
 
 #define LANES 4
 #define VECTORS_AT_ONCE 4
@@ -10,4 +10,4 @@
 #endif
 #define KERNELS ck_kernels_portable
 #define DOUBLE_KERNELS ck_doubles_portable
-#include "instruction_set.inc.h"
+#include "../instruction_set.inc.h"

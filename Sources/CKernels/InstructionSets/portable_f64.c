@@ -1,5 +1,5 @@
 // Products in double precision with no instruction set asked for: vectors of four, which are two of SSE2 or NEON.
-#include "internal.h"
+#include "../internal.h"
 
 #define LANES 4
 #define VECTORS_AT_ONCE 2
@@ -10,4 +10,4 @@
 #endif
 #define KERNELS ck_kernels_portable
 #define DOUBLE_KERNELS ck_doubles_portable
-#include "double_precision.inc.h"
+#include "../double_precision.inc.h"
