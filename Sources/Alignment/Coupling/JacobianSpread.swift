@@ -5,6 +5,8 @@ public import LinearAlgebra
 public struct JacobianSpread: Sendable {
   /// Standard deviations that a bound allows.
   public static let deviations = 2.0
+  /// The same of noise, which was seen on a few vectors of one prompt only.
+  static let noiseDeviations = 4.0
   /// The largest of some dozens of about normal numbers is so many of their standard deviations.
   static let largest = 3.0
 
@@ -36,7 +38,7 @@ public struct JacobianSpread: Sendable {
     let last = values.last ?? 0
     clusters = SingularClusters(t, noise: noise ?? .none)
     // Norms of products' errors vary little, so that their largest is nearly each of them; entries are about normal.
-    let share = Self.deviations / OperatorNoise.safetyFactor
+    let share = Self.noiseDeviations / OperatorNoise.safetyFactor
     let spread = OperatorNoise(
       products: (noise?.products ?? 0) * share,
       entries: (noise?.entries ?? 0) * share / Self.largest)

@@ -60,7 +60,7 @@ struct CouplingTables {
     var nulls = settings.map { _ in [Double?]() }
     var (bounds, invariants, invariantBounds) = (matrices, matrices, matrices)
     let known = try TableBounds(
-      table.columns.map(found), rank: settings.map(\.rank).max() ?? 1, width: width)
+      table.columns.map { try found($0) }, rank: settings.map(\.rank).max() ?? 1, width: width)
     for place in table.rows {
       let own = try self.found(place)
       var rows: [CouplingForm: TableBounds.Row] = [:]
@@ -100,20 +100,23 @@ struct CouplingTables {
     }
   }
 
-  private func found(_ place: Place) throws -> TableBounds.Found {
+  /// Bounds of couplings count deviations of the sample's noise and need no margin for other prompts.
+  private func found(_ place: Place, margin: Double = 1) throws -> TableBounds.Found {
     let block = blocks[place.block]
-    return (try block.triplets(place.jacobian), block.noise(of: place.jacobian))
+    return (
+      try block.triplets(place.jacobian), block.noise(of: place.jacobian, margin: margin)
+    )
   }
 
   /// The overlap of the singular subspaces of a table's pairs, at every rank.
   func overlaps(of table: Table, ranks: [Int]) throws -> [OverlapRecord] {
-    let columns = try table.columns.map(found)
+    let columns = try table.columns.map { try found($0, margin: MeasuredNoise.margin) }
     let leanings = columns.map { $0.triplets.bounds(noise: $0.noise ?? .none) }
     var overlaps = ranks.map { _ in
       (left: [[Double]](), right: [[Double]](), bounds: [[Double]]())
     }
     for place in table.rows {
-      let own = try found(place)
+      let own = try found(place, margin: MeasuredNoise.margin)
       let leaning = own.triplets.bounds(noise: own.noise ?? .none)
       for (k, rank) in ranks.enumerated() {
         let row = columns.map { SubspaceOverlap(own.triplets, $0.triplets, rank: rank) }

@@ -48,12 +48,13 @@ struct MeasuredNoise: Codable, Sendable, Equatable {
   /// The Jacobian that was measured, counted within the group; nil if it was one of the beginning of a prompt.
   var sample: Int?
 
-  /// Another Jacobian's noise was seen to be up to 1.6 times the sample's with its margin; three times is taken.
-  private static let margin = 3.0
+  /// What is taken of another Jacobian than the sample's, in bounds that hold for the worst: up to 5 times the sample's noise
+  /// with its own factor was seen, on trained models.
+  static let margin = 6.0
 
-  /// Of one Jacobian's products.
-  func of(_ jacobian: Int, _ precision: ProductPrecision) -> OperatorNoise? {
+  /// Of one Jacobian's products, `margin` times the sample's unless it is the sample.
+  func of(_ jacobian: Int, _ precision: ProductPrecision, margin: Double) -> OperatorNoise? {
     let measured = precision == .single ? single : double
-    return jacobian == sample ? measured : measured?.scaled(by: Self.margin)
+    return jacobian == sample ? measured : measured?.scaled(by: margin)
   }
 }

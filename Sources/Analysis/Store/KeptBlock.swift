@@ -34,8 +34,8 @@ struct KeptBlock {
   }
 
   /// How far the operator that a Jacobian's triplets are of is from what is meant; nil if that was not measured.
-  func noise(of jacobian: Int) -> OperatorNoise? {
-    noise.of(jacobian, precisions[jacobian])
+  func noise(of jacobian: Int, margin: Double = MeasuredNoise.margin) -> OperatorNoise? {
+    noise.of(jacobian, precisions[jacobian], margin: margin)
   }
 
   private var lost: RunError {
