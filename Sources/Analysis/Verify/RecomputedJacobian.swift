@@ -144,15 +144,26 @@ struct RecomputedJacobian {
   func checkAgainstDense(_ tally: inout VerificationTally) throws {
     let dense = try jacobian.materialized().singularValueDecomposition()
     let sigma = record.singularValues
-    // Weyl: what the residuals of all triplets together, of J itself, leave of each value.
-    let bound = record.residualNorms.reduce(0) {
+    // Of records without bounds Weyl's: what the residuals of all triplets together, of J itself, leave of each value.
+    let weyl = record.residualNorms.reduce(0) {
       $0 + ($1 + noise) * ($1 + noise)
     }.squareRoot()
     for (i, (s, value)) in zip(sigma, dense.values).enumerated() {
+      let limit = record.bound.flatMap { i < $0.count ? $0[i] : nil } ?? weyl
       tally.add(
         finding(
           .singularValues, rank: i + 1, recorded: s, found: value,
-          difference: abs(s - value), limit: bound))
+          difference: abs(s - value), limit: limit))
     }
+    // What the certificate says of the largest one that was not found.
+    guard let certificate = record.certificate, certificate.deflated < dense.values.count else {
+      return
+    }
+    let beyond = dense.values[certificate.deflated]
+    tally.add(
+      finding(
+        .singularValues, rank: certificate.deflated + 1, recorded: certificate.outside,
+        found: beyond, difference: max(0, beyond - certificate.outside),
+        limit: certificate.residualNorm + noise))
   }
 }
