@@ -38,10 +38,10 @@ public struct JacobianSpread: Sendable {
     let last = values.last ?? 0
     clusters = SingularClusters(t, noise: noise ?? .none)
     // Norms of products' errors vary little, so that their largest is nearly each of them; entries are about normal.
-    let share = Self.noiseDeviations / OperatorNoise.safetyFactor
+    let deviations = Self.noiseDeviations
     let spread = OperatorNoise(
-      products: (noise?.products ?? 0) * share,
-      entries: (noise?.entries ?? 0) * share / Self.largest)
+      products: (noise?.products ?? 0) * deviations / OperatorNoise.safetyFactor,
+      entries: (noise?.entries ?? 0) * deviations / OperatorNoise.entryFactor / Self.largest)
     self.noise = spread.entries * first
     // A measured residual norm has the rounding of its products in it: the two add up in squares, and `TripletBounds` adds them up
     // as they are.

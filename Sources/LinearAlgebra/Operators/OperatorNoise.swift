@@ -20,6 +20,8 @@ public struct OperatorNoise: Sendable, Equatable, Codable {
   /// Rounding errors of a product are sums of many small ones: their norms vary little from vector to vector, and of single
   /// entries, about normal numbers, hundreds stay below 3 times the largest of a few dozen.
   public static let safetyFactor = 3.0
+  /// The same of entries, of which a smaller part is seen: a value's error is one entry, and none of those that were seen.
+  public static let entryFactor = 6.0
 }
 
 extension OperatorNoise {
@@ -27,8 +29,8 @@ extension OperatorNoise {
   ///
   /// A sample: Ã and A are both applied to six right vectors (the first two found v, the last two, two random unit
   /// combinations of all found ones) and Ãᵀ and Aᵀ to six such left ones; further triplets count as found. `products` is
-  /// the largest norm of a difference, `entries` the largest |uₐᵀ E v| and |v_bᵀ Eᵀ u| with all found u and v, both times
-  /// `safetyFactor` and over σ₁. Two applications of each operator. `.none` where σ₁ is 0: there is no size to relate to.
+  /// the largest norm of a difference, `entries` the largest |uₐᵀ E v| and |v_bᵀ Eᵀ u| with all found u and v, times
+  /// `safetyFactor` and `entryFactor` and over σ₁. Two applications of each operator. `.none` where σ₁ is 0: there is no size to relate to.
   ///
   /// Throws `OperatorError` if a product is not finite. Precondition: the two have one shape.
   public init(
@@ -80,9 +82,9 @@ extension OperatorNoise {
     let inside =
       Matrix.product(forward, .none, left, .transposed).elements
       + Matrix.product(backward, .none, right, .transposed).elements
-    let scale = Self.safetyFactor / largest
     self.init(
-      products: scale * (norms.max() ?? 0), entries: scale * inside.reduce(0) { max($0, abs($1)) })
+      products: Self.safetyFactor / largest * (norms.max() ?? 0),
+      entries: Self.entryFactor / largest * inside.reduce(0) { max($0, abs($1)) })
   }
 }
 
