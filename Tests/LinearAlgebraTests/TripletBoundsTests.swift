@@ -219,7 +219,8 @@ import Testing
     let unit = 1e-6 * OperatorNoise.safetyFactor / 3
     // Norms of 60 normal numbers vary by a tenth; the largest of a few entries is 0.05 to 4 of their size.
     #expect((0.8...1.6).contains(noise.products / (unit * 60.0.squareRoot())))
-    #expect((0.05...4).contains(noise.entries / unit))
+    let entry = 1e-6 * OperatorNoise.entryFactor / 3
+    #expect((0.05...4).contains(noise.entries / entry))
     #expect(try OperatorNoise(of: a, against: a, triplets: found) == .none)
   }
 
