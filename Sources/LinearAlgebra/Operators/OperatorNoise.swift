@@ -82,9 +82,10 @@ extension OperatorNoise {
     let inside =
       Matrix.product(forward, .none, left, .transposed).elements
       + Matrix.product(backward, .none, right, .transposed).elements
-    self.init(
-      products: Self.safetyFactor / largest * (norms.max() ?? 0),
-      entries: Self.entryFactor / largest * inside.reduce(0) { max($0, abs($1)) })
+    let products = Self.safetyFactor / largest * (norms.max() ?? 0)
+    let entries = Self.entryFactor / largest * inside.reduce(0) { max($0, abs($1)) }
+    // |uᵀ E v| ≤ ‖E v‖.
+    self.init(products: products, entries: min(entries, products))
   }
 }
 
