@@ -1,4 +1,5 @@
 import Alignment
+import Analysis
 
 extension Figure {
   /// Singular values of every block, and 1/σ₁ along depth with its line of least squares.
@@ -97,10 +98,22 @@ extension Figure {
         + (blocks.contains { $0.jacobians > 1 } ? " and over the tokens of each; " : "; ")
         + "last block \(run.record.settings.last.rawValue), "
         + "site \(run.record.settings.site.rawValue)."
-        + (inverse.count > 1 ? " 1/σ₁: the mean of the inverse of the largest." + fitText : ""),
+        + (inverse.count > 1 ? " 1/σ₁: the mean of the inverse of the largest." + fitText : "")
+        + certainty(run),
       height: 560, tables: inverse.count > 1 ? [values, leading] : [values],
       commands: "set multiplot\n" + panels.joined(separator: "\n") + "\nunset multiplot")
   }
+}
+
+/// What is proven of the values, how far they may be off, and which are not told apart.
+private func certainty(_ run: ReportedRun) -> String {
+  let lines = CertaintyLines(run.prompts.flatMap(\.layers)).lines
+  guard !lines.isEmpty else { return "" }
+  let statements = lines.filter { !$0.hasPrefix(" ") }.map { line in
+    line.hasSuffix(":")
+      ? line + lines.filter { $0.hasPrefix(" ") }.joined(separator: ",") : line
+  }
+  return " Certainty: " + statements.joined(separator: "; ") + "."
 }
 
 /// What the Jacobians of one block have in common.

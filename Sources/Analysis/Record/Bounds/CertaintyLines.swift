@@ -1,15 +1,16 @@
-import Analysis
 import Foundation
 
-/// What is printed of how far a prompt's Jacobians are certain: values that may be missing, errors, clusters. Of records that do not
-/// say, nothing.
-struct CertaintyLines {
-  let lines: [String]
+/// What tables and pages say of how far Jacobians are certain: values that may be missing, errors, clusters. Of records that do
+/// not say, nothing.
+package struct CertaintyLines {
+  /// One statement each; clusters stand indented below theirs.
+  package let lines: [String]
 
   /// Clusters that are printed one by one at most.
   private static let mostClusters = 6
 
-  init(_ layers: [LayerRecord]) {
+  /// Of a prompt's Jacobians, or of several prompts'.
+  package init(_ layers: [LayerRecord]) {
     let bounded = layers.filter { $0.bound != nil }
     guard !bounded.isEmpty else {
       lines = []
@@ -22,7 +23,9 @@ struct CertaintyLines {
     let found = layers.compactMap(\.certificate)
     guard !found.isEmpty else { return "missed values: not looked for" }
     let proven = found.count(where: \.isProof)
-    var text = "nothing missed: proven for \(proven) of \(counted(layers.count, "Jacobian"))"
+    var text =
+      "nothing missed: proven for \(proven) of \(layers.count) Jacobian"
+      + (layers.count == 1 ? "" : "s")
     if proven < found.count { text += ", bounded for \(found.count - proven)" }
     let chance = found.map(\.failureProbability).max() ?? 0
     return text + (chance > 0 ? String(format: ", δ = %.0e", chance) : "")
