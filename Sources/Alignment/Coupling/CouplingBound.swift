@@ -17,7 +17,7 @@ import RealModule
 ///     Var = Σₐ (θₐ² + Σ_{b > K} β_ab²) (‖P Jᵢᵀ Uⱼ G eₐ‖² + ‖P Jᵢ Vⱼ Gᵀ eₐ‖²) / (d − K′)
 ///         + 2 Σ_ab β_ab² ((Aᵀ G)_ba² + (A Gᵀ)_ba²) + e² + Σₐ (∂N/∂sₐ · Δsₐ)²
 ///
-/// with θ, β, e (entries of Eᵢ) and Δs at `JacobianSpread.deviations` standard deviations. It is no worst case: that is
+/// with θ, β, e (entries of Eᵢ) and Δs at as many standard deviations as `JacobianSpread` says. It is no worst case: that is
 /// √(d − K′) times as large and more, where p′ₐ is all along w. The norms are of what is known: the images' Gram matrix C gives
 /// ‖Jᵢ Vⱼ h‖² = hᵀ C h, and from i's own triplets, O = Uᵢᵀ Uⱼ and S ≥ what is outside of them,
 ///
