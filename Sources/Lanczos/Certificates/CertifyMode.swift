@@ -1,29 +1,29 @@
-/// How much is to be proven of the triplets that a solver did not find.
+/// How much a solver is to prove about the triplets it did not find.
 public enum CertifyMode: Sendable, Equatable {
-  /// A proof that nothing is missing if it costs less than `autoShare` of the solve, else the bound.
+  /// Prove that nothing is missing if that costs less than `autoShare` of the solve; otherwise give the bound.
   case auto
-  /// Probing goes on until nothing above the last value asked for can have been missed, or its vectors are used up.
+  /// Probe until no value above the last one requested can have been missed, or until the search space is full.
   case proof
-  /// Probing ends once nothing above 1.1 times the last value asked for can have been missed.
+  /// Probe until no value above `boundFactor` times the last one requested can have been missed.
   case bound
   /// No probing and no certificate: the answer is what the iteration converged to.
   case off
-  /// A proof that is wrong with this probability at most.
+  /// A proof that is wrong with at most this probability.
   case probability(Double)
 
-  /// How often a certificate may be wrong where nothing else is asked for.
+  /// The failure probability of a certificate when none is given.
   public static let defaultFailureProbability = 1e-6
-  /// The part of a solve's products that `auto` spends on a proof.
+  /// The share of a solve's products that `auto` may spend on a proof.
   public static let autoShare = 0.35
-  /// The bound, in units of the last value asked for.
+  /// The bound that `bound` and `auto` aim for, in units of the last value requested.
   public static let boundFactor = 1.1
 
-  /// δ, how often a certificate may be wrong.
+  /// δ, the probability with which a certificate may be wrong.
   public var failureProbability: Double {
     if case .probability(let δ) = self { δ } else { Self.defaultFailureProbability }
   }
 
-  /// Throws `SolverError.invalidSetting` for a probability that is none, or certain failure.
+  /// Throws `SolverError.invalidSetting` unless the failure probability lies strictly between 0 and 1.
   public func check() throws(SolverError) {
     guard failureProbability > 0, failureProbability < 1 else {
       throw .invalidSetting(
@@ -49,13 +49,13 @@ extension CertifyMode: LosslessStringConvertible, Codable {
     }
   }
 
-  /// What `init` reads.
+  /// The text that `init(_:)` reads.
   public var description: String {
     if case .probability(let δ) = self { return "\(δ)" }
     return Self.names.first { $0.1 == self }?.0 ?? ""
   }
 
-  /// Reads what `encode` writes.
+  /// Decodes the string written by `encode(to:)`; throws `DecodingError` for any other.
   public init(from decoder: any Decoder) throws {
     let container = try decoder.singleValueContainer()
     let text = try container.decode(String.self)
@@ -66,7 +66,7 @@ extension CertifyMode: LosslessStringConvertible, Codable {
     self = mode
   }
 
-  /// Its description, a string.
+  /// Encodes the description as a string.
   public func encode(to encoder: any Encoder) throws {
     var container = encoder.singleValueContainer()
     try container.encode(description)

@@ -1,39 +1,41 @@
 import LinearAlgebra
 
-/// Looks for triplets of an operator beside those that are found, with vectors the solve has not seen.
+/// Searches for triplets of an operator beyond those already found, starting from vectors the solve has not used.
 ///
-/// A Krylov space holds nothing of a singular vector its start block is orthogonal to, and sees no more copies of a repeated
-/// value than the block has vectors; small residual norms say nothing of what is missing. So the found triplets are held
-/// fixed, as a restart holds its Ritz vectors, and a fresh Gaussian block grows a space of B = (I − UUᵀ) A (I − VVᵀ) until it
-/// holds a value that belongs among the wanted ones, or bounds all there are (`OutsideSpace`), or has used up its vectors.
+/// A Krylov space contains no component of a singular vector that its start block is orthogonal to, and at most as
+/// many copies of a repeated value as the block has vectors; small residual norms say nothing about what is missing.
+/// So the found triplets are locked, as a restart locks its Ritz vectors, and a fresh Gaussian block grows a space of
+/// B = (I − UUᵀ) A (I − VVᵀ) until it contains a value that belongs among the wanted ones, or bounds all values of B
+/// (`OutsideSpace`), or reaches its largest size.
 struct OutsideSearch {
-  /// What is to be told from what.
+  /// The thresholds that the search decides by.
   struct Aims {
-    /// The last value that was asked for.
+    /// The last value requested.
     let last: Double
-    /// ‖R‖₂ of the locked triplets: nothing is missing once all of B lies further below `last`.
+    /// ‖R‖₂ of the locked triplets: nothing is missing once all of B lies further than this below `last`.
     let residualNorm: Double
-    /// A value above this is none of those below `last`: it was missed.
+    /// A value above this cannot be one of those below `last`: it was missed.
     let miss: Double
-    /// A value above this belongs among the wanted ones, nil if no more are to be brought in.
+    /// A value above this belongs among the wanted ones; nil if no more are to be added.
     let member: Double?
-    /// What is to be proven at what cost.
+    /// What is to be proven, and at what cost.
     let mode: CertifyMode
-    /// Products the solve has taken.
+    /// Products that the solve has taken so far.
     let solveProducts: Int
   }
 
-  /// What a product has shown.
+  /// The conclusion after a product.
   enum Finding {
-    /// Nothing yet.
+    /// No conclusion yet; more products are needed.
     case undecided
-    /// This many Ritz values belong among the wanted ones; whether one of them was missed, or they only end a cluster.
+    /// This many Ritz values belong among the wanted ones; `isMiss` tells a missed value from the continuation of a
+    /// cluster.
     case members(Int, isMiss: Bool)
-    /// No value of B is larger than S, wrong with probability δ.
+    /// No value of B is larger than this bound, wrong with probability δ.
     case bounded(by: Double, failureProbability: Double)
   }
 
-  /// The locked triplets' space and what grows beside it.
+  /// The bidiagonalisation: the locked triplets first, then the space of the search.
   private(set) var process: BlockBidiagonalization
   private let locked: Int
   private let aims: Aims
@@ -44,9 +46,10 @@ struct OutsideSearch {
   private var nextTest: Int
   private var last: (products: Int, risk: Double)?
 
-  /// Beside `found` triplets, A V = U Σ, with `blockSize` vectors of this seed; `round` counts the searches of one solve from 1.
+  /// A search beyond `found` triplets, A V = U Σ, with blocks of `blockSize` vectors from this seed; `round` counts
+  /// the searches of one solve from 1.
   ///
-  /// A search that goes wrong with probability δ/2ʳ in round r goes wrong with probability δ in any of them.
+  /// Round r fails with probability δ/2ʳ, so that all rounds together fail with probability δ at most.
   init(beside found: RitzTriplets, aims: Aims, blockSize: Int, seed: UInt64, round: Int) {
     var process = BlockBidiagonalization(found, seed: seed &+ UInt64(round))
     locked = found.values.count
@@ -59,7 +62,7 @@ struct OutsideSearch {
     nextTest = 3
   }
 
-  /// Takes the product of the process's pending block.
+  /// Takes the product of the process's pending block and says what it shows.
   mutating func absorb(_ product: Matrix<Double>) throws(LAPACKError) -> Finding {
     try process.absorb(product)
     products += 1
@@ -87,11 +90,11 @@ struct OutsideSearch {
     return .members(values.count { $0 > least }, isMiss: first > aims.miss)
   }
 
-  /// A value that is ruled out and as low as was aimed at; nil if more products are to be made.
+  /// The lowest value known to be ruled out, if it meets the aim; nil if more products are needed.
   private mutating func excluded(_ space: OutsideSpace) throws(LAPACKError) -> Double? {
     let bound = CertifyMode.boundFactor * aims.last
     let proof = aims.last - aims.residualNorm
-    // Where values lie too close to the last one to be told apart, all that is larger is to be ruled out.
+    // Where values lie too close to the last one to tell them apart, rule out only what is distinctly larger.
     let aim = space.largest < proof ? proof : max(aims.miss, space.largest * (1 + 1e-6))
     let share = Int((CertifyMode.autoShare * Double(aims.solveProducts)).rounded(.up))
     let isShort =
@@ -103,12 +106,12 @@ struct OutsideSearch {
     let goal = isShort ? max(bound, aim) : aim
     let risk = try space.risk(goal, failureProbability: failureProbability)
     if risk < 1 {
-      // The proof, where it is there already.
+      // Take the proof if it holds already.
       guard goal > aim else { return goal }
       return try space.risk(aim, failureProbability: failureProbability) < 1 ? aim : goal
     }
-    // ρ falls about geometrically: the next test is made when most of the way has been covered, and `auto` turns to its
-    // lesser goal in time.
+    // ρ falls about geometrically: test again when most of the way has been covered, and soon enough for `auto` to
+    // fall back to the bound.
     nextTest = products + 1
     if let last, risk < last.risk, last.risk.isFinite {
       let perProduct = Double.log(last.risk / risk) / Double(products - last.products)
@@ -121,7 +124,7 @@ struct OutsideSearch {
 }
 
 extension BlockBidiagonalization {
-  /// Beyond the first `count` triplets, which are locked; `start` is R.
+  /// The space beyond the first `count` triplets, which are locked; `start` is R.
   func outside(locked count: Int, start: Matrix<Double>) throws(LAPACKError) -> OutsideSpace {
     try OutsideSpace(
       projected.dropping(rows: count, columns: count), applied: newest - count,

@@ -1,10 +1,10 @@
 import LinearAlgebra
 
-/// What a space grown beside locked triplets knows of the operator B without them.
+/// What a space grown beside locked triplets proves about the operator B without them.
 ///
-/// With V and U the bases beyond the locked vectors, H = U B Vᵀ, and Y = R Q what V does not hold of the Gaussian start block
-/// G: every triplet (s, x, y) of B has coefficients a = V x and b = U y of norm 1 at most, and the blocks that have been
-/// applied tie them together. With V₊ pending, H = [H₁, H₊] and a = (a₁, a₊):
+/// Let V and U be the bases beyond the locked vectors, H = U B Vᵀ, and R Q the part of the Gaussian start block G
+/// that the locked vectors do not span. Every triplet (s, x, y) of B has coefficients a = V x and b = U y of norm 1
+/// at most, and the blocks applied so far relate them. With V₊ pending, H = [H₁, H₊] and a = (a₁, a₊):
 ///
 ///     s b = H₁ a₁ + H₊ a₊,  s a₁ = H₁ᵀ b      so that  (s² − H₁ᵀH₁) a₁ = H₁ᵀ H₊ a₊
 ///
@@ -12,27 +12,29 @@ import LinearAlgebra
 ///
 ///     s a = H₁ᵀ b₁ + H₊ᵀ b₊,  s b₁ = H₁ a     so that  (s² − H₁ᵀH₁) a = s H₊ᵀ b₊.
 ///
-/// For s above the singular values of H₁ the pending coefficients determine all others, and the start of the space holds but
-/// a share ρ of x: ‖R a_start‖ ≤ ρ. But R a_start = G x, independent normal numbers for each of the rows of G, since B and so
-/// x were fixed before G was drawn: ρ below what they exceed with probability 1 − δ rules s out. ρ falls as s rises, like one
-/// over a Chebyshev polynomial beyond its interval, so everything above s is ruled out as well.
+/// For s above the singular values of H₁ the pending coefficients determine all others, and only a share ρ of x can
+/// lie in the start of the space: ‖R a_start‖ ≤ ρ. But R a_start = G x has one independent normal entry for each row
+/// of G, since B and therefore x were fixed before G was drawn. If ρ is below the norm that such a vector exceeds
+/// with probability 1 − δ, s is ruled out. ρ falls as s rises, like the reciprocal of a Chebyshev polynomial outside
+/// its interval, so everything above s is ruled out as well.
 struct OutsideSpace {
-  /// H₁ = Σ σᵢ pᵢ qᵢᵀ.
+  /// The singular values of H₁ = Σ σᵢ pᵢ qᵢᵀ, descending.
   private let values: [Double]
   private let right: Matrix<Double>
-  /// (i, pending): pᵢᵀ H₊, or qᵢᵀ H₊ᵀ with U pending.
+  /// (i, pending): pᵢᵀ H₊ with V pending, qᵢᵀ H₊ᵀ with U pending.
   private let coupling: Matrix<Double>
-  /// H₊ (pending, V) with U pending.
+  /// H₊ (pending, V) with U pending; nil with V pending.
   private let pendingRows: Matrix<Double>?
-  /// R.
+  /// R, the start block's coefficients.
   private let start: Matrix<Double>
 
-  /// The largest Ritz value of H₁: B has no smaller norm.
+  /// The largest Ritz value of H₁, a lower bound of ‖B‖.
   var largest: Double { values.first ?? 0 }
-  /// All of them, descending.
+  /// The Ritz values of H₁, descending.
   var ritzValues: [Double] { values }
 
-  /// H, how much of it has been applied in `direction`, and R.
+  /// The space with projected matrix H, of which `applied` vectors have been applied in `direction`, and start block
+  /// R.
   init(
     _ h: Matrix<Double>, applied: Int, pending direction: ProductDirection, start: Matrix<Double>
   ) throws(LAPACKError) {
@@ -49,13 +51,14 @@ struct OutsideSpace {
     }
   }
 
-  /// ρ over what ‖G x‖ exceeds with probability 1 − δ: below 1 no value of B is `s` or larger, but with probability δ.
+  /// ρ divided by the norm that ‖G x‖ exceeds with probability 1 − δ: below 1, no value of B is `s` or larger, wrong
+  /// with probability δ.
   ///
-  /// Infinite for an s that is not above all Ritz values.
+  /// Infinite unless s is above all Ritz values.
   func risk(_ s: Double, failureProbability δ: Double) throws(LAPACKError) -> Double {
     guard largest < s else { return largest == 0 && s == 0 ? 0 : .infinity }
     let t = coupling.columns
-    // Rows: the coefficients for unit vectors of the pending block; the first columns are those of V.
+    // Rows: the coefficients that belong to the unit vectors of the pending block; the first columns are those of V.
     var a = coupling
     var rows: Matrix<Double>
     if let pendingRows {
@@ -94,10 +97,11 @@ struct OutsideSpace {
     return share / Self.leastNorm(of: start.rows, failureProbability: δ)
   }
 
-  /// The weight of a beside b where U is pending: b reaches one block further and is the larger of the two.
+  /// The weight of a relative to b with U pending: b reaches one block further and is the larger of the two.
   private static let ω = 0.25
 
-  /// The least s that is ruled out, to a part in 2⁸ of its distance from the Ritz values; `excluded` is one that is known.
+  /// The least s that is ruled out, to 1/2⁸ of its distance from the Ritz values; `excluded` is an s known to be
+  /// ruled out.
   func bound(
     below excluded: Double?, failureProbability δ: Double
   ) throws(LAPACKError) -> Double {
@@ -115,7 +119,7 @@ struct OutsideSpace {
     return high
   }
 
-  /// What ‖g‖ of p independent normal numbers exceeds with probability 1 − δ at least.
+  /// A lower bound on ‖g‖ for p independent normal numbers g, valid with probability at least 1 − δ.
   ///
   /// P(‖g‖ < η) ≤ (η²/2)^(p/2) / Γ(p/2 + 1), since the density e^(−r²/2) is at most 1.
   static func leastNorm(of p: Int, failureProbability δ: Double) -> Double {

@@ -2,21 +2,22 @@ public import LinearAlgebra
 
 /// The `count` eigenvalues of largest modulus of A, by implicitly restarted Arnoldi iteration.
 ///
-/// One vector at a time, one application per step, then one of every vector that measures the residual norms. Memory
-/// subspaceDimension · n. An eigenvalue with several independent eigenvectors may be found fewer times: one start vector
-/// sees one of them, the others come in by rounding. count ≥ n − 2 is answered by `DenseEigensolver`, and the report says so.
+/// It applies A to one vector per step, then to all eigenvectors at once to measure the residual norms. Memory:
+/// subspaceDimension · n. An eigenvalue with several independent eigenvectors may be found fewer times than it
+/// occurs: one start vector contains only one of them, and the others enter through rounding. For count ≥ n − 2
+/// `DenseEigensolver` answers, and the report says so.
 /// Lehoucq, Sorensen, Yang, *ARPACK Users' Guide*, SIAM 1998.
 public struct ARPACKEigensolver: PartialEigensolver {
-  /// Residual norms are held to tolerance · |λ₁|.
+  /// The largest residual norm accepted, relative to |λ₁|.
   public var tolerance: Double
-  /// Basis vectors kept (ncv), at least count + 2; nil chooses.
+  /// The number of basis vectors (ncv), at least count + 2; nil lets the solver choose.
   public var subspaceDimension: Int?
-  /// Restarts allowed (mxiter).
+  /// The most restarts allowed (mxiter).
   public var restarts: Int
-  /// Of the start vector.
+  /// The seed of the start vector.
   public var seed: UInt64
 
-  /// The settings.
+  /// Creates a solver with these settings.
   public init(
     tolerance: Double = 1e-5, subspaceDimension: Int? = nil, restarts: Int = 300, seed: UInt64 = 0
   ) {
@@ -28,8 +29,8 @@ public struct ARPACKEigensolver: PartialEigensolver {
 
   /// The `count` eigenpairs of largest modulus, 1 ≤ count ≤ n.
   ///
-  /// Throws `SolverError` for an impossible request or a solve from inside a product, `OperatorError` for NaN, `ARPACKError`
-  /// if ARPACK gives up.
+  /// Throws `SolverError` for an impossible request or a solve from inside a product, `OperatorError` for NaN,
+  /// `ARPACKError` if ARPACK fails.
   public func eigenpairs(of a: any LinearOperator, count: Int) throws -> Eigenpairs {
     try checkTolerance(tolerance)
     try checkCount("restarts", restarts)
@@ -47,15 +48,16 @@ public struct ARPACKEigensolver: PartialEigensolver {
     return try solve(checked, count: count, dimension: dimension)
   }
 
-  /// Basis vectors for so many eigenvalues: a product costs more than orthogonalising against a few dozen vectors.
+  /// The default number of basis vectors for `count` eigenvalues: a product costs more than orthogonalising against a
+  /// few dozen vectors.
   package static func dimension(for count: Int) -> Int { max(4 * count, 40) }
 
   private func solve(_ a: CheckedOperator, count: Int, dimension: Int) throws -> Eigenpairs {
     let iteration = ArnoldiIteration(
       order: a.inputDimension, count: count, subspaceDimension: dimension, restarts: restarts,
       tolerance: tolerance, seed: seed)
-    // A / scale: ARPACK takes values below ε^⅔ for zeros whatever the largest is, and A may be of any size. A power of two
-    // rounds nothing.
+    // Iterate with A / scale: ARPACK treats values below ε^⅔ as zero whatever the largest is, and A may have any
+    // scale. Dividing by a power of two is exact.
     var scale: Double?
     let found = try iteration.run { v, result in
       try a.apply(.forward, v, into: &result, vectors: 1)
@@ -73,7 +75,7 @@ public struct ARPACKEigensolver: PartialEigensolver {
         : .exhausted("raise restarts (now \(restarts)) or subspaceDimension (now \(dimension))"))
   }
 
-  /// About ‖A v‖ / ‖v‖, as a power of two; 1 for 0.
+  /// ‖A v‖ / ‖v‖ rounded down to a power of two; 1 if it is 0 or not finite.
   private static func powerOfTwo(over v: Span<Double>, _ product: Span<Double>) -> Double {
     func norm(_ x: Span<Double>) -> Double {
       let row = Matrix(rows: 1, columns: x.count, elements: x.indices.map { x[$0] })

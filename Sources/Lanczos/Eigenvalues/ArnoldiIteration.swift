@@ -2,30 +2,30 @@ import CARPACK
 import ComplexModule
 import LinearAlgebra
 
-/// One run of ARPACK's reverse communication: the `count` eigenpairs of largest modulus of a real A of order n, known by its
-/// products.
+/// One run of ARPACK's reverse communication: the `count` eigenpairs of largest modulus of a real A of order n, given
+/// by its products.
 ///
-/// One lock is held from the first `dnaupd` to `dneupd`.
+/// It holds ARPACK's lock from the first `dnaupd` to `dneupd`.
 struct ArnoldiIteration {
   let order: Int
   let count: Int
   let subspaceDimension: Int
   let restarts: Int
-  /// ‖A x − λ x‖ ≤ tolerance · |λ₁|.
+  /// The convergence test is ‖A x − λ x‖ ≤ tolerance · |λ₁|.
   let tolerance: Double
   let seed: UInt64
 
-  /// What came out.
+  /// The result of a run.
   struct Result {
-    /// The `count` eigenpairs, vectors of norm 1.
+    /// The `count` eigenpairs, with vectors of norm 1.
     let pairs: DenseEigenpairs
-    /// Restarts made.
+    /// The number of restarts made.
     let restarts: Int
-    /// Whether ARPACK's own test was met by all of them.
+    /// Whether all of them met ARPACK's own test.
     let isConverged: Bool
   }
 
-  /// Runs; `product` writes A x into its second argument.
+  /// Runs the iteration; `product` writes A x into its second argument.
   func run(
     _ product: (Span<Double>, inout MutableSpan<Double>) throws -> Void
   ) throws -> Result {
@@ -51,8 +51,8 @@ struct ArnoldiIteration {
 
     let isConverged = try work.hasConverged(count, by: "dnaupd")
     let restartsMade = work.restartsMade
-    // Every wanted pair is asked for, converged or not, by a test that all of them pass: residual norms are measured
-    // afterwards. Of complex pairs both must be, or a vector has no imaginary part.
+    // Ask for every wanted pair, converged or not, with a test that all of them pass: residual norms are measured
+    // afterwards. Both members of a complex pair are needed, since the second holds the imaginary part.
     let ranked = ritzValues(work).sorted { $0.length > $1.length }
     let splitsPair = ranked.prefix(count).count { $0.imaginary != 0 } % 2 == 1
     let wanted = min(count + (splitsPair ? 1 : 0), ncv)
@@ -79,16 +79,17 @@ struct ArnoldiIteration {
       isConverged: isConverged)
   }
 
-  /// All Ritz values of the last restart.
+  /// The Ritz values of the last restart.
   private func ritzValues(_ work: ARPACKWorkspace) -> [Complex<Double>] {
     let (real, imaginary) = (work.small(6), work.small(7))
     return (0..<subspaceDimension).map { Complex(real[$0], imaginary[$0]) }
   }
 
-  /// The `tol` to hand to ARPACK, whose test is ‖A x − λ x‖ ≤ tol · |λ| for each wanted λ.
+  /// The `tol` to pass to ARPACK, whose test is ‖A x − λ x‖ ≤ tol · |λ| for each wanted λ.
   ///
-  /// Wanted instead is ‖A x − λ x‖ ≤ tolerance · |λ₁|: for λ ≈ 0 the relative test is never met. ARPACK reads `tol` anew at
-  /// every restart, so it is given the smallest tolerance · |λ₁ / λ| among those λ that did not yet meet it at the last one.
+  /// The test we want is ‖A x − λ x‖ ≤ tolerance · |λ₁|, because λ ≈ 0 never meets the relative one. ARPACK reads
+  /// `tol` again at every restart, so we pass the smallest tolerance · |λ₁ / λ| among those λ that had not met our
+  /// test at the last restart.
   private func relativeTest(
     _ values: [Complex<Double>], bounds: UnsafePointer<Double>
   ) -> Double {

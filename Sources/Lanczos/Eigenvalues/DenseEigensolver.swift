@@ -1,20 +1,20 @@
 public import LinearAlgebra
 public import Weights
 
-/// The `count` eigenvalues of largest modulus by building A densely and calling LAPACK: the oracle, and the answer where A is
-/// small or all of it is asked for.
+/// The `count` eigenvalues of largest modulus, by building A densely and calling LAPACK: the test oracle, and the
+/// solver of choice where A is small or all of its eigenvalues are requested.
 ///
-/// n applications to build, 2 · count at most to measure; memory about 4 n² doubles; time about 25 n³, on one thread of
-/// OpenBLAS.
+/// Cost: n applications to build, 2 · count at most to measure; memory about 4 n² doubles; time about 25 n³, on one
+/// thread of OpenBLAS.
 public struct DenseEigensolver: PartialEigensolver {
-  /// Residual norms are held to tolerance · |λ₁|.
+  /// The largest residual norm accepted, relative to |λ₁|.
   public var tolerance: Double
-  /// Vectors per application while the matrix is built.
+  /// The number of vectors per application while the matrix is built.
   public var blockSize: Int
-  /// Recorded; nothing is random here.
+  /// Recorded in the report only; nothing is random here.
   public var seed: UInt64
 
-  /// The settings.
+  /// Creates a solver with these settings.
   public init(
     tolerance: Double = 1e-5, blockSize: Int = Engine.independentVectors, seed: UInt64 = 0
   ) {
@@ -32,7 +32,7 @@ public struct DenseEigensolver: PartialEigensolver {
     return try solve(CheckedOperator(square: a, eigenvalues: count), count: count)
   }
 
-  /// Also the end of another solver's requests that leave nothing to iterate on.
+  /// Solves a checked operator; other solvers call it for requests that leave nothing to iterate on.
   func solve(_ a: CheckedOperator, count: Int) throws -> Eigenpairs {
     let n = a.inputDimension
     try checkBuildable(rows: n, columns: n)

@@ -4,21 +4,23 @@ import Weights
 /// How far a square A is from normal: ‖Aᵀ A − A Aᵀ‖_F / ‖A‖_F², from 0 (normal: orthogonal eigenvectors) to √2 (A² = 0 of
 /// rank one).
 ///
-/// The commutator C = Aᵀ A − A Aᵀ is that of A + c I for every c, and so is Henrici's departure
-/// dep² = ‖A‖_F² − Σ |λ|²: give a block's residual Jacobian, not I + J, whose ‖I‖_F² = n would only dilute the number. The two
+/// The commutator C = Aᵀ A − A Aᵀ is the same for A + c I with any c, and so is Henrici's departure
+/// dep² = ‖A‖_F² − Σ |λ|²: pass a block's residual Jacobian J, not I + J, whose ‖I‖_F² = n would only dilute the
+/// number. The two
 /// are related by
 ///
 ///     dep / ‖A‖_F ≥ (1 − (1 − value² / 2)^½)^½,
 ///
-/// so a large value proves a large departure, of which eigenvalues alone say nothing.
+/// so a large value proves a large departure, about which eigenvalues alone say nothing.
 ///
-/// Estimated by products, without bias for both squares: with Q orthonormal in the range of C Ω for m Gaussian probes Ω,
+/// Both squares are estimated without bias from products. With Q orthonormal in the range of C Ω for m Gaussian
+/// probes Ω,
 ///
 ///     ‖C‖_F² = ‖C Q‖_F² + E ‖C (I − Q Qᵀ) g‖²,     ‖A‖_F² = ‖A Q‖_F² + E ‖A (I − Q Qᵀ) g‖²
 ///
-/// over m further Gaussian g; Aᵀ gives the second once more. Only what Q has missed has variance,
-/// at most 2/m of its square. It costs 6 m products with A and as many with Aᵀ in 12 passes; where n ≤ 4 m, n unit vectors in
-/// the place of probes make it exact.
+/// over m further Gaussian g; Aᵀ gives a second estimate of ‖A‖_F². Only the part outside Q has variance, at most 2/m
+/// of its square. The cost is 6 m products with A and as many with Aᵀ in 12 passes; for n ≤ 4 m, n unit vectors in
+/// place of the probes make the result exact.
 /// Elsner, Paardekooper, "On measures of nonnormality of matrices", LAA 92, 1987; the bound follows from Kress, de Vries,
 /// Wegmann, "On nonnormal matrices", LAA 8, 1974. Deflated as in Meyer et al., "Hutch++", SOSA 2021.
 public struct DepartureFromNormality: Sendable, Equatable, Codable {
@@ -26,21 +28,22 @@ public struct DepartureFromNormality: Sendable, Equatable, Codable {
   public let value: Double
   /// One standard error of `value`, to first order; 0 where it is exact.
   public let standardError: Double
-  /// ‖A‖_F, or its estimate.
+  /// ‖A‖_F, exact or estimated.
   public let frobeniusNorm: Double
   /// One standard error of `frobeniusNorm`.
   public let frobeniusError: Double
-  /// Vectors and passes it took.
+  /// The vectors and passes it took.
   public let applications: ApplicationCount
 
-  /// What Henrici's departure is at least, over ‖A‖_F.
+  /// A lower bound of Henrici's departure, over ‖A‖_F.
   public var henriciBound: Double {
     (1 - (max(0, 1 - value * value / 2)).squareRoot()).squareRoot()
   }
 
-  /// Of a square operator, by `probes` (m) random vectors, the same for the same seed.
+  /// The departure from normality of a square operator, by `probes` (m) random vectors; the same seed gives the same
+  /// vectors.
   ///
-  /// Throws `SolverError` for what is not square, `OperatorError` for NaN or a wrong adjoint.
+  /// Throws `SolverError` unless the operator is square, `OperatorError` for NaN or a wrong adjoint.
   public init(of a: any LinearOperator, probes m: Int = 16, seed: UInt64 = 0) throws {
     guard a.inputDimension == a.outputDimension else {
       throw SolverError.notSquare(rows: a.outputDimension, columns: a.inputDimension)
@@ -70,7 +73,7 @@ public struct DepartureFromNormality: Sendable, Equatable, Codable {
     let norm = known.operatorSquares.reduce(0, +) + a.mean
     let value = norm > 0 ? commutator.squareRoot() / norm : 0
     self.value = value
-    // Of a root the relative error is half that of the square.
+    // The relative error of a root is half that of its square.
     let relative = (commutator > 0 ? c.error / (2 * commutator) : 0, norm > 0 ? a.error / norm : 0)
     standardError = value * (relative.0 * relative.0 + relative.1 * relative.1).squareRoot()
     frobeniusNorm = norm.squareRoot()
@@ -78,7 +81,7 @@ public struct DepartureFromNormality: Sendable, Equatable, Codable {
     self.applications = applications
   }
 
-  /// The mean of some squares and its standard error; 0 and 0 of none.
+  /// The mean of some squares and its standard error; both 0 if there are none.
   private static func mean(_ squares: [Double]?) -> (mean: Double, error: Double) {
     guard let squares else { return (0, 0) }
     let count = Double(squares.count)
@@ -88,13 +91,13 @@ public struct DepartureFromNormality: Sendable, Equatable, Codable {
   }
 }
 
-/// C x = Aᵀ (A x) − A (Aᵀ x) for some vectors x.
+/// C x = Aᵀ (A x) − A (Aᵀ x) for several vectors x.
 private struct Commutator {
-  /// C x (rows).
+  /// The vectors C x, as rows.
   let vectors: Matrix<Double>
-  /// ‖C x‖².
+  /// ‖C x‖² for each x.
   let squares: [Double]
-  /// (‖A x‖² + ‖Aᵀ x‖²) / 2.
+  /// (‖A x‖² + ‖Aᵀ x‖²) / 2 for each x.
   let operatorSquares: [Double]
 
   init(of a: CheckedOperator, on x: Matrix<Double>) throws {

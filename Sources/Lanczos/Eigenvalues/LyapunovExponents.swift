@@ -1,35 +1,38 @@
 public import LinearAlgebra
 
-/// Finite-depth Lyapunov exponents of a product P = A_L ⋯ A₁ of square operators: how fast, per factor, the directions that
-/// grow most do grow.
+/// Finite-depth Lyapunov exponents of a product P = A_L ⋯ A₁ of square operators: the growth rates, per factor, of
+/// the fastest growing directions.
 ///
 ///     exponentᵢ = 1/L Σ_l ln |Rᵢᵢ^l|,     A_l Q^{l−1} = Q^l R^l,
 ///
-/// by a QR factorisation after every factor, without which all vectors would turn to the strongest direction and the weaker
-/// ones be lost to rounding. If Q⁰ spans P's leading right singular vectors these are 1/L ln σᵢ(P), at any depth. From a
-/// random Q⁰ they are too small by about (ln n)/(2 L), which is nothing for the endless products of dynamical systems and as
-/// much as the exponents themselves for a few dozen blocks. So Q⁰ is had by sweeps back and forth, through Aᵀ and A in turn
-/// (subspace iteration for Pᵀ P, orthonormalised after every factor), until the exponents no longer change; after each, those
-/// of the small product R^L ⋯ R¹ are found in the same way, as a Rayleigh–Ritz step.
+/// by a QR factorisation after every factor, without which all vectors would turn to the strongest direction and the
+/// weaker ones would be lost to rounding. If Q⁰ spans P's leading right singular vectors, these are 1/L ln σᵢ(P) at
+/// any depth. From a random Q⁰ they are too small by about (ln n)/(2 L), which is negligible for the unbounded
+/// products of dynamical systems but as large as the exponents themselves for a few dozen blocks. So Q⁰ is computed
+/// by sweeps back and forth, through Aᵀ and A in turn (subspace iteration for Pᵀ P, orthonormalised after every
+/// factor), until the exponents no longer change; after each sweep, the exponents of the small product R^L ⋯ R¹ are
+/// computed in the same way, as a Rayleigh–Ritz step.
 ///
 /// A sweep costs one pass of 2 · count + 4 vectors through every factor. Benettin, Galgani, Giorgilli, Strelcyn, "Lyapunov
 /// characteristic exponents for smooth dynamical systems", Meccanica 15, 1980.
 public struct LyapunovExponents: Sendable, Equatable, Codable {
-  /// Descending; −∞ where nothing is left of a direction.
+  /// The exponents, descending; −∞ where a direction is mapped to 0.
   public let values: [Double]
-  /// The largest change of one in the last two sweeps.
+  /// The largest change of any exponent between the last two sweeps.
   public let change: Double
-  /// Whether that is within the tolerance.
+  /// Whether `change` is within the tolerance.
   public let isConverged: Bool
-  /// Sweeps forward; one fewer backward.
+  /// The number of forward sweeps; there is one fewer backward.
   public let sweeps: Int
-  /// Vectors and passes over all factors together.
+  /// The vectors and passes over all factors together.
   public let applications: ApplicationCount
 
-  /// Of A_L ⋯ A₁, given in the order in which they are applied, to within `tolerance`, in `sweeps` forward at most.
+  /// The exponents of A_L ⋯ A₁, given in the order of application, to within `tolerance`, in at most `sweeps` forward
+  /// sweeps.
   ///
-  /// `release` is called with a factor's position after each application, so that its workspace can be given back. Throws
-  /// `SolverError` for factors that are not square and of one order and for an impossible count, `OperatorError` for NaN.
+  /// `release` is called with a factor's position after each of its applications, so that its workspace can be given
+  /// back. Throws `SolverError` unless all factors are square and of one order and the count is possible,
+  /// `OperatorError` for NaN.
   public init(
     of factors: [any LinearOperator], count: Int, tolerance: Double = 1e-4, sweeps: Int = 30,
     seed: UInt64 = 0, release: (Int) -> Void = { _ in }
@@ -48,7 +51,7 @@ public struct LyapunovExponents: Sendable, Equatable, Codable {
     }
     let checked = factors.map { CheckedOperator($0) }
     var generator = SeededGenerator(seed: seed)
-    // More than asked for: the last of them would be slow to settle.
+    // Take more vectors than requested: the last of them converges slowly.
     let start = generator.normalMatrix(rows: min(2 * count + 4, n), columns: n)
     var iteration = Sweeps(checked, from: start.orthonormalizedRows())
     var (values, change): ([Double], Double) = ([], .infinity)
@@ -79,18 +82,18 @@ public struct LyapunovExponents: Sendable, Equatable, Codable {
   }
 }
 
-/// Orthonormal rows Q on their way through some factors and back, again and again.
+/// Orthonormal rows Q that are carried through the factors and back, repeatedly.
 private struct Sweeps {
   private let factors: [CheckedOperator]
   private var q: Matrix<Double>
-  /// Forward sweeps so far.
+  /// The number of forward sweeps so far.
   private(set) var count = 0
 
   init(_ factors: [CheckedOperator], from start: Matrix<Double>) {
     (self.factors, q) = (factors, start)
   }
 
-  /// Through all factors, from the first to the last; the triangles R^l of A_l Qᵀ = Q₊ᵀ R^l.
+  /// Carries Q through all factors, from the first to the last; returns the triangles R^l of A_l Qᵀ = Q₊ᵀ R^l.
   mutating func forward(_ release: (Int) -> Void = { _ in }) throws(OperatorError) -> [Matrix<
     Double
   >] {
@@ -105,7 +108,7 @@ private struct Sweeps {
     return triangles
   }
 
-  /// Through their adjoints, from the last to the first.
+  /// Carries Q through the adjoints, from the last to the first.
   mutating func back(_ release: (Int) -> Void = { _ in }) throws(OperatorError) {
     for l in factors.indices.reversed() {
       q = try factors[l].products(.adjoint, of: q, width: q.rows).orthonormalizedRows()

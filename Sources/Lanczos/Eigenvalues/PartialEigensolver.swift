@@ -1,34 +1,37 @@
 public import LinearAlgebra
 
-/// Finds the eigenvalues of largest modulus of a real square operator. A value whose stored properties are its settings.
+/// Finds the eigenvalues of largest modulus of a real square operator; a conforming type's stored properties are its
+/// settings.
 public protocol PartialEigensolver: Sendable {
-  /// The `count` eigenpairs of largest modulus of A, 1 ≤ count ≤ n, |λ| descending, residual norms measured.
+  /// The `count` eigenpairs of largest modulus of A, 1 ≤ count ≤ n, in descending order of |λ|, with measured
+  /// residual norms.
   ///
-  /// Stopping early is a result (`report.outcome`), not an error; errors are for impossible requests and NaN. Only A is
+  /// Stopping early is a result (`report.outcome`), not an error; an impossible request or NaN throws. Only A is
   /// applied, never Aᵀ.
   func eigenpairs(of a: any LinearOperator, count: Int) throws -> Eigenpairs
 }
 
-/// The eigensolvers by the names options and records use.
+/// The eigensolvers, by the names that options and records use.
 public enum EigensolverKind: String, CaseIterable, Sendable, Codable {
-  /// The one that costs less, see `chosen(for:width:)`.
+  /// The cheaper one, see `chosen(for:width:)`.
   case auto
   /// `ARPACKEigensolver`.
   case arpack
   /// `DenseEigensolver`.
   case dense
 
-  /// The solver that answers for `count` eigenvalues of an operator of this order: `auto` decides, every other is itself.
+  /// The solver used for `count` eigenvalues of an operator of order `width`: what `auto` stands for, and otherwise
+  /// `self`.
   ///
-  /// All of a small matrix cost less than some found by iteration: its columns come many in a product, the iteration's
-  /// vectors one by one.
+  /// All eigenvalues of a small matrix cost less than a few found by iteration: its columns are built many per
+  /// product, while the iteration applies A to one vector at a time.
   public func chosen(for count: Int, width: Int) -> EigensolverKind {
     if count >= width - 2 { return .dense }
     guard self == .auto else { return self }
     return width <= 256 || (width <= 1024 && 4 * count > width) ? .dense : .arpack
   }
 
-  /// The solver, its other settings at their defaults.
+  /// The solver with its other settings at their defaults.
   public func solver(tolerance: Double = 1e-5, seed: UInt64 = 0) -> any PartialEigensolver {
     switch self {
     case .auto, .arpack: ARPACKEigensolver(tolerance: tolerance, seed: seed)
@@ -38,7 +41,7 @@ public enum EigensolverKind: String, CaseIterable, Sendable, Codable {
 }
 
 extension CheckedOperator {
-  /// A square operator that has `count` eigenvalues. Throws `SolverError`.
+  /// A square operator that has at least `count` eigenvalues. Throws `SolverError`.
   convenience init(square a: any LinearOperator, eigenvalues count: Int) throws(SolverError) {
     guard a.inputDimension == a.outputDimension else {
       throw .notSquare(rows: a.outputDimension, columns: a.inputDimension)
@@ -49,9 +52,9 @@ extension CheckedOperator {
     self.init(a)
   }
 
-  /// The answer: `pairs`, scaled to norm 1 and measured by one product of each vector, with their report.
+  /// The answer: `pairs`, scaled to norm 1 and measured with one product per vector, and their report.
   ///
-  /// `stop` says why, should some residual norm exceed tolerance · |λ₁|.
+  /// `stop` gives the cause to report if some residual norm exceeds tolerance · |λ₁|.
   func eigenpairs(
     _ pairs: DenseEigenpairs, solver: String, restarts: Int, subspaceDimension: Int,
     tolerance: Double, seed: UInt64, stop: StopCause
@@ -69,7 +72,7 @@ extension CheckedOperator {
         b.elements[j] /= norm
       }
     }
-    // The second of a pair has the residual of the first, conjugated.
+    // The second of a conjugate pair has the conjugate of the first one's residual.
     let isSecond = (0..<count).map {
       $0 > 0 && pairs.values[$0].imaginary < 0 && pairs.values[$0 - 1] == pairs.values[$0].conjugate
     }

@@ -9,8 +9,8 @@ public import LinearAlgebra
 /// of a matrix", ACM TOMS 7, 1981. Restarted as by Baglama and Reichel, "Restarted block Lanczos bidiagonalization
 /// methods", Numer. Algorithms 43, 2006.
 ///
-/// It can be iterated from outside, one block per application; every step leaves bases, the projected matrix, and Ritz
-/// triplets with their residual norms to be looked at, and the bases may grow as long as one likes:
+/// It can be iterated from outside, one block per application. After every step the bases, the projected matrix, and
+/// Ritz triplets with their residual norms can be inspected, and the bases may grow without limit:
 ///
 ///     let a = CheckedOperator(jacobian, isTall: true)
 ///     var process = BlockBidiagonalization(of: a, blockSize: 4)
@@ -20,20 +20,22 @@ public import LinearAlgebra
 ///       if ritz.values.count == 6, ritz.residualNorms.max()! < 1e-6 { break }
 ///     }
 ///
-/// `pending` and `absorb` are the two halves of a step, for those who apply many operators at once.
+/// `pending` and `absorb` are the two halves of a step, for callers that apply many operators at once.
 public struct BlockBidiagonalization: Sendable {
-  /// V (rows), in ℝⁿ, n ≤ m.
+  /// V, as rows in ℝⁿ, n ≤ m.
   public private(set) var right: OrthonormalBasis
-  /// U (rows), in ℝᵐ.
+  /// U, as rows in ℝᵐ.
   public private(set) var left: OrthonormalBasis
-  /// H (left, right).
+  /// H, (left, right).
   public private(set) var projected: Matrix<Double>
-  /// The newest block, waiting for its product: rows of V (`forward`) or of U (`adjoint`), to the end.
+  /// The side of the newest block, which waits for its product: rows of V (`forward`) or of U (`adjoint`), up to the
+  /// last.
   public private(set) var direction = ProductDirection.forward
   private(set) var newest = 0
-  /// ‖R‖₂ of the last new block in each direction: the size of A or Aᵀ on what the basis does not hold yet.
+  /// ‖R‖₂ of the last new block in each direction: the size of A or Aᵀ on what the basis does not span yet.
   private var reach: (forward: Double, adjoint: Double)?
-  /// The best left vectors of H (of Hᵀ with U pending) that an estimate found, with their σ²; until H grows.
+  /// The leading left vectors of H (of Hᵀ with U pending) from the last estimate, with their σ²; nil once H has
+  /// grown.
   private(set) var leading: (squares: [Double], vectors: Matrix<Double>)?
   private var generator: SeededGenerator
 
@@ -45,17 +47,17 @@ public struct BlockBidiagonalization: Sendable {
     self.init(of: a, generator.normalMatrix(rows: min(blockSize, n), columns: n), generator)
   }
 
-  /// Starts from the span of some vectors (b, n), the rows of `block`. Precondition: the operator is tall, n ≤ m.
+  /// Starts from the span of given vectors, the rows of `block` (b, n). Precondition: the operator is tall, n ≤ m.
   public init(of a: CheckedOperator, startingWith block: Matrix<Double>, seed: UInt64 = 0) {
     self.init(of: a, block, SeededGenerator(seed: seed))
   }
 
   private init(of a: CheckedOperator, _ block: Matrix<Double>, _ generator: SeededGenerator) {
-    precondition(a.inputDimension <= a.outputDimension, "of a wide operator take the adjoint")
+    precondition(a.inputDimension <= a.outputDimension, "take the adjoint of a wide operator")
     self.init(outputDimension: a.outputDimension, startingWith: block, generator)
   }
 
-  /// Starts from the span of some vectors (b, n) on the way to ℝᵐ, n ≤ m.
+  /// Starts from the span of given vectors (b, n) of an operator into ℝᵐ, n ≤ m.
   init(
     outputDimension m: Int, startingWith block: Matrix<Double>, _ generator: SeededGenerator
   ) {
@@ -66,7 +68,7 @@ public struct BlockBidiagonalization: Sendable {
     projected = Matrix(rows: 0, columns: right.count)
   }
 
-  /// Triplets found elsewhere, A V = U Σ; nothing is pending until `appendRandom`.
+  /// Starts from triplets found elsewhere, A V = U Σ; nothing is pending until `appendRandom`.
   init(_ found: RitzTriplets, seed: UInt64) {
     generator = SeededGenerator(seed: seed)
     right = OrthonormalBasis(dimension: found.right.columns)
@@ -78,8 +80,8 @@ public struct BlockBidiagonalization: Sendable {
     newest = right.count
   }
 
-  /// A Gaussian block G to apply next, what V does not hold of it: G (I − VᵀV) = R Q. Returns R. Precondition: nothing is
-  /// pending.
+  /// Appends a Gaussian block G as the pending block, without what V already spans: G (I − VᵀV) = R Q. Returns R.
+  /// Precondition: nothing is pending.
   mutating func appendRandom(_ blockSize: Int) -> Matrix<Double> {
     let block = generator.normalMatrix(rows: blockSize, columns: right.dimension)
     let (_, beyond) = right.append(block, using: &generator)
@@ -87,15 +89,16 @@ public struct BlockBidiagonalization: Sendable {
     return beyond
   }
 
-  /// The vectors to apply next, by A or Aᵀ as `direction` says.
+  /// The vectors to apply next, with A or Aᵀ according to `direction`.
   public var pending: Matrix<Double> {
     direction == .forward ? right.vectors(from: newest) : left.vectors(from: newest)
   }
 
-  /// Whether V is all of ℝⁿ and all of it applied, so that A V = U H is A itself.
+  /// Whether V spans ℝⁿ and all of it has been applied, so that A V = U H determines A.
   public var isComplete: Bool { direction == .adjoint && right.count == right.dimension }
 
-  /// One step: applies the operator to the pending block, in one application. False, and nothing done, if complete.
+  /// Takes one step: applies the operator to the pending block, in one application. Returns false, and does nothing,
+  /// if complete.
   ///
   /// Throws `OperatorError` if the product is not finite.
   @discardableResult
@@ -106,11 +109,11 @@ public struct BlockBidiagonalization: Sendable {
     return true
   }
 
-  /// Takes A V or Aᵀ U for the pending vectors and turns around.
+  /// Takes the product A V or Aᵀ U of the pending vectors; the next block is pending on the other side.
   public mutating func absorb(_ products: Matrix<Double>) throws(LAPACKError) {
     leading = nil
     if direction == .forward {
-      // Column j of H, j pending: A vⱼ = C B + R Q.
+      // Column j of H, for j pending: A vⱼ = C B + R Q.
       let old = left.count
       let (onto, beyond) = left.append(products, using: &generator)
       projected = projected.resized(rows: left.count, columns: right.count)
@@ -121,7 +124,7 @@ public struct BlockBidiagonalization: Sendable {
       reach = (try beyond.spectralNorm(), reach?.adjoint ?? .infinity)
       (direction, newest) = (.adjoint, old)
     } else {
-      // Row i of H, i pending, known from A V except on the new vectors of V.
+      // Row i of H, for i pending, is known from A V except for the new vectors of V.
       let old = right.count
       let (_, beyond) = right.append(products, using: &generator)
       projected = projected.resized(rows: left.count, columns: right.count)
@@ -133,14 +136,14 @@ public struct BlockBidiagonalization: Sendable {
     }
   }
 
-  /// The `count` best triplets the bases hold, or as many as there are, and their residual norms, which no application is
-  /// needed for.
+  /// The `count` best triplets of the bases, or as many as there are, with their residual norms, which need no
+  /// application.
   ///
-  /// With V pending and H = [P Σ Qᵀ, C]: A v = σ u for v = q V and u = p U, and what Aᵀ u has beyond σ v is pᵀ C in the
-  /// pending block. With U pending the same holds for Aᵀ; with all of V applied nothing is left over.
+  /// With V pending and H = [P Σ Qᵀ, C]: A v = σ u for v = q V and u = p U, and the part of Aᵀ u beyond σ v is pᵀ C
+  /// in the pending block. With U pending the same is true of Aᵀ; once all of V is applied no residual is left.
   public func ritzTriplets(_ count: Int) throws(LAPACKError) -> RitzTriplets {
     let isForward = direction == .forward
-    // (the side that is applied altogether, the side with the pending block at its end)
+    // (the side that is fully applied, the side that ends in the pending block)
     let h = isForward ? projected : projected.transposed
     let known = isComplete ? h.columns : newest
     let (p, values, q) = try h.narrowed(to: known).singularValueDecomposition()
@@ -152,13 +155,14 @@ public struct BlockBidiagonalization: Sendable {
       right: right.combinations(isForward ? applied : whole), residualNorms: rest.rowNorms)
   }
 
-  /// Estimates of the residual norms of the `count` largest triplets and as many as there are of `further` ones, over σ₁, once
-  /// their vectors of the pending side have been applied (`ritzVectors`); nil while there are too few vectors.
+  /// Estimates of the residual norms of the `count` largest triplets and of up to `further` more, relative to σ₁, as
+  /// they will be once their vectors of the pending side have been applied (`ritzVectors`); nil while there are too
+  /// few vectors.
   ///
-  /// With V pending and H = Σ σ p qᵀ, u = pᵀ U, v = qᵀ V: Aᵀ u = σ v already, and A v − σ u = e is what A makes of the
-  /// pending part of v beyond U, about ‖R‖ ‖q_pending‖ with the last R. Rayleigh–Ritz over the fresh A v moves u to
-  /// u + e/σ, which leaves Aᵀ e / σ. With U pending the same holds for Aᵀ. Only the pending rows of q matter:
-  /// q = Hᵀ p / σ with p from H Hᵀ, whose squared condition an estimate can bear.
+  /// With V pending and H = Σ σ p qᵀ, u = pᵀ U, v = qᵀ V: Aᵀ u = σ v already, and A v − σ u = e is the part of A
+  /// times the pending part of v that lies outside U, about ‖R‖ ‖q_pending‖ with the last R. Rayleigh–Ritz over the
+  /// fresh A v moves u to u + e/σ, which leaves Aᵀ e / σ. With U pending the same is true of Aᵀ. Only the pending
+  /// rows of q matter: q = Hᵀ p / σ with p from H Hᵀ, whose squared condition number is good enough for an estimate.
   mutating func residualEstimates(
     _ count: Int, beyond further: Int = 0
   ) throws(LAPACKError) -> [Double]? {
@@ -180,7 +184,7 @@ public struct BlockBidiagonalization: Sendable {
     let largest = max(squares[0], 0).squareRoot()
     return tails.indices.map { i in
       let sigma = max(squares[i], 0).squareRoot()
-      // Below 1e-8 σ₁ lies rounding of H Hᵀ.
+      // Values below 1e-8 σ₁ are rounding of H Hᵀ.
       let norm =
         sigma > 1e-8 * largest ? next * min(tails[i] / sigma, 1) * min(both / sigma, 1) : next
       return norm > 0 ? norm / largest : 0
@@ -189,8 +193,9 @@ public struct BlockBidiagonalization: Sendable {
 
   /// The `count` best vectors (count, n or m) of the pending side, to be applied in `direction`.
   ///
-  /// Those of the last estimate, q = Hᵀ p / σ: their span is off by ε (σ₁ / σ)², which the Rayleigh–Ritz step over their
-  /// products bears up to 10⁻⁸. Smaller values, and a basis no estimate was made of, take the SVD of H.
+  /// They are taken from the last estimate, q = Hᵀ p / σ: their span is off by ε (σ₁ / σ)², which the Rayleigh–Ritz
+  /// step over their products tolerates down to σ = 10⁻⁸ σ₁. For smaller values, or without an estimate, they come
+  /// from the SVD of H.
   func ritzVectors(_ count: Int) throws(LAPACKError) -> Matrix<Double> {
     let isForward = direction == .forward
     let q: Matrix<Double>
@@ -207,7 +212,7 @@ public struct BlockBidiagonalization: Sendable {
     return (isForward ? right : left).combinations(q)
   }
 
-  /// Thick restart, with V pending: U and the applied part of V shrink to their `keep` best Ritz vectors.
+  /// Restarts thickly, with V pending: U and the applied part of V shrink to their `keep` best Ritz vectors.
   ///
   /// H = [P Σ Qᵀ, C] becomes [Σ, Pᵀ C]: the pending block and the recurrence after it go on unchanged.
   mutating func restart(keeping keep: Int) throws(LAPACKError) {
@@ -233,7 +238,7 @@ extension Matrix where Scalar == Double {
     try singularValueDecomposition().values.first ?? 0
   }
 
-  /// Grown to a larger shape, zeros in the new places.
+  /// The matrix grown to a larger shape, with zeros in the new places.
   fileprivate func resized(rows r: Int, columns c: Int) -> Matrix {
     var result = Matrix(rows: r, columns: c)
     for i in 0..<rows {
@@ -242,7 +247,7 @@ extension Matrix where Scalar == Double {
     return result
   }
 
-  /// Without the first rows and columns.
+  /// The matrix without its first rows and columns.
   func dropping(rows r: Int, columns c: Int) -> Matrix {
     var result = Matrix(rows: rows - r, columns: columns - c)
     for i in r..<rows { for j in c..<columns { result[i - r, j - c] = self[i, j] } }

@@ -1,9 +1,9 @@
 public import LinearAlgebra
 
 extension CheckedOperator {
-  /// An operator, or a batch, as solvers see it: tall, so that n ≤ m, and with `count` triplets at least.
+  /// An operator, or a batch, as solvers use it: tall, so that n ≤ m, and with at least `count` triplets.
   ///
-  /// Where the output is the shorter side, Aᵀ stands in for A; `triplets` exchanges U and V back. Throws
+  /// Where the output is the shorter side, Aᵀ takes the place of A; `triplets` swaps U and V back. Throws
   /// `SolverError.impossibleCount`.
   public convenience init(_ base: any BatchedOperator, count: Int) throws(SolverError) {
     self.init(base, isTall: true)
@@ -12,9 +12,10 @@ extension CheckedOperator {
     }
   }
 
-  /// The answer for one member, U and V of the operator as it was given, with its report: the first `count` triplets, and any
-  /// beyond as further ones.
+  /// The answer for one member, with U and V of the operator as it was given, and its report: the first `count`
+  /// triplets, then any others as further ones.
   ///
+  /// `stop` gives the cause to report if some residual norm exceeds tolerance · σ₁.
   /// `stop` says why, should some residual norm exceed tolerance · σ₁.
   public func triplets(
     _ ritz: RitzTriplets, count: Int? = nil, certificate: Certificate? = nil, member: Int = 0,
@@ -45,18 +46,18 @@ extension CheckedOperator {
   }
 }
 
-/// Why a solver stops short, and what would help.
+/// Why a solver stopped short, and what would help.
 public struct StopCause: Sendable {
-  /// What kept it.
+  /// The reason that the report gives.
   public let reason: Stop.Reason
-  /// What to do, in the words of the solver's settings.
+  /// What to do, in terms of the solver's settings.
   public let remedy: String
 
-  /// A setting of the solver's was used up; `remedy` says which.
+  /// A limit set by the user was reached; `remedy` says which setting to raise.
   public static func exhausted(_ remedy: String) -> StopCause {
     StopCause(reason: .exhausted, remedy: "\(remedy), or raise tolerance above that")
   }
-  /// The iteration has converged, and residual norms stay where the operator's rounding leaves them.
+  /// The iteration converged, but the operator's rounding keeps residual norms above the tolerance.
   public static let rounding = StopCause(
     reason: .rounding,
     remedy: "raise tolerance above that, or let the operator compute more precisely")

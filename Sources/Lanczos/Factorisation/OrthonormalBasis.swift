@@ -4,21 +4,21 @@ import Weights
 
 /// A growing list of orthonormal vectors of ℝⁿ, as rows: what a Krylov method orthogonalises against.
 ///
-/// Blocks are orthogonalised by two passes of classical block Gram–Schmidt, matrix products throughout; a second pass
-/// after normalisation brings orthogonality to rounding (Barlow and Smoktunowicz, "Reorthogonalized block classical
-/// Gram–Schmidt", Numer. Math. 123, 2013).
+/// Blocks are orthogonalised by two passes of classical block Gram–Schmidt, with matrix products throughout; a second
+/// pass after normalisation makes them orthogonal to rounding (Barlow and Smoktunowicz, "Reorthogonalized block
+/// classical Gram–Schmidt", Numer. Math. 123, 2013).
 public struct OrthonormalBasis: Sendable {
-  /// n.
+  /// n, the dimension of the space.
   public let dimension: Int
   /// The vectors, one after another.
   public private(set) var elements: [Double] = []
-  /// How many there are.
+  /// The number of vectors.
   public private(set) var count = 0
 
-  /// No vectors yet.
+  /// An empty basis of ℝⁿ.
   public init(dimension: Int) { self.dimension = dimension }
 
-  /// The vectors from `start` on, (count − start, n).
+  /// The vectors from index `start` on, (count − start, n).
   public func vectors(from start: Int) -> Matrix<Double> {
     Matrix(
       rows: count - start, columns: dimension, elements: Array(elements[(start * dimension)...]))
@@ -38,22 +38,25 @@ public struct OrthonormalBasis: Sendable {
     return result
   }
 
-  /// Replaces the first `p.columns` vectors by the combinations P (orthonormal rows); the others stay, after them.
+  /// Replaces the first `p.columns` vectors by the combinations P (orthonormal rows) of them; the others follow,
+  /// unchanged.
   public mutating func compress(_ p: Matrix<Double>) {
     let kept = combinations(p).elements
     elements.replaceSubrange(0..<p.columns * dimension, with: kept)
     count += p.rows - p.columns
   }
 
-  /// Extends the basis by what of Y (b, n) is new: Y = C B + R Q, with B the basis before and Q the w vectors appended.
+  /// Extends the basis by the part of Y (b, n) outside it: Y = C B + R Q, with B the old basis and Q the w vectors
+  /// appended.
   ///
-  /// Always w = min(b, n − count) vectors are appended: where Y has fewer independent directions left, the rest are
-  /// random ones, seen by no row of Y (their column of R is zero). C (b, count), R (b, w). Cost 8 b n count flops.
+  /// Always w = min(b, n − count) vectors are appended: where Y has fewer independent directions left, random ones
+  /// fill up, which no row of Y contains (their column of R is zero). C (b, count), R (b, w). Cost: 8 b n count
+  /// flops.
   @discardableResult
   public mutating func append(
     _ block: Matrix<Double>, using generator: inout SeededGenerator
   ) -> (onto: Matrix<Double>, beyond: Matrix<Double>) {
-    precondition(block.columns == dimension, "vectors of another space")
+    precondition(block.columns == dimension, "the vectors have another dimension")
     let width = min(block.rows, dimension - count)
     var y = block
     let before = y.rowNorms
@@ -89,9 +92,9 @@ public struct OrthonormalBasis: Sendable {
     return c.transposed
   }
 
-  /// Y = R Q within one block, row after row by Gram–Schmidt, each projected twice.
+  /// Factors Y = R Q within one block, row after row by Gram–Schmidt, projecting each row twice.
   ///
-  /// A row of which less than 100 ε of its `reference` norm is left is dependent and adds no vector to Q.
+  /// A row that keeps less than 100 ε of its `reference` norm is dependent and adds no vector to Q.
   private static func orthonormalized(
     _ y: Matrix<Double>, against reference: [Double], limit: Int
   ) -> (q: Matrix<Double>, r: Matrix<Double>) {

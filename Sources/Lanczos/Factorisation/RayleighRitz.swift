@@ -1,9 +1,9 @@
 public import LinearAlgebra
 
-/// Approximate triplets drawn from a few right vectors V and their products W = A V (rows), then measured.
+/// Approximate triplets computed from right vectors V and their products W = A V (rows), then measured.
 ///
-/// Rayleigh–Ritz from one side: the SVD Wᵀ = Uᵀ Σ Q gives A (Q V) = Σ U to rounding, the best triplets with right
-/// vectors in that span, with no squaring. What is left to know is how far Aᵀ U is from Σ V.
+/// One-sided Rayleigh–Ritz: the SVD Wᵀ = Uᵀ Σ Q gives A (Q V) = Σ U to rounding, the best triplets with right vectors
+/// in that span, without squaring. What remains to be measured is the distance of Aᵀ U from Σ V.
 public struct RitzTriplets: Sendable {
   /// σ (k), descending.
   public private(set) var values: [Double]
@@ -11,10 +11,10 @@ public struct RitzTriplets: Sendable {
   public private(set) var left: Matrix<Double>
   /// V (k, n), orthonormal.
   public private(set) var right: Matrix<Double>
-  /// max(‖A v − σ u‖, ‖Aᵀ u − σ v‖) (k): only the first of the two until `measure`.
+  /// max(‖A v − σ u‖, ‖Aᵀ u − σ v‖) (k); only the first of the two before `measure`.
   public private(set) var residualNorms: [Double]
 
-  /// From orthonormal V (k, n) and W = A V (k, m), k ≤ m.
+  /// Triplets from orthonormal V (k, n) and W = A V (k, m), k ≤ m.
   public init(right v: Matrix<Double>, products w: Matrix<Double>) throws(LAPACKError) {
     // W = Σ σᵢ lᵢ uᵢᵀ with lᵢ ∈ ℝᵏ the rows of `rotation`: lᵢᵀ V are the rotated right vectors, lᵢᵀ W their products.
     let (rotation, sigma, u) = try w.singularValueDecomposition()
@@ -24,7 +24,7 @@ public struct RitzTriplets: Sendable {
     residualNorms = Self.distances(.product(rotation, .none, w), sigma, u)
   }
 
-  /// Triplets found elsewhere, and A V for the first half of their residual norms.
+  /// Triplets found elsewhere, with A V for the first half of their residual norms.
   init(
     values: [Double], left: Matrix<Double>, right: Matrix<Double>, products w: Matrix<Double>
   ) {
@@ -49,14 +49,14 @@ public struct RitzTriplets: Sendable {
     residualNorms = zip(residualNorms, Self.distances(x, values, right)).map(max)
   }
 
-  /// The first k of them.
+  /// The first k triplets.
   func prefix(_ k: Int) -> RitzTriplets {
     RitzTriplets(
       values: Array(values.prefix(k)), left: left.prefix(k), right: right.prefix(k),
       residualNorms: Array(residualNorms.prefix(k)))
   }
 
-  /// √(Σ ‖residual‖²) of the first k: no smaller than the norm of their residuals together.
+  /// √(Σ ‖residual‖²) over the first k triplets: an upper bound of the norm of their residual matrix.
   func residualNorm(_ k: Int) -> Double {
     let largest = residualNorms.prefix(k).max() ?? 0
     guard largest > 0 else { return 0 }
@@ -64,14 +64,14 @@ public struct RitzTriplets: Sendable {
       * residualNorms.prefix(k).reduce(0) { $0 + ($1 / largest) * ($1 / largest) }.squareRoot()
   }
 
-  /// Aᵀ in the place of A.
+  /// The triplets of Aᵀ.
   var flipped: RitzTriplets {
     var result = self
     (result.left, result.right) = (right, left)
     return result
   }
 
-  /// ‖xᵢ − σᵢ yᵢ‖ per row.
+  /// ‖xᵢ − σᵢ yᵢ‖ for each row i.
   private static func distances(
     _ x: Matrix<Double>, _ sigma: [Double], _ y: Matrix<Double>
   ) -> [Double] {

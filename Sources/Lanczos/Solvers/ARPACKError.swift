@@ -1,16 +1,16 @@
-/// A complaint of ARPACK's that no setting of `ARPACKSolver` or `ARPACKEigensolver` could have prevented.
+/// A failure of ARPACK that no setting of `ARPACKSolver` or `ARPACKEigensolver` could have prevented.
 public struct ARPACKError: Error, CustomStringConvertible, Sendable {
-  /// `dsaupd`, `dnaupd` or `dneupd`.
+  /// The routine that failed: `dsaupd`, `dnaupd` or `dneupd`.
   public let routine: String
-  /// Its `info`.
+  /// The `info` it returned.
   public let info: Int
 
-  /// What is wrong and what to do.
+  /// What went wrong and what to do.
   public var description: String {
     "ARPACK's \(routine) failed (info = \(info)): \(Self.meaning(routine, info)); use another solver"
   }
 
-  /// What the headers of `dsaupd.f`, `dnaupd.f` and `dneupd.f` say.
+  /// The meaning of `info` according to the headers of `dsaupd.f`, `dnaupd.f` and `dneupd.f`.
   private static func meaning(_ routine: String, _ info: Int) -> String {
     switch (routine, info) {
     case (_, -1), (_, -2), (_, -3): "a dimension is out of range"

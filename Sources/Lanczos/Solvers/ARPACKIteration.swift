@@ -2,31 +2,31 @@ import CARPACK
 import LinearAlgebra
 
 /// One run of ARPACK's reverse communication: the `count` largest eigenpairs of a symmetric positive semidefinite G
-/// of order n, known by its products.
+/// of order n, given by its products.
 ///
-/// One lock is held from the first `dsaupd` to the last.
+/// It holds ARPACK's lock throughout.
 struct ARPACKIteration {
   let order: Int
   let count: Int
-  /// Eigenpairs beyond them that are read from the basis, if it has as many.
+  /// The number of further eigenpairs to read from the basis, as far as it has them.
   let further: Int
   let subspaceDimension: Int
   let restarts: Int
-  /// In terms of σ = √λ: ‖G v − λ v‖ / σ ≤ tolerance · σ₁.
+  /// The convergence test, with σ = √λ, is ‖G v − λ v‖ / σ ≤ tolerance · σ₁.
   let tolerance: Double
   let seed: UInt64
 
-  /// What came out.
+  /// The result of a run.
   struct Result {
-    /// The vectors of the largest Ritz values (count + further, n), orthonormal, descending.
+    /// The vectors of the largest Ritz values (count + further, n), orthonormal, in descending order.
     let vectors: Matrix<Double>
-    /// Restarts made.
+    /// The number of restarts made.
     let restarts: Int
-    /// Whether ARPACK's own test was met by the `count` largest.
+    /// Whether the `count` largest met ARPACK's own test.
     let isConverged: Bool
   }
 
-  /// Runs; `product` writes G x into its second argument.
+  /// Runs the iteration; `product` writes G x into its second argument.
   func run(
     _ product: (Span<Double>, inout MutableSpan<Double>) throws -> Void
   ) throws -> Result {
@@ -51,8 +51,8 @@ struct ARPACKIteration {
     }
 
     let isConverged = try work.hasConverged(count, by: "dsaupd")
-    // The whole basis V is read with its tridiagonal T = V G Vᵀ, converged or not: `dseupd` would return no more pairs than were
-    // asked for.
+    // Read the whole basis V with its tridiagonal T = V G Vᵀ, converged or not: `dseupd` would return no more pairs
+    // than were requested.
     let t = work.small(5)
     var projected = Matrix<Double>(rows: ncv, columns: ncv)
     for i in 0..<ncv {
@@ -68,13 +68,13 @@ struct ARPACKIteration {
       isConverged: isConverged)
   }
 
-  /// The `tol` to hand to ARPACK, whose test is ‖G v − λ v‖ ≤ tol · λ for each wanted λ.
+  /// The `tol` to pass to ARPACK, whose test is ‖G v − λ v‖ ≤ tol · λ for each wanted λ.
   ///
-  /// Wanted instead is ‖G v − λ v‖ ≤ τ(λ) = tolerance · σ₁ · max(σ, tolerance · σ₁): for σ ≪ σ₁ the relative test asks
-  /// for more than single precision has, and for λ ≈ 0 it is never met. ARPACK reads `tol` anew at every restart, so it
-  /// is given the smallest τ(λ)/λ among those λ that did not yet meet τ at the last one, and the largest of all where all
-  /// did. What comes up only after that is accepted by a test it may not have met: residual norms are measured, and what does
-  /// not meet τ is refined.
+  /// The test we want is ‖G v − λ v‖ ≤ τ(λ) = tolerance · σ₁ · max(σ, tolerance · σ₁): for σ ≪ σ₁ the relative test
+  /// asks for more than single precision can give, and λ ≈ 0 never meets it. ARPACK reads `tol` again at every
+  /// restart, so we pass the smallest τ(λ)/λ among those λ that had not met τ at the last restart, or the largest of
+  /// all if all had. A value that appears only after that is accepted by a test it may not have met: residual norms
+  /// are measured, and triplets that do not meet τ are refined.
   private func relativeTest(
     values: UnsafePointer<Double>, bounds: UnsafePointer<Double>
   ) -> Double {

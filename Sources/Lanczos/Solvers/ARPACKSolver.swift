@@ -3,25 +3,26 @@ import Weights
 
 /// The `count` largest singular triplets of A, by implicitly restarted Lanczos on the smaller of AᵀA and AAᵀ.
 ///
-/// One vector at a time, two applications per step, then one of `count` vectors each way: a Rayleigh–Ritz step that
-/// undoes what squaring cost, and the measured residual norms. Memory subspaceDimension · min(m, n). Values below
-/// √ε · σ₁ are noise inside the iteration, and one vector sees one copy of a repeated value: what ARPACK calls converged is
-/// measured, refined where it is not, and searched for anything missed by blocks of 8 fresh vectors, some 10 passes more.
-/// count ≥ min(m, n) − 1 is answered by `DenseSolver`, and the report says so.
+/// It applies the operator to one vector at a time, twice per step, then to `count` vectors each way: a Rayleigh–Ritz
+/// step that recovers the accuracy lost to squaring, and the measured residual norms. Memory: subspaceDimension ·
+/// min(m, n). Inside the iteration, values below √ε · σ₁ are noise, and one vector yields one copy of a repeated
+/// value. So the triplets that ARPACK calls converged are measured, refined if need be, and blocks of 8 fresh vectors
+/// search for any that were missed, in some 10 further passes. For count ≥ min(m, n) − 1 `DenseSolver` answers, and
+/// the report says so.
 /// Lehoucq, Sorensen, Yang, *ARPACK Users' Guide*, SIAM 1998.
 public struct ARPACKSolver: PartialSVDSolver {
-  /// Residual norms are held to tolerance · σ₁.
+  /// The largest residual norm accepted, relative to σ₁.
   public var tolerance: Double
-  /// Basis vectors kept (ncv), more than `count`; nil chooses.
+  /// The number of basis vectors (ncv), more than `count`; nil lets the solver choose.
   public var subspaceDimension: Int?
-  /// Restarts allowed (mxiter).
+  /// The most restarts allowed (mxiter).
   public var restarts: Int
-  /// Of the start vector.
+  /// The seed of the start vector.
   public var seed: UInt64
-  /// What is to be proven of triplets that were not found.
+  /// What is to be proven about triplets that were not found.
   public var certify: CertifyMode
 
-  /// The settings.
+  /// Creates a solver with these settings.
   public init(
     tolerance: Double = 1e-5, subspaceDimension: Int? = nil, restarts: Int = 300, seed: UInt64 = 0,
     certify: CertifyMode = .auto
@@ -35,8 +36,9 @@ public struct ARPACKSolver: PartialSVDSolver {
 
   /// The `count` largest triplets, 1 ≤ count ≤ min(m, n).
   ///
-  /// Throws `SolverError` for an impossible request or a solve from inside a product, `OperatorError` for NaN or a wrong
-  /// adjoint, `ARPACKError` if ARPACK gives up.
+  /// Throws `SolverError` for an impossible request or a solve from inside a product, `OperatorError` for NaN or a
+  /// wrong
+  /// adjoint, `ARPACKError` if ARPACK fails.
   public func partialSVD(of a: any LinearOperator, count: Int) throws -> SingularTriplets {
     try checkTolerance(tolerance)
     try certify.check()
@@ -65,9 +67,9 @@ public struct ARPACKSolver: PartialSVDSolver {
       tolerance: tolerance, seed: seed)
     var w = Matrix<Double>(rows: 1, columns: m)
     var scale: Double?
-    // G = AᵀA / scale². ARPACK takes values below ε^⅔ for zeros whatever the largest is, and A may be of any size: the
-    // first product sets the scale. And Aᵀ is given a vector of length about 1, not A v itself: squared, numbers of an
-    // operator in single precision would leave its range. Powers of two round nothing.
+    // G = AᵀA / scale². ARPACK treats values below ε^⅔ as zero whatever the largest is, and A may have any scale: the
+    // first product sets it. Aᵀ is applied to a vector of norm about 1, not to A v itself, because squared values
+    // could overflow or underflow a single precision operator. Scaling by powers of two is exact.
     let found = try iteration.run { v, result in
       var forward = w.elements.mutableSpan
       try a.apply(.forward, v, into: &forward, vectors: 1)
@@ -109,7 +111,7 @@ public struct ARPACKSolver: PartialSVDSolver {
       stop: .exhausted("raise restarts (now \(restarts)) or subspaceDimension (now \(dimension))"))
   }
 
-  /// 2ᵉ ≤ x; 1 for 0.
+  /// The largest power of two not above x; 1 for 0.
   private static func powerOfTwo(below x: Double) -> Double {
     x > 0 ? Double(sign: .plus, exponent: x.exponent, significand: 1) : 1
   }

@@ -1,13 +1,15 @@
 import LinearAlgebra
 
-/// One solve of the block Lanczos solver, between applications: it says what it wants applied, and takes the product.
+/// One solve of the block Lanczos solver as a state machine between applications: it requests a product and then
+/// receives it.
 ///
-/// It iterates until estimates of the residual norms are small, measures them, and searches for what it may have missed; what
-/// is found joins, and the iteration goes on. So that many solves can share an application, nothing here calls the operator.
+/// It iterates until the estimated residual norms are small, measures them, and searches for triplets it may have
+/// missed; those it finds join the wanted ones, and the iteration continues. Nothing here calls the operator, so that
+/// many solves can share an application.
 final class BlockLanczosSolve {
-  /// What a solve is given to do.
+  /// The settings of a solve.
   struct Task {
-    /// Triplets asked for.
+    /// The number of triplets requested.
     var count: Int
     var tolerance: Double
     var subspaceDimension: Int
@@ -17,51 +19,51 @@ final class BlockLanczosSolve {
     var seed: UInt64
   }
 
-  /// What the request is for.
+  /// The purpose of the pending request.
   enum Phase {
     case iterating, measuring, searching, finished
   }
 
-  /// What the request is for.
+  /// The purpose of the pending request.
   private(set) var phase = Phase.iterating
-  /// What is to be applied next.
+  /// The vectors to be applied next, and in which direction.
   private(set) var request: (direction: ProductDirection, vectors: Matrix<Double>)
 
   private let task: Task
   private var process: BlockBidiagonalization
-  /// Whether the process began with found triplets, whose residuals it knows nothing of.
+  /// Whether the process began with found triplets, whose residuals it does not contain.
   private var isSeeded = false
-  /// Triplets to be converged: those asked for, and the rest of a cluster at the cut.
+  /// The number of triplets to converge: those requested, and the rest of a cluster at the cut.
   private var wanted: Int
   private var restarts = 0
-  /// Estimates must come this far below the tolerance; lowered when a measurement disappoints.
+  /// The factor by which estimates must be below the tolerance; lowered when measured norms turn out larger.
   private var goal = 1.0
   private var measurements = 0
   private var isExhausted = false
   private var forecast = ConvergenceForecast()
-  /// All products, and after how many of them the triplets asked for had converged.
+  /// All products so far, and the number after which the requested triplets had converged.
   private var products: Int
   private var productsToConverge: Int?
-  /// Triplets asked for and further ones, measured.
+  /// The requested triplets and further ones, measured.
   private var ritz: RitzTriplets?
   private var search: OutsideSearch?
   private var round = 0
-  /// The asked values of the last round, and how many of later ones were not among them.
+  /// The requested values of the last round, and whether the last search found a missed one.
   private var known: [Double]?
   private var hasMissed = false
-  /// The most vectors in a basis.
+  /// The largest number of vectors a basis has had.
   private var held = 0
   private var broughtIn = 0
   private var certificate: Certificate?
-  /// What the operator was asked for, and of that by searches.
+  /// All applications of the operator, and how many of them the searches made.
   private var spent = ApplicationCount()
   private var spentBefore = ApplicationCount()
   private var searching = ApplicationCount()
-  /// The first product, kept until the second has come to check the adjoint with.
+  /// The first product, kept to check the adjoint against the second.
   private var first: (v: Matrix<Double>, av: Matrix<Double>)?
   private var isChecked: Bool
 
-  /// Begins with a new process.
+  /// Starts with a new process.
   init(_ process: BlockBidiagonalization, _ task: Task) throws {
     self.process = process
     self.task = task
@@ -71,8 +73,8 @@ final class BlockLanczosSolve {
     request = (process.direction, process.pending)
   }
 
-  /// Goes on from triplets found elsewhere and measured, the first `count` of them asked for, by as many products as passes were
-  /// `spent`.
+  /// Continues from triplets found elsewhere and measured, of which the first `count` are those requested; finding
+  /// them took the applications `spent`.
   init(_ found: RitzTriplets, spent: ApplicationCount, _ task: Task) throws {
     self.spent = spent
     process = BlockBidiagonalization(
@@ -87,9 +89,10 @@ final class BlockLanczosSolve {
     if isConverged(found) { try settle(found) } else { refine(found) }
   }
 
-  /// Holds the first two products against each other, before they are received.
+  /// Checks the adjoint with the first two products, before they are received.
   ///
-  /// Apart from `receive`, which runs beside others: a suspicion is cleared up by applying the operator again.
+  /// This is not part of `receive`, which runs in parallel with other solves, because a suspected defect is settled
+  /// by applying the operator again.
   func check(
     _ product: Matrix<Double>, from a: CheckedOperator, member: Int
   ) throws(OperatorError) {
@@ -104,7 +107,7 @@ final class BlockLanczosSolve {
     spent = a.applications[member]
   }
 
-  /// Takes the product asked for, and makes the next request.
+  /// Takes the product requested and makes the next request.
   func receive(_ product: Matrix<Double>) throws {
     products += 1
     switch phase {
@@ -129,7 +132,7 @@ final class BlockLanczosSolve {
         return try beginMeasurement()
       }
       restarts += 1
-      // Those wanted and a third of what else there is room for.
+      // Keep the wanted ones and a third of the remaining room.
       try process.restart(keeping: wanted + (limit - wanted - 2 * width) / 3)
     }
     request = (process.direction, process.pending)
@@ -143,14 +146,15 @@ final class BlockLanczosSolve {
     let limit = goal * task.tolerance
     if worst <= limit { return true }
     forecast.missed(by: worst / limit)
-    // Whether the cluster at the cut is followed for longer than the rest took.
+    // Whether following the cluster at the cut has taken longer than the rest.
     if let productsToConverge { return products > 3 * productsToConverge }
     return false
   }
 
-  /// Triplets beyond the wanted ones that are worth measuring: on SmolLM2-135M 8 more spare a proof 6 of 14 passes.
+  /// The number of triplets beyond the wanted ones that are worth measuring: on SmolLM2-135M, 8 more save a proof 6
+  /// of 14 passes.
   static let further = 8
-  /// Fewer beside a narrow block, whose applications are that narrow.
+  /// The same, but fewer for a narrow block, whose applications are no wider.
   private var further: Int {
     task.certify == .off ? 0 : max(4, min(Self.further, task.blockSize))
   }
@@ -160,7 +164,7 @@ final class BlockLanczosSolve {
   private func beginMeasurement() throws {
     phase = .measuring
     measurements += 1
-    // In the frame of the pending side: the first product is of its Ritz vectors.
+    // In the orientation of the pending side: the first product is of its Ritz vectors.
     ritz = nil
     let most = min(process.left.count, process.right.count)
     request = (process.direction, try process.ritzVectors(min(wanted + further, most)))
@@ -181,7 +185,7 @@ final class BlockLanczosSolve {
     } else if isSeeded {
       refine(result)
     } else if measurements == 3 || productsToConverge.map({ products > 3 * $0 }) ?? false {
-      // A third disappointment is rounding, not impatience.
+      // After a third measurement that misses the tolerance, rounding is the cause.
       try settle(result)
     } else {
       let worst = result.residualNorms.prefix(wanted).max() ?? 0
@@ -199,7 +203,7 @@ final class BlockLanczosSolve {
     request = (process.direction, process.pending)
   }
 
-  /// An iteration with the found triplets as its start block, of which nothing is taken for granted.
+  /// Starts a new iteration with the found triplets as its start block, assuming nothing else about them.
   private func refine(_ found: RitzTriplets) {
     process = BlockBidiagonalization(
       outputDimension: found.left.columns, startingWith: found.right.prefix(wanted),
@@ -215,7 +219,8 @@ final class BlockLanczosSolve {
 
   // MARK: Searching
 
-  /// Measured, and as good as they get.
+  /// Decides how to go on from triplets that are measured and will not improve: the cluster's end, a search, or the
+  /// answer.
   private func settle(_ found: RitzTriplets) throws {
     let count = task.count
     held = max(held, process.right.count)
@@ -229,7 +234,7 @@ final class BlockLanczosSolve {
       wanted = end
       let first = productsToConverge ?? products
       productsToConverge = first
-      // On to where the cluster ends, converged, unless that takes twice as long as all there was before.
+      // Continue until the cluster's end has converged, unless that takes twice as long as everything before.
       let isOpen = end == found.values.count && end < cluster.cap
       if isOpen || !isConverged(found), products <= 3 * first, !isExhausted {
         measurements = 0
@@ -254,7 +259,7 @@ final class BlockLanczosSolve {
         last: last, residualNorm: locked.residualNorm(locked.values.count), miss: miss,
         member: round <= cluster.cap + 2 ? min(miss, reach) : nil, mode: task.certify,
         solveProducts: products),
-      // What was missed may be a value of many copies: a wider block sees more of them.
+      // The missed value may have many copies: a wider block finds more of them.
       blockSize: min(max(task.blockSize, 16), task.blockSize << min(round - 1, 4)),
       seed: task.seed, round: round)
     ritz = locked
@@ -263,13 +268,13 @@ final class BlockLanczosSolve {
     if request.vectors.rows == 0 { return finish(locked, outside: 0, failureProbability: 0) }
     self.search = search
     phase = .searching
-    // The bases are not needed any more.
+    // Release the bases, which are no longer needed.
     process = BlockBidiagonalization(
       outputDimension: found.left.columns, startingWith: Matrix(rows: 0, columns: whole),
       SeededGenerator(seed: task.seed))
   }
 
-  /// How many of the found triplets are held fixed: all whose residual norms together are small beside what is gained.
+  /// The number of found triplets to lock: all whose residual norms together are small relative to the gain.
   private func deflated(_ found: RitzTriplets) -> Int {
     let last = found.values[task.count - 1]
     let least = found.residualNorm(wanted)
@@ -278,7 +283,7 @@ final class BlockLanczosSolve {
     } ?? wanted
   }
 
-  /// Counts the asked values that were not among those before the last search.
+  /// Counts the requested values that were not among those before the last search.
   private func noteWhatIsNew(_ values: [Double]) {
     let asked = Array(values.prefix(task.count))
     if let known {
@@ -289,7 +294,7 @@ final class BlockLanczosSolve {
   }
 
   private func look(_ product: Matrix<Double>) throws {
-    // In place: a copy of the search would be one of its bases.
+    // In place: a copy of the search would copy its bases.
     guard let found = ritz, let finding = try search?.absorb(product),
       let looked = search?.process
     else { preconditionFailure("nothing is searched") }
@@ -333,8 +338,8 @@ final class BlockLanczosSolve {
       applications: searching)
   }
 
-  /// The answer; `remedy` is for a subspace and restarts used up, `restarts` and `subspaceDimension` are those of an iteration
-  /// elsewhere. Precondition: finished.
+  /// The answer. `remedy` is reported if restarts run out; `restarts` and `subspaceDimension` override the solve's
+  /// own where the iteration ran elsewhere. Precondition: finished.
   func triplets(
     of a: CheckedOperator, member: Int = 0, solver: String, remedy: String, restarts: Int? = nil,
     subspaceDimension: Int? = nil

@@ -4,30 +4,31 @@ public import Weights
 
 /// The `count` largest singular triplets by thick-restarted block Golub–Kahan Lanczos, of one operator or of many at once.
 ///
-/// Each step applies A or Aᵀ to a block, which costs one reading of the weights however many vectors are in it, and
-/// orthogonalises fully. It ends, when the estimated residual norms are within tolerance · σ₁, with one product each way
-/// that measures them; both sharpen the triplets as well. Memory: 2 · subspaceDimension vectors at most, as many as were
-/// made in fact. Deterministic for a seed. No Krylov space sees more copies of a singular value than its start block
-/// has vectors: what has converged is searched for anything missed, as `certify` says.
+/// Each step applies A or Aᵀ to a block, which reads the weights once however many vectors it has, and orthogonalises
+/// fully. When the estimated residual norms are within tolerance · σ₁, one product each way measures them and
+/// sharpens the triplets as well. Memory: at most 2 · subspaceDimension vectors, allocated as the bases grow. The
+/// result is deterministic for a seed. No Krylov space contains more copies of a singular value than its start block
+/// has vectors: once converged, a search looks for missed triplets, as `certify` says.
 /// Golub, Luk, Overton, ACM TOMS 7, 1981; Baglama, Reichel, Numer. Algorithms 43, 2006.
 public struct BlockLanczosSolver: PartialSVDSolver {
-  /// Residual norms are held to tolerance · σ₁.
+  /// The largest residual norm accepted, relative to σ₁.
   public var tolerance: Double
-  /// Vectors per operator and application; nil chooses from `count`.
+  /// The number of vectors per operator and application; nil chooses by `count`.
   public var blockSize: Int?
-  /// Right vectors kept before a restart, at least count + 2 blocks; nil is generous enough to make restarts rare.
+  /// The most right vectors before a restart, at least count + 2 blocks; nil chooses enough to make restarts rare.
   public var subspaceDimension: Int?
-  /// Restarts allowed.
+  /// The most restarts allowed.
   public var restarts: Int
-  /// Vectors in one application, all operators of a batch together: the blocks shrink to fit. Up to
-  /// `Engine.independentVectors`, its default, an operator's answer does not depend on the others beyond the size of its block.
+  /// The number of vectors in one application of all operators of a batch together; blocks shrink to fit. Up to
+  /// `Engine.independentVectors`, the default, an operator's answer depends on the others only through its block
+  /// size.
   public var width: Int
-  /// Of the start block.
+  /// The seed of the start block.
   public var seed: UInt64
-  /// What is to be proven of triplets that were not found.
+  /// What is to be proven about triplets that were not found.
   public var certify: CertifyMode
 
-  /// The settings.
+  /// Creates a solver with these settings.
   public init(
     tolerance: Double = 1e-5, blockSize: Int? = nil, subspaceDimension: Int? = nil,
     restarts: Int = 100, width: Int = Engine.independentVectors, seed: UInt64 = 0,
@@ -44,19 +45,19 @@ public struct BlockLanczosSolver: PartialSVDSolver {
 
   /// The `count` largest triplets, 1 ≤ count ≤ min(m, n).
   ///
-  /// Throws `SolverError` for an impossible request or setting, `OperatorError` for NaN or a wrong adjoint; `LAPACKError`
-  /// never in practice.
+  /// Throws `SolverError` for an impossible request or setting, `OperatorError` for NaN or a wrong adjoint,
+  /// `LAPACKError` if the SVD of a small matrix fails.
   public func partialSVD(of a: any LinearOperator, count: Int) throws -> SingularTriplets {
     let request = try request(a, count: count)
     return try MemberError.ofOne { () throws(MemberError) in try answer(request)[0] }
   }
 
-  /// The `count` largest triplets of every operator of a batch, in its order, by applications they share.
+  /// The `count` largest triplets of every operator of a batch, in order, by shared applications.
   ///
-  /// Each operator has its own basis and ends when it has converged; those that go on are applied without it. The
-  /// answers are those of single solves with the same block size. Each report counts the passes its operator took part in.
-  /// Where all triplets are asked for, or all but one, every basis becomes the whole space: then they are not held in
-  /// memory together, but solved one after another.
+  /// Each operator has its own basis and ends when it has converged; later applications leave it out. The answers are
+  /// those of single solves with the same block size. Each report counts the passes its operator took part in. Where
+  /// all triplets but at most one are requested, every basis grows to the whole space, so the operators are solved
+  /// one after another to save memory.
   public func partialSVDs(
     of batch: any BatchedOperator, count: Int
   ) throws -> [SingularTriplets] {
@@ -65,7 +66,7 @@ public struct BlockLanczosSolver: PartialSVDSolver {
       ? try answer(request) : try solvedInTurn(batch, count: count)
   }
 
-  /// What is asked for, checked, and the settings that were left open.
+  /// A checked request, with the open settings decided.
   private struct Request {
     let a: CheckedOperator
     let count: Int
@@ -106,7 +107,8 @@ public struct BlockLanczosSolver: PartialSVDSolver {
         + "or blockSize (now \(request.blockSize))")
   }
 
-  /// The iteration itself, its settings decided; `width` is each operator's, `remedy` is for running out of restarts.
+  /// The iteration with all settings decided; `width` is that of each operator, `remedy` is reported if restarts run
+  /// out.
   func run(
     _ a: CheckedOperator, count: Int, blockSize: Int, subspaceDimension: Int, width: Int,
     solver: String, remedy: String
@@ -130,10 +132,10 @@ public struct BlockLanczosSolver: PartialSVDSolver {
     }
   }
 
-  /// Joint applications, of at most `width` vectors of each, until every solve is finished.
+  /// Makes joint applications, of at most `width` vectors per operator, until every solve is finished.
   ///
-  /// Those that iterate or search go first: a solve ready to be measured waits for the others, whose applications its many
-  /// vectors would only widen.
+  /// Solves that iterate or search go first: one that is ready to be measured waits for the others, because its many
+  /// vectors would only widen their applications.
   static func advance(
     _ solves: [BlockLanczosSolve], by a: CheckedOperator, width: Int
   ) throws(MemberError) {
@@ -146,7 +148,7 @@ public struct BlockLanczosSolver: PartialSVDSolver {
       let active = candidates.filter { solves[$0].request.direction == direction }
       if !active.isEmpty {
         let products = try products(of: active, solves, by: a, direction, width: width)
-        // Each solve touches nothing but its own, so they orthogonalise side by side.
+        // Each solve touches only its own state, so they orthogonalise in parallel.
         nonisolated(unsafe) let solves = solves
         let failures = Mutex<[Int: any Error]>([:])
         Engine.forEach(active.count) { i in
@@ -164,7 +166,7 @@ public struct BlockLanczosSolver: PartialSVDSolver {
     }
   }
 
-  /// What the active solves ask for, the first of them held against their adjoints.
+  /// The products that the active solves request; the first of each are checked against the adjoint.
   private static func products(
     of active: [Int], _ solves: [BlockLanczosSolve], by a: CheckedOperator,
     _ direction: ProductDirection, width: Int
@@ -181,8 +183,9 @@ public struct BlockLanczosSolver: PartialSVDSolver {
     }
   }
 
-  /// A product costs about as much a vector from 8 vectors on, and a narrow block spends fewer vectors: for k = 10 on
-  /// SmolLM2-135M 8 take 29 passes and half the time of 16, which take 21; on a block of Llama-3-8B's shape, from
-  /// memory, 8 and 16 take the same time within a tenth. For many triplets a wider block saves orthogonalisation.
+  /// A product costs about the same per vector from 8 vectors on, and a narrow block uses fewer vectors: for k = 10
+  /// on SmolLM2-135M, 8 take 29 passes and half the time of 16, which take 21; on a block of Llama-3-8B's shape, read
+  /// from memory, 8 and 16 take the same time within a tenth. For many triplets a wider block saves
+  /// orthogonalisation.
   static func blockSize(for count: Int) -> Int { count <= 50 ? 8 : 16 }
 }

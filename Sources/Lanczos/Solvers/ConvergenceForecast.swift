@@ -1,21 +1,21 @@
 import RealModule
 
-/// When estimates of residual norms are worth making: small eigenproblems are to stay cheaper than the operator.
+/// Decides when to estimate residual norms, so that small eigenproblems stay cheaper than the operator.
 ///
-/// Estimates fall about geometrically, later a little faster: the next one is made when most of the way extrapolated from
-/// the last two has been covered, and not much later than now.
+/// Estimates fall about geometrically, later a little faster: the next one is made when most of the way extrapolated
+/// from the last two has been covered, and at most half as many products later as have been made.
 struct ConvergenceForecast {
   private var products = 0
   private var next = 1
   private var last: (products: Int, ratio: Double)?
 
-  /// Counts a product; whether estimates are to be made after it.
+  /// Counts a product and returns whether to estimate after it.
   mutating func isDue() -> Bool {
     products += 1
     return products >= next
   }
 
-  /// The worst estimate was this many times too large, more than 1.
+  /// Notes that the worst estimate exceeded the limit by this factor, more than 1.
   mutating func missed(by factor: Double) {
     let ratio = Double.log(factor)
     var wait = products / 2

@@ -1,21 +1,22 @@
 public import LinearAlgebra
 public import Weights
 
-/// The `count` largest singular triplets by building A densely and calling LAPACK: the oracle and the baseline.
+/// The `count` largest singular triplets, by building A densely and calling LAPACK: the test oracle and the baseline.
 ///
-/// min(m, n) applications to build, 2 · count to measure; memory about 3 · m · n doubles; time O(m n min(m, n)),
-/// on one thread of OpenBLAS. LAPACK's choice of signs is not kept: of every vᵢ the largest entry is positive.
+/// Cost: min(m, n) applications to build, 2 · count to measure; memory about 3 · m · n doubles; time O(m n min(m,
+/// n)), on one thread of OpenBLAS. LAPACK's choice of signs is not kept: the largest entry of every vᵢ is made
+/// positive.
 public struct DenseSolver: PartialSVDSolver {
-  /// Residual norms are held to tolerance · σ₁.
+  /// The largest residual norm accepted, relative to σ₁.
   public var tolerance: Double
-  /// Vectors per application while the matrix is built.
+  /// The number of vectors per application while the matrix is built.
   public var blockSize: Int
-  /// Of the vectors that check the adjoint.
+  /// The seed of the vectors that check the adjoint.
   public var seed: UInt64
-  /// What is to be proven of triplets that were not found.
+  /// What is to be proven about triplets that were not found.
   public var certify: CertifyMode
 
-  /// The settings.
+  /// Creates a solver with these settings.
   public init(
     tolerance: Double = 1e-5, blockSize: Int = Engine.independentVectors, seed: UInt64 = 0,
     certify: CertifyMode = .auto
@@ -37,7 +38,7 @@ public struct DenseSolver: PartialSVDSolver {
     return try solve(CheckedOperator(a, count: count), count: count)
   }
 
-  /// Also the end of other solvers' requests that leave nothing to iterate on.
+  /// Solves a checked operator; other solvers call it for requests that leave nothing to iterate on.
   func solve(_ a: CheckedOperator, count: Int) throws -> SingularTriplets {
     let (m, n) = (a.outputDimension, a.inputDimension)
     try checkBuildable(rows: m, columns: n)
@@ -48,7 +49,7 @@ public struct DenseSolver: PartialSVDSolver {
     let (u, v) = (left.prefix(all), right.prefix(all))
     let w = try a.products(.forward, of: v, width: blockSize)
     let x = try a.products(.adjoint, of: u, width: blockSize)
-    // The matrix holds A only; Aᵀ is applied for the first time here.
+    // The matrix was built from A alone; Aᵀ is applied here for the first time.
     try a.checkAdjoint(v: v, av: w, u: u, atu: x)
     var ritz = RitzTriplets(
       values: Array(values.prefix(all)), left: u, right: v, products: w)
@@ -60,14 +61,14 @@ public struct DenseSolver: PartialSVDSolver {
       stop: .rounding)
   }
 
-  /// Those asked for, the rest of a cluster at the cut, and some more.
+  /// The number of triplets to lock: those requested, the rest of a cluster at the cut, and some more.
   private func deflated(_ values: [Double], count: Int) -> Int {
     let cluster = ClusterAtCut(
       values, count: count, residualNorm: 0, tolerance: tolerance, limit: values.count)
     return min(values.count, cluster.end(values) + BlockLanczosSolve.further)
   }
 
-  /// All of the operator was seen, so that the next value is the norm of the rest.
+  /// The certificate: all of the operator is known, so the next value is the norm of the rest.
   private func certificate(
     _ found: RitzTriplets, _ values: [Double], count: Int
   ) -> Certificate {
@@ -81,9 +82,9 @@ public struct DenseSolver: PartialSVDSolver {
 }
 
 extension RitzTriplets {
-  /// The same triplets, each with the sign that makes the largest entry of v positive, of u where U and V are to be
-  /// exchanged: the first of those that are within a hundredth of it, so that rounding does not choose among entries of one
-  /// size.
+  /// The same triplets, each with the sign that makes the largest entry of v positive (of u if U and V are to be
+  /// swapped). Of entries within a hundredth of the largest the first counts, so that rounding does not choose among
+  /// entries of equal size.
   fileprivate func withPositivePeaks(isTransposed: Bool) -> RitzTriplets {
     var (u, v) = (left, right)
     for i in 0..<v.rows {

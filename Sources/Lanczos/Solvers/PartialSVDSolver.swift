@@ -1,28 +1,28 @@
 public import LinearAlgebra
 
-/// Finds the largest singular triplets of an operator. A value whose stored properties are its settings.
+/// Finds the largest singular triplets of an operator; a conforming type's stored properties are its settings.
 public protocol PartialSVDSolver: Sendable {
-  /// The `count` largest triplets of A, 1 ≤ count ≤ min(m, n), σ descending, residual norms measured.
+  /// The `count` largest triplets of A, 1 ≤ count ≤ min(m, n), σ descending, with measured residual norms.
   ///
-  /// Stopping early is a result (`report.outcome`), not an error; errors are for impossible requests and NaN.
+  /// Stopping early is a result (`report.outcome`), not an error; an impossible request or NaN throws.
   func partialSVD(of a: any LinearOperator, count: Int) throws -> SingularTriplets
 
-  /// The `count` largest triplets of every operator of a batch, in its order; by themselves, one after another.
+  /// The `count` largest triplets of every operator of a batch, in order; by default one solve after another.
   ///
-  /// A solver that can solve them together, by applications they share, does. What one of the operators is to blame for is
-  /// thrown as a `MemberError`.
+  /// A solver that can share applications among them does. A failure caused by one operator is thrown as a
+  /// `MemberError`.
   func partialSVDs(of batch: any BatchedOperator, count: Int) throws -> [SingularTriplets]
 }
 
 extension PartialSVDSolver {
-  /// One solve after another.
+  /// Solves the operators one after another.
   public func partialSVDs(
     of batch: any BatchedOperator, count: Int
   ) throws -> [SingularTriplets] {
     try solvedInTurn(batch, count: count)
   }
 
-  /// One solve after another, also for solvers that have a way of their own.
+  /// Solves the operators one after another, also for solvers with a `partialSVDs` of their own.
   func solvedInTurn(_ batch: any BatchedOperator, count: Int) throws(MemberError)
     -> [SingularTriplets]
   {
@@ -38,14 +38,14 @@ extension PartialSVDSolver {
   }
 }
 
-/// What went wrong with one operator of a batch.
+/// A failure of one operator of a batch.
 public struct MemberError: Error, CustomStringConvertible {
-  /// Which one, counted from 0.
+  /// The operator's index in the batch, counted from 0.
   public let member: Int
-  /// What happened.
+  /// The error it caused.
   public let error: any Error
 
-  /// What is wrong and what to do.
+  /// What went wrong and what to do.
   public var description: String { "operator \(member) of the batch: \(error)" }
 
   init(member: Int, error: any Error) {
@@ -53,7 +53,7 @@ public struct MemberError: Error, CustomStringConvertible {
     self.error = error
   }
 
-  /// `body` for a single operator, which needs no number: its errors as they are.
+  /// Runs `body` for a single operator and unwraps `MemberError`, since the index would say nothing.
   static func ofOne<Result>(_ body: () throws(MemberError) -> Result) throws -> Result {
     do { return try body() } catch { throw error.error }
   }

@@ -1,25 +1,26 @@
 public import LinearAlgebra
 
-/// The `count` largest singular triplets by randomized block Krylov iteration: one block holds the whole answer.
+/// The `count` largest singular triplets by randomized block Krylov iteration with a block wider than `count`.
 ///
-/// A random block of count + oversampling vectors and everything A and Aᵀ make of it, with no restart; the machinery is
-/// that of `BlockLanczosSolver`. Fewest passes of all, the widest ones; values repeated up to count + oversampling times
-/// are all found. Memory 2 · iterations · (count + oversampling) vectors at most.
+/// The space is a random block of count + oversampling vectors and everything that A and Aᵀ make of it, without
+/// restarts, built as in `BlockLanczosSolver`. It takes the fewest passes of all solvers, and the widest; values
+/// repeated up to count + oversampling times are all found. Memory: at most 2 · iterations · (count + oversampling)
+/// vectors.
 /// Musco and Musco, "Randomized block Krylov methods for stronger and faster approximate singular value
 /// decomposition", NeurIPS 2015.
 public struct RandomizedSolver: PartialSVDSolver {
-  /// Residual norms are held to tolerance · σ₁.
+  /// The largest residual norm accepted, relative to σ₁.
   public var tolerance: Double
-  /// Vectors in the block beyond `count`.
+  /// The number of vectors in the block beyond `count`.
   public var oversampling: Int
-  /// Blocks in the right basis at most: applications of AᵀA, plus one.
+  /// The most blocks in the right basis: applications of AᵀA, plus one.
   public var iterations: Int
-  /// Of the random block.
+  /// The seed of the random block.
   public var seed: UInt64
-  /// What is to be proven of triplets that were not found.
+  /// What is to be proven about triplets that were not found.
   public var certify: CertifyMode
 
-  /// The settings.
+  /// Creates a solver with these settings.
   public init(
     tolerance: Double = 1e-5, oversampling: Int = 10, iterations: Int = 50, seed: UInt64 = 0,
     certify: CertifyMode = .auto

@@ -1,16 +1,16 @@
-/// A request no solver can answer. An operator that breaks its contract is an `OperatorError`.
+/// A request that no solver can answer. An operator that breaks its contract throws `OperatorError` instead.
 public enum SolverError: Error, Equatable, CustomStringConvertible, Sendable {
-  /// More triplets than the smaller side has, or fewer than one.
+  /// More triplets were requested than the smaller side has, or fewer than one.
   case impossibleCount(Int, limit: Int)
-  /// More eigenvalues than the operator has, or fewer than one.
+  /// More eigenvalues were requested than the operator has, or fewer than one.
   case impossibleEigenvalueCount(Int, limit: Int)
-  /// Eigenvalues of an operator that is not square.
+  /// Eigenvalues were requested of an operator that is not square.
   case notSquare(rows: Int, columns: Int)
-  /// A setting outside its range; `remedy` says what is.
+  /// A setting is outside its range; `remedy` says what the range is.
   case invalidSetting(name: String, value: String, remedy: String)
   /// The dense matrix would need more bytes than can be counted.
   case tooLarge(rows: Int, columns: Int)
-  /// An operator asked ARPACK for a solve while ARPACK was asking it for a product.
+  /// An operator started an ARPACK solve from inside a product that ARPACK had asked for.
   case nestedSolve
 
   /// What is wrong and what to do.
@@ -35,12 +35,12 @@ public enum SolverError: Error, Equatable, CustomStringConvertible, Sendable {
     }
   }
 
-  /// What to do, in the words of this library.
+  /// What to do, in terms of this library.
   public var remedy: String {
     switch self {
     case .impossibleCount(_, let limit), .impossibleEigenvalueCount(_, let limit):
       "ask for at least 1 and at most \(limit)"
-    case .notSquare: "take singular values, or a map from a space to itself"
+    case .notSquare: "compute singular values, or choose a map from a space to itself"
     case .invalidSetting(_, _, let remedy): remedy
     case .tooLarge: "use another solver"
     case .nestedSolve: "use the block solver there"
@@ -48,20 +48,21 @@ public enum SolverError: Error, Equatable, CustomStringConvertible, Sendable {
   }
 }
 
-/// A setting that counts something is not below the least that makes sense; else `SolverError.invalidSetting`.
+/// Throws `SolverError.invalidSetting` if a setting that counts something is below `least`.
 func checkCount(_ name: String, _ value: Int, atLeast least: Int = 1) throws(SolverError) {
   guard value >= least else {
     throw .invalidSetting(name: name, value: "\(value)", remedy: "choose at least \(least)")
   }
 }
 
-/// A dense matrix of this size, and what LAPACK needs beside it, can be counted in bytes; else `SolverError.tooLarge`.
+/// Throws `SolverError.tooLarge` if the bytes of a dense matrix of this size, and of LAPACK's workspace, overflow an
+/// integer.
 func checkBuildable(rows: Int, columns: Int) throws(SolverError) {
   let (size, overflow) = rows.multipliedReportingOverflow(by: columns)
   guard !overflow, size <= Int.max / 64 else { throw .tooLarge(rows: rows, columns: columns) }
 }
 
-/// The tolerance, which every solver has, is between 0 and 1; else `SolverError.invalidSetting`.
+/// Throws `SolverError.invalidSetting` unless the tolerance is strictly between 0 and 1.
 public func checkTolerance(_ tolerance: Double) throws(SolverError) {
   guard tolerance > 0, tolerance < 1 else {
     throw .invalidSetting(

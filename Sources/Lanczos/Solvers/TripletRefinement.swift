@@ -1,29 +1,29 @@
 public import LinearAlgebra
 
-/// Solves on from triplets that were found of a less precise operator.
+/// Refines triplets that were found with a less precise operator.
 ///
-/// They are the start block of a block Golub–Kahan process, of which nothing is taken for granted. As the space begins where
-/// the other solve ended, it takes a step or two. Further triplets go along and are measured too; what a certificate says of
-/// the rest holds of this operator up to the noise of the other one, which is added.
+/// They become the start block of a block Golub–Kahan process that assumes nothing else about them. As the space
+/// begins where the other solve ended, a step or two suffices. Further triplets are refined and measured with them.
+/// The certificate of the other solve is valid for this operator up to the other one's noise, which is added.
 public struct TripletRefinement: Sendable {
-  /// Residual norms are held to tolerance · σ₁.
+  /// The largest residual norm accepted, relative to σ₁.
   public var tolerance: Double
-  /// The most products of the block each way, before residual norms are measured.
+  /// The most products of the block each way before residual norms are measured.
   public var steps: Int
-  /// Of vectors that take the place of dependent ones.
+  /// The seed of the vectors that replace dependent ones.
   public var seed: UInt64
 
-  /// The settings.
+  /// Creates a refinement with these settings.
   public init(tolerance: Double, steps: Int = 12, seed: UInt64 = 0) {
     self.tolerance = tolerance
     self.steps = steps
     self.seed = seed
   }
 
-  /// The triplets of `base` that the found ones lead to, found of an operator with some noise beside this one. Their report
-  /// counts the products of both solves.
+  /// The triplets of `base` that the found ones lead to; those were found with an operator that differs from it by
+  /// some noise. The report counts the products of both solves.
   ///
-  /// Throws `OperatorError` if a product is not finite. Precondition: the operator has the shape of theirs.
+  /// Throws `OperatorError` if a product is not finite. Precondition: the operator has the shape of the triplets.
   public func refined(
     _ found: SingularTriplets, by base: any LinearOperator, noise: OperatorNoise? = nil
   ) throws -> SingularTriplets {
@@ -90,7 +90,7 @@ public struct TripletRefinement: Sendable {
 }
 
 extension SingularTriplets {
-  /// All left or right vectors, further ones after those that were asked for.
+  /// All left or right vectors: those requested, then the further ones.
   fileprivate func vectors(isLeft: Bool) -> Matrix<Double> {
     let asked = isLeft ? leftVectors : rightVectors
     guard let further else { return asked }
