@@ -6,33 +6,35 @@ import COpenBLAS
   import Darwin
 #endif
 
-/// OpenBLAS as the process has it: its number of threads is the process's, and its sums depend on it.
+/// OpenBLAS as configured for the process: its number of threads is a process-wide setting, and the rounding of its
+/// sums depends on it.
 ///
-/// So it is one thread, set before the first call and never again: no answer depends on how many threads the products
-/// have, and its threads, which spin for a while after each call, do not fight with theirs for the cores.
+/// So it computes on one thread, which is set before the first call and not changed afterwards: no answer depends on
+/// how many threads the products use, and OpenBLAS's own threads, which spin for a while after each call, do not
+/// compete with them for the cores.
 public enum BLAS {
   private static let oneThread: Void = openblas_set_num_threads(1)
 
-  /// Must come before any call of BLAS or LAPACK; costs nothing after the first.
+  /// Configures OpenBLAS; must precede any call of BLAS or LAPACK and costs nothing after the first.
   @inline(__always)
   package static func prepare() { oneThread }
 
-  /// Gives OpenBLAS more threads, for a process that does nothing but measure one large decomposition: once, at its
-  /// start. Under a limit on address space it keeps its one.
+  /// Gives OpenBLAS more threads, for a process that only measures one large decomposition: call it once, at the
+  /// start. Under a limit on address space OpenBLAS keeps its single thread.
   public static func takeThreads(_ count: Int) {
     prepare()
     guard addressSpaceLimits.isEmpty else { return }
     openblas_set_num_threads(Int32(clamping: count))
   }
 
-  /// What OpenBLAS takes the processor for: with another core type its sums are others in the last bits.
+  /// The processor type OpenBLAS has detected: for another type its sums differ in the last bits.
   public static var coreName: String { String(cString: openblas_get_corename()) }
 
-  /// What OpenBLAS maps for every thread that computes with it at once, at its first call.
+  /// The memory that OpenBLAS maps, at the first call, for every thread that computes with it at the same time.
   private static let bufferBytes = 128 << 20
 
-  /// How many threads there is address space for, up to the most an engine has, with half a buffer left for everything else;
-  /// seen before the first call.
+  /// The number of threads that the address space has room for, at most as many as an engine may have, with half a
+  /// buffer left for everything else; determined before the first call.
   private static let threadsWithRoom: Int = {
     var maps: [(base: UnsafeMutableRawPointer, bytes: Int)] = []
     while maps.count <= 256 {
@@ -43,7 +45,7 @@ public enum BLAS {
     }
     for map in maps { munmap(map.base, map.bytes) }
     let threads = max(0, maps.count - 1)
-    // Where room is scarce the caller's own is taken before anything else takes it.
+    // Where room is scarce, the calling thread's buffer is reserved before anything else takes the space.
     if threads > 0, !addressSpaceLimits.isEmpty {
       let square = Matrix<Double>(rows: 128, columns: 128)
       _ = Matrix.product(square, .none, square)
@@ -51,18 +53,18 @@ public enum BLAS {
     return threads
   }()
 
-  /// Throws unless there is address space for OpenBLAS to compute on so many threads at once: where there is not, it would
-  /// try for ever.
+  /// Throws `AddressSpaceError` unless the address space has room for OpenBLAS to compute on this many threads at
+  /// once: without it, OpenBLAS retries forever.
   public static func checkAddressSpace(threads: Int) throws(AddressSpaceError) {
     let possible = threadsWithRoom
     guard threads <= possible else { throw AddressSpaceError(threads: threads, possible: possible) }
   }
 
-  /// Too little address space, mostly by a limit.
+  /// Too little address space for OpenBLAS, usually because of a limit.
   public struct AddressSpaceError: Error, CustomStringConvertible, Sendable {
-    /// Threads there should be.
+    /// The number of threads requested.
     public let threads: Int
-    /// Threads there is address space for.
+    /// The number of threads that the address space has room for.
     public let possible: Int
 
     /// What is wrong and what to do.
@@ -70,17 +72,17 @@ public enum BLAS {
       let megabytes = { $0 * BLAS.bufferBytes >> 20 }
       let limits = BLAS.addressSpaceLimits.map { "\($0.name) is \($0.bytes >> 10)" }
       let reason = limits.isEmpty ? "" : " (\(limits.joined(separator: ", ")))"
-      // The half more is what was to be left, and may be missing too.
+      // The half buffer kept free for everything else may be missing as well.
       let missing = megabytes(threads - possible) + megabytes(1) / 2
       let remedy = limits.isEmpty ? "end other programs" : "raise the limit by \(missing) MB"
       return "OpenBLAS needs \(megabytes(threads)) MB of address space for \(threads) "
         + "thread\(threads == 1 ? "" : "s"), and there is room for \(megabytes(possible)) MB"
         + "\(reason): \(remedy)"
-        + (possible > 0 ? ", or take fewer threads, at most \(possible)" : "")
+        + (possible > 0 ? ", or use at most \(possible) threads" : "")
     }
   }
 
-  /// The limits that are set on address space and data, by the shell's names for them.
+  /// The limits on address space and data that are set, with the shell commands that show them.
   public static var addressSpaceLimits: [(name: String, bytes: Int)] {
     #if canImport(Glibc)
       let (space, data) = (Int32(RLIMIT_AS.rawValue), Int32(RLIMIT_DATA.rawValue))
@@ -95,8 +97,8 @@ public enum BLAS {
   }
 }
 
-/// BLAS counts in 32 bits here; a larger side is a programming error, since vectors of such length are refused earlier.
-/// Every call has a size, so none comes before OpenBLAS is prepared.
+/// Converts a size to BLAS's 32-bit integers; a larger size is a programming error, since vectors of such length are
+/// refused earlier. Every BLAS call passes a size, so this also prepares OpenBLAS before the first one.
 @inline(__always)
 package func blasInt(_ n: Int) -> Int32 {
   BLAS.prepare()

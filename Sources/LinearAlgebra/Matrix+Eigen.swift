@@ -2,17 +2,18 @@ import COpenBLAS
 package import ComplexModule
 package import RealModule
 
-/// Eigenvalues and eigenvectors x = a + i b, row i of `realParts` being aᵢ and that of `imaginaryParts` bᵢ.
+/// Eigenvalues and eigenvectors x = a + i b, with aᵢ in row i of `realParts` and bᵢ in row i of `imaginaryParts`.
 package struct DenseEigenpairs: Sendable {
-  /// λ, by falling modulus.
+  /// λ, in descending order of modulus.
   package var values: [Complex<Double>]
   package var realParts: Matrix<Double>
   package var imaginaryParts: Matrix<Double>
 
-  /// By falling modulus, of a pair the one with the positive imaginary part first, the first `count` of them.
+  /// The first `count` eigenpairs in descending order of modulus, the member of a pair with the positive imaginary
+  /// part first.
   ///
-  /// What is given has the two of a pair side by side, exactly conjugate, as LAPACK and ARPACK have it: as the eigenvalues
-  /// with imaginary parts ≥ 0 alone, each with its vector.
+  /// `pairs` holds the eigenvalues with imaginary parts ≥ 0 only, each with its vector: as in LAPACK and ARPACK, the
+  /// other member of a pair is its exact conjugate.
   package init(
     _ pairs: [(value: Complex<Double>, real: ArraySlice<Double>, imaginary: ArraySlice<Double>?)],
     count: Int, order n: Int
@@ -41,17 +42,18 @@ package struct DenseEigenpairs: Sendable {
 }
 
 extension Matrix where Scalar == Double {
-  /// The `count` eigenpairs of largest modulus of a square matrix, vectors of norm 1, by LAPACK `dgeev`, which finds them
-  /// all.
+  /// The `count` eigenpairs of largest modulus of a square matrix, with vectors of norm 1, by LAPACK `dgeev`, which
+  /// computes them all.
   ///
-  /// Cost about 25 n³.
+  /// Cost: about 25 n³.
   package func largestModulusEigenpairs(_ count: Int) throws(LAPACKError) -> DenseEigenpairs {
     precondition(rows == columns, "\(rows) × \(columns) is not square")
     precondition(count <= rows, "\(count) eigenpairs of a matrix of order \(rows)")
-    // LAPACK itself may not come back from a NaN.
+    // LAPACK may never return from a NaN.
     guard elements.allSatisfy(\.isFinite) else { throw LAPACKError(routine: "dgeev", info: -4) }
     guard rows > 0 else { return DenseEigenpairs([], count: 0, order: 0) }
-    // Row-major A is column-major Aᵀ; from uᴴ Aᵀ = λ uᴴ follows A ū = λ ū: its left eigenvectors, conjugated.
+    // Row-major A is column-major Aᵀ. From uᴴ Aᵀ = λ uᴴ follows A ū = λ ū: we need the conjugates of its left
+    // eigenvectors.
     var a = self
     var n = blasInt(rows)
     var real = [Double](repeating: 0, count: rows)
@@ -61,7 +63,7 @@ extension Matrix where Scalar == Double {
     var work = [0.0]
     var size: Int32 = -1
     var info: Int32 = 0
-    // Once for the size of the work array, once for the work.
+    // The first call asks for the size of the work array, the second does the work.
     for _ in 0..<2 {
       var one: Int32 = 1
       dgeev_(

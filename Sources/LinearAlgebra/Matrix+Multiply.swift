@@ -27,7 +27,7 @@ extension Matrix where Scalar == Double {
 
   /// A − B.
   public static func - (a: Matrix, b: Matrix) -> Matrix {
-    precondition(a.rows == b.rows && a.columns == b.columns, "shapes differ")
+    precondition(a.rows == b.rows && a.columns == b.columns, "the shapes of a difference differ")
     return Matrix(
       rows: a.rows, columns: a.columns, elements: zip(a.elements, b.elements).map { $0 - $1 })
   }

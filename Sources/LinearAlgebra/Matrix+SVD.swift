@@ -1,10 +1,10 @@
 import COpenBLAS
 
-/// LAPACK gave up: the matrix holds NaN, or the iteration did not converge.
+/// A LAPACK routine failed: the matrix contains NaN, or the iteration did not converge.
 public struct LAPACKError: Error, CustomStringConvertible, Sendable {
   /// The routine that failed.
   public let routine: String
-  /// Its `info`.
+  /// The `info` it returned.
   public let info: Int
   /// What is wrong and what to do.
   public var description: String {

@@ -1,19 +1,19 @@
 import COpenBLAS
 
 extension Matrix where Scalar == Double {
-  /// The `count` largest eigenvalues of a symmetric matrix, descending, and their orthonormal eigenvectors as rows, by
-  /// LAPACK `dsyevr`.
+  /// The `count` largest eigenvalues of a symmetric matrix, descending, and their orthonormal eigenvectors as rows,
+  /// by LAPACK `dsyevr`.
   ///
-  /// Only one triangle is read. Cost 4/3 n³ for the tridiagonal form, the eigenvectors O(count n²). Of some matrices that are
-  /// the identity but for rounding `dsyevr` finds fewer pairs than there are, and calls it success: they are
-  /// left to `dsyevd`, which finds all.
+  /// Only one triangle is read. Cost: 4/3 n³ for the tridiagonal form, O(count n²) for the eigenvectors. For some
+  /// matrices that equal the identity up to rounding, `dsyevr` finds too few pairs and still reports success;
+  /// `dsyevd` then computes them all.
   package func largestEigenpairs(
     _ count: Int
   ) throws(LAPACKError) -> (values: [Double], vectors: Matrix) {
     precondition(rows == columns, "\(rows) × \(columns) is not square")
     precondition(count <= rows, "\(count) eigenpairs of a matrix of order \(rows)")
     guard count > 0 else { return ([], Matrix(rows: 0, columns: columns)) }
-    // LAPACK itself may not come back from a NaN.
+    // LAPACK may never return from a NaN.
     guard elements.allSatisfy(\.isFinite) else { throw LAPACKError(routine: "dsyevr", info: -6) }
     var a = self
     var n = blasInt(rows)
@@ -26,7 +26,7 @@ extension Matrix where Scalar == Double {
     var integers: [Int32] = [0]
     var (size, integerSize): (Int32, Int32) = (-1, -1)
     var info: Int32 = 0
-    // Once for the sizes of the work arrays, once for the work.
+    // The first call asks for the sizes of the work arrays, the second does the work.
     for _ in 0..<2 {
       dsyevr_(
         "V", "I", "U", &n, &a.elements, &n, &low, &high, &first, &last, &tolerance, &found, &values,
@@ -41,7 +41,7 @@ extension Matrix where Scalar == Double {
     return Self.descending(values.prefix(count), vectors)
   }
 
-  /// The same by LAPACK `dsyevd`: 9 n³ at most, however few are asked for.
+  /// All eigenpairs by LAPACK `dsyevd`, cut to `count`; costs at most 9 n³, however few are requested.
   private func allEigenpairs(
     largest count: Int
   ) throws(LAPACKError) -> (values: [Double], vectors: Matrix) {
@@ -64,7 +64,7 @@ extension Matrix where Scalar == Double {
     return Self.descending(values.suffix(count), vectors.rows(rows - count..<rows))
   }
 
-  /// LAPACK's are ascending.
+  /// The same pairs in descending order; LAPACK's order is ascending.
   private static func descending(
     _ values: ArraySlice<Double>, _ vectors: Matrix
   ) -> (values: [Double], vectors: Matrix) {

@@ -1,24 +1,25 @@
 /// A dense matrix, row-major: element (i, j) at `elements[i · columns + j]`.
 ///
-/// A Fortran column is our row, so a list of vectors is a matrix whose rows they are and nothing is ever transposed on
-/// the way to LAPACK or ARPACK. What is here is inlinable, so that other modules' loops are compiled for their precision.
+/// A Fortran column is a row here, so a list of vectors is a matrix with the vectors as rows, and nothing is
+/// transposed on the way to LAPACK or ARPACK. The members are inlinable, so that loops in other modules are compiled
+/// for their precision.
 public struct Matrix<Scalar: RealScalar>: Equatable, Sendable {
-  /// Rows m.
+  /// The number of rows, m.
   public let rows: Int
-  /// Columns n.
+  /// The number of columns, n.
   public let columns: Int
   /// The m · n numbers, row after row.
   public var elements: [Scalar]
 
   /// A matrix filled with one number.
   @inlinable public init(rows: Int, columns: Int, repeating value: Scalar = 0) {
-    precondition(rows >= 0 && columns >= 0, "a matrix has no negative side")
+    precondition(rows >= 0 && columns >= 0, "a matrix has no negative size")
     self.rows = rows
     self.columns = columns
     elements = Array(repeating: value, count: rows * columns)
   }
 
-  /// A matrix of these numbers, row after row.
+  /// A matrix with the given elements, row after row.
   @inlinable public init(rows: Int, columns: Int, elements: [Scalar]) {
     precondition(
       elements.count == rows * columns, "\(elements.count) numbers for \(rows) × \(columns)")
@@ -27,7 +28,7 @@ public struct Matrix<Scalar: RealScalar>: Equatable, Sendable {
     self.elements = elements
   }
 
-  /// A matrix of these rows, all of one length.
+  /// A matrix with the given rows, all of the same length.
   @inlinable public init(_ rows: [[Scalar]]) {
     self.init(rows: rows.count, columns: rows.first?.count ?? 0, elements: rows.flatMap { $0 })
   }
@@ -57,14 +58,14 @@ public struct Matrix<Scalar: RealScalar>: Equatable, Sendable {
       : Matrix(rows: count, columns: columns, elements: Array(elements[..<(count * columns)]))
   }
 
-  /// Some of the rows.
+  /// The rows in `range`.
   @inlinable public func rows(_ range: Range<Int>) -> Matrix {
     Matrix(
       rows: range.count, columns: columns,
       elements: Array(elements[range.lowerBound * columns..<range.upperBound * columns]))
   }
 
-  /// Aᵀ, a copy.
+  /// Aᵀ, as a copy.
   @inlinable public var transposed: Matrix {
     var result = Matrix(rows: columns, columns: rows)
     for i in 0..<rows { for j in 0..<columns { result[j, i] = self[i, j] } }

@@ -1,6 +1,6 @@
 public import RealModule
 
-/// The two precisions everything is written for: `Float` for models, `Double` for tests and solvers.
+/// The two precisions that all code is written for: `Float` for models, `Double` for tests and solvers.
 public protocol RealScalar: Real, BinaryFloatingPoint, SIMDScalar, Sendable {}
 
 extension Float: RealScalar {}

@@ -1,12 +1,12 @@
 import RealModule
 
-/// SplitMix64: a small seeded generator, the same numbers on every machine.
+/// SplitMix64: a small seeded generator that gives the same numbers on every machine.
 ///
 /// Steele, Lea, Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014.
 public struct SeededGenerator: RandomNumberGenerator, Sendable {
   private var state: UInt64
 
-  /// The stream of a seed.
+  /// The stream that belongs to `seed`.
   public init(seed: UInt64) { state = seed }
 
   /// The next 64 random bits.
@@ -18,10 +18,10 @@ public struct SeededGenerator: RandomNumberGenerator, Sendable {
     return z ^ (z >> 31)
   }
 
-  /// Uniform in (0, 1).
+  /// A uniform number in (0, 1).
   public mutating func uniform() -> Double { (Double(next() >> 11) + 0.5) * 0x1p-53 }
 
-  /// Standard normal, by Box and Muller.
+  /// A standard normal number, by the Box–Muller method.
   public mutating func normal() -> Double {
     (-2 * Double.log(uniform())).squareRoot() * Double.cos(2 * .pi * uniform())
   }
@@ -33,7 +33,7 @@ public struct SeededGenerator: RandomNumberGenerator, Sendable {
     while true {
       let (x, y) = (2 * uniform() - 1, 2 * uniform() - 1)
       let square = x * x + y * y
-      // A point of the disc; its centre has no direction.
+      // Only points inside the disc count; its centre has no direction.
       guard square < 1, square > 0 else { continue }
       let factor = (-2 * Double.log(square) / square).squareRoot()
       return (factor * x, factor * y)

@@ -1,4 +1,4 @@
-/// Aᵀ, by exchanging the two directions.
+/// Aᵀ, by swapping the two directions.
 public final class AdjointOperator: LinearOperator {
   private let base: any LinearOperator
 

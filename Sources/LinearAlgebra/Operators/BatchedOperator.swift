@@ -1,9 +1,10 @@
-/// Linear maps A₀, A₁, … : ℝⁿ → ℝᵐ that are cheaper to apply together than one by one, known only by what they do.
+/// Linear maps A₀, A₁, … : ℝⁿ → ℝᵐ that are cheaper to apply together than one by one, known only by their products.
 ///
-/// The Jacobians of many prompts at one layer share its weights: one reading of the weights serves them all. A
-/// `LinearOperator` is a batch of one. Not for two threads at once unless the conforming type says so.
+/// The Jacobians of many prompts at one layer share its weights, which are read once for all of them. A
+/// `LinearOperator` is a batch of one. A batch must not be used from two threads at once unless the conforming type
+/// allows it.
 public protocol BatchedOperator: AnyObject {
-  /// r, how many operators share an application.
+  /// r, the number of operators that share an application.
   var batch: Int { get }
   /// n, the length of an input.
   var inputDimension: Int { get }
@@ -11,28 +12,28 @@ public protocol BatchedOperator: AnyObject {
   var outputDimension: Int { get }
   /// yₚ ← Aₚ vₚ for every p in `active` (ascending), b vectors each: (active, b, n) → (active, b, m).
   ///
-  /// Overwrites `y`, leaves `v` alone.
+  /// Overwrites `y` and leaves `v` unchanged.
   func apply(_ v: Span<Double>, into y: inout MutableSpan<Double>, vectors b: Int, active: [Int])
   /// xₚ ← Aₚᵀ uₚ for every p in `active` (ascending), b vectors each: (active, b, m) → (active, b, n).
   func applyAdjoint(
     _ u: Span<Double>, into x: inout MutableSpan<Double>, vectors b: Int, active: [Int])
-  /// Aₚ by itself.
+  /// Aₚ as an operator of its own.
   func member(_ p: Int) -> any LinearOperator
 }
 
-/// Which way an operator is applied: A v or Aᵀ u.
+/// The direction in which an operator is applied: A v or Aᵀ u.
 public enum ProductDirection: Sendable {
   /// A v.
   case forward
   /// Aᵀ u.
   case adjoint
 
-  /// The other one.
+  /// The opposite direction.
   public var reversed: ProductDirection { self == .forward ? .adjoint : .forward }
 }
 
 extension BatchedOperator {
-  /// Aₚ, by applications in which no other member takes part.
+  /// Aₚ as an operator of its own; its applications leave out all other members.
   public func member(_ p: Int) -> any LinearOperator { BatchMember(self, p) }
 
   /// The length of a product in this direction.
@@ -40,7 +41,7 @@ extension BatchedOperator {
     direction == .forward ? outputDimension : inputDimension
   }
 
-  /// One application in either direction.
+  /// Makes one application in the given direction.
   package func apply(
     _ direction: ProductDirection, _ v: Span<Double>, into y: inout MutableSpan<Double>,
     vectors b: Int, active: [Int]
@@ -79,18 +80,18 @@ private final class BatchMember: LinearOperator {
 public final class OperatorBatch: BatchedOperator {
   private let members: [any LinearOperator]
 
-  /// A batch of at least one operator. Precondition: all of one shape.
+  /// A batch of at least one operator. Precondition: all have the same shape.
   public init(_ members: [any LinearOperator]) {
     precondition(!members.isEmpty, "a batch has at least one member")
     precondition(
       members.allSatisfy {
         $0.inputDimension == members[0].inputDimension
           && $0.outputDimension == members[0].outputDimension
-      }, "the members of a batch have one shape")
+      }, "the members of a batch must have the same shape")
     self.members = members
   }
 
-  /// r, how many operators.
+  /// r, the number of operators.
   public var batch: Int { members.count }
   /// n, the length of an input.
   public var inputDimension: Int { members[0].inputDimension }

@@ -1,50 +1,50 @@
-/// Applications of an operator, counted: vectors in each direction, and passes (calls, however many vectors travel).
+/// A count of an operator's applications: vectors in each direction, and passes (calls, with any number of vectors).
 public struct ApplicationCount: Equatable, Sendable, Codable {
-  /// Vectors A was applied to.
+  /// The number of vectors A was applied to.
   public var jvp = 0
-  /// Vectors Aᵀ was applied to.
+  /// The number of vectors Aᵀ was applied to.
   public var vjp = 0
-  /// Calls in either direction: how often the weights are read.
+  /// The number of calls in either direction: how often the weights were read.
   public var passes = 0
 
-  /// Nothing applied yet.
+  /// A count of zero.
   public init() {}
 }
 
-/// A batch of operators under watch: applications are counted, products that are not finite are errors, and the adjoint is
-/// held against the operator.
+/// A batch of operators that is monitored: applications are counted, products that are not finite throw, and the
+/// adjoint can be checked against the operator.
 ///
-/// A single operator is a batch of one. Whoever needs n ≤ m asks for `isTall`: then Aᵀ stands in for A where the output is
-/// the shorter side (`isTransposed`), and only counts and errors speak of A as it was given.
+/// A single operator is a batch of one. Callers that need n ≤ m set `isTall`: Aᵀ then takes the place of A where the
+/// output is the shorter side (`isTransposed`), and only counts and errors refer to A as it was given.
 public final class CheckedOperator {
   private let base: any BatchedOperator
-  /// Whether Aᵀ stands in for A.
+  /// Whether Aᵀ takes the place of A.
   public let isTransposed: Bool
-  /// What every member was asked for; a joint application is one pass for each member that takes part.
+  /// The applications of every member; a joint application counts as one pass for each member that takes part.
   public private(set) var applications: [ApplicationCount]
 
-  /// Watches `base`, with the longer side as its output if `isTall`.
+  /// Wraps `base`, with the longer side as its output if `isTall`.
   public init(_ base: any BatchedOperator, isTall: Bool = false) {
     self.base = base
     isTransposed = isTall && base.outputDimension < base.inputDimension
     applications = Array(repeating: ApplicationCount(), count: base.batch)
   }
 
-  /// r, how many operators.
+  /// r, the number of operators.
   public var batch: Int { base.batch }
   /// n, the length of an input: the shorter side of a tall operator.
   public var inputDimension: Int { base.outputDimension(given(.adjoint)) }
   /// m, the length of an output: the longer side of a tall operator.
   public var outputDimension: Int { base.outputDimension(given(.forward)) }
 
-  /// A direction of the operator as it was given.
+  /// The direction of the operator as it was given.
   private func given(_ direction: ProductDirection) -> ProductDirection {
     isTransposed ? direction.reversed : direction
   }
 
   /// Products of each active member's vectors (rows), in applications of at most `width` vectors per member.
   ///
-  /// Members may bring different numbers of vectors; the shorter blocks are padded with zero vectors.
+  /// Members may have different numbers of vectors; shorter blocks are padded with zero vectors.
   public func products(
     _ direction: ProductDirection, of blocks: [Matrix<Double>], active: [Int], width: Int
   ) throws(OperatorError) -> [Matrix<Double>] {
@@ -62,7 +62,8 @@ public final class CheckedOperator {
     try products(direction, of: [block], active: [0], width: width)[0]
   }
 
-  /// One joint application, counted, its result finite: (active, b, n) → (active, b, m), or back.
+  /// Makes one joint application, counts it and checks that the result is finite: (active, b, n) → (active, b, m), or
+  /// back.
   public func apply(
     _ direction: ProductDirection, _ v: Span<Double>, into y: inout MutableSpan<Double>,
     vectors b: Int, active: [Int] = [0]
@@ -80,16 +81,16 @@ public final class CheckedOperator {
     }
   }
 
-  /// Wide enough for a chain of products in single precision, some 100 times less than what a wrong adjoint shows on a
-  /// random vector of length 10⁴ (its defect is of order 1/√n).
+  /// Large enough for a chain of products in single precision, and about a hundredth of the defect that a wrong
+  /// adjoint shows on a random vector of length 10⁴ (of order 1/√n).
   private static let adjointTolerance = 1e-4
 
-  /// Throws unless ⟨A vⱼ, uᵢ⟩ = ⟨vⱼ, Aᵀ uᵢ⟩ for all vectors given (rows), up to rounding.
+  /// Throws unless ⟨A vⱼ, uᵢ⟩ = ⟨vⱼ, Aᵀ uᵢ⟩ for all given vectors (rows), up to rounding.
   ///
-  /// The difference is weighed against ‖A‖ ‖vⱼ‖ ‖uᵢ‖, ‖A‖ estimated by the largest growth among these vectors: a
-  /// product in the null space is rounding and nothing else. What exceeds that may still be rounding, where an operator is
-  /// small beside what cancels inside it; only then is its rounding measured, and the difference of two products with
-  /// errors e ‖vⱼ‖ and f ‖uᵢ‖ is at most (e + f) ‖vⱼ‖ ‖uᵢ‖.
+  /// The difference is compared with ‖A‖ ‖vⱼ‖ ‖uᵢ‖, with ‖A‖ estimated by the largest growth among these vectors: a
+  /// product with a vector in the null space is nothing but rounding. A larger difference may still be rounding, if
+  /// the operator is small relative to what cancels inside it. Only then is its rounding measured: with errors e ‖vⱼ‖
+  /// and f ‖uᵢ‖ of the products, the difference is at most (e + f) ‖vⱼ‖ ‖uᵢ‖.
   public func checkAdjoint(
     v: Matrix<Double>, av: Matrix<Double>, u: Matrix<Double>, atu: Matrix<Double>, member: Int = 0
   ) throws(OperatorError) {
@@ -118,7 +119,8 @@ public final class CheckedOperator {
     }
   }
 
-  /// The same for every member, by one application each way to seeded random vectors: for the tests of an operator.
+  /// Checks the adjoint of every member by one application each way to seeded random vectors; for tests of an
+  /// operator.
   public func checkAdjoint(seed: UInt64) throws(OperatorError) {
     var generator = SeededGenerator(seed: seed)
     let v = generator.normalMatrix(rows: 1, columns: inputDimension)
@@ -130,11 +132,12 @@ public final class CheckedOperator {
     }
   }
 
-  /// Two samples of the rounding of one product differ by about √2 of its norm, and in few dimensions by chance less. A
-  /// wrong adjoint differs by 1/√n of the operator's size, so it is missed only where rounding is above 1/(20 √n) of that.
+  /// Two samples of the rounding of one product differ by about √2 of its norm, and in few dimensions occasionally by
+  /// less. A wrong adjoint differs by 1/√n of the operator's size, so it goes unnoticed only where rounding exceeds
+  /// 1/(20 √n) of that size.
   private static let roundingMargin = 10.0
 
-  /// How far A (α x) / α is from the product A x at hand, over ‖x‖, for the worst of some vectors (rows): in a linear map,
+  /// The largest ‖A (α x) / α − A x‖ / ‖x‖ over some vectors (rows) whose products A x are given: for a linear map,
   /// rounding.
   private func rounding(
     _ direction: ProductDirection, _ x: Matrix<Double>, _ product: Matrix<Double>, member: Int
@@ -145,9 +148,9 @@ public final class CheckedOperator {
     }
   }
 
-  /// A (α x) / α − A x for every vector x (row), with the products A x at hand: of a linear map nothing but rounding.
+  /// A (α x) / α − A x for every vector x (row), given the products A x: for a linear map, rounding alone.
   ///
-  /// α is no power of two, so that the same products are rounded at other places.
+  /// α is not a power of two, so that the same products are rounded differently.
   func roundings(
     _ direction: ProductDirection, of x: Matrix<Double>, products: Matrix<Double>, member: Int = 0
   ) throws(OperatorError) -> Matrix<Double> {
@@ -160,21 +163,21 @@ public final class CheckedOperator {
   }
 }
 
-/// Whether no number is NaN or infinite. No way out of the loop, so that it takes several numbers at a time.
+/// Whether no number is NaN or infinite. The loop has no early exit, so that it can be vectorised.
 private func allFinite(_ numbers: UnsafeBufferPointer<Double>) -> Bool {
   var allFinite = true
   for x in numbers where !(x.magnitude < .infinity) { allFinite = false }
   return allFinite
 }
 
-/// An operator that breaks its contract.
+/// An operator breaks its contract.
 public enum OperatorError: Error, Equatable, CustomStringConvertible, Sendable {
-  /// A product holds NaN or infinity; `member` counts within the batch.
+  /// A product contains NaN or infinity; `member` is the index in the batch.
   case notFinite(ProductDirection, member: Int)
-  /// |⟨A v, u⟩ − ⟨v, Aᵀ u⟩| / (‖A v‖ ‖u‖ + ‖v‖ ‖Aᵀ u‖), more than the products' rounding explains.
+  /// The defect |⟨A v, u⟩ − ⟨v, Aᵀ u⟩| / (‖A v‖ ‖u‖ + ‖v‖ ‖Aᵀ u‖) is larger than the products' rounding explains.
   case adjointMismatch(defect: Double, member: Int)
 
-  /// Which operator of the batch it is, counted from 0. Who made the batch knows the operators by better names.
+  /// The operator's index in the batch, counted from 0, for callers that know the operators by better names.
   public var member: Int {
     switch self {
     case .notFinite(_, let member), .adjointMismatch(_, let member): member

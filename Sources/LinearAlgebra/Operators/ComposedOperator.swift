@@ -1,18 +1,18 @@
-/// A₁ A₂ … Aₙ, the last applied first: an application costs one of every factor.
+/// A₁ A₂ … Aₙ, with the last factor applied first: an application costs one of every factor.
 ///
-/// Beyond the factors' own workspace it holds two blocks of intermediate vectors at most, whatever n is.
+/// Besides the factors' own workspace it needs at most two blocks of intermediate vectors, whatever n is.
 public final class ComposedOperator: LinearOperator {
   private let factors: [any LinearOperator]
   private let buffers = (VectorBuffer(), VectorBuffer())
 
-  /// The product of at least one factor, in the order in which it is written. Precondition: every factor's input is as
-  /// long as the next one's output.
+  /// The product of at least one factor, in the order of the formula. Precondition: every factor's input is as long
+  /// as the next one's output.
   public init(_ factors: [any LinearOperator]) {
     precondition(!factors.isEmpty, "a product has at least one factor")
     for (a, b) in zip(factors, factors.dropFirst()) {
       precondition(
         a.inputDimension == b.outputDimension,
-        "outputs of \(b.outputDimension) for inputs of \(a.inputDimension)")
+        "outputs of length \(b.outputDimension) for inputs of length \(a.inputDimension)")
     }
     self.factors = factors
   }
@@ -38,7 +38,7 @@ public final class ComposedOperator: LinearOperator {
   ) {
     let last = factors.count - 1
     guard last > 0 else { return factors[0].apply(direction, v, into: &y, vectors: b) }
-    // Step i applies factor `last − i`, or i of the adjoint, from one buffer into the other.
+    // Step i applies factor `last − i`, or factor i of the adjoint, from one buffer into the other.
     func factor(_ i: Int) -> any LinearOperator {
       factors[direction == .forward ? last - i : i]
     }

@@ -1,8 +1,8 @@
 import COpenBLAS
 
-/// A stored dense matrix as an operator: what tests compare with, and the small cases.
+/// A stored dense matrix as an operator, for tests and small problems.
 public final class DenseOperator: LinearOperator {
-  /// A (m, n).
+  /// The matrix A (m, n).
   public let matrix: Matrix<Double>
 
   /// The operator x ↦ A x.

@@ -1,36 +1,37 @@
-/// A linear map A : ℝⁿ → ℝᵐ, known only by what it does: a batch of one.
+/// A linear map A : ℝⁿ → ℝᵐ, known only by its products: a batch of one.
 ///
-/// `b` vectors at a time, one after another, each contiguous. Solvers see nothing else, so an operator may be a matrix,
-/// a composition, or the derivative of a program. Not for two threads at once unless the conforming type says so.
+/// It is applied to `b` vectors at a time, one after another in memory, each contiguous. Solvers know nothing else
+/// about it, so an operator may be a matrix, a composition, or the derivative of a program. It must not be used from
+/// two threads at once unless the conforming type allows it.
 public protocol LinearOperator: BatchedOperator {
   /// n, the length of an input.
   var inputDimension: Int { get }
   /// m, the length of an output.
   var outputDimension: Int { get }
-  /// yᵢ ← A vᵢ for i < b: (b, n) → (b, m). Overwrites `y`, leaves `v` alone.
+  /// yᵢ ← A vᵢ for i < b: (b, n) → (b, m). Overwrites `y` and leaves `v` unchanged.
   func apply(_ v: Span<Double>, into y: inout MutableSpan<Double>, vectors b: Int)
-  /// xᵢ ← Aᵀ uᵢ for i < b: (b, m) → (b, n). Overwrites `x`, leaves `u` alone.
+  /// xᵢ ← Aᵀ uᵢ for i < b: (b, m) → (b, n). Overwrites `x` and leaves `u` unchanged.
   func applyAdjoint(_ u: Span<Double>, into x: inout MutableSpan<Double>, vectors b: Int)
 }
 
 extension LinearOperator {
-  /// 1.
+  /// 1: an operator is a batch of one.
   public var batch: Int { 1 }
 
-  /// A itself.
+  /// The operator itself.
   public func member(_ p: Int) -> any LinearOperator { self }
 
-  /// A applied as the only member of its batch.
+  /// Applies A as the only member of its batch.
   public func apply(
     _ v: Span<Double>, into y: inout MutableSpan<Double>, vectors b: Int, active: [Int]
   ) { apply(v, into: &y, vectors: b) }
 
-  /// Aᵀ applied as the only member of its batch.
+  /// Applies Aᵀ as the only member of its batch.
   public func applyAdjoint(
     _ u: Span<Double>, into x: inout MutableSpan<Double>, vectors b: Int, active: [Int]
   ) { applyAdjoint(u, into: &x, vectors: b) }
 
-  /// One application in either direction.
+  /// Makes one application in the given direction.
   package func apply(
     _ direction: ProductDirection, _ v: Span<Double>, into y: inout MutableSpan<Double>,
     vectors b: Int
@@ -41,27 +42,27 @@ extension LinearOperator {
     }
   }
 
-  /// A applied to every row of `v` (b, n): (b, m). The allocating form.
+  /// A applied to every row of `v` (b, n), as a new matrix (b, m).
   public func apply(_ v: Matrix<Double>) -> Matrix<Double> {
     precondition(
-      v.columns == inputDimension, "vectors of \(v.columns) for an input of \(inputDimension)")
+      v.columns == inputDimension, "vectors of length \(v.columns), inputs of \(inputDimension)")
     var y = Matrix<Double>(rows: v.rows, columns: outputDimension)
     var span = y.elements.mutableSpan
     apply(v.elements.span, into: &span, vectors: v.rows)
     return y
   }
 
-  /// Aᵀ applied to every row of `u` (b, m): (b, n). The allocating form.
+  /// Aᵀ applied to every row of `u` (b, m), as a new matrix (b, n).
   public func applyAdjoint(_ u: Matrix<Double>) -> Matrix<Double> {
     precondition(
-      u.columns == outputDimension, "vectors of \(u.columns) for an output of \(outputDimension)")
+      u.columns == outputDimension, "vectors of length \(u.columns), outputs of \(outputDimension)")
     var x = Matrix<Double>(rows: u.rows, columns: inputDimension)
     var span = x.elements.mutableSpan
     applyAdjoint(u.elements.span, into: &span, vectors: u.rows)
     return x
   }
 
-  /// A itself, built densely (m, n) in blocks of `block` unit vectors; from the smaller side, so min(m, n) vectors.
+  /// The matrix of A (m, n), built in blocks of `block` unit vectors of the smaller side, min(m, n) in all.
   public func materialized(block: Int = 64) -> Matrix<Double> {
     let isWide = outputDimension < inputDimension
     let direction: ProductDirection = isWide ? .adjoint : .forward

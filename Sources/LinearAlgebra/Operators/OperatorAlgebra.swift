@@ -1,5 +1,5 @@
-// Operators made of operators, as formulas write them. None of these applies anything; what an application costs is said by
-// the types they return.
+// Operators made of operators, written as in formulas. Nothing here applies an operator; the types returned document
+// the cost of an application.
 
 extension LinearOperator {
   /// Aᵀ.
@@ -16,13 +16,13 @@ extension LinearOperator {
   /// A + c I. Precondition: A is square.
   public func shifted(by c: Double) -> ShiftedOperator { ShiftedOperator(self, by: c) }
 
-  /// I + A, of a residual Jacobian that of the whole block. Precondition: A is square.
+  /// I + A: the whole block, if A is its residual Jacobian. Precondition: A is square.
   public var plusIdentity: ShiftedOperator { shifted(by: 1) }
 
   /// A − I. Precondition: A is square.
   public var minusIdentity: ShiftedOperator { shifted(by: -1) }
 
-  /// A from some rows of its input to some rows of its output, where both are matrices row after row; nil is all of them.
+  /// A from some rows of its input to some rows of its output, both seen as row-major matrices; nil selects all rows.
   public func restricted(
     inputRows: RowSelection? = nil, outputRows: RowSelection? = nil
   ) -> RestrictedOperator {
@@ -30,10 +30,10 @@ extension LinearOperator {
   }
 }
 
-/// A + B. Precondition: both are of one shape.
+/// A + B. Precondition: both have the same shape.
 public func + (a: any LinearOperator, b: any LinearOperator) -> SumOperator { SumOperator([a, b]) }
 
-/// A − B. Precondition: both are of one shape.
+/// A − B. Precondition: both have the same shape.
 public func - (a: any LinearOperator, b: any LinearOperator) -> SumOperator {
   SumOperator([a, b], weights: [1, -1])
 }

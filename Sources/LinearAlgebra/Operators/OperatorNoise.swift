@@ -1,45 +1,47 @@
-/// How much the operator that a solve applied differs from the one that is meant, E = Ã − A: rounding of its products, and of
-/// the point and the saved values of a linearization. Relative to σ₁.
+/// The size of E = Ã − A, the difference between the operator Ã that a solve applied and the operator A that is
+/// meant: rounding of the products, and of the point and the saved values of a linearization. Relative to σ₁.
 public struct OperatorNoise: Sendable, Equatable, Codable {
-  /// max(‖E v‖, ‖Eᵀ u‖) of unit vectors that lie among the leading singular vectors.
+  /// A bound of ‖E v‖ and ‖Eᵀ u‖ for unit vectors in the span of the leading singular vectors.
   public var products: Double
-  /// |uᵀ E v| for such vectors: the part that stays among them.
+  /// A bound of |uᵀ E v| for such vectors: the part of E that stays in their span.
   public var entries: Double
 
-  /// Both relative to σ₁.
+  /// Creates a noise with both numbers relative to σ₁.
   public init(products: Double, entries: Double) {
     self.products = products
     self.entries = entries
   }
 
-  /// Of an operator that is what is meant.
+  /// No noise: the operator applied is the one that is meant.
   public static let none = OperatorNoise(products: 0, entries: 0)
 
-  /// What the largest difference in a sample is multiplied by, to stand for those that were not looked at.
+  /// The factor by which the largest difference in a sample is multiplied, to cover vectors outside the sample.
   ///
-  /// Rounding errors of a product are sums of many small ones: their norms vary little from vector to vector, and of single
-  /// entries, about normal numbers, hundreds stay below 3 times the largest of a few dozen.
+  /// Rounding errors of a product are sums of many small ones: their norms vary little from vector to vector. Single
+  /// entries are about normal, and hundreds of them stay below 3 times the largest of a few dozen.
   public static let safetyFactor = 3.0
-  /// The same of entries, of which a smaller part is seen: a value's error is one entry, and none of those that were seen.
+  /// The same factor for entries, which are sampled more thinly: the error of a value is one entry, usually not in
+  /// the sample.
   public static let entryFactor = 6.0
 }
 
 extension OperatorNoise {
-  /// The noise of the operator that was solved, `applied`, against a twin that computes the same more precisely.
+  /// The noise of the operator that was solved, `applied`, relative to a twin that computes the same more precisely.
   ///
-  /// A sample: Ã and A are both applied to six right vectors (the first two found v, the last two, two random unit
-  /// combinations of all found ones) and Ãᵀ and Aᵀ to six such left ones; further triplets count as found. `products` is
-  /// the largest norm of a difference, `entries` the largest |uₐᵀ E v| and |v_bᵀ Eᵀ u| with all found u and v, times
-  /// `safetyFactor` and `entryFactor` and over σ₁. Two applications of each operator. `.none` where σ₁ is 0: there is no size to relate to.
+  /// It is estimated from a sample: Ã and A are both applied to six right vectors (the first two found v, the last
+  /// two, and two random unit combinations of all found ones), Ãᵀ and Aᵀ to six left ones chosen alike; further
+  /// triplets count as found. `products` is the largest norm of a difference times `safetyFactor`, `entries` the
+  /// largest |uₐᵀ E v| and |v_bᵀ Eᵀ u| over all found u and v times `entryFactor`, both over σ₁. This takes two
+  /// applications of each operator. `.none` if σ₁ is 0, since there is no size to compare with.
   ///
-  /// Throws `OperatorError` if a product is not finite. Precondition: the two have one shape.
+  /// Throws `OperatorError` if a product is not finite. Precondition: the two have the same shape.
   public init(
     of applied: any LinearOperator, against meant: any LinearOperator, triplets: SingularTriplets,
     seed: UInt64 = 0
   ) throws(OperatorError) {
     precondition(
       applied.inputDimension == meant.inputDimension
-        && applied.outputDimension == meant.outputDimension, "the two operators have one shape")
+        && applied.outputDimension == meant.outputDimension, "the two operators differ in shape")
     let (a, twin) = (CheckedOperator(applied), CheckedOperator(meant))
     try self.init(triplets, seed: seed) { direction, x throws(OperatorError) in
       try a.products(direction, of: x, width: x.rows)
@@ -47,11 +49,12 @@ extension OperatorNoise {
     }
   }
 
-  /// The noise of an operator that has no twin: of its rounding alone, which shows where a product is no linear map.
+  /// The noise of an operator that has no twin: that of its rounding alone, measured by its deviation from linearity.
   ///
-  /// With E x taken to be A (α x) / α − A x, α no power of two, so that the same products are rounded at other places: a
-  /// difference of two samples of the rounding, hence about √2 of its norm. The vectors are those of the comparison with a
-  /// twin. What both products share is not seen: the rounding of a linearization's point and saved values, and of weights.
+  /// E x is estimated by A (α x) / α − A x, with α not a power of two, so that the same products are rounded
+  /// differently: the difference of two samples of the rounding, hence about √2 of its norm. The vectors are those
+  /// used with a twin. Errors that both products share go unseen: the rounding of a linearization's point and saved
+  /// values, and of weights.
   ///
   /// Throws `OperatorError` if a product is not finite.
   public init(
@@ -90,14 +93,14 @@ extension OperatorNoise {
 }
 
 extension Matrix where Scalar == Double {
-  /// These rows, and those of `other` after them.
+  /// These rows, followed by those of `other`.
   fileprivate func stacked(_ other: Matrix?) -> Matrix {
     guard let other, other.rows > 0 else { return self }
     return Matrix(
       rows: rows + other.rows, columns: columns, elements: elements + other.elements)
   }
 
-  /// Of orthonormal rows the first two, the last two, and two random unit combinations of all.
+  /// A sample of orthonormal rows: the first two, the last two, and two random unit combinations of all.
   fileprivate func sample(using random: inout SeededGenerator) -> Matrix {
     var weights = random.normalMatrix(rows: 2, columns: rows)
     let norms = weights.rowNorms

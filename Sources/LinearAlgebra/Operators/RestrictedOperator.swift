@@ -1,13 +1,13 @@
-/// Some rows of vectors that are matrices row after row, such as some tokens of a prompt.
+/// A selection of rows of a row-major matrix, such as some tokens of a prompt.
 public struct RowSelection: Hashable, Sendable {
-  /// The rows, counted from 0, in the order in which they follow one another in a restricted vector.
+  /// The rows selected, counted from 0, in the order in which a restricted vector has them.
   public let rows: [Int]
-  /// Rows in all.
+  /// The number of rows in all.
   public let count: Int
 
-  /// Some of `count` rows. Precondition: at least one, each at most once, all below `count`.
+  /// The selection of `rows` out of `count`. Precondition: at least one, each at most once, all below `count`.
   public init(_ rows: [Int], of count: Int) {
-    precondition(!rows.isEmpty, "no row is selected")
+    precondition(!rows.isEmpty, "a selection has at least one row")
     precondition(
       rows.allSatisfy { (0..<count).contains($0) } && Set(rows).count == rows.count,
       "rows \(rows) of \(count)")
@@ -15,25 +15,25 @@ public struct RowSelection: Hashable, Sendable {
   }
 }
 
-/// R A S, which feeds some rows of A's input and keeps some rows of its output: the other inputs are zero.
+/// R A S, which maps some rows of A's input to some rows of its output; all other input rows are zero.
 ///
-/// A takes and gives matrices, row after row. An application costs one of A, at its full size, and holds one block of A's
-/// inputs and one of its outputs.
+/// The inputs and outputs of A are row-major matrices. An application costs one of A, at its full size, and needs one
+/// block of A's inputs and one of its outputs.
 public final class RestrictedOperator: LinearOperator {
   private let base: any LinearOperator
   private let inputRows: RowSelection?
   private let outputRows: RowSelection?
   private let buffers = (input: VectorBuffer(), output: VectorBuffer())
 
-  /// `base` from some rows of its input to some rows of its output; nil is all of them. Precondition: the rows of a
-  /// selection divide the length of the vectors.
+  /// `base` from some rows of its input to some rows of its output; nil selects all rows. Precondition: the number of
+  /// rows of a selection divides the length of the vectors.
   public init(_ base: any LinearOperator, inputRows: RowSelection?, outputRows: RowSelection?) {
     for (selection, length) in [
       (inputRows, base.inputDimension), (outputRows, base.outputDimension),
     ] {
       precondition(
         length.isMultiple(of: selection?.count ?? 1),
-        "vectors of \(length) are not \(selection?.count ?? 1) rows")
+        "vectors of length \(length) for \(selection?.count ?? 1) rows")
     }
     (self.base, self.inputRows, self.outputRows) = (base, inputRows, outputRows)
   }
@@ -47,12 +47,14 @@ public final class RestrictedOperator: LinearOperator {
     selection.map { whole / $0.count * $0.rows.count } ?? whole
   }
 
-  /// yᵢ ← the selected rows of A applied to vᵢ in its rows and zeros elsewhere: (b, n) → (b, m).
+  /// yᵢ ← the selected output rows of A applied to vᵢ in the selected input rows and zeros elsewhere: (b, n) → (b,
+  /// m).
   public func apply(_ v: Span<Double>, into y: inout MutableSpan<Double>, vectors b: Int) {
     product(.forward, v, inputRows, outputRows, into: &y, vectors: b)
   }
 
-  /// The same of Aᵀ, with the two selections exchanged: (b, m) → (b, n).
+  /// xᵢ ← the selected input rows of Aᵀ applied to uᵢ in the selected output rows and zeros elsewhere: (b, m) → (b,
+  /// n).
   public func applyAdjoint(_ u: Span<Double>, into x: inout MutableSpan<Double>, vectors b: Int) {
     product(.adjoint, u, outputRows, inputRows, into: &x, vectors: b)
   }
@@ -72,7 +74,7 @@ public final class RestrictedOperator: LinearOperator {
     product(direction, whole.span, to, into: &y, vectors: b)
   }
 
-  /// From whole inputs.
+  /// Applies A to whole inputs, scattered from restricted ones, and gathers the selected output rows.
   private func product(
     _ direction: ProductDirection, _ v: Span<Double>, _ to: RowSelection?,
     into y: inout MutableSpan<Double>, vectors b: Int
@@ -90,7 +92,8 @@ public final class RestrictedOperator: LinearOperator {
 }
 
 extension RowSelection {
-  /// Where the selected rows of `b` whole vectors, of `length` numbers together, lie: in these, and in restricted vectors.
+  /// Calls `body` with the offsets of each selected row in `b` whole vectors, of `length` numbers together, and in
+  /// restricted vectors.
   fileprivate func forEachRow(
     of length: Int, vectors b: Int, _ body: (_ whole: Range<Int>, _ restricted: Range<Int>) -> Void
   ) {

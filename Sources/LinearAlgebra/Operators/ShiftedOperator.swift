@@ -1,6 +1,6 @@
 /// A + c I for a square A: an application costs one of A.
 ///
-/// Of a residual Jacobian J, J + I is the derivative of the whole block.
+/// If A is a residual Jacobian J, J + I is the derivative of the whole block.
 public final class ShiftedOperator: LinearOperator {
   private let base: any LinearOperator
   private let shift: Double
@@ -9,7 +9,7 @@ public final class ShiftedOperator: LinearOperator {
   public init(_ base: any LinearOperator, by shift: Double) {
     precondition(
       base.inputDimension == base.outputDimension,
-      "\(base.outputDimension) × \(base.inputDimension) is not square: the identity has no such shape"
+      "\(base.outputDimension) × \(base.inputDimension) is not square: I has no such shape"
     )
     (self.base, self.shift) = (base, shift)
   }

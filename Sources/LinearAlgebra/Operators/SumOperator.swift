@@ -1,34 +1,34 @@
-/// w₁ A₁ + … + wₙ Aₙ for operators of one shape: a sum, a difference, an average.
+/// w₁ A₁ + … + wₙ Aₙ for operators of the same shape: a sum, a difference, an average.
 ///
-/// An application applies every Aᵢ once to all of its vectors; beyond the members' own workspace it holds one block of
-/// outputs, whatever n is.
+/// An application applies every Aᵢ once to all of its vectors; besides the members' own workspace it needs one block
+/// of outputs, whatever n is.
 public final class SumOperator: LinearOperator {
   private let members: [any LinearOperator]
   private let weights: [Double]
   private let buffer = VectorBuffer()
 
-  /// The sum of at least one operator, each times its weight; all weights are 1 if none are given. Precondition: all
-  /// members are of one shape, and there are as many weights.
+  /// The sum of at least one operator, each times its weight; without weights, all are 1. Precondition: all members
+  /// have the same shape, and there is one weight for each.
   public init(_ members: [any LinearOperator], weights: [Double]? = nil) {
     precondition(!members.isEmpty, "a sum has at least one member")
     precondition(
       members.allSatisfy {
         $0.inputDimension == members[0].inputDimension
           && $0.outputDimension == members[0].outputDimension
-      }, "the members of a sum have one shape")
+      }, "the members of a sum must have the same shape")
     precondition(weights == nil || weights?.count == members.count, "one weight per member")
     self.members = members
     self.weights = weights ?? members.map { _ in 1 }
   }
 
-  /// The mean (w₁ A₁ + … + wₙ Aₙ) / (w₁ + … + wₙ), of equal weights if none are given. Precondition: the weights' sum is
-  /// not 0.
+  /// The mean (w₁ A₁ + … + wₙ Aₙ) / (w₁ + … + wₙ), with equal weights if none are given. Precondition: the weights do
+  /// not sum to 0.
   public static func average(
     of members: [any LinearOperator], weights: [Double]? = nil
   ) -> SumOperator {
     let weights = weights ?? members.map { _ in 1 }
     let sum = weights.reduce(0, +)
-    precondition(sum != 0, "weights that cancel have no mean")
+    precondition(sum != 0, "the weights of an average sum to 0")
     return SumOperator(members, weights: weights.map { $0 / sum })
   }
 

@@ -1,9 +1,10 @@
-/// Products of many vectors, by calls of at most `width` vectors per member: the one place where blocks of vectors are cut
-/// up, padded and put together again.
+/// Applies operators to many vectors, by calls with at most `width` vectors per member; blocks of vectors are split,
+/// padded and reassembled here and nowhere else.
 ///
-/// `blocks` are the vectors (rows) of each member in `active`; members may bring different numbers of them. A member whose
-/// block is used up takes no part in the calls that are left, and one whose block ends inside a call is given zeros for the
-/// rest of it. `call` gets (active, b, n) and writes (active, b, `length`). The results have the blocks' rows.
+/// `blocks` are the vectors (rows) of each member in `active`; members may have different numbers of them. A member
+/// whose block is used up takes no part in the remaining calls, and one whose block ends within a call is padded with
+/// zeros. `call` receives (active, b, n) and writes (active, b, `length`). The results have as many rows as the
+/// blocks.
 func products<Failure: Error>(
   of blocks: [Matrix<Double>], active: [Int], length to: Int, width: Int,
   call: (
@@ -11,14 +12,14 @@ func products<Failure: Error>(
   ) throws(Failure) -> Void
 ) throws(Failure) -> [Matrix<Double>] {
   precondition(blocks.count == active.count, "one block of vectors per active member")
-  precondition(width >= 1, "an application takes at least one vector")
+  precondition(width >= 1, "an application needs at least one vector")
   let longest = blocks.map(\.rows).max() ?? 0
   var results = blocks.map { Matrix<Double>(rows: $0.rows, columns: to) }
   for start in stride(from: 0, to: longest, by: width) {
     let members = blocks.indices.filter { blocks[$0].rows > start }
     let from = blocks[members[0]].columns
     let b = min(width, longest - start)
-    if members.count == 1 {  // nothing to put together
+    if members.count == 1 {  // nothing to reassemble
       let i = members[0]
       let source = blocks[i].elements
       var whole = results[i].elements.mutableSpan

@@ -1,11 +1,11 @@
-/// Memory for intermediate vectors of an operator made of others. It grows when more is asked for than ever before, so that
-/// applications of one width allocate at the first of them only.
+/// Memory for the intermediate vectors of a composite operator. It grows only when more is needed than ever before,
+/// so that of several applications of one width only the first allocates.
 final class VectorBuffer {
   private var memory = UnsafeMutableBufferPointer<Double>(start: nil, count: 0)
 
   deinit { memory.deallocate() }
 
-  /// Room for `count` numbers, until the next call; what is in it is left over.
+  /// Memory for `count` numbers, valid until the next call; its contents are unspecified.
   func room(for count: Int) -> UnsafeMutableBufferPointer<Double> {
     if count > memory.count {
       memory.deallocate()

@@ -1,29 +1,30 @@
-/// What is known of the singular values of an operator that a solver did not find.
+/// What is known about the singular values of an operator that a solver did not find.
 ///
 /// With the `deflated` largest triplets found, U Σ Vᵀ, the rest of the operator is B = (I − U Uᵀ) A (I − V Vᵀ), and
 ///
 ///     ‖B‖₂ ≤ S = `outside`,    wrong with probability δ = `failureProbability` at most,
 ///
-/// over the random vectors that B was probed with. Since A differs from U Σ Vᵀ + B by the residuals R of those triplets alone,
-/// σᵢ(A) ≤ max(σ̂ᵢ, S) + ‖R‖₂ for every i; below, σ̂ᵢ bounds σᵢ anyway. Where S + ‖R‖₂ < σ̂_K nothing is missing among
-/// the K largest.
+/// over the random vectors that B was probed with. Since A differs from U Σ Vᵀ + B only by the residuals R of those
+/// triplets,
+/// σᵢ(A) ≤ max(σ̂ᵢ, S) + ‖R‖₂ for every i; from below, σ̂ᵢ bounds σᵢ anyway. If S + ‖R‖₂ < σ̂_K, nothing is missing
+/// among the K largest.
 public struct Certificate: Sendable, Equatable, Codable {
   /// S: no singular value beyond the deflated ones is larger.
   public var outside: Double
-  /// δ; 0 where all of the operator was seen.
+  /// δ, 0 if the whole operator was seen.
   public var failureProbability: Double
-  /// K′, how many triplets were taken out: those that were asked for and some beyond them.
+  /// K′, the number of triplets deflated: those requested and some beyond them.
   public var deflated: Int
   /// ‖R‖₂ of those triplets, bounded by the root of the sum of their squared residual norms.
   public var residualNorm: Double
-  /// Whether S + ‖R‖₂ is below the last value that was asked for, so that none of those is missing.
+  /// Whether S + ‖R‖₂ is at most the last value requested, so that no requested triplet is missing.
   public var isProof: Bool
-  /// Triplets that the solver had missed and the search brought in.
+  /// The number of triplets that the solver had missed and the search added.
   public var broughtIn: Int
-  /// What the search cost; part of the report's count.
+  /// The cost of the search, which is part of the report's count.
   public var applications: ApplicationCount
 
-  /// What a search ended with.
+  /// Creates a certificate from the results of a search.
   public init(
     outside: Double, failureProbability: Double, deflated: Int, residualNorm: Double, isProof: Bool,
     broughtIn: Int = 0, applications: ApplicationCount = ApplicationCount()
@@ -38,19 +39,19 @@ public struct Certificate: Sendable, Equatable, Codable {
   }
 }
 
-/// Triplets beyond those that were asked for, that a solve came upon: their residual norms are measured too, and need not
-/// be within the tolerance.
+/// Triplets found beyond those requested: their residual norms are measured too, but need not be within the
+/// tolerance.
 public struct FurtherTriplets: Sendable {
-  /// σ, going on where the asked ones end, largest first.
+  /// σ, continuing where those of the requested triplets end, largest first.
   public var singularValues: [Double]
-  /// Row i is the left vector of value i.
+  /// The left vectors: row i belongs to value i.
   public var leftVectors: Matrix<Double>
-  /// Row i is the right vector of value i.
+  /// The right vectors: row i belongs to value i.
   public var rightVectors: Matrix<Double>
   /// max(‖A v − σ u‖, ‖Aᵀ u − σ v‖), measured.
   public var residualNorms: [Double]
 
-  /// Triplets and their residual norms.
+  /// Creates further triplets with their residual norms.
   public init(
     singularValues: [Double], leftVectors: Matrix<Double>, rightVectors: Matrix<Double>,
     residualNorms: [Double]

@@ -1,4 +1,5 @@
-/// The largest singular triplets (σᵢ, uᵢ, vᵢ) of an operator A, A vᵢ ≈ σᵢ uᵢ and Aᵀ uᵢ ≈ σᵢ vᵢ, and the proof.
+/// The largest singular triplets (σᵢ, uᵢ, vᵢ) of an operator A, A vᵢ ≈ σᵢ uᵢ and Aᵀ uᵢ ≈ σᵢ vᵢ, with measured
+/// residual norms.
 public struct SingularTriplets: Sendable {
   /// σ (k), largest first.
   public let singularValues: [Double]
@@ -8,14 +9,14 @@ public struct SingularTriplets: Sendable {
   public let rightVectors: Matrix<Double>
   /// max(‖A vᵢ − σᵢ uᵢ‖, ‖Aᵀ uᵢ − σᵢ vᵢ‖) (k), measured by applying A and Aᵀ once more, not estimated.
   public let residualNorms: [Double]
-  /// How the solver came to them.
+  /// The solver's report.
   public let report: ConvergenceReport
-  /// Triplets beyond them that the solve came upon: they say how the spectrum goes on behind the cut.
+  /// Triplets found beyond these: they show how the spectrum continues after the cut.
   public var further: FurtherTriplets?
-  /// What is known of those that were not found; nil where the solver did not look.
+  /// What is known about triplets that were not found; nil if the solver did not search.
   public var certificate: Certificate?
 
-  /// Triplets and what is known of them.
+  /// Creates triplets with their residual norms and the report.
   public init(
     singularValues: [Double], leftVectors: Matrix<Double>, rightVectors: Matrix<Double>,
     residualNorms: [Double], report: ConvergenceReport, further: FurtherTriplets? = nil,
@@ -30,7 +31,7 @@ public struct SingularTriplets: Sendable {
     self.report = report
   }
 
-  /// These triplets, or an error that carries the solver's remedy when some did not converge.
+  /// The triplets themselves; throws `NotConverged`, which gives the solver's remedy, if some did not converge.
   public func requireConverged() throws -> SingularTriplets {
     guard report.isConverged else { throw NotConverged(report: report) }
     return self
@@ -43,33 +44,33 @@ public struct ConvergenceReport: Sendable, Codable {
   public enum Outcome: Sendable, Equatable, Codable {
     /// Every residual norm is within tolerance · σ₁.
     case converged
-    /// Some are not.
+    /// Some residual norm is larger.
     case stopped(Stop)
   }
 
-  /// How it ended.
+  /// How the solve ended.
   public var outcome: Outcome
   /// The solver that answered: `arpack`, `dense`, `block`, `randomized`.
   public var solver: String
-  /// Triplets asked for.
+  /// The number of triplets requested.
   public var requested: Int
-  /// Triplets whose residual norm is within tolerance.
+  /// The number of triplets whose residual norm is within tolerance.
   public var converged: Int
-  /// Restarts of the iteration.
+  /// The number of restarts of the iteration.
   public var restarts: Int
-  /// Vectors and passes, those that measured the residuals included.
+  /// The vectors and passes of the solve, including those that measured the residuals.
   public var applications: ApplicationCount
-  /// Basis vectors kept.
+  /// The number of basis vectors.
   public var subspaceDimension: Int
-  /// Residual norms are held to tolerance · σ₁.
+  /// The largest residual norm accepted, relative to σ₁.
   public var tolerance: Double
-  /// Of the start vectors.
+  /// The seed of the start vectors.
   public var seed: UInt64
 
   /// Whether all triplets converged.
   public var isConverged: Bool { outcome == .converged }
 
-  /// A report.
+  /// Creates a report.
   public init(
     outcome: Outcome, solver: String, requested: Int, converged: Int, restarts: Int,
     applications: ApplicationCount, subspaceDimension: Int, tolerance: Double, seed: UInt64

@@ -2,25 +2,25 @@ import RealModule
 
 /// Why a solve ended before every residual norm was within tolerance · σ₁, and what would help.
 public struct Stop: Sendable, Equatable, CustomStringConvertible {
-  /// What kept it.
+  /// The kinds of cause.
   public enum Reason: String, Sendable, Codable {
-    /// The iteration was allowed no more vectors or restarts.
+    /// The iteration used up the vectors or restarts it was allowed.
     case exhausted
-    /// It has converged as far as the rounding of the operator's products allows.
+    /// It converged as far as the rounding of the operator's products allows.
     case rounding
   }
 
-  /// What kept it.
+  /// The kind of cause.
   public let reason: Reason
-  /// The largest residual norm over σ₁ (or another `unit`), rounded up to two digits, so that it would do as a tolerance; nil in records of
-  /// earlier versions.
+  /// The largest residual norm over σ₁ (or another `unit`), rounded up to two digits, so that it can serve as a
+  /// tolerance; nil in records of earlier versions.
   public let residual: Double?
-  /// What to do, in the words of the solver's settings.
+  /// What to do, in terms of the solver's settings.
   public let remedy: String
-  /// What residual norms are measured by, if not σ₁.
+  /// The unit of residual norms, if it is not σ₁.
   public let unit: String?
 
-  /// A solve that left a largest residual norm of `residual` · σ₁, or times another `unit`.
+  /// A stop of a solve whose largest residual norm was `residual` · σ₁, or times another `unit`.
   public init(_ reason: Reason, residual: Double, remedy: String, unit: String? = nil) {
     self.reason = reason
     self.residual = Self.roundedUp(residual)
@@ -33,7 +33,7 @@ public struct Stop: Sendable, Equatable, CustomStringConvertible {
     residual.map {
       let size = "\($0) · \(unit ?? "σ₁")"
       return switch reason {
-      case .exhausted: "the iteration was used up with residual norms at \(size)"
+      case .exhausted: "the iteration reached its limit with residual norms at \(size)"
       case .rounding: "residual norms stay at \(size), which is rounding"
       }
     }
@@ -42,12 +42,12 @@ public struct Stop: Sendable, Equatable, CustomStringConvertible {
   /// What happened and what to do.
   public var description: String { account.map { "\($0): \(remedy)" } ?? remedy }
 
-  /// To two digits.
+  /// x rounded up to two significant digits.
   private static func roundedUp(_ x: Double) -> Double {
     guard x.isFinite, x > 0 else { return x }
     let exponent = Double.log10(x).rounded(.down) - 1
     let digits = (x / Double.pow(10, exponent)).rounded(.up)
-    // Read, not multiplied: 1.3e-05 and not 1.3000000000000001e-05.
+    // Parsed rather than multiplied, to get 1.3e-05 and not 1.3000000000000001e-05.
     return Double("\(Int(digits))e\(Int(exponent))") ?? x
   }
 }
@@ -55,7 +55,7 @@ public struct Stop: Sendable, Equatable, CustomStringConvertible {
 extension Stop: Codable {
   private enum CodingKeys: CodingKey { case reason, residual, remedy, unit }
 
-  /// What `encode` wrote.
+  /// Decodes what `encode(to:)` wrote.
   public init(from decoder: any Decoder) throws {
     let values = try decoder.container(keyedBy: CodingKeys.self)
     reason = try values.decodeIfPresent(Reason.self, forKey: .reason) ?? .exhausted
@@ -68,7 +68,7 @@ extension Stop: Codable {
 extension ConvergenceReport.Outcome {
   private enum CodingKeys: CodingKey { case converged, stopped }
 
-  /// What `encode` wrote, here or in versions that had a remedy and no reason.
+  /// Decodes what `encode(to:)` wrote, or earlier versions, which had a remedy and no reason.
   public init(from decoder: any Decoder) throws {
     let values = try decoder.container(keyedBy: CodingKeys.self)
     guard values.contains(.stopped) else {
@@ -78,7 +78,7 @@ extension ConvergenceReport.Outcome {
     self = .stopped(try values.decode(Stop.self, forKey: .stopped))
   }
 
-  /// `{"converged": {}}`, or `{"stopped": …}`.
+  /// Encodes `{"converged": {}}` or `{"stopped": …}`.
   public func encode(to encoder: any Encoder) throws {
     var values = encoder.container(keyedBy: CodingKeys.self)
     switch self {
