@@ -1,7 +1,7 @@
 import LinearAlgebra
 import Synchronization
 
-/// Numbers at a fixed address, shared by reference: the values of a `Variable`, and what primitives keep of them.
+/// Numbers at a fixed address, shared by reference: the values of a `Variable`, and those that primitives save.
 ///
 /// A value of `columns` features for `rows` rows lies feature by feature, feature c of row r at [c · rows + r], so that
 /// a product with a stored matrix reads the rows as interleaved vectors.
@@ -21,7 +21,7 @@ package final class Buffer<Scalar: RealScalar> {
   }
 }
 
-/// The bytes all values of all programs hold: what evaluations need while they run, and what linearizations keep.
+/// The bytes of all values of all programs: what evaluations need while they run, and what linearizations keep.
 public enum ValueMemory {
   private static let live = Atomic<Int>(0)
   private static let peak = Atomic<Int>(0)
@@ -30,12 +30,12 @@ public enum ValueMemory {
     peak.max(live.add(bytes, ordering: .relaxed).newValue, ordering: .relaxed)
   }
 
-  /// Held now.
+  /// The bytes allocated now.
   public static var liveBytes: Int { live.load(ordering: .relaxed) }
 
-  /// Held at most since `resetPeak()`.
+  /// The largest number of bytes allocated at once since `resetPeak()`.
   public static var peakBytes: Int { peak.load(ordering: .relaxed) }
 
-  /// Begins a new peak at what is held now.
+  /// Starts a new peak at the bytes allocated now.
   public static func resetPeak() { peak.store(liveBytes, ordering: .relaxed) }
 }

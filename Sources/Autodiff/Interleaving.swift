@@ -1,15 +1,15 @@
 import LinearAlgebra
 import Weights
 
-/// How b matrices of some rows lie one after another outside.
+/// The memory layout of b matrices of some rows outside a linearization.
 enum VectorOrder: Sendable {
-  /// (b, rows, columns): each vector a whole matrix.
+  /// (b, rows, columns): each vector is a whole matrix.
   case vectors
-  /// (active, b, columns): each active row with its b vectors. `places` says for every row where it stands among the active
-  /// ones, nil where it is at rest: zeros go in, and what comes out is dropped.
+  /// (active, b, columns): each active row has b vectors. `places` gives every row's index among the active ones; nil
+  /// marks an inactive row, whose input is zero and whose output is dropped.
   case rows(places: [Int?], active: Int)
 
-  /// How many of so many rows lie outside.
+  /// The number of rows, out of `all`, that exist outside.
   func rows(of all: Int) -> Int {
     switch self {
     case .vectors: return all
@@ -19,7 +19,7 @@ enum VectorOrder: Sendable {
     }
   }
 
-  /// Where row r of vector j begins, in rows; nil for one at rest.
+  /// The row at which row r of vector j begins; nil for an inactive one.
   @inline(__always)
   fileprivate func start(_ j: Int, _ r: Int, _ b: Int, _ rows: Int) -> Int? {
     switch self {
@@ -29,9 +29,10 @@ enum VectorOrder: Sendable {
   }
 }
 
-/// A transposition by tiles that fit the first cache on both sides, the strips of columns side by side on all threads.
+/// Runs a transposition by tiles that fit the first-level cache on both sides, strips of columns in parallel on all
+/// threads.
 ///
-/// Every tile writes numbers of its own, so the callers' pointers may be shared.
+/// Every tile writes its own elements, so the callers' pointers may be shared.
 @inline(__always)
 private func forEachTile(
   _ tangents: Int, _ columns: Int,
@@ -52,7 +53,7 @@ private func forEachTile(
   }
 }
 
-/// Vectors → feature c, row r, vector j at [(c · rows + r) · b + j].
+/// Interleaves: vectors → feature c of row r of vector j at [(c · rows + r) · b + j].
 @_specialize(where Scalar == Float)
 @_specialize(where Scalar == Double)
 func interleave<Scalar: RealScalar>(
@@ -73,7 +74,7 @@ func interleave<Scalar: RealScalar>(
   }
 }
 
-/// The way back.
+/// The inverse of `interleave`.
 @_specialize(where Scalar == Float)
 @_specialize(where Scalar == Double)
 func deinterleave<Scalar: RealScalar>(

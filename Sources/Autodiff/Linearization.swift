@@ -3,22 +3,22 @@ import LinearAlgebra
 
 /// The derivative of a program at one point, as a linear map: J v and Jᵀ u without J.
 ///
-/// The program has run once; what each primitive's tangent needs was kept. An application costs one tangent of every
-/// recorded step for all of its vectors together, does no primal work and allocates nothing (the workspace grows only
-/// when more vectors come at once than before). As a `LinearOperator`, a vector is the input (or output) matrix row
-/// after row. Owns its workspace: not for two threads at once.
+/// The program has run once, and the values that each primitive's rules need were saved. An application costs one
+/// tangent of every recorded step for all of its vectors together, repeats no primal work and allocates nothing (the
+/// workspace grows only when there are more vectors at once than before). As a `LinearOperator` its vectors are the
+/// input and output matrices, row by row. It owns its workspace, so it must not be used from two threads at once.
 public final class Linearization<Scalar: RealScalar>: LinearOperator {
-  /// f(x).
+  /// The value f(x).
   public let value: Matrix<Scalar>
-  /// Rows and columns of x.
+  /// The rows and columns of x.
   public let inputShape: (rows: Int, columns: Int)
-  /// Rows and columns of f(x).
+  /// The rows and columns of f(x).
   public let outputShape: (rows: Int, columns: Int)
 
-  /// The recorded steps f(x) depends on, in order; nothing else is visited.
+  /// The recorded steps that f(x) depends on, in order; no others are visited.
   private let steps: [(position: Int, primitive: any Primitive<Scalar>)]
   private let workspace: Workspace<Scalar>
-  /// nil when f(x) does not depend on x: J = 0.
+  /// The position of f(x) on the trace; nil if f(x) does not depend on x, so that J = 0.
   private let outputPosition: Int?
 
   init(
@@ -28,7 +28,7 @@ public final class Linearization<Scalar: RealScalar>: LinearOperator {
     outputShape = (output.rows, output.columns)
     value = output.value
     outputPosition = output.position
-    // Only what leads to the output: a value computed and not used has no place in an application.
+    // Keep only what leads to the output: applications skip values that were computed and not used.
     var lastUse: [Int?] = Array(repeating: nil, count: trace.primitives.count)
     if let last = output.position { lastUse[last] = trace.primitives.count }
     for position in lastUse.indices.reversed() where lastUse[position] != nil {
@@ -52,23 +52,24 @@ public final class Linearization<Scalar: RealScalar>: LinearOperator {
   /// m: rows · columns of f(x).
   public var outputDimension: Int { outputShape.rows * outputShape.columns }
 
-  /// Bytes of workspace an application to `b` vectors needs.
+  /// The bytes of workspace that an application to `b` vectors needs.
   public func workspaceBytes(vectors b: Int) -> Int { workspace.byteCount(vectors: b) }
 
-  /// Gives the workspace back until the next application; the saved values stay.
+  /// Frees the workspace until the next application; the saved values stay.
   public func releaseWorkspace() { workspace.release() }
 
-  /// yᵢ ← J vᵢ for b tangents, each a matrix shaped like x, row after row.
+  /// yᵢ ← J vᵢ for b tangents, each a matrix shaped like x, row by row.
   public func apply(_ v: Span<Double>, into y: inout MutableSpan<Double>, vectors b: Int) {
     apply(v, into: &y, vectors: b, order: .vectors)
   }
 
-  /// xᵢ ← Jᵀ uᵢ for b cotangents, each a matrix shaped like f(x), row after row.
+  /// xᵢ ← Jᵀ uᵢ for b cotangents, each a matrix shaped like f(x), row by row.
   public func applyAdjoint(_ u: Span<Double>, into x: inout MutableSpan<Double>, vectors b: Int) {
     applyAdjoint(u, into: &x, vectors: b, order: .vectors)
   }
 
-  /// The rows of x as a batch, for an f that acts on each row by itself: J is block diagonal, and these are its blocks.
+  /// The rows of x as a batch, for an f that acts on each row separately: J is block diagonal, and these are its
+  /// blocks.
   public var rows: LinearizedRows<Scalar> { LinearizedRows(self) }
 
   func apply(
@@ -113,7 +114,7 @@ public final class Linearization<Scalar: RealScalar>: LinearOperator {
     for i in span.indices { span[i] = 0 }
   }
 
-  /// J v: `tangent` has the shape of x, the result that of f(x). Allocates; for tests and small uses.
+  /// J v, for a `tangent` of the shape of x; the result has the shape of f(x). Allocates; for tests and small uses.
   public func jvp(_ tangent: Matrix<Scalar>) -> Matrix<Scalar> {
     precondition((tangent.rows, tangent.columns) == inputShape, "a tangent has the shape of x")
     let flat = Matrix(rows: 1, columns: inputDimension, elements: tangent.elements)
@@ -122,7 +123,8 @@ public final class Linearization<Scalar: RealScalar>: LinearOperator {
       elements: apply(flat.converted(to: Double.self)).converted(to: Scalar.self).elements)
   }
 
-  /// Jᵀ u: `cotangent` has the shape of f(x), the result that of x. Allocates; for tests and small uses.
+  /// Jᵀ u, for a `cotangent` of the shape of f(x); the result has the shape of x. Allocates; for tests and small
+  /// uses.
   public func vjp(_ cotangent: Matrix<Scalar>) -> Matrix<Scalar> {
     precondition(
       (cotangent.rows, cotangent.columns) == outputShape, "a cotangent has the shape of f(x)")

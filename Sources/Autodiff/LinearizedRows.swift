@@ -1,25 +1,26 @@
 public import LinearAlgebra
 
-/// The rows of a linearization as a batch of operators, applied together: J of row r takes that row's tangents.
+/// The rows of a linearization as a batch of operators that are applied together: the J of row r takes that row's
+/// tangents.
 ///
-/// For programs that act on each row of x by itself. A row at rest is fed zeros and computed with the others, so that what
-/// becomes of a vector does not depend on which rows are active. Shares the linearization's workspace.
+/// It is for programs that act on each row of x separately. Inactive rows are computed with zeros as input, so that
+/// the result of a row does not depend on which others are active. It shares the linearization's workspace.
 public final class LinearizedRows<Scalar: RealScalar>: BatchedOperator {
   private let whole: Linearization<Scalar>
-  /// Of the last application: mostly the next one's as well.
+  /// The order of the last application, which the next one usually uses as well.
   private var last: (active: [Int], order: VectorOrder)?
 
   init(_ whole: Linearization<Scalar>) {
     precondition(
-      whole.inputShape.rows == whole.outputShape.rows, "f(x) has other rows than x")
+      whole.inputShape.rows == whole.outputShape.rows, "f(x) must have as many rows as x")
     self.whole = whole
   }
 
-  /// Rows of x.
+  /// The number of rows of x.
   public var batch: Int { whole.inputShape.rows }
-  /// Columns of x.
+  /// The number of columns of x.
   public var inputDimension: Int { whole.inputShape.columns }
-  /// Columns of f(x).
+  /// The number of columns of f(x).
   public var outputDimension: Int { whole.outputShape.columns }
 
   /// yᵣ ← Jᵣ vᵣ for every active row, b tangents each: (active, b, columns) → (active, b, columns of f(x)).

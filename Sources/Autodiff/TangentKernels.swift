@@ -1,10 +1,10 @@
 import Weights
 import LinearAlgebra
 
-// The inner loops of the rules that are not products with stored weights. The b tangents (or
-// cotangents) that travel together are neighbours in memory, number by number; all loops run eight of them at a time.
+// The inner loops of the rules that are not products with stored weights. The b tangents (or cotangents) of an
+// application are adjacent in memory, element by element; all loops process eight of them at a time.
 
-/// y ← a x, or y ← y + a x, over `count` neighbours.
+/// y ← a x, or y ← y + a x, over `count` adjacent numbers.
 @inline(__always)
 func axpy<S: RealScalar>(
   _ a: S, _ x: UnsafePointer<S>, _ y: UnsafeMutablePointer<S>, _ count: Int, _ accumulating: Bool
@@ -23,9 +23,10 @@ func axpy<S: RealScalar>(
   }
 }
 
-/// y[i, ·] ← (+) factor · d[i] x[i, ·] for i < count: one number, the same for its b tangents.
+/// y[i, ·] ← (+) factor · d[i] x[i, ·] for i < count: one factor per element, the same for its b tangents.
 ///
-/// Fewer than eight tangents, if a power of two, share a register with those of the next numbers; d is broadcast over them.
+/// If there are fewer than eight tangents, and their number is a power of two, those of several elements share a
+/// register, with d broadcast over them.
 @inline(__always)
 private func scale<S: RealScalar>(
   _ factor: S, _ d: UnsafePointer<S>, _ x: UnsafePointer<S>, _ y: UnsafeMutablePointer<S>,
@@ -63,12 +64,13 @@ private func scale<S: RealScalar>(
   }
 }
 
-/// Enough numbers to wake another thread.
+/// The number of elements that is enough work to wake another thread.
 private let grain = 1 << 15
 
-/// Runs `body` on parts of 0 ..< count, side by side when there are many numbers; `size` is that of one index.
+/// Runs `body` on parts of 0 ..< count, in parallel if there are many elements; `size` is the number of elements per
+/// index.
 ///
-/// Each part writes numbers of its own, so the callers' pointers may be shared.
+/// Each part writes its own elements, so the callers' pointers may be shared.
 @inline(__always)
 func inParts(_ count: Int, size: Int, _ body: @Sendable (Range<Int>) -> Void) {
   let parts = min(count, count * size / grain)
@@ -76,7 +78,7 @@ func inParts(_ count: Int, size: Int, _ body: @Sendable (Range<Int>) -> Void) {
   Engine.forEach(parts) { i in body(i * count / parts..<(i + 1) * count / parts) }
 }
 
-/// y[i, ·] ← (+) factor · d[i] x[i, ·]: a diagonal map, the derivative of everything elementwise.
+/// y[i, ·] ← (+) factor · d[i] x[i, ·]: a diagonal map, the derivative of any elementwise function.
 @_specialize(where S == Float)
 @_specialize(where S == Double)
 func scaleTangents<S: RealScalar>(

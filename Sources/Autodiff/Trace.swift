@@ -1,18 +1,18 @@
 import LinearAlgebra
 
-/// The record of a program run once: for every active value its size and the primitive that made it.
+/// The record of a program's single run: for every active value its size and the primitive that computed it.
 ///
 /// Position 0 is the input. Constants are not on it.
 package final class Trace<Scalar: RealScalar> {
-  /// nil at position 0.
+  /// The primitive of each position; nil at position 0.
   private(set) var primitives: [(any Primitive<Scalar>)?] = [nil]
   private(set) var counts: [Int]
-  /// What is held constant besides the program's constants.
+  /// The factors held constant besides the program's constants.
   let rules: LinearizationRules
 
   init(inputCount: Int, rules: LinearizationRules) { (counts, self.rules) = ([inputCount], rules) }
 
-  /// Appends the value a primitive made; what comes back is active.
+  /// Appends a value computed by a primitive and returns it as an active variable.
   package func record(
     _ primitive: any Primitive<Scalar>, rows: Int, columns: Int, value: Buffer<Scalar>
   ) -> Variable<Scalar> {
@@ -24,20 +24,20 @@ package final class Trace<Scalar: RealScalar> {
 }
 
 extension Variable {
-  /// `value`, which a primitive has made of one variable; a constant if that is one.
+  /// A variable with `value`, which a primitive computes from one variable; a constant if that is one.
   ///
-  /// `step` makes the primitive, told the input's position on the trace.
+  /// `step` creates the primitive, given the input's position on the trace.
   public init(
     _ value: Matrix<Scalar>, of input: Variable, by step: (Int) -> any Primitive<Scalar>
   ) {
-    // It is asked only when some input is on a trace.
+    // Called only if some input is on a trace.
     self.init(value, of: [input]) { step($0[0]!) }
   }
 
-  /// `value`, which a primitive has made of several variables; a constant if they all are.
+  /// A variable with `value`, which a primitive computes from several variables; a constant if they all are.
   ///
-  /// `step` makes the primitive, told each input's position on the trace, nil for a constant. Precondition: the inputs are
-  /// of one program.
+  /// `step` creates the primitive, given each input's position on the trace, nil for a constant. Precondition: the
+  /// inputs belong to one program.
   public init(
     _ value: Matrix<Scalar>, of inputs: [Variable],
     by step: ([Int?]) -> any Primitive<Scalar>
@@ -47,11 +47,11 @@ extension Variable {
     self = trace.record(step(inputs.map(\.position)), rows: rows, columns: columns, value: buffer)
   }
 
-  /// The trace that the active ones among a primitive's inputs are on; nil when all are constants.
+  /// The trace that the active inputs of a primitive are on; nil if all are constants.
   ///
-  /// Positions mean nothing on another trace, so a primitive of several inputs finds its trace here and nowhere else.
-  /// Precondition: one program. An outer program's variable inside an inner one, or one kept from an earlier program, is
-  /// held constant by `detached`, which says so.
+  /// Positions are meaningless on another trace, so a primitive of several inputs must find its trace here.
+  /// Precondition: all belong to one program. To use a variable of an outer program, or of an earlier one, take its
+  /// `detached` form, which is a constant.
   static func trace(of inputs: Variable?...) -> Trace<Scalar>? { trace(of: inputs) }
 
   fileprivate static func trace(of inputs: [Variable?]) -> Trace<Scalar>? {
@@ -60,7 +60,7 @@ extension Variable {
       guard let trace = input.node?.trace else { continue }
       precondition(
         found == nil || found === trace,
-        "variables of two calls of linearize meet; hold one of them constant with `detached`")
+        "variables of two calls of linearize meet; make one of them constant with `detached`")
       found = trace
     }
     return found

@@ -1,9 +1,10 @@
 import LinearAlgebra
 
-/// Runs `f` once at x and keeps what its derivative there needs: record once, apply many times.
+/// Runs `f` once at x and saves what its derivative there needs: record once, apply many times.
 ///
-/// Cost: one evaluation of f. Memory: the saved values of f's steps, about what reverse mode always keeps. `rules` say which
-/// factors are held constant. Precondition: what f uses of other programs' variables, outer or earlier, is `detached`.
+/// Cost: one evaluation of f. Memory: the saved values of f's steps, about as much as reverse mode always needs.
+/// `rules` say which factors are held constant. Precondition: variables of other programs, outer or earlier, are used
+/// in their `detached` form.
 public func linearize<Scalar: RealScalar>(
   _ f: (Variable<Scalar>) throws -> Variable<Scalar>, at x: Matrix<Scalar>,
   rules: LinearizationRules = LinearizationRules()
@@ -15,11 +16,11 @@ public func linearize<Scalar: RealScalar>(
   let output = try f(input)
   precondition(
     output.node.map { $0.trace === trace } ?? true,
-    "f returned a variable of another call of linearize; hold it constant with `detached`")
+    "f returned a variable of another call of linearize; make it constant with `detached`")
   return Linearization(trace: trace, input: (x.rows, x.columns), output: output)
 }
 
-/// f(x) and J v in one go: a directional derivative. `linearize` is the cheaper choice for more than one v.
+/// f(x) and J v in one call: a directional derivative. For more than one v, `linearize` is cheaper.
 public func jvp<Scalar: RealScalar>(
   _ f: (Variable<Scalar>) throws -> Variable<Scalar>, at x: Matrix<Scalar>,
   tangent: Matrix<Scalar>
@@ -28,7 +29,7 @@ public func jvp<Scalar: RealScalar>(
   return (linearization.value, linearization.jvp(tangent))
 }
 
-/// f(x) and Jᵀ u in one go; for a scalar f and u = 1, the gradient.
+/// f(x) and Jᵀ u in one call; for a scalar f and u = 1, the gradient.
 public func vjp<Scalar: RealScalar>(
   _ f: (Variable<Scalar>) throws -> Variable<Scalar>, at x: Matrix<Scalar>,
   cotangent: Matrix<Scalar>

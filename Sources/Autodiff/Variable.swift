@@ -2,14 +2,14 @@ import LinearAlgebra
 
 /// A row-major matrix inside a program that is being evaluated, and possibly differentiated.
 ///
-/// A variable computed from the input of `linearize` is active: its tangent travels with it. One made from a `Matrix` is
-/// a constant: everything computed from constants alone is evaluated and never recorded, so the same function serves as
-/// plain forward pass and as differentiable program.
+/// A variable computed from the input of `linearize` is active: its tangent is computed with it. One made from a
+/// `Matrix` is a constant: everything computed from constants alone is evaluated and never recorded, so the same
+/// function serves as plain forward pass and as differentiable program.
 public struct Variable<Scalar: RealScalar> {
-  /// Rows: points (tokens, samples). Primitives act on each by itself, but for those that say otherwise: attention,
-  /// convolutions and recurrences mix the rows of a sequence, `rows`, `scatter` and `joined` move them.
+  /// The number of rows: points (tokens, samples). Primitives act on each row separately unless documented otherwise:
+  /// attention, convolutions and recurrences mix the rows of a sequence; `rows` and `scatter` move them.
   public let rows: Int
-  /// Columns: features.
+  /// The number of columns: features.
   public let columns: Int
   package let buffer: Buffer<Scalar>
   /// The trace and the position of this variable on it; nil for a constant.
@@ -36,10 +36,10 @@ public struct Variable<Scalar: RealScalar> {
     self.init(rows: matrix.rows, columns: matrix.columns, buffer: buffer)
   }
 
-  /// The value, copied out.
+  /// The value, as a copy.
   public var value: Matrix<Scalar> { value(ofRows: 0..<rows) }
 
-  /// The value of some rows, copied out.
+  /// The value of some rows, as a copy.
   @_specialize(where Scalar == Float)
   @_specialize(where Scalar == Double)
   public func value(ofRows range: Range<Int>) -> Matrix<Scalar> {
@@ -55,17 +55,17 @@ public struct Variable<Scalar: RealScalar> {
     return Matrix(rows: range.count, columns: columns, elements: elements)
   }
 
-  /// Whether a tangent travels with this variable.
+  /// Whether the variable is active, that is, has a tangent.
   public var isActive: Bool { node != nil }
 
-  /// The same value as a constant: its derivative is cut here.
+  /// The same value as a constant, with derivative 0.
   public var detached: Variable { Variable(rows: rows, columns: columns, buffer: buffer) }
 
   package var count: Int { rows * columns }
   package var position: Int? { node?.position }
 }
 
-/// Two variables denote the same node, or share the same constant value.
+/// Whether two variables denote the same node or share the same constant value.
 package func isSame<S>(_ a: Variable<S>, _ b: Variable<S>) -> Bool {
   a.buffer === b.buffer && a.position == b.position && a.node?.trace === b.node?.trace
 }
@@ -73,7 +73,7 @@ package func isSame<S>(_ a: Variable<S>, _ b: Variable<S>) -> Bool {
 extension Variable {
   /// Whether every number is finite.
   public var isFinite: Bool {
-    // 0 · x is 0 for a finite x and NaN for any other, and sums keep a NaN: one pass without a branch.
+    // 0 · x is 0 for a finite x and NaN otherwise, and sums preserve NaN: one pass without a branch.
     var sum: Scalar = 0
     for i in 0..<count { sum += 0 * buffer.base[i] }
     return sum == 0

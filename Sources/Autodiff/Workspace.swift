@@ -2,19 +2,20 @@ import LinearAlgebra
 
 /// The memory of one application: a slot for the tangent (or cotangent) of every recorded value, and scratch.
 ///
-/// Made once, it grows only when more vectors come at once than ever before. Slots are offsets times the number of
-/// vectors, so a narrow application stays in few pages. Values that are not needed at the same time share memory: a tangent
-/// is needed from the step that makes it to the last that reads it, and its cotangent, backwards, between the same two. So a
-/// program of many blocks needs little more than one of them.
+/// It is allocated once and grows only when there are more vectors at once than ever before. Slots are at offsets
+/// times the number of vectors, so that a narrow application touches few pages. Values that are not needed at the
+/// same time share memory: a tangent is needed from the step that computes it to the last that reads it, and its
+/// cotangent, backwards, between the same two. So a program of many blocks needs little more than one block does.
 public final class Workspace<Scalar: RealScalar> {
-  /// A value of the trace, and the steps between which it is needed, the position of the last one that reads it included.
+  /// The size of a value on the trace, and the steps between which it is needed, including the last one that reads
+  /// it.
   struct Slot {
     var count: Int
     var first: Int
     var last: Int
   }
 
-  /// Vectors of the application under way, b.
+  /// b, the number of vectors of the current application.
   public private(set) var vectors = 0
   private let offsets: [Int]
   private let counts: [Int]
@@ -22,7 +23,7 @@ public final class Workspace<Scalar: RealScalar> {
   private let scratchOffset: Int
   private var capacity = 0
   private var arena: UnsafeMutablePointer<Scalar>
-  /// Which slots hold a cotangent already.
+  /// Whether each slot has received a cotangent.
   private let touched: UnsafeMutablePointer<Bool>
 
   /// Slots of these sizes, in numbers per vector, by position on the trace.
@@ -36,12 +37,12 @@ public final class Workspace<Scalar: RealScalar> {
     touched = .allocate(capacity: max(counts.count, 1))
   }
 
-  /// Where each slot begins, and how much memory they need: every slot, in the order of the trace, takes the first gap that
-  /// is large enough.
+  /// The offset of each slot and the total size: every slot, in the order of the trace, takes the first gap that is
+  /// large enough.
   private static func placed(_ slots: [Slot]) -> (offsets: [Int], total: Int) {
     var offsets = Array(repeating: 0, count: slots.count)
     var total = 0
-    /// Those still needed, by offset.
+    /// The slots still needed, by offset.
     var live: [Int] = []
     for (i, slot) in slots.enumerated() where slot.count > 0 {
       live.removeAll { slots[$0].last < slot.first }
@@ -62,7 +63,7 @@ public final class Workspace<Scalar: RealScalar> {
     touched.deallocate()
   }
 
-  /// Gets ready for an application to `b` vectors.
+  /// Prepares for an application to `b` vectors.
   func begin(vectors b: Int) {
     if b * perVector > capacity {
       arena.deallocate()
@@ -73,14 +74,14 @@ public final class Workspace<Scalar: RealScalar> {
     touched.update(repeating: false, count: counts.count)
   }
 
-  /// Gives the memory back; the next application allocates it again.
+  /// Frees the memory; the next application allocates it again.
   func release() {
     arena.deallocate()
     arena = .allocate(capacity: 1)
     capacity = 0
   }
 
-  /// Bytes of an application to `b` vectors.
+  /// The bytes of an application to `b` vectors.
   func byteCount(vectors b: Int) -> Int { b * perVector * MemoryLayout<Scalar>.stride }
 
   /// The tangent (or cotangent) of the value at a position of the trace.
@@ -88,23 +89,24 @@ public final class Workspace<Scalar: RealScalar> {
     arena + offsets[position] * vectors
   }
 
-  /// Scratch of the primitive at work, `scratchCount · b` numbers.
+  /// The scratch memory of the current primitive, `scratchCount · b` numbers.
   public var scratch: UnsafeMutablePointer<Scalar> { arena + scratchOffset * vectors }
 
-  /// Where to put a contribution to a cotangent, and whether others lie there already (then add, else overwrite).
+  /// The place to write a contribution to a cotangent, and whether to add to contributions already there (else
+  /// overwrite).
   public func target(of position: Int) -> (UnsafeMutablePointer<Scalar>, accumulating: Bool) {
     let accumulating = touched[position]
     touched[position] = true
     return (slot(position), accumulating)
   }
 
-  /// The same for a rule that adds to a part only: the slot is cleared on first use.
+  /// The same place for a rule that adds to only a part of it: the slot is cleared on first use.
   public func accumulator(of position: Int) -> UnsafeMutablePointer<Scalar> {
     let (target, accumulating) = target(of: position)
     if !accumulating { target.update(repeating: 0, count: counts[position] * vectors) }
     return target
   }
 
-  /// Whether any cotangent has reached this value.
+  /// Whether a cotangent has reached this value.
   func isTouched(_ position: Int) -> Bool { touched[position] }
 }

@@ -4,13 +4,13 @@ import LinearAlgebra
 public enum Activation: Hashable, Sendable {
   /// x · logistic(x). Elfwing, Uchibe, Doya, arXiv 1702.03118.
   case silu
-  /// x Φ(x), Φ the normal distribution function by erf. Hendrycks, Gimpel, arXiv 1606.08415.
+  /// x Φ(x), with Φ the normal distribution function, computed by erf. Hendrycks, Gimpel, arXiv 1606.08415.
   case gelu
-  /// GELU by its tanh approximation, as in GPT-2.
+  /// GELU in its tanh approximation, as in GPT-2.
   case geluTanh
   /// x · logistic(1.702 x).
   case quickGELU
-  /// max(x, 0); the derivative at 0 is taken as 0.
+  /// max(x, 0), with derivative 0 at 0.
   case relu
   /// max(x, 0)².
   case reluSquared
@@ -20,7 +20,7 @@ public enum Activation: Hashable, Sendable {
   case logistic
   /// log(1 + eˣ).
   case softplus
-  /// A function whose curvatures are learned.
+  /// xIELU, whose curvatures are learned.
   case xielu(XIELU)
 
   /// φ(x) and φ′(x).
@@ -44,7 +44,7 @@ public enum Activation: Hashable, Sendable {
       let c: S = 0.044715
       let t = S.tanh(a * (x + c * x * x * x))
       return ((1 + t) * x / 2, (1 + t) / 2 + x / 2 * (1 - t * t) * a * (1 + 3 * c * x * x))
-    // Asked this way round, a NaN stays one.
+    // This order of the comparison lets a NaN through.
     case .relu: return x <= 0 ? (0, 0) : (x, 1)
     case .reluSquared: return x <= 0 ? (0, 0) : (x * x, 2 * x)
     case .tanh:
@@ -58,7 +58,7 @@ public enum Activation: Hashable, Sendable {
     }
   }
 
-  /// The logistic function, without overflow on either side.
+  /// The logistic function, computed without overflow on either side.
   private static func sigma<S: RealScalar>(_ x: S) -> S {
     if x >= 0 { return 1 / (1 + S.exp(-x)) }
     let e = S.exp(x)
@@ -66,16 +66,16 @@ public enum Activation: Hashable, Sendable {
   }
 }
 
-/// xIELU: α⁺ x² + β x where x > 0, and α⁻ (e^min(x, ε) − 1 − x) + β x elsewhere. Huang, Schlag, arXiv 2411.13010.
+/// xIELU: α⁺ x² + β x for x > 0, and α⁻ (e^min(x, ε) − 1 − x) + β x otherwise. Huang, Schlag, arXiv 2411.13010.
 public struct XIELU: Hashable, Sendable {
-  /// α⁺ and α⁻.
+  /// The curvatures α⁺ and α⁻.
   public let positive, negative: Double
   /// β, the slope at 0.
   public let slope: Double
   /// ε, a little below 0.
   public let limit: Double
 
-  /// The function of what is stored: softplus gives α⁺ and, added to β, α⁻.
+  /// The function given by stored parameters: their softplus is α⁺ and, after adding β, α⁻.
   public init(storedPositive: Double, storedNegative: Double, slope: Double, limit: Double) {
     let softplus = Activation.softplus
     positive = softplus(storedPositive).value
@@ -91,14 +91,14 @@ public struct XIELU: Hashable, Sendable {
       return ((α * x + β) * x, 2 * α * x + β)
     }
     let α = S(negative)
-    // Swift's min would lose a NaN.
+    // Swift's min would drop a NaN.
     let change = S.expMinusOne(x > ε ? ε : x)
     return (α * (change - x) + β * x, α * (x > ε ? -1 : change) + β)
   }
 }
 
 extension Variable {
-  /// φ(x), number by number. If gates are held the derivative is φ(x) / x in the place of φ′(x).
+  /// φ(x), element by element. If gates are held, the derivative is φ(x) / x instead of φ′(x).
   @_specialize(where Scalar == Float)
   @_specialize(where Scalar == Double)
   public func activated(by φ: Activation) -> Variable {

@@ -1,8 +1,8 @@
-/// Tokens of a sequence whose keys and values are active, and the rows of a variable that hold them.
+/// The tokens of a sequence whose keys and values are active, and the rows of a variable that contain them.
 ///
-/// The tokens ascend, and their rows follow one another.
+/// The tokens ascend, and their rows are consecutive.
 public struct ActiveTokens: Sendable {
-  /// Tokens that follow one another, from a token and its row on.
+  /// A run of consecutive tokens, by its first token and row.
   struct Run {
     var token, row, count: Int
   }
@@ -12,11 +12,11 @@ public struct ActiveTokens: Sendable {
   /// No token is active.
   public static let none = ActiveTokens([], firstRow: 0)
 
-  /// These tokens, ascending, the first of them in this row.
+  /// The given tokens, ascending; the first one is in row `firstRow`.
   public init(_ tokens: [Int], firstRow: Int) {
     var runs: [Run] = []
     for (i, token) in tokens.enumerated() {
-      precondition(i == 0 || tokens[i - 1] < token, "active tokens ascend")
+      precondition(i == 0 || tokens[i - 1] < token, "active tokens must ascend")
       if let last = runs.last, last.token + last.count == token {
         runs[runs.count - 1].count += 1
       } else {
@@ -26,7 +26,7 @@ public struct ActiveTokens: Sendable {
     self.runs = runs
   }
 
-  /// Those among the tokens seen, counted from the first seen one.
+  /// The runs within the tokens `seen`, with tokens counted from the first one seen.
   func places(in seen: Range<Int>) -> [Run] {
     runs.compactMap { run in
       let part = (run.token..<run.token + run.count).clamped(to: seen)

@@ -1,33 +1,33 @@
 import Weights
 import LinearAlgebra
 
-/// What kind of soft-max attention: heads and their sizes, scale, and what a query may see.
+/// The settings of a soft-max attention: heads and their sizes, scale, and what a query can see.
 ///
 /// Query head h reads key-value head h · keyValueHeads / heads (grouped-query attention, Ainslie et al.,
-/// arXiv 2305.13245). A head's sink is a logit that joins the soft-max and has no value: pᵢ = exp(sᵢ) / (Σⱼ exp(sⱼ) +
+/// arXiv 2305.13245). A head's sink is a logit that joins the soft-max but has no value: pᵢ = exp(sᵢ) / (Σⱼ exp(sⱼ) +
 /// exp(sink)) (Xiao et al., arXiv 2309.17453; gpt-oss learns it).
 public struct AttentionSettings: Sendable {
-  /// Query heads.
+  /// The number of query heads.
   public var heads: Int
-  /// Heads of keys and values, a divisor of `heads`.
+  /// The number of key-value heads, a divisor of `heads`.
   public var keyValueHeads: Int
-  /// Features of a head's queries and keys.
+  /// The number of features of a head's queries and keys.
   public var headDimension: Int
-  /// Features of a head's values.
+  /// The number of features of a head's values.
   public var valueDimension: Int
-  /// Factor of the scores, mostly headDimension^(−½).
+  /// The factor of the scores, usually headDimension^(−½).
   public var scale: Double
-  /// c of the soft cap c · tanh(score / c), if any.
+  /// The c of the soft cap c · tanh(score / c); nil for no cap.
   public var softCap: Double?
-  /// The positions a query at a position of a sequence of some length may see.
+  /// The range of positions that a query sees, given its position and the length of the sequence.
   public var visible: @Sendable (_ query: Int, _ count: Int) -> Range<Int>
-  /// What is added to a score, if anything: head, query position, key position.
+  /// A bias added to each score, by head, query position and key position; nil for none.
   public var bias: (@Sendable (_ head: Int, _ query: Int, _ key: Int) -> Double)?
-  /// The logit of each head's sink, if they have one.
+  /// The logit of each head's sink; nil for no sinks.
   public var sinks: [Double]?
 
-  /// Settings; without `valueDimension` values have as many features as keys, without `visible` every token sees itself
-  /// and all before it.
+  /// Creates settings; without `valueDimension`, values have as many features as keys; without `visible`, every token
+  /// sees itself and all before it.
   public init(
     heads: Int, keyValueHeads: Int, headDimension: Int, valueDimension: Int? = nil, scale: Double,
     softCap: Double? = nil,
@@ -35,7 +35,7 @@ public struct AttentionSettings: Sendable {
     bias: (@Sendable (_ head: Int, _ query: Int, _ key: Int) -> Double)? = nil,
     sinks: [Double]? = nil
   ) {
-    precondition(heads % keyValueHeads == 0, "key-value heads divide the heads")
+    precondition(heads % keyValueHeads == 0, "heads must be a multiple of keyValueHeads")
     precondition(sinks.map { $0.count == heads } ?? true, "one sink per head")
     self.heads = heads
     self.keyValueHeads = keyValueHeads
@@ -48,13 +48,13 @@ public struct AttentionSettings: Sendable {
     self.sinks = sinks
   }
 
-  /// Whether what is added to all scores of a query alike has no influence.
+  /// Whether adding a constant to all scores of a query leaves the result unchanged.
   public var seesDifferencesOnly: Bool { softCap == nil && sinks == nil }
 
-  /// The head of keys and values that query head h reads.
+  /// The key-value head that query head h reads.
   func group(of h: Int) -> Int { h * keyValueHeads / heads }
 
-  /// The score after scale, cap and bias, and its derivative by the product q · k.
+  /// The score after scale, cap and bias, and its derivative with respect to the product q · k.
   func score(_ product: Double, head: Int, query: Int, key: Int) -> (Double, slope: Double) {
     var (s, slope) = (product * scale, scale)
     if let softCap {
@@ -66,16 +66,17 @@ public struct AttentionSettings: Sendable {
   }
 }
 
-/// One row of a selected attention: a query at `target`, and keys and values of which some are active.
+/// One row of a selected attention: a query at `target`, and the keys and values of its sequence, some of them
+/// active.
 public struct AttentionRow<Scalar: RealScalar> {
-  /// All tokens' keys and values.
+  /// The keys and values of all tokens.
   public let cache: KeyValueCache<Scalar>
   /// The tokens whose keys and values carry tangents.
   public let sources: ActiveTokens
-  /// The token that asks.
+  /// The token of the query.
   public let target: Int
 
-  /// The row of a query.
+  /// Creates the row of one query.
   public init(cache: KeyValueCache<Scalar>, sources: ActiveTokens, target: Int) {
     self.cache = cache
     self.sources = sources
@@ -83,12 +84,13 @@ public struct AttentionRow<Scalar: RealScalar> {
   }
 }
 
-/// Attention of every token of some sequences, evaluated: (tokens, heads · valueDimension), a constant. Vaswani et al.,
-/// arXiv 1706.03762.
+/// Attention of every token of some sequences, evaluated only: (tokens, heads · valueDimension), a constant. Vaswani
+/// et al., arXiv 1706.03762.
 ///
-/// The rows of `queries`, constants as well, are the sequences' tokens one after another, each sequence with its own cache;
-/// `counts` says how many are whose where a sequence looks at the keys and values of another. Cost
-/// O(heads · tokens² · headDimension) a sequence; memory for the scores of a few queries at a time.
+/// The rows of `queries`, which are constants as well, are the tokens of the sequences one after another, each
+/// sequence with its own cache. `counts` gives the number of queries per sequence, for sequences that attend to the
+/// keys and values of another. Cost: O(heads · tokens² · headDimension) per sequence; memory for the scores of a few
+/// queries at a time.
 @_specialize(where Scalar == Float)
 @_specialize(where Scalar == Double)
 public func sequenceAttention<Scalar: RealScalar>(
@@ -99,7 +101,7 @@ public func sequenceAttention<Scalar: RealScalar>(
   let counts = counts ?? caches.map(\.count)
   precondition(!queries.isActive, "a whole sequence's attention is evaluated only: `detached`")
   precondition(queries.columns == settings.heads * d, "queries have heads · headDimension features")
-  precondition(counts.count == caches.count && counts.reduce(0, +) == rows, "one query a token")
+  precondition(counts.count == caches.count && counts.reduce(0, +) == rows, "one query per token")
   let out = Buffer<Scalar>(count: settings.heads * e * rows)
   let together = AttentionScores<Scalar>.queriesAtOnce
   let longest = caches.map(\.count).max() ?? 0
@@ -132,21 +134,21 @@ public func sequenceAttention<Scalar: RealScalar>(
   return Variable(rows: rows, columns: settings.heads * e, buffer: out)
 }
 
-/// Attention of one query per row, as a function of that query and of the keys and values of some tokens of its sequence; the
-/// other tokens' keys and values are constants of the cache, which also supplies the primal of the active ones.
+/// Attention of one query per row, as a function of that query and of the keys and values of some tokens of its
+/// sequence. Those of other tokens are constants of the cache, which also supplies the primal of the active ones.
 ///
-/// `queries` (rows, heads · headDimension); `keys` (active tokens, keyValueHeads · headDimension); `values` (active tokens,
-/// keyValueHeads · valueDimension); any may be constant, and keys and values nil when no token is active. Each row says which
-/// of their rows it may see: those of one sequence mix, others do not. An active token that the query does not see has no
-/// influence. An application costs O(heads · seen · dimension) per row and vector, and holds the tangents of one row's
-/// scores at a time for a few heads.
+/// `queries` (rows, heads · headDimension); `keys` (active tokens, keyValueHeads · headDimension); `values` (active
+/// tokens, keyValueHeads · valueDimension); any may be constant, and keys and values are nil if no token is active.
+/// Each row says which of their rows belong to its sequence; sequences do not mix. An active token that the query
+/// does not see has no influence. An application costs O(heads · seen · dimension) per row and vector, and needs
+/// memory for the tangents of one row's scores for a few heads at a time.
 @_specialize(where Scalar == Float)
 @_specialize(where Scalar == Double)
 public func selectedAttention<Scalar: RealScalar>(
   queries: Variable<Scalar>, keys: Variable<Scalar>?, values: Variable<Scalar>?,
   rows: [AttentionRow<Scalar>], settings: AttentionSettings
 ) -> Variable<Scalar> {
-  precondition(rows.count == queries.rows, "one selection for each row")
+  precondition(rows.count == queries.rows, "one attention row per query")
   let active = keys?.rows ?? values?.rows ?? 0
   precondition(
     values?.rows ?? active == active

@@ -1,10 +1,12 @@
 import LinearAlgebra
 
-/// Scores of a few queries at a time and the probabilities made of them, in double precision.
+/// The scores of a few queries at a time and the probabilities computed from them, in double precision.
 ///
-/// With a sink of logit z the probabilities are exp(sᵢ) / (Σⱼ exp(sⱼ) + exp(z)). A score's absolute error is a probability's relative one, and in single precision a score of 30 is off by 10⁻⁶ or more.
+/// With a sink of logit z the probabilities are exp(sᵢ) / (Σⱼ exp(sⱼ) + exp(z)). The absolute error of a score
+/// becomes a relative error of its probability, and in single precision a score of 30 is off by 10⁻⁶ or more.
 struct AttentionScores<Scalar: RealScalar> {
-  /// Queries taken together: as many as stored matrices take with one order of summation.
+  /// The number of queries computed together: as many as products with stored matrices take in one order of
+  /// summation.
   static var queriesAtOnce: Int { 32 }
 
   private let settings: AttentionSettings
@@ -13,20 +15,20 @@ struct AttentionScores<Scalar: RealScalar> {
   /// (keys, queries)
   private let scores: Buffer<Double>
 
-  /// For at most so many keys and queries. Precondition: the caches are for attention of this kind.
+  /// Memory for at most this many keys and queries. Precondition: the caches were made for this kind of attention.
   init(
     _ settings: AttentionSettings, keys: Int, queries: Int,
     _ caches: some Sequence<KeyValueCache<Scalar>>
   ) {
     precondition(
       caches.allSatisfy { !$0.isCentred || settings.seesDifferencesOnly },
-      "keys less their mean, and a soft cap or sinks")
+      "centred keys cannot be used with a soft cap or sinks")
     self.settings = settings
     self.queries = Buffer(count: settings.headDimension * queries)
     scores = Buffer(count: keys * queries)
   }
 
-  /// The products of n queries of head h, (headDimension, n) with a stride, with the keys they may see.
+  /// Computes the products of n queries of head h, (headDimension, n) with a stride, with the keys they see.
   @_specialize(where Scalar == Float)
   @_specialize(where Scalar == Double)
   func multiply(
@@ -41,8 +43,9 @@ struct AttentionScores<Scalar: RealScalar> {
       stride: n, vectors: n, accumulating: false)
   }
 
-  /// The probabilities of query `column` of n of head h over the keys it sees, 0 for the others of `count`; `score` makes a
-  /// score of a key and its product. Returns the most probable key, nil if that is the sink, and the sink's probability.
+  /// Computes the probabilities of query `column`, of n, of head h over the keys it sees, and 0 for the others of
+  /// `count`; `score` turns a key and its product into a score. Returns the most probable key, nil if that is the
+  /// sink, and the sink's probability.
   @_specialize(where Scalar == Float)
   @_specialize(where Scalar == Double)
   func softmax(

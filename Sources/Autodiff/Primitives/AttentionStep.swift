@@ -1,11 +1,11 @@
 import LinearAlgebra
 import Weights
 
-/// With s = slope ∘ (K q), p = softmax(s), o = Vᵀ p, a the active tokens:
+/// The derivative of attention. With s = slope ∘ (K q), p = softmax(s), o = Vᵀ p and the active tokens a,
 ///
 ///     ds = slope ∘ (K dq + Σₐ eₐ (q · dkₐ)),  dp = p ∘ ds − p (p · ds),  do = Vᵀ dp + Σₐ pₐ dvₐ.
 struct AttentionStep<Scalar: RealScalar>: Primitive {
-  /// What is kept of a row.
+  /// The saved values of one row.
   struct Point {
     let cache: KeyValueCache<Scalar>
     let seen: Range<Int>
@@ -14,9 +14,9 @@ struct AttentionStep<Scalar: RealScalar>: Primitive {
     /// (heads, seen)
     let probabilities: Buffer<Scalar>
     let slopes: Buffer<Scalar>
-    /// For each head one among the seen ones; nil for the sink.
+    /// The most probable key of each head, counted from the first one seen; nil for the sink.
     var mostProbable: [Int?] = []
-    /// The probability of each head's sink, 0 where there is none.
+    /// The probability of each head's sink; 0 without one.
     var sinks: [Scalar] = []
   }
 
@@ -24,7 +24,7 @@ struct AttentionStep<Scalar: RealScalar>: Primitive {
   let query: Int?
   let key: Int?
   let value: Int?
-  /// Rows of keys and values.
+  /// The number of rows of keys and values.
   let activeTokens: Int
   /// (heads · headDimension, rows)
   let queryValues: Buffer<Scalar>
@@ -32,14 +32,15 @@ struct AttentionStep<Scalar: RealScalar>: Primitive {
 
   var inputs: [Int] { [query, key, value].compactMap { $0 } }
 
-  /// Groups of heads that share keys and values go side by side, if there is more than one row: each strand has scratch of
-  /// its own.
+  /// The number of strands, which compute groups of heads with common keys and values in parallel if there is more
+  /// than one row; each has its own scratch memory.
   private var strands: Int { points.count > 1 ? min(settings.keyValueHeads, 4) : 1 }
-  /// The tangent of the probabilities of one head, what is taken from it, and its weighted sum.
+  /// Scratch for the tangent of one head's probabilities, the reference subtracted from it, and its weighted sum.
   private var strandScratch: Int { (points.map(\.seen.count).max() ?? 0) + 2 }
   var scratchCount: Int { strands * strandScratch }
 
-  /// Runs `body` for every head of every row, with a strand's scratch. Heads of one group come one after another.
+  /// Runs `body` for every head of every row, with the scratch of its strand. Heads of one group run one after
+  /// another.
   @inline(__always)
   private func forEachHead(
     _ workspace: Workspace<Scalar>,
@@ -161,11 +162,12 @@ struct AttentionStep<Scalar: RealScalar>: Primitive {
     queryValues.base[(h * settings.headDimension + i) * points.count + r]
   }
 
-  /// x ← p ∘ x − p (p · x): the derivative of soft-max, its own adjoint.
+  /// x ← p ∘ x − p (p · x): the derivative of soft-max, which is its own adjoint.
   ///
-  /// It does not see what is added to all of x, so that of the most probable key is taken from all first. Of a saturated
-  /// soft-max, p ≈ 1 there, little more is left than the difference of that number and p · x, which would be rounding;
-  /// the others' differences, each with its small p, have every digit. A sink is one more key, whose x is 0.
+  /// Adding a constant to all of x changes nothing, so the entry of the most probable key is subtracted from all
+  /// entries first. Of a saturated soft-max, p ≈ 1 for that key, the result would otherwise be little more than the
+  /// difference of its entry and p · x, which is rounding; the differences of the other entries, each times its small
+  /// p, are accurate. A sink counts as one more key, whose x is 0.
   private func project(_ point: Point, _ h: Int, _ x: UnsafeMutablePointer<Scalar>, _ b: Int) {
     let count = point.seen.count
     let p = point.probabilities.base + h * count

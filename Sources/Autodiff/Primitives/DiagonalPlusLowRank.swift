@@ -2,12 +2,12 @@ import LinearAlgebra
 
 /// The derivative of a normalisation at a point: per row, J = diag(d) + Σₖ pₖ qₖᵀ.
 ///
-/// RMSNorm and softmax have one such term, LayerNorm two. The features may fall into `groups` of equal size that are
-/// normalised each by itself (heads), J then being block diagonal. The adjoint exchanges p and q.
+/// RMSNorm and soft-max have one such term, LayerNorm two. The features may be divided into `groups` of equal size
+/// (heads) that are normalised separately; J is then block diagonal. The adjoint swaps p and q.
 struct DiagonalPlusLowRank<Scalar: RealScalar>: Primitive {
   let input: Int
   let rows: Int
-  /// Features of one group.
+  /// The number of features of one group.
   let columns: Int
   let groups: Int
   let diagonal: Buffer<Scalar>

@@ -11,7 +11,7 @@ extension Variable {
     combine(x, y, (1, -1)) { $0 - $1 }
   }
 
-  /// a x.
+  /// The multiple a x.
   @_specialize(where Scalar == Float)
   @_specialize(where Scalar == Double)
   public static func * (a: Scalar, x: Variable) -> Variable { x.map { (a * $0, a) } }
@@ -28,7 +28,7 @@ extension Variable {
       x, out, [(x.position, y.buffer), (y.position, x.buffer)], trace: trace(of: x, y))
   }
 
-  /// x + c with one number per feature, the same for every row.
+  /// x + c, with one number in c per feature, the same for every row.
   @_specialize(where Scalar == Float)
   @_specialize(where Scalar == Double)
   public func adding(_ c: [Scalar]) -> Variable {
@@ -40,7 +40,7 @@ extension Variable {
     return node.trace.record(step, rows: rows, columns: columns, value: out)
   }
 
-  /// x ∘ c with one number per feature, the same for every row.
+  /// x ∘ c, with one number in c per feature, the same for every row.
   @_specialize(where Scalar == Float)
   @_specialize(where Scalar == Double)
   public func scaled(by c: [Scalar]) -> Variable {
@@ -52,7 +52,8 @@ extension Variable {
     }
   }
 
-  /// φ(x), number by number; φ answers its value and its derivative. In order: feature by feature, row by row.
+  /// φ(x), element by element; φ returns its value and its derivative. Elements are visited feature by feature, row
+  /// by row.
   @_specialize(where Scalar == Float)
   @_specialize(where Scalar == Double)
   public func map(_ φ: (Scalar) -> (value: Scalar, derivative: Scalar)) -> Variable {
@@ -97,7 +98,7 @@ extension Variable {
   }
 }
 
-/// dy = Σ aₖ dxₖ with numbers aₖ.
+/// dy = Σ aₖ dxₖ with scalars aₖ.
 private struct SumStep<Scalar: RealScalar>: Primitive {
   let terms: [(position: Int, factor: Scalar)]
   let count: Int
@@ -122,7 +123,7 @@ private struct SumStep<Scalar: RealScalar>: Primitive {
   }
 }
 
-/// dy = Σ dₖ ∘ dxₖ: products and everything applied number by number. Its own adjoint.
+/// dy = Σ dₖ ∘ dxₖ: products and all elementwise functions. Its own adjoint.
 private struct DiagonalStep<Scalar: RealScalar>: Primitive {
   let terms: [(position: Int, diagonal: Buffer<Scalar>)]
 

@@ -1,10 +1,10 @@
 import LinearAlgebra
 
 extension Variable {
-  /// Some of the features: a slice.
+  /// The features in `range`, a slice.
   public func columns(_ range: Range<Int>) -> Variable { gather(columns: Array(range)) }
 
-  /// The features with these indices, in this order; an index may come more than once.
+  /// The features with these indices, in this order; an index may occur more than once.
   public func gather(columns indices: [Int]) -> Variable {
     precondition(indices.allSatisfy { $0 >= 0 && $0 < columns }, "features outside the variable")
     let out = Buffer<Scalar>(count: indices.count * rows)
@@ -45,10 +45,11 @@ private struct GatherStep<Scalar: RealScalar>: Primitive {
 }
 
 extension Variable {
-  /// The features of all parts, one part after another. Precondition: at least one, all of as many rows.
+  /// The features of all parts, one part after another. Precondition: there is at least one part, and all have the
+  /// same number of rows.
   public static func joined(_ parts: [Variable]) -> Variable {
     let (rows, columns) = (parts[0].rows, parts.reduce(0) { $0 + $1.columns })
-    precondition(parts.allSatisfy { $0.rows == rows }, "parts of as many rows")
+    precondition(parts.allSatisfy { $0.rows == rows }, "the parts differ in their number of rows")
     let out = Buffer<Scalar>(count: columns * rows)
     var first = 0
     for part in parts {
@@ -64,7 +65,7 @@ extension Variable {
   }
 }
 
-/// dy is the parts' dx, one after another, 0 for a constant one; each part's adjoint is its slice.
+/// dy is the concatenation of the parts' dx, 0 for a constant part; the adjoint of each part is its slice.
 private struct JoinStep<Scalar: RealScalar>: Primitive {
   let parts: [(position: Int?, columns: Int)]
   let rows: Int

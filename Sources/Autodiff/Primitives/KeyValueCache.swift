@@ -1,29 +1,31 @@
 import Weights
 import LinearAlgebra
 
-/// The keys and values of all tokens of one sequence, as constants: what a query of that sequence may look at.
+/// The keys and values of all tokens of one sequence, as constants: everything that a query of that sequence can
+/// attend to.
 ///
-/// Held less their mean over the tokens. Soft-max does not see what is added to all scores alike, so what all keys share,
-/// a bias of some hundreds say, has no part in the result; but it would have one in the rounding of every product with
-/// them. Values are averaged with weights of sum 1, whose tangents have sum 0: what all share goes straight to the output.
-/// Soft caps do see what keys share: for them keys are kept as they are. So do sinks, which also leave weights of the values
-/// whose sum is less than 1: for them both are.
+/// They are stored after subtracting their mean over the tokens. Soft-max is invariant to a constant added to all
+/// scores, so what all keys have in common, say a bias of several hundred, has no effect on the result, but would add
+/// to the rounding of every product with them. Values are averaged with weights that sum to 1, whose tangents sum to
+/// 0: what they have in common goes straight to the output. With a soft cap, what keys have in common matters, so
+/// keys are stored unchanged. With sinks it matters too, and the weights of values sum to less than 1, so both are
+/// stored unchanged.
 public final class KeyValueCache<Scalar: RealScalar> {
-  /// Tokens.
+  /// The number of tokens.
   public let count: Int
   let headDimension: Int
   let valueDimension: Int
-  /// Whether the keys' mean was taken out.
+  /// Whether the keys' mean was subtracted.
   let isCentred: Bool
   /// (keyValueHeads, tokens, headDimension)
   private let keys: Buffer<Scalar>
   /// (keyValueHeads, tokens, valueDimension)
   private let values: Buffer<Scalar>
-  /// (keyValueHeads, valueDimension), what was taken out, if anything.
+  /// The mean subtracted from the values (keyValueHeads, valueDimension); nil if none was.
   private let valueMean: Buffer<Scalar>?
 
-  /// Copies keys (tokens, keyValueHeads · headDimension) and values (tokens, keyValueHeads · valueDimension) of the tokens in `rows`, by default all, for attention
-  /// of this kind. Precondition: they are constants.
+  /// Copies the keys (tokens, keyValueHeads · headDimension) and values (tokens, keyValueHeads · valueDimension) of
+  /// the tokens in `rows`, by default all, for this kind of attention. Precondition: they are constants.
   public init(
     keys: Variable<Scalar>, values: Variable<Scalar>, rows: Range<Int>? = nil,
     settings: AttentionSettings
@@ -41,12 +43,12 @@ public final class KeyValueCache<Scalar: RealScalar> {
     self.values = Self.byHead(values, rows, valueDimension, less: valueMean)
   }
 
-  /// Bytes held.
+  /// The bytes allocated.
   public var byteCount: Int {
     (keys.count + values.count + (valueMean?.count ?? 0)) * MemoryLayout<Scalar>.stride
   }
 
-  /// The mean of every feature over some rows.
+  /// The mean of every feature over a range of rows.
   @_specialize(where Scalar == Float)
   @_specialize(where Scalar == Double)
   private static func mean(_ x: Variable<Scalar>, _ rows: Range<Int>) -> Buffer<Scalar> {
@@ -75,12 +77,12 @@ public final class KeyValueCache<Scalar: RealScalar> {
     return result
   }
 
-  /// (visible tokens, headDimension) of one head.
+  /// The keys of one head, (visible tokens, headDimension).
   func keys(head: Int, _ range: Range<Int>) -> StoredMatrix {
     view(keys, headDimension, head, range)
   }
 
-  /// (visible tokens, valueDimension) of one head.
+  /// The values of one head, (visible tokens, valueDimension).
   func values(head: Int, _ range: Range<Int>) -> StoredMatrix {
     view(values, valueDimension, head, range)
   }
@@ -93,7 +95,7 @@ public final class KeyValueCache<Scalar: RealScalar> {
       elementType: Scalar.elementType, rows: range.count, columns: d, owner: buffer)
   }
 
-  /// The average of one head's values with weights (seen, n), for each of n queries, of sum 1 without a sink:
+  /// The average of one head's values for each of n queries, with weights (seen, n) that sum to 1 without a sink:
   /// (valueDimension, n).
   @_specialize(where Scalar == Float)
   @_specialize(where Scalar == Double)

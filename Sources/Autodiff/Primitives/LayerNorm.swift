@@ -3,15 +3,15 @@ import LinearAlgebra
 extension Variable {
   /// g ∘ (x − μ) · r + β with μ = mean(x), r = (variance(x) + ε)^(−½), row by row. Ba, Kiros, Hinton, arXiv 1607.06450.
   ///
-  /// `gain` and `bias` have one number per feature; nil for ones and zeros (the non-parametric norm). `groups` as in
-  /// `rmsNorm`.
+  /// `gain` and `bias` have one number per feature; nil stands for ones and zeros (the non-parametric norm). `groups`
+  /// is that of `rmsNorm`.
   @_specialize(where Scalar == Float)
   @_specialize(where Scalar == Double)
   public func layerNorm(
     gain: [Scalar]?, bias: [Scalar]?, epsilon: Scalar, groups: Int = 1
   ) -> Variable {
     let n = columns / groups
-    precondition(n * groups == columns, "groups divide the features")
+    precondition(n * groups == columns, "the groups must divide the features evenly")
     precondition(gain == nil || gain!.count == n, "one gain per feature")
     precondition(bias == nil || bias!.count == n, "one bias per feature")
     // dy = g r dx − g r (1 · dx) / n − (g (x − μ) r³ / n) ((x − μ) · dx)

@@ -2,18 +2,18 @@ import Weights
 import LinearAlgebra
 
 extension Variable {
-  /// W x + b for every row x: a product with a weight matrix as it is stored.
+  /// W x + b for every row x, with W used in its stored form.
   ///
-  /// W (m, n) with n = columns; `transposed` takes Wᵀ of a W stored (n, m) instead, as GPT-2's checkpoints have it.
-  /// A product and its adjoint each read W once for all tangents.
+  /// W (m, n) with n = columns; `transposed` uses Wᵀ of a W stored as (n, m) instead, as in GPT-2's checkpoints. The
+  /// product and its adjoint each read W once for all tangents.
   @_specialize(where Scalar == Float)
   @_specialize(where Scalar == Double)
   public func linear(
     _ w: StoredMatrix, bias: [Scalar]? = nil, transposed: Bool = false
   ) -> Variable {
     let (inputs, outputs) = transposed ? (w.rows, w.columns) : (w.columns, w.rows)
-    precondition(columns == inputs, "\(columns) features for weights that take \(inputs)")
-    precondition(bias == nil || bias!.count == outputs, "a bias has one number an output")
+    precondition(columns == inputs, "\(columns) features for weights with \(inputs) inputs")
+    precondition(bias == nil || bias!.count == outputs, "a bias has one number per output")
     let step = LinearStep<Scalar>(input: position, rows: rows, weights: w, transposed: transposed)
     let out = Buffer<Scalar>(count: outputs * rows)
     step.multiply(buffer.base, into: out.base, tangents: rows, accumulating: false)
@@ -25,7 +25,7 @@ extension Variable {
   }
 }
 
-/// dy = W dx; dx += Wᵀ dy. The bias has no part in it.
+/// dy = W dx; dx += Wᵀ dy. The bias does not enter.
 private struct LinearStep<Scalar: RealScalar>: Primitive {
   let input: Int?
   let rows: Int

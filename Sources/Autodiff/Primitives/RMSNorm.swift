@@ -3,13 +3,13 @@ import LinearAlgebra
 extension Variable {
   /// g ∘ x · r with r = (mean(x²) + ε)^(−½), row by row. Zhang, Sennrich, arXiv 1910.07467.
   ///
-  /// `gain` has one number per feature (nil for ones). With `groups` > 1 the features are normalised in that many equal
-  /// parts, each by itself, and `gain` is that of one part (the query and key norms of heads).
+  /// `gain` has one number per feature; nil stands for ones. With `groups` > 1 the features are divided into that
+  /// many equal parts, which are normalised separately with the same `gain` (the query and key norms of heads).
   @_specialize(where Scalar == Float)
   @_specialize(where Scalar == Double)
   public func rmsNorm(gain: [Scalar]?, epsilon: Scalar, groups: Int = 1) -> Variable {
     let n = columns / groups
-    precondition(n * groups == columns, "groups divide the features")
+    precondition(n * groups == columns, "the groups must divide the features evenly")
     precondition(gain == nil || gain!.count == n, "one gain per feature")
     // y = g r x;  dy = g r dx − (g x r³ / n) (x · dx)
     let (out, d, p) = (
@@ -28,7 +28,7 @@ extension Variable {
           let i = (group * n + c) * rows + row
           let (x, g) = (buffer.base[i], gain?[c] ?? 1)
           d.base[i] = g * Scalar(r)
-          // Rounded once: an error of r would be one of all features together, which scores add up.
+          // Rounded once: an error in r would affect all features alike, and scores would add it up.
           out.base[i] = Scalar(Double(g) * r * Double(x))
           p.base[i] = g * x * cubed
         }

@@ -1,14 +1,15 @@
 import LinearAlgebra
 
-/// How the features of a head pair up in a rotary embedding.
+/// The pairing of a head's features in a rotary embedding.
 public enum RotaryPairing: Sendable {
-  /// (i, i + half): GPT-NeoX and the Hugging Face form of Llama.
+  /// (i, i + half): GPT-NeoX, and Llama as stored by Hugging Face.
   case split
-  /// (2i, 2i + 1): GPT-J, and llama.cpp's form of Llama.
+  /// (2i, 2i + 1): GPT-J, and Llama as stored by llama.cpp.
   case interleaved
 }
 
-/// The angles of a rotary embedding at some positions: cos and sin (half, rows), `half` pairs of features per head.
+/// The angles of a rotary embedding at given positions: cos and sin (half, rows), for `half` pairs of features per
+/// head.
 ///
 /// Su et al., arXiv 2104.09864.
 public struct RotaryAngles<Scalar: RealScalar> {
@@ -20,7 +21,8 @@ public struct RotaryAngles<Scalar: RealScalar> {
   private let frequencies: [[Double]]
   private let scale: Double
 
-  /// Angles position · frequency for every position (one per row) and frequency (one per pair), times `scale` in length.
+  /// The angles position · frequency for every position (one per row) and frequency (one per pair), with cos and sin
+  /// multiplied by `scale`.
   public init(
     positions: [Int], frequencies: [Double], pairing: RotaryPairing, scale: Double = 1
   ) {
@@ -29,7 +31,7 @@ public struct RotaryAngles<Scalar: RealScalar> {
       pairing: pairing, scale: scale)
   }
 
-  /// The same with every row's own frequencies, as many for each.
+  /// The same angles, but with separate frequencies for each row, equally many in all.
   public init(
     positions: [Int], frequencies: [[Double]], pairing: RotaryPairing, scale: Double = 1
   ) {
@@ -48,9 +50,9 @@ public struct RotaryAngles<Scalar: RealScalar> {
     }
   }
 
-  /// y ← y + (R − R₀) b in every row: how far the rotation R of its position takes b from where that of position 0 does.
+  /// y ← y + (R − R₀) b in every row: the difference between rotating b by its position's R and by R₀ of position 0.
   ///
-  /// cos α − 1 = −2 sin²(α/2): the part of a large b that hardly moves is never formed.
+  /// It uses cos α − 1 = −2 sin²(α/2), so that the large part of b that hardly moves is never formed.
   fileprivate func displace(_ y: UnsafeMutablePointer<Scalar>, by b: [Scalar], heads: Int) {
     let rows = positions.count
     for h in 0..<heads {
@@ -68,7 +70,7 @@ public struct RotaryAngles<Scalar: RealScalar> {
     }
   }
 
-  /// The two features of a pair of the head that begins at feature `head`.
+  /// The two features of a pair of the head that starts at feature `head`.
   fileprivate func features(of pair: Int, from head: Int) -> (first: Int, second: Int) {
     let first = head + (pairing == .split ? pair : 2 * pair)
     return (first, pairing == .split ? first + half : first + 1)
@@ -76,19 +78,19 @@ public struct RotaryAngles<Scalar: RealScalar> {
 }
 
 extension Variable {
-  /// Every head's first 2 · half features, rotated pair by pair; the rest of a head passes as it is.
+  /// The first 2 · half features of every head, rotated pair by pair; the rest of a head is unchanged.
   ///
-  /// `bias` is what was left out of every row x alike: the result is R (x + bias) less R₀ bias, R₀ being the rotation of
-  /// position 0. Keys may be given so, of which soft-max sees differences only.
+  /// `bias` was left out of every row x: the result is R (x + bias) − R₀ bias, where R₀ is the rotation of position
+  /// 0. Keys may be given in this form, since soft-max depends on differences only.
   public func rotated(
     by angles: RotaryAngles<Scalar>, heads: Int, bias: [Scalar]? = nil
   ) -> Variable {
     precondition(bias == nil || bias!.count == columns, "one number per feature")
-    precondition(columns % heads == 0, "heads divide the features")
+    precondition(columns % heads == 0, "the heads must divide the features evenly")
     let step = RotaryStep(
       input: position, rows: rows, heads: heads, headDimension: columns / heads, angles: angles)
-    precondition(2 * angles.half <= step.headDimension, "more pairs than a head has")
-    precondition(angles.cosines.count == angles.half * rows, "one position a row")
+    precondition(2 * angles.half <= step.headDimension, "a head has fewer pairs than the angles")
+    precondition(angles.cosines.count == angles.half * rows, "one position per row")
     let out = Buffer<Scalar>(count: count)
     step.rotate(buffer.base, into: out.base, tangents: 1, sign: 1, accumulating: false)
     if let bias { angles.displace(out.base, by: bias, heads: heads) }
@@ -97,7 +99,7 @@ extension Variable {
   }
 }
 
-/// Linear: the tangent is rotated the same way, the cotangent back.
+/// A linear map: the tangent is rotated in the same way, the cotangent back.
 private struct RotaryStep<Scalar: RealScalar>: Primitive {
   let input: Int?
   let rows: Int
@@ -132,7 +134,7 @@ private struct RotaryStep<Scalar: RealScalar>: Primitive {
       let head = h * headDimension
       for pair in 0..<half {
         let (first, second) = angles.features(of: pair, from: head)
-        // All rows of the pair's two features: (rows, b).
+        // The pair's two features, all rows: (rows, b).
         let (i, j) = (first * rows * b, second * rows * b)
         let (cosine, sine) = (cosines + pair * rows, sines + pair * rows)
         scaleTangents(

@@ -1,12 +1,12 @@
 import LinearAlgebra
 
 extension Variable {
-  /// Some of the rows, in this order.
+  /// The rows with these indices, in this order.
   public func rows(_ indices: [Int]) -> Variable { moved(indices.count, from: indices, to: nil) }
 
-  /// The rows as the rows `indices` of `count`, the others 0: the adjoint of `rows(_:)`.
+  /// Places the rows at `indices` of a variable of `count` rows, the others 0: the adjoint of `rows(_:)`.
   public func scatter(to indices: [Int], of count: Int) -> Variable {
-    precondition(indices.count == rows, "one place for each row")
+    precondition(indices.count == rows, "one index per row")
     return moved(count, from: nil, to: indices)
   }
 
@@ -23,11 +23,11 @@ extension Variable {
   }
 }
 
-/// Takes rows out of a larger number, or puts them there; each is the other's adjoint.
+/// Selects rows out of a larger number, or places them there; each is the other's adjoint.
 private struct RowStep<Scalar: RealScalar>: Primitive {
   let input: Int?
   let columns: Int
-  /// Rows on the side that has more.
+  /// The number of rows on the larger side.
   let large: Int
   let indices: [Int]
   let scatters: Bool
@@ -57,7 +57,7 @@ private struct RowStep<Scalar: RealScalar>: Primitive {
     accumulating: Bool
   ) {
     let small = indices.count
-    // A row may be asked for more than once: then its cotangents add up.
+    // A row may be selected more than once; its cotangents then add up.
     if scatters && !accumulating { y.update(repeating: 0, count: columns * large * b) }
     for c in 0..<columns {
       for (k, r) in indices.enumerated() {

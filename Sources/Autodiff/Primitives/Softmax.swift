@@ -1,7 +1,7 @@
 import LinearAlgebra
 
 extension Variable {
-  /// eˣⁱ / Σⱼ eˣʲ over the features of every row.
+  /// The soft-max eˣⁱ / Σⱼ eˣʲ over the features of every row.
   @_specialize(where Scalar == Float)
   @_specialize(where Scalar == Double)
   public func softmax() -> Variable {

@@ -1,31 +1,31 @@
 import LinearAlgebra
 
-/// A causal convolution of each feature by itself over the tokens of a sequence:
+/// A causal convolution over the tokens of a sequence, separate for each feature:
 ///
 ///     y_τ[c] = b[c] + Σᵢ w[c, i] x_{τ−K+1+i}[c],  0 ≤ i < K,
 ///
-/// x being 0 before the first token. A token's features reach that token and the K − 1 after it.
+/// with x = 0 before the first token. A token's features influence that token and the K − 1 after it.
 public struct CausalConvolution<Scalar: RealScalar> {
-  /// Tokens K under the kernel.
+  /// K, the number of tokens under the kernel.
   public let width: Int
-  /// w (features, K), the token's own weight last.
+  /// w (features, K); the last weight is for the token itself.
   public let weights: [Scalar]
-  /// b, one number per feature, if any.
+  /// b, one number per feature; nil for none.
   public let bias: [Scalar]?
 
-  /// A convolution; its arguments are its properties.
+  /// Creates a convolution from its properties.
   public init(width: Int, weights: [Scalar], bias: [Scalar]? = nil) {
     precondition(width > 0 && weights.count % width == 0, "\(width) weights per feature")
     precondition(bias.map { $0.count * width == weights.count } ?? true, "one bias per feature")
     (self.width, self.weights, self.bias) = (width, weights, bias)
   }
 
-  /// y_τ = x_τ.
+  /// The identity, y_τ = x_τ.
   public static func identity(features: Int) -> CausalConvolution {
     CausalConvolution(width: 1, weights: Array(repeating: 1, count: features))
   }
 
-  /// The convolution of some rows of x, the tokens of one sequence: y at `token` of feature c.
+  /// Feature c of y at `token`, where x are rows of the tokens of one sequence.
   @inline(__always)
   fileprivate func value(_ x: Variable<Scalar>, _ rows: Range<Int>, _ c: Int, at token: Int)
     -> Scalar
@@ -39,27 +39,27 @@ public struct CausalConvolution<Scalar: RealScalar> {
   }
 }
 
-/// The features of all tokens of one sequence at one place of a program, as constants.
+/// The features of all tokens of one sequence at one point of a program, as constants.
 public final class TokenFeatures<Scalar: RealScalar> {
-  /// Holds the tokens of this sequence among its rows.
+  /// The variable whose rows include the tokens of this sequence.
   let variable: Variable<Scalar>
   let rows: Range<Int>
 
-  /// The tokens in `rows`. Precondition: the variable is a constant.
+  /// The features of the tokens in `rows`. Precondition: the variable is a constant.
   public init(_ variable: Variable<Scalar>, rows: Range<Int>) {
     precondition(!variable.isActive, "cached features are constants: `detached`")
     (self.variable, self.rows) = (variable, rows)
   }
 }
 
-/// The convolution of some sequences, evaluated: the rows of x, a constant, are their tokens.
+/// The convolution of some sequences, evaluated only: the rows of x, which is a constant, are their tokens.
 @_specialize(where Scalar == Float)
 @_specialize(where Scalar == Double)
 public func sequenceConvolution<Scalar: RealScalar>(
   _ x: Variable<Scalar>, sequences: [Range<Int>], by convolution: CausalConvolution<Scalar>
 ) -> Variable<Scalar> {
   precondition(!x.isActive, "a whole sequence's convolution is evaluated only: `detached`")
-  precondition(x.columns * convolution.width == convolution.weights.count, "one kernel a feature")
+  precondition(x.columns * convolution.width == convolution.weights.count, "one kernel per feature")
   let out = Buffer<Scalar>(count: x.count)
   for rows in sequences {
     for c in 0..<x.columns {
@@ -71,9 +71,9 @@ public func sequenceConvolution<Scalar: RealScalar>(
   return Variable(rows: x.rows, columns: x.columns, buffer: out)
 }
 
-/// The convolution at the tokens of each reach, one after another, as a function of the features x of its sources, one row
-/// per source; the other tokens' features are constants of `sequences`, one for each reach, which also supply the primal of
-/// the sources'.
+/// The convolution at the tokens of each reach, one after another, as a function of the features x of its sources,
+/// one row per source. The features of other tokens are constants of `sequences`, one for each reach, which also
+/// supply the primal of the sources.
 @_specialize(where Scalar == Float)
 @_specialize(where Scalar == Double)
 public func selectedConvolution<Scalar: RealScalar>(
@@ -83,7 +83,7 @@ public func selectedConvolution<Scalar: RealScalar>(
   precondition(
     reaches.reduce(0) { $0 + $1.sources.count } == x.rows && sequences.count == reaches.count,
     "one row per source of a reach")
-  precondition(x.columns * convolution.width == convolution.weights.count, "one kernel a feature")
+  precondition(x.columns * convolution.width == convolution.weights.count, "one kernel per feature")
   let count = reaches.reduce(0) { $0 + $1.tokens.count }
   let out = Buffer<Scalar>(count: count * x.columns)
   var first = 0
@@ -105,12 +105,12 @@ public func selectedConvolution<Scalar: RealScalar>(
   return site.trace.record(step, rows: count, columns: x.columns, value: out)
 }
 
-/// Neighbouring rows of x and of the convolution that meet under the same weight.
+/// Consecutive rows of x and of the convolution that are linked by the same weight.
 private struct Run {
   var source: Int
   var reached: Int
   var count: Int
-  /// Tokens from the source to the reached one.
+  /// The number of tokens from the source to the output token.
   let lag: Int
 }
 
@@ -138,12 +138,12 @@ private func runs(of reaches: [TokenReach], width: Int) -> [Run] {
   return runs
 }
 
-/// dy_τ[c] = Σ_s w[c, K − 1 − (τ − s)] dx_s[c] over the sources s of which τ is less than K tokens behind.
+/// dy_τ[c] = Σ_s w[c, K − 1 − (τ − s)] dx_s[c] over the sources s for which τ − s < K.
 private struct ReachStep<Scalar: RealScalar>: Primitive {
   let input: Int
-  /// Rows of x.
+  /// The number of rows of x.
   let rows: Int
-  /// Rows of the convolution.
+  /// The number of rows of the convolution.
   let reached: Int
   let columns: Int
   let convolution: CausalConvolution<Scalar>

@@ -1,29 +1,30 @@
 import LinearAlgebra
 import Weights
 
-/// What kind of linear recurrence over the tokens of a sequence. Each head has a state S (keys, values), 0 at first:
+/// The settings of a linear recurrence over the tokens of a sequence. Each head has a state S (keys, values), 0 at
+/// the start:
 ///
 ///     S̃ = exp(Δ_τ A) ∘ S_{τ−1},  S_τ = S̃ + k_τ δ_τᵀ,  y_τ = S_τᵀ q_τ,
 ///     δ_τ = v_τ  or, by the delta rule,  δ_τ = β_τ (v_τ − S̃ᵀ k_τ),
 ///
-/// with a rate A of decay, often negative, for each head or for each head and feature of its keys. Neighbouring heads
-/// share the queries and keys of a group. State spaces with a choice: Gu, Dao, arXiv 2312.00752; with one rate per head:
-/// Dao, Gu, arXiv 2405.21060; the gated delta rule: Yang, Kautz, Hatamizadeh, arXiv 2412.06464.
+/// with a decay rate A, usually negative, for each head or for each head and key feature. Neighbouring heads share
+/// the queries and keys of a group. Selective state spaces: Gu, Dao, arXiv 2312.00752; with one rate per head: Dao,
+/// Gu, arXiv 2405.21060; the gated delta rule: Yang, Kautz, Hatamizadeh, arXiv 2412.06464.
 public struct RecurrenceSettings: Sendable {
-  /// Heads, each with a state of its own.
+  /// The number of heads, each with a state of its own.
   public var heads: Int
-  /// Groups of heads that share queries and keys.
+  /// The number of groups of heads that share queries and keys.
   public var groups: Int
-  /// Features of a head's keys and queries.
+  /// The number of features of a head's keys and queries.
   public var keyDimension: Int
-  /// Features of a head's values.
+  /// The number of features of a head's values.
   public var valueDimension: Int
   /// A (heads) or (heads, keyDimension).
   public var rates: [Double]
 
-  /// Settings; the arguments are the properties.
+  /// Creates settings from their properties.
   public init(heads: Int, groups: Int, keyDimension: Int, valueDimension: Int, rates: [Double]) {
-    precondition(heads % groups == 0, "groups divide the heads")
+    precondition(heads % groups == 0, "the number of heads must be a multiple of the groups")
     precondition(
       rates.count == heads || rates.count == heads * keyDimension,
       "one rate per head, or per feature of its keys")
@@ -35,14 +36,14 @@ public struct RecurrenceSettings: Sendable {
   /// The group of head h.
   func group(of h: Int) -> Int { h * groups / heads }
 
-  /// A of head h and feature n of its keys.
+  /// A of head h and key feature n.
   @inline(__always)
   func rate(_ h: Int, _ n: Int) -> Double {
     rates.count == heads ? rates[h] : rates[h * keyDimension + n]
   }
 }
 
-/// What goes into a recurrence, one row per token.
+/// The inputs of a recurrence, one row per token.
 public struct RecurrenceInputs<Scalar: RealScalar> {
   /// q (tokens, groups · keyDimension).
   public var queries: Variable<Scalar>
@@ -52,10 +53,10 @@ public struct RecurrenceInputs<Scalar: RealScalar> {
   public var values: Variable<Scalar>
   /// Δ (tokens, heads).
   public var steps: Variable<Scalar>
-  /// β (tokens, heads) of the delta rule; nil without it.
+  /// β (tokens, heads) for the delta rule; nil without it.
   public var strengths: Variable<Scalar>?
 
-  /// Inputs; the arguments are the properties.
+  /// Creates inputs from their properties.
   public init(
     queries: Variable<Scalar>, keys: Variable<Scalar>, values: Variable<Scalar>,
     steps: Variable<Scalar>, strengths: Variable<Scalar>? = nil
@@ -75,25 +76,25 @@ public struct RecurrenceInputs<Scalar: RealScalar> {
         && values.columns == settings.heads * settings.valueDimension
         && steps.columns == settings.heads
         && strengths?.columns ?? settings.heads == settings.heads,
-      "the inputs have their heads' features")
+      "the shapes of the inputs do not match the heads")
   }
 }
 
-/// What goes into the recurrence of one sequence, as constants.
+/// The inputs of the recurrence of one sequence, as constants.
 public final class RecurrenceCache<Scalar: RealScalar> {
   let inputs: RecurrenceInputs<Scalar>
   let rows: Range<Int>
 
-  /// The tokens in `rows`. Precondition: the inputs are constants.
+  /// The inputs of the tokens in `rows`. Precondition: the inputs are constants.
   public init(_ inputs: RecurrenceInputs<Scalar>, rows: Range<Int>) {
     precondition(inputs.all.allSatisfy { !$0.isActive }, "cached inputs are constants: `detached`")
     (self.inputs, self.rows) = (inputs, rows)
   }
 }
 
-/// The recurrence of some sequences, evaluated: y (tokens, heads · valueDimension), a constant. The rows of the inputs,
-/// constants as well, are the sequences' tokens. Cost O(tokens · heads · keyDimension · valueDimension); memory for one
-/// state of each head at work.
+/// The recurrence of some sequences, evaluated only: y (tokens, heads · valueDimension), a constant. The rows of the
+/// inputs, which are constants as well, are the tokens of the sequences. Cost: O(tokens · heads · keyDimension ·
+/// valueDimension); memory for one state per head being computed.
 public func sequenceRecurrence<Scalar: RealScalar>(
   _ caches: [RecurrenceCache<Scalar>], _ settings: RecurrenceSettings
 ) -> Variable<Scalar> {
@@ -117,7 +118,7 @@ public func sequenceRecurrence<Scalar: RealScalar>(
     rows: rows, columns: settings.heads * settings.valueDimension, buffer: out)
 }
 
-/// Runs `body` for every head of a sequence, side by side; each call has a state of its own.
+/// Runs `body` for every head of a sequence in parallel; each call has its own state.
 func forEachHead<Scalar: RealScalar>(
   _ settings: RecurrenceSettings, _ cache: RecurrenceCache<Scalar>,
   _ body: (RecurrentHead<Scalar>, Int) -> Void

@@ -1,15 +1,15 @@
 import LinearAlgebra
 
-/// Where the tangents (or cotangents) of what goes into a recurrence and comes out of it lie; nil for what is constant.
+/// The memory of the tangents (or cotangents) of a recurrence's inputs and outputs; nil for constants.
 struct RecurrenceRows<Scalar: RealScalar> {
   let queries, keys, values, steps, strengths: UnsafeMutablePointer<Scalar>?
   let outputs: UnsafeMutablePointer<Scalar>
-  /// Rows of inputs, and of queries and outputs.
+  /// The number of rows of the inputs, and of the queries and outputs.
   let tokens, targets: Int
-  /// Vectors b of an application.
+  /// b, the number of vectors of an application.
   let vectors: Int
 
-  /// Those of head h at a row of inputs and a row of outputs, where there are such.
+  /// The part of head h at a row of the inputs and a row of the outputs; either may be nil.
   @inline(__always)
   func at(_ h: Int, _ settings: RecurrenceSettings, row: Int?, output: Int?) -> RecurrenceRow<
     Scalar
@@ -28,21 +28,21 @@ struct RecurrenceRows<Scalar: RealScalar> {
   }
 }
 
-/// One head's part of these at one token: its features lie a stride apart.
+/// One head's tangents (or cotangents) at one token; consecutive features are a stride apart.
 struct RecurrenceRow<Scalar: RealScalar> {
   let query, key, value, step, strength, output: UnsafeMutablePointer<Scalar>?
   let inputStride, outputStride: Int
 }
 
-/// What a step of the recurrence is made of, at the primal.
+/// The primal values of one step of the recurrence.
 struct TokenRecord<Scalar: RealScalar> {
-  /// S̃ᵀ (values, keys), where it is needed.
+  /// S̃ᵀ (values, keys), if it is needed.
   let state: UnsafeMutablePointer<Scalar>
   /// k, exp(Δ A) and q (keys).
   let key, factors, query: UnsafeMutablePointer<Scalar>
   /// δ, and v − S̃ᵀ k (values).
   let change, error: UnsafeMutablePointer<Scalar>
-  /// β.
+  /// The strength β.
   let strength: UnsafeMutablePointer<Scalar>
 
   static func count(_ n: Int, _ p: Int) -> Int { p * n + 3 * n + 2 * p + 1 }
@@ -55,24 +55,24 @@ struct TokenRecord<Scalar: RealScalar> {
   }
 }
 
-/// One head for up to eight vectors, at work on one thread.
+/// The computation of one head for up to eight vectors, on one thread.
 struct RecurrenceLane<Scalar: RealScalar> {
   private typealias Eight = SIMD8<Scalar>
 
-  /// n, p.
+  /// n and p, the number of key and value features.
   private let keyCount, valueCount: Int
   private let settings: RecurrenceSettings
   private let head: RecurrentHead<Scalar>
   private let vectors: Range<Int>
   /// The tangent, or the cotangent, of Sᵀ (values, keys, 8).
   private let state: UnsafeMutablePointer<Scalar>
-  /// Those of k and q (keys, 8).
+  /// The tangents, or the cotangents, of k and q (keys, 8).
   private let keys, queries: UnsafeMutablePointer<Scalar>
-  /// A of the head (keys).
+  /// A of the head, by key feature.
   private let rates: UnsafeMutablePointer<Scalar>
   private let records: UnsafeMutablePointer<Scalar>
 
-  /// Numbers of its memory.
+  /// The size of a lane's memory, in numbers.
   static func count(_ settings: RecurrenceSettings) -> Int {
     let (n, p) = (settings.keyDimension, settings.valueDimension)
     return (p * n + 2 * n) * RecurrenceScan<Scalar>.width + n
@@ -93,13 +93,13 @@ struct RecurrenceLane<Scalar: RealScalar> {
     records = rates + keyCount
   }
 
-  /// Where the record of a segment's token number i is.
+  /// The record of token number i of a segment.
   func record(_ i: Int) -> TokenRecord<Scalar> {
     TokenRecord(
       records + i * TokenRecord<Scalar>.count(keyCount, valueCount), keyCount, valueCount)
   }
 
-  /// Becomes head h of a sequence; its tangent is 0.
+  /// Switches to head h of a sequence, with a tangent of 0.
   func begin(_ h: Int, of cache: RecurrenceCache<Scalar>) {
     head.move(to: h, of: cache)
     for i in 0..<keyCount { rates[i] = Scalar(settings.rate(h, i)) }
@@ -107,14 +107,14 @@ struct RecurrenceLane<Scalar: RealScalar> {
     state.update(repeating: 0, count: count)
   }
 
-  /// Takes the state Sᵀ (values, keys) before a token.
+  /// Sets the state before a token to Sᵀ (values, keys).
   @_specialize(where Scalar == Float)
   @_specialize(where Scalar == Double)
   func restore(_ kept: UnsafePointer<Scalar>) {
     for i in 0..<valueCount * keyCount { head.state.base[i] = Double(kept[i]) }
   }
 
-  /// Writes down what the step at a token is made of, in the program's precision; with states, takes the step.
+  /// Fills the record of a token, in the program's precision; with states, also takes the step.
   @_specialize(where Scalar == Float)
   @_specialize(where Scalar == Double)
   func read(_ token: Int, withStates: Bool, asks: Bool, into record: TokenRecord<Scalar>) {
@@ -140,7 +140,7 @@ struct RecurrenceLane<Scalar: RealScalar> {
     for i in 0..<count { y[i] = Scalar(x.base[i]) }
   }
 
-  /// dS of the token before → dS of the token; puts dy where it asks.
+  /// Advances dS from the previous token to this one, and writes dy if the token is a target.
   @_specialize(where Scalar == Float)
   @_specialize(where Scalar == Double)
   func advance(_ token: TokenRecord<Scalar>, isDelta: Bool, _ row: RecurrenceRow<Scalar>) {
@@ -186,7 +186,8 @@ struct RecurrenceLane<Scalar: RealScalar> {
     }
   }
 
-  /// S̄ of the token → S̄ of the token before; takes ȳ where it asked and adds to the cotangents of what went in.
+  /// Carries S̄ from this token to the previous one, reading ȳ if the token is a target, and adds to the cotangents
+  /// of the inputs.
   @_specialize(where Scalar == Float)
   @_specialize(where Scalar == Double)
   func retreat(_ token: TokenRecord<Scalar>, isDelta: Bool, _ row: RecurrenceRow<Scalar>) {
@@ -238,7 +239,7 @@ struct RecurrenceLane<Scalar: RealScalar> {
     if let target = row.strength { give(strength, target) }
   }
 
-  // MARK: eight vectors in this memory, and these of the b vectors in an application's
+  // MARK: conversion between eight vectors in a lane's memory and the b vectors of an application
 
   @inline(__always)
   private func load(_ x: UnsafeMutablePointer<Scalar>, _ i: Int) -> Eight {

@@ -1,42 +1,43 @@
 import LinearAlgebra
 import Weights
 
-/// The derivative of a recurrence's outputs at some tokens of each reach by what goes into it at some tokens.
+/// The derivative of a recurrence's outputs at some tokens of each reach with respect to its inputs at some tokens.
 ///
-/// An application takes every step from the first of the tokens to the last target. Forward it carries the tangent of a
-/// state; with all of token τ on the right but S, which is that of the token before,
+/// An application takes every step from the first of the tokens to the last target. Forward, it carries the tangent
+/// of a state; on the right, S is that of the previous token and everything else is that of token τ:
 ///
 ///     dS̃ = exp(Δ A) ∘ dS + dΔ A ∘ S̃,  dδ = dv  or  β (dv − dS̃ᵀ k − S̃ᵀ dk) + dβ (v − S̃ᵀ k),
 ///     dS = dS̃ + k dδᵀ + dk δᵀ,  dy = dSᵀ q + Sᵀ dq,
 ///
-/// and the adjoint carries the cotangent S̄ of a state the other way:
+/// The adjoint carries the cotangent S̄ of a state in the opposite direction:
 ///
 ///     S̄ += q ȳᵀ,  q̄ = S ȳ,  δ̄ = S̄ᵀ k,  k̄ = S̄ δ,  v̄ = δ̄,  and by the delta rule
 ///     k̄ −= β S̃ δ̄,  v̄ = β δ̄,  β̄ = (v − S̃ᵀ k)ᵀ δ̄,  S̄ −= β k δ̄ᵀ;  Δ̄ = ⟨A ∘ S̃, S̄⟩,  S̄ ← exp(Δ A) ∘ S̄.
 ///
-/// One head at a time on every thread, for up to eight vectors: memory does not grow with tokens × state × vectors. States
-/// are kept at the beginnings of segments of a few tokens, and those between are computed again, in double precision.
+/// Each thread computes one head at a time, for up to eight vectors: memory does not grow with tokens × state ×
+/// vectors. States are saved at the beginnings of segments of a few tokens; those in between are recomputed, in
+/// double precision.
 final class RecurrenceScan<Scalar: RealScalar>: Primitive {
-  /// Tokens of a segment at most: as many times fewer states are kept, for as many of one head on every thread.
+  /// The most tokens in a segment. A larger value saves fewer states but needs more records on every thread.
   static var segmentLength: Int { 16 }
-  /// Vectors at once.
+  /// The number of vectors computed at once.
   static var width: Int { 8 }
 
-  /// Neighbouring tokens whose inputs have rows, or whose inputs are all constant.
+  /// Consecutive tokens that all have input rows, or whose inputs are all constant.
   struct Segment {
     let tokens: Range<Int>
-    /// The row of the first one's inputs, if they have any.
+    /// The row of the first token's inputs, if they have any.
     let row: Int?
-    /// Which of the states that are kept is the one before it; 0 without rows.
+    /// The index of the saved state before the segment; 0 without rows.
     let checkpoint: Int
   }
 
-  /// A reach.
+  /// A reach, divided into segments.
   struct Group {
     let cache: RecurrenceCache<Scalar>
-    /// From the first token of the reach to the last.
+    /// The segments, from the first token of the reach to the last.
     let segments: [Segment]
-    /// For each of these tokens the row of its output, if it is a target.
+    /// The output row of each of these tokens; nil for those that are not targets.
     let outputs: [Int?]
 
     func output(at token: Int) -> Int? { outputs[token - segments[0].tokens.lowerBound] }
@@ -46,17 +47,17 @@ final class RecurrenceScan<Scalar: RealScalar>: Primitive {
   let isDelta: Bool
   let queries, keys, values, steps, strengths: Int?
   let groups: [Group]
-  /// Rows of inputs, and of queries and outputs.
+  /// The number of rows of the inputs, and of the queries and outputs.
   let tokens, targets: Int
-  /// Whether the rules need states: they do not if values alone are active.
+  /// Whether the rules need states; they do not if only values are active.
   let needsStates: Bool
-  /// For each row the kept state before it, if it begins a segment.
+  /// For each row that begins a segment, the index of the saved state before it.
   private let checkpointsOfRows: [Int?]
   /// Sᵀ before every segment with rows (segments, heads, values, keys).
   let checkpoints: Buffer<Scalar>
-  /// What computes states again, one on every thread.
+  /// The heads that recompute states, one per thread.
   let lanes: [RecurrentHead<Scalar>]
-  /// Parts of a group of heads that are computed side by side, as many for any number of threads.
+  /// The number of parts of a group of heads that are computed in parallel; the same for any number of threads.
   let chunks: Int
 
   init(
@@ -80,7 +81,7 @@ final class RecurrenceScan<Scalar: RealScalar>: Primitive {
       while token < end {
         let hasRows = reach.tokens[place] == token
         var last = token
-        // As far as the next tokens are of the same kind.
+        // Extend the segment while the tokens are of the same kind.
         while last < end, last - token < Self.segmentLength,
           hasRows == (reach.tokens[place] == last)
         {
@@ -113,7 +114,7 @@ final class RecurrenceScan<Scalar: RealScalar>: Primitive {
     chunks = min(settings.heads / settings.groups, max(1, 8 / settings.groups))
   }
 
-  /// What keeps the states of head h before the segments.
+  /// A callback that saves the states of head h before the segments.
   func keep(
     _ head: RecurrentHead<Scalar>, _ h: Int
   ) -> (RecurrenceMoment, RecurrenceVisit) -> Void {
@@ -128,12 +129,12 @@ final class RecurrenceScan<Scalar: RealScalar>: Primitive {
 
   var inputs: [Int] { [queries, keys, values, steps, strengths].compactMap { $0 } }
 
-  /// Each chunk's share of the cotangents of keys and queries, and the memory of every thread, which is enough for one
-  /// vector as well as for eight.
+  /// Each chunk's share of the cotangents of keys and queries, and the memory of every thread, which has the same
+  /// size for one vector as for eight.
   var scratchCount: Int { shareCount + lanes.count * RecurrenceLane<Scalar>.count(settings) }
 
   private var shareCount: Int { chunks > 1 ? chunks * (keyCount + queryCount) : 0 }
-  /// Numbers of a vector of keys and of one of queries, if they are active.
+  /// The size of a vector of keys, and of one of queries below; 0 if they are constant.
   private var keyCount: Int {
     keys == nil ? 0 : settings.groups * settings.keyDimension * tokens
   }
@@ -141,7 +142,7 @@ final class RecurrenceScan<Scalar: RealScalar>: Primitive {
     queries == nil ? 0 : settings.groups * settings.keyDimension * targets
   }
 
-  /// Some heads of a group for some vectors of one reach.
+  /// Some heads of one group, for some vectors of one reach.
   struct Unit {
     let vectors: Range<Int>
     let group: Int
@@ -160,7 +161,7 @@ final class RecurrenceScan<Scalar: RealScalar>: Primitive {
       chunk: chunk)
   }
 
-  /// Every head of every unit of b vectors, the units side by side; each call has the memory of its thread.
+  /// Runs `body` for every head of every unit of b vectors, units in parallel; each call has its thread's memory.
   @inline(__always)
   private func forEachHead(
     _ workspace: Workspace<Scalar>, _ body: (Unit, _ head: Int, RecurrenceLane<Scalar>) -> Void
@@ -185,7 +186,7 @@ final class RecurrenceScan<Scalar: RealScalar>: Primitive {
     }
   }
 
-  /// Takes the state before a segment, where states are needed; whether they are.
+  /// Restores the state before a segment if states are needed, and returns whether they are.
   private func enter(_ segment: Segment, _ lane: RecurrenceLane<Scalar>, _ h: Int) -> Bool {
     guard needsStates, segment.row != nil else { return false }
     let size = settings.valueDimension * settings.keyDimension

@@ -1,28 +1,29 @@
 import LinearAlgebra
 import Weights
 
-/// The derivative of a recurrence's output at one token t of each reach by what goes into it at some tokens τ ≤ t.
+/// The derivative of a recurrence's output at one token t of each reach with respect to its inputs at some tokens τ ≤
+/// t.
 ///
-/// What is added to the state at τ is read at t by the query, carried back through the steps between: dy = dS_τᵀ r_τ. With
-/// e = β (k · r), and all of token τ on the right, every head has
+/// A change of the state at τ is read at t by the query, carried back through the steps in between: dy = dS_τᵀ r_τ.
+/// With e = β (k · r), and everything on the right at token τ, every head has
 ///
 ///     dy = Σ_τ [ S̃ᵀ(A ∘ (r − e k)) dΔ + (δ rᵀ − e S̃ᵀ) dk + e dv + (k · r)(v − S̃ᵀ k) dβ ] + S_tᵀ dq;
 ///
-/// without the delta rule β = 1, and the terms with S̃ᵀ k and −e are left out: what stands before dk then has rank one and is
-/// kept as two vectors. So an application takes no step through the sequence: it is some products with matrices of the size
-/// of a state, one of the target for each reach and, by the delta rule, one for each token.
+/// Without the delta rule, β = 1 and the terms with S̃ᵀ k and −e vanish: the factor of dk then has rank one and is
+/// saved as two vectors. So an application takes no step through the sequence: it consists of products with matrices
+/// of the size of a state, one of the target for each reach and, with the delta rule, one for each token.
 final class RecurrenceStep<Scalar: RealScalar>: Primitive {
   private let settings: RecurrenceSettings
   private let queries, keys, values, steps, strengths: Int?
   private let reaches: Int
   private let tokens: Int
-  /// The reach of every token.
+  /// The reach that each token belongs to.
   private let owners: [Int]
-  /// S_tᵀ (reaches, heads · values, keys), where queries are active.
+  /// S_tᵀ (reaches, heads · values, keys), if queries are active.
   private let states: Buffer<Scalar>
-  /// δ rᵀ − e S̃ᵀ (tokens, heads · values, keys), where keys are, by the delta rule.
+  /// δ rᵀ − e S̃ᵀ (tokens, heads · values, keys), if keys are active, with the delta rule.
   private let keyMaps: Buffer<Scalar>
-  /// r (tokens, heads, keys) and δ (tokens, heads, values), where keys are, without it.
+  /// r (tokens, heads, keys) and δ (tokens, heads, values), if keys are active, without the delta rule.
   private let readings, changes: Buffer<Scalar>
   /// The factors of dΔ and dβ (tokens, heads · values), and e (tokens, heads).
   private let stepFactors, strengthFactors, valueFactors: Buffer<Scalar>
@@ -49,11 +50,11 @@ final class RecurrenceStep<Scalar: RealScalar>: Primitive {
     valueFactors = Buffer(count: tokens * settings.heads)
   }
 
-  /// What keeps what the rules need of head h on its way.
+  /// A callback that saves what the rules need of head h.
   func keep(
     _ head: RecurrentHead<Scalar>, _ h: Int, _ pass: RecurrencePass<Scalar>
   ) -> (RecurrenceMoment, RecurrenceVisit) -> Void {
-    // What each token's update is read by: the query, carried back through the steps between.
+    // The vectors that read each token's update: the query, carried back through the steps in between.
     let readings = pass.members.map { head.carriedBack($0) }
     return { [self] moment, visit in
       switch moment {
@@ -67,7 +68,7 @@ final class RecurrenceStep<Scalar: RealScalar>: Primitive {
     }
   }
 
-  /// Keeps what the rules need of head h at a token, which `read` reads, before the state is updated.
+  /// Saves what the rules need of head h at a token, read out by r, before the state is updated.
   private func keep(
     _ scan: RecurrentHead<Scalar>, _ h: Int, read r: UnsafePointer<Double>, at token: Int
   ) {
@@ -96,7 +97,7 @@ final class RecurrenceStep<Scalar: RealScalar>: Primitive {
     }
   }
 
-  /// Keeps the state of head h at the token that asks.
+  /// Saves the state of head h at the target.
   private func keepState(_ scan: RecurrentHead<Scalar>, _ h: Int, _ reach: Int) {
     guard queries != nil else { return }
     let size = settings.valueDimension * settings.keyDimension
@@ -104,12 +105,12 @@ final class RecurrenceStep<Scalar: RealScalar>: Primitive {
     for i in 0..<size { target[i] = Scalar(scan.state.base[i]) }
   }
 
-  /// r · dk of one head.
+  /// Scratch for r · dk of one head.
   var scratchCount: Int { readings.count > 0 ? 1 : 0 }
 
   var inputs: [Int] { [queries, keys, values, steps, strengths].compactMap { $0 } }
 
-  /// The rows of a map (…, heads · values, keys) that belong to a group.
+  /// The rows of a map (…, heads · values, keys) that belong to group g.
   private func map(_ buffer: Buffer<Scalar>, _ row: Int, group g: Int) -> StoredMatrix {
     let rows = settings.heads / settings.groups * settings.valueDimension
     return StoredMatrix(
@@ -219,7 +220,7 @@ final class RecurrenceStep<Scalar: RealScalar>: Primitive {
     }
   }
 
-  /// Every head at every token, its reading r and its change δ.
+  /// Runs `body` for every head at every token, with its reading r and its change δ.
   @inline(__always)
   private func forEachReading(
     _ body: (

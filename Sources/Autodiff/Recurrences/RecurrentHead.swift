@@ -1,7 +1,7 @@
 import LinearAlgebra
 
-/// One head's state on its way through a sequence, in double precision: errors of a state stay in it for as long as it
-/// remembers.
+/// The state of one head as it runs through a sequence, in double precision: an error of the state persists for as
+/// long as the state's memory.
 final class RecurrentHead<Scalar: RealScalar> {
   let settings: RecurrenceSettings
   private var inputs: RecurrenceInputs<Scalar>
@@ -9,11 +9,11 @@ final class RecurrentHead<Scalar: RealScalar> {
   private var head: Int
   /// Sᵀ (values, keys), or S̃ᵀ between `decay` and `update`.
   let state: Buffer<Double>
-  /// k, exp(Δ A) and q of the token (keys).
+  /// k, exp(Δ A) and q of the current token (keys).
   let key, factors, query: Buffer<Double>
   /// δ, and v − S̃ᵀ k or v (values).
   let change, error: Buffer<Double>
-  /// β, 1 without the delta rule.
+  /// β; 1 without the delta rule.
   private(set) var strength = 1.0
   private var token = 0
 
@@ -27,12 +27,12 @@ final class RecurrentHead<Scalar: RealScalar> {
     (change, error) = (Buffer(count: p), Buffer(count: p))
   }
 
-  /// Becomes another head, perhaps of another sequence, with the state as it is.
+  /// Switches to another head, possibly of another sequence, and leaves the state as it is.
   func move(to head: Int, of cache: RecurrenceCache<Scalar>) {
     (self.head, inputs, first) = (head, cache.inputs, cache.rows.lowerBound)
   }
 
-  /// Whether the update is that of the delta rule.
+  /// Whether the update follows the delta rule.
   var isDelta: Bool { inputs.strengths != nil }
 
   private func load(_ x: Variable<Scalar>, _ start: Int, _ count: Int, into y: Buffer<Double>) {
@@ -41,7 +41,7 @@ final class RecurrentHead<Scalar: RealScalar> {
     }
   }
 
-  /// Makes this the token at work.
+  /// Makes `token` the current one.
   func load(_ token: Int) {
     self.token = token
     let n = settings.keyDimension
@@ -59,7 +59,7 @@ final class RecurrentHead<Scalar: RealScalar> {
     Double(x.buffer.base[head * x.rows + first + token])
   }
 
-  /// S ← S̃ of a token, and δ.
+  /// S ← S̃ of a token; computes δ.
   func decay(at token: Int) {
     load(token)
     let (n, p) = (settings.keyDimension, settings.valueDimension)
@@ -72,7 +72,7 @@ final class RecurrentHead<Scalar: RealScalar> {
     }
   }
 
-  /// S̃ ← S̃ + k δᵀ, which is S of the token.
+  /// S̃ ← S̃ + k δᵀ, the token's S.
   func update() {
     let n = settings.keyDimension
     for i in 0..<settings.valueDimension {
@@ -80,21 +80,21 @@ final class RecurrentHead<Scalar: RealScalar> {
     }
   }
 
-  /// Takes the token's query, which `output` asks with.
+  /// Loads the token's query for `output`.
   func ask() {
     let n = settings.keyDimension
     load(inputs.queries, settings.group(of: head) * n, n, into: query)
   }
 
-  /// y of the token, feature i.
+  /// Feature i of the token's y.
   func output(_ i: Int) -> Double {
     let n = settings.keyDimension
     return dot(state.base + i * n, query.base, n)
   }
 
-  /// The vectors r_τ (tokens, keys) by which the output at the last of the tokens reads what is added to the state at each
-  /// of them, dy = dS_τᵀ r_τ: the query there, r_{τ−1} = exp(Δ_τ A) ∘ (r_τ − β_τ (k_τ · r_τ) k_τ), without the middle term
-  /// unless by the delta rule.
+  /// The vectors r_τ (tokens, keys) by which the output at the last of the tokens reads a change of the state at each
+  /// of them, dy = dS_τᵀ r_τ: at the last token the query, before it r_{τ−1} = exp(Δ_τ A) ∘ (r_τ − β_τ (k_τ · r_τ)
+  /// k_τ), where the subtracted term belongs to the delta rule.
   func carriedBack(_ tokens: [Int]) -> Buffer<Double> {
     let n = settings.keyDimension
     let readings = Buffer<Double>(count: tokens.count * n)
@@ -115,7 +115,7 @@ final class RecurrentHead<Scalar: RealScalar> {
   }
 }
 
-/// x · y.
+/// The dot product x · y.
 @inline(__always)
 func dot(_ x: UnsafePointer<Double>, _ y: UnsafePointer<Double>, _ count: Int) -> Double {
   var sums = SIMD8<Double>()

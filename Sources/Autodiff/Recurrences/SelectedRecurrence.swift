@@ -1,12 +1,12 @@
 import LinearAlgebra
 
-/// The recurrence's outputs at the targets of some reaches, as a function of what goes into it at their tokens.
+/// A recurrence's outputs at the targets of some reaches, as a function of its inputs at their tokens.
 ///
-/// `queries` have one row per target, one reach after another; all other inputs one per token of a reach. Any may be
-/// constant; the inputs of other tokens are constants of `caches`, one for each reach, which also supply the primal of the
-/// active ones. Rows of different reaches do not mix. Cost: one pass through each sequence, however many reaches are in it.
-/// An application costs some products with matrices of the size of a state where each reach has one target, and as if each
-/// reach were the whole sequence where some have several.
+/// `queries` have one row per target, one reach after another; all other inputs have one row per token of a reach.
+/// Any may be constant; the inputs of other tokens are constants of `caches`, one for each reach, which also supply
+/// the primal of the active ones. Rows of different reaches do not mix. Cost: one pass through each sequence, however
+/// many reaches it has. If each reach has one target, an application costs a few products with matrices of the size
+/// of a state; if some have several, it costs a scan of the whole sequence for each reach.
 public func selectedRecurrence<Scalar: RealScalar>(
   _ inputs: RecurrenceInputs<Scalar>, reaches: [TokenReach], caches: [RecurrenceCache<Scalar>],
   _ settings: RecurrenceSettings
@@ -30,7 +30,7 @@ public func selectedRecurrence<Scalar: RealScalar>(
     return Variable(rows: targets, columns: features, buffer: out)
   }
   let step: any Primitive<Scalar>
-  // By the delta rule a step keeps a matrix of the size of a state for every token.
+  // With the delta rule, a step saves a matrix of the size of a state for every token.
   if reaches.allSatisfy({
     $0.targetPlaces.count == 1
       && (inputs.strengths == nil || $0.tokens.count <= RecurrenceScan<Scalar>.segmentLength)
@@ -50,30 +50,30 @@ public func selectedRecurrence<Scalar: RealScalar>(
   return trace.record(step, rows: targets, columns: features, value: out)
 }
 
-/// A token of a reach, where the heads come by it on their way through its sequence.
+/// The occurrence of a token in a reach, which the heads visit on their pass through the sequence.
 struct RecurrenceVisit {
-  /// The reach, and which of the reaches in this sequence it is.
+  /// The reach, and its index among the reaches of this sequence.
   let reach, member: Int
-  /// The token among those of the reach, and the row of its inputs.
+  /// The index of the token in the reach, and the row of its inputs.
   let place, row: Int
-  /// The row of its output, if the token is a target.
+  /// The row of its output; nil unless the token is a target.
   let output: Int?
 }
 
-/// When on its way through a token a head is asked for what is to be kept of it.
+/// The moments at which values are saved while a head passes a token.
 enum RecurrenceMoment {
   case beforeDecay, beforeUpdate, afterUpdate
 }
 
-/// One way through a sequence, for all reaches that lie in it.
+/// One pass through a sequence, for all of its reaches.
 struct RecurrencePass<Scalar: RealScalar> {
   let cache: RecurrenceCache<Scalar>
-  /// By the token, from 0 to the last that is visited.
+  /// The visits of each token, from token 0 to the last one visited.
   fileprivate(set) var visits: [[RecurrenceVisit]] = []
-  /// The tokens of each reach.
+  /// The tokens of each reach in this sequence.
   fileprivate(set) var members: [[Int]] = []
 
-  /// Evaluates all heads, side by side; `keeping` makes for each what is called at every visit.
+  /// Evaluates all heads in parallel; `keeping` returns, for each head, a callback that is called at every visit.
   func run(
     _ settings: RecurrenceSettings, outputs: Int, into out: Buffer<Scalar>,
     keeping: (RecurrentHead<Scalar>, Int) -> (RecurrenceMoment, RecurrenceVisit) -> Void
@@ -100,7 +100,7 @@ struct RecurrencePass<Scalar: RealScalar> {
   }
 }
 
-/// The reaches by their sequences, each once.
+/// The passes over the sequences of the reaches, one per sequence.
 private func recurrencePasses<Scalar: RealScalar>(
   _ reaches: [TokenReach], _ caches: [RecurrenceCache<Scalar>]
 ) -> [RecurrencePass<Scalar>] {

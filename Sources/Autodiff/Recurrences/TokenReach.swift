@@ -1,17 +1,17 @@
-/// The tokens whose features depend on those of some tokens, the sources, through a causal convolution, as far as some
-/// tokens that ask about them, the targets, can tell.
+/// The tokens between `sources` and `targets` whose features depend on those of the sources through a causal
+/// convolution.
 public struct TokenReach: Hashable, Sendable {
-  /// The tokens whose features may change, ascending.
+  /// The tokens whose features may vary, ascending.
   public let sources: [Int]
-  /// From every source over the width of the convolution, not beyond the last target, and the targets, reached or not;
+  /// The tokens within the width of the convolution from some source, up to the last target, and all targets;
   /// ascending.
   public let tokens: [Int]
-  /// Where the targets stand among the tokens, ascending.
+  /// The indices of the targets in `tokens`, ascending.
   public let targetPlaces: [Int]
 
-  /// From some sources to some targets, both ascending, through a convolution over `width` tokens.
+  /// The reach from `sources` to `targets`, both ascending, through a convolution over `width` tokens.
   public init(sources: [Int], targets: [Int], width: Int) {
-    precondition(!targets.isEmpty, "some token asks")
+    precondition(!targets.isEmpty, "a reach has at least one target")
     precondition(
       zip(sources, sources.dropFirst()).allSatisfy(<)
         && zip(targets, targets.dropFirst())
@@ -25,11 +25,11 @@ public struct TokenReach: Hashable, Sendable {
     targetPlaces = tokens.indices.filter { [tokens] in asking.contains(tokens[$0]) }
   }
 
-  /// From one token to one.
+  /// The reach from one token to one other.
   public init(source: Int, target: Int, width: Int) {
     self.init(sources: [source], targets: [target], width: width)
   }
 
-  /// The tokens that ask.
+  /// The target tokens.
   public var targets: [Int] { targetPlaces.map { tokens[$0] } }
 }
