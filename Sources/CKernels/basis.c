@@ -1,9 +1,9 @@
-// Gram–Schmidt for a block of vectors: who computes what.
+// Gram–Schmidt for a block of vectors: the division into tasks.
 #include "internal.h"
 
-// Numbers of the basis that are enough work to wake another thread.
+// The number of entries of the basis that is enough work to wake another thread.
 #define WORTH_SHARING 16384
-// Rows and columns of one task.
+// The number of rows and columns of one task.
 #define TASK_ROWS 16
 #define TASK_COLUMNS 256
 

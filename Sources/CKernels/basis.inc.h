@@ -1,5 +1,5 @@
-// Products with an orthonormal basis in double precision, compiled once per instruction set: included by
-// instruction_set.inc.h. The two halves of Gram–Schmidt for a block of vectors.
+// Products with an orthonormal basis in double precision, the two halves of Gram–Schmidt for a block of vectors.
+// Compiled once per instruction set: included by instruction_set.inc.h.
 
 #define DOUBLES (LANES / 2)
 typedef double doubles __attribute__((vector_size(8 * DOUBLES)));
@@ -16,7 +16,7 @@ ALWAYS double lane_sum(doubles v) {
   return sum;
 }
 
-// C (ROWS, B) ← C + rows of the basis times vectors, over `columns` entries.
+// C (ROWS, B) ← C + rows of the basis times vectors, summed over `columns` entries.
 ALWAYS void add_dots(const struct ck_basis *p, const double *basis, const double *y, int64_t columns,
                      double *c, const int ROWS, const int B) {
   const int64_t n = p->dimension, b = p->b;

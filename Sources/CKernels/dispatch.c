@@ -1,4 +1,4 @@
-// Which instruction sets there are.
+// The selection of an instruction set.
 #include "internal.h"
 
 int64_t ck_block_length(int32_t type) { return ck_block_of(type).length; }

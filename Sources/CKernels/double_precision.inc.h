@@ -1,6 +1,6 @@
-// Products in double precision, compiled once per instruction set. Weights are widened to floats as ever, those to doubles as
-// they are loaded. The including file defines what instruction_set.inc.h asks for, but of LANES and VECTORS_AT_ONCE what
-// holds for doubles.
+// Products in double precision, compiled once per instruction set. Weights are widened to floats as in single
+// precision, and these to doubles as they are loaded. The including file defines the macros listed in
+// instruction_set.inc.h, with LANES and VECTORS_AT_ONCE counted in doubles.
 #pragma clang diagnostic ignored "-Wpsabi"
 
 static void dequantize(int32_t type, const void *source, float *restrict out, int64_t count) {

@@ -1,14 +1,14 @@
-// Everything that is compiled once per instruction set. The including file defines
+// All code that is compiled once per instruction set. The including file defines
 //
 //     LANES             floats in a vector: 4, 8 or 16
-//     VECTORS_AT_ONCE   vectors whose sums are kept in registers together: 2 · VECTORS_AT_ONCE of them
+//     VECTORS_AT_ONCE   vectors whose sums are kept in registers together, in 2 · VECTORS_AT_ONCE registers
 //     HARDWARE_HALF     whether _Float16 converts in hardware
 //     KERNELS           the name of the table
-//     DOUBLE_KERNELS           that of the products in double precision, which another file has
+//     DOUBLE_KERNELS    the name of the table of products in double precision, defined in another file
 //
-// after it has included internal.h and before it leaves the functions to a target attribute.
+// after including internal.h, and then restricts the functions to a target by an attribute.
 
-// Vectors wider than registers are handed only to functions of the same file.
+// Vectors wider than registers are passed only to functions of the same file.
 #pragma clang diagnostic ignored "-Wpsabi"
 #include "Widening/dequantize.inc.h"
 #include "Widening/scaled.inc.h"

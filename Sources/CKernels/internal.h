@@ -1,4 +1,4 @@
-// What the files of this target share.
+// Declarations shared by the files of this target.
 #pragma once
 #include <stddef.h>
 #include <stdint.h>
@@ -7,31 +7,32 @@
 #include "CKernels.h"
 #include "Widening/grids.h"
 
-// What is specialised by constants among its arguments.
+// For functions that are specialised by constant arguments.
 #define ALWAYS static inline __attribute__((always_inline))
 
-// Columns of W that are taken at a time: a multiple of every block.
+// The number of columns of W processed at a time: a multiple of every block.
 #define STRIP 256
-// Rows of W that are taken at a time; those of the adjoint are summed before their sum joins the sum so far.
+// The number of rows of W processed at a time; the adjoint sums them before adding them to the sum so far.
 #define ROW_GROUP 32
-// Columns of a transposed strip that are summed likewise; a divisor of STRIP.
+// The number of columns of a transposed strip that are summed in the same way; a divisor of STRIP.
 #define COLUMN_GROUP 64
-// Terms of an adjoint product whose sum joins the total; a multiple of ROW_GROUP and of STRIP.
+// The number of terms of an adjoint product whose sum is added to the total; a multiple of ROW_GROUP and of STRIP.
 #define PART 1024
-// Widened rows lie this far apart: a power of two would put them all into the same few sets of the cache.
+// The distance of widened rows: a power of two would map all of them to the same few sets of the cache.
 #define STRIP_STRIDE (STRIP + 16)
 #define STRIP_NUMBERS (ROW_GROUP * STRIP_STRIDE)
-// Rows of a task of the forward product: a multiple of those summed together, so many that their lanes' sums stay in the
-// nearest cache.
+// The number of rows per task of the forward product: a multiple of those summed together, small enough for the sums
+// of their lanes to stay in the first-level cache.
 #define FEW_ROWS(b) ((b) <= 8 ? 24 : 12)
-// For more vectors than this the adjoint widens weights of 16 bits once for all.
+// The number of vectors above which the adjoint widens 16-bit weights once for all vectors.
 #define REUSED 16
-// The most bytes of sums that one task of the adjoint may have: half of a small second cache.
+// The most bytes of sums that one task of the adjoint may have: half of a small second-level cache.
 #define ADJOINT_SUMS (256 * 1024)
 // The most columns one task of the adjoint may have.
 #define ADJOINT_COLUMNS 2048
 
-// One product, in either direction: `in` and `out` are interleaved numbers of the kernels' precision, b ≤ CK_VECTORS_AT_ONCE.
+// One product, in either direction: `in` and `out` are interleaved and of the kernels' precision, b ≤
+// CK_VECTORS_AT_ONCE.
 struct ck_product {
   const struct ck_matrix *w;
   const void *in;
@@ -42,7 +43,7 @@ struct ck_product {
   int accumulate;
 };
 
-// Y (b, dimension) and the rows of a basis (count, dimension); C (count, b).
+// The arguments of Gram–Schmidt: Y (b, dimension), the rows of a basis (count, dimension), and C (count, b).
 struct ck_basis {
   const double *basis;
   int64_t count, dimension;
@@ -51,18 +52,18 @@ struct ck_basis {
   double *c;
 };
 
-// The products of one instruction set and precision; what they need and make are numbers of that precision.
+// The products of one instruction set and precision; their vectors have that precision.
 struct ck_products {
   int64_t lanes;  // numbers in a vector
-  int64_t bytes;  // of a number
-  // Strip `index` of the input, packed for multiply_rows.
+  int64_t bytes;  // bytes in a number
+  // Packs strip `index` of the input for multiply_rows.
   void (*pack_strip)(const struct ck_product *product, int64_t index, void *packed);
-  // Rows row …< row + rows of Y ← W X, rows ≤ ROW_GROUP.
+  // Computes rows row …< row + rows of Y ← W X, rows ≤ ROW_GROUP.
   void (*multiply_rows)(const struct ck_product *product, const void *packed, int64_t row,
                         int64_t rows, void *scratch);
-  // The same for a whole group of rows and many vectors, from X as it lies.
+  // Computes a whole group of rows for many vectors, from X as it is stored.
   void (*multiply_rows_thick)(const struct ck_product *product, int64_t row, void *scratch);
-  // Columns first …< first + count of X ← Wᵀ Y; whole blocks of W, count · b numbers ≤ ADJOINT_SUMS.
+  // Computes columns first …< first + count of X ← Wᵀ Y; whole blocks of W, count · b numbers ≤ ADJOINT_SUMS.
   void (*multiply_adjoint_columns)(const struct ck_product *product, int64_t first, int64_t count,
                                    void *scratch);
 };
@@ -71,12 +72,12 @@ struct ck_products {
 struct ck_kernels {
   const struct ck_products *single_precision, *double_precision;
   void (*dequantize)(int32_t type, const void *source, float *restrict out, int64_t count);
-  // Weights column …< column + columns of some rows, columns ≤ STRIP, rows STRIP_STRIDE apart.
+  // Widens weights column …< column + columns of some rows, columns ≤ STRIP, rows STRIP_STRIDE apart.
   void (*widen)(const struct ck_matrix *w, int64_t row, int64_t rows, int64_t column,
                 int64_t columns, float *restrict out);
-  // Rows row …< row + rows of C ← B Yᵀ.
+  // Computes rows row …< row + rows of C ← B Yᵀ.
   void (*basis_dots)(const struct ck_basis *basis, int64_t row, int64_t rows);
-  // Columns first …< first + count of Y ← Y − Cᵀ B.
+  // Computes columns first …< first + count of Y ← Y − Cᵀ B.
   void (*basis_subtract)(const struct ck_basis *basis, int64_t first, int64_t count);
 };
 
@@ -87,17 +88,17 @@ extern const struct ck_kernels ck_kernels_avx2, ck_kernels_avx512;
 extern const struct ck_products ck_doubles_avx2, ck_doubles_avx512;
 #endif
 
-// The kernels of an instruction set; NULL if the processor does not have it.
+// The kernels of an instruction set; NULL if the processor lacks it.
 const struct ck_kernels *ck_kernels_of(int32_t instruction_set);
 const struct ck_kernels *ck_engine_kernels(const struct ck_engine *engine);
 
-// The calling thread's scratch memory of at least this many bytes, 64-byte aligned; what lay in it is lost when it grows.
-// Lives as long as the thread; where there is no memory for it, the process ends with a word about that. One slot for the
-// sums of a task, one for the packed input of a product.
+// Scratch memory of the calling thread, at least this many bytes, 64-byte aligned; its contents are lost when it
+// grows. It lives as long as the thread; if it cannot be allocated, the process ends with a message. One slot is for
+// the sums of a task, one for the packed input of a product.
 enum ck_scratch_slot { CK_SCRATCH_SUMS, CK_SCRATCH_PACKED, CK_SCRATCH_SLOTS };
 void *ck_scratch(enum ck_scratch_slot slot, int64_t bytes);
 
-// Weights per block and bytes per block. In a switch, so that a known type's are constants where this is inlined.
+// Weights and bytes per block. A switch, so that they are constants where a known type is inlined.
 struct ck_block {
   int64_t length, bytes;
 };
@@ -142,7 +143,7 @@ ALWAYS struct ck_block ck_block_of(int32_t type) {
   }
 }
 
-// Where a row begins.
+// The address of a row.
 ALWAYS const uint8_t *ck_row(const struct ck_matrix *w, int64_t row) {
   if (w->scales) {
     row += w->first_row;
@@ -151,7 +152,7 @@ ALWAYS const uint8_t *ck_row(const struct ck_matrix *w, int64_t row) {
   return (const uint8_t *)w->data + row * w->row_bytes;
 }
 
-// Where weight (row, column) begins; `column` begins a block, unless the matrix has scales.
+// The address of weight (row, column); `column` starts a block, unless the matrix has scales.
 static inline const uint8_t *ck_weights(const struct ck_matrix *w, int64_t row, int64_t column) {
   const struct ck_block block = ck_block_of(w->type);
   if (w->scales) column += w->first_column;
@@ -159,6 +160,6 @@ static inline const uint8_t *ck_weights(const struct ck_matrix *w, int64_t row, 
 }
 
 static inline int64_t ck_min(int64_t a, int64_t b) { return a < b ? a : b; }
-// Parts of `size` that `count` makes, the last perhaps smaller.
+// The number of parts of `size` in `count`, counting a smaller last one.
 static inline int64_t ck_tiles(int64_t count, int64_t size) { return (count + size - 1) / size; }
 static inline int64_t ck_round_up(int64_t a, int64_t unit) { return ck_tiles(a, unit) * unit; }

@@ -1,8 +1,9 @@
-// An engine's pool of threads that stay, and each thread's scratch memory.
+// An engine's pool of persistent threads, and the scratch memory of each thread.
 //
-// One job at a time in a pool. Its state is one word: whether it is open, how many workers are in it, and its number. A worker
-// joins an open job by counting itself in, takes indices until there are none, and counts itself out; the caller does
-// the same work, closes the job, and waits only for those inside. A worker that sleeps through a job costs nothing.
+// A pool runs one job at a time. Its state is one word: whether a job is open, how many workers are in it, and its
+// number. A worker joins an open job by incrementing the count, takes indices until there are none left, and
+// decrements the count; the caller does the same work, closes the job, and waits only for the workers in it. A worker
+// that sleeps through a job costs nothing.
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
@@ -16,7 +17,7 @@
 
 #include "internal.h"
 
-// How long a worker looks for the next job before it goes to sleep: the time between two products of one application.
+// How long a worker spins for the next job before it sleeps: the time between two products of one application.
 #define SPIN_NANOSECONDS 100000
 #define MAXIMAL_THREADS 256
 
@@ -34,7 +35,7 @@ struct ck_engine {
   atomic_int sleepers, leaving;
   pthread_mutex_t mutex;
   pthread_cond_t wake;
-  // What follows is as it is from the first job on.
+  // The fields below are constant from the first job on.
   const struct ck_kernels *kernels;
   int32_t instruction_set;
   int threads;
@@ -70,7 +71,7 @@ static void take_indices(struct ck_engine *pool) {
     pool->body(pool->context, i);
 }
 
-// Whether there is something for a worker that has seen job `number` to do.
+// Whether there is work for a worker that has last seen job `number`.
 static int calls(struct ck_engine *pool, uint64_t state, uint64_t number) {
   return (state & OPEN && state >> NUMBER_SHIFT != number) || atomic_load(&pool->leaving);
 }
@@ -85,8 +86,8 @@ static uint64_t wait_for_call(struct ck_engine *pool, uint64_t number) {
     if (nanoseconds() > end) break;
   }
   if (calls(pool, state, number)) return state;
-  // Whoever opens a job looks at `sleepers` after it has changed the state, we at the state after we have counted
-  // ourselves: one of the two sees the other.
+  // The caller that opens a job reads `sleepers` after changing the state; we read the state after incrementing
+  // `sleepers`: one of the two sees the other's change.
   pthread_mutex_lock(&pool->mutex);
   atomic_fetch_add(&pool->sleepers, 1);
   while (state = atomic_load(&pool->state), !calls(pool, state, number))
@@ -119,7 +120,7 @@ static void *work(void *engine) {
 
 void ck_parallel_for(struct ck_engine *pool, int64_t count,
                      void (*body)(void *context, int64_t index), void *context) {
-  // A pool that is busy, with another caller's job or with the one this call comes from, is not waited for.
+  // Do not wait for a busy pool, whether it runs another caller's job or the one this call comes from.
   if (count < 2 || pool->threads < 2 || atomic_flag_test_and_set(&pool->busy)) {
     for (int64_t i = 0; i < count; i++) body(context, i);
     return;
@@ -186,13 +187,13 @@ static void free_scratch(void *memory) {
 }
 static void make_scratch_key(void) { pthread_key_create(&scratch_key, free_scratch); }
 
-// Swift's own allocations end the process as well; it is done here with a word about why.
+// Swift's own allocations also end the process on failure; here it ends with a message.
 static _Noreturn void end_without_memory(int64_t bytes) {
   char text[160];
   const int length =
       snprintf(text, sizeof text,
-               "Error: no memory is left (%lld kB more were needed); raise the limit, if there is "
-               "one (ulimit -v), or take fewer threads\n",
+               "Error: out of memory (%lld kB more were needed); raise the limit, if there is "
+               "one (ulimit -v), or use fewer threads\n",
                (long long)(bytes / 1000 + 1));
   if (write(STDERR_FILENO, text, (size_t)length) < 0) abort();
   _exit(1);

@@ -1,7 +1,7 @@
-// The products: who computes what.
+// The products: the division into tasks.
 #include "internal.h"
 
-// Matrices of fewer weights are done before another thread has noticed.
+// Matrices with fewer weights are done before another thread would have woken.
 #define WORTH_SHARING 16384
 
 struct job {
@@ -12,7 +12,7 @@ struct job {
   int64_t unit;  // rows or columns of one task
 };
 
-// All tasks of a job; on all threads if there is `work` enough.
+// Runs all tasks of a job, on all threads if there is enough `work`.
 static void share(struct job *job, int64_t work, int64_t count, void (*body)(void *, int64_t)) {
   if (work >= WORTH_SHARING) {
     ck_parallel_for(job->engine, count, body, job);
@@ -26,7 +26,7 @@ static void pack_task(void *context, int64_t index) {
   job->kernels->pack_strip(&job->product, index, job->packed);
 }
 
-// What a task needs: a strip widened, perhaps transposed, and the sums.
+// The scratch memory of a task: a widened strip, a transposed one, and the sums.
 static void *task_scratch(const struct job *job, int64_t sums) {
   return ck_scratch(CK_SCRATCH_SUMS, (2 * STRIP_NUMBERS + sums) * job->kernels->bytes);
 }
@@ -53,7 +53,7 @@ static void multiply_adjoint_task(void *context, int64_t index) {
   job->kernels->multiply_adjoint_columns(p, first, count, task_scratch(job, sums));
 }
 
-// Columns per task of the adjoint: the threads' shares are even, made of whole blocks and lanes, and narrow enough for
+// The number of columns per task of the adjoint: threads get even shares of whole blocks and lanes, narrow enough for
 // the sums to stay in cache.
 static int64_t adjoint_columns(const struct ck_product *p, const struct ck_products *kernels,
                                int64_t threads) {
@@ -61,7 +61,7 @@ static int64_t adjoint_columns(const struct ck_product *p, const struct ck_produ
   const struct ck_matrix *w = p->w;
   const int64_t block = ck_block_of(w->type).length, unit = block > 2 * lanes ? block : 2 * lanes;
   const int64_t most = ck_min(ADJOINT_COLUMNS, ADJOINT_SUMS / kernels->bytes / p->b);
-  // Half of the most before it is rounded up.
+  // Half of the maximum, since it is rounded up afterwards.
   const int64_t tasks = threads * ck_tiles(w->columns, threads * most / 2);
   return ck_round_up(ck_tiles(w->columns, tasks), unit);
 }
@@ -84,7 +84,7 @@ static void multiply_adjoint_portion(struct job job) {
   share(&job, p->w->rows * p->w->columns, ck_tiles(p->w->columns, job.unit), multiply_adjoint_task);
 }
 
-// The product with nothing to sum over: zero, or nothing to add.
+// The product with no terms: writes zeros, or adds nothing.
 static void multiply_empty(const struct ck_product *p, int64_t bytes, int64_t count) {
   if (p->accumulate) return;
   for (int64_t i = 0; i < count; i++)

@@ -1,29 +1,32 @@
-// Products, compiled once per instruction set and precision: included by instruction_set.inc.h in single precision, by
-// double_precision.inc.h in double. REAL is the type of the vectors, REAL_TYPE the stored type of such numbers.
+// Products, compiled once per instruction set and precision: included by instruction_set.inc.h in single precision,
+// by double_precision.inc.h in double. REAL is the type of the vectors, REAL_TYPE the stored type of that precision.
 //
-// W is taken as it lies, LANES columns of a row at a time. Forward, a lane sums every LANES-th column of a row,
+// W is read as it is stored, LANES columns of a row at a time. Forward, a lane sums every LANES-th column of a row,
 //
 //     s[r, j] (LANES) ← s[r, j] + w[r, c : c + LANES] ∘ x[j, c : c + LANES],
 //
-// for which X comes packed, each vector's strip of entries side by side; the lanes are summed when the row is done.
-// Adjoint, a lane is a column,
+// where X is packed, each vector's strip of entries contiguous; the lanes are summed at the end of the row. In the
+// adjoint, a lane is a column,
 //
 //     s[c : c + LANES, j] ← s[c : c + LANES, j] + w[r, c : c + LANES] y[r, j].
 //
-// Either way a vector's sum is formed in registers of its own, in an order that depends on W alone; so its product
-// depends neither on the vectors beside it nor on the number of threads. Where many vectors pay for turning W around,
-// the forward product is the adjoint one of transposed strips: its sums need no adding up of lanes.
+// In both, a vector's sum is formed in registers of its own, in an order that depends on W alone, so its product
+// depends neither on the other vectors nor on the number of threads. Where there are enough vectors to pay for
+// transposing strips of W, the forward product is the adjoint one of transposed strips: its sums need no reduction
+// over lanes.
 //
-// Long sums are sums of sums, each begun anew, so that a term is rounded as often as its own sum and the sum of sums have
-// terms, not as often as there are terms: forward those of strips, STRIP / LANES to a lane; adjoint those of ROW_GROUP rows
-// (COLUMN_GROUP columns of transposed strips), which are summed in parts of PART.
+// Long sums are computed as sums of partial sums, so that a term is rounded once per addition in its partial sum and
+// in the sum of partial sums, not once per term of the product. Forward, the partial sums are those of strips, STRIP
+// / LANES terms per lane; in the adjoint, those of ROW_GROUP rows (COLUMN_GROUP columns of transposed strips), which
+// are in turn summed in parts of PART.
 
 
 #include "strips.inc.h"
 
 // MARK: Forward
 
-// Strip `index` of X (n, b), packed: entry c of vector j at packed[(index b + j) STRIP + c], zeros up to whole lanes.
+// Packs strip `index` of X (n, b): entry c of vector j at packed[(index b + j) STRIP + c], with zeros up to whole
+// lanes.
 static void pack_strip(const struct ck_product *p, int64_t index, void *to) {
   const int64_t b = p->b, stride = p->in_stride;
   const int64_t count = ck_min(STRIP, p->w->columns - index * STRIP);
@@ -35,7 +38,7 @@ static void pack_strip(const struct ck_product *p, int64_t index, void *to) {
     for (int64_t c = 0; c < whole; c += LANES)
       transpose4(REAL_TYPE, x + c * stride + j, stride * (int64_t)sizeof(REAL),
                  packed + j * STRIP + c, STRIP);
-  // What no group of four vectors covers, and then what no whole lanes cover.
+  // The vectors left over from groups of four, then the entries left over from whole lanes.
   for (; j < b; j++)
     for (int64_t c = 0; c < whole; c++) packed[j * STRIP + c] = x[c * stride + j];
   for (j = 0; j < b; j++)
@@ -43,10 +46,10 @@ static void pack_strip(const struct ck_product *p, int64_t index, void *to) {
       packed[j * STRIP + c] = c < count ? x[c * stride + j] : 0;
 }
 
-// A sum joins those so far, unless it is the first.
+// Adds a sum to those so far, or stores it if it is the first.
 ALWAYS void join(REAL *to, vector sum, int is_first) { store(to, is_first ? sum : load(to) + sum); }
 
-// Sums of ROWS rows and B vectors over one strip; s[r, j] lies at sums[(r s_stride + j) LANES].
+// Adds the sums of ROWS rows and B vectors over one strip; s[r, j] is at sums[(r s_stride + j) LANES].
 ALWAYS void add_rows(const struct strip *s, const uint8_t *w, const REAL *restrict x,
                      REAL *restrict sums, int64_t s_stride, int is_first, const int32_t type,
                      const int ROWS, const int B) {
@@ -78,7 +81,7 @@ ALWAYS void add_rows(const struct strip *s, const uint8_t *w, const REAL *restri
 // The same for all rows of a strip.
 ALWAYS void add_strip(const struct strip *s, const REAL *x, REAL *sums, int64_t s_stride,
                       int is_first, const int32_t type, const int B) {
-  // Enough sums at a time to keep the multipliers busy.
+  // The number of rows at a time: enough sums to keep the multipliers busy.
   const int AT_ONCE = 2 * B <= VECTORS_AT_ONCE ? 4 : VECTORS_AT_ONCE == 8 ? 3 : 2;
   int64_t r = 0;
   for (; r + AT_ONCE <= s->rows; r += AT_ONCE)
@@ -97,7 +100,7 @@ ALWAYS void add_strip(const struct strip *s, const REAL *x, REAL *sums, int64_t 
 #define EACH_B(CASE) CASE(1) CASE(2) CASE(3) CASE(4)
 #endif
 
-// Runs CALL for the type and the number of vectors, as constants.
+// Runs CALL with the type and the number of vectors as constants.
 #define SWITCH_B(b)    \
   switch (b) {         \
     EACH_B(CASE_OF_B)  \
@@ -121,7 +124,7 @@ static void add_vectors(const struct strip *s, const REAL *x, REAL *sums, int64_
 #undef CASE_OF_B
 }
 
-// The sums of four vectors' lanes.
+// The sums over the lanes of four vectors.
 ALWAYS quarter lane_sums(const REAL *sums) {
   quarter v[4];
   UNROLL for (int i = 0; i < 4; i++) {
@@ -144,7 +147,7 @@ static void write_row(const REAL *restrict sums, const struct ck_product *p, REA
   }
 }
 
-// Rows row …< row + rows of Y ← W X, with X packed.
+// Computes rows row …< row + rows of Y ← W X, with X packed.
 static void multiply_rows(const struct ck_product *p, const void *packed, int64_t row, int64_t rows,
                           void *scratch) {
   const struct ck_matrix *w = p->w;
@@ -169,8 +172,8 @@ static void multiply_rows(const struct ck_product *p, const void *packed, int64_
 
 // MARK: Adjoint
 
-// Sums of COLUMNS · LANES columns and B vectors over the rows of a strip, added to those so far unless it is the first;
-// those of lanes i and vector j lie at sums[(i s_stride + j) LANES].
+// Adds the sums of COLUMNS · LANES columns and B vectors over the rows of a strip to those so far, or stores them if
+// it is the first strip; those of lanes i and vector j are at sums[(i s_stride + j) LANES].
 ALWAYS void add_columns(const struct strip *s, int64_t column, const REAL *restrict y,
                         int64_t y_stride, REAL *restrict sums, int64_t s_stride, int is_first,
                         const int32_t type, const int COLUMNS, const int B) {
@@ -219,14 +222,15 @@ static void add_adjoint(struct strip *s, const REAL *y, int64_t y_stride, REAL *
   }
 }
 
-// After `done` of `terms` terms: where one of several parts has ended, its sums join the total, which lies behind them.
+// After `done` of `terms` terms: if there are several parts and one has ended, adds its sums to the total, which is
+// stored after them.
 static void end_part(REAL *restrict sums, int64_t count, int64_t done, int64_t terms) {
   if (terms <= PART || (done % PART && done < terms)) return;
   REAL *restrict total = sums + count;
   for (int64_t i = 0; i < count; i++) total[i] = done <= PART ? sums[i] : total[i] + sums[i];
 }
 
-// out[i, j] ← the sum of lane i and vector j over all `terms`, i < count.
+// out[i, j] ← the sum of lane i and vector j over all `terms`, for i < count.
 static void write_lanes(const REAL *restrict sums, int64_t terms, int64_t count,
                         const struct ck_product *p, REAL *restrict out) {
   const int64_t b = p->b;
@@ -238,7 +242,7 @@ static void write_lanes(const REAL *restrict sums, int64_t terms, int64_t count,
   }
 }
 
-// Columns first …< first + count of X ← Wᵀ Y.
+// Computes columns first …< first + count of X ← Wᵀ Y.
 static void multiply_adjoint_columns(const struct ck_product *p, int64_t first, int64_t count,
                                      void *scratch) {
   const struct ck_matrix *w = p->w;
@@ -264,8 +268,8 @@ static void multiply_adjoint_columns(const struct ck_product *p, int64_t first, 
 
 // MARK: Forward, many vectors
 
-// A widened strip turned around, ROW_GROUP numbers from one column to the next. Lanes past the last row get what an earlier
-// strip left there; nobody reads their sums.
+// Transposes a widened strip, ROW_GROUP numbers from one column to the next. Lanes past the last row keep values of
+// an earlier strip; their sums are never read.
 ALWAYS void transpose_strip(const struct strip *s, const int32_t type, REAL *to) {
   for (int64_t r = 0; r < s->rows; r += LANES)
     for (int64_t c = 0; c < s->columns; c += 4)
@@ -273,7 +277,7 @@ ALWAYS void transpose_strip(const struct strip *s, const int32_t type, REAL *to)
                  to + c * ROW_GROUP + r, ROW_GROUP);
 }
 
-// Rows row …< row + ROW_GROUP of Y ← W X by transposed strips.
+// Computes rows row …< row + ROW_GROUP of Y ← W X by transposed strips.
 static void multiply_rows_thick(const struct ck_product *p, int64_t row, void *scratch) {
   const struct ck_matrix *w = p->w;
   const int64_t b = p->b, rows = ck_min(ROW_GROUP, w->rows - row), lanes = ck_round_up(rows, LANES);
@@ -297,7 +301,7 @@ static void multiply_rows_thick(const struct ck_product *p, int64_t row, void *s
   write_lanes(sums, w->columns, rows, p, (REAL *)p->out + row * p->out_stride);
 }
 
-// The table of all this.
+// The table of these functions.
 #define PRODUCTS                                              \
   {                                                           \
       .lanes = LANES,                                         \

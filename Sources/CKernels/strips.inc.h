@@ -1,4 +1,4 @@
-// Strips of W and the vectors of numbers they are taken in: included by products.inc.h.
+// Strips of W and the vector types used to process them: included by products.inc.h.
 
 typedef REAL vector __attribute__((vector_size(sizeof(REAL) * LANES)));
 typedef REAL quarter __attribute__((vector_size(sizeof(REAL) * 4)));
@@ -12,7 +12,7 @@ typedef _Float16 halves __attribute__((vector_size(2 * LANES)));
 
 #define UNROLL _Pragma("clang loop unroll(full)")
 
-// From any alignment: weights lie as their file has them.
+// Loads from any alignment, since weights lie where their file has them.
 ALWAYS vector load(const void *source) {
   vector v;
   memcpy(&v, source, sizeof v);
@@ -24,7 +24,7 @@ ALWAYS floats load_floats(const void *source) {
   memcpy(&v, source, sizeof v);
   return v;
 }
-// Four numbers of REAL's type or floats.
+// Loads four numbers, of REAL's type or floats.
 ALWAYS quarter load_quarter(const int32_t type, const void *source) {
   if (type == REAL_TYPE) {
     quarter v;
@@ -38,13 +38,13 @@ ALWAYS quarter load_quarter(const int32_t type, const void *source) {
 
 // MARK: Weights
 
-// Types that are widened in registers; the others go through a buffer.
+// Whether a type is widened in registers; the others go through a buffer.
 static int is_direct(int32_t type) {
   return type == REAL_TYPE || type == CK_F32 || type == CK_BF16 || (HARDWARE_HALF && type == CK_F16);
 }
 ALWAYS int64_t direct_bytes(const int32_t type) { return ck_block_of(type).bytes; }
 
-// LANES weights of a direct type. The type is a constant where this is inlined.
+// Widens LANES weights of a direct type. The type is a constant where this is inlined.
 ALWAYS vector widened(const int32_t type, const uint8_t *source) {
   if (type == REAL_TYPE) return load(source);
   if (type == CK_BF16) {
@@ -62,13 +62,14 @@ ALWAYS vector widened(const int32_t type, const uint8_t *source) {
   return __builtin_convertvector(load_floats(source), vector);
 }
 
-// Some rows of a strip of W as the arithmetic takes them: of a direct type, whole lanes, and zero where a row has ended.
+// Some rows of a strip of W in the form that the arithmetic needs: of a direct type, in whole lanes, padded with
+// zeros.
 struct strip {
   const uint8_t *weights;
   int64_t stride, rows, columns;  // columns a multiple of LANES
   int32_t type;
-  // Bytes from a weight to the one that stands in its place in the strip after this one, to be asked of memory while this
-  // one is worked on; 0 if that has been done or there is none.
+  // The distance in bytes from a weight to the one at the same place in the next strip, which is prefetched while
+  // this one is processed; 0 if that has been done or there is no next strip.
   int64_t ahead;
 };
 
@@ -76,8 +77,8 @@ ALWAYS void prefetch(const uint8_t *source, int64_t bytes) {
   for (int64_t line = 0; line < bytes; line += 64) __builtin_prefetch(source + line);
 }
 
-// The strip at (row, column); `next` is where the strip after it begins. A buffer is needed unless lanes can be loaded
-// from where they are stored; with `reused` it pays even then.
+// Opens the strip at (row, column); `next` is the address of the strip after it. A buffer is used unless lanes can be
+// loaded directly from the stored weights; with `reused` it pays even then.
 static struct strip open_strip(const struct ck_matrix *w, int64_t row, int64_t rows, int64_t column,
                                int64_t columns, const uint8_t *next, int reused, void *buffer) {
   const uint8_t *source = ck_weights(w, row, column);
@@ -100,9 +101,10 @@ static struct strip open_strip(const struct ck_matrix *w, int64_t row, int64_t r
   return (struct strip){buffer, STRIP_STRIDE * size, rows, lanes, type, 0};
 }
 
-// MARK: Turning around
+// MARK: Transposition
 
-// Within every quarter (4 lanes) of x and y: lanes a, b, c, d of the two, y's lanes counting from LANES.
+// Transposes within every quarter (4 lanes) of x and y: selects lanes a, b, c, d of the two, with y's lanes counted
+// from LANES.
 #if LANES == 4
 #define SHUFFLE(x, y, a, b, c, d) __builtin_shufflevector(x, y, a, b, c, d)
 #elif LANES == 8
@@ -114,7 +116,7 @@ static struct strip open_strip(const struct ck_matrix *w, int64_t row, int64_t r
                           a + 12, b + 12, c + 12, d + 12)
 #endif
 
-// Four numbers of LANES / 4 rows, four rows (of `stride` bytes) apart.
+// Loads four numbers from each of LANES / 4 rows, four rows (of `stride` bytes) apart.
 ALWAYS vector load_quarters(const int32_t type, const uint8_t *source, int64_t stride) {
 #if LANES == 4
   (void)stride;
@@ -131,7 +133,8 @@ ALWAYS vector load_quarters(const int32_t type, const uint8_t *source, int64_t s
 #endif
 }
 
-// Four columns of LANES rows `stride` bytes apart: column k into out[k out_stride …], lanes in the order of the rows.
+// Transposes four columns of LANES rows `stride` bytes apart: column k goes to out[k out_stride …], lanes in the
+// order of the rows.
 ALWAYS void transpose4(const int32_t type, const void *rows, int64_t stride, REAL *out,
                        int64_t out_stride) {
   const uint8_t *source = rows;

@@ -1,22 +1,23 @@
 import CKernels
 
-/// What turns a matrix of codes into weights: scales, one per block of codes, stored beside them.
+/// The scales, one per block of codes and stored beside them, that turn a matrix of codes into weights.
 ///
-/// weight = (code − zero) · scale, rounded to the type in which the quantising library forms it. Nothing is copied: all of it
-/// points into what the owners keep alive. Blocks are counted from the first row and column of what is stored.
+/// weight = (code − zero) · scale, rounded to the type in which the quantising library forms it. Nothing is copied:
+/// all pointers refer to memory that the owners keep alive. Blocks are counted from the first row and column of the
+/// stored matrix.
 public struct CodeScales: @unchecked Sendable {
-  /// Scales that are bytes themselves: scale = values[byte] · scales[index / run] + offset.
+  /// Quantised scales: scale = values[byte] · scales[index / run] + offset.
   public struct Nested {
-    /// 256 values, F32.
+    /// The 256 values of a byte, F32.
     public var values: UnsafeRawPointer
     /// One scale per run of bytes, F32.
     public var scales: UnsafeRawPointer
-    /// Bytes that share a scale.
+    /// The number of bytes that share a scale.
     public var run: Int
-    /// What is added to all.
+    /// The offset added to every scale.
     public var offset: Float
 
-    /// Its arguments are its properties.
+    /// Creates nested scales from their properties.
     public init(values: UnsafeRawPointer, scales: UnsafeRawPointer, run: Int, offset: Float) {
       (self.values, self.scales, self.run, self.offset) = (values, scales, run, offset)
     }
@@ -24,43 +25,43 @@ public struct CodeScales: @unchecked Sendable {
 
   /// The scales, row after row of blocks.
   public var numbers: UnsafeRawPointer
-  /// Their type: F32, F16, BF16 or E8M0; of no account where they are nested.
+  /// The type of the scales: F32, F16, BF16 or E8M0; ignored if they are nested.
   public var type: ElementType
-  /// What keeps all addresses alive.
+  /// The objects that keep all pointers valid.
   public var owners: [AnyObject]
   /// The type that a weight is rounded to: F32, F16 or BF16.
   public var rounded = ElementType.f32
-  /// Scales from one row of blocks to the next.
+  /// The number of scales from one row of blocks to the next.
   public var stride = 0
-  /// Rows of weights in a block.
+  /// The number of rows of weights in a block.
   public var blockRows = Int.max
-  /// Columns of weights in a block: one for `int4_awq` and `int4_rows`.
+  /// The number of columns of weights in a block: one for `int4_awq` and `int4_rows`.
   public var blockColumns = Int.max
-  /// Not 0: a block is `blockColumns` weights after another, through all rows of so many columns.
+  /// If not 0, a block is `blockColumns` consecutive weights of a matrix with this many columns, across its rows.
   public var width = 0
-  /// For each row its row of blocks, in 32 bits, instead of row / `blockRows`.
+  /// The row of blocks of each row, as 32-bit integers, instead of row / `blockRows`.
   public var groups: UnsafeRawPointer?
-  /// What is subtracted from integers of four bits, eight of them in a word: along the columns, but for `int4` along the rows.
-  /// Eight where there are none.
+  /// The zero points to subtract from 4-bit integers, eight per word: along the columns, except for `int4`, where
+  /// they run along the rows. Without them, eight is subtracted.
   public var zeros: UnsafeRawPointer?
-  /// Bytes from one row of their words to the next.
+  /// The number of bytes from one row of zero-point words to the next.
   public var zerosStride = 0
-  /// Whether they are stored less one, modulo 16.
+  /// Whether zero points are stored minus one, modulo 16.
   public var zerosAreLessOne = false
-  /// What weights are multiplied by at last.
+  /// The factor that weights are multiplied by last.
   public var factor: Float = 1
   /// The sixteen values of `table4`, F32.
   public var values: UnsafeRawPointer?
-  /// How scales that are bytes are to be taken.
+  /// How to decode scales that are bytes, if they are.
   public var nested: Nested?
 
-  /// One scale for all codes, until its properties say otherwise.
+  /// One scale for all codes, unless other properties are set.
   public init(numbers: UnsafeRawPointer, type: ElementType, owners: [AnyObject]) {
     (self.numbers, self.type, self.owners) = (numbers, type, owners)
   }
 }
 
-/// Scales at a fixed address, for the kernels.
+/// The scales at a fixed address, for the kernels.
 final class ScaleBox {
   let kernel: UnsafeMutablePointer<ck_scales>
   private let owners: [AnyObject]

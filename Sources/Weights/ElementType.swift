@@ -1,9 +1,9 @@
 import CKernels
 
-/// How the numbers of a stored tensor are written: plain, or quantised in blocks.
+/// The format of a stored tensor's numbers: plain, or quantised in blocks.
 ///
-/// The raw values are those of GGUF files, and from 256 on of types that those do not have; `CKernels` knows the types by the
-/// same numbers. The codes of `int8` to `int4_rows` mean nothing without the scales beside them (`CodeScales`).
+/// Raw values below 256 are those of GGUF files; those from 256 on are for types that GGUF lacks. `CKernels` uses the
+/// same numbers. The codes of `int8` to `int4_rows` have no meaning without their scales (`CodeScales`).
 public enum ElementType: Int32, Sendable, CaseIterable {
   case f32 = 0
   case f16 = 1
@@ -41,22 +41,23 @@ public enum ElementType: Int32, Sendable, CaseIterable {
   case int4_awq = 263
   case int4_rows = 264
 
-  /// Whether GGUF files have the type.
+  /// Whether GGUF files can contain the type.
   public var isGGUF: Bool { rawValue < 256 }
 
-  /// Whether the numbers are the weights, so that no scales are needed beside them.
+  /// Whether the numbers are the weights themselves, with no scales stored beside them.
   public var standsAlone: Bool { rawValue < ElementType.int8.rawValue }
 
-  /// Numbers in a block: 1 for the plain types, 32 or 256 for the quantised ones of GGUF files.
+  /// The number of values in a block: 1 for plain types, 32 or 256 for the quantised ones of GGUF files.
   public var blockLength: Int { Int(ck_block_length(rawValue)) }
 
-  /// Bytes in a block.
+  /// The number of bytes in a block.
   public var blockBytes: Int { Int(ck_block_bytes(rawValue)) }
 
-  /// The name as files write it: `F32`, `BF16`, `Q4_K`, …
+  /// The name as files spell it: `F32`, `BF16`, `Q4_K`, …
   public var name: String { "\(self)".uppercased() }
 
-  /// Bytes of a row of `count` numbers, or nil when `count` is no multiple of the block or the product overflows.
+  /// The bytes of a row of `count` numbers, or nil if `count` is not a multiple of the block or the product
+  /// overflows.
   public func bytes(forCount count: Int) -> Int? {
     guard count >= 0, count % blockLength == 0 else { return nil }
     let (bytes, overflow) = (count / blockLength).multipliedReportingOverflow(by: blockBytes)
@@ -65,7 +66,8 @@ public enum ElementType: Int32, Sendable, CaseIterable {
 }
 
 extension ElementType {
-  /// `count` numbers that are stored at `bytes`, widened; F64 is rounded. Precondition: `count` is whole blocks.
+  /// The `count` numbers stored at `bytes`, widened to single precision; F64 is rounded. Precondition: `count` is a
+  /// multiple of the block.
   package func widened(_ bytes: UnsafeRawPointer, count: Int) -> [Float] {
     [Float](unsafeUninitializedCapacity: count) { buffer, initialized in
       if count > 0 {

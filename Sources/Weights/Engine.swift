@@ -6,53 +6,56 @@ import CKernels
   import Darwin
 #endif
 
-/// What computes: the kernels of one instruction set and a number of threads.
+/// The kernels of one instruction set and a pool of threads that work is computed with.
 ///
-/// Nothing about an engine changes once it is made, so work with one engine never disturbs work with another in the same
-/// process. `use` says which one a piece of work computes with; what is outside of any computes with `standard`. An engine's
-/// threads end with it.
+/// An engine never changes once it is made, so work with one engine never disturbs work with another in the same
+/// process. `use` selects the engine for a piece of work; all other work uses `standard`. An engine's threads end
+/// when it is deallocated.
 public final class Engine: Sendable {
-  /// The instruction sets the kernels are compiled for. Sums are the same to the bit within one of them.
+  /// The instruction sets that the kernels are compiled for. Within one of them, sums are reproducible to the bit.
   public enum InstructionSet: Int32, CaseIterable, Sendable {
     case portable = 0
     case avx2 = 1
     case avx512 = 2
 
-    /// The best one this processor has.
+    /// The best instruction set of this processor.
     public static var best: InstructionSet {
       InstructionSet(rawValue: ck_best_instruction_set()) ?? .portable
     }
 
-    /// The name that records use.
+    /// The name used in records.
     public var name: String { "\(self)" }
   }
 
-  /// Up to this many vectors in one product, what becomes of a vector does not depend on how many others travel with it.
+  /// The largest number of vectors in one product for which the result of a vector does not depend on how many others
+  /// are computed with it.
   ///
-  /// It never depends on what the others are. Beyond this number sums have another order, which shows in the last bits.
+  /// It never depends on the values of the others. Beyond this number, sums are taken in another order, which changes
+  /// the last bits.
   public static let independentVectors = Int(CK_INDEPENDENT_VECTORS)
 
-  /// The kernels take up to this many vectors at once; more come in portions of so many.
+  /// The largest number of vectors that the kernels take at once; more are split into portions of this size.
   public static let vectorsAtOnce = Int(CK_VECTORS_AT_ONCE)
 
-  /// All cores and the best instruction set, for work that names no engine. Made at its first use.
+  /// All cores and the best instruction set, for work that selects no engine. Created at its first use.
   public static let standard = Engine(threads: max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))))
 
-  /// What the address points to is constant, except for the pool's own state, which is made for many threads.
+  /// Points to constant data, except for the pool's own state, which is thread-safe.
   private nonisolated(unsafe) let engine: OpaquePointer
 
-  /// An engine of the best instruction set with so many threads, the caller's included; fewer if the system gives no more.
+  /// An engine of the best instruction set with this many threads, including the caller's; fewer if the system cannot
+  /// start them.
   public init(threads: Int) {
-    precondition(threads >= 1, "at least one thread computes")
+    precondition(threads >= 1, "an engine has at least one thread")
     guard let engine = ck_engine_create(ck_best_instruction_set(), Int32(clamping: threads)) else {
-      preconditionFailure("no memory is left for an engine")
+      preconditionFailure("out of memory for an engine")
     }
     self.engine = engine
   }
 
-  /// An engine of this instruction set; nil if the processor does not have it.
+  /// An engine of this instruction set; nil if the processor lacks it.
   public init?(_ instructionSet: InstructionSet, threads: Int) {
-    precondition(threads >= 1, "at least one thread computes")
+    precondition(threads >= 1, "an engine has at least one thread")
     guard let engine = ck_engine_create(instructionSet.rawValue, Int32(clamping: threads)) else {
       return nil
     }
@@ -61,7 +64,7 @@ public final class Engine: Sendable {
 
   deinit { ck_engine_destroy(engine) }
 
-  /// How many threads compute, the caller's included.
+  /// The number of threads that compute, including the caller's.
   public var threads: Int { Int(ck_engine_threads(engine)) }
 
   /// The instruction set of its kernels.
@@ -69,9 +72,11 @@ public final class Engine: Sendable {
     InstructionSet(rawValue: ck_engine_instruction_set(engine)) ?? .portable
   }
 
-  /// Runs `body`, all of whose products and loops compute with this engine: on the calling thread and on the engine's own.
+  /// Runs `body` with this engine: all its products and loops compute on the calling thread and the engine's own
+  /// threads.
   ///
-  /// Uses may be nested, the innermost counts. It does not follow `body` to threads started by other means.
+  /// Uses may be nested; the innermost one counts. Threads that `body` starts by other means do not inherit the
+  /// engine.
   public func use<Result, Failure: Error>(
     _ body: () throws(Failure) -> Result
   ) throws(Failure) -> Result {
@@ -80,18 +85,18 @@ public final class Engine: Sendable {
     return try withExtendedLifetime(self, body)
   }
 
-  /// The engine of the work at hand, for the kernels. One reading of a variable of the thread.
+  /// The engine of the work in progress, for the kernels; reads one thread-local variable.
   ///
-  /// Whoever set that variable keeps the engine alive until it is set back.
+  /// The caller of `use`, which set that variable, keeps the engine alive until it is reset.
   package static var current: OpaquePointer { ck_thread_engine() ?? standard.engine }
 
-  /// Threads of the engine of the work at hand.
+  /// The number of threads of the current engine.
   package static var currentThreads: Int { Int(ck_engine_threads(current)) }
 
   /// Runs `body` for every index below `count` on all threads of the current engine, and waits. Allocates nothing.
   ///
-  /// Calls run at the same time, so what `body` captures must be safe to share. Pointers are when each index writes numbers
-  /// of its own: capture those as `nonisolated(unsafe)`.
+  /// Calls run in parallel, so everything `body` captures must be safe to share. Pointers are safe if each index
+  /// writes its own elements: capture them as `nonisolated(unsafe)`.
   package static func forEach(_ count: Int, _ body: @Sendable (Int) -> Void) {
     withoutActuallyEscaping(body) { body in
       var body = body

@@ -2,7 +2,8 @@ import CKernels
 public import LinearAlgebra
 
 extension RealScalar {
-  /// Y ← W X (added to Y if `accumulating`), X (n, b) and Y (m, b) interleaved with the given strides ≥ b, by `CKernels`.
+  /// Y ← W X (Y ← Y + W X if `accumulating`), with X (n, b) and Y (m, b) interleaved with the given strides ≥ b, by
+  /// `CKernels`.
   @inline(__always)
   public static func multiply(
     _ w: StoredMatrix, _ x: UnsafePointer<Self>, stride ldx: Int,
@@ -15,7 +16,7 @@ extension RealScalar {
     }
   }
 
-  /// X ← Wᵀ Y (added to X if `accumulating`), the layouts as in `multiply`.
+  /// X ← Wᵀ Y (X ← X + Wᵀ Y if `accumulating`), with the layouts of `multiply`.
   @inline(__always)
   public static func multiplyAdjoint(
     _ w: StoredMatrix, _ y: UnsafePointer<Self>, stride ldy: Int,
@@ -51,6 +52,6 @@ extension RealScalar {
     }
   }
 
-  /// The stored type of this precision's own numbers.
+  /// The stored type that has this precision.
   public static var elementType: ElementType { Self.self == Float.self ? .f32 : .f64 }
 }

@@ -1,24 +1,24 @@
 public import CKernels
 public import LinearAlgebra
 
-/// A weight matrix W (m, n) as it lies in memory or in a mapped file: in its stored type, row by row or column by column, never
-/// copied.
+/// A weight matrix W (m, n) as it is stored in memory or in a mapped file: in its stored type, by rows or by columns,
+/// never copied.
 ///
-/// Products are made by `RealScalar.multiply`; the numbers are widened in registers. The bytes may begin at any
-/// alignment. `owner` keeps them alive.
+/// `RealScalar.multiply` computes products and widens the numbers in registers. The bytes need no alignment; `owner`
+/// keeps them alive.
 public struct StoredMatrix: @unchecked Sendable {
-  /// What the kernels see: W, or Wᵀ if it is transposed.
+  /// The matrix passed to the kernels: W, or Wᵀ if `isTransposed`.
   public let kernel: ck_matrix
-  /// Whatever keeps the bytes alive: a mapped file, an array's box.
+  /// The object that keeps the bytes alive: a mapped file, or an array's box.
   public let owner: AnyObject
-  /// What makes weights of codes; nil where the stored numbers are the weights.
+  /// The scales that turn codes into weights; nil if the stored numbers are the weights.
   private let scales: ScaleBox?
-  /// Whether what is stored is Wᵀ, column after column of W.
+  /// Whether Wᵀ is stored, that is W column by column.
   public let isTransposed: Bool
 
-  /// Rows m: the outputs of `multiply`.
+  /// The number of rows m, the outputs of `multiply`.
   public var rows: Int { Int(isTransposed ? kernel.columns : kernel.rows) }
-  /// Columns n: its inputs.
+  /// The number of columns n, the inputs of `multiply`.
   public var columns: Int { Int(isTransposed ? kernel.rows : kernel.columns) }
   /// The type of the stored numbers.
   public var elementType: ElementType { ElementType(rawValue: kernel.type)! }
@@ -30,7 +30,7 @@ public struct StoredMatrix: @unchecked Sendable {
     base: UnsafeRawPointer, elementType: ElementType, rows: Int, columns: Int, owner: AnyObject
   ) {
     guard let rowBytes = elementType.bytes(forCount: columns) else {
-      preconditionFailure("a row of \(columns) is not whole blocks of \(elementType.name)")
+      preconditionFailure("a row of \(columns) is not a multiple of the \(elementType.name) block")
     }
     self.init(
       kernel: ck_matrix(
@@ -39,10 +39,11 @@ public struct StoredMatrix: @unchecked Sendable {
       owner: owner, scales: nil, isTransposed: false)
   }
 
-  /// A view of `rows` × `columns` codes at `base` that stand for weights by their scales; of those of the matrix's transpose if
-  /// `isTransposed`.
+  /// A view of `rows` × `columns` codes at `base`, which their scales turn into weights; if `isTransposed`, the codes
+  /// are those of the transpose.
   ///
-  /// Precondition: `base` holds the rows, `rowBytes` bytes each (for `int4_rows` one for eight), for as long as `owner` lives.
+  /// Precondition: `base` holds the rows, `rowBytes` bytes each (for `int4_rows` that many per eight rows), for as
+  /// long as `owner` lives.
   public init(
     codes base: UnsafeRawPointer, elementType: ElementType, rows: Int, columns: Int, rowBytes: Int,
     scales: CodeScales, isTransposed: Bool, owner: AnyObject
@@ -70,7 +71,7 @@ public struct StoredMatrix: @unchecked Sendable {
       columns: matrix.columns, owner: box)
   }
 
-  /// The view of some of its rows: one projection out of a fused one.
+  /// A view of some rows, such as one projection of a fused matrix.
   public func rows(_ range: Range<Int>) -> StoredMatrix {
     precondition(range.lowerBound >= 0 && range.upperBound <= rows, "rows outside the matrix")
     var part = kernel
@@ -88,7 +89,7 @@ public struct StoredMatrix: @unchecked Sendable {
     return StoredMatrix(kernel: part, owner: owner, scales: scales, isTransposed: isTransposed)
   }
 
-  /// Row `i`, widened.
+  /// Row `i`, widened to single precision.
   public func row(_ i: Int) -> [Float] {
     precondition(i >= 0 && i < rows, "row outside the matrix")
     return [Float](unsafeUninitializedCapacity: columns) { buffer, initialized in
@@ -107,14 +108,14 @@ public struct StoredMatrix: @unchecked Sendable {
     }
   }
 
-  /// The first byte of what is stored.
+  /// The address of the first stored byte.
   public var base: UnsafeRawPointer {
     scales == nil ? kernel.data : kernel.data + Int(wordRows.lowerBound * kernel.row_bytes)
   }
-  /// Bytes from the first to the last, without those of scales.
+  /// The number of stored bytes, without the scales.
   public var byteCount: Int { wordRows.count * Int(kernel.row_bytes) }
 
-  /// The stored rows it takes; `int4_rows` has eight rows of weights in one.
+  /// The range of stored rows that the view covers; one stored row of `int4_rows` contains eight rows of weights.
   private var wordRows: Range<Int64> {
     let packed: Int64 = elementType == .int4_rows ? 8 : 1
     let (first, end) = (kernel.first_row, kernel.first_row + kernel.rows)
@@ -122,7 +123,7 @@ public struct StoredMatrix: @unchecked Sendable {
   }
 }
 
-/// Keeps a copy of some numbers at a fixed address.
+/// A copy of some numbers at a fixed address.
 final class ElementBox<Scalar: RealScalar> {
   let base: UnsafeMutablePointer<Scalar>
 

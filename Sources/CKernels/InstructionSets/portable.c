@@ -1,4 +1,4 @@
-// The kernels without any instruction set asked for: vectors of four, which is SSE2 on x86-64 and NEON on arm64.
+// The kernels for the compiler's default instruction set: vectors of four, which is SSE2 on x86-64 and NEON on arm64.
 #include "../internal.h"
 
 #define LANES 4

@@ -1,4 +1,4 @@
-// Products in double precision with no instruction set asked for: vectors of four, which are two of SSE2 or NEON.
+// Products in double precision for the default instruction set: vectors of four, each two registers of SSE2 or NEON.
 #include "../internal.h"
 
 #define LANES 4

@@ -1,17 +1,17 @@
 // Dequantisation, compiled once per instruction set: included by instruction_set.inc.h.
 //
 // The formulas and their order of operations are those of the Python package gguf (`gguf.quants`), so every result is
-// the same to the bit: products and sums are rounded one by one. Sixteen weights are widened at a time, whatever the
-// width of the registers.
+// identical to the bit: each product and sum is rounded separately. Sixteen weights are widened at a time, whatever
+// the width of the registers.
 
 #pragma clang fp contract(off)
 
-// One IEEE half. Its value fits a float exactly; a NaN stays a NaN.
+// Converts one IEEE half; a float represents it exactly, and NaN is preserved.
 static inline float half(const uint8_t *source) {
   uint16_t h;
   memcpy(&h, source, 2);
 #if HARDWARE_HALF && defined(__x86_64__)
-  // Through a general register: loaded straight into a vector it would wait for what that vector held before.
+  // Through a general register: a direct load into a vector register would depend on that register's old contents.
   uint32_t word = h;
   __asm__("" : "+r"(word));
   return _cvtsh_ss((uint16_t)word);
@@ -21,7 +21,7 @@ static inline float half(const uint8_t *source) {
   return (float)value;
 #else
   const uint32_t magnitude = h & 0x7fff;
-  // Exponents are biased by 15 and 127; the all-ones exponent (infinity, NaN) moves by as much again.
+  // Exponents are biased by 15 and 127; the all-ones exponent (infinity, NaN) moves by the difference twice.
   const uint32_t bias = magnitude >= 0x7c00 ? 2 * 112 << 23 : 112 << 23;
   const uint32_t normal = (magnitude << 13) + bias;
   const float subnormal = (float)(int32_t)magnitude * 0x1p-24f;
@@ -34,7 +34,7 @@ static inline float half(const uint8_t *source) {
 #endif
 }
 
-// Two halves side by side, by one conversion where the hardware has it.
+// Converts two adjacent halves, with one conversion where the hardware has it.
 struct two { float first, second; };
 static inline struct two two_halves(const uint8_t *source) {
 #if HARDWARE_HALF && defined(__x86_64__)
@@ -46,7 +46,7 @@ static inline struct two two_halves(const uint8_t *source) {
   return (struct two){half(source), half(source + 2)};
 #endif
 }
-// The half a block begins with; at least two bytes more of the block follow it.
+// The half at the start of a block, which must be followed by at least two more bytes of the block.
 #define first_half(block) two_halves(block).first
 
 typedef uint8_t bytes16 __attribute__((vector_size(16)));
@@ -64,8 +64,9 @@ static inline bytes16 load16(const uint8_t *source) {
 #define store16(out, v) memcpy(out, &(floats16){v}, sizeof(floats16))
 #define FLOATS(v) __builtin_convertvector(v, floats16)
 
-// Values of sixteen bytes' low nibbles and of their high ones, given as an expression in q, nibbles as floats. Where a
-// register holds sixteen floats the expression is evaluated once, for all nibbles there are, and the values looked up.
+// Computes an expression in q for the low nibbles of sixteen bytes and for the high ones, with q the nibbles as
+// floats. Where a register holds sixteen floats, the expression is evaluated once for all sixteen nibble values, and
+// the results are looked up.
 static const floats16 every_nibble = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
 #if LANES == 16
 #define NIBBLE_VALUES(name, EXPRESSION) \
@@ -75,7 +76,7 @@ static const floats16 every_nibble = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 
     name = EXPRESSION;                  \
   }
 static inline floats16 look_up(floats16 values, bytes16 bytes, const int shift) {
-  const __m512i words = _mm512_cvtepu8_epi32((__m128i)bytes);  // of an index the low four bits count
+  const __m512i words = _mm512_cvtepu8_epi32((__m128i)bytes);  // only the low four bits of an index count
   return (floats16)_mm512_permutexvar_ps(_mm512_srli_epi32(words, shift), (__m512)values);
 }
 #define STORE_LOW(out, bytes, name, EXPRESSION) store16(out, look_up(name, bytes, 0))
@@ -141,8 +142,8 @@ static inline void q8_0(const uint8_t *restrict block, float *restrict out) {
   store16(out + 16, d * FLOATS((signed16)load16(block + 18)));
 }
 
-// The K types: 256 weights in groups of 16 or 32, each with a small integer scale of its own. Their fields lie across
-// the groups, so they are taken sixteen bytes at a time: a bit field of the same sixteen bytes after another.
+// The K types: 256 weights in groups of 16 or 32, each with a small integer scale of its own. Their fields are spread
+// across the groups, so they are read sixteen bytes at a time, one bit field of the same bytes after another.
 
 // scales (16), low nibble of d and high nibble of dmin | bit pairs (64) | d (2) | dmin (2).   w = (d s) q − dmin t
 // Byte i of half h of the bit pairs holds weights 128 h + 32 k + i, k = 0…3, at bit 2 k.
@@ -180,8 +181,9 @@ static inline void q3_K(const uint8_t *restrict block, float *restrict out) {
   }
 }
 
-// Eight scales and eight offsets of 6 bits in 12 bytes: the first four of each in the low bits of bytes 0…3 and 4…7, the
-// others in the nibbles of bytes 8…11 and the top bits of 0…7. Times d and dmin, the scales first.
+// Unpacks eight scales and eight offsets of 6 bits from 12 bytes, multiplied by d and dmin, scales first. The first
+// four of each are in the low bits of bytes 0…3 and 4…7, the others in the nibbles of bytes 8…11 and the top bits of
+// 0…7.
 static inline void scales_6(const uint8_t *restrict packed, struct two factor,
                             float *restrict scales) {
   const float d = factor.first, dmin = factor.second;
@@ -233,7 +235,7 @@ static inline void q5_K(const uint8_t *restrict block, float *restrict out) {
 }
 
 // low nibbles (128) | high bit pairs (64) | 16 signed scales | d (2).   w = (d s) (q − 32)
-// Byte i of half h of the nibbles holds weights 128 h + i and 128 h + 64 + i; the bit pairs lie as in Q2_K.
+// Byte i of half h of the nibbles holds weights 128 h + i and 128 h + 64 + i; the bit pairs are ordered as in Q2_K.
 static inline void q6_K(const uint8_t *restrict block, float *restrict out) {
   float scale[16];
   store16(scale, half(block + 208) * FLOATS((signed16)load16(block + 192)));

@@ -1,9 +1,10 @@
-// Dequantisation of the types of a byte a number, compiled once per instruction set: included by dequantize.inc.h, in whose
-// words it is written.
+// Dequantisation of the types with one byte per number, compiled once per instruction set: included by
+// dequantize.inc.h, whose definitions it uses.
 
 typedef uint32_t words16 __attribute__((vector_size(64)));
 
-// A sign, four bits of exponent, three of mantissa; no infinity. As a half it has the exponent's bias, 7 instead of 15, wrong.
+// Sign, four exponent bits, three mantissa bits; no infinity. Read as a half, its exponent bias is 7 instead of 15,
+// which the factor 256 corrects.
 ALWAYS floats16 e4m3(bytes16 bytes) {
 #if HARDWARE_HALF
   typedef int16_t shorts16 __attribute__((vector_size(32)));
@@ -13,7 +14,7 @@ ALWAYS floats16 e4m3(bytes16 bytes) {
 #else
   const words16 w = __builtin_convertvector(bytes, words16), magnitude = w & 127;
   const words16 normal = (magnitude << 20) + (120u << 23);
-  // Without an implicit one: taken with one, and that one away again.
+  // Subnormal numbers: read with an implicit one, which is then subtracted.
   const floats16 small = (floats16)((magnitude << 20) + (121u << 23)) - 0x1p-6f;
   const words16 is_small = (words16)(magnitude < 8), is_nan = (words16)(magnitude == 127);
   const words16 number = (is_small & (words16)small) | (~is_small & normal);
@@ -39,13 +40,13 @@ ALWAYS floats16 e5m2(bytes16 bytes) {
 #endif
 }
 
-// 2^(e − 127).
+// The power of two 2^(e − 127).
 ALWAYS floats16 e8m0(bytes16 bytes) {
   const words16 e = __builtin_convertvector(bytes, words16), is_zero = (words16)(e == 0);
   return (floats16)(e << 23 | (is_zero & 0x00400000));
 }
 
-// Numbers of a byte each.
+// Converts numbers of one byte each.
 ALWAYS floats16 byte_numbers(const int32_t type, bytes16 bytes) {
   switch (type) {
     case CK_F8_E4M3: return e4m3(bytes);
@@ -55,7 +56,7 @@ ALWAYS floats16 byte_numbers(const int32_t type, bytes16 bytes) {
   }
 }
 
-// Numbers times a scale.
+// Converts numbers of one byte each and multiplies them by a scale.
 ALWAYS void scaled_bytes(const int32_t type, const uint8_t *restrict source, float scale,
                          float *restrict out, int64_t count) {
   for (; count >= 16; count -= 16, source += 16, out += 16)

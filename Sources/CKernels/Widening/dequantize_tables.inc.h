@@ -1,9 +1,9 @@
-// Dequantisation of the types whose numbers are looked up or ternary, compiled once per instruction set: included by
-// dequantize.inc.h, in whose words and order of operations it is written.
+// Dequantisation of the types whose numbers are looked up in tables or are ternary, compiled once per instruction
+// set: included by dequantize.inc.h, whose definitions and order of operations it uses.
 
 // MARK: Tables of sixteen
 
-// A table's bytes by sixteen indices below 16.
+// The table's entries for sixteen indices below 16.
 static inline signed16 pick(signed16 table, bytes16 indices) {
 #if defined(__x86_64__) && LANES > 4
   return (signed16)_mm_shuffle_epi8((__m128i)table, (__m128i)indices);
@@ -16,7 +16,7 @@ static inline signed16 pick(signed16 table, bytes16 indices) {
 
 static const signed16 nonlinear_nibbles = {-127, -104, -83, -65, -49, -35, -22, -10,
                                            1,    13,   25,  38,  53,  69,  89,  113};
-// Twice the values of four bits with a sign, an exponent of two bits and one bit behind it.
+// Twice the values of the 4-bit numbers with a sign, two exponent bits and one mantissa bit.
 static const signed16 doubled_e2m1 = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
 
 // Sixteen bytes of nibbles: the low ones are weights 0…15, the high ones 16…31.   w = d table[q]
@@ -61,8 +61,8 @@ static inline void mxfp4(const uint8_t *restrict block, float *restrict out) {
 
 // MARK: Ternary
 
-// Five digits to the base of three in a byte, the first one in the highest place of a fraction of 256; COUNT digits of
-// sixteen bytes, `stride` weights from one digit to the next.   w = d (q − 1)
+// Decodes five base-3 digits per byte, stored as a fraction of 256 with the first digit most significant; COUNT
+// digits of sixteen bytes, `stride` weights from one digit to the next.   w = d (q − 1)
 #define DIGITS(from, COUNT, stride, to)                                            \
   {                                                                                \
     bytes16 digits = load16(from);                                                 \
@@ -72,7 +72,8 @@ static inline void mxfp4(const uint8_t *restrict block, float *restrict out) {
     }                                                                              \
   }
 
-// Bytes of five digits (48), of four (4) | d (2). The first 32 bytes hold weights 0…159, the next 16 those to 239.
+// Bytes of five digits (48), bytes of four (4) | d (2). The first 32 bytes hold weights 0…159, the next 16 weights
+// 160…239.
 static inline void tq1_0(const uint8_t *restrict block, float *restrict out) {
   const float d = half(block + 52);
   DIGITS(block, 5, 32, out)
@@ -102,7 +103,7 @@ typedef uint32_t bits8 __attribute__((vector_size(32)));
 typedef int32_t ints8 __attribute__((vector_size(32)));
 typedef float floats8 __attribute__((vector_size(32)));
 
-// Eight numbers of two bits, and eight of three bits in two points.
+// Unpack eight 2-bit numbers from one point, and eight 3-bit numbers from two points.
 static inline ints8 point8(uint32_t point) {
   return (ints8)(((bits8){0} + point) >> (bits8){0, 2, 4, 6, 8, 10, 12, 14} & 3);
 }
@@ -111,7 +112,7 @@ static inline ints8 points4(uint32_t first, uint32_t second) {
   return (ints8)(((bits8){0} + both) >> (bits8){0, 4, 8, 12, 16, 20, 24, 28} & 7);
 }
 
-// d times eight numbers, less than nothing where a bit is set.
+// Stores d times eight numbers, negated where a bit is set.
 static inline void store_signed(float *restrict out, float d, ints8 numbers, uint32_t signs) {
   const floats8 values = d * __builtin_convertvector(numbers, floats8);
   const bits8 flips = (((bits8){0} + signs) >> (bits8){0, 1, 2, 3, 4, 5, 6, 7} & 1) << 31;
@@ -119,7 +120,7 @@ static inline void store_signed(float *restrict out, float d, ints8 numbers, uin
   memcpy(out, &flipped, sizeof flipped);
 }
 
-// The numbers of the IQ2 grids, 8, 25 and 43, and those of IQ3_XXS, 4, 12, …, 52, 62.
+// Convert grid points to the numbers of the IQ2 types, 8, 25 and 43, and of IQ3_XXS, 4, 12, …, 52, 62.
 static inline ints8 iq2_point(uint32_t point) {
   const ints8 q = point8(point);
   return 8 + 17 * q + (q >> 1);
@@ -129,7 +130,7 @@ static inline ints8 iq3_xxs_points(uint32_t first, uint32_t second) {
   return 4 + 8 * q - 2 * (ints8)(q == 7);
 }
 
-// Seven signs, the eighth of which makes their number even.
+// Seven sign bits, extended by an eighth that makes the number of set bits even.
 static inline uint32_t even_signs(uint32_t seven) {
   return (seven & 127) | (uint32_t)__builtin_parity(seven & 127) << 7;
 }
@@ -141,7 +142,7 @@ static inline uint32_t word(const uint8_t *source) {
 }
 static inline uint32_t short_word(const uint8_t *source) { return source[0] | source[1] << 8; }
 
-// d (2) | for each group of 32: four points (4), four times seven signs and a scale of four bits (4).
+// d (2) | for each group of 32: four points (4), four times seven sign bits and a 4-bit scale (4).
 // w = ± d (0.5 + s) 0.25 · point
 static inline void iq2_xxs(const uint8_t *restrict block, float *restrict out) {
   const float d = first_half(block);
@@ -155,12 +156,12 @@ static inline void iq2_xxs(const uint8_t *restrict block, float *restrict out) {
   }
 }
 
-// The scales of IQ2_XS and IQ2_S: a nibble for 16 weights.
+// A scale of IQ2_XS or IQ2_S: one nibble per 16 weights.
 static inline float quarter_scale(float d, const uint8_t *nibbles, int g) {
   return d * (0.5f + (float)(nibbles[g / 2] >> 4 * (g % 2) & 15)) * 0.25f;
 }
 
-// d (2) | points of nine bits, each with seven signs (64) | scales (8)
+// d (2) | 9-bit points, each with seven sign bits (64) | scales (8)
 static inline void iq2_xs(const uint8_t *restrict block, float *restrict out) {
   const float d = first_half(block);
   for (int g = 0; g < 16; g++) {
@@ -184,7 +185,7 @@ static inline void iq2_s(const uint8_t *restrict block, float *restrict out) {
   }
 }
 
-// d (2) | points of four numbers (64) | for each group of 32: four times seven signs and a scale of four bits (4).
+// d (2) | points of four numbers (64) | for each group of 32: four times seven sign bits and a 4-bit scale (4).
 // w = ± d (0.5 + s) 0.5 · point
 static inline void iq3_xxs(const uint8_t *restrict block, float *restrict out) {
   const float d = first_half(block);
@@ -200,7 +201,7 @@ static inline void iq3_xxs(const uint8_t *restrict block, float *restrict out) {
   }
 }
 
-// d (2) | low bytes of the points (64) | their ninth bits (8) | signs (32) | scales (4), a nibble for 32 weights.
+// d (2) | low bytes of the points (64) | their ninth bits (8) | signs (32) | scales (4), one nibble per 32 weights.
 // w = ± d (1 + 2 s) · point
 static inline void iq3_s(const uint8_t *restrict block, float *restrict out) {
   const float d = first_half(block);
@@ -217,15 +218,15 @@ static inline void iq3_s(const uint8_t *restrict block, float *restrict out) {
   }
 }
 
-// Eight ternary numbers moved to one side by an eighth.   w = d (point ± 0.125)
+// Stores eight ternary numbers, all shifted by an eighth in the same direction.   w = d (point ± 0.125)
 static inline void store_ternary(float *restrict out, float d, uint32_t point, int below) {
   const floats8 numbers = __builtin_convertvector(point8(point) - 1, floats8);
   const floats8 values = d * (numbers + (below ? -0.125f : 0.125f));
   memcpy(out, &values, sizeof values);
 }
 
-// d (2) | low bytes of the points (32) | for each group of 32: four times three high bits, a scale of three bits, the
-// side (2).   w = d (2 s + 1) (point ± 0.125)
+// d (2) | low bytes of the points (32) | for each group of 32: four times three high bits, a 3-bit scale, the
+// direction of the shift (2).   w = d (2 s + 1) (point ± 0.125)
 static inline void iq1_s(const uint8_t *restrict block, float *restrict out) {
   const float d = first_half(block);
   for (int g = 0; g < 8; g++) {
@@ -237,8 +238,8 @@ static inline void iq1_s(const uint8_t *restrict block, float *restrict out) {
   }
 }
 
-// Low bytes of the points (32) | their high three bits and their sides, a nibble each (16) | four words of four scales of
-// three bits, the highest four bits of which are d's (8).
+// Low bytes of the points (32) | for each point a nibble with its three high bits and the direction of its shift (16)
+// | four words of four 3-bit scales, whose highest four bits together form d (8).
 static inline void iq1_m(const uint8_t *restrict block, float *restrict out) {
   const uint8_t *scales = block + 48;
   const uint8_t parts[2] = {(uint8_t)(scales[1] >> 4 | (scales[3] & 0xf0)),

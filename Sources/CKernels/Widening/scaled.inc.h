@@ -1,14 +1,14 @@
-// Widening of matrices whose scales lie beside their codes, compiled once per instruction set: included by
+// Widening of matrices whose scales are stored beside their codes, compiled once per instruction set: included by
 // instruction_set.inc.h.
 //
-// Every operation is rounded by itself, as the implementations do that wrote the codes, and the weights at last to the type
-// they would have there (`rounded`).
+// Every operation is rounded separately, as in the implementations that wrote the codes, and the weights are finally
+// rounded to the type they have there (`rounded`).
 
 #pragma clang fp contract(off)
 
 // MARK: Codes
 
-// Values of sixteen codes below 16.
+// The table's values for sixteen codes below 16.
 ALWAYS floats16 table_values(floats16 table, bytes16 codes) {
 #if LANES == 16
   return (floats16)_mm512_permutexvar_ps(_mm512_cvtepu8_epi32((__m128i)codes), (__m512)table);
@@ -18,7 +18,7 @@ ALWAYS floats16 table_values(floats16 table, bytes16 codes) {
   UNROLLED(int i = 0; i < 2; i++) {
     const __m256i index =
         _mm256_cvtepu8_epi32(i ? _mm_unpackhi_epi64((__m128i)codes, (__m128i)codes) : (__m128i)codes);
-    // Of an index the low three bits count, and the fourth chooses.
+    // The low three bits of an index select an entry; the fourth chooses the half of the table.
     const __m256 from_low = _mm256_permutevar8x32_ps(low, index);
     const __m256 from_high = _mm256_permutevar8x32_ps(high, index);
     const __m256 choice = _mm256_castsi256_ps(_mm256_slli_epi32(index, 28));
@@ -35,8 +35,8 @@ ALWAYS floats16 table_values(floats16 table, bytes16 codes) {
 static const floats16 e2m1_numbers = {0.0f,  0.5f,  1.0f,  1.5f,  2.0f,  3.0f,  4.0f,  6.0f,
                                       -0.0f, -0.5f, -1.0f, -1.5f, -2.0f, -3.0f, -4.0f, -6.0f};
 
-// The nibbles of sixteen bytes in the order of their columns, as two vectors. AutoAWQ puts the even columns of eight into
-// the first two bytes of four.
+// Splits sixteen bytes into their nibbles, in the order of the columns, as two vectors. AutoAWQ stores the even ones
+// of eight columns in the first two of four bytes.
 ALWAYS void split_nibbles(const int32_t type, bytes16 bytes, bytes16 *first, bytes16 *second) {
   const bytes16 low = bytes & 15, high = bytes >> 4;
   const bytes16 a = type == CK_TABLE4 ? high : low, b = type == CK_TABLE4 ? low : high;
@@ -51,7 +51,7 @@ ALWAYS void split_nibbles(const int32_t type, bytes16 bytes, bytes16 *first, byt
   }
 }
 
-// `count` nibbles from the beginning of a byte or, where they lie in words, of a word.
+// Looks up `count` nibbles, starting at a byte or, for types packed in words, at a word.
 ALWAYS void nibbles(const int32_t type, const uint8_t *restrict source, floats16 table,
                     float *restrict out, int64_t count) {
   bytes16 first, second;
@@ -70,7 +70,7 @@ ALWAYS void nibbles(const int32_t type, const uint8_t *restrict source, floats16
   }
 }
 
-// Nibble `row` of the words of `count` columns.
+// Extracts nibble `row` of the words of `count` columns.
 static inline void row_nibbles(const uint8_t *restrict source, int row, float *restrict out,
                                int64_t count) {
   for (int64_t c = 0; c < count; c++) {
@@ -80,7 +80,7 @@ static inline void row_nibbles(const uint8_t *restrict source, int row, float *r
   }
 }
 
-// `count` ≤ STRIP codes of four bits from any column of packed ones.
+// Looks up `count` ≤ STRIP 4-bit codes from any column of packed ones.
 ALWAYS void nibbles_from(const int32_t type, const uint8_t *source, int64_t column, floats16 table,
                          float *restrict out, int64_t count) {
   const int64_t lead = column & (ck_block_of(type).length - 1);
@@ -118,7 +118,7 @@ static inline float scale_at(const struct ck_scales *s, int64_t index) {
   return scale;
 }
 
-// What is subtracted from the codes of row `row` in column `block` of blocks: eight where nothing is stored.
+// The zero point of the codes of row `row` in block `block` of a row: eight if none is stored.
 static inline float zero_at(const struct ck_scales *s, int64_t row, int64_t block) {
   if (!s->zeros) return 8;
   uint32_t word;
@@ -126,7 +126,7 @@ static inline float zero_at(const struct ck_scales *s, int64_t row, int64_t bloc
   return (float)(int32_t)(word >> 4 * (row % 8) & 15);
 }
 
-// Rounded to eight bits of mantissa, half to even; a NaN stays one.
+// Rounds to eight bits of mantissa, half to even; NaN is preserved.
 static void round_to_bf16(float *restrict numbers, int64_t count) {
   for (int64_t i = 0; i < count; i++) {
     uint32_t bits;
@@ -137,7 +137,7 @@ static void round_to_bf16(float *restrict numbers, int64_t count) {
   }
 }
 
-// Rounded to a half's eleven bits, or to multiples of 2⁻²⁴ where halves have fewer.
+// Rounds to the eleven bits of a half, or to multiples of 2⁻²⁴ where halves are subnormal.
 static void round_to_f16(float *restrict numbers, int64_t count) {
   for (int64_t i = 0; i < count; i++) {
     uint32_t bits;
@@ -162,8 +162,9 @@ static void round_to(int32_t type, float *restrict numbers, int64_t count) {
 
 // MARK: Blocks in a row
 
-// Weights of a row whose neighbours share scales, from where the row begins. Of four bits there are sixteen weights in a
-// block, which are formed first and then looked up. The type is a constant where this is inlined.
+// Widens weights of a row whose neighbours share scales, where `line` points to the row's start. A block of 4-bit
+// codes has only sixteen different weights, which are computed first and then looked up. The type is a constant where
+// this is inlined.
 ALWAYS void widen_blocks(const int32_t type, const struct ck_scales *s, const uint8_t *line,
                          int64_t row, int64_t column, int64_t columns, float *restrict out) {
   floats16 codes = every_nibble;
@@ -208,7 +209,7 @@ static void widen_row(const struct ck_matrix *w, const uint8_t *line, int64_t ro
 
 // MARK: Blocks in a column
 
-// The scales and zeros of some columns of one row of blocks.
+// The scales and zero points of some columns in one row of blocks.
 struct column_scales {
   int64_t group;
   float scales[STRIP], zeros[STRIP];
@@ -247,7 +248,7 @@ static void scale_columns(const struct column_scales *s, int64_t columns, float 
 
 // MARK: All
 
-// Weights of some rows, at most STRIP of each, STRIP_STRIDE from one row to the next.
+// Widens some rows, at most STRIP weights of each, STRIP_STRIDE from one row to the next.
 static void widen(const struct ck_matrix *w, int64_t row, int64_t rows, int64_t column,
                   int64_t columns, float *restrict out) {
   if (!w->scales) {
