@@ -2,12 +2,12 @@
 #include <stdio.h>
 
 #include <jpeglib.h>
-// Behind jpeglib.h, which decides what messages there are and so their numbers.
+// After jpeglib.h, which decides which messages exist and so their numbers.
 #include <jerror.h>
 
 #include "CImages.h"
 
-// Lives in the frame below the one that calls setjmp, so that what a jump leaves in it is defined.
+// Lives in the caller of the function that calls setjmp, so that its contents are defined after a longjmp.
 struct reader {
   struct jpeg_decompress_struct codec;
   struct jpeg_error_mgr errors;
@@ -17,7 +17,7 @@ struct reader {
   cim_image *image;
 };
 
-// A photograph has about ten. Each costs a walk over all blocks, and a few bytes of the file.
+// A progressive photograph has about ten. A scan can be a few bytes of the file, and costs a pass over all blocks.
 static const int most_scans = 100;
 
 static struct reader *reader_of(j_common_ptr codec) { return codec->client_data; }
@@ -34,7 +34,7 @@ static void on_error(j_common_ptr codec) {
   fail(codec, text);
 }
 
-// Warnings are negative. Some say that pixels were lost.
+// Warnings have a negative level. Some of them mean that pixels were lost, which is an error here.
 static void on_message(j_common_ptr codec, int level) {
   if (level >= 0) return;
   switch (codec->err->msg_code) {
@@ -122,7 +122,7 @@ static int read_jpeg(struct reader *r) {
   while (codec->output_scanline < codec->output_height) {
     unsigned char *out = image->pixels + codec->output_scanline * 3 * width;
     unsigned char *row = is_cmyk ? inks : out;
-    // No source here suspends, so a row always comes.
+    // The source never suspends, so this always reads a row.
     jpeg_read_scanlines(codec, &row, 1);
     if (is_cmyk) convert_cmyk(inks, out, width);
   }

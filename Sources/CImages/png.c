@@ -5,7 +5,7 @@
 
 #include "CImages.h"
 
-// Lives in the frame below the one that calls setjmp, so that what a jump leaves in it is defined.
+// Lives in the caller of the function that calls setjmp, so that its contents are defined after a longjmp.
 struct reader {
   cim_image *image;
   png_structp png;
@@ -60,18 +60,18 @@ static int read_png(struct reader *r) {
   r->png = png_create_read_struct(PNG_LIBPNG_VER_STRING, r, on_error, on_warning);
   if (r->png) r->info = png_create_info_struct(r->png);
   if (!r->info) {
-    snprintf(image->message, CIM_MESSAGE_LENGTH, "libpng cannot begin");
+    snprintf(image->message, CIM_MESSAGE_LENGTH, "libpng cannot be initialised");
     return 0;
   }
   if (setjmp(png_jmpbuf(r->png))) return 0;
 
 #ifdef FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION
-  // A fuzzer does not guess checksums: every change it makes would end here.
+  // A fuzzer cannot guess checksums: every file it changes would be refused here.
   png_set_crc_action(r->png, PNG_CRC_QUIET_USE, PNG_CRC_QUIET_USE);
   png_set_option(r->png, PNG_IGNORE_ADLER32, PNG_OPTION_ON);
 #endif
   png_set_read_fn(r->png, r, take);
-  // The caller bounds the sides. Of chunks only those of the pixels matter: no texts or profiles are inflated.
+  // The caller limits the sides. Only the chunks that pixels need are read: no texts or profiles are decompressed.
   png_set_user_limits(r->png, PNG_UINT_31_MAX, PNG_UINT_31_MAX);
   png_set_keep_unknown_chunks(r->png, PNG_HANDLE_CHUNK_NEVER, NULL, -1);
   png_read_info(r->png, r->info);
@@ -88,7 +88,7 @@ static int read_png(struct reader *r) {
   int passes = png_set_interlace_handling(r->png);
   png_read_update_info(r->png, r->info);
   size_t stride = 3 * (size_t)width;
-  if (png_get_rowbytes(r->png, r->info) != stride) png_error(r->png, "it has no RGB");
+  if (png_get_rowbytes(r->png, r->info) != stride) png_error(r->png, "it cannot be converted to RGB");
   while (passes--) {
     for (size_t row = 0; row < height; row++) {
       png_read_row(r->png, image->pixels + row * stride, NULL);

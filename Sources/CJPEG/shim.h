@@ -1,7 +1,7 @@
-// libjpeg, for CImages alone: its errors are jumps, which no Swift code may be crossed by.
+// libjpeg, for use by CImages alone: its errors are longjmps, which must not cross Swift frames.
 #pragma once
 #include <stdio.h>
 
 #include <jpeglib.h>
-// Behind jpeglib.h, which decides what messages there are and so their numbers.
+// After jpeglib.h, which decides which messages exist and so their numbers.
 #include <jerror.h>

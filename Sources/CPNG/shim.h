@@ -1,3 +1,3 @@
-// libpng, for CImages alone: its errors are jumps, which no Swift code may be crossed by.
+// libpng, for use by CImages alone: its errors are longjmps, which must not cross Swift frames.
 #pragma once
 #include <png.h>

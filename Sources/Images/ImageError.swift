@@ -1,23 +1,23 @@
-/// What can be wrong with an image file. Each names the file and says what to do.
+/// What can be wrong with an image file. Every case names the file; the description says what to do about it.
 public enum ImageError: Error, Equatable, Sendable, CustomStringConvertible {
-  /// It begins as neither PNG nor JPEG does.
+  /// The file is neither PNG nor JPEG, by its first bytes.
   case unknownFormat(file: String)
-  /// What the decoder found wrong.
+  /// The decoder failed; `reason` is its message.
   case damaged(file: String, format: String, reason: String)
-  /// More pixels, or pixels a side, than are decoded.
+  /// The image has more bytes than `byteLimit`, or a side longer than `RGBImage.longestSide`.
   case tooLarge(file: String, width: Int, height: Int, byteLimit: Int)
 
-  /// What is wrong, where, and what to do.
+  /// What is wrong with which file, and what to do.
   public var description: String {
     switch self {
     case .unknownFormat(let file):
       "\(file): neither a PNG nor a JPEG file; convert it to one of these"
     case .damaged(let file, let format, let reason):
-      "\(file): cannot be decoded as \(format) (\(reason)); the file is damaged or of a rare kind: "
-        + "save it again from an image program"
+      "\(file): cannot be decoded as \(format) (\(reason)); the file is damaged or of an unusual "
+        + "variant: save it again from an image editor"
     case .tooLarge(let file, let width, let height, let byteLimit):
-      "\(file): says it has \(width) × \(height) pixels, and at most \(byteLimit) bytes of RGB and "
-        + "\(RGBImage.longestSide) pixels a side are decoded; scale it down first"
+      "\(file): \(width) × \(height) pixels are too many; at most \(byteLimit) bytes of RGB and "
+        + "\(RGBImage.longestSide) pixels per side are decoded; scale the image down first"
     }
   }
 }

@@ -1,24 +1,24 @@
-/// How a camera was held, as EXIF's tag 0x0112 says it: which corner of the scene the first pixel of the file shows.
+/// How the camera was held, by EXIF tag 0x0112: which corner of the scene the first pixel of the file shows.
 ///
 /// CIPA DC-008, *Exchangeable image file format for digital still cameras: Exif*, 4.6.4.
 enum Orientation: Int {
   case upright = 1
   case mirrored, upsideDown, flipped, transposed, turnedLeft, transversed, turnedRight
 
-  /// What the file says; upright if it says nothing that can be understood, as readers commonly have it.
+  /// The orientation that the file states; upright if it states none that can be read, as is usual for image readers.
   init(of bytes: UnsafeRawBufferPointer, _ format: ImageFormat) {
     let exif = format == .png ? Self.exif(ofPNG: bytes) : Self.exif(ofJPEG: bytes)
     self = exif.flatMap { Self.value(in: $0) }.flatMap(Self.init) ?? .upright
   }
 
-  /// Width and height change places.
+  /// Whether width and height are swapped.
   var isTransposing: Bool { rawValue >= 5 }
-  /// Upright, columns count from the right of the file's; its rows, where width and height change places.
+  /// Whether the columns of the upright image run opposite to those of the file, or, if `isTransposing`, to its rows.
   var reversesColumns: Bool { [.mirrored, .upsideDown, .turnedLeft, .transversed].contains(self) }
-  /// The same of rows.
+  /// Whether the rows of the upright image run opposite to those of the file, or, if `isTransposing`, to its columns.
   var reversesRows: Bool { [.upsideDown, .flipped, .transversed, .turnedRight].contains(self) }
 
-  /// The chunk eXIf: every chunk is its length, four letters, its bytes and a check sum.
+  /// The contents of the eXIf chunk. A chunk is its length, four letters, its bytes and a checksum.
   private static func exif(ofPNG bytes: UnsafeRawBufferPointer) -> Slice<UnsafeRawBufferPointer>? {
     var at = ImageFormat.pngSignature.count
     while let length = number(bytes, at: at, bytes: 4, isBigEndian: true),
@@ -33,8 +33,8 @@ enum Orientation: Int {
     return nil
   }
 
-  /// The segment APP1 that begins with `Exif`, before the first scan: every segment is FF, its kind, and its length, which
-  /// counts itself.
+  /// The contents of the APP1 segment that begins with `Exif`, before the first scan. A segment is FF, its type, and its
+  /// length, which includes the two bytes of the length.
   private static func exif(ofJPEG bytes: UnsafeRawBufferPointer) -> Slice<UnsafeRawBufferPointer>? {
     let (startOfScan, app1, fill): (UInt8, UInt8, UInt8) = (0xDA, 0xE1, 0xFF)
     var at = 2
@@ -55,8 +55,8 @@ enum Orientation: Int {
     return nil
   }
 
-  /// The tag in the first directory of a TIFF header: order of bytes, 42, the directory's place; in it a count, and by tag 12
-  /// bytes of tag, type, count and value.
+  /// The value of the orientation tag in the first directory of a TIFF header. The header is the byte order, 42 and the
+  /// directory's offset; the directory is a count, and for each entry 12 bytes with tag, type, count and value.
   private static func value(in exif: Slice<UnsafeRawBufferPointer>) -> Int? {
     let bytes = UnsafeRawBufferPointer(rebasing: exif)
     guard bytes.count >= 8 else { return nil }
@@ -78,7 +78,7 @@ enum Orientation: Int {
     return nil
   }
 
-  /// nil beyond the end.
+  /// The unsigned integer of `count` bytes at an offset; nil if it extends beyond the end.
   private static func number(
     _ bytes: UnsafeRawBufferPointer, at: Int, bytes count: Int, isBigEndian: Bool
   ) -> Int? {
@@ -90,11 +90,11 @@ enum Orientation: Int {
 }
 
 extension RGBImage {
-  /// The image as it was seen.
+  /// The image, turned and mirrored so that it is upright.
   func turned(upright orientation: Orientation) -> RGBImage {
     guard orientation != .upright else { return self }
     let (w, h) = orientation.isTransposing ? (height, width) : (width, height)
-    // Steps in the file's pixels from one column, and one row, to the next.
+    // The distances, in pixels of the file, from one column to the next and from one row to the next.
     let steps = orientation.isTransposing ? (column: width, row: 1) : (column: 1, row: width)
     let first =
       (orientation.reversesColumns ? (w - 1) * steps.column : 0)

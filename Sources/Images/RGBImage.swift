@@ -1,20 +1,20 @@
 import CImages
 
-/// An image of 8 bits a colour.
+/// An RGB image with 8 bits per channel.
 public struct RGBImage: Sendable, Equatable {
-  /// Pixels a row.
+  /// The number of pixels in a row.
   public let width: Int
-  /// Rows.
+  /// The number of rows.
   public let height: Int
   /// (height, width, 3): red, green, blue.
   public let pixels: [UInt8]
 
-  /// Bytes an image may have, 2²⁸: the pixels beyond which Pillow speaks of a decompression bomb.
+  /// The most bytes an image may have, 2²⁸: the number from which Pillow warns of a decompression bomb.
   public static let byteLimit = 1 << 28
-  /// Pixels a side may have, as libpng has it: decoders work by rows.
+  /// The most pixels a side may have. It is libpng's limit; decoders work row by row.
   public static let longestSide = 1_000_000
 
-  /// Precondition: as many bytes as the sides say, and sides from 1.
+  /// An image with these pixels. Precondition: both sides are at least 1, and there are 3 · width · height bytes.
   public init(width: Int, height: Int, pixels: [UInt8]) {
     precondition(
       width > 0 && height > 0 && pixels.count == 3 * width * height, "three bytes per pixel")
@@ -22,11 +22,12 @@ public struct RGBImage: Sendable, Equatable {
     self.pixels = pixels
   }
 
-  /// Decodes a PNG or JPEG file, upright: turned as its EXIF orientation asks. Which of both it is, its first bytes say.
+  /// Decodes a PNG or JPEG file, recognised by its first bytes, and turns it upright according to its EXIF orientation.
   ///
-  /// The colours are those of Pillow's `convert("RGB")`: grey and palettes become colours, alpha and profiles are dropped,
-  /// CMYK is converted without a profile. Nothing is allocated for an image of more than `byteLimit` bytes; on the way a
-  /// progressive JPEG takes two to three times as much. `file` is for messages. Throws `ImageError`.
+  /// The colours are those of Pillow's `convert("RGB")`: grey and palette images become RGB, alpha and colour profiles are
+  /// dropped, and CMYK is converted without a profile. Nothing is allocated for an image of more than `byteLimit` bytes;
+  /// decoding a progressive JPEG takes two to three times the memory of the image. `file` is for messages. Throws
+  /// `ImageError`.
   public init(
     decoding bytes: UnsafeRawBufferPointer, file: String, byteLimit: Int = Self.byteLimit
   ) throws(ImageError) {
@@ -65,8 +66,8 @@ public struct RGBImage: Sendable, Equatable {
 }
 
 extension RGBImage {
-  /// Every pixel's luma in all three colours, as Pillow's `convert("L")` weighs and rounds it: 0.299 R + 0.587 G + 0.114 B
-  /// in units of 2⁻¹⁶. Grey stays as it is. ITU-R BT.601.
+  /// The image with the luma of each pixel in all three channels: 0.299 R + 0.587 G + 0.114 B, with weights in units of
+  /// 2⁻¹⁶, rounded as by Pillow's `convert("L")`. A grey image is unchanged. ITU-R BT.601.
   public var grey: RGBImage {
     var grey = pixels
     for i in stride(from: 0, to: pixels.count, by: 3) {
@@ -79,7 +80,7 @@ extension RGBImage {
   }
 }
 
-/// What a file is, by its first bytes.
+/// The format of an image file, recognised by its first bytes.
 enum ImageFormat: String {
   case png = "PNG"
   case jpeg = "JPEG"

@@ -1,13 +1,13 @@
-/// How an image is scaled, by Pillow's numbers.
+/// How an image is scaled; the raw values are Pillow's.
 public enum Resampling: Int, Sendable, CaseIterable {
-  /// The pixel under the centre.
+  /// The nearest pixel.
   case nearest = 0
-  /// A triangle over two pixels: 1 − |x|.
+  /// The triangular kernel 1 − |x|, two pixels wide.
   case bilinear = 2
-  /// A cubic over four pixels, with the parameter a = −1/2. Keys, *IEEE Trans. ASSP* 29 (1981), 1153.
+  /// The cubic kernel with the parameter a = −1/2, four pixels wide. Keys, *IEEE Trans. ASSP* 29 (1981), 1153.
   case bicubic = 3
 
-  /// Where the kernel ends, in pixels on either side.
+  /// The half-width of the kernel in pixels.
   fileprivate var support: Double { self == .bicubic ? 2 : 1 }
 
   /// The kernel at x ≥ 0.
@@ -21,15 +21,15 @@ public enum Resampling: Int, Sendable, CaseIterable {
   }
 }
 
-/// Which pixels of a line make one of the scaled line, and how much of each.
+/// For each pixel of a scaled line, the pixels of the original line that contribute to it, and their weights.
 ///
-/// The kernel is stretched over as many pixels as become one, so that none is passed over when an image shrinks. Weights
-/// are in units of 2⁻²², and an intermediate is rounded to 8 bits: both as in Pillow, to the bit.
+/// When an image shrinks, the kernel is stretched so that it covers all pixels that become one. As in Pillow, bit for bit,
+/// weights are in units of 2⁻²² and the image between the two passes is rounded to 8 bits.
 private struct LineWeights {
   static let fractionBits = 22
-  /// First pixel of each.
+  /// The first contributing pixel of each scaled pixel.
   var starts: [Int] = []
-  /// Its weights are `weights[ends[i − 1]..<ends[i]]`.
+  /// The weights of scaled pixel i are `weights[ends[i − 1]..<ends[i]]`.
   var ends: [Int] = []
   var weights: [Int] = []
 
@@ -54,8 +54,8 @@ private struct LineWeights {
 }
 
 extension RGBImage {
-  /// The bytes of the larger of the two images that `resized` makes, the scaled one and that of one pass; nil beyond an
-  /// integer.
+  /// The size in bytes of the larger of the two images that `resized` makes: the result, and the image between the two
+  /// passes. nil if it overflows an integer.
   public func bytesToResize(width w: Int, height h: Int) -> Int? {
     let between = scalesColumnsFirst(width: w, height: h) ? (width, h) : (w, height)
     let counts = [between, (w, h)].map { $0.0.multipliedReportingOverflow(by: $0.1) }
@@ -65,29 +65,29 @@ extension RGBImage {
     return bytes.overflow ? nil : bytes.partialValue
   }
 
-  /// The image scaled to these sides, along rows and along columns. The same bytes as the `resize` of Pillow 13.
+  /// The image scaled to this size, rows and columns separately. The bytes are those of `resize` in Pillow 13.
   ///
-  /// Precondition: sides from 1.
+  /// Precondition: both sides are at least 1.
   public func resized(width w: Int, height h: Int, _ resampling: Resampling) -> RGBImage {
-    precondition(w > 0 && h > 0, "sides from 1")
+    precondition(w > 0 && h > 0, "sides must be at least 1")
     if resampling == .nearest { return picked(width: w, height: h) }
     return scalesColumnsFirst(width: w, height: h)
       ? scaledColumns(to: h, resampling).scaledRows(to: w, resampling)
       : scaledRows(to: w, resampling).scaledColumns(to: h, resampling)
   }
 
-  /// Columns first where they lose more than twice as many pixels as rows do. What is between the passes is rounded, so the
-  /// order shows.
+  /// Whether columns are scaled first: if they lose more than twice as many pixels as rows do. The image between the passes
+  /// is rounded, so the order affects the result.
   ///
-  /// The rule is inferred: Pillow 13 is known to have one of this kind (python-pillow/Pillow, pull request 9549), and this one
-  /// explained its bytes for 3000 pairs of sizes, a third of them at the rule's edge, without exception. Pillow before 13
-  /// took rows first, but for images more than a hundred times as high as wide.
+  /// The rule is inferred: Pillow 13 is known to have one of this kind (python-pillow/Pillow, pull request 9549), and this
+  /// rule reproduced its bytes for all of 3000 pairs of sizes, a third of them at the rule's threshold. Before version 13,
+  /// Pillow scaled rows first, except in images more than a hundred times as high as wide.
   private func scalesColumnsFirst(width w: Int, height h: Int) -> Bool {
     h < height && height - h > 2 * (width - w)
   }
 
   private func picked(width w: Int, height h: Int) -> RGBImage {
-    // Pillow goes from centre to centre by adding, and rounding errors decide some pixels.
+    // Pillow steps from centre to centre by addition, so that rounding errors decide some pixels.
     func places(_ source: Int, _ target: Int) -> [Int] {
       let scale = Double(source) / Double(target)
       var centre = scale * 0.5
@@ -120,8 +120,8 @@ extension RGBImage {
     return filtered(width: width, height: h, line) { x, y in (3 * x, 3 * width, y) }
   }
 
-  /// `place` says of a pixel (x, y) of the result: where its line begins in `pixels`, the step along it, and its index in
-  /// the scaled line.
+  /// Applies `line` to rows or columns. For a pixel (x, y) of the result, `place` gives the offset in `pixels` at which its
+  /// line begins, the step along that line, and the pixel's index in the scaled line.
   private func filtered(
     width w: Int, height h: Int, _ line: LineWeights,
     place: (Int, Int) -> (line: Int, step: Int, index: Int)
@@ -155,9 +155,9 @@ extension RGBImage {
     return RGBImage(width: w, height: h, pixels: result)
   }
 
-  /// The middle of these sides; where the image is smaller, black around it. Precondition: sides from 1.
+  /// The central part with this size, padded with black where the image is smaller. Precondition: both sides are at least 1.
   public func cropped(width w: Int, height h: Int) -> RGBImage {
-    // Rounded down: what cannot be halved is left, or missing, at the right and at the bottom.
+    // Rounded down: an odd pixel is cropped from, or padded at, the right and the bottom.
     let (left, top) = ((width - w) >> 1, (height - h) >> 1)
     var cropped = [UInt8](repeating: 0, count: 3 * w * h)
     let columns = max(left, 0)..<min(left + w, width)

@@ -4,7 +4,7 @@ import LinearAlgebra
 import TestSupport
 import Testing
 
-/// What the script beside these tests wrote: width, height and the bytes of RGB.
+/// An image as make_fixtures.py wrote it: width, height and the RGB bytes.
 struct StoredImage: Decodable {
   let width, height: Int
   let pixels: Data
@@ -30,16 +30,16 @@ extension RGBImage {
     }
   }
 
-  /// The largest difference of any byte; nil for other sides.
+  /// The largest difference between corresponding bytes; nil if the sizes differ.
   func distance(to other: RGBImage) -> Int? {
     guard width == other.width && height == other.height else { return nil }
     return zip(pixels, other.pixels).map { abs(Int($0) - Int($1)) }.max()
   }
 }
 
-/// Files of every kind against Pillow's `convert("RGB")`, upright.
+/// Files of every kind, compared with Pillow's `convert("RGB")` after turning upright.
 struct DecodingTests {
-  /// PNG says every byte. Decoders of JPEG may differ in the last bit of a transform, and that is what a byte is made of.
+  /// PNG determines every byte. JPEG decoders may round a transform differently, so bytes may differ by 1.
   @Test func pillow() throws {
     let expected: [String: StoredImage] = try Fixture.decoded("decoded.json")
     #expect(expected.count == 47)
@@ -51,7 +51,7 @@ struct DecodingTests {
   }
 }
 
-/// Files that are not what they say. Each is an error that names the file, whatever the bytes.
+/// Damaged and hostile files are errors that name the file, whatever their bytes.
 struct HostileImageTests {
   private static let names = [
     "rgb-8.png", "rgb-16-interlaced.png", "palette-4.png", "grey-1.png", "turned.png",
@@ -67,7 +67,7 @@ struct HostileImageTests {
     }
   }
 
-  /// An image or an error, and an image of the sides it says.
+  /// A changed file is an error or an image with the number of bytes that its size implies.
   @Test(arguments: names) func mutated(_ name: String) throws {
     let bytes = try Fixture.bytes(name)
     var random = SeededGenerator(seed: UInt64(bytes.count))
@@ -86,7 +86,7 @@ struct HostileImageTests {
     }
   }
 
-  /// Sides of a header, without the pixels to fill them: refused before anything is allocated.
+  /// A header with huge sides is refused before anything is allocated.
   @Test(arguments: [
     (30_000, 30_000), (2_000_000_000, 2_000_000_000), (1, 1_000_001), (1_000_001, 1),
   ])
@@ -106,7 +106,7 @@ struct HostileImageTests {
 
   @Test func hugeJPEG() throws {
     var bytes = try Fixture.bytes("rgb-420.jpg")
-    // Behind FF C0, the length and the precision: height and width.
+    // After FF C0, the length and the precision come height and width.
     let header = try #require(
       bytes.indices.dropLast().first { bytes[$0] == 0xFF && bytes[$0 + 1] == 0xC0 })
     bytes.replaceSubrange(header + 5..<header + 9, with: [0xFF, 0x00, 0xFF, 0x00])
@@ -114,12 +114,12 @@ struct HostileImageTests {
       throws: ImageError.tooLarge(
         file: "image", width: 0xFF00, height: 0xFF00, byteLimit: RGBImage.byteLimit)
     ) { try RGBImage(decoding: bytes) }
-    // Within the limit, but the pixels are not there.
+    // Within the limit, but the file has too few pixels.
     bytes.replaceSubrange(header + 5..<header + 9, with: [0x10, 0x00, 0x10, 0x00])
     #expect(throws: ImageError.self) { try RGBImage(decoding: bytes) }
   }
 
-  /// A progressive file's first scan, which does not depend on others, over and over.
+  /// Repeating a progressive file's first scan, which does not depend on others, changes nothing up to the limit on scans.
   @Test func scans() throws {
     let bytes = try Fixture.bytes("progressive.jpg")
     func marker(_ kind: UInt8, from start: Int) throws -> Int {
@@ -144,7 +144,7 @@ struct HostileImageTests {
     }
   }
 
-  /// CRC-32 as PNG has it.
+  /// The CRC-32 of PNG.
   private static func checkSum(_ bytes: some Sequence<UInt8>) -> UInt32 {
     ~bytes.reduce(~UInt32(0)) { sum, byte in
       (0..<8).reduce(sum ^ UInt32(byte)) { sum, _ in sum >> 1 ^ (sum & 1 == 1 ? 0xEDB8_8320 : 0) }

@@ -8,7 +8,7 @@ struct ScalingTests {
     let pixels: Data
   }
 
-  /// The same bytes as Pillow's `resize`, up and down, each side alone, to one pixel.
+  /// The bytes equal those of Pillow's `resize`: larger and smaller, in one direction only, down to one pixel.
   @Test func pillow() throws {
     let image = try RGBImage(decoding: Fixture.bytes("rgb-8.png"))
     let cases: [Scaled] = try Fixture.decoded("scaled.json")
@@ -23,7 +23,7 @@ struct ScalingTests {
     }
   }
 
-  /// One colour stays that colour: the weights of every pixel add up to 1.
+  /// An image of one colour keeps it: the weights of every pixel add up to 1.
   @Test(arguments: Resampling.allCases) func constant(_ resampling: Resampling) {
     let colour: [UInt8] = [255, 3, 128]
     let image = RGBImage(
@@ -34,7 +34,7 @@ struct ScalingTests {
     }
   }
 
-  /// A crop's middle is the image's; beyond the image it is black.
+  /// A crop is centred, and black outside the image.
   @Test func crop() {
     let image = RGBImage(width: 3, height: 2, pixels: (1...18).map { UInt8($0) })
     #expect(image.cropped(width: 3, height: 2) == image)

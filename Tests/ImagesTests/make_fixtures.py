@@ -1,4 +1,4 @@
-"""Writes Fixtures/: images of every kind, what Pillow makes of them, and what transformers' processors make of two.
+"""Writes Fixtures/: images of every kind, as decoded by Pillow, and two of them as processed by transformers.
 
     python3 Tests/ImagesTests/make_fixtures.py        needs pillow from 13, numpy, transformers
 """
@@ -23,7 +23,7 @@ WIDTH, HEIGHT = 23, 17
 
 
 def picture(width=WIDTH, height=HEIGHT, channels=3):
-    """Smooth, with edges and some noise, and both ends of the range."""
+    """A test image: smooth, with edges and some noise, using the full range of values."""
     y, x = np.mgrid[0:height, 0:width]
     noise = np.random.default_rng(5).integers(0, 40, (height, width, channels))
     planes = [(7 * x + 3 * y) % 200, 255 * ((x // 5 + y // 4) % 2), 255 - 11 * y % 256, 9 * x % 256]
@@ -31,7 +31,7 @@ def picture(width=WIDTH, height=HEIGHT, channels=3):
 
 
 def png(width, height, depth, colour, samples, before=(), interlaced=False):
-    """A PNG of any kind, which Pillow does not write: samples (height, width, channels) below 2^depth."""
+    """A PNG of any kind, including those that Pillow cannot write: samples (height, width, channels) below 2^depth."""
     def chunk(kind, data):
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
@@ -61,7 +61,7 @@ def pngs():
             ("grey-alpha", 4, 2, (8, 16)), ("rgb-alpha", 6, 4, (8, 16))]:
         for depth in depths:
             high = min(2 ** depth, 11) if colour == 3 else 2 ** depth
-            # Grey of 16 bits on both sides of 255.
+            # 16-bit grey on both sides of 255, where Pillow clips it.
             samples = rng.integers(0, 700 if name == "grey" and depth == 16 else high, (HEIGHT, WIDTH, channels))
             before = []
             if colour == 3:
@@ -127,17 +127,17 @@ def processed():
         ("vit", {}),
         ("deit", {"size": 15, "crop_size": 12}),
         ("deit", {}),
-        # One number for the size is that of the shorter side.
+        # A single number for the size is that of the shorter side.
         ("clip", {"size": 15, "crop_size": 12}),
         ("clip", {"size": {"shortest_edge": 14}, "crop_size": {"height": 14, "width": 14}, "do_normalize": False}),
         ("clip", {}),
         ("siglip", {"size": small}),
         ("siglip", {"size": 9, "resample": 2}),
-        # As facebook/dinov2-base has it.
+        # The settings of facebook/dinov2-base.
         ("bit", {"size": {"shortest_edge": 16}, "crop_size": small, "image_mean": [0.485, 0.456, 0.406],
                  "image_std": [0.229, 0.224, 0.225], "resample": 3, "rescale_factor": 0.00392156862745098}),
         ("bit", {}),
-        # For a model of one channel.
+        # For a model with one channel.
         ("grey", {"size": {"height": 7, "width": 13}, "image_mean": 0.5, "image_std": 0.5}),
         ("grey", {"size": 12, "resample": 3, "image_mean": [0.48], "image_std": 0.25}),
     ]
@@ -148,11 +148,11 @@ def processed():
         kind, name = kinds.get(family, (ViTImageProcessorPil, "ViTImageProcessor"))
         for image in ("rgb-8.png", "orientation-6.jpg"):
             colours = load_image(str(FOLDER / image))
-            # A colour that stands for transparency: some processors lay it on white, and no photograph has one.
+            # Some processors replace the transparent colour of tRNS by white; photographs have none.
             colours.info.pop("transparency", None)
             values = kind(**settings)(
                 colours.convert("L") if family == "grey" else colours, return_tensors="np")["pixel_values"][0]
-            # Of large ones a few rows will do.
+            # A few rows suffice for large results.
             step = 1 if values.shape[1] < 100 else 61
             yield {
                 "image": image, "settings": json.dumps({"image_processor_type": name, **settings}),
