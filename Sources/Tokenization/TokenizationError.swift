@@ -2,18 +2,18 @@ import Files
 
 /// Why a tokenizer cannot be read or used. Every case names the file and the field in it.
 public enum TokenizationError: Error, Equatable, Sendable {
-  /// A model's folder that holds no vocabulary.
+  /// The model's folder or file has no vocabulary.
   case noVocabulary(folder: String)
-  /// A field that must be there is not.
+  /// A required field is missing.
   case missingField(file: String, field: String)
-  /// A field holds what it must not.
+  /// A field has an invalid value.
   case invalidField(file: String, field: String, reason: String)
-  /// The file is sound, but asks for something that is not implemented here: `value`, in `field`.
+  /// The file is valid, but `value` in `field` is not supported.
   case unsupported(file: String, field: String, value: String)
 }
 
 extension TokenizationError: CustomStringConvertible {
-  /// One or two sentences: file, field, what is wrong, what to do.
+  /// One or two sentences: the file, the field, what is wrong, and what to do.
   public var description: String {
     switch self {
     case .noVocabulary(let folder):

@@ -1,21 +1,20 @@
-/// Text to token ids and back, as the model was trained with.
+/// Converts text to the token ids that a model was trained with, and back.
 ///
-/// Encoding finds added tokens, normalizes the text between them, cuts it into pieces, encodes each by the model (byte
-/// pairs, unigrams or word pieces), and puts the tokens around the whole that are expected there (`<s>` and its like). Each step is
-/// the one that the tokenizer's file describes; what a file asks for and is not implemented is an error on reading
-/// it, never left out.
+/// Encoding finds added tokens, normalizes the text between them, splits it into pieces, encodes each piece with the model
+/// (byte pairs, unigrams or word pieces), and adds the special tokens that the model expects around a text (such as `<s>`).
+/// The tokenizer's file determines each step; a step that is not supported is an error on reading the file, never skipped.
 ///
-/// Everything is compared by its bytes: composed and decomposed é are different texts unless the file normalizes.
+/// Texts are compared by their bytes: composed and decomposed é differ unless the file normalizes them.
 public struct Tokenizer: Sendable {
   let model: TokenModel
   let normalizer: Normalizer?
   let preTokenizer: PreTokenizer?
   let addedTokens: AddedTokens
   let decoder: Decoder?
-  /// Ids put before and after a text.
+  /// The ids added before and after a text.
   let prefix: [Int]
   let suffix: [Int]
-  /// What was taken though the file does not say it, or says it badly, a sentence each.
+  /// Notes about metadata that are missing or irregular and what was used instead, one sentence each.
   public internal(set) var notes: [String] = []
   private let addedByID: [Int: AddedToken]
 
@@ -33,9 +32,9 @@ public struct Tokenizer: Sendable {
     addedByID = Dictionary(addedTokens.tokens.map { ($0.id, $0) }) { $1 }
   }
 
-  /// The token ids of a text; `addingSpecialTokens` puts those around it that the model expects there.
+  /// The token ids of a text; with `addingSpecialTokens`, including the special tokens that the model expects around it.
   ///
-  /// O(n log n) in the length n of the text, or O(n · longest token), whatever it is.
+  /// O(n log n) or O(n · longest token) in the length n of the text, in the worst case.
   public func encode(_ text: String, addingSpecialTokens: Bool = true) -> [Int] {
     var work = TokenModel.Workspace()
     return encode(text, addingSpecialTokens: addingSpecialTokens, using: &work)
@@ -60,9 +59,9 @@ public struct Tokenizer: Sendable {
     return addingSpecialTokens ? result + suffix : result
   }
 
-  /// The text of token ids; ids of no token are left out, and so are special tokens if wanted.
+  /// The text of token ids. Ids without a token are skipped, and so are special tokens if `skippingSpecialTokens`.
   ///
-  /// Bytes that are no UTF-8, as those of half a character are, become U+FFFD.
+  /// Bytes that are not valid UTF-8, such as those of an incomplete character, become U+FFFD.
   public func decode(_ ids: [Int], skippingSpecialTokens: Bool = false) -> String {
     let tokens = ids.compactMap { id in
       skippingSpecialTokens && addedByID[id]?.isSpecial == true ? nil : token(id)
@@ -71,24 +70,24 @@ public struct Tokenizer: Sendable {
     return decoder.decode(tokens).joined()
   }
 
-  /// The token of an id as the vocabulary spells it: " Paris" is `ĠParis` in a byte-level one. `nil` if there is
+  /// The token with an id, as the vocabulary spells it: " Paris" is `ĠParis` in a byte-level vocabulary. nil if there is
   /// none.
   public func token(_ id: Int) -> String? {
     addedByID[id]?.content
       ?? model.vocabulary.token(id).map { String(decoding: $0, as: UTF8.self) }
   }
 
-  /// A token that marks structure, whose text a text begins with.
+  /// A special token whose spelling begins a text.
   public struct LeadingToken: Equatable, Sendable {
-    /// Its id.
+    /// The token's id.
     public let id: Int
-    /// Its text: `<s>`.
+    /// The token's spelling, for example `<s>`.
     public let text: String
-    /// Whether encoding makes that token of it; otherwise it is cut up like any other text.
+    /// Whether encoding turns the spelling into that token; otherwise it is split like any other text.
     public let isRead: Bool
   }
 
-  /// The special token whose text a text begins with, as in "<s>Hello"; nil if it begins with none.
+  /// The special token whose spelling begins a text, as in "<s>Hello"; nil if there is none.
   public func leadingToken(of text: String) -> LeadingToken? {
     let scalars = text.unicodeScalars.map(\.value)
     if case .token(let id)? = addedTokens.segments(of: scalars, normalizer: normalizer).first?
@@ -101,7 +100,7 @@ public struct Tokenizer: Sendable {
       .map { LeadingToken(id: $0.0, text: $0.1, isRead: false) }
   }
 
-  /// How many tokens there are, added ones included.
+  /// The number of tokens, including added ones.
   public var vocabularySize: Int {
     model.vocabulary.count + addedByID.keys.count { model.vocabulary.token($0) == nil }
   }

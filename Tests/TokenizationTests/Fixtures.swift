@@ -5,17 +5,17 @@ import Testing
 
 @testable import Tokenization
 
-/// The tokenizers of `make_fixtures.py`, and what the reference says of them.
+/// The tokenizers made by `make_fixtures.py`, and the reference's results with them.
 enum Fixtures {
   static func path(_ name: String) throws -> String {
     let url = Bundle.module.url(forResource: "Fixtures", withExtension: nil)
     return try #require(url).appendingPathComponent(name).path
   }
 
-  /// What the reference makes of every text under one tokenizer.
+  /// The reference's results for all texts with one tokenizer.
   struct Expectation: Sendable {
     var ids: [[Int]] = []
-    /// Without special tokens; of the first texts only.
+    /// The ids without special tokens, for the first texts only.
     var plain: [[Int]] = []
     var decoded: [String] = []
     var skipped: [String] = []
@@ -30,7 +30,7 @@ enum Fixtures {
         func ids(_ key: String) -> [[Int]] {
           value.object?[key]?.array?.map { $0.array?.compactMap(\.int) ?? [] } ?? []
         }
-        /// `null` stands for the text itself.
+        /// The strings under a key; `null` stands for the text itself.
         func strings(_ key: String) -> [String] {
           zip(value.object?[key]?.array ?? [], texts).map { $0.string ?? $1 }
         }
@@ -45,13 +45,13 @@ enum Fixtures {
     }
   }()
 
-  /// Families that are there as `tokenizer.json`, and those that are there as GGUF too.
+  /// The families with a `tokenizer.json`, and those that also have a GGUF file.
   static let names = expected.cases.keys.sorted()
   static let ggufNames = names.filter {
     FileManager.default.fileExists(atPath: (try? path("\($0).gguf")) ?? "")
   }
 
-  /// Families whose tokens spell every byte and whose text is not changed on the way in.
+  /// The families that have a token for every byte and do not normalize text.
   static let lossless = [
     "gpt2", "smollm2", "llama3", "tekken", "gpt-4o", "possessive", "deepseek-v3", "deepseek-llm",
     "deepseek-coder", "bloom", "falcon",
@@ -62,14 +62,14 @@ enum Fixtures {
   }
 }
 
-/// What the reference makes of every scalar in one step.
+/// The reference's results for every scalar in one step.
 struct ScalarExpectation: Sendable {
-  /// A tokenizer.json with nothing but the step.
+  /// A tokenizer.json with only this step.
   let tokenizer: String
   /// A checksum for every 2¹⁴ scalars.
   let sums: [UInt32]
 
-  /// The version of Unicode that assigned the scalars, and the steps.
+  /// The Unicode version of the reference's scalars, and the results for each step.
   static let all: (unicode: Int, steps: [ScalarExpectation]) = {
     let root = try? JSONValue.parse(file: Fixtures.path("expected.json")).object
     let steps = root?["steps"]?.array?.map { step in
@@ -83,7 +83,7 @@ struct ScalarExpectation: Sendable {
 }
 
 extension Tokenizer {
-  /// The tokenizer of a text in JSON.
+  /// The tokenizer described by a JSON string.
   init(json: String) throws {
     let value = try JSONValue.parse(Array(json.utf8), source: "t.json")
     try self.init(JSONField(file: "t.json", path: "", value: value))
@@ -91,6 +91,6 @@ extension Tokenizer {
 }
 
 extension String {
-  /// The text as its bytes, which are what is compared.
+  /// The UTF-8 bytes of the string. Tests compare these rather than strings.
   var bytes: [UInt8] { Array(utf8) }
 }

@@ -3,9 +3,9 @@ import Testing
 
 @testable import Tokenization
 
-/// A file that is damaged, or asks for what is not there, throws an error naming file, field and remedy.
+/// A file that is damaged, or needs something that is not supported, throws an error naming file, field and remedy.
 @Suite struct HostileFileTests {
-  /// A tokenizer with these parts; by default one of two letters and their merge.
+  /// A tokenizer.json with these parts; by default with two letters and their merge.
   static func document(
     vocab: String = #"{"a":0,"b":1,"ab":2}"#, merges: String = #"["a b"]"#, model: String = "",
     others: String = ""
@@ -13,14 +13,14 @@ import Testing
     #"{"model":{"type":"BPE","vocab":\#(vocab),"merges":\#(merges)\#(model)}\#(others)}"#
   }
 
-  /// A model of unigrams.
+  /// A tokenizer.json with a unigram model.
   private static func unigram(
     _ vocab: String = #"["<unk>",0],["a",-1]"#, unknown: String = "0", others: String = ""
   ) -> String {
     #"{"model":{"type":"Unigram","unk_id":\#(unknown),"vocab":[\#(vocab)]\#(others)}}"#
   }
 
-  /// A model of word pieces.
+  /// A tokenizer.json with a WordPiece model.
   private static func wordPiece(
     _ vocab: String = ###"{"[UNK]":0,"a":1,"##a":2}"###, unknown: String = #""[UNK]""#,
     prefix: String = "\"##\"", limit: String = "100"
@@ -29,7 +29,7 @@ import Testing
       + #""max_input_chars_per_word":\#(limit),"vocab":\#(vocab)}}"#
   }
 
-  /// A normalizer of SentencePiece, its table in base 64.
+  /// A tokenizer.json with SentencePiece's normalizer, whose table is in Base64.
   private static func precompiled(_ table: String) -> String {
     document(others: #","normalizer":{"type":"Precompiled","precompiled_charsmap":\#(table)}"#)
   }
@@ -37,13 +37,13 @@ import Testing
   private static let doubling = #"{"type":"Replace","pattern":{"String":"a"},"content":"aa"}"#
   private static let spelling = #"{"type":"ByteLevel","add_prefix_space":false,"use_regex":false}"#
 
-  /// A sequence of the same step.
+  /// A sequence that repeats a step `count` times.
   private static func repeated(_ step: String, _ key: String, _ count: Int) -> String {
     let steps = Array(repeating: step, count: count).joined(separator: ",")
     return #"{"type":"Sequence","\#(key)":[\#(steps)]}"#
   }
 
-  /// A template of a special token, so many times, of so many ids.
+  /// A template with `pieces` special tokens of `ids` ids each before the text.
   private static func template(pieces: Int, ids: Int) -> String {
     let piece = #"{"SpecialToken":{"id":"<s>","type_id":0}},"#
     let list = Array(repeating: "0", count: ids).joined(separator: ",")
@@ -69,7 +69,7 @@ import Testing
 
   @Test(arguments: [
     ("{}", "model"),
-    ("[]", "the whole"),
+    ("[]", "top level"),
     (#"{"model":{}}"#, "model.type"),
     (#"{"model":{"type":"BPE"}}"#, "model.vocab"),
     (#"{"model":{"type":"BPE","vocab":{}}}"#, "model.merges"),
@@ -125,7 +125,7 @@ import Testing
     (precompiled(#""A""#), "normalizer.precompiled_charsmap"),
     (precompiled(#""====""#), "normalizer.precompiled_charsmap"),
     (precompiled(#""AAA!""#), "normalizer.precompiled_charsmap"),
-    // No array; one of five bytes; of four gigabytes; two ends without replacement; no UTF-8.
+    // An array that is empty, of five bytes, or of four gigabytes; two ends without a replacement; invalid UTF-8.
     (precompiled(#""AAAAAA==""#), "normalizer.precompiled_charsmap"),
     (precompiled(#""BQAAAAAAAAAA""#), "normalizer.precompiled_charsmap"),
     (precompiled(#""/////wAAAAA=""#), "normalizer.precompiled_charsmap"),
@@ -138,7 +138,7 @@ import Testing
       "decoder.cleanup"
     ),
     (document(others: #","normalizer":{}"#), "normalizer.type"),
-    // Every step doubles what the one before it made.
+    // Every step doubles the result of the one before it.
     (document(others: #","normalizer":\#(repeated(doubling, "normalizers", 14))"#), "normalizer"),
     (document(others: #","decoder":\#(repeated(doubling, "decoders", 14))"#), "decoder"),
     (
@@ -221,7 +221,7 @@ import Testing
   }
 
   @Test func aKeyIsItsBytes() throws {
-    // Canonically equivalent, so one String to Swift, and two tokens to a model.
+    // These are canonically equivalent, so equal strings in Swift, but two tokens of a model.
     let tokenizer = try load(
       Self.document(
         vocab: "{\"\u{E9}\":0,\"e\":1,\"\u{301}\":2,\"e\u{301}\":3}", merges: "[\"e \u{301}\"]"))

@@ -4,9 +4,10 @@ import Testing
 
 @testable import Tokenization
 
-/// GGUF metadata that describes no tokenizer throws an error naming the field.
+/// GGUF metadata that do not describe a tokenizer throw an error naming the field.
 @Suite struct HostileGGUFTests {
-  /// Metadata as bytes: the number of its type, then the value. https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
+  /// A metadata value as bytes: the number of its type, then the value.
+  /// https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
   private struct Value {
     var bytes: [UInt8]
 
@@ -61,7 +62,7 @@ import Testing
     #expect(try load(fields).encode("a") == [1, 0])
   }
 
-  /// What llama.cpp takes with a warning is taken with a note that names the key.
+  /// What llama.cpp accepts with a warning is accepted with a note that names the key.
   @Test func oddMetadata() throws {
     #expect(try load(Self.sound).notes.isEmpty)
     var fields = Self.sound
@@ -86,7 +87,7 @@ import Testing
     #expect(odd.notes.count == 1 && odd.notes[0].contains("bos_token_id is 99"))
   }
 
-  /// Files of models that are run on ids alone.
+  /// A file may state that it has no vocabulary.
   @Test(arguments: ["none", "no_vocab"]) func noVocabulary(_ model: String) throws {
     let error = #expect(throws: TokenizationError.self) { try load(["model": .string(model)]) }
     guard case .noVocabulary = error else {

@@ -3,9 +3,9 @@ import Testing
 
 @testable import Tokenization
 
-/// What holds for every text.
+/// Properties that hold for every text.
 @Suite struct PropertyTests {
-  /// Scalars from all over Unicode, white space and ASCII more often than their share.
+  /// Random scalars from all of Unicode, with white space and ASCII overrepresented.
   private func randomText(_ generator: inout SeededGenerator, count: Int) -> String {
     var result = String.UnicodeScalarView()
     while result.count < count {
@@ -57,8 +57,8 @@ import Testing
     #expect(ByteLevelAlphabet.byte(of: "\u{144}") == nil)
   }
 
-  /// Swift compares strings by canonical equivalence, so it says whether a normal form means the same; and equivalent
-  /// texts have one normal form.
+  /// A normal form is equal to its text by Swift's ==, which compares by canonical equivalence, and equivalent texts have the
+  /// same normal form.
   @Test(arguments: [1, 2, 3, 4] as [UInt64]) func normalFormsAreCanonical(seed: UInt64) {
     var generator = SeededGenerator(seed: seed)
     let marks: [UInt32] = [
@@ -83,7 +83,8 @@ import Testing
     }
   }
 
-  /// Each symbol of a piece of n is queued once at first, and each of the at most n − 1 merges queues two more.
+  /// For a piece of n symbols, at most n − 1 candidates are queued at first, and each of at most n − 1 merges queues two
+  /// more.
   @Test(arguments: ["gpt2", "llama3", "llama2", "gemma"]) func longRunsCostAFewCandidatesEach(
     _ name: String
   ) throws {
@@ -92,12 +93,12 @@ import Testing
       let text = String(repeating: unit, count: 20_000)
       var work = TokenModel.Workspace()
       _ = tokenizer.encode(text, addingSpecialTokens: false, using: &work)
-      // ▁ and é are up to three bytes for one.
+      // ▁ and é take up to three bytes each.
       #expect(work.bytePairs.candidates <= 3 * 3 * (text.utf8.count + 1))
     }
   }
 
-  /// From every position no more scalars are looked at than the longest token has, and one.
+  /// From every position, at most one scalar more than the longest token has is examined.
   @Test(arguments: Fixtures.names.filter { $0.contains("unigram") || $0.contains("t5") })
   func unigramsCostTheirLongestEach(_ name: String) throws {
     let tokenizer = try Fixtures.tokenizer(name)
@@ -107,13 +108,13 @@ import Testing
       var work = TokenModel.Workspace()
       _ = tokenizer.encode(
         String(repeating: unit, count: 20_000), addingSpecialTokens: false, using: &work)
-      // NFKD and the like make no more than three scalars of one of these.
+      // Normalization turns each of these scalars into at most three.
       #expect(work.unigram.steps <= 3 * (count + 1) * (longest + 1))
       if unit == "a" { #expect(work.unigram.steps >= count) }
     }
   }
 
-  /// So it is for word pieces, whose words may be as long as the file allows.
+  /// The same holds for WordPiece, whose words may be as long as the file allows.
   @Test(arguments: ["bert-uncased", "word-pieces-bare"]) func wordPiecesCostTheirLongestEach(
     _ name: String
   ) throws {
@@ -136,7 +137,7 @@ import Testing
     return try #require(lengths.max())
   }
 
-  /// Every fork of a program is taken at most once at each position, however the text is made.
+  /// Every fork of a program is taken at most once at each position, whatever the text.
   @Test(arguments: Fixtures.lossless) func splittingIsLinear(_ name: String) throws {
     let tokenizer = try Fixtures.tokenizer(name)
     for unit in ["a", " ", "\n ", "A", "aA", "'", " !", "1", "\u{301}", "\t\r"] {
@@ -144,7 +145,7 @@ import Testing
       let scalars = String(repeating: unit, count: count).unicodeScalars.map(\.value)
       var pieces = Pieces(scalars)
       tokenizer.preTokenizer?.apply(to: &pieces)
-      // No family has a hundred forks, and byte-level spelling no more than doubles these texts.
+      // No family has a hundred forks, and conversion to the byte-level alphabet at most doubles these texts.
       #expect(pieces.steps <= 2 * 100 * (scalars.count + 1))
     }
   }

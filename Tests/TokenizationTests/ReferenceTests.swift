@@ -3,7 +3,7 @@ import Testing
 
 @testable import Tokenization
 
-/// Token for token, and byte for byte back, what the Python package `tokenizers` does.
+/// Encoding gives the same tokens, and decoding the same bytes, as the Python package `tokenizers`.
 @Suite struct ReferenceTests {
   private func check(_ tokenizer: Tokenizer, _ name: String, decoding: Bool = true) throws {
     let texts = Fixtures.expected.texts

@@ -2,9 +2,9 @@ import Testing
 
 @testable import Tokenization
 
-/// Every scalar, by itself, becomes what the reference makes of it, in every step that looks at what a scalar is.
+/// Every step that depends on the properties of scalars gives the reference's result for every scalar.
 @Suite struct ScalarTests {
-  /// CRC-32 as zlib has it, going on from a sum.
+  /// The CRC-32 of zlib, continued from a previous sum.
   private func checksum(_ bytes: some Sequence<UInt8>, from sum: UInt32) -> UInt32 {
     var sum = ~sum
     for byte in bytes { sum = Self.table[Int((sum ^ UInt32(byte)) & 0xFF)] ^ sum >> 8 }
@@ -37,7 +37,7 @@ import Testing
     }
   }
 
-  /// Noncharacters have an age and no category.
+  /// Whether a value is a noncharacter; these have an age but are unassigned by category.
   private func isNoncharacter(_ value: UInt32) -> Bool {
     value & 0xFFFE == 0xFFFE || (0xFDD0...0xFDEF).contains(value)
   }

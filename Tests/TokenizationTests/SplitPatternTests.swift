@@ -2,7 +2,7 @@ import Testing
 
 @testable import Tokenization
 
-/// The notation of split patterns: what it means, and what is refused.
+/// The meaning of split patterns, and the patterns that are refused.
 @Suite struct SplitPatternTests {
   private func matches(_ pattern: String, in text: String) throws -> [String] {
     let scalars = text.unicodeScalars.map(\.value)

@@ -1,11 +1,10 @@
-"""Makes the tokenizers of this folder's Fixtures, and what the Python package `tokenizers` says of them.
+"""Makes the tokenizers in Fixtures, and the results of the Python package `tokenizers` with them.
 
     python make_fixtures.py
 
-needs `tokenizers`, `gguf` and `sentencepiece`. For every configuration below, a small vocabulary is trained on the text at hand and
-written as Fixtures/NAME.json, put together the way the tokenizer.json of the named family is. Fixtures/expected.json
-holds the ids and the decoded text of every difficult text under every one of them. NAME.gguf is the same vocabulary
-in a GGUF file.
+Needs `tokenizers`, `gguf` and `sentencepiece`. For every configuration below, a small vocabulary is trained on the texts in
+this file and written to Fixtures/NAME.json, with the components of the named family's tokenizer.json. Fixtures/expected.json
+has the ids and the decoded text of every difficult text with each of them. NAME.gguf has the same vocabulary in a GGUF file.
 """
 
 import base64
@@ -27,7 +26,7 @@ from tokenizers import processors
 FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "Fixtures")
 
 # ---------------------------------------------------------------------------------------------------------------------
-# Text to train on, and text to be tried.
+# Texts to train on, and texts to test with.
 
 TRAINING = [
     "What is the capital of France? The capital is Paris, and the river is the Seine.",
@@ -99,7 +98,7 @@ for _ in range(24):
     TEXTS.append(text)
 
 # ---------------------------------------------------------------------------------------------------------------------
-# The patterns, as the published files have them.
+# The patterns in the published files.
 
 CONTRACTIONS = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)"
 LLAMA3 = CONTRACTIONS + r"|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
@@ -149,7 +148,7 @@ def after(*patterns):
 
 
 def save(name, tokenizer, edit=None, spaced_merges=False):
-    """Writes a tokenizer, compactly and, for the older files' sake, with merges as "a b" if wanted."""
+    """Writes a tokenizer as compact JSON; with `spaced_merges`, writes merges as "a b", like older files."""
     document = json.loads(tokenizer.to_str())
     if spaced_merges:
         document["model"]["merges"] = [" ".join(pair) for pair in document["model"]["merges"]]
@@ -240,7 +239,7 @@ def llama3():
     )
 
     def leave_words_without_merges(document):
-        # Whole words that no merge makes, which only `ignore_merges` finds.
+        # Removes the merges that produce some words, which are then found only with `ignore_merges`.
         merges = document["model"]["merges"]
         document["model"]["merges"] = [pair for pair in merges if "".join(pair) not in ("Ġthe", "Ġcapital", "Ġis")]
 
@@ -319,15 +318,15 @@ def normalizing():
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# SentencePiece-like families: characters, ▁ for a blank, bytes for what is not in the vocabulary.
+# SentencePiece-like families: characters, ▁ for a space, byte tokens for what is not in the vocabulary.
 
 
 def sentencepiece(size=420):
-    """Vocabulary and merges as a converter derives them from a SentencePiece model: every pair that spells a token."""
+    """The vocabulary, and the merges that a converter derives from a SentencePiece model: every pair that spells a token."""
     tokenizer = Tokenizer(models.BPE(unk_token="<unk>"))
     tokenizer.pre_tokenizer = pre.Metaspace()
     training = TRAINING[:5] * 3 + TRAINING[6:8] + TRAINING[12:]
-    # The alphabet is chosen here: the trainer settles ties differently from run to run.
+    # The alphabet is chosen here, because the trainer breaks ties differently from run to run.
     counts = collections.Counter("".join(training).replace(" ", "▁"))
     alphabet = sorted(counts, key=lambda c: (-counts[c], c))[:90]
     trainer = trainers.BpeTrainer(vocab_size=size, initial_alphabet=alphabet, limit_alphabet=90, show_progress=False)
@@ -413,7 +412,7 @@ def unfused():
 
 
 def character_map(rules):
-    """The table SentencePiece compiles of rules, sequence to sequence, out of the model it is part of."""
+    """The table that SentencePiece compiles from rules (source, target), extracted from a trained model."""
     path = os.path.join(FOLDER, "rules.tsv")
     with open(path, "w") as file:
         for source, target in rules:
@@ -423,12 +422,12 @@ def character_map(rules):
     sp.SentencePieceTrainer.train(sentence_iterator=iter(TRAINING), model_writer=model, vocab_size=600, hard_vocab_limit=False,
                                   normalization_rule_tsv=path, minloglevel=2)  # fmt: skip
     os.remove(path)
-    # Of the protocol buffer: field 3 of the model, the normalizer, and its field 2, the table.
+    # In the protocol buffer, the normalizer is field 3 of the model, and the table is field 2 of the normalizer.
     return field_of(field_of(model.getvalue(), 3), 2)
 
 
 def field_of(message, wanted):
-    """The bytes of a field of a protocol buffer."""
+    """The bytes of a field in a protocol buffer message."""
     position = 0
 
     def number():
@@ -455,7 +454,7 @@ def field_of(message, wanted):
 
 
 def unigram_vocabulary(size=500):
-    """Tokens and scores: what the trainer finds, with scores rounded to what a float of 32 bits holds."""
+    """The tokens and scores that the trainer finds, with scores rounded so that a 32-bit float is exact."""
     tokenizer = Tokenizer(models.Unigram())
     tokenizer.pre_tokenizer = pre.Metaspace()
     trainer = trainers.UnigramTrainer(vocab_size=size, unk_token="<unk>", special_tokens=["<pad>", "</s>", "<unk>"],
@@ -508,7 +507,7 @@ def write_unigram_gguf(name, vocabulary, table, **flags):
 
 
 def t5():
-    # What SentencePiece's own rules do to these texts, in a small table: NFKC, controls dropped, blanks made plain.
+    # A small table with the effect of SentencePiece's own rules on these texts: NFKC, controls dropped, spaces made plain.
     nmt = normalizers.Sequence([normalizers.Nmt(), normalizers.NFKC()])
     alphabet = sorted({c for text in TEXTS + TRAINING for c in text if c != "\0"})
     rules = {c: nmt.normalize_str(c) for c in alphabet if nmt.normalize_str(c) != c}
@@ -536,8 +535,8 @@ def t5():
 
 
 def word_piece(normalizer, pre_tokenizer, size=500, limit=100, prefix="##", uncased=True):
-    # All frequent characters, and the most frequent beginnings and continuations of words: the trainer settles ties
-    # differently from run to run.
+    # All frequent characters, and the most frequent beginnings and continuations of words. The trainer is not used, because
+    # it breaks ties differently from run to run.
     cleaning = normalizers.BertNormalizer(lowercase=uncased)
     words = [word for text in TRAINING for word, _ in pre.BertPreTokenizer().pre_tokenize_str(cleaning.normalize_str(text))]
     counts = collections.Counter()
@@ -562,7 +561,7 @@ def word_piece(normalizer, pre_tokenizer, size=500, limit=100, prefix="##", unca
 
 
 def write_bert_gguf(name, document):
-    """As llama.cpp's converter has it: ▁ before what begins a word, nothing before what continues one."""
+    """Writes a GGUF file like llama.cpp's converter: ▁ before tokens that begin a word, nothing before those that continue one."""
     tokens = sorted(document["model"]["vocab"], key=document["model"]["vocab"].get)
     special = {token["content"] for token in document["added_tokens"]}
     writer = gguf.GGUFWriter(os.path.join(FOLDER, name + ".gguf"), "bert")
@@ -587,13 +586,13 @@ def bert():
 
     uncased = word_piece(normalizers.BertNormalizer(), pre.BertPreTokenizer())
     uncased.post_processor = template(uncased, "[CLS]", "[SEP]")
-    # Published files ask for lengths that only batches need.
+    # Published files set truncation and padding, which matter only for batches.
     uncased.enable_truncation(16)
     uncased.enable_padding(length=16)
     named("bert-uncased", uncased, with_gguf=True)
     cased = word_piece(normalizers.BertNormalizer(lowercase=False), pre.BertPreTokenizer(), uncased=False)
     cased.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
-    # The files of 2019 do not say what their model is.
+    # Files of 2019 do not state the type of their model.
     named("bert-cased", cased, edit=lambda document: document["model"].pop("type"), with_gguf=True)
     rough = word_piece(
         normalizers.BertNormalizer(clean_text=False, handle_chinese_chars=False, strip_accents=True, lowercase=False),
@@ -644,7 +643,7 @@ UNIGRAMS = unigram_vocabulary()
 t5()
 bert()
 
-# JSON has no way to write half a surrogate pair, and none is in the texts.
+# JSON cannot represent unpaired surrogates; the texts contain none.
 expected = {"tokenizers": tokenizers.__version__, "texts": TEXTS, "cases": {}}
 for name in names:
     tokenizer = Tokenizer.from_file(os.path.join(FOLDER, name + ".json"))
@@ -657,11 +656,12 @@ for name in names:
         "decoded": [tokenizer.decode(i, skip_special_tokens=False) for i in ids],
         "skipped": [tokenizer.decode(i, skip_special_tokens=True) for i in ids],
     }
-    # Byte-level decoding gives back what went in; repeating it here would double the file.
+    # Byte-level decoding returns the text itself; repeating it here would double the size of the file.
     for key in ("decoded", "skipped"):
         texts = expected["cases"][name][key]
         expected["cases"][name][key] = [None if d == t else d for d, t in zip(texts, TEXTS)]
-# What each step makes of every scalar that Python's Unicode knows, between two letters: a checksum for each 2¹⁴ of them.
+# The result of each step for every scalar that Python's Unicode tables know, between two letters, as one checksum per 2¹⁴
+# scalars.
 expected["unicode"] = int(unicodedata.unidata_version.split(".")[0])
 expected["steps"] = []
 for step in [normalizers.NFC(), normalizers.NFD(), normalizers.NFKC(), normalizers.NFKD(), normalizers.Lowercase(),

@@ -1,18 +1,18 @@
 import Files
 import Checkpoint
 
-/// A value in a JSON file together with where it stands, so that every error names file and field.
+/// A value in a JSON file together with its path, so that every error names the file and the field.
 struct JSONField {
   let file: String
   let path: String
   let value: JSONValue
 
-  /// The same field's error.
+  /// An error about the value of this field.
   func invalid(_ reason: String) -> TokenizationError {
-    .invalidField(file: file, field: path.isEmpty ? "the whole" : path, reason: reason)
+    .invalidField(file: file, field: path.isEmpty ? "top level" : path, reason: reason)
   }
 
-  /// The error of a sound value that is not implemented.
+  /// The error for a valid value that is not supported.
   func unsupported(_ value: String) -> TokenizationError {
     .unsupported(file: file, field: path, value: value)
   }
@@ -27,7 +27,7 @@ struct JSONField {
     return child(key, value)
   }
 
-  /// A member that must be there.
+  /// A required member.
   func required(_ key: String) throws(TokenizationError) -> JSONField {
     guard let field = try optional(key) else {
       throw .missingField(file: file, field: path.isEmpty ? key : "\(path).\(key)")
@@ -47,12 +47,12 @@ struct JSONField {
   }
 
   func string() throws(TokenizationError) -> String {
-    guard let string = value.string else { throw invalid("must be a text") }
+    guard let string = value.string else { throw invalid("must be a string") }
     return string
   }
 
   func int() throws(TokenizationError) -> Int {
-    guard let int = value.int else { throw invalid("must be a whole number") }
+    guard let int = value.int else { throw invalid("must be an integer") }
     return int
   }
 
@@ -61,7 +61,7 @@ struct JSONField {
     return bool
   }
 
-  /// A text of one scalar.
+  /// A string of one Unicode scalar.
   func scalar() throws(TokenizationError) -> UInt32 {
     let scalars = try string().unicodeScalars
     guard let first = scalars.first, scalars.count == 1 else {
@@ -70,11 +70,11 @@ struct JSONField {
     return first.value
   }
 
-  /// A truth value that may be missing.
+  /// A Boolean that may be missing.
   func bool(_ key: String, default value: Bool) throws(TokenizationError) -> Bool {
     try optional(key)?.bool() ?? value
   }
 
-  /// `type`, by which every component of a tokenizer says what it is.
+  /// The member `type`, which every component of a tokenizer has.
   func type() throws(TokenizationError) -> String { try required("type").string() }
 }

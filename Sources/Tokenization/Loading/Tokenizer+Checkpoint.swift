@@ -4,7 +4,7 @@ import Files
 extension Tokenizer {
   /// The tokenizer of a model: `tokenizer.json` in its folder, or the vocabulary in its GGUF file.
   ///
-  /// Throws `TokenizationError`, `noVocabulary` where there is none, and `FileError`.
+  /// Throws `TokenizationError`, in particular `noVocabulary` if there is none, and `FileError`.
   public init(for model: CheckpointDirectory) throws {
     if case .gguf(let file) = model.kind {
       try self.init(gguf: file)

@@ -4,12 +4,12 @@ import Checkpoint
 extension Tokenizer {
   /// Makes the tokenizer that a GGUF file describes in its metadata under `tokenizer.ggml.`.
   ///
-  /// Understood are the models `gpt2` (byte-level, with merges; `pre` names the family and so the splitting
+  /// Supported are the models `gpt2` (byte-level with merges; `pre` names the family, which determines the splitting
   /// pattern), `llama` and `t5` (SentencePiece with scores: merges by score, and unigrams) and `bert` (word pieces).
-  /// Which token begins and ends a text is what `add_bos_token`
-  /// and `add_eos_token` say, else what is usual in the family. Control and user-defined tokens are found in the
-  /// text first. What llama.cpp reads with a warning is read with a note. Throws `TokenizationError` naming the field,
-  /// `noVocabulary` for a file that says it has none, and `FileError` for arrays of a wrong type.
+  /// `add_bos_token` and `add_eos_token`, or else the family's convention, determine the tokens that begin and end a text.
+  /// Control and user-defined tokens are found in the text first. What llama.cpp accepts with a warning is accepted with a
+  /// note. Throws `TokenizationError` naming the field, in particular `noVocabulary` for a file that states it has none, and
+  /// `FileError` for arrays of the wrong type.
   public init(gguf file: GGUFFile) throws {
     let metadata = GGUFTokenizerMetadata(file: file)
     switch try metadata.string("model") {
@@ -26,7 +26,7 @@ extension Tokenizer {
   private init(byteLevel metadata: GGUFTokenizerMetadata) throws {
     let given = try metadata.optionalString("pre")
     if given == nil {
-      metadata.note("pre", "is missing, and text is cut by a default that few models have")
+      metadata.note("pre", "is missing, so text is split by a default pattern that few models use")
     }
     let name = given ?? "default"
     guard let family = PreTokenizer.family(named: name) else {
@@ -73,7 +73,7 @@ extension Tokenizer {
   }
 }
 
-/// ▁, which SentencePiece writes for a blank.
+/// ▁, which SentencePiece writes for a space.
 private let metaspace: UInt32 = 0x2581
 
 extension Tokenizer {
@@ -86,7 +86,7 @@ extension Tokenizer {
       vocabulary: vocabulary, scores: try metadata.scores(count: types.count),
       unknownToken: unknown, spellsBytes: types.contains(.byte),
       isText: { types[$0] == .normal })
-    // As the converters of these models to tokenizer.json write it.
+    // The steps that converters of these models to tokenizer.json write.
     var steps: [Normalizer] = []
     if let map = try metadata.characterMap() { steps.append(.characters(map)) }
     if try metadata.optionalBool("remove_extra_whitespaces") ?? true {
@@ -108,7 +108,7 @@ extension Tokenizer {
   }
 
   private init(wordPiece metadata: GGUFTokenizerMetadata) throws {
-    // A token that begins a word is written with ▁ before it, one that continues without ##.
+    // In these files a token that begins a word has the prefix ▁, and one that continues a word has none.
     let (vocabulary, types) = try metadata.vocabulary { token, type in
       if type == .control { return Array(token) }
       let blank = Array("\u{2581}".utf8)
@@ -123,7 +123,7 @@ extension Tokenizer {
     let model = WordPiece(
       vocabulary: vocabulary, prefix: "##",
       unknownToken: try token("unknown_token_id", else: "[UNK]"), wordLimit: 100)
-    // Whether case counts is not in the file, but no vocabulary that it counts in is without capitals.
+    // The file does not say whether the model is cased, but every cased vocabulary has capital letters.
     var hasCapitals = false
     vocabulary.forEach { token, id in
       guard types[id] == .normal, !token.starts(with: "[".utf8) else { return }
@@ -140,23 +140,23 @@ extension Tokenizer {
         metadata.addedTokens(vocabulary, types), normalizer: normalizer),
       decoder: .wordPiece(prefix: "##", cleansUp: true),
       prefix: [try token("cls_token_id", else: "[CLS]")],
-      // The key is spelt so.
+      // The misspelling is that of the key.
       suffix: [try token("seperator_token_id", else: "[SEP]")])
   }
 }
 
 extension SplitPattern {
-  /// Runs of blanks.
+  /// Runs of at least two spaces.
   fileprivate static let blanks = known(" {2,}")
 }
 
-/// The metadata of a GGUF file under `tokenizer.ggml.`, read with errors that name the field.
+/// The metadata of a GGUF file under `tokenizer.ggml.`; errors name the field.
 private struct GGUFTokenizerMetadata {
   let file: GGUFFile
-  /// What was taken though it is not as it should be.
+  /// Notes about metadata that were accepted although they are irregular.
   let notes = Notes()
 
-  /// Grows while the metadata are read, whoever reads them.
+  /// A list of notes, shared by all copies of the metadata.
   final class Notes {
     var texts: [String] = []
   }
@@ -165,7 +165,7 @@ private struct GGUFTokenizerMetadata {
     notes.texts.append("\(file.file.path): \(key(name)) \(what)")
   }
 
-  /// What a token is, as the files number it.
+  /// The type of a token, numbered as in the files.
   enum TokenType: Int {
     case normal = 1
     case unknown, control, userDefined, unused, byte
@@ -192,7 +192,7 @@ private struct GGUFTokenizerMetadata {
 
   func optionalString(_ name: String) throws -> String? {
     guard let value = file[key(name)] else { return nil }
-    guard let string = value.string else { throw invalid(name, "must be a text") }
+    guard let string = value.string else { throw invalid(name, "must be a string") }
     return string
   }
 
@@ -213,13 +213,14 @@ private struct GGUFTokenizerMetadata {
     return array
   }
 
-  /// The tokens as `respell` writes them, each with the place in the list as its id, and what they are.
+  /// The tokens as rewritten by `respell`, with their positions in the list as ids, and their types.
   func vocabulary(
     respell: (UnsafeBufferPointer<UInt8>, TokenType) -> [UInt8] = { token, _ in Array(token) }
   ) throws -> (Vocabulary, [TokenType]) {
     let tokens = try array("tokens")
     guard tokens.count < Vocabulary.idLimit else {
-      throw invalid("tokens", "\(tokens.count) are more than \(Vocabulary.idLimit)")
+      throw invalid(
+        "tokens", "has \(tokens.count) elements; fewer than \(Vocabulary.idLimit) are supported")
     }
     var types = [TokenType](repeating: .normal, count: tokens.count)
     if let numbers = try optionalArray("token_type")?.integers() {
@@ -245,7 +246,7 @@ private struct GGUFTokenizerMetadata {
     return (vocabulary, types)
   }
 
-  /// The tokens that are searched for in the text.
+  /// The tokens that are searched for in the text itself.
   func addedTokens(_ vocabulary: Vocabulary, _ types: [TokenType]) -> [AddedToken] {
     types.indices.compactMap { id in
       guard [.control, .unknown, .userDefined].contains(types[id]),
@@ -257,7 +258,7 @@ private struct GGUFTokenizerMetadata {
     }
   }
 
-  /// Merges as `merges` lists them, `"a b"`.
+  /// Adds the merges in the list `merges`, each `"a b"`.
   func addMerges(to model: inout BytePairEncoding) throws {
     let merges = try array("merges")
     model.reserve(merges: merges.count)
@@ -266,7 +267,7 @@ private struct GGUFTokenizerMetadata {
     let vocabulary = model.vocabulary
     var failure: TokenizationError?
     try merges.forEachString { bytes in
-      // The two are separated by the first blank that does not begin the left one.
+      // The two tokens are separated by the first space that is not the beginning of the left one.
       both.removeAll(keepingCapacity: true)
       both += bytes
       if failure == nil {
@@ -278,10 +279,11 @@ private struct GGUFTokenizerMetadata {
           } catch {
             failure = invalid(
               "merges",
-              "element \(rank): \(quoted(String(decoding: error.text, as: UTF8.self))) is no token")
+              "element \(rank): \(quoted(String(decoding: error.text, as: UTF8.self))) is not a token"
+            )
           }
         } else {
-          failure = invalid("merges", "element \(rank) is not two tokens with a blank between them")
+          failure = invalid("merges", "element \(rank) is not two tokens separated by a space")
         }
       }
       rank += 1
@@ -289,15 +291,16 @@ private struct GGUFTokenizerMetadata {
     if let failure { throw failure }
   }
 
-  /// The merges that scores amount to: two tokens become the one they spell together, that of highest score first.
+  /// Adds the merges that the scores imply: two neighbouring tokens become the token they spell together, highest score
+  /// first.
   ///
-  /// SentencePiece looks at each pair of neighbours whether it is a token; here every token is cut into two tokens
-  /// in all ways once, which gives the same merges as a list. Kudo and Richardson, "SentencePiece", EMNLP 2018.
+  /// SentencePiece looks up each pair of neighbours in the vocabulary. Here, every token is split into two tokens in all
+  /// ways beforehand, which gives the same merges as a list. Kudo and Richardson, "SentencePiece", EMNLP 2018.
   func addMergesByScore(to model: inout BytePairEncoding, _ types: [TokenType]) throws {
     let scores = try scores(count: types.count)
     let vocabulary = model.vocabulary
     let isText = types.map { $0 == .normal || $0 == .userDefined }
-    // Equal scores are one rank: then the leftmost pair comes first.
+    // Equal scores share a rank, so that among them the leftmost pair is merged first.
     var rank: Int32 = -1
     var last = Double.infinity
     for id in scores.indices.sorted(by: { scores[$0] > scores[$1] }) {
@@ -315,16 +318,16 @@ private struct GGUFTokenizerMetadata {
     }
   }
 
-  /// A score for each of so many tokens.
+  /// The scores of `count` tokens.
   func scores(count: Int) throws -> [Double] {
     let scores = try array("scores").reals()
     guard scores.count >= count, scores.allSatisfy(\.isFinite) else {
-      throw invalid("scores", "must be \(count) finite numbers, one for each token")
+      throw invalid("scores", "must be \(count) finite numbers, one per token")
     }
     return Array(scores.prefix(count))
   }
 
-  /// The table by which text is normalized, if the file has one.
+  /// The table for normalizing text, if the file has one.
   func characterMap() throws -> CharacterMap? {
     let name = "precompiled_charsmap"
     guard let array = try optionalArray(name) else { return nil }
@@ -337,21 +340,22 @@ private struct GGUFTokenizerMetadata {
     }
   }
 
-  /// A token's id: what the file gives, if that is one, else the kind's usual one.
+  /// The id of a token: the one in the file if it is valid, else the usual one for this kind of model.
   func tokenID(
     _ name: String, _ vocabulary: Vocabulary, default usual: Int? = nil
   ) throws -> Int? {
     let fallback = usual.flatMap { vocabulary.token($0) == nil ? nil : $0 }
     guard let value = file[key(name)] else { return fallback }
-    guard let id = value.int else { throw invalid(name, "is the id of no token") }
+    guard let id = value.int else { throw invalid(name, "must be an integer") }
     if vocabulary.token(id) != nil { return id }
     note(
-      name, "is \(id), the id of no token, and " + (fallback.map { "\($0) is taken" } ?? "left out")
-    )
+      name,
+      "is \(id), which is not the id of a token; "
+        + (fallback.map { "\($0) is used instead" } ?? "it is ignored"))
     return fallback
   }
 
-  /// What stands before and after a text.
+  /// The tokens before and after a text.
   func specialTokens(
     addsBOS: Bool, addsEOS: Bool = false, bos: Int? = nil, eos: Int? = nil, vocabulary: Vocabulary
   ) throws -> (prefix: [Int], suffix: [Int]) {

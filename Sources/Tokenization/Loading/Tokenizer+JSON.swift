@@ -3,12 +3,12 @@ import Checkpoint
 import Foundation
 
 extension Tokenizer {
-  /// Reads a `tokenizer.json`, the format of the Python package `tokenizers`, whose results it gives token for token.
+  /// Reads a `tokenizer.json`, the format of the Python package `tokenizers`, and reproduces its results token for token.
   ///
-  /// Understood are models of type `BPE`, byte-level or with byte fallback, `Unigram` and `WordPiece`, and what the
-  /// published ones are combined with; see `Normalizer`, `PreTokenizer`, `Decoder`. The settings `truncation` and `padding` belong to
-  /// batches of training and are not applied. Throws `FileError` if the file cannot be read or is no JSON,
-  /// `TokenizationError` for the rest.
+  /// Supported are models of type `BPE` (byte-level or with byte fallback), `Unigram` and `WordPiece`, and the components
+  /// that published files combine with them; see `Normalizer`, `PreTokenizer`, `Decoder`. The settings `truncation` and
+  /// `padding` are for training batches and are not applied. Throws `FileError` if the file cannot be read or is not JSON,
+  /// and `TokenizationError` otherwise.
   public init(tokenizerJSON file: String) throws {
     try self.init(JSONField(file: file, path: "", value: JSONValue.parse(file: file)))
   }
@@ -25,11 +25,11 @@ extension Tokenizer {
       if token.content.isEmpty { continue }
       if let id = model.vocabulary.id(of: token.content) {
         guard id == token.id else {
-          throw field.invalid("has id \(token.id), and \(id) in model.vocab")
+          throw field.invalid("has the id \(token.id), but \(id) in model.vocab")
         }
       } else {
         guard model.vocabulary.token(token.id) == nil else {
-          throw field.invalid("has the id \(token.id) of another token of model.vocab")
+          throw field.invalid("has the id \(token.id) of another token in model.vocab")
         }
       }
       added.append(token)
@@ -61,15 +61,15 @@ extension Tokenizer {
       suffix: suffix)
   }
 
-  /// Tokens around a text, at most; models have one or two.
+  /// The most tokens that may be added around a text; models add one or two.
   private static let mostSpecialTokens = 64
 
-  /// What a post-processor puts around a single text.
+  /// Adds the tokens that a post-processor puts around a single text.
   private static func addSpecialTokens(
     of field: JSONField, to prefix: inout [Int], _ suffix: inout [Int]
   ) throws(TokenizationError) {
     switch try field.type() {
-    case "ByteLevel": break  // moves offsets, which are not asked for
+    case "ByteLevel": break  // adjusts offsets, which are not computed here
     case "Sequence":
       for step in try field.required("processors").elements() {
         try addSpecialTokens(of: step, to: &prefix, &suffix)
@@ -114,7 +114,7 @@ extension Tokenizer {
     }
   }
 
-  /// The id of `["</s>", 2]`.
+  /// The id in a pair such as `["</s>", 2]`.
   private static func pairID(_ field: JSONField) throws(TokenizationError) -> Int {
     let pair = try field.elements()
     guard pair.count == 2 else { throw field.invalid("must be a token and its id") }
@@ -123,21 +123,21 @@ extension Tokenizer {
 }
 
 extension JSONField {
-  /// A token id within what a vocabulary can hold.
+  /// A token id below the limit of a vocabulary.
   func tokenID() throws(TokenizationError) -> Int {
     let id = try int()
     guard (0..<Vocabulary.idLimit).contains(id) else {
-      throw invalid("\(id) is no token id below \(Vocabulary.idLimit)")
+      throw invalid("\(id) is not a token id from 0 to \(Vocabulary.idLimit - 1)")
     }
     return id
   }
 
-  /// The scalars of a text.
+  /// The Unicode scalars of a string.
   fileprivate func scalars() throws(TokenizationError) -> [UInt32] {
     try string().unicodeScalars.map(\.value)
   }
 
-  /// `{"String": …}`, a literal, or `{"Regex": …}`.
+  /// The pattern `{"String": …}`, a literal, or `{"Regex": …}`.
   fileprivate func pattern() throws(TokenizationError) -> SplitPattern {
     let literal = try optional("String")
     let field = if let literal { literal } else { try required("Regex") }
@@ -149,12 +149,12 @@ extension JSONField {
     }
   }
 
-  /// A table of SentencePiece, in base 64.
+  /// A SentencePiece normalization table, in Base64.
   fileprivate func characterMap() throws(TokenizationError) -> CharacterMap {
     let text = try string()
-    // Foundation ignores bits left after the last byte; encoding again shows them.
+    // Foundation ignores stray bits after the last byte; encoding again reveals them.
     guard let data = Data(base64Encoded: text), data.base64EncodedString() == text else {
-      throw invalid("is not in base 64")
+      throw invalid("is not valid Base64")
     }
     do throws(CharacterMap.Malformed) {
       return try CharacterMap(Array(data))
@@ -163,7 +163,7 @@ extension JSONField {
     }
   }
 
-  /// A chain of steps, unless it may blow up a text beyond what any published one does.
+  /// Returns `steps`, or throws if they could lengthen a text far more than those of any published tokenizer.
   fileprivate func bounded<Steps>(
     _ steps: Steps, _ growth: (Steps) -> Double
   ) throws(TokenizationError) -> Steps {
@@ -174,7 +174,7 @@ extension JSONField {
     return steps
   }
 
-  /// The steps of a sequence; a hostile file's nesting is bounded by the depth of its JSON.
+  /// The steps of a sequence. The depth limit of the JSON parser bounds their nesting.
   fileprivate func steps<Step>(
     _ key: String, _ make: (JSONField) throws(TokenizationError) -> Step
   ) throws(TokenizationError) -> [Step] {
@@ -261,7 +261,7 @@ extension PreTokenizer {
 }
 
 extension PreTokenizer.MetaspacePrefix {
-  /// `prepend_scheme`, or the `add_prefix_space` of older files.
+  /// The value of `prepend_scheme`, or of `add_prefix_space` in older files.
   fileprivate init(_ field: JSONField) throws(TokenizationError) {
     let scheme = try field.optional("prepend_scheme")
     switch try scheme?.string() ?? "always" {

@@ -13,7 +13,7 @@ extension TokenModel {
     }
   }
 
-  /// What the model says it is; files of 2019 leave it out, and are told by the keys that each type needs.
+  /// The type of the model. Files of 2019 do not state it; it is then inferred from the keys that each type needs.
   private static func type(of field: JSONField) throws(TokenizationError) -> String {
     if let type = try field.optional("type") { return try type.string() }
     let object = try field.object()
@@ -25,7 +25,7 @@ extension TokenModel {
 }
 
 extension JSONField {
-  /// Adds a token of this field, which is the vocabulary.
+  /// Adds a token to the vocabulary; errors are about this field.
   private func insert(
     _ token: String, id: Int, into vocabulary: inout Vocabulary
   ) throws(TokenizationError) {
@@ -36,28 +36,28 @@ extension JSONField {
     } catch {
       let reason =
         switch error {
-        case .idOutOfRange: "has the id \(id), which is not below \(Vocabulary.idLimit)"
-        case .idTaken: "has the id \(id) of another"
+        case .idOutOfRange: "has the id \(id), which is not from 0 to \(Vocabulary.idLimit - 1)"
+        case .idTaken: "has the id \(id) of another token"
         case .tokenTaken: "occurs twice"
         }
       throw invalid("token \(quoted(token)) \(reason)")
     }
   }
 
-  /// Tokens and their ids, as an object.
+  /// The vocabulary in an object from tokens to ids.
   fileprivate func vocabulary() throws(TokenizationError) -> Vocabulary {
     let members = try object().members
     var vocabulary = Vocabulary(capacity: members.count)
     for (token, value) in members {
       guard let id = value.int else {
-        throw invalid("token \(quoted(token)) has no whole number for its id")
+        throw invalid("the id of token \(quoted(token)) is not an integer")
       }
       try insert(token, id: id, into: &vocabulary)
     }
     return vocabulary
   }
 
-  /// Tokens and their scores, as an array of pairs in the order of their ids.
+  /// The vocabulary and the scores in an array of pairs, in the order of ids.
   fileprivate func scoredVocabulary() throws(TokenizationError) -> (Vocabulary, [Double]) {
     guard let pairs = value.array else { throw invalid("must be an array") }
     var vocabulary = Vocabulary(capacity: pairs.count)
@@ -66,14 +66,14 @@ extension JSONField {
     for (id, pair) in pairs.enumerated() {
       guard let pair = pair.array, pair.count == 2, let token = pair[0].string,
         let score = pair[1].double
-      else { throw invalid("element \(id) must be a token and its score") }
+      else { throw invalid("element \(id) must be a pair of a token and its score") }
       try insert(token, id: id, into: &vocabulary)
       scores.append(score)
     }
     return (vocabulary, scores)
   }
 
-  /// The id of the token this field names.
+  /// The id of the token that this field names.
   fileprivate func token(of vocabulary: Vocabulary) throws(TokenizationError) -> Int32 {
     let token = try string()
     guard let id = vocabulary.id(of: token) else {
@@ -88,7 +88,7 @@ extension Unigram {
     let (vocabulary, scores) = try field.required("vocab").scoredVocabulary()
     let unknown = try field.required("unk_id")
     guard scores.indices.contains(try unknown.int()) else {
-      throw unknown.invalid("is the id of no token")
+      throw unknown.invalid("is not the id of a token")
     }
     self.init(
       vocabulary: vocabulary, scores: scores, unknownToken: try unknown.int(),
@@ -129,7 +129,7 @@ extension BytePairEncoding {
     }
   }
 
-  /// The merges, each `"a b"` or `["a", "b"]`.
+  /// Adds the merges, each `"a b"` or `["a", "b"]`.
   private mutating func addMerges(_ field: JSONField) throws(TokenizationError) {
     guard let merges = field.value.array else { throw field.invalid("must be an array") }
     reserve(merges: merges.count)
@@ -147,7 +147,7 @@ extension BytePairEncoding {
         if text.utf8.starts(with: "#version".utf8) { continue }
         both += text.utf8
         guard let blank = both.firstIndex(of: 0x20), both.lastIndex(of: 0x20) == blank else {
-          throw invalid("must be two tokens with one blank between them")
+          throw invalid("must be two tokens separated by one space")
         }
         both.remove(at: blank)
         boundary = blank

@@ -1,12 +1,12 @@
 import HeapModule
 
-/// Byte pair encoding: a piece of text, first a sequence of characters, is shortened by always applying the
-/// merge of lowest rank, leftmost first, until none applies.
+/// Byte pair encoding: a piece of text starts as a sequence of characters, and the merge of lowest rank, leftmost first, is
+/// applied until none applies.
 ///
-/// Sennrich, Haddow, Birch, "Neural machine translation of rare words with subword units", ACL 2016. The
-/// candidates wait in a heap, so a piece of n characters costs O(n log n), whatever they are.
+/// Sennrich, Haddow, Birch, "Neural machine translation of rare words with subword units", ACL 2016. Candidate merges are
+/// kept in a heap, so a piece of n characters costs O(n log n) in the worst case.
 struct BytePairEncoding: Sendable {
-  /// What two neighbouring tokens become.
+  /// A merge of two neighbouring tokens into `token`.
   struct Merge: Equatable, Sendable {
     let rank: Int32
     let token: Int32
@@ -16,15 +16,15 @@ struct BytePairEncoding: Sendable {
   var vocabulary: Vocabulary
   private var merges: [UInt64: Merge] = [:]
 
-  /// Stands for a character that is in no token; without one such a character is dropped.
+  /// The token for a character that no token spells; if nil, such a character is dropped.
   var unknownToken: Int32?
-  /// Whether a run of such characters is one unknown token.
+  /// Whether a run of such characters becomes a single unknown token.
   var fusesUnknown = false
-  /// `Vocabulary.byteTokens`, if they spell characters that are in no token; tried before `unknownToken`.
+  /// The vocabulary's `byteTokens` if they spell characters that no token spells, else empty; tried before `unknownToken`.
   var byteTokens: [Int32?] = []
-  /// What the last character of a piece has after it.
+  /// The bytes appended to the last character of a piece.
   var suffix: [UInt8] = []
-  /// Whether a piece that is a token is that token, merges or not.
+  /// Whether a piece that is itself a token is encoded as that token, regardless of merges.
   var ignoresMerges = false
 
   /// A model without merges.
@@ -34,15 +34,15 @@ struct BytePairEncoding: Sendable {
     UInt64(UInt32(bitPattern: left)) << 32 | UInt64(UInt32(bitPattern: right))
   }
 
-  /// Makes room for so many merges.
+  /// Reserves room for `count` merges.
   mutating func reserve(merges count: Int) { merges.reserveCapacity(count) }
 
-  /// Adds the merge of two neighbours. Of two merges of the same pair the later holds, as in the reference.
+  /// Adds the merge of two neighbours. If a pair has two merges, the later one counts, as in the reference.
   mutating func addMerge(_ left: Int32, _ right: Int32, _ merge: Merge) {
     merges[Self.key(left, right)] = merge
   }
 
-  /// The tokens of a piece, appended to `result`. O(n log n) for n scalars.
+  /// Appends the tokens of a piece to `result`. O(n log n) for n scalars.
   func encode(_ piece: ArraySlice<UInt32>, into result: inout [Int], using work: inout Workspace) {
     if piece.isEmpty { return }
     if ignoresMerges {
@@ -62,10 +62,10 @@ struct BytePairEncoding: Sendable {
     }
   }
 
-  /// The symbols before any merge: a token per character, or its bytes, or the unknown token.
+  /// Sets the symbols before any merge: for each character its token, its byte tokens, or the unknown token.
   ///
-  /// An unknown token waits until the next character that is a token (bytes do not end the wait), as in the
-  /// reference.
+  /// As in the reference, an unknown token is held back until the next character that is a token; byte tokens do not release
+  /// it.
   private func setCharacters(of piece: ArraySlice<UInt32>, _ work: inout Workspace) {
     work.symbols.removeAll(keepingCapacity: true)
     var unknownIsPending = false
@@ -97,8 +97,8 @@ struct BytePairEncoding: Sendable {
     while let top = queue.popMin() {
       let i = top.position
       let next = work.symbols[i].next
-      // A symbol that was merged away, or got another neighbour since, makes a candidate stale; it is still good if
-      // the new neighbours merge into the same token, exactly as the reference takes it.
+      // A candidate is stale if its symbol was merged away or has another neighbour since. As in the reference, it is still
+      // applied if the new neighbours merge into the same token.
       guard next >= 0, work.symbols[i].token >= 0,
         merges[Self.key(work.symbols[i].token, work.symbols[next].token)]?.token == top.token
       else { continue }
@@ -138,9 +138,9 @@ struct BytePairEncoding: Sendable {
     }
   }
 
-  /// What encoding a piece needs beyond the model, kept from piece to piece.
+  /// Memory for encoding, reused from piece to piece.
   struct Workspace {
-    /// A token in a doubly linked list; −1 as `token` of one that was merged away, as `next` and `previous` at the
+    /// A token in a doubly linked list. `token` is −1 after the symbol was merged away; `next` and `previous` are −1 at the
     /// ends.
     fileprivate struct Symbol {
       var token: Int32
@@ -150,7 +150,7 @@ struct BytePairEncoding: Sendable {
 
     fileprivate var symbols: [Symbol] = []
     fileprivate var bytes: [UInt8] = []
-    /// Candidates queued so far, the measure of work.
+    /// The number of candidates queued so far, a measure of the work done.
     fileprivate(set) var candidates = 0
 
     fileprivate mutating func append(_ scalar: UInt32) {

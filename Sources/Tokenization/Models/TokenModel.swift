@@ -1,4 +1,4 @@
-/// What turns a piece of text into tokens.
+/// The model that turns a piece of text into tokens.
 enum TokenModel: Sendable {
   case bytePairs(BytePairEncoding)
   case unigram(Unigram)
@@ -13,15 +13,15 @@ enum TokenModel: Sendable {
     }
   }
 
-  /// What encoding needs beyond the model, kept from piece to piece.
+  /// Memory for encoding, reused from piece to piece.
   struct Workspace {
     var bytePairs = BytePairEncoding.Workspace()
     var unigram = Unigram.Workspace()
-    /// Scalars that `WordPiece` looked at so far, the measure of its work.
+    /// The number of scalars that `WordPiece` has examined so far, a measure of the work done.
     var wordPieceSteps = 0
   }
 
-  /// The tokens of a piece, appended to `result`.
+  /// Appends the tokens of a piece to `result`.
   func encode(_ piece: ArraySlice<UInt32>, into result: inout [Int], using work: inout Workspace) {
     switch self {
     case .bytePairs(let model): model.encode(piece, into: &result, using: &work.bytePairs)

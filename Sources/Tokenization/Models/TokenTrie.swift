@@ -1,13 +1,14 @@
-/// Texts by their scalars, one node per prefix.
+/// A trie of texts over Unicode scalars, one node per prefix.
 struct TokenTrie: Sendable {
   /// The child of a node along a scalar, under `node << 32 | scalar`.
   private var children: [UInt64: Int32] = [:]
-  /// What ends at each node, −1 if nothing does.
+  /// The value of the text that ends at each node; −1 if none does.
   private var values: [Int32] = [-1]
 
   var isEmpty: Bool { values.count == 1 }
 
-  /// Adds a text that is not empty; of two equal texts the later holds. Values are not negative.
+  /// Adds a text with a value, which must not be negative. An empty text is ignored; if a text is added twice, the later
+  /// value counts.
   mutating func insert(_ text: some Sequence<UInt32>, value: Int) {
     var node: Int32 = 0
     for scalar in text {
@@ -24,9 +25,9 @@ struct TokenTrie: Sendable {
     if node > 0 { values[Int(node)] = Int32(value) }
   }
 
-  /// Calls `body` with length and value of every text here that `text` begins with, from the shortest.
+  /// Calls `body` with the length and value of every stored text that is a prefix of `text`, shortest first.
   ///
-  /// Returns the scalars looked at, at most one more than the longest text here has.
+  /// Returns the number of scalars examined: at most one more than the length of the longest stored text.
   @discardableResult
   func forEachPrefix(of text: ArraySlice<UInt32>, _ body: (Int, Int) -> Void) -> Int {
     var node: Int32 = 0
@@ -41,7 +42,7 @@ struct TokenTrie: Sendable {
     return steps
   }
 
-  /// The longest text here that `text` begins with.
+  /// The longest stored text that is a prefix of `text`.
   func longestPrefix(of text: ArraySlice<UInt32>) -> (length: Int, value: Int)? {
     var result: (length: Int, value: Int)?
     forEachPrefix(of: text) { result = ($0, $1) }

@@ -1,22 +1,22 @@
-/// The unigram language model: of all ways to spell a piece with tokens, the one whose scores have the largest sum.
+/// The unigram language model: among all ways to spell a piece with tokens, it chooses the one with the largest sum of scores.
 ///
 /// Kudo, "Subword regularization", ACL 2018 (arXiv 1804.10959). Viterbi's recursion over the positions of the piece:
-/// best(j) = maxᵢ best(i) + score(piece[i..<j]); of equal sums the longest last token wins. A character that is no
-/// token itself can be spelt as unknown, at a score 10 below the lowest. O(n · longest token) for n scalars.
+/// best(j) = maxᵢ best(i) + score(piece[i..<j]); of equal sums the one with the longest last token wins. A character that is
+/// not a token itself can be spelt as unknown, with a score 10 below the lowest. O(n · longest token) for n scalars.
 struct Unigram: Sendable {
   /// The tokens.
   let vocabulary: Vocabulary
   private let trie: TokenTrie
-  /// By id; of ids without token, anything.
+  /// The scores by id; an id without a token may have any score.
   private let scores: [Double]
   private let unknownToken: Int
   private let unknownScore: Double
   private let byteTokens: [Int32?]
 
-  /// A model of tokens with their scores, by id, which are finite.
+  /// A model with these tokens and their scores by id, which must be finite.
   ///
-  /// `isText` says of an id whether text can be spelt with its token; `spellsBytes` whether tokens `<0x00>` … `<0xFF>`
-  /// spell what is unknown.
+  /// `isText` states whether the token of an id may spell text, and `spellsBytes` whether the tokens `<0x00>` … `<0xFF>`
+  /// spell unknown text.
   init(
     vocabulary: Vocabulary, scores: [Double], unknownToken: Int, spellsBytes: Bool,
     isText: (Int) -> Bool = { _ in true }
@@ -37,9 +37,9 @@ struct Unigram: Sendable {
     byteTokens = spellsBytes ? vocabulary.byteTokens : []
   }
 
-  /// What encoding a piece needs beyond the model, kept from piece to piece.
+  /// Memory for encoding, reused from piece to piece.
   struct Workspace {
-    /// The best spelling of what lies before a position: its score, and where and what its last token is.
+    /// The best spelling of the text before a position: its score, and the start and id of its last token.
     fileprivate struct Node {
       var score = 0.0
       var start = -1
@@ -47,9 +47,9 @@ struct Unigram: Sendable {
     }
 
     fileprivate var best: [Node] = []
-    /// Ends of the tokens of the best spelling, from the last.
+    /// The ends of the tokens in the best spelling, last token first.
     fileprivate var ends: [Int] = []
-    /// Scalars looked at so far, the measure of work.
+    /// The number of scalars examined so far, a measure of the work done.
     fileprivate(set) var steps = 0
 
     fileprivate mutating func offer(_ token: Int, score: Double, from start: Int, to end: Int) {
@@ -60,7 +60,7 @@ struct Unigram: Sendable {
     }
   }
 
-  /// The tokens of a piece, appended to `result`.
+  /// Appends the tokens of a piece to `result`.
   func encode(_ piece: ArraySlice<UInt32>, into result: inout [Int], using work: inout Workspace) {
     let text = Array(piece)[...]
     work.best.removeAll(keepingCapacity: true)
@@ -80,7 +80,7 @@ struct Unigram: Sendable {
       work.ends.append(end)
       end = work.best[end].start
     }
-    // A run of unknown tokens is one.
+    // A run of unknown tokens is spelt as one.
     var unknownStart: Int?
     for end in work.ends.reversed() {
       let node = work.best[end]
@@ -95,7 +95,7 @@ struct Unigram: Sendable {
     if let start = unknownStart { spell(text[start...], into: &result) }
   }
 
-  /// Spells what is unknown: as the token that it may be as a whole, by bytes, or as the unknown token.
+  /// Spells unknown text as the one token that it may be as a whole, else by byte tokens, else as the unknown token.
   private func spell(_ text: ArraySlice<UInt32>, into result: inout [Int]) {
     let bytes = Array(String(scalarValues: text).utf8)
     if let token = vocabulary.id(of: bytes.span) {

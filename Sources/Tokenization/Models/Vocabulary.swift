@@ -1,24 +1,24 @@
-/// Tokens and their ids, looked up both ways; a token is its bytes, never its canonical equivalence class.
+/// Tokens and their ids, looked up in both directions. Tokens are compared by their bytes, not by canonical equivalence.
 ///
-/// All bytes lie one after another in one array, and a token is found by open addressing over it: a vocabulary of
-/// 150 000 tokens is five allocations, not 150 000.
+/// All bytes are in one array, and tokens are found by open addressing: a vocabulary of 150 000 tokens takes five
+/// allocations, not 150 000.
 struct Vocabulary: Sendable {
-  /// Entry e is `bytes[starts[e]..<starts[e + 1]]`.
+  /// The bytes of all tokens; those of entry e are `bytes[starts[e]..<starts[e + 1]]`.
   private var bytes: [UInt8] = []
   private var starts: [Int] = [0]
   private var ids: [Int32] = []
-  /// 0 in a free slot; else the upper half of the token's hash, which settles nearly every comparison, and below it
-  /// the entry plus 1. A power of two of them, at most half taken.
+  /// The hash table, with a power of two of slots of which at most half are occupied. A free slot is 0. Another has the upper
+  /// half of the token's hash, which decides nearly every comparison, and in the lower half the entry plus 1.
   private var slots: [UInt64] = []
-  /// The entry of each id, −1 for an id without token.
+  /// The entry of each id; −1 for an id without a token.
   private var entries: [Int32] = []
-  /// Differs from process to process, so that no file can be made whose tokens all collide.
+  /// The start of every hash. It differs between vocabularies, so that no file can be made whose tokens all collide.
   private let seed = UInt64.random(in: 0...UInt64.max)
 
-  /// No published vocabulary has a tenth of this; an id beyond is damage.
+  /// The first id that is not accepted. Published vocabularies have less than a tenth as many tokens.
   static let idLimit = 1 << 24
 
-  /// An empty vocabulary with room for so many tokens.
+  /// An empty vocabulary with room for `capacity` tokens.
   init(capacity: Int) {
     starts.reserveCapacity(capacity + 1)
     bytes.reserveCapacity(capacity * 8)
@@ -29,15 +29,15 @@ struct Vocabulary: Sendable {
     slots = [UInt64](repeating: 0, count: slotCount)
   }
 
-  /// How many tokens there are.
+  /// The number of tokens.
   var count: Int { ids.count }
 
-  /// What keeps a token out.
+  /// Why a token cannot be added.
   enum Conflict: Error, Equatable {
     case idOutOfRange, idTaken, tokenTaken
   }
 
-  /// Adds a token.
+  /// Adds a token with its id.
   mutating func insert(_ token: Span<UInt8>, id: Int) throws(Conflict) {
     guard (0..<Self.idLimit).contains(id) else { throw .idOutOfRange }
     guard id >= entries.count || entries[id] < 0 else { throw .idTaken }
@@ -54,22 +54,22 @@ struct Vocabulary: Sendable {
     entries[id] = entry
   }
 
-  /// The id of a token.
+  /// The id of a token; nil if it is not in the vocabulary.
   func id(of token: Span<UInt8>) -> Int32? {
     let slot = slots[slot(of: token, hash: hash(token))]
     return slot == 0 ? nil : ids[Self.entry(in: slot)]
   }
 
-  /// The id of a token.
+  /// The id of a token; nil if it is not in the vocabulary.
   func id(of token: String) -> Int32? { id(of: Array(token.utf8).span) }
 
-  /// A text that should be a token and is not.
+  /// The error for a text that should be a token but is not.
   struct NoSuchToken: Error, Equatable {
     let text: [UInt8]
   }
 
-  /// The ids that a merge joins, and the one it joins them into. `both` is the two texts in one, the right one from
-  /// `boundary` on.
+  /// The ids of the two tokens that a merge joins, and of their result. `both` is the concatenation of the two texts, and the
+  /// right one begins at `boundary`.
   func merge(
     _ both: Span<UInt8>, boundary: Int
   ) throws(NoSuchToken) -> (left: Int32, right: Int32, joined: Int32) {
@@ -84,7 +84,7 @@ struct Vocabulary: Sendable {
     throw NoSuchToken(text: token.indices.map { token[$0] })
   }
 
-  /// The bytes of the token of an id.
+  /// The bytes of the token with an id; nil if there is none.
   func token(_ id: Int) -> ArraySlice<UInt8>? {
     guard entries.indices.contains(id), entries[id] >= 0 else { return nil }
     let entry = Int(entries[id])
@@ -96,7 +96,7 @@ struct Vocabulary: Sendable {
     for entry in ids.indices { body(bytes[starts[entry]..<starts[entry + 1]], Int(ids[entry])) }
   }
 
-  /// The tokens `<0x00>` … `<0xFF>`, as far as there are.
+  /// The ids of the tokens `<0x00>` … `<0xFF>`; nil for those that are missing.
   var byteTokens: [Int32?] {
     (0...UInt8.max).map { byte in
       let digits = String(byte, radix: 16, uppercase: true)
@@ -107,14 +107,14 @@ struct Vocabulary: Sendable {
   private static let hashMask: UInt64 = ~0 << 32
   private static func entry(in slot: UInt64) -> Int { Int(slot & ~hashMask) - 1 }
 
-  /// FNV-1a from a random start, its lower bits then multiplied into the upper half, which is what counts.
+  /// FNV-1a with a random start. A final multiplication mixes its lower bits into the upper half, which is the half in use.
   private func hash(_ token: Span<UInt8>) -> UInt64 {
     var hash = seed
     for i in token.indices { hash = (hash ^ UInt64(token[unchecked: i])) &* 0x100_0000_01B3 }
     return (hash ^ hash >> 32) &* 0x9E37_79B9_7F4A_7C15
   }
 
-  /// The slot that holds a token, or the free one where it belongs.
+  /// The slot that holds a token, or the free slot where it would be inserted.
   private func slot(of token: Span<UInt8>, hash: UInt64) -> Int {
     let (slots, starts, bytes) = (slots.span, starts.span, bytes.span)
     func holds(_ entry: Int) -> Bool {
@@ -132,7 +132,7 @@ struct Vocabulary: Sendable {
     return slot
   }
 
-  /// Moves all entries into so many slots.
+  /// Moves all entries to a table of `slotCount` slots.
   private mutating func rehash(slots slotCount: Int) {
     var moved = [UInt64](repeating: 0, count: slotCount)
     for held in slots where held != 0 {

@@ -1,9 +1,10 @@
-/// Words as the longest tokens they begin with, what follows as the longest that continue, and so on.
+/// The WordPiece model: a word is split greedily into the longest token that begins it, then the longest that continues it,
+/// and so on.
 ///
 /// Schuster and Nakajima, "Japanese and Korean voice search", ICASSP 2012; Devlin et al., "BERT", NAACL 2019 (arXiv
-/// 1810.04805). A word with a rest that no token continues is unknown as a whole. O(n · longest token) for n scalars.
+/// 1810.04805). If no token continues the rest of a word, the whole word is unknown. O(n · longest token) for n scalars.
 struct WordPiece: Sendable {
-  /// The tokens, those that continue a word with their prefix.
+  /// The tokens; those that continue a word have their prefix.
   let vocabulary: Vocabulary
   private let beginnings: TokenTrie
   private let continuations: TokenTrie
@@ -27,7 +28,7 @@ struct WordPiece: Sendable {
     self.wordLimit = wordLimit
   }
 
-  /// The tokens of a word, appended to `result`. Returns the scalars looked at.
+  /// Appends the tokens of a word to `result`. Returns the number of scalars examined.
   func encode(_ word: ArraySlice<UInt32>, into result: inout [Int]) -> Int {
     let before = result.count
     var steps = 0

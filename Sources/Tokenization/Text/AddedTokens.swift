@@ -1,29 +1,29 @@
-/// A token that is found in the text itself, before anything is cut.
+/// A token that is found in the text itself, before the text is split.
 struct AddedToken: Sendable {
-  /// What is searched for.
+  /// The text that is searched for.
   var content: String
-  /// Its id.
+  /// The token's id.
   var id: Int
-  /// Whether it marks structure rather than text: skipped on request when decoding.
+  /// Whether it marks structure rather than text; decoding can skip such tokens.
   var isSpecial = false
-  /// Whether it counts only with no letter, digit or mark next to it.
+  /// Whether it is found only if no letter, digit or mark is next to it.
   var isSingleWord = false
-  /// Whether it takes the white space before it along.
+  /// Whether it absorbs the white space before it.
   var stripsLeft = false
-  /// Whether it takes the white space after it along.
+  /// Whether it absorbs the white space after it.
   var stripsRight = false
-  /// Whether it is searched for, normalized, in the normalized text; otherwise as it is in the text as given.
+  /// Whether its normalized content is searched for in the normalized text, rather than its content in the original text.
   var isNormalized = false
 }
 
-/// Finds added tokens: at each place the longest that begins there, from the left, none overlapping.
+/// Finds added tokens from left to right without overlap; at each position, the longest one that begins there.
 struct AddedTokens: Sendable {
   /// The tokens, in the order of the file.
   let tokens: [AddedToken]
   private let literal: TokenTrie
   private let normalized: TokenTrie
 
-  /// Makes the search for some tokens in texts that are normalized so.
+  /// A search for these tokens in texts that `normalizer` normalizes.
   init(_ tokens: [AddedToken], normalizer: Normalizer?) {
     self.tokens = tokens
     var literal = TokenTrie()
@@ -46,8 +46,8 @@ struct AddedTokens: Sendable {
     case token(Int)
   }
 
-  /// A text as tokens found in it and the normalized text between them; `isAtStart` of a segment says that it begins
-  /// where the text does.
+  /// The tokens found in a text and the normalized text between them. `isAtStart` states whether a segment begins at the
+  /// start of the text.
   func segments(
     of text: [UInt32], normalizer: Normalizer?
   ) -> [(segment: Segment, isAtStart: Bool)] {
@@ -76,8 +76,8 @@ struct AddedTokens: Sendable {
         continue
       }
       var (start, end) = (position, position + length)
-      // The search goes on after the token itself, even if it is discarded or takes white space along; what is found
-      // within that is not found again.
+      // The search continues after the token itself, even if the token is discarded or absorbs white space; a token found
+      // within absorbed white space is skipped.
       position = end
       if start < covered { continue }
       let token = tokens[i]

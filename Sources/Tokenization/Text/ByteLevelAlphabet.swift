@@ -1,11 +1,10 @@
-/// The 256 printable characters that stand for the 256 bytes in a byte-level vocabulary.
+/// The 256 printable characters that represent the 256 bytes in a byte-level vocabulary.
 ///
-/// A byte that is itself a visible Latin-1 character stands for itself; the other 68 are numbered from U+0100 on, in
-/// their order: a blank is Ġ (U+0120), a line feed Ċ (U+010A). So any UTF-8 is spelt with characters that no file
-/// format or merge rule treats as white space. Radford et al., "Language models are unsupervised multitask learners",
-/// 2019.
+/// A byte that is a visible Latin-1 character represents itself. The other 68 are numbered from U+0100 in their order: a
+/// space is Ġ (U+0120), a line feed Ċ (U+010A). Any UTF-8 is thus spelt with characters that no file format or merge rule
+/// treats as white space. Radford et al., "Language models are unsupervised multitask learners", 2019.
 enum ByteLevelAlphabet {
-  /// Whether a byte stands for itself.
+  /// Whether a byte represents itself.
   private static func isVisible(_ byte: UInt8) -> Bool {
     switch byte {
     case 0x21...0x7E, 0xA1...0xAC, 0xAE...0xFF: true
@@ -23,19 +22,19 @@ enum ByteLevelAlphabet {
     }
   }()
 
-  /// The byte of each character below U+0144, the first one beyond the alphabet; −1 for those that stand for none.
+  /// The byte of each character below U+0144, the first one beyond the alphabet; −1 for characters that represent none.
   private static let bytes: [Int16] = {
     var result = [Int16](repeating: -1, count: 0x144)
     for (byte, scalar) in scalars.enumerated() { result[Int(scalar)] = Int16(byte) }
     return result
   }()
 
-  /// The byte a character stands for, if any.
+  /// The byte that a character represents, if any.
   static func byte(of scalar: Unicode.Scalar) -> UInt8? {
     scalar.value < 0x144 ? UInt8(exactly: bytes[Int(scalar.value)]) : nil
   }
 
-  /// The bytes of a text, each as its character.
+  /// Appends the characters that represent the UTF-8 bytes of a text.
   static func encode(_ text: ArraySlice<UInt32>, into result: inout [UInt32]) {
     for value in text {
       guard let scalar = Unicode.Scalar(value) else { continue }

@@ -1,27 +1,27 @@
 /// Turns tokens back into text.
 indirect enum Decoder: Sendable {
-  /// Characters of `ByteLevelAlphabet` into bytes, the bytes of all tokens into text; a token with any other
-  /// character is its own UTF-8.
+  /// Converts characters of `ByteLevelAlphabet` to bytes, and the bytes of all tokens to text; a token with any other
+  /// character contributes its own UTF-8.
   case byteLevel
-  /// Tokens `<0x00>` … `<0xFF>` into bytes, runs of them into text; each byte of a run that is no UTF-8 into U+FFFD.
+  /// Converts runs of tokens `<0x00>` … `<0xFF>` to text; if a run is not valid UTF-8, each of its bytes becomes U+FFFD.
   case byteFallback
   /// Replaces every match in every token.
   case replace(SplitPattern, by: [UInt32])
-  /// `replacement` into a blank, or, at the beginning and if such a prefix is put there, into nothing.
+  /// Converts `replacement` to a space; in the first token, if encoding adds such a prefix, removes it.
   case metaspace(replacement: UInt32, hasPrefix: Bool)
-  /// Tokens that begin with `prefix` go on without it, others with a blank before, but for the first; within each, if
-  /// `cleansUp`, the blanks of English that belong to no word are taken away.
+  /// Removes `prefix` from tokens that begin with it and puts a space before the others, except for the first token. If
+  /// `cleansUp`, also removes the spaces around English punctuation and contractions.
   case wordPiece(prefix: String, cleansUp: Bool)
-  /// What ends a word into a blank, in the last token into nothing.
+  /// Converts the suffix that ends a word to a space, and removes it in the last token.
   case wordEnds(String)
-  /// All tokens into one.
+  /// Joins all tokens into one.
   case fuse
-  /// Removes at most so many of a scalar at the ends of each token.
+  /// Removes up to `start` and `stop` copies of a scalar at the ends of each token.
   case strip(UInt32, start: Int, stop: Int)
-  /// One after another.
+  /// Applies one step after another.
   case sequence([Decoder])
 
-  /// As `Normalizer.growth`, of a token.
+  /// Like `Normalizer.growth`, for a token.
   var growth: Double {
     switch self {
     case .byteLevel, .byteFallback, .metaspace, .wordEnds, .fuse, .strip: 1
@@ -31,10 +31,10 @@ indirect enum Decoder: Sendable {
     }
   }
 
-  /// The text of tokens that no decoder is given for: they stand for themselves, blanks between them.
+  /// The text of tokens if the file has no decoder: the tokens, separated by spaces.
   static func joinWithoutDecoder(_ tokens: [String]) -> String { tokens.joined(separator: " ") }
 
-  /// The tokens as stretches of text, which follow each other without anything between.
+  /// Converts tokens to pieces of text, to be joined without separators.
   func decode(_ tokens: [String]) -> [String] {
     switch self {
     case .byteLevel:
@@ -88,7 +88,7 @@ indirect enum Decoder: Sendable {
     }
   }
 
-  /// Undoes, one after another, what splitting at punctuation does to English.
+  /// Removes the spaces that splitting at punctuation adds to English text, by one replacement after another.
   private static func cleanUp(_ text: String) -> String {
     let repairs = [
       (" .", "."), (" ?", "?"), (" !", "!"), (" ,", ","), (" ' ", "'"), (" n't", "n't"),
@@ -133,7 +133,7 @@ indirect enum Decoder: Sendable {
     return result
   }
 
-  /// The byte of `<0x41>`.
+  /// The byte of a token such as `<0x41>`; nil for other tokens.
   static func byte(spelt token: String) -> UInt8? {
     let utf8 = Array(token.utf8)
     guard utf8.count == 6, utf8.starts(with: "<0x".utf8), utf8.last == UInt8(ascii: ">") else {
@@ -144,7 +144,7 @@ indirect enum Decoder: Sendable {
 }
 
 extension String {
-  /// The text of scalar values; those that are not are left out.
+  /// The text with these scalar values; invalid values are omitted.
   init(scalarValues: some Sequence<UInt32>) {
     var view = String.UnicodeScalarView()
     for value in scalarValues { if let scalar = Unicode.Scalar(value) { view.append(scalar) } }

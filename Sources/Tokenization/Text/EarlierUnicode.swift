@@ -1,14 +1,14 @@
-/// General categories and assignments as the reference has them, whose tables are of Unicode 8 and 9.
+/// General categories and assignments of the reference, whose tables are those of Unicode 8 and 9.
 ///
-/// A later version adds scalars and rarely moves one: so these are the categories of today for what was assigned then,
-/// but for the few that moved.
+/// Later versions add scalars and rarely change the category of one. So the current categories are used for scalars that were
+/// assigned then, with exceptions for the few that changed.
 enum EarlierUnicode {
   /// Whether a scalar was assigned in that version of Unicode.
   static func isAssigned(_ scalar: Unicode.Scalar, in version: Int) -> Bool {
     scalar.properties.age.map { ($0.major, $0.minor) <= (version, 0) } ?? false
   }
 
-  /// Category P of Unicode 8, or an ASCII character that is neither letter, digit, blank nor control.
+  /// Whether a scalar is in category P of Unicode 8, or an ASCII character other than a letter, digit, space or control.
   static func isPunctuation(_ scalar: Unicode.Scalar) -> Bool {
     switch scalar.value {
     case 0x21...0x2F, 0x3A...0x40, 0x5B...0x60, 0x7B...0x7E: return true
@@ -23,7 +23,7 @@ enum EarlierUnicode {
     }
   }
 
-  /// Category Mn of Unicode 8.
+  /// Whether a scalar is in category Mn of Unicode 8.
   static func isNonspacingMark(_ scalar: Unicode.Scalar) -> Bool {
     switch scalar.value {
     case 0x1734, 0x1171E: true
@@ -33,7 +33,7 @@ enum EarlierUnicode {
     }
   }
 
-  /// Category M of Unicode 9.
+  /// Whether a scalar is in category M of Unicode 9.
   static func isMark(_ scalar: Unicode.Scalar) -> Bool {
     switch scalar.value {
     case 0x1CF2, 0x1CF3: return true
@@ -46,7 +46,7 @@ enum EarlierUnicode {
     }
   }
 
-  /// Categories Cc, Cf and Co of Unicode 8.
+  /// Whether a scalar is in category Cc, Cf or Co of Unicode 8.
   static func isControl(_ scalar: Unicode.Scalar) -> Bool {
     switch scalar.properties.generalCategory {
     case .control, .format, .privateUse: isAssigned(scalar, in: 8)

@@ -2,12 +2,12 @@ import CUTF8Proc
 
 /// The normalization forms NFD, NFC, NFKD and NFKC of the Unicode Standard, annex 15, as of Unicode 9.
 ///
-/// The tables are libutf8proc's. Its order of marks takes quadratic time on a long run of them, so marks are sorted here.
-/// Foundation's forms take as long, and do not compose U+AC00 U+11A8.
+/// The tables are libutf8proc's. Its reordering of marks takes quadratic time on a long run of marks, so they are sorted
+/// here. Foundation's forms are quadratic too, and do not compose U+AC00 U+11A8.
 enum NormalizationForm {
-  /// Decomposes, orders the marks, and composes again if wanted. O(n) but for the sorting of runs of marks.
+  /// Decomposes, sorts the marks, and composes again if `composing`. O(n) except for sorting runs of marks.
   static func normalize(_ text: [UInt32], composing: Bool, compatibility: Bool) -> [UInt32] {
-    // Nothing below U+0300 takes part in a composition, or, if nothing is to be decomposed, changes at all.
+    // Text whose scalars are all below this one does not change.
     let changing: UInt32 = compatibility ? 0xA0 : composing ? 0x300 : 0xC0
     if text.allSatisfy({ $0 < changing }) { return text }
     var result = decompose(text, compatibility: compatibility)
@@ -15,7 +15,7 @@ enum NormalizationForm {
     return composing ? compose(result) : result
   }
 
-  /// The reference's tables are of Unicode 9: what came later is neither decomposed nor composed.
+  /// Whether the reference, with the tables of Unicode 9, knows a scalar; later ones are neither decomposed nor composed.
   private static func isKnown(_ scalar: UInt32) -> Bool {
     Unicode.Scalar(scalar).map { EarlierUnicode.isAssigned($0, in: 9) } ?? false
   }
@@ -23,7 +23,7 @@ enum NormalizationForm {
   private static func decompose(_ text: [UInt32], compatibility: Bool) -> [UInt32] {
     var options = UTF8PROC_STABLE.rawValue | UTF8PROC_DECOMPOSE.rawValue
     if compatibility { options |= UTF8PROC_COMPAT.rawValue }
-    // U+FDFA is the longest: 18 scalars.
+    // The longest decomposition, of U+FDFA, has 18 scalars.
     var parts = [Int32](repeating: 0, count: 18)
     var boundary: Int32 = 0
     var result: [UInt32] = []
@@ -40,9 +40,9 @@ enum NormalizationForm {
     return result
   }
 
-  /// Joins every scalar to the last starter before it, unless something between the two blocks it.
+  /// Composes every scalar with the last starter before it, unless something between the two blocks it.
   ///
-  /// A pair that Unicode composes since a version after 9 has a starter of such a version in it: the text is cut there.
+  /// A pair that only versions after Unicode 9 compose contains a starter of such a version: the text is divided there.
   private static func compose(_ text: [UInt32]) -> [UInt32] {
     var scalars = text.map { Int32($0) }
     var result: [UInt32] = []
@@ -72,7 +72,7 @@ enum NormalizationForm {
     return Unicode.Scalar(scalar)?.properties.canonicalCombiningClass.rawValue ?? 0
   }
 
-  /// Sorts every run of marks by combining class, those of one class staying in their order.
+  /// Sorts every run of marks by combining class, stably.
   private static func orderMarks(_ text: inout [UInt32]) {
     var i = 0
     while i < text.count {

@@ -1,19 +1,18 @@
-/// Rewrites text before it is cut.
+/// Rewrites text before it is split.
 indirect enum Normalizer: Sendable {
-  /// Canonical decomposition, or compatibility decomposition, and composition after it if `composes`: NFD, NFC, NFKD,
-  /// NFKC.
+  /// Applies canonical or compatibility decomposition, followed by composition if `composes`: NFD, NFC, NFKD, NFKC.
   case form(composes: Bool, compatibility: Bool)
-  /// Every scalar by itself.
+  /// Rewrites every scalar independently.
   case scalars(ScalarRule)
-  /// By a table of SentencePiece.
+  /// Replaces characters by SentencePiece's table.
   case characters(CharacterMap)
-  /// Puts a text before any text that is not empty.
+  /// Puts a prefix before every text that is not empty.
   case prepend([UInt32])
   /// Replaces every match.
   case replace(SplitPattern, by: [UInt32])
   /// Removes white space at the ends.
   case strip(left: Bool, right: Bool)
-  /// One after another.
+  /// Applies one step after another.
   case sequence([Normalizer])
 
   /// The normal form of a text.
@@ -30,8 +29,8 @@ indirect enum Normalizer: Sendable {
     }
   }
 
-  /// How many times as long a text may become, at most. Each step's factor counts, since a hostile sequence has every step
-  /// feed the next.
+  /// The largest factor by which a text may become longer. The factors of a sequence multiply, since each step of a hostile
+  /// one can feed the next.
   var growth: Double {
     switch self {
     case .form(_, let compatibility): compatibility ? 18 : 4  // U+FDFA, U+1F82
@@ -47,7 +46,7 @@ indirect enum Normalizer: Sendable {
   static let nfc = Normalizer.form(composes: true, compatibility: false)
   static let nfd = Normalizer.form(composes: false, compatibility: false)
 
-  /// BERT's own, in its parts.
+  /// BERT's normalizer, composed of its steps.
   static func bert(
     cleans: Bool, separatesIdeographs: Bool, stripsAccents: Bool, lowercases: Bool
   ) -> Normalizer {

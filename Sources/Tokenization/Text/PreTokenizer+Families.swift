@@ -1,8 +1,8 @@
-// The patterns that published tokenizers split with, under the names that GGUF files know them by. Each is what the
-// family's own tokenizer.json says, not the approximation that other readers of GGUF make of it.
+// The patterns with which published tokenizers split text, by their names in GGUF files. Each is the one in the family's own
+// tokenizer.json, not the approximation that other readers of GGUF use.
 
 extension SplitPattern {
-  /// A pattern of this module, which is known to compile.
+  /// Compiles a pattern of this module, which is known to be valid.
   static func known(_ pattern: String) -> SplitPattern {
     do {
       return try SplitPattern(pattern)
@@ -11,19 +11,19 @@ extension SplitPattern {
     }
   }
 
-  /// GPT-2: contractions, then words, numbers and the rest each with the blank before, then blanks.
+  /// The pattern of GPT-2: contractions; words, numbers and other characters, each with the space before; white space.
   static let gpt2 = known(
     #"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"#)
 
-  /// cl100k and what came of it: contractions in either case, words with any one character before, numbers of at most
-  /// so many digits, line ends with the blanks before them.
+  /// The pattern of cl100k and its descendants: contractions in either case, words with any one character before, `numbers`,
+  /// and line ends with the white space before them.
   static func cl100k(numbers: String) -> SplitPattern {
     known(
       #"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|"# + numbers
         + #"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"#)
   }
 
-  /// o200k and Tekken: words end where lower case is followed by upper case.
+  /// The pattern of o200k and Tekken, in which words end where lower case is followed by upper case.
   static func o200k(contractions: String, numbers: String) -> SplitPattern {
     known(
       #"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+"#
@@ -35,56 +35,56 @@ extension SplitPattern {
 }
 
 extension PreTokenizer {
-  /// Cuts at the matches of a pattern, each a piece.
+  /// Splits at the matches of a pattern; each match is a piece.
   static func split(_ pattern: SplitPattern) -> PreTokenizer {
     .split(pattern, .isolated, inverted: false)
   }
 
-  /// Numbers as pieces of their own, digit by digit or as a whole.
+  /// Makes numbers pieces of their own, digit by digit or as a whole.
   static func digits(individually: Bool) -> PreTokenizer {
     .split(
       SplitPattern(ScalarClass(traits: .numbers)), individually ? .isolated : .contiguous,
       inverted: false)
   }
 
-  /// Punctuation, as `ScalarTraits` has it.
+  /// Splits at punctuation as defined by `ScalarTraits`.
   static func punctuation(_ behavior: SplitBehavior) -> PreTokenizer {
     .split(SplitPattern(ScalarClass(traits: .punctuation)), behavior, inverted: false)
   }
 
-  /// Cuts at white space and drops it.
+  /// Splits at white space and drops it.
   static let whitespaceSplit = PreTokenizer.split(
     SplitPattern(ScalarClass(traits: .space)), .removed, inverted: false)
 
-  /// `\w+|[^\w\s]+`: what lies between white space, words apart from the rest.
+  /// Splits into the matches of `\w+|[^\w\s]+`: text between white space, with words separate from other characters.
   static let whitespace = PreTokenizer.sequence([
     whitespaceSplit,
     .split(SplitPattern(ScalarClass(traits: .word)), .contiguous, inverted: false),
   ])
 
-  /// What lies between white space, each punctuation character a piece.
+  /// Splits at white space, and makes each punctuation character a piece.
   static let bert = PreTokenizer.sequence([whitespaceSplit, .punctuation(.isolated)])
 
-  /// Cuts by one pattern after another, then spells the bytes.
+  /// Splits by one pattern after another, then converts to the byte-level alphabet.
   private static func byteLevel(after patterns: SplitPattern...) -> PreTokenizer {
     .sequence(patterns.map { .split($0) } + [.byteLevel])
   }
 
   private static func known(_ pattern: String) -> SplitPattern { .known(pattern) }
 
-  /// How a byte-level vocabulary in a GGUF file is used, by `tokenizer.ggml.pre`.
+  /// How a byte-level vocabulary in a GGUF file is used, according to `tokenizer.ggml.pre`.
   struct Family {
-    /// How text is cut.
+    /// How text is split.
     let preTokenizer: PreTokenizer
-    /// Whether text is put into NFC first.
+    /// Whether text is normalized to NFC first.
     var composes = false
-    /// Whether a piece that is a token is that token, merges or not.
+    /// Whether a piece that is itself a token is encoded as that token, regardless of merges.
     var ignoresMerges = false
-    /// Whether a text begins with the token of `bos_token_id`, should the file not say.
+    /// Whether a text begins with the token of `bos_token_id` if the file does not state it.
     var addsBOS = false
   }
 
-  /// The family of a name; `nil` if it is not known.
+  /// The family with this name; nil if it is unknown.
   static func family(named name: String) -> Family? {
     switch name {
     case "gpt-2", "phi-2", "jais", "gigachat", "a.x-4.0", "mellum", "exaone4", "trillion",
@@ -131,7 +131,8 @@ extension PreTokenizer {
           after: .o200k(
             contractions: "(?i:'s|'t|'re|'ve|'m|'ll|'d)?", numbers: #"\p{N}{1,3}"#)))
     case "falcon":
-      // Digits and triples are cut from the spelt bytes, where a superscript digit can be half a letter.
+      // Digits and groups of three are split after conversion to the byte-level alphabet, in which a superscript digit can
+      // be one of the bytes of a letter.
       return Family(
         preTokenizer: .sequence([
           .punctuation(.contiguous), .split(.gpt2), .byteLevel, .digits(individually: false),
@@ -162,7 +163,7 @@ extension PreTokenizer {
             ##"[!"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?"##
               + #"[\p{L}\p{M}]+| ?[\p{P}\p{S}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"#)))
     case "default":
-      // What GGUF readers fall back to where a file names no family.
+      // The fallback of GGUF readers for a file that names no family.
       return Family(
         preTokenizer: byteLevel(
           after: known(#"[\p{P}\$\+<=>\^~\|]+"#), .gpt2, known(#"\p{N}+"#),
@@ -171,7 +172,7 @@ extension PreTokenizer {
     }
   }
 
-  /// The members of a bracket: letters with case, as DeepSeek LLM enumerates them.
+  /// The members of a bracket expression for letters with case, as DeepSeek LLM enumerates them.
   private static let casedLetters =
     "A-Za-zµÀ-ÖØ-öø-ƺƼ-ƿǄ-ʓʕ-ʯͰ-ͳͶͷͻ-ͽͿΆΈ-ΊΌΎ-ΡΣ-ϵϷ-ҁҊ-ԯԱ-ՖႠ-ჅᎠ-Ᏽᏸ-ᏽᲐ-ᲺᲽ-Ჿᴀ-ᴫᵫ-ᵷᵹ-ᶚḀ-ἕἘ-Ἕἠ-ὅὈ-Ὅὐ-ὗὙὛὝὟ-\u{1F7D}"
     + "ᾀ-ᾴᾶ-ᾼ\u{1FBE}ῂ-ῄῆ-ῌῐ-\u{1FD3}ῖ-\u{1FDB}ῠ-Ῥῲ-ῴῶ-ῼℂℇℊ-ℓℕℙ-ℝℤ\u{2126}ℨ\u{212A}-ℭℯ-ℴℹℼ-ℿⅅ-ⅉⅎↃↄⰀ-ⱻⱾ-ⳤⳫ-ⳮⳲⳳꙀ-ꙭꚀ-ꚛꜢ-ꝯꝱ-ꞇꞋ-ꞎꭰ-ꮿﬀ-ﬆ"

@@ -1,17 +1,18 @@
-/// Cuts text into the pieces that no token reaches across.
+/// Splits text into pieces; no token crosses the boundary of a piece.
 indirect enum PreTokenizer: Sendable {
-  /// Cuts at the matches of a pattern, or, `inverted`, takes what lies between them for the matches.
+  /// Splits at the matches of a pattern; if `inverted`, at the text between them.
   case split(SplitPattern, SplitBehavior, inverted: Bool)
-  /// Begins every piece with a blank, unless it begins with one.
+  /// Puts a space before every piece that does not begin with one.
   case prefixSpace
-  /// Spells every byte with its character of `ByteLevelAlphabet`.
+  /// Replaces every byte by its character in `ByteLevelAlphabet`.
   case byteLevel
-  /// Writes every blank as `replacement`, begins pieces with one, and cuts before each if `splits`.
+  /// Replaces every space by `replacement`, puts one before the pieces that `prefix` selects, and splits before each if
+  /// `splits`.
   case metaspace(replacement: UInt32, prefix: MetaspacePrefix, splits: Bool)
-  /// One after another.
+  /// Applies one step after another.
   case sequence([PreTokenizer])
 
-  /// As `Normalizer.growth`.
+  /// Like `Normalizer.growth`.
   var growth: Double {
     switch self {
     case .split: 1
@@ -21,14 +22,14 @@ indirect enum PreTokenizer: Sendable {
     }
   }
 
-  /// Which pieces `metaspace` begins with its replacement, unless they begin with it already.
+  /// The pieces that `metaspace` puts its replacement before, unless they begin with it already.
   enum MetaspacePrefix: Sendable {
     case always, never
-    /// The piece at the very beginning of the text.
+    /// Only the piece at the very beginning of the text.
     case first
   }
 
-  /// Cuts each of the pieces further.
+  /// Splits each of the pieces further.
   func apply(to pieces: inout Pieces) {
     switch self {
     case .split(let pattern, let behavior, let inverted):
@@ -61,39 +62,39 @@ indirect enum PreTokenizer: Sendable {
   }
 }
 
-/// What becomes of the matches of a split.
+/// What happens to the matches of a split.
 enum SplitBehavior: String, Sendable {
-  /// A match is a piece.
+  /// Each match is a piece.
   case isolated = "Isolated"
-  /// A match is dropped.
+  /// Each match is dropped.
   case removed = "Removed"
-  /// Neighbouring matches are one piece, and so is what lies between two runs of them.
+  /// Adjacent matches are one piece, and so is the text between two runs of matches.
   case contiguous = "Contiguous"
-  /// A match ends the piece before it.
+  /// Each match ends the piece before it.
   case mergedWithPrevious = "MergedWithPrevious"
-  /// A match begins the piece after it.
+  /// Each match begins the piece after it.
   case mergedWithNext = "MergedWithNext"
 }
 
 /// Consecutive pieces of a text, in one array of scalars.
 struct Pieces: Sendable {
-  /// The scalars of all pieces, and of what was dropped.
+  /// The scalars of all pieces and of dropped text.
   private(set) var scalars: [UInt32]
-  /// Where each piece lies, from left to right; none is empty.
+  /// The range of each piece, from left to right; none is empty.
   private(set) var ranges: [Range<Int>]
-  /// Whether the first piece begins where the whole text does.
+  /// Whether the first piece begins at the start of the whole text.
   private(set) var beginText: Bool
-  /// The steps the matchers took, the measure of work.
+  /// The number of steps that matchers took so far, a measure of the work done.
   private(set) var steps = 0
 
-  /// One piece, or none if the text is empty.
+  /// The text as one piece, or as none if it is empty.
   init(_ text: [UInt32], beginText: Bool = true) {
     scalars = text
     self.beginText = beginText
     ranges = text.isEmpty ? [] : [0..<text.count]
   }
 
-  /// Replaces every piece by what `body` appends for it.
+  /// Replaces every piece by the scalars that `body` appends for it.
   mutating func rewrite(_ body: (ArraySlice<UInt32>, inout [UInt32]) -> Void) {
     var result: [UInt32] = []
     result.reserveCapacity(scalars.count)
@@ -105,13 +106,13 @@ struct Pieces: Sendable {
     scalars = result
   }
 
-  /// Cuts every piece by the matches of a pattern.
+  /// Splits every piece at the matches of a pattern.
   mutating func split(by pattern: SplitPattern, _ behavior: SplitBehavior, inverted: Bool) {
     let traits = scalars.map { ScalarTraits(of: $0) }
     var matcher = SplitPatternMatcher(pattern)
     var result: [Range<Int>] = []
     for piece in ranges {
-      // The matches and the gaps between them, alternating or not: together they are the piece.
+      // The matches and the gaps between them; together they cover the piece.
       var parts: [(range: Range<Int>, isMatch: Bool)] = []
       var position = piece.lowerBound
       for match in matcher.matches(in: scalars, traits: traits, piece: piece) {
@@ -129,7 +130,7 @@ struct Pieces: Sendable {
 }
 
 extension SplitBehavior {
-  /// Appends the pieces that matches and gaps, in their order, become.
+  /// Appends the pieces that result from matches and gaps, given in order.
   fileprivate func join(
     _ parts: [(range: Range<Int>, isMatch: Bool)], into result: inout [Range<Int>]
   ) {
@@ -137,8 +138,8 @@ extension SplitBehavior {
     case .isolated: for part in parts { result.append(part.range) }
     case .removed: for part in parts where !part.isMatch { result.append(part.range) }
     case .contiguous, .mergedWithPrevious, .mergedWithNext:
-      // Whether a part, from the second on, belongs to the piece of the one before it. A match that follows a match
-      // is no longer next to what could take it in.
+      // Whether part i ≥ 1 belongs to the same piece as the part before it. For the merged behaviors, a match directly after
+      // a match does not: it is not adjacent to a gap that it could be merged with.
       func continues(_ i: Int) -> Bool {
         switch self {
         case .mergedWithPrevious:

@@ -1,22 +1,22 @@
-/// What a pattern can ask of a scalar: one bit for its general category, one of two for being white space, and one
-/// each for two sets that are not made of categories.
+/// The properties of a scalar that patterns can test: a bit for its general category, one of two bits for being white space
+/// or not, and one bit each for two sets that are not unions of categories.
 ///
-/// Computed once per scalar of a text, so that every test of a class afterwards is one `and`.
+/// They are computed once per scalar of a text, so that testing the traits of a class is a single `and`.
 struct ScalarTraits: OptionSet, Sendable {
   let rawValue: UInt64
 
-  /// Bit i of the first thirty: general category i, by the two letters of the Unicode Standard, table 4-4.
+  /// The names of the general categories, for bits 0…29: the two letters in table 4-4 of the Unicode Standard.
   private static let categoryNames = [
     "Lu", "Ll", "Lt", "Lm", "Lo", "Mn", "Mc", "Me", "Nd", "Nl", "No", "Pc", "Pd", "Ps", "Pe", "Pi",
     "Pf", "Po", "Sm", "Sc", "Sk", "So", "Zs", "Zl", "Zp", "Cc", "Cf", "Cs", "Co", "Cn",
   ]
   /// The property White_Space.
   static let space = ScalarTraits(rawValue: 1 << 30)
-  /// Its absence.
+  /// The absence of the property White_Space.
   static let nonSpace = ScalarTraits(rawValue: 1 << 31)
   /// `\w` of Unicode Technical Standard 18, annex C.
   static let word = ScalarTraits(rawValue: 1 << 32)
-  /// What Unicode 8 calls punctuation, and every ASCII character that is neither letter, digit, blank nor control.
+  /// Punctuation by Unicode 8, and every ASCII character other than a letter, digit, space or control.
   static let punctuation = ScalarTraits(rawValue: 1 << 33)
 
   /// All general categories.
@@ -24,7 +24,7 @@ struct ScalarTraits: OptionSet, Sendable {
   /// Category N, as in `\p{N}`.
   static let numbers = ScalarTraits(rawValue: 0b111 << 8)
 
-  /// The categories of a name as in `\p{…}`: `Lu` is one, `L` is all that begin with L.
+  /// The categories with a name as in `\p{…}`: `Lu` is one category, `L` is all that begin with L. nil for unknown names.
   static func categories(named name: String) -> ScalarTraits? {
     var result: ScalarTraits = []
     for (bit, category) in categoryNames.enumerated()
@@ -95,16 +95,16 @@ struct ScalarTraits: OptionSet, Sendable {
   }
 }
 
-/// A set of scalars as a pattern writes it: traits, ranges, or all but those.
+/// A set of scalars in a pattern: a union of traits and ranges, or its complement.
 struct ScalarClass: Sendable, Equatable {
-  /// A scalar with any of these is in the set.
+  /// Scalars with any of these traits are in the union.
   var traits: ScalarTraits = []
-  /// And so is one in any of these.
+  /// Scalars in any of these ranges are in the union.
   var ranges: [ClosedRange<UInt32>] = []
-  /// Whether the set is the complement of that.
+  /// Whether the set is the complement of the union.
   var isNegated = false
 
-  /// Whether a scalar is in the set; `traits` are its own.
+  /// Whether a scalar, whose traits are given, is in the set.
   func contains(_ scalar: UInt32, traits own: ScalarTraits) -> Bool {
     (!traits.isDisjoint(with: own) || ranges.contains { $0.contains(scalar) }) != isNegated
   }

@@ -1,19 +1,19 @@
-/// What becomes of a scalar whatever its neighbours are.
+/// A rule that rewrites each scalar independently of its neighbours.
 enum ScalarRule: Sendable {
-  /// Its lowercase mapping.
+  /// Maps to lower case.
   case lowercase
-  /// Marks are dropped.
+  /// Drops marks.
   case withoutMarks
-  /// Nonspacing marks are dropped, as BERT has them.
+  /// Drops nonspacing marks, as BERT does.
   case withoutNonspacingMarks
-  /// Controls and what stands for invalid text are dropped, white space becomes a blank: BERT's cleaning.
+  /// Drops controls and U+FFFD, and turns white space into spaces, as BERT's cleaning does.
   case clean
-  /// Ideographs stand between blanks: BERT's way to make each a word.
+  /// Puts spaces around ideographs, by which BERT makes each a word.
   case separateIdeographs
-  /// Controls are dropped and rare blanks become a blank, as in NMT pipelines of the SentencePiece family.
+  /// Drops controls and turns unusual spaces into plain ones, as in SentencePiece's NMT rules.
   case nmt
 
-  /// Appends what a scalar becomes.
+  /// Appends the scalars that replace a scalar.
   func append(_ scalar: Unicode.Scalar, to result: inout [UInt32]) {
     let value = scalar.value
     switch self {
@@ -40,7 +40,7 @@ enum ScalarRule: Sendable {
     }
   }
 
-  /// The blocks of ideographs that BERT knows; its list begins one of them 0x100 late.
+  /// Whether a scalar is in BERT's list of ideograph blocks. One of its blocks begins 0x100 too late, as in the original.
   private static func isIdeograph(_ value: UInt32) -> Bool {
     switch value {
     case 0x3400...0x4DBF, 0x4E00...0x9FFF, 0xF900...0xFAFF, 0x20000...0x2A6DF, 0x2A700...0x2B73F,

@@ -1,4 +1,4 @@
-/// Reads the notation of a split pattern, by recursive descent.
+/// Parses the notation of a split pattern by recursive descent.
 struct SplitPatternParser {
   private let pattern: [Unicode.Scalar]
   private var position = 0
@@ -25,10 +25,10 @@ struct SplitPatternParser {
   }
 
   private func unsupported(_ what: String) -> Failure {
-    Failure(reason: "\(what) at its position \(position) is not understood")
+    Failure(reason: "\(what) at position \(position) is not supported")
   }
 
-  /// The whole pattern.
+  /// Parses the whole pattern.
   mutating func parse() throws(SplitPattern.SyntaxError) -> SplitPatternNode {
     let result = try alternatives()
     guard next == nil else { throw unsupported("an unmatched “)”") }
@@ -38,7 +38,7 @@ struct SplitPatternParser {
   private mutating func alternatives() throws(Failure) -> SplitPatternNode {
     depth += 1
     defer { depth -= 1 }
-    guard depth < 32 else { throw unsupported("such deep nesting") }
+    guard depth < 32 else { throw unsupported("nesting this deep") }
     var choices = [try sequence()]
     while advance(over: "|" as Unicode.Scalar) { choices.append(try sequence()) }
     return choices.count == 1 ? choices[0] : .choice(choices)
@@ -69,8 +69,8 @@ struct SplitPatternParser {
     default: position += 1
     }
     if advance(over: "+" as Unicode.Scalar) {
-      // Possessive: x++ gives nothing back, which for one scalar is to say that no x follows, and x?+ takes an x if
-      // there is one.
+      // Possessive: x++ gives nothing back, which for a single scalar means that no x follows; x?+ takes an x if there is
+      // one.
       guard case .scalar(let scalars) = node else { throw unsupported("a possessive group") }
       let none = SplitPatternNode.lookahead(scalars, isIn: false)
       if maximum == 1 { return .choice([node, none]) }
@@ -80,7 +80,7 @@ struct SplitPatternParser {
     return .repetition(node, minimum: minimum, maximum: maximum)
   }
 
-  /// `{m}`, `{m,}`, `{,n}`, `{m,n}`.
+  /// Parses `{m}`, `{m,}`, `{,n}` or `{m,n}`.
   private mutating func counts() throws(Failure) -> (Int, Int?) {
     position += 1
     let first = number()
@@ -109,7 +109,7 @@ struct SplitPatternParser {
   }
 
   private mutating func atom() throws(Failure) -> SplitPatternNode {
-    guard let scalar = next else { throw unsupported("its end") }
+    guard let scalar = next else { throw unsupported("the end of the pattern") }
     switch scalar {
     case "(": return try group()
     case "[": return .scalar(try bracket())
@@ -152,23 +152,25 @@ struct SplitPatternParser {
 
   private mutating func lookahead(isIn: Bool) throws(Failure) -> SplitPatternNode {
     guard case .scalar(let scalars) = try alternatives() else {
-      throw unsupported("a look-ahead beyond one character")
+      throw unsupported("a look-ahead at more than one character")
     }
     return .lookahead(scalars, isIn: isIn)
   }
 
-  /// A scalar that stands for itself, in both cases where case is ignored.
+  /// A scalar that stands for itself, in both cases if case is ignored.
   private func literal(_ scalar: Unicode.Scalar) throws(Failure) -> ScalarClass {
     var result = ScalarClass(ranges: [scalar.value...scalar.value])
     if ignoresCase { try addOtherCase(of: scalar.value...scalar.value, to: &result) }
     return result
   }
 
-  /// The other case of the ASCII letters in a range, with the two scalars beyond ASCII that fold to one: ſ and K.
+  /// Adds the other case of the ASCII letters in a range, and the two scalars beyond ASCII that fold to one: ſ and K.
   private func addOtherCase(
     of range: ClosedRange<UInt32>, to result: inout ScalarClass
   ) throws(Failure) {
-    guard range.upperBound < 128 else { throw unsupported("a letter beyond ASCII without case") }
+    guard range.upperBound < 128 else {
+      throw unsupported("ignoring the case of a letter beyond ASCII")
+    }
     for letter in range {
       switch letter {
       case 0x41...0x5A, 0x61...0x7A:
@@ -181,10 +183,10 @@ struct SplitPatternParser {
     }
   }
 
-  /// `\…` outside brackets, or one member inside.
+  /// Parses `\…`, outside brackets or as a member of a bracket expression.
   private mutating func escape() throws(Failure) -> ScalarClass {
     position += 1
-    guard let scalar = next else { throw unsupported("its end") }
+    guard let scalar = next else { throw unsupported("the end of the pattern") }
     position += 1
     switch scalar {
     case "s": return ScalarClass(traits: .space)
@@ -244,7 +246,7 @@ struct SplitPatternParser {
     return scalar
   }
 
-  /// `[…]` or `[^…]`.
+  /// Parses `[…]` or `[^…]`.
   private mutating func bracket() throws(Failure) -> ScalarClass {
     position += 1
     var result = ScalarClass()
@@ -269,7 +271,7 @@ struct SplitPatternParser {
         result.ranges.append(low...high)
         if ignoresCase { try addOtherCase(of: low...high, to: &result) }
       } else if member.isNegated {
-        // \P{…} and \D: all categories but those; the bits of white space are no categories.
+        // \P{…} and \D: all other categories. The bits for white space are not categories.
         guard member.ranges.isEmpty else { throw unsupported("a set within a set") }
         result.traits.formUnion(ScalarTraits.categories.subtracting(member.traits))
       } else {

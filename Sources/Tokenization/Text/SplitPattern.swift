@@ -1,34 +1,32 @@
-/// A regular expression as tokenizers split text with, matched in linear time.
+/// A regular expression with which a tokenizer splits text, matched in linear time.
 ///
-/// The first alternative that matches wins, repetition is greedy and gives back what the rest needs, as in
-/// Oniguruma, which the published patterns are written for. The text is Unicode scalars. What is understood:
-/// literals, `[…]`, `.`, `\s` `\d` `\p{category}` and their complements, `(…)`, `(?:…)`, `(?i:…)` over ASCII, `|`,
-/// `? * + {m,n}`, possessive `?+ *+ ++`, the look-ahead at one scalar `(?=…)` `(?!…)`, and `$` (before a line feed,
-/// or at the end). Anything else is refused rather than guessed at, and so is a pattern that can match nothing at
-/// all.
+/// The first alternative that matches wins, and repetition is greedy with backtracking, as in Oniguruma, for which the
+/// published patterns are written. Patterns match Unicode scalars. Supported are literals, `[…]`, `.`, `\s` `\d`
+/// `\p{category}` and their complements, `(…)`, `(?:…)`, `(?i:…)` over ASCII, `|`, `? * + {m,n}`, possessive `?+ *+ ++`,
+/// look-ahead at one scalar `(?=…)` `(?!…)`, and `$` (before a line feed or at the end). Anything else is refused rather
+/// than guessed at, and so is a pattern that can match the empty text.
 ///
-/// **Cost.** Matching is by backtracking, and every choice is remembered: whether a state leads to a match from a
-/// position does not depend on how it was reached, so no fork of the program is taken twice at one position:
-/// O(states · scalars) for all matches of a piece together. R. Cox, "Regular expression matching: the virtual
-/// machine approach", 2009.
+/// **Cost.** Matching backtracks and remembers every choice: whether a state leads to a match from a position does not depend
+/// on how it was reached, so no fork of the program is taken twice at the same position. All matches of a piece together cost
+/// O(states · scalars). R. Cox, "Regular expression matching: the virtual machine approach", 2009.
 struct SplitPattern: Sendable {
-  /// One step of the program.
+  /// An instruction of the program.
   enum Instruction: Equatable, Sendable {
-    /// The next scalar is in the class.
+    /// Consumes the next scalar, which must be in the class.
     case scalar(ScalarClass)
-    /// The next scalar exists and is in the class, which must be as said; it is not consumed.
+    /// Requires that the next scalar exists and is in the class, or, if `isIn` is false, the opposite; consumes nothing.
     case lookahead(ScalarClass, isIn: Bool)
-    /// The next scalar is a line feed, or there is none.
+    /// Requires that the next scalar is a line feed or that there is none.
     case lineEnd
-    /// Go on at `preferred`; should that fail, at `otherwise`. `number` counts the forks.
+    /// Continues at `preferred` and, if that fails, at `otherwise`. Forks are numbered consecutively.
     case fork(preferred: Int, otherwise: Int, number: Int)
-    /// Go on there.
+    /// Continues at the given instruction.
     case jump(Int)
-    /// The end of a match.
+    /// Ends a match.
     case match
   }
 
-  /// What can be wrong with a pattern.
+  /// What is wrong with a pattern, or not supported.
   struct SyntaxError: Error, Equatable {
     let reason: String
   }
@@ -42,22 +40,22 @@ struct SplitPattern: Sendable {
     try self.init(parser.parse())
   }
 
-  /// The pattern of one class, once.
+  /// A pattern that matches one scalar of a class.
   init(_ scalars: ScalarClass) { program = [.scalar(scalars), .match] }
 
-  /// The pattern of a text that stands for itself.
+  /// A pattern that matches a text literally.
   init(literal: String) throws(SyntaxError) {
     try self.init(
       .sequence(literal.unicodeScalars.map { .scalar(ScalarClass(ranges: [$0.value...$0.value])) }))
   }
 
   private init(_ node: SplitPatternNode) throws(SyntaxError) {
-    // A match of nothing has no place among pieces, and the argument for the shared memory of failures needs
-    // every match to advance.
+    // An empty match cannot be a piece, and remembering failed forks across matches (see `end`) is sound only if every match
+    // advances.
     guard node.canConsumeNothing == false else {
       throw SyntaxError(reason: "it matches the empty text")
     }
-    // Far more than any published pattern needs; bounds what `{m,n}` in a hostile one can unroll to.
+    // Far more than any published pattern needs. It bounds how far `{m,n}` in a hostile pattern can be unrolled.
     var budget = 10_000
     try emit(node, budget: &budget)
     program.append(.match)
@@ -85,7 +83,7 @@ struct SplitPattern: Sendable {
     case .repetition(let node, let minimum, let maximum):
       for _ in 0..<minimum { try emit(node, budget: &budget) }
       if let maximum {
-        // x{0,2} = (x(x)?)?: every fork leaves for the same end.
+        // x{0,2} = (x(x)?)?: all forks exit to the same instruction.
         var exits: [Int] = []
         for _ in minimum..<max(minimum, maximum) {
           exits.append(reserveFork())
@@ -113,7 +111,7 @@ struct SplitPattern: Sendable {
   }
 }
 
-/// A pattern as a tree.
+/// The syntax tree of a pattern.
 indirect enum SplitPatternNode: Equatable {
   case scalar(ScalarClass)
   case lookahead(ScalarClass, isIn: Bool)
@@ -134,20 +132,20 @@ indirect enum SplitPatternNode: Equatable {
   }
 }
 
-/// Finds the matches of a pattern; keeps its memory from piece to piece.
+/// Finds the matches of a pattern; reuses its memory from piece to piece.
 struct SplitPatternMatcher {
   private let pattern: SplitPattern
-  /// Bit (fork, position): that fork has been taken there, so it leads to no match from there.
+  /// Bit (fork, position) is set if that fork was already taken at that position, and so leads to no match from there.
   private var taken: [UInt64] = []
-  /// Where to go on after a failure.
+  /// Where matching continues after a failure, as a stack.
   private var alternatives: [(instruction: Int, position: Int)] = []
-  /// Forks taken so far, the measure of work.
+  /// The number of forks taken so far, a measure of the work done.
   private(set) var steps = 0
 
   /// A matcher of a pattern.
   init(_ pattern: SplitPattern) { self.pattern = pattern }
 
-  /// The matches in `text[piece]`, from the left, none overlapping, as if the piece were all there is.
+  /// The matches in `text[piece]` from left to right, without overlap, as if the piece were the whole text.
   mutating func matches(
     in text: [UInt32], traits: [ScalarTraits], piece: Range<Int>
   ) -> [Range<Int>] {
@@ -168,11 +166,11 @@ struct SplitPatternMatcher {
     return result
   }
 
-  /// Where the match beginning at `start` ends.
+  /// The end of the match that begins at `start`; nil if there is none.
   ///
-  /// What is remembered outlives a match: a fork on the way to a match that ended at e was taken at a position ≤ e.
-  /// One taken at e itself led to the match without consuming more; were it reachable from the start at e, which it
-  /// would have to be without consuming either, the pattern would match nothing, and such patterns are refused.
+  /// Taken forks stay marked after a match: a fork on the way to a match that ended at e was taken at a position ≤ e. One
+  /// taken at e itself led to the match without consuming more. If it were reachable when matching starts at e, which would
+  /// also consume nothing, the pattern would match the empty text, and such patterns are refused.
   private mutating func end(
     of start: Int, in text: [UInt32], traits: [ScalarTraits], piece: Range<Int>
   ) -> Int? {
