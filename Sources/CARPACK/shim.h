@@ -1,3 +1,3 @@
-// The C entry points of Debian's ARPACK (libarpack2-dev): dsaupd_c and dseupd_c are the ones used.
+// The C entry points of Debian's ARPACK (libarpack2-dev).
 #pragma once
 #include <arpack.h>

@@ -14,8 +14,8 @@
 #include <malloc.h>
 #endif
 
-// The guards form a list that only grows, at its head: the handler may run in any thread at any moment and takes no
-// lock. A guard that ends is not freed but marked free (length 0) and used again.
+// The guards form a list that only grows, at its head, because the handler may run in any thread at any moment and takes
+// no lock. An unregistered guard is not freed; it is marked as free (length 0) and reused.
 struct cmf_guard {
   _Atomic uintptr_t start;
   _Atomic size_t length;
@@ -24,7 +24,7 @@ struct cmf_guard {
 };
 
 static struct cmf_guard *_Atomic guards;
-static pthread_mutex_t registering = PTHREAD_MUTEX_INITIALIZER;  // of register and unregister, never of the handler
+static pthread_mutex_t registering = PTHREAD_MUTEX_INITIALIZER;  // held by register and unregister, never by the handler
 static struct sigaction previous;
 static int installed;
 static size_t page_size;
@@ -37,8 +37,8 @@ static void on_bus_error(int signal_number, siginfo_t *info, void *context) {
     if (!length || address < start || address - start >= length) continue;
     int saved = errno;
     atomic_store(&g->broken, 1);
-    // What lies after the fault is most likely lost as well, so the rest of the range is replaced in one call. mmap is
-    // not on POSIX's list of async-signal-safe functions, but is a bare system call on the systems we run on.
+    // What follows the fault is most likely lost as well, so the rest of the range is replaced in one call. mmap is not on
+    // POSIX's list of async-signal-safe functions, but it is a plain system call on the supported systems.
     uintptr_t page = address & ~(uintptr_t)(page_size - 1);
     void *zeros = mmap((void *)page, length - (page - start), PROT_READ,
                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
@@ -51,7 +51,7 @@ static void on_bus_error(int signal_number, siginfo_t *info, void *context) {
   } else if (previous.sa_handler != SIG_DFL && previous.sa_handler != SIG_IGN) {
     previous.sa_handler(signal_number);
   } else {
-    // The default action: the instruction faults again on return, this time unhandled.
+    // Restore the default action: the instruction faults again on return, and the process ends.
     signal(signal_number, SIG_DFL);
   }
 }
@@ -78,7 +78,7 @@ cmf_guard *cmf_register(void *start, size_t length) {
     if (g) {
       atomic_store(&g->broken, 0);
       atomic_store(&g->start, (uintptr_t)start);
-      atomic_store(&g->length, length);  // last: from here on the handler sees it
+      atomic_store(&g->length, length);  // last: from now on the handler sees the guard
       if (fresh) {
         g->next = atomic_load(&guards);
         atomic_store(&guards, g);

@@ -1,22 +1,22 @@
 import Files
 import Foundation
 
-/// A file that is written piece by piece and appears under its name when it is whole; until then it is a temporary beside
-/// it, which goes away with a writer that never finished.
+/// A file that is written piece by piece and appears under its name once it is complete. Until then it is a temporary file
+/// in the same folder, which is removed if the writer goes away without finishing.
 final class AtomicFile {
-  /// Where the file will be.
+  /// The path that the file will have.
   let path: String
-  /// Bytes appended so far.
+  /// The number of bytes appended so far.
   private(set) var count = 0
   private let temporary: String
   private let descriptor: CInt
   private var buffer: [UInt8] = []
   private var isOpen = true
 
-  /// Bytes collected before they are handed to the system.
+  /// The number of bytes collected before they are written.
   static let bufferSize = 1 << 20
 
-  /// Begins the file. Throws `FileError.cannotWrite`.
+  /// Creates the temporary file. Throws `FileError.cannotWrite`.
   init(_ path: String) throws(FileError) {
     let temporary = "\(path).\(getpid())-\(UInt32.random(in: 0 ... .max)).tmp"
     let descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o644)
@@ -32,14 +32,14 @@ final class AtomicFile {
     unlink(temporary)
   }
 
-  /// Adds bytes. Throws `FileError.cannotWrite`.
+  /// Appends bytes. Throws `FileError.cannotWrite`.
   func append(_ bytes: some Collection<UInt8>) throws(FileError) {
     buffer.append(contentsOf: bytes)
     count += bytes.count
     if buffer.count >= Self.bufferSize { try flush() }
   }
 
-  /// Adds what `write` appends to the buffer. Throws `FileError.cannotWrite`.
+  /// Appends what `write` adds to the buffer. Throws `FileError.cannotWrite`.
   func append(_ write: (inout [UInt8]) -> Void) throws(FileError) {
     let before = buffer.count
     write(&buffer)
@@ -47,8 +47,8 @@ final class AtomicFile {
     if buffer.count >= Self.bufferSize { try flush() }
   }
 
-  /// Gives the file its name, after its bytes have reached the disk; with `isDurable` false, the end of the process is
-  /// survived, but not that of the machine. Throws `FileError.cannotWrite`.
+  /// Gives the file its name once its bytes are on disk. If `isDurable` is false it does not wait for the disk: the file
+  /// then survives a crash of the process, but not one of the machine. Throws `FileError.cannotWrite`.
   func finish(isDurable: Bool = true) throws(FileError) {
     precondition(isOpen, "finished twice")
     try flush()

@@ -1,6 +1,6 @@
 import Files
 
-/// Reads little-endian values one after another out of bytes that are not to be trusted.
+/// Reads little-endian values one after another from untrusted bytes.
 struct ByteCursor {
   let bytes: UnsafeRawBufferPointer
   let file: String
@@ -33,7 +33,7 @@ struct ByteCursor {
     return UnsafeRawBufferPointer(rebasing: bytes[position..<position + Int(count)])
   }
 
-  /// A string: its length in 8 bytes, then its bytes.
+  /// The bytes of a string that is stored as its length in 8 bytes, followed by its bytes.
   mutating func text(
     _ field: @autoclosure () -> String
   ) throws(FileError) -> UnsafeRawBufferPointer {
@@ -41,12 +41,13 @@ struct ByteCursor {
     return try take(length, field())
   }
 
-  /// A string; bytes that are not UTF-8 become U+FFFD. Throws `truncated`.
+  /// A string, stored likewise; bytes that are not valid UTF-8 become U+FFFD. Throws `FileError.truncated`.
   mutating func string(_ field: @autoclosure () -> String) throws(FileError) -> String {
     String(decoding: try text(field()), as: UTF8.self)
   }
 
-  /// How many elements follow, of at least `size` bytes each. Throws `implausibleCount` if the file has no room for them.
+  /// The number of elements that follow, of at least `size` bytes each. Throws `FileError.implausibleCount` if the file is
+  /// too short for them.
   mutating func count(
     elementsOf size: Int, _ field: @autoclosure () -> String
   ) throws(FileError) -> Int {

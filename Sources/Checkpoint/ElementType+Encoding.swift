@@ -2,13 +2,13 @@ import Weights
 import LinearAlgebra
 
 extension ElementType {
-  /// Appends the numbers as they are stored in this type, rounded to nearest even. Precondition: F32, F16 or BF16.
+  /// Appends the numbers in this type, rounded to nearest even. Precondition: the type is F32, F16 or BF16.
   func encode(_ numbers: Span<Float>, to bytes: inout [UInt8]) {
     switch self {
     case .f32: Self.append(numbers, to: &bytes) { $0.bitPattern }
     case .f16: Self.append(numbers, to: &bytes) { Float16($0).bitPattern }
     case .bf16: Self.append(numbers, to: &bytes, Self.bfloat16)
-    default: preconditionFailure("numbers of \(name) are appended as they are stored")
+    default: preconditionFailure("numbers cannot be encoded as \(name)")
     }
   }
 
@@ -26,7 +26,7 @@ extension ElementType {
     }
   }
 
-  /// The upper half of the number, rounded to nearest even; a NaN stays one.
+  /// The upper 16 bits of the number, rounded to nearest even; a NaN stays a NaN.
   private static func bfloat16(_ number: Float) -> UInt16 {
     let bits = number.bitPattern
     guard !number.isNaN else { return UInt16(bits >> 16) | 0x40 }

@@ -1,15 +1,15 @@
 import Files
 import Foundation
 
-/// A file without a name in the folder for temporary files (`TMPDIR`): written, then mapped, and gone with the last who
-/// holds it open, however the process ends.
+/// An unnamed file in the folder for temporary files (`TMPDIR`), which is written and then mapped. It disappears when it is
+/// closed, however the process ends.
 struct ScratchFile: ~Copyable, Sendable {
   /// The folder, for messages.
   let folder: String
   private let descriptor: CInt
   private let count: Int
 
-  /// A file of `count` bytes, all 0. Throws `FileError.cannotWrite`.
+  /// Creates a file of `count` zero bytes. Throws `FileError.cannotWrite`.
   init(count: Int) throws(FileError) {
     folder = FileManager.default.temporaryDirectory.path
     self.count = count
@@ -18,7 +18,7 @@ struct ScratchFile: ~Copyable, Sendable {
     guard descriptor >= 0 else { throw Self.failure(folder, count) }
     unlink(name)
     _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
-    // A file has to have bytes to be mapped.
+    // An empty file cannot be mapped.
     guard ftruncate(descriptor, off_t(max(count, 1))) == 0 else {
       throw Self.failure(folder, count)
     }
@@ -26,7 +26,7 @@ struct ScratchFile: ~Copyable, Sendable {
 
   deinit { close(descriptor) }
 
-  /// Writes bytes, from any thread. Throws `FileError.cannotWrite`, when the disk is full for instance.
+  /// Writes bytes, on any thread. Throws `FileError.cannotWrite`, for example when the disk is full.
   func write(_ bytes: [UInt8], at offset: Int) throws(FileError) {
     var written = 0
     while written < bytes.count {
@@ -40,7 +40,7 @@ struct ScratchFile: ~Copyable, Sendable {
     }
   }
 
-  /// The file in memory. Throws `FileError.cannotRead`.
+  /// Maps the file into memory. Throws `FileError.cannotRead`.
   func mapped() throws(FileError) -> MappedFile {
     let copy = fcntl(descriptor, F_DUPFD_CLOEXEC, 0)
     guard copy >= 0 else {
@@ -53,7 +53,7 @@ struct ScratchFile: ~Copyable, Sendable {
     let gigabytes = String(format: "%.2f GB", Double(count) / 1e9)
     return .cannotWrite(
       file: folder,
-      reason: "\(String(cString: strerror(errno))); \(gigabytes) are needed here, or in the folder "
-        + "that TMPDIR names")
+      reason: "\(String(cString: strerror(errno))); \(gigabytes) are needed in this folder, or in "
+        + "another one that TMPDIR names")
   }
 }

@@ -3,27 +3,27 @@ import Weights
 import LinearAlgebra
 import Synchronization
 
-/// Tensors whose numbers are made here, in place of those of the same names in `original`, which keeps the others.
+/// Tensors with generated numbers that replace those of the same names in another source; its other tensors are kept.
 ///
-/// Made once, a piece at a time on all threads, into a file without a name that is mapped: nothing of it stays, however
-/// the process ends, and it takes disk, not memory.
+/// The numbers are generated once, piece by piece on all threads, into an unnamed mapped file: it takes disk space rather
+/// than memory, and nothing of it remains however the process ends.
 package final class ScratchTensors: TensorSource {
-  /// Numbers made at a time.
+  /// The number of values generated at a time.
   package static let pieceLength = 1 << 18
 
   private let original: any TensorSource
   private let file: MappedFile
-  /// The made tensors.
+  /// The generated tensors.
   private let made: TensorTable
-  /// That of the original.
+  /// The path of the original.
   package var path: String { original.path }
-  /// What there is, in the order of the original.
+  /// All tensors, in the order of the original.
   package let tensors: [TensorInfo]
 
-  /// Makes the tensors of `original` that `types` has a type for, F32, F16 or BF16. `numbers` gives those of a tensor in a
-  /// range, which begins at a multiple of `pieceLength`; it is called on any thread.
+  /// Generates those tensors of `original` for which `types` returns a type: F32, F16 or BF16. `numbers` returns the values
+  /// of a tensor in a range that begins at a multiple of `pieceLength`; it is called on any thread.
   ///
-  /// Throws `FileError.cannotWrite` when the disk is full, `cannotRead`.
+  /// Throws `FileError.cannotWrite`, for example when the disk is full, and `cannotRead`.
   package init(
     replacing original: any TensorSource, types: (TensorInfo) -> ElementType?,
     numbers: @Sendable (TensorInfo, Range<Int>) -> [Float]
@@ -39,7 +39,7 @@ package final class ScratchTensors: TensorSource {
       let new = TensorInfo(
         name: info.name, shape: info.shape, typeName: type.name, elementType: type,
         byteRange: end..<end + info.count * type.blockBytes)
-      end = (new.byteRange.upperBound + 63) / 64 * 64  // each begins on a cache line
+      end = (new.byteRange.upperBound + 63) / 64 * 64  // each tensor begins on a cache line
       infos.append(new)
       made.append(new)
     }
@@ -75,7 +75,7 @@ package final class ScratchTensors: TensorSource {
     if let error = failure.withLock({ $0 }) { throw error }
   }
 
-  /// What is known of a tensor, nil if there is none of this name.
+  /// The description of a tensor; nil if there is none of this name.
   package func info(_ name: String) -> TensorInfo? {
     made.position(of: name).map { made.infos[$0] } ?? original.info(name)
   }

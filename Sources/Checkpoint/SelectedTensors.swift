@@ -5,13 +5,13 @@ package struct SelectedTensors: TabulatedTensors {
   private let base: any TensorSource
   let table: TensorTable
 
-  /// Those of the source that are listed. Throws `FileError`.
+  /// The listed tensors of `base`. Throws `FileError.duplicateName`.
   package init(_ kept: [TensorInfo], of base: any TensorSource) throws(FileError) {
     self.base = base
     table = try TensorTable(kept, file: base.path)
   }
 
-  /// The file, or what names the files or holds them.
+  /// The file, the index or the folder, for messages.
   package var path: String { base.path }
 
   /// A view of a tensor's bytes. Throws `FileError.missingTensor` and `unsupportedType`.

@@ -2,11 +2,11 @@ import Files
 import Weights
 public import LinearAlgebra
 
-/// A tensor as it lies in memory or in a mapped file: row-major, in its stored type, never copied.
+/// A tensor in memory or in a mapped file: row-major, in its stored type, never copied.
 public struct StoredTensor: @unchecked Sendable {
-  /// Its name.
+  /// The tensor's name.
   public let name: String
-  /// Its sides, row-major: a matrix is (rows, columns).
+  /// The tensor's shape, row-major: a matrix is (rows, columns).
   public let shape: [Int]
   /// The type of the stored numbers or codes.
   public let elementType: ElementType
@@ -14,17 +14,17 @@ public struct StoredTensor: @unchecked Sendable {
   public let bytes: UnsafeRawBufferPointer
   /// The file it comes from, for messages.
   public let file: String
-  /// Whatever keeps the bytes alive.
+  /// The object that keeps the bytes alive.
   public let owner: AnyObject
-  /// How the bytes are codes of weights; nil where they are the numbers.
+  /// How the bytes encode weights; nil if they are the numbers themselves.
   private var layout: CodedLayout?
 
-  /// The product of the sides.
+  /// The number of elements: the product of the sides.
   public var count: Int { shape.reduce(1, *) }
 
   /// A view of `bytes`, which `owner` keeps alive.
   ///
-  /// Precondition: a row is whole blocks of the type, and `bytes` holds exactly the rows.
+  /// Precondition: a row consists of whole blocks of the type, and `bytes` holds exactly the rows.
   public init(
     name: String, shape: [Int], elementType: ElementType, bytes: UnsafeRawBufferPointer,
     file: String, owner: AnyObject
@@ -33,15 +33,15 @@ public struct StoredTensor: @unchecked Sendable {
       shape.isEmpty || shape.contains(0) || shape.last! % elementType.blockLength == 0,
       "rows are not whole blocks")
     precondition(
-      elementType.bytes(forCount: shape.reduce(1, *)) == bytes.count, "bytes for another shape")
+      elementType.bytes(forCount: shape.reduce(1, *)) == bytes.count, "wrong number of bytes")
     self.init(
       name: name, shape: shape, elementType: elementType, bytes: bytes, file: file, owner: owner,
       layout: nil)
   }
 
-  /// A view of codes: of a matrix (rows, columns), or a stack of them; of numbers, if there is no layout.
+  /// A view of the codes of a matrix (rows, columns) or of a stack of matrices; of plain numbers if `layout` is nil.
   ///
-  /// Precondition: `bytes` holds the codes, and the layout has scales for them all.
+  /// Precondition: `bytes` holds the codes, and the layout has scales for all of them.
   init(
     name: String, shape: [Int], elementType: ElementType, bytes: UnsafeRawBufferPointer,
     file: String, owner: AnyObject, layout: CodedLayout?
@@ -55,7 +55,7 @@ public struct StoredTensor: @unchecked Sendable {
     self.layout = layout
   }
 
-  /// The tensor as a weight matrix, in its stored type. Throws `FileError.wrongShape` unless it has two sides.
+  /// The tensor as a weight matrix, in its stored type. Throws `FileError.wrongShape` unless it has two dimensions.
   public func matrix() throws(FileError) -> StoredMatrix {
     guard shape.count == 2 else {
       throw .wrongShape(file: file, tensor: name, shape: shape, needed: "a matrix")
@@ -65,19 +65,19 @@ public struct StoredTensor: @unchecked Sendable {
         base: base, elementType: elementType, rows: shape[0], columns: shape[1], owner: owner)
   }
 
-  /// The same codes, with what lies beside them.
+  /// The same codes with the stored tensors that belong to them.
   func with(_ parts: [StoredBytes]) -> StoredTensor {
     var tensor = self
     tensor.layout?.parts = parts
     return tensor
   }
 
-  /// Matrix `index` of a stack of codes; nil where there are no codes.
+  /// The matrix with this index in a stack of codes; nil if the bytes are plain numbers.
   private func matrix(_ index: Int) -> StoredMatrix? {
     layout.map { $0.matrix(index, of: base, type: elementType, owner: owner) }
   }
 
-  /// The tensor as a weight matrix of these sides. Throws `FileError.wrongShape` unless it has them.
+  /// The tensor as a weight matrix of this shape. Throws `FileError.wrongShape` if it has another one.
   public func matrix(rows: Int, columns: Int) throws(FileError) -> StoredMatrix {
     guard shape.count == 2, shape[0] == rows, shape[1] == columns else {
       throw .wrongShape(file: file, tensor: name, shape: shape, needed: "[\(rows), \(columns)]")
@@ -85,8 +85,8 @@ public struct StoredTensor: @unchecked Sendable {
     return try matrix()
   }
 
-  /// The tensor as a stack (count, rows, columns) of weight matrices, one for each index of the first side, as views.
-  /// Throws `FileError.wrongShape` unless it has these sides.
+  /// The tensor as a stack (count, rows, columns) of weight matrices: one view for each index of the first dimension.
+  /// Throws `FileError.wrongShape` if it has another shape.
   public func matrices(
     count: Int, rows: Int, columns: Int
   ) throws(FileError) -> [StoredMatrix] {
@@ -100,8 +100,8 @@ public struct StoredTensor: @unchecked Sendable {
     return (0..<count).map { all.rows($0 * rows..<($0 + 1) * rows) }
   }
 
-  /// The numbers of a norm or bias, widened; F64 is rounded. Throws `FileError.wrongShape` unless it has one side,
-  /// of length `count` if that is given.
+  /// The numbers of a norm or bias, widened to `Float`; F64 is rounded. Throws `FileError.wrongShape` unless the tensor has
+  /// one dimension, of length `count` if that is given.
   public func vector(count: Int? = nil) throws(FileError) -> [Float] {
     guard shape.count == 1, count == nil || shape[0] == count else {
       let needed = count.map { "[\($0)]" } ?? "a vector"
@@ -119,20 +119,20 @@ public struct StoredTensor: @unchecked Sendable {
     return (0..<stack).compactMap(matrix).flatMap { m in (0..<m.rows).flatMap(m.row) }
   }
 
-  /// The same numbers as a matrix: the first side, and all the others together. A convolution's kernel becomes a linear map.
+  /// The same numbers as a matrix: the first dimension by all others. A convolution's kernel becomes a linear map.
   public var flattened: StoredTensor {
     precondition(!shape.isEmpty, "a scalar has no rows")
     precondition(layout == nil, "codes keep their shape")
     return reshaped([shape[0], shape.dropFirst().reduce(1, *)], bytes)
   }
 
-  /// The same numbers as a matrix: all sides but the last together, and the last. A stack of matrices becomes their rows.
+  /// The same numbers as a matrix: all dimensions but the last by the last. A stack of matrices becomes a list of their rows.
   public var rowByRow: StoredTensor {
     precondition(!shape.isEmpty, "a scalar has no rows")
     return reshaped([shape.dropLast().reduce(1, *), shape[shape.count - 1]], bytes)
   }
 
-  /// Some of the first side's slices: rows of a matrix, one projection out of a fused one.
+  /// The slices of the first dimension in a range: rows of a matrix, or one projection of several fused ones.
   public func rows(_ range: Range<Int>) -> StoredTensor {
     precondition(!shape.isEmpty, "a scalar has no rows")
     precondition(layout == nil, "codes keep their shape")
@@ -147,7 +147,7 @@ public struct StoredTensor: @unchecked Sendable {
       name: name, shape: shape, elementType: elementType, bytes: bytes, file: file, owner: owner)
   }
 
-  /// An empty tensor's bytes may have no address; nothing is read from this one.
+  /// The address of the bytes. An empty tensor may have none; nothing is read from the substitute.
   private var base: UnsafeRawPointer { bytes.baseAddress ?? UnsafeRawPointer(bitPattern: 1)! }
 
   /// Tells the system whether the bytes are needed soon. Nothing happens if they are not in a mapped file.
@@ -166,7 +166,7 @@ extension StoredMatrix {
 }
 
 extension MappedFile {
-  /// As `advise(_:_:)`, of bytes that lie in this file.
+  /// Like `advise(_:_:)` for a range, for bytes that are in this file.
   fileprivate func advise(_ advice: Advice, _ part: UnsafeRawBufferPointer) {
     guard let start = part.baseAddress, part.count > 0 else { return }
     let offset = start - bytes.baseAddress!

@@ -1,27 +1,27 @@
 import Files
 
-/// A source whose tensors stand in a table, which finds them by name.
+/// A source with a table of its tensors, by name.
 protocol TabulatedTensors: TensorSource {
   var table: TensorTable { get }
 }
 
 extension TabulatedTensors {
-  /// What there is, in the order of the file or the index; unsupported types included.
+  /// All tensors, in the order of the file or the index, including those of unsupported types.
   public var tensors: [TensorInfo] { table.infos }
 
-  /// What is known of a tensor, nil if there is none of this name.
+  /// The description of a tensor; nil if there is none of this name.
   public func info(_ name: String) -> TensorInfo? {
     table.position(of: name).map { table.infos[$0] }
   }
 }
 
-/// A source that is one mapped file.
+/// A source that is a single mapped file.
 protocol MappedTensors: TabulatedTensors {
   var file: MappedFile { get }
 }
 
 extension MappedTensors {
-  /// Where it lies.
+  /// The path of the file.
   public var path: String { file.path }
 
   /// A view of a tensor's bytes. Throws `FileError.missingTensor` and `unsupportedType`.

@@ -2,25 +2,26 @@ import Files
 import Weights
 public import LinearAlgebra
 
-/// What a file says of one tensor, checked: its bytes lie inside the file, and are as many as shape and type need.
+/// A file's checked description of a tensor: its bytes are inside the file, as many as its shape and type need.
 public struct TensorInfo: Sendable {
-  /// Its name.
+  /// The tensor's name.
   public let name: String
-  /// Its sides, row-major: a matrix is (rows, columns), a linear layer (outputs, inputs). GGUF lists them the other way.
+  /// The tensor's shape, row-major: a matrix is (rows, columns), a linear layer (outputs, inputs). GGUF files store it in the
+  /// opposite order.
   public let shape: [Int]
-  /// The stored type as the file writes it, also when it is not supported: `BF16`, `I64`, `IQ4_XS`, …
+  /// The stored type as the file writes it, even if it is not supported: `BF16`, `I64`, `IQ4_XS`, …
   public let typeName: String
-  /// The stored type, nil when it is not supported.
+  /// The stored type; nil if it is not supported.
   public let elementType: ElementType?
-  /// Where in the file its bytes lie. Empty for a GGUF type whose size is not known.
+  /// The position of the tensor's bytes in the file. Empty for a GGUF type of unknown size.
   public let byteRange: Range<Int>
 
-  /// The product of the sides.
+  /// The number of elements: the product of the sides.
   public var count: Int { shape.reduce(1, *) }
 
-  /// The product of `shape`, or nil if it or any part of it overflows.
+  /// The product of `shape`; nil if it, or the product of any part of it, overflows.
   static func count(of shape: [Int]) -> Int? {
-    // A zero anywhere makes the product zero, but the others are to be multiplied safely by anyone, in any order.
+    // A zero makes the product zero, but other code must be able to multiply the other sides in any order without overflow.
     guard shape.allSatisfy({ $0 >= 0 }) else { return nil }
     var product = 1
     for side in shape where side > 0 {
@@ -32,12 +33,12 @@ public struct TensorInfo: Sendable {
   }
 }
 
-/// Tensors in the order of their file, found by the bytes of their names.
+/// Tensors in the order of their file, looked up by the bytes of their names.
 struct TensorTable: Sendable {
   let infos: [TensorInfo]
   private let positions: [UTF8Key: Int]
 
-  /// Throws `FileError.duplicateName`.
+  /// A table of these tensors. Throws `FileError.duplicateName`.
   init(_ infos: [TensorInfo], file: String) throws(FileError) {
     var positions = [UTF8Key: Int](minimumCapacity: infos.count)
     for (i, info) in infos.enumerated() {
@@ -75,8 +76,8 @@ struct TensorTable: Sendable {
       owner: file)
   }
 
-  /// Throws `overlap` if two of the tensors share bytes, and `gap` if `slack` or more bytes between `start` and `end`
-  /// belong to none; after the last tensor none may be left over unless `looseEnd`.
+  /// Throws `FileError.overlap` if two tensors share bytes, and `gap` if `slack` or more consecutive bytes before a tensor
+  /// belong to none. Bytes after the last tensor are a gap too, unless `looseEnd`.
   func checkLayout(
     from start: Int, to end: Int, slack: Int, looseEnd: Bool, file: String
   ) throws(FileError) {

@@ -1,39 +1,39 @@
 import Files
 
-/// The weights of a model under its own names, without those of what it was wrapped in when it was saved.
+/// The weights of a model under the model's own names, without the names of modules it was wrapped in when it was saved.
 ///
-/// What wraps a model computes nothing: compilation, data parallelism, checkpointing of activations, an adapter that was
-/// merged. Of a model of images and text, what remains is the model of text.
+/// Wrappers compute nothing: compilation, data parallelism, activation checkpointing, a merged adapter. Of a model of images
+/// and text, only the language model is kept.
 package struct UnwrappedTensors: TabulatedTensors {
   private let base: any TensorSource
   let table: TensorTable
   private let stored: [String]  // by position in `table`
 
-  /// Parts of names that stand for a wrapper wherever they come.
+  /// Components of names that stand for a wrapper wherever they occur.
   private static let wrappers: Set<Substring> = [
     "_orig_mod", "_checkpoint_wrapped_module", "_fsdp_wrapped_module", "base_layer",
   ]
-  /// What wrappers put before all names.
+  /// Prefixes that wrappers add to all names.
   private static let prefixes = [
     "module.", "base_model.model.", "_forward_module.", "auto_model.", "pretrained_model.",
   ]
-  /// What a model's own names begin with; `model.` before one of these is what a trainer called the whole.
+  /// Beginnings of a model's own names. `model.` before one of them is a trainer's name for the whole model.
   private static let cores = [
     "model.", "transformer.", "gpt_neox.", "bert.", "roberta.", "lm_head.",
   ]
-  /// What comes before the names of the model of text, and what its own names have there.
+  /// Prefixes of the language model's names, and the prefix that its own names have instead.
   private static let languageModels = [
     ("language_model.", ""), ("model.language_model.", "model."),
     ("model.text_model.", "model."),
   ]
 
-  /// What comes before the names of a part that predicts further tokens, beside the model.
+  /// The prefix of a module for multi-token prediction, which is not part of the model.
   private static let furtherTokens = "mtp."
 
-  /// The same weights under their own names, `source` itself where nothing wraps them, and those of other parts than the
-  /// model of text, which are left out.
+  /// The weights of the language model under its own names (`source` itself, if nothing wraps it), and the tensors of other
+  /// parts, which are left out.
   ///
-  /// Throws `FileError.notAModel` if the weights are to be combined with those of an adapter, and `duplicateName`.
+  /// Throws `FileError.notAModel` if the weights include an adapter that is not merged, and `duplicateName`.
   package static func unwrapping(
     _ source: any TensorSource
   ) throws(FileError) -> (tensors: any TensorSource, others: [TensorInfo]) {
@@ -41,7 +41,7 @@ package struct UnwrappedTensors: TabulatedTensors {
     if let adapter = names.first(where: isAdapter) {
       throw .notAModel(
         path: source.path,
-        reason: "holds the matrices of an adapter (\(quoted(adapter))) that is not merged",
+        reason: "it contains the matrices of an adapter (\(quoted(adapter))) that is not merged",
         remedy: "merge it, in Python: model.merge_and_unload().save_pretrained(\"NEW-FOLDER\")")
     }
     var own = names.map(withoutWrappers)
@@ -87,7 +87,7 @@ package struct UnwrappedTensors: TabulatedTensors {
     return parts.filter { !wrappers.contains($0) }.joined(separator: ".")
   }
 
-  /// The file, or what names the files or holds them.
+  /// The file, the index or the folder, for messages.
   package var path: String { base.path }
 
   /// The bytes of any tensor. Throws `FileError.missingTensor`.

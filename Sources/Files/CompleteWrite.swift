@@ -1,7 +1,7 @@
 import Foundation
 
-/// Writes all of `bytes` at a descriptor's position, in as many calls as that takes. Returns false, with `errno` set, when the
-/// system takes no more.
+/// Writes all of `bytes` at the descriptor's position, in as many calls as that takes. Returns false, with `errno` set, if a
+/// write fails.
 package func writeAll(_ bytes: UnsafeRawBufferPointer, to descriptor: Int32) -> Bool {
   var written = 0
   while written < bytes.count {

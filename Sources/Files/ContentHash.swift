@@ -1,21 +1,21 @@
 import CXXHash
 
-/// A 128-bit hash of bytes, XXH3, the same on every machine: it detects change, not malice.
+/// A 128-bit hash of bytes, XXH3, the same on every machine. It detects accidental change; it is not a cryptographic hash.
 ///
-/// Yann Collet, xxHash, https://github.com/Cyan4973/xxHash. Limited by memory, not by arithmetic.
+/// Yann Collet, xxHash, https://github.com/Cyan4973/xxHash. Speed is limited by memory bandwidth.
 public struct ContentHash: ~Copyable {
   private let state: OpaquePointer
 
   /// The hash of no bytes.
   public init() {
-    // Out of memory is the one way to fail, which ends a Swift program anyway.
+    // It fails only when memory runs out, which ends a Swift program anyway.
     state = XXH3_createState()!
     XXH3_128bits_reset(state)
   }
 
   deinit { XXH3_freeState(state) }
 
-  /// Adds bytes, followed by their number, so that how a sequence of bytes is cut into pieces counts.
+  /// Adds bytes, followed by their number, so that the hash also depends on how a sequence is divided into calls.
   public mutating func combine(_ bytes: UnsafeRawBufferPointer) {
     XXH3_128bits_update(state, bytes.baseAddress, bytes.count)
     withUnsafeBytes(of: UInt64(bytes.count).littleEndian) {
@@ -23,21 +23,21 @@ public struct ContentHash: ~Copyable {
     }
   }
 
-  /// Adds numbers, bit by bit.
+  /// Adds the bit patterns of numbers.
   public mutating func combine(_ numbers: [Double]) {
     numbers.withUnsafeBytes { combine($0) }
   }
 
-  /// Adds a text.
+  /// Adds the UTF-8 bytes of a string.
   public mutating func combine(_ text: String) {
     var text = text
     text.withUTF8 { combine(UnsafeRawBufferPointer($0)) }
   }
 
-  /// The number of digits.
+  /// The number of hexadecimal digits in `digits`.
   public static let length = 32
 
-  /// `length` hexadecimal digits.
+  /// The hash of what was added so far, as `length` hexadecimal digits.
   public var digits: String {
     let hash = XXH3_128bits_digest(state)
     return [hash.high64, hash.low64].map {

@@ -1,6 +1,6 @@
-/// Text that came from a file or a user on one line of a message: what would steer a terminal is escaped.
+/// Text from a file or a user, made safe for one line of a message: characters that would control a terminal are escaped.
 ///
-/// At most `limit` Unicode scalars, the last of them an ellipsis when something was cut.
+/// The result has at most `limit` Unicode scalars; the last one is an ellipsis if the text was cut.
 package func escaped(_ text: String, limit: Int = .max) -> String {
   var result = String.UnicodeScalarView()
   for scalar in text.unicodeScalars {
@@ -14,7 +14,7 @@ package func escaped(_ text: String, limit: Int = .max) -> String {
   return String(result)
 }
 
-/// The same in quotation marks, as names from files stand in messages.
+/// The escaped text in quotation marks, which is how messages show names from files.
 package func quoted(_ text: String, limit: Int = 80) -> String {
   "\"\(escaped(text, limit: limit))\""
 }

@@ -1,68 +1,69 @@
 /// What can be wrong with a model on disk. Every case names the file and the field or tensor; the description says
 /// what to do about it.
 ///
-/// Names that come from a file are shown escaped and shortened, since they are as hostile as the rest of it.
+/// Names that come from a file are untrusted, so they are shown escaped and shortened.
 public enum FileError: Error, Equatable, Sendable {
-  /// Opening, mapping or reading failed; `reason` is the system's, or "is a folder", "is empty".
+  /// Opening, mapping or reading failed. `reason` is the system's message, or for example "it is empty".
   case cannotRead(file: String, reason: String)
   /// Writing failed.
   case cannotWrite(file: String, reason: String)
-  /// The file became shorter or longer, or stopped being readable, while it was mapped.
+  /// The file changed, or became unreadable, while it was mapped.
   case changedWhileMapped(file: String)
-  /// Not JSON, at byte `offset` of the file.
+  /// The file is not valid JSON at byte `offset`.
   case malformedJSON(file: String, offset: Int, reason: String)
-  /// The file does not begin as a file of this format does.
+  /// The file does not have this format.
   case notThisFormat(file: String, format: String, reason: String)
-  /// A version of the format that is not known.
+  /// The file has a version of the format that is not supported.
   case unsupportedVersion(file: String, format: String, version: Int)
   /// The file ends before `field` does.
   case truncated(file: String, field: String, needed: UInt64, available: UInt64)
-  /// A length or count that no file of this size can hold.
+  /// A length or count exceeds what a file of this size can hold, or the format's limit.
   case implausibleCount(file: String, field: String, count: UInt64, limit: UInt64)
-  /// The numbers multiply or add up to more than an integer holds.
+  /// The product or sum of stored sizes overflows a 64-bit integer.
   case overflow(file: String, field: String)
-  /// A field that must be there is not.
+  /// A required field is missing.
   case missingField(file: String, field: String)
-  /// A field holds what it must not.
+  /// A field has an invalid value.
   case invalidField(file: String, field: String, reason: String)
-  /// Bytes that must be UTF-8 are not.
+  /// Bytes that must be UTF-8 are not valid UTF-8.
   case invalidText(file: String, field: String)
-  /// Two tensors or metadata fields of one name.
+  /// Two tensors or metadata fields have the same name.
   case duplicateName(file: String, name: String)
-  /// Shape and type ask for other than the stored number of bytes.
+  /// The stored number of bytes is not the one that shape and type require.
   case wrongSize(file: String, tensor: String, expected: Int, stored: Int)
   /// The tensor's bytes lie partly outside the file.
   case outOfBounds(file: String, tensor: String, end: UInt64, limit: UInt64)
   /// Two tensors share bytes.
   case overlap(file: String, tensor: String, other: String)
-  /// Bytes that belong to no tensor, where the format allows none.
+  /// Some bytes belong to no tensor, which the format does not allow.
   case gap(file: String, tensor: String, bytes: Int)
-  /// The tensor begins at no multiple of the file's alignment.
+  /// The tensor's offset is not a multiple of the file's alignment.
   case misaligned(file: String, tensor: String, offset: UInt64, alignment: Int)
-  /// An entry of a zip archive that is compressed, encrypted, or not as its header says.
+  /// An entry of a zip archive is compressed, encrypted, or inconsistent with its header.
   case unusableEntry(file: String, entry: String, reason: String)
-  /// No pickle, at byte `offset` of the file.
+  /// The pickle is not valid at byte `offset` of the file.
   case malformedPickle(file: String, offset: Int, reason: String)
-  /// A pickle that asks for what no tensor needs: an opcode, or a function or class by name.
+  /// The pickle uses an opcode, function or class that storing tensors does not need.
   case forbiddenPickle(file: String, offset: Int, what: String)
-  /// A tensor whose numbers do not lie row after row.
+  /// The tensor's numbers are not stored in row-major order.
   case strided(file: String, tensor: String, shape: [Int], strides: [Int])
-  /// A stored type there is no kernel for.
+  /// There is no kernel for the tensor's stored type.
   case unsupportedType(file: String, tensor: String, type: String)
-  /// No tensor of this name.
+  /// There is no tensor of this name.
   case missingTensor(file: String, tensor: String)
-  /// No tensor of this name, but one that has it after a prefix.
+  /// There is no tensor of this name, but one whose name is this one with a prefix.
   case prefixedTensor(file: String, tensor: String, stored: String)
-  /// A tensor of another shape than its use needs.
+  /// The tensor does not have the shape that is needed.
   case wrongShape(file: String, tensor: String, shape: [Int], needed: String)
-  /// A path in `field` that leads out of the model's folder.
+  /// A path in `field` leads out of the model's folder.
   case unsafePath(file: String, field: String, path: String)
-  /// Nothing at this path, or nothing that is a model; `remedy` says what would be.
+  /// There is nothing at this path, or it is not a model; `remedy` says what to give instead.
   case notAModel(path: String, reason: String, remedy: String)
 }
 
 extension FileError: CustomStringConvertible {
-  /// One or two sentences: file, field, what is wrong, what to do. Only what cannot have been written so is called damaged.
+  /// One or two sentences: the file, the field, what is wrong, and what to do. A file is called damaged only if no writer
+  /// would have produced it.
   public var description: String {
     let again = "the file is damaged or incomplete: copy or download it again"
     switch self {
@@ -86,10 +87,10 @@ extension FileError: CustomStringConvertible {
       return "\(file): \(format) version \(version) is not supported; convert it to version 3"
     case .truncated(let file, let field, let needed, let available):
       return
-        "\(file): ends within \(quoted(field)), which needs \(needed) bytes where \(available) "
-        + "are left; \(again)"
+        "\(file): ends within \(quoted(field)), which needs \(needed) bytes; \(available) are left; "
+        + again
     case .implausibleCount(let file, let field, let count, let limit):
-      return "\(file): \(quoted(field)) is \(count), and at most \(limit) is possible; \(again)"
+      return "\(file): \(quoted(field)) is \(count), but at most \(limit) is possible; \(again)"
     case .overflow(let file, let field):
       return "\(file): the sizes of \(quoted(field)) exceed a 64-bit integer; \(again)"
     case .missingField(let file, let field):
@@ -102,7 +103,7 @@ extension FileError: CustomStringConvertible {
       return "\(file): \(quoted(name)) occurs twice; convert the model again"
     case .wrongSize(let file, let tensor, let expected, let stored):
       return
-        "\(file): tensor \(quoted(tensor)) stores \(stored) bytes where its shape and type need "
+        "\(file): tensor \(quoted(tensor)) has \(stored) bytes, but its shape and type need "
         + "\(expected); \(again)"
     case .outOfBounds(let file, let tensor, let end, let limit):
       return "\(file): tensor \(quoted(tensor)) ends at byte \(end) of \(limit); \(again)"
@@ -110,11 +111,11 @@ extension FileError: CustomStringConvertible {
       return
         "\(file): tensors \(quoted(tensor)) and \(quoted(other)) overlap; convert the model again"
     case .gap(let file, let tensor, let bytes):
-      return "\(file): \(bytes) bytes by tensor \(quoted(tensor)) belong to no tensor; "
+      return "\(file): \(bytes) bytes next to tensor \(quoted(tensor)) belong to no tensor; "
         + "convert the model again"
     case .misaligned(let file, let tensor, let offset, let alignment):
       return
-        "\(file): tensor \(quoted(tensor)) begins at byte \(offset), no multiple of \(alignment); "
+        "\(file): tensor \(quoted(tensor)) begins at byte \(offset), not a multiple of \(alignment); "
         + "convert the model again"
     case .unusableEntry(let file, let entry, let reason):
       return
@@ -124,8 +125,8 @@ extension FileError: CustomStringConvertible {
       return "\(file): not a valid pickle at byte \(offset): \(reason); \(again)"
     case .forbiddenPickle(let file, let offset, let what):
       return
-        "\(file): its pickle asks for \(quoted(what)) at byte \(offset), which weights do not need "
-        + "and may be hostile; nothing of it was run: get the model as .safetensors"
+        "\(file): its pickle uses \(quoted(what)) at byte \(offset), which weights do not need; the "
+        + "file may be malicious. Nothing in it was run. Get the model as .safetensors"
     case .strided(let file, let tensor, let shape, let strides):
       return
         "\(file): tensor \(quoted(tensor)) is a transposed or expanded view, shape \(shape) with "
@@ -136,14 +137,14 @@ extension FileError: CustomStringConvertible {
         + "convert it to F32, F16, BF16, Q8_0, Q4_K or another supported type"
     case .missingTensor(let file, let tensor):
       return
-        "\(file): no tensor \(quoted(tensor)), which the model that the configuration describes "
-        + "has; check that configuration and weights belong together, and that no file is missing"
+        "\(file): there is no tensor \(quoted(tensor)), which the configuration's model needs; "
+        + "check that configuration and weights belong together, and that no file is missing"
     case .prefixedTensor(let file, let tensor, let stored):
       return
-        "\(file): no tensor \(quoted(tensor)), but \(quoted(stored)): the model's tensors are those "
-        + "of a part of another; save that part by itself"
+        "\(file): there is no tensor \(quoted(tensor)), but there is \(quoted(stored)): the model "
+        + "is part of a larger one; save that part by itself"
     case .wrongShape(let file, let tensor, let shape, let needed):
-      return "\(file): tensor \(quoted(tensor)) has shape \(shape) where \(needed) is needed; "
+      return "\(file): tensor \(quoted(tensor)) has shape \(shape), but \(needed) is needed; "
         + "check that configuration and weights belong together"
     case .unsafePath(let file, let field, let path):
       return "\(file): \(quoted(field)) leads out of the model's folder (\(quoted(path))); "

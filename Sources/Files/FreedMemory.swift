@@ -1,13 +1,13 @@
 import CMappedFile
 
-/// Lets the process keep freed memory for what asks next, up to `returnFreedMemory`. For a program's first line: it concerns
-/// all of the process.
+/// Lets the process keep freed memory for later allocations, until `returnFreedMemory`. Call it at the start of a program: it
+/// affects the whole process.
 ///
-/// A pass allocates and frees matrices of some megabytes many times over. glibc maps blocks of such a size anew each time until
-/// it has seen a larger one freed, and every page of theirs is zeroed and faulted in again, 50,000 times in a run on SmolLM2.
-/// These are the limits it would learn at most (DEFAULT_MMAP_THRESHOLD_MAX, and twice that).
+/// A pass repeatedly allocates and frees matrices of a few megabytes. glibc maps blocks of that size anew each time until it
+/// has seen a larger one freed, and each of their pages is zeroed and faulted in again: 50,000 times in a run on SmolLM2.
+/// The thresholds set here are the largest that glibc would adapt to (DEFAULT_MMAP_THRESHOLD_MAX, and twice that).
 public func keepFreedMemory() { cmf_keep_freed_memory(32 << 20) }
 
-/// Gives the system back what the allocator keeps of freed memory, so that what the next part of a run takes does not come on
-/// top of what the last one left in pieces. Costs a walk over the free lists: for the ends of passes.
+/// Returns the freed memory that the allocator keeps to the system, so that the next part of a run does not need its memory
+/// in addition to what the last part left fragmented. It costs a walk over the free lists; call it at the end of a pass.
 public func returnFreedMemory() { cmf_return_freed_memory() }

@@ -1,20 +1,19 @@
-/// Which texts count as JSON.
+/// Which documents are accepted as JSON.
 public enum JSONDialect: Sendable {
-  /// RFC 8259 to the letter, each key of an object once, every number within the range of `Double`.
+  /// RFC 8259 exactly; in addition keys must not repeat within an object, and numbers must be within the range of `Double`.
   case strict
   /// What Python's `json` reads, which writes the configuration of most models: also `NaN`, `Infinity` and `-Infinity`,
-  /// numbers that round to infinity, keys that occur again (the last one counts), and halves of surrogate pairs (read as
-  /// U+FFFD).
+  /// numbers that round to infinity, repeated keys (the last one counts), and unpaired surrogates (read as U+FFFD).
   case python
 }
 
 extension JSONValue {
-  /// The one JSON value that `bytes` hold, in UTF-8; read in one pass, in time linear in their number.
+  /// The one JSON value that `bytes` hold, in UTF-8. Reads them in one pass, in linear time.
   ///
-  /// `source` names the file in errors, `origin` is where in it `bytes` begin. Throws
-  /// `FileError.malformedJSON` with the byte offset for: anything outside the dialect, in the strict one also a key
-  /// that occurs twice, half a surrogate pair and a number beyond the range of `Double`; invalid UTF-8, arrays and objects
-  /// nested deeper than `depthLimit`, and anything but white space after the value.
+  /// `source` names the file in errors, and `origin` is the offset of `bytes` in it. Throws `FileError.malformedJSON` with
+  /// the byte offset for anything outside the dialect (in the strict one also a repeated key, an unpaired surrogate and a
+  /// number beyond the range of `Double`), invalid UTF-8, nesting deeper than `depthLimit`, and anything but white space
+  /// after the value.
   public static func parse(
     _ bytes: UnsafeRawBufferPointer, source: String, origin: Int = 0, depthLimit: Int = 64,
     dialect: JSONDialect = .strict
@@ -27,7 +26,7 @@ extension JSONValue {
     }
   }
 
-  /// The one JSON value that `bytes` hold; as the form above.
+  /// The one JSON value that `bytes` hold; see the overload for raw bytes.
   public static func parse(
     _ bytes: [UInt8], source: String, origin: Int = 0, depthLimit: Int = 64,
     dialect: JSONDialect = .strict
@@ -41,7 +40,7 @@ extension JSONValue {
     return try result.get()
   }
 
-  /// The one JSON value in a file. Throws `FileError.cannotRead` too.
+  /// The one JSON value in a file. Throws what the overload for bytes throws, and what `MappedFile` throws.
   public static func parse(
     file: String, depthLimit: Int = 64, dialect: JSONDialect = .strict
   ) throws(FileError) -> JSONValue {
@@ -61,7 +60,7 @@ private struct JSONParser {
   let bytes: UnsafeRawBufferPointer
   let dialect: JSONDialect
   var position = 0
-  /// Where strings with escapes are put together.
+  /// The buffer in which strings with escapes are assembled.
   var scratch: [UInt8] = []
 
   init(bytes: UnsafeRawBufferPointer, dialect: JSONDialect) {
@@ -73,7 +72,7 @@ private struct JSONParser {
     Failure(offset: offset ?? position, reason: reason)
   }
 
-  /// The next byte, 0 at the end: no token contains it, so the callers need not ask which.
+  /// The next byte, or 0 at the end. No token contains a 0 byte, so callers need not tell the two apart.
   private var next: UInt8 { position < bytes.count ? bytes[position] : 0 }
 
   private mutating func skipSpace() {
@@ -88,7 +87,7 @@ private struct JSONParser {
   mutating func document(depthLimit: Int) throws(Failure) -> JSONValue {
     let result = try value(depth: depthLimit)
     skipSpace()
-    guard position == bytes.count else { throw failure("more follows after the value") }
+    guard position == bytes.count else { throw failure("unexpected text after the value") }
     return result
   }
 
@@ -197,7 +196,7 @@ private struct JSONParser {
         return text
       }
       if byte == UInt8(ascii: "\\") { return try escapedString(from: start) }
-      guard byte >= 0x20 else { throw failure("a control character stands unescaped in a string") }
+      guard byte >= 0x20 else { throw failure("an unescaped control character in a string") }
       position += 1
     }
     throw failure("a string has no end", at: start - 1)
@@ -214,7 +213,7 @@ private struct JSONParser {
         position += 1
         return try text(scratch, at: start)
       case UInt8(ascii: "\\"): try escape()
-      case 0..<0x20: throw failure("a control character stands unescaped in a string")
+      case 0..<0x20: throw failure("an unescaped control character in a string")
       default:
         scratch.append(byte)
         position += 1
@@ -249,14 +248,14 @@ private struct JSONParser {
         code = 0x10000 + (code & 0x3FF) << 10 + second & 0x3FF
       }
       guard let scalar = Unicode.Scalar(code) ?? (dialect == .python ? "\u{FFFD}" : nil) else {
-        throw failure("half a surrogate pair", at: start)
+        throw failure("an unpaired surrogate", at: start)
       }
       scratch.append(contentsOf: UTF8.encode(scalar)!)
     default: throw failure("an unknown escape", at: start)
     }
   }
 
-  /// The second half of a surrogate pair if an escape for one comes next, which is then passed.
+  /// The low surrogate, if an escape for one comes next, which is then consumed.
   private mutating func lowSurrogate() throws(Failure) -> UInt32? {
     let start = position
     guard next == UInt8(ascii: "\\") else { return nil }
@@ -288,7 +287,7 @@ private struct JSONParser {
 
   // MARK: Numbers
 
-  /// Skips decimal digits, of which there must be one, and returns their value if it fits.
+  /// Skips decimal digits, at least one, and returns their value if it fits into an `Int`.
   private mutating func digits(from start: Int, negative: Bool = false) throws(Failure) -> Int? {
     var value: Int? = 0
     let first = position
@@ -302,7 +301,7 @@ private struct JSONParser {
       }
       position += 1
     }
-    guard position > first else { throw failure("a number lacks digits", at: start) }
+    guard position > first else { throw failure("a number without digits", at: start) }
     return value
   }
 
@@ -318,7 +317,7 @@ private struct JSONParser {
     let first = position
     let integer = try digits(from: start, negative: negative)
     guard !leadingZero || position == first + 1 else {
-      throw failure("a number begins with a superfluous zero", at: start)
+      throw failure("a number with a leading zero", at: start)
     }
     var isInteger = true
     if next == UInt8(ascii: ".") {
@@ -335,7 +334,7 @@ private struct JSONParser {
     if isInteger, let integer { return .integer(integer) }
     let text = String(decoding: bytes[start..<position], as: UTF8.self)
     guard let value = Double(text), value.isFinite || dialect == .python else {
-      throw failure("a number is beyond the range of a double", at: start)
+      throw failure("a number beyond the range of a double", at: start)
     }
     return .real(value)
   }

@@ -6,7 +6,7 @@ public enum JSONValue: Sendable {
   case bool(Bool)
   /// A number.
   case number(JSONNumber)
-  /// A string, its escapes resolved; its bytes are those of the file otherwise, never normalised.
+  /// A string with its escapes resolved. Its other bytes are those of the file, never normalised.
   case string(String)
   /// An array.
   case array([JSONValue])
@@ -14,18 +14,18 @@ public enum JSONValue: Sendable {
   case object(JSONObject)
 }
 
-/// A number as its digits mean it: an integer is never rounded through a `Double` on the way.
+/// A number with its exact or correctly rounded value: an integer does not pass through `Double`.
 public enum JSONNumber: Equatable, Sendable {
-  /// Written without fraction or exponent, and within 64 bits.
+  /// A number written without fraction or exponent that fits into 64 bits.
   case integer(Int)
-  /// Any other, correctly rounded. Only what Python wrote can be infinite or NaN.
+  /// Any other number, correctly rounded. Only the Python dialect allows infinity and NaN.
   case real(Double)
 }
 
 extension JSONValue {
   /// The string, if it is one.
   public var string: String? { if case .string(let value) = self { value } else { nil } }
-  /// The truth value, if it is one.
+  /// The Boolean, if it is one.
   public var bool: Bool? { if case .bool(let value) = self { value } else { nil } }
   /// The elements, if it is an array.
   public var array: [JSONValue]? { if case .array(let value) = self { value } else { nil } }
@@ -34,10 +34,10 @@ extension JSONValue {
   /// Whether it is `null`.
   public var isNull: Bool { if case .null = self { true } else { false } }
 
-  /// The integer, if it is written as one and fits; `2.0` is not one.
+  /// The integer, if it is written as one and fits into an `Int`; `2.0` is not an integer.
   public var int: Int? { if case .number(.integer(let value)) = self { value } else { nil } }
 
-  /// The number, rounded if it is an integer beyond 2⁵³.
+  /// The number; an integer beyond 2⁵³ is rounded.
   public var double: Double? {
     switch self {
     case .number(.integer(let value)): Double(value)
@@ -47,11 +47,11 @@ extension JSONValue {
   }
 }
 
-/// The members of an object in the order of the file. No key occurs twice; keys are compared by their bytes.
+/// A JSON object: its members in the order of the file. No key occurs twice; keys are compared by their bytes.
 public struct JSONObject: Sendable {
-  /// Keys and values, as in the file.
+  /// Keys and values, in the order of the file.
   public let members: [(key: String, value: JSONValue)]
-  /// Where each key stands; empty for the few members that a search finds as quickly.
+  /// The position of each key in `members`; empty if there are so few members that a linear search is as fast.
   private let positions: [UTF8Key: Int]
 
   /// An object without members.
@@ -60,7 +60,7 @@ public struct JSONObject: Sendable {
     positions = [:]
   }
 
-  /// The position in `members` of the second of two equal keys is thrown as `DuplicateKey`.
+  /// An object with these members. Throws `DuplicateKey`, with the position of the second of two equal keys.
   package init(_ members: [(key: String, value: JSONValue)]) throws(DuplicateKey) {
     self.members = members
     guard members.count > 8 else {
@@ -81,13 +81,13 @@ public struct JSONObject: Sendable {
     self.positions = positions
   }
 
-  /// The value of a key, in constant time.
+  /// The value under a key, in constant time.
   public subscript(key: String) -> JSONValue? {
     if positions.isEmpty { return members.first { $0.key.hasSameUTF8(as: key) }?.value }
     return positions[UTF8Key(key)].map { members[$0].value }
   }
 
-  /// Of several equal keys the last counts, at the place of the first.
+  /// An object with these members. If a key repeats, the last value counts, at the position of the first.
   package init(last members: [(key: String, value: JSONValue)]) {
     var positions = [UTF8Key: Int](minimumCapacity: members.count)
     var kept: [(key: String, value: JSONValue)] = []

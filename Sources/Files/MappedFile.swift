@@ -1,25 +1,26 @@
 import CMappedFile
 import Foundation
 
-/// A file, read-only in memory: its bytes are fetched by the system when they are touched, and dropped when it needs room.
+/// A file mapped read-only into memory: the system loads its pages when they are touched, and may drop them under memory
+/// pressure.
 ///
 /// If the file shrinks while it is mapped, reading gives zeros instead of ending the process, and `checkIntact` throws.
-/// Whoever computes from `bytes` asks `checkIntact` before believing the result.
+/// Code that computes from `bytes` must call `checkIntact` before it uses the result.
 public final class MappedFile: @unchecked Sendable {
   /// The path it was opened by.
   public let path: String
-  /// The bytes, on a page boundary; valid as long as this object lives, which using them does not prolong.
+  /// The bytes, beginning on a page boundary. They are valid as long as this object lives; using them does not keep it alive.
   public let bytes: UnsafeRawBufferPointer
   private let descriptor: CInt
   private let guardian: OpaquePointer
-  /// What the file was when it was opened.
+  /// The file's size and times when it was opened.
   private let identity: FileIdentity
 
-  /// Maps the regular file at `path`, which must not be empty. Throws `FileError.cannotRead`, and `notAModel` for what
-  /// Git has in place of a large file that was not fetched.
+  /// Maps the regular file at `path`, which must not be empty. Throws `FileError.cannotRead`, and `notAModel` for a Git LFS
+  /// pointer in place of a file that was not fetched.
   public convenience init(_ path: String) throws(FileError) {
     guard !path.utf8.contains(0) else {
-      throw .cannotRead(file: path, reason: "the path holds a null character")
+      throw .cannotRead(file: path, reason: "the path contains a null character")
     }
     // Without O_NONBLOCK, opening a named pipe would wait for a writer.
     let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
@@ -29,7 +30,8 @@ public final class MappedFile: @unchecked Sendable {
     try self.init(descriptor: descriptor, path: path)
   }
 
-  /// Maps an open file, which is closed with this object or when it cannot be mapped; `path` is for messages.
+  /// Maps an open file. The descriptor is closed when this object goes away, or at once if mapping fails; `path` is for
+  /// messages.
   package init(descriptor: CInt, path: String) throws(FileError) {
     func failure(_ reason: String) -> FileError { .cannotRead(file: path, reason: reason) }
     func systemFailure() -> FileError { failure(String(cString: strerror(errno))) }
@@ -41,7 +43,7 @@ public final class MappedFile: @unchecked Sendable {
     switch status.st_mode & S_IFMT {
     case S_IFREG: break
     case S_IFDIR: throw failure("it is a folder")
-    default: throw failure("it is no regular file")
+    default: throw failure("not a regular file")
     }
     guard status.st_size > 0 else { throw failure("it is empty") }
     let count = Int(status.st_size)
@@ -49,7 +51,7 @@ public final class MappedFile: @unchecked Sendable {
     else { throw systemFailure() }
     guard let guardian = cmf_register(start, count) else {
       munmap(start, count)
-      throw failure("no memory or no signal handler to guard it")
+      throw failure("no memory, or the SIGBUS handler cannot be installed")
     }
     keepOpen = true
     self.path = path
@@ -70,11 +72,11 @@ public final class MappedFile: @unchecked Sendable {
     close(descriptor)
   }
 
-  /// Bytes of the file when it was opened.
+  /// The size of the file in bytes when it was opened.
   public var count: Int { bytes.count }
 
-  /// Throws `FileError.changedWhileMapped` if a page could not be read, or the file is no longer what it was: its size,
-  /// the time of its last change of content, or that of its last change of any kind, which nobody can set back.
+  /// Throws `FileError.changedWhileMapped` if a page could not be read, or if the file's size, its modification time, or its
+  /// status-change time, which no program can set back, differ from those at opening.
   public func checkIntact() throws(FileError) {
     var status = stat()
     guard
@@ -83,25 +85,25 @@ public final class MappedFile: @unchecked Sendable {
     else { throw .changedWhileMapped(file: path) }
   }
 
-  /// The bytes of `range`, copied, so that nobody can change them while they are interpreted. Throws
-  /// `FileError.changedWhileMapped`.
+  /// A copy of the bytes of `range`, which cannot change while it is being parsed. Throws `FileError.changedWhileMapped`.
   public func copy(_ range: Range<Int>) throws(FileError) -> [UInt8] {
     let copy = [UInt8](bytes[range])
     try checkIntact()
     return copy
   }
 
-  /// What will happen to a range of bytes.
+  /// How a range of bytes will be used.
   public enum Advice: Sendable {
-    /// It is read soon: fetch it now, in the background.
+    /// It will be read soon: load it now, in the background.
     case willNeed
-    /// It is not read soon: its pages may be dropped, and are fetched again when touched.
+    /// It will not be read soon: its pages may be dropped, and are loaded again when touched.
     case dontNeed
-    /// It is read from front to back.
+    /// It will be read from front to back.
     case sequential
   }
 
-  /// Tells the system what will happen to `range`. Only pages that lie wholly inside are dropped. A hint: failure is silent.
+  /// Tells the system how `range` will be used. Only pages that lie wholly inside it are dropped. This is a hint: failures
+  /// are ignored.
   public func advise(_ advice: Advice, _ range: Range<Int>) {
     precondition(range.lowerBound >= 0 && range.upperBound <= count, "range outside the file")
     let page = Int(getpagesize())
@@ -123,9 +125,9 @@ public final class MappedFile: @unchecked Sendable {
     _ = madvise(start, last - first, CInt(hint))
   }
 
-  /// How many bytes of `range`, rounded out to pages, the system holds in memory; nil if it does not say.
+  /// How many bytes of `range`, extended to whole pages, are in memory; nil if the system does not say.
   ///
-  /// Counts pages of the file cache, whether or not this process has touched them.
+  /// Pages in the file cache count, whether or not this process has touched them.
   public func residentBytes(_ range: Range<Int>) -> Int? {
     precondition(range.lowerBound >= 0 && range.upperBound <= count, "range outside the file")
     let resident = cmf_resident_bytes(bytes.baseAddress! + range.lowerBound, range.count)
@@ -133,7 +135,7 @@ public final class MappedFile: @unchecked Sendable {
   }
 }
 
-/// By what a file that was changed in place is told from what it was.
+/// The size and times by which a change of a file in place is detected.
 private struct FileIdentity: Equatable {
   private let size: Int64
   private let times: [Int]

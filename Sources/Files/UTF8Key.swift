@@ -1,15 +1,15 @@
-/// A string that equals another when their bytes do.
+/// A string that is compared and hashed by its UTF-8 bytes.
 ///
-/// Swift compares strings by canonical equivalence: a composed é equals a decomposed one. Names in files are bytes, and
-/// two that differ there are two names.
+/// Swift compares strings by canonical equivalence, so that a composed é equals a decomposed one. Names in files are bytes:
+/// two names whose bytes differ are different names.
 public struct UTF8Key: Hashable, Sendable {
   /// The string.
   public let string: String
 
-  /// The bytes of `string` as a key.
+  /// A key made of the bytes of `string`.
   public init(_ string: String) { self.string = string }
 
-  /// Equal bytes.
+  /// Whether the bytes are equal.
   public static func == (a: UTF8Key, b: UTF8Key) -> Bool { a.string.hasSameUTF8(as: b.string) }
 
   /// Hashes the bytes.
@@ -20,7 +20,7 @@ public struct UTF8Key: Hashable, Sendable {
 }
 
 extension String {
-  /// Whether both strings are the same bytes, which `==` does not say.
+  /// Whether both strings have the same UTF-8 bytes; `==` compares by canonical equivalence instead.
   public func hasSameUTF8(as other: String) -> Bool {
     utf8.count == other.utf8.count && utf8.elementsEqual(other.utf8)
   }

@@ -40,7 +40,7 @@ import Testing
     }
   }
 
-  /// Shards without an index say by their names how many there should be.
+  /// Without an index, the names of the shards tell how many there should be.
   @Test func missingShard() throws {
     let folder = try TemporaryFolder()
     try folder.write("{}", to: "config.json")
@@ -53,7 +53,7 @@ import Testing
     #expect(try openModel(folder.path).tensors.tensors.map(\.name) == ["a", "c", "b"])
   }
 
-  /// The key by which transformers is told which file to read.
+  /// `transformers_weights` in config.json names the file to read, as for transformers.
   @Test func fileThatTheConfigurationNames() throws {
     let folder = try TemporaryFolder()
     try folder.write(#"{"transformers_weights": "mine.safetensors"}"#, to: "config.json")
@@ -67,7 +67,7 @@ import Testing
     #expect(model.choice.byteCount(of: ["mine.safetensors", "absent"]) > 8)
   }
 
-  /// Files that nobody reads may hold anything.
+  /// Files that are not read may contain anything.
   @Test(arguments: ["", "{", "[]", "{\"temperature\": Infinity}", "version https://git-lfs"])
   func generationConfigurationIsNotRead(text: String) throws {
     let folder = try TemporaryFolder()
@@ -77,7 +77,7 @@ import Testing
     #expect(try openModel(folder.path).tensors.contains("a"))
   }
 
-  /// Which of several sets of weights was read is said, and of one set there is nothing to say.
+  /// A note says which of several sets of weights was read; there is no note for a single set.
   @Test(
     arguments: [
       (["model.safetensors"], [], []),
@@ -111,7 +111,7 @@ import Testing
     for text in read + left { #expect(notes[0].contains(text), "\(notes)") }
   }
 
-  /// Shards that the index names are no second set; its own file beside them is.
+  /// The shards that an index names are one set of weights; another file beside them is a second set.
   @Test func shardsAreOneSet() throws {
     let folder = try TemporaryFolder()
     try folder.write("{}", to: "config.json")
@@ -136,7 +136,7 @@ import Testing
         "b": "sub/model-00002-of-00002.safetensors", "a": "model-00001-of-00002.safetensors"}}
       """#, to: "model.safetensors.index.json")
     let model = try openModel(folder.path)
-    // What the index does not name but its files hold comes last.
+    // Tensors in the files that the index does not name come last.
     #expect(model.tensors.tensors.map(\.name) == ["b", "a", "unlisted"])
     #expect(try model.tensors.tensor("b").file.hasSuffix("sub/model-00002-of-00002.safetensors"))
     #expect(throws: FileError.missingTensor(file: index, tensor: "absent")) {
@@ -145,7 +145,8 @@ import Testing
     try model.tensors.checkIntact()
   }
 
-  /// An index that is older than its files: tensors are where they are, and what is in none is missed by who needs it.
+  /// With an index that is older than its files, tensors are found in the files that have them, and one that is in no file
+  /// is an error only when it is requested.
   @Test func staleIndex() throws {
     let folder = try TemporaryFolder()
     try folder.write("{}", to: "config.json")
@@ -159,12 +160,13 @@ import Testing
     #expect(model.tensors.contains("a") && model.tensors.contains("b"))
     #expect(!model.tensors.contains("gone"))
     #expect(model.notes.count == 1 && model.notes[0].contains("no file holds 1 of the tensors"))
-    // Beside the one file that transformers reads first it does not matter.
+    // A stale index does not matter beside model.safetensors, which takes precedence.
     try writeVectors(["whole"], to: folder.path + "/model.safetensors")
     #expect(try openModel(folder.path).tensors.tensors.map(\.name) == ["whole"])
   }
 
-  /// `%` stands for the folder, whose neighbour `outside` holds a file that must not be reached.
+  /// Indices that lead out of the folder or lie are refused. `%` stands for the folder; `outside` beside it has a file that
+  /// must not be reached.
   @Test(arguments: [
     (#"{"a": "../outside/x.safetensors"}"#, "unsafePath", "weight_map.a"),
     (#"{"a": "sub/../../outside/x.safetensors"}"#, "unsafePath", "weight_map.a"),
@@ -197,7 +199,7 @@ import Testing
     #expect(thrown.description.contains(field), "\(thrown)")
   }
 
-  /// A link out of the folder is refused whichever file it stands for; one within it is as good as a file.
+  /// A link out of the folder is refused, whichever file it replaces.
   @Test(arguments: [
     "config.json", "model.safetensors", "model.safetensors.index.json",
     "part.safetensors", "pytorch_model.bin", "pytorch_model.bin.index.json", "tokenizer.json",
@@ -273,7 +275,7 @@ import Testing
     }
   }
 
-  /// A folder whose only weights are one GGUF file is that file, whatever config.json says.
+  /// A folder whose only weights are one GGUF file is opened as that file, whatever its config.json contains.
   @Test(arguments: [[], ["config.json"], ["config.json", "README.md", "optimizer.bin"]])
   func folderOfOneGGUF(others: [String]) throws {
     let folder = try TemporaryFolder()
@@ -305,7 +307,7 @@ import Testing
     }
   }
 
-  /// What reads images lies beside the model and is not read.
+  /// The image projector beside a model is not read.
   @Test func projectorBesideTheModel() throws {
     let folder = try TemporaryFolder()
     let file = try folder.write(GGUFBuilder.honest.bytes, to: "m.gguf")
@@ -315,9 +317,9 @@ import Testing
   }
 }
 
-/// GGUF files that were split, as `llama-gguf-split` does.
+/// GGUF files that are split as by `llama-gguf-split`.
 @Suite struct SplitGGUF {
-  /// A part with one tensor of its own; `nil` leaves a key out.
+  /// A part with one tensor; nil omits the key.
   private func part(_ number: Int?, of count: Int?, _ tensor: String, total: Int? = 2) -> [UInt8] {
     GGUFBuilder.changed {
       $0.tensors = [(tensor, [3, 2], 0, 0)]
@@ -334,7 +336,7 @@ import Testing
     }
   }
 
-  /// By the folder, the first part or any other it is one model, whose metadata are the first part's.
+  /// The folder and each of the parts open the same model, with the metadata of the first part.
   @Test func anyPartIsTheModel() throws {
     let folder = try TemporaryFolder()
     let first = try folder.write(part(0, of: 2, "a"), to: "m-00001-of-00002.gguf")
@@ -358,7 +360,7 @@ import Testing
     #expect(#expect(throws: FileError.self) { try openModel(folder.path) }?.caseName == "notAModel")
   }
 
-  /// Parts that are not those of one model, and what the error says.
+  /// Parts that do not make up one model are refused, with an error that says why.
   @Test func partsThatDoNotBelongTogether() throws {
     let names = ["m-00001-of-00002.gguf", "m-00002-of-00002.gguf"]
     let cases: [([String: [UInt8]], String)] = [

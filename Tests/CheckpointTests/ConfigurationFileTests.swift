@@ -5,7 +5,8 @@ import Testing
 @testable import Checkpoint
 
 @Suite struct Configurations {
-  /// What Python reads where nobody looks is read; where somebody does, the error is about that key.
+  /// Values that only Python's JSON allows are accepted under keys that are not read; reading one as another type is an
+  /// error that names the key.
   @Test(arguments: [
     #""x": Infinity"#, #""x": [NaN, -Infinity]"#, #""x": 1e400, "y": -1e999"#,
     #""x": 1, "x": "two""#,
@@ -40,7 +41,7 @@ import Testing
     #expect(throws: FileError.missingField(file: "config.json", field: "none")) {
       try config.double("none")
     }
-    // A fallback is for what is absent, not for what is wrong.
+    // A fallback replaces an absent value, not an invalid one.
     #expect(throws: FileError.self) { try config.int("t", default: 1) }
     #expect(throws: FileError.self) { try config.int("x", default: 1) }
     #expect(try config.part("absent") == nil && config.part("none") == nil)

@@ -4,7 +4,7 @@ import Testing
 
 @testable import Checkpoint
 
-/// A folder that goes away with this object.
+/// A temporary folder, which is removed with this object.
 final class TemporaryFolder: Sendable {
   let path: String
 
@@ -15,13 +15,13 @@ final class TemporaryFolder: Sendable {
 
   deinit { try? FileManager.default.removeItem(atPath: path) }
 
-  /// Writes a file, and the folders on the way to it; returns its path.
+  /// Writes a file, creating the folders in its path; returns its path.
   @discardableResult
   func write(_ bytes: [UInt8], to name: String) throws -> String {
     let url = URL(fileURLWithPath: "\(path)/\(name)")
     try FileManager.default.createDirectory(
       at: url.deletingLastPathComponent(), withIntermediateDirectories: true)
-    // Not truncated first: the blocks of a file written over and over stay where they are, and no disk is waited for.
+    // Not truncated first, so that a file that is rewritten many times keeps its blocks and does not wait for the disk.
     let descriptor = open(url.path, O_WRONLY | O_CREAT, 0o644)
     try #require(descriptor >= 0)
     defer { close(descriptor) }
@@ -41,12 +41,12 @@ final class TemporaryFolder: Sendable {
   }
 }
 
-/// A committed file, made by make_fixtures.py.
+/// The path of a fixture.
 func fixture(_ name: String) throws -> String {
   try #require(Bundle.module.resourceURL).appendingPathComponent("Fixtures/\(name)").path
 }
 
-/// Bytes put together by hand.
+/// Assembles bytes.
 struct ByteBuilder {
   var bytes: [UInt8] = []
 
@@ -54,7 +54,7 @@ struct ByteBuilder {
     withUnsafeBytes(of: value.littleEndian) { bytes += $0 }
   }
 
-  /// A text as GGUF writes it.
+  /// Appends a string as in GGUF files: its length, or a false `length`, and its bytes.
   mutating func put(_ text: String, length: UInt64? = nil) {
     put(length ?? UInt64(text.utf8.count))
     bytes += Array(text.utf8)
@@ -67,11 +67,11 @@ struct ByteBuilder {
   }
 }
 
-/// A file that must be refused: with which case, and what of it the message must name.
+/// A file that must be refused with a certain error case, and a field that the message must name.
 struct HostileFile: Sendable, CustomTestStringConvertible {
   let what: String
   let bytes: [UInt8]
-  let error: String  // the case's name
+  let error: String  // the name of the case
   let field: String
   var testDescription: String { what }
 
@@ -79,7 +79,7 @@ struct HostileFile: Sendable, CustomTestStringConvertible {
     (self.what, self.bytes, self.error, self.field) = (what, bytes, error, field)
   }
 
-  /// Writes the file and expects `open` to refuse it in the named way.
+  /// Writes the file and expects `open` to throw the error, with a message that names path and field.
   func expectRefusal(_ name: String, by open: (String) throws -> Void) throws {
     let folder = try TemporaryFolder()
     let path = try folder.write(bytes, to: name)

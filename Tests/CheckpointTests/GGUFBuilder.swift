@@ -1,13 +1,13 @@
 @testable import Checkpoint
 
-/// A GGUF file, honest unless told otherwise.
+/// Builds a GGUF file, which is valid unless a property says otherwise.
 struct GGUFBuilder {
   var magic = "GGUF"
   var version: UInt32 = 3
   var tensorCount: UInt64?
   var metadataCount: UInt64?
   var alignment = 32
-  /// Keys, type numbers and the values' bytes.
+  /// Keys, type numbers and the bytes of the values.
   var metadata: [(key: String, type: UInt32, value: [UInt8])] = []
   /// Dimensions in the file's order, columns first.
   var tensors: [(name: String, dimensions: [UInt64], type: UInt32, offset: UInt64)] = []
@@ -25,21 +25,21 @@ struct GGUFBuilder {
     return builder
   }
 
-  /// The honest file after a change.
+  /// The valid file after a change.
   static func changed(_ change: (inout GGUFBuilder) -> Void) -> [UInt8] {
     var builder = honest
     change(&builder)
     return builder.bytes
   }
 
-  /// The honest file and one more metadata entry.
+  /// The valid file with one more metadata entry.
   static func with(
     _ key: String, _ type: UInt32, _ value: (inout ByteBuilder) -> Void
   ) -> [UInt8] {
     changed { $0.metadata.append((key, type, ByteBuilder.make(value))) }
   }
 
-  /// The honest file whose first tensor is another.
+  /// The valid file with its first tensor replaced.
   static func with(
     _ dimensions: [UInt64], type: UInt32 = 0, offset: UInt64 = 0
   ) -> [UInt8] {

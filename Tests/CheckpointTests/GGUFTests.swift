@@ -47,7 +47,7 @@ private let hostileFiles: [HostileFile] = [
     "unknown type of value", GGUFBuilder.with("new", 13) { $0.put(UInt32(8)) }, "invalidField",
     "\"new\""),
   HostileFile(
-    "text that ends after the file", GGUFBuilder.with("t", 8) { $0.put("a", length: 1 << 62) },
+    "string that ends after the file", GGUFBuilder.with("t", 8) { $0.put("a", length: 1 << 62) },
     "truncated", "\"t\""),
   HostileFile(
     "array longer than the file",
@@ -61,7 +61,7 @@ private let hostileFiles: [HostileFile] = [
     },
     "invalidField", "\"t\""),
   HostileFile(
-    "text in an array that ends after the file",
+    "string in an array that ends after the file",
     GGUFBuilder.with("t", 9) {
       $0.put(UInt32(8))
       $0.put(UInt64(2))
@@ -83,11 +83,11 @@ private let hostileFiles: [HostileFile] = [
     "alignment 48", GGUFBuilder.with("general.alignment", 4) { $0.put(UInt32(48)) }, "invalidField",
     "general.alignment"),
   HostileFile(
-    "alignment is a text", GGUFBuilder.with("general.alignment", 8) { $0.put("32") },
+    "alignment is a string", GGUFBuilder.with("general.alignment", 8) { $0.put("32") },
     "invalidField",
     "general.alignment"),
   HostileFile(
-    "alignment that the offsets do not keep",
+    "alignment that the offsets violate",
     GGUFBuilder.changed {
       $0.metadata.append(("general.alignment", 4, ByteBuilder.make { $0.put(UInt32(128)) }))
       $0.alignment = 128
@@ -104,14 +104,14 @@ private let hostileFiles: [HostileFile] = [
   HostileFile("side of 2⁶⁴ − 1", GGUFBuilder.with([.max]), "overflow", "\"w\""),
   HostileFile("sides that overflow", GGUFBuilder.with([1 << 32, 1 << 32]), "overflow", "\"w\""),
   HostileFile(
-    "sides that overflow behind a zero", GGUFBuilder.with([1 << 32, 1 << 32, 0]), "overflow",
+    "sides that overflow after a zero", GGUFBuilder.with([1 << 32, 1 << 32, 0]), "overflow",
     "\"w\""),
   HostileFile("bytes that overflow", GGUFBuilder.with([1 << 62]), "overflow", "\"w\""),
   HostileFile("sides for more than the file", GGUFBuilder.with([1 << 40]), "outOfBounds", "\"w\""),
   HostileFile(
     "row that is half a block", GGUFBuilder.with([16, 4], type: 2), "invalidField", "Q4_0"),
   HostileFile(
-    "row that is no superblock", GGUFBuilder.with([32, 8], type: 12), "invalidField", "Q4_K"),
+    "row that is not a superblock", GGUFBuilder.with([32, 8], type: 12), "invalidField", "Q4_K"),
   HostileFile("offset 1", GGUFBuilder.with([3, 2], offset: 1), "misaligned", "\"w\""),
   HostileFile(
     "offset beyond the file", GGUFBuilder.with([3, 2], offset: 1 << 40), "outOfBounds", "\"w\""),
@@ -132,14 +132,14 @@ private let hostileFiles: [HostileFile] = [
 ]
 
 extension [UInt8] {
-  /// These bytes with `count` of them replaced by an integer's.
+  /// These bytes, with `count` of them replaced by those of an integer.
   fileprivate func replacing<T: FixedWidthInteger>(_ count: Int, at start: Int, with value: T)
     -> [UInt8]
   {
     Array(self[..<start]) + ByteBuilder.make { $0.put(value) } + Array(self[(start + count)...])
   }
 
-  /// These bytes, which announce no tensor, and an entry that says it has so many dimensions.
+  /// These bytes, which announce no tensor, followed by the entry of a tensor with this number of dimensions.
   fileprivate func withTensorOf(dimensions: UInt32) -> [UInt8] {
     var builder = GGUFBuilder()
     builder.tensorCount = 1
@@ -178,12 +178,12 @@ func lyingGGUFFilesAreRefused(_ hostile: HostileFile) throws {
   #expect(try file.string("general.architecture") == "test")
   #expect(try file.int("count") == 7)
   #expect(throws: FileError.missingField(file: path, field: "x")) { try file.int("x") }
-  #expect(throws: FileError.invalidField(file: path, field: "count", reason: "it is no text")) {
+  #expect(throws: FileError.invalidField(file: path, field: "count", reason: "not a string")) {
     try file.string("count")
   }
 }
 
-/// Types without a kernel, of known and of unknown size, stand in the list, and their neighbours can be used.
+/// Tensors of types without a kernel, of known and of unknown size, are listed, and the tensors after them can be used.
 @Test(arguments: [(UInt32(40), "NVFP4"), (24, "I8"), (77, "type 77")])
 func unsupportedGGUFTypesAreListedAndRefusedWhenUsed(type: UInt32, name: String) throws {
   let folder = try TemporaryFolder()
@@ -231,7 +231,7 @@ func unsupportedGGUFTypesAreListedAndRefusedWhenUsed(type: UInt32, name: String)
   #expect(throws: FileError.self) { try nested.strings() }
 }
 
-/// What llama.cpp does not look at either: texts and keys in other encodings, a truth value that is neither 0 nor 1.
+/// What llama.cpp does not check either is read: strings and keys in other encodings, a Boolean that is neither 0 nor 1.
 @Test func metadataThatLlamaCppReadsIsRead() throws {
   let folder = try TemporaryFolder()
   let text = GGUFBuilder.with("t", 8) {
@@ -262,7 +262,7 @@ func unsupportedGGUFTypesAreListedAndRefusedWhenUsed(type: UInt32, name: String)
   #expect(all == [Array("ok".utf8), [0xFF, 0x41]])
 }
 
-/// An array is read from the file when it is asked for; by then the file may have changed.
+/// An array is read from the file when it is requested, and the file may have changed by then.
 @Test func anArrayOfAFileThatChangedIsAnError() throws {
   let folder = try TemporaryFolder()
   let path = try folder.write(
@@ -275,7 +275,7 @@ func unsupportedGGUFTypesAreListedAndRefusedWhenUsed(type: UInt32, name: String)
   #expect(try array.strings().count == 1000)
   #expect(truncate(path, 4096) == 0)
   #expect(throws: FileError.self) { try array.strings() }
-  // In place, without a change of size: the bounds are those of the file, whatever the lengths say by now.
+  // Overwritten in place: reading stays within the file, whatever the lengths now are.
   try Data(repeating: 0xFF, count: 30_000).write(to: URL(fileURLWithPath: path), options: [])
   #expect(throws: FileError.self) { try array.strings() }
 }
@@ -308,7 +308,7 @@ func unsupportedGGUFTypesAreListedAndRefusedWhenUsed(type: UInt32, name: String)
     #expect(file.tensors.allSatisfy { $0.byteRange.lowerBound % 64 == 0 })
   }
 
-  /// The package's own dequantisation, bit for bit, through the loader: right bytes, right shape, right type.
+  /// Tensors of every type have the shape, the type and, bit for bit, the numbers that the Python package reads.
   @Test(arguments: ElementType.allCases.filter(\.isGGUF)) func everyTypeOfGGUF(type: ElementType)
     throws
   {

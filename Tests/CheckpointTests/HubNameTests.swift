@@ -43,7 +43,7 @@ import Testing
     }
   }
 
-  /// Without a main revision the only one is taken; of several none is.
+  /// Without a main revision, the only snapshot is used; several are an error.
   @Test func onlySnapshot() throws {
     let folder = try TemporaryFolder()
     try makeCache(folder, at: "hub", model: "org--name")

@@ -3,7 +3,7 @@ import Testing
 
 @testable import Checkpoint
 
-/// Parses text or bytes under the name the tests look for in messages.
+/// Parses bytes, with the file name that the tests look for in messages.
 private func parse(_ bytes: [UInt8], depthLimit: Int = 64) throws -> JSONValue {
   try bytes.withUnsafeBytes {
     try JSONValue.parse($0, source: "some.json", depthLimit: depthLimit)
@@ -14,7 +14,7 @@ private func parse(_ text: String, depthLimit: Int = 64) throws -> JSONValue {
   try parse(Array(text.utf8), depthLimit: depthLimit)
 }
 
-/// The bytes a refused document is made of, and where the refusal must point.
+/// A document that must be refused, and the offset that the error must state.
 struct HostileJSON: Sendable, CustomTestStringConvertible {
   let what: String
   let bytes: [UInt8]
@@ -59,7 +59,7 @@ struct HostileJSON: Sendable, CustomTestStringConvertible {
     HostileJSON("misspelt literal", "[tru]", 1),
     HostileJSON("capital literal", "[True]", 1),
     HostileJSON("duplicate key", #"[{"a":1,"b":2,"a":3}]"#, 1),
-    HostileJSON("duplicate key behind an escape", #"{"a":1,"\u0061":3}"#, 0),
+    HostileJSON("duplicate key spelt with an escape", #"{"a":1,"\u0061":3}"#, 0),
     HostileJSON(
       "duplicate key among many",
       "{" + (0..<100).map { "\"k\($0)\":0," }.joined() + "\"k7\":1}", 0),
@@ -97,7 +97,7 @@ func refusedJSONNamesFileAndOffset(_ hostile: HostileJSON) throws {
   #expect(error.description.contains("byte \(hostile.offset)"))
 }
 
-/// What Python's json reads and RFC 8259 does not have.
+/// The Python dialect reads what Python's json reads beyond RFC 8259.
 @Test func pythonReadsMore() throws {
   let text = #"""
     {"nan": NaN, "inf": Infinity, "minus": -Infinity, "big": 1e400, "deep": [-1e400, {"k": 1, "k": 2}],
@@ -116,7 +116,7 @@ func refusedJSONNamesFileAndOffset(_ hostile: HostileJSON) throws {
   #expect(object.members.filter { $0.key == "twice" }.count == 1)
 }
 
-/// And what neither reads, at the same place.
+/// Both dialects refuse the rest, at the same offset.
 @Test(
   arguments: HostileJSON.cases.filter {
     !["NaN", "Infinity", "-Infinity", "beyond double"].contains($0.what)
@@ -165,7 +165,7 @@ func pythonRefusesMisspellings(_ text: String) throws {
   #expect(object.members.map(\.key).prefix(3) == ["null", "yes", "no"])
 }
 
-/// A composed and a decomposed é are equal strings, and two keys; both in small objects and in hashed ones.
+/// A composed and a decomposed é are equal strings but different keys, in small objects and in hashed ones.
 @Test(arguments: [0, 50]) func keysAreBytes(others: Int) throws {
   let filler = (0..<others).map { ",\"k\($0)\":0" }.joined()
   let object = try #require(try parse("{\"\u{e9}\":1,\"e\u{301}\":2\(filler)}").object)

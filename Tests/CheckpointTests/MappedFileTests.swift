@@ -35,25 +35,25 @@ import Testing
     #expect(error?.description.contains(path) == true)
   }
 
-  /// Without the handler this test would end the process by SIGBUS.
+  /// Without the handler, SIGBUS would end the process in this test.
   @Test func aTruncationWhileMappedIsAnError() throws {
     let folder = try TemporaryFolder()
     let path = try folder.write(Array(repeating: 7, count: 8 * page), to: "x")
     let file = try MappedFile(path)
     let other = try MappedFile(path)
     #expect(truncate(path, off_t(2 * page)) == 0)
-    // Not yet touched: the size tells.
+    // No page was touched yet: the size gives it away.
     #expect(throws: FileError.changedWhileMapped(file: path)) { try file.checkIntact() }
     #expect(file.bytes[2 * page - 1] == 7)
     #expect(file.bytes[5 * page] == 0)
     #expect(file.bytes[8 * page - 1] == 0)
-    #expect(file.bytes[3 * page] == 0)  // before the first fault, so a second one
+    #expect(file.bytes[3 * page] == 0)  // below the first fault's address, so it faults again
     #expect(throws: FileError.changedWhileMapped(file: path)) { try file.checkIntact() }
-    // The size is what it was, but zeros were read.
+    // The size is restored, but zeros were read.
     #expect(truncate(path, off_t(8 * page)) == 0)
     #expect(throws: FileError.changedWhileMapped(file: path)) { try file.checkIntact() }
     #expect(throws: FileError.changedWhileMapped(file: path)) { try file.copy(0..<1) }
-    // Nothing was read through this one, but what it would read is not what was opened.
+    // Nothing was read through this mapping, but its contents are no longer those that were opened.
     #expect(throws: FileError.changedWhileMapped(file: path)) { try other.checkIntact() }
   }
 

@@ -9,7 +9,7 @@ func writeVectors(_ names: [String], to path: String) throws {
   try SafetensorsWriter.write(names.map { (.init(name: $0, shape: [2]), [0, 0]) }, to: path)
 }
 
-/// Opens a model by name, without the environment of the process.
+/// Opens a model by path or hub name, independently of the process's environment.
 func openModel(
   _ model: String, _ environment: [String: String] = ["HOME": "/nonexistent"]
 ) throws -> CheckpointDirectory {

@@ -5,12 +5,13 @@ import Testing
 
 @testable import Checkpoint
 
-/// Valid files with some bytes changed, cut or repeated: each is read, or refused by a `FileError`. A crash ends the
-/// tests. What is read is read to the end, so that a lie that passes the checks would touch memory it must not.
+/// Valid files with some bytes changed, cut or repeated: each is read, or refused with a `FileError`, never a crash. All
+/// tensors of an accepted file are read, so that a false claim that passes the checks would touch memory out of bounds.
 @Suite struct MutatedFiles {
   private static let rounds = 4000
 
-  /// A few changes of the kinds that files suffer, and those that break parsers: extreme bytes, swapped pieces.
+  /// The bytes after one to four changes, both accidental ones and those that break parsers: flipped bits, extreme values,
+  /// repeated or missing pieces.
   private func mutated(_ original: [UInt8], _ generator: inout SeededGenerator) -> [UInt8] {
     var bytes = original
     for _ in 0..<Int.random(in: 1...4, using: &generator) where !bytes.isEmpty {
@@ -31,7 +32,7 @@ import Testing
     return bytes
   }
 
-  /// Reads all there is to read.
+  /// Reads all tensors.
   private func exhaust(_ source: any TensorSource) throws {
     for info in source.tensors {
       guard let tensor = try? source.tensor(info.name) else { continue }
@@ -53,7 +54,7 @@ import Testing
       do throws(FileError) {
         _ = try JSONValue.parse(bytes, source: "x")
         read += 1
-        // The wider dialect reads it too.
+        // The Python dialect, a superset, must accept it too.
         _ = try JSONValue.parse(bytes, source: "x", dialect: .python)
       } catch {
         #expect(error.caseName == "malformedJSON")
@@ -63,7 +64,7 @@ import Testing
     #expect(read > 0 && read < Self.rounds)
   }
 
-  /// Many changed copies of a fixture, of which some are still read and some are not.
+  /// Reads many mutated copies of a fixture; some must be accepted and some refused.
   private func survive(
     _ name: String, seed: UInt64, reading read: (String) throws -> Void
   ) throws {

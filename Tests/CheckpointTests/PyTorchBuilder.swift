@@ -2,7 +2,7 @@ import Foundation
 
 @testable import Checkpoint
 
-/// Opcodes by the names that pickletools has for them.
+/// Opcodes of pickles; see Python's pickletools.
 enum Op {
   static let start: [UInt8] = [0x80, 2]
   static let stop: [UInt8] = [0x2E]
@@ -41,7 +41,7 @@ enum Op {
   }
 }
 
-/// A file as torch.save writes it, every field of which may lie.
+/// Builds a file as torch.save writes it; every field may be given a false value.
 struct PyTorchBuilder {
   var key = "w"
   var storage = "FloatStorage"
@@ -51,8 +51,8 @@ struct PyTorchBuilder {
   var shape = [6]
   var strides = [1]
   var hooks: [UInt8] = Op.none
-  var more: [UInt8] = []  // behind the hooks
-  /// The pickle instead of the one that describes a tensor.
+  var more: [UInt8] = []  // after the hooks
+  /// A pickle that replaces the one that describes a tensor.
   var pickle: [UInt8]?
   var byteOrder = "little"
   var data = ByteBuilder.make { for i in 0..<6 { $0.put(Float(i).bitPattern) } }
@@ -81,7 +81,7 @@ struct PyTorchBuilder {
   }
 }
 
-/// A file whose tensor is described otherwise.
+/// A file with a changed description of its tensor.
 func lying(_ change: (inout PyTorchBuilder) -> Void) -> [UInt8] {
   var builder = PyTorchBuilder()
   change(&builder)
@@ -93,17 +93,17 @@ func pickle(_ pieces: [UInt8]...) -> [UInt8] {
   lying { $0.pickle = Op.start + pieces.flatMap { $0 } }
 }
 
-/// A file whose archive is other than it should be.
+/// A file with a changed zip archive.
 func archive(_ change: @escaping (inout ZipBuilder) -> Void) -> [UInt8] {
   lying { $0.change = change }
 }
 
-/// Each value a pair of the one before it.
+/// Operations that make 64 nested pairs, each of the previous value twice.
 let unfolding: [UInt8] = (0..<64).flatMap { (i: UInt32) -> [UInt8] in
   [Op.get(i), Op.get(i), [0x86], Op.put(i + 1)].flatMap { $0 }
 }
 
-/// A zip archive with a data descriptor behind every entry and zip64 records at the end, as torch.save writes it.
+/// Builds a zip archive with a data descriptor after every entry and zip64 records at the end, as torch.save writes it.
 struct ZipBuilder {
   struct Entry {
     var name: String

@@ -5,7 +5,7 @@ import Testing
 @testable import Checkpoint
 
 @Suite struct PyTorchFiles {
-  /// Bit for bit what the safetensors file of the same tensors holds.
+  /// The tensors equal those of the safetensors file with the same weights, bit for bit.
   @Test(arguments: ["types.bin", "protocol4.bin"])
   func theSameWeightsAsSafetensors(name: String) throws {
     let file = try PyTorchFile(try fixture(name))
@@ -69,7 +69,7 @@ import Testing
     try hostile.expectRefusal("m.bin") { _ = try PyTorchFile($0) }
   }
 
-  /// What a folder holds besides does not count: safetensors first, and names that are not the model's last.
+  /// Other files in the folder are ignored; an index of pickles comes after a single pickle, and pickles after safetensors.
   @Test func foldersOfPickles() throws {
     let folder = try TemporaryFolder()
     try folder.write("{}", to: "config.json")
@@ -124,21 +124,21 @@ private let hostilePickles: [HostileFile] = [
     "a value is missing"),
   HostileFile(
     "items without dictionary", pickle(Op.none, Op.none, Op.none, Op.setItem),
-    "malformedPickle", "no dictionary"),
+    "malformedPickle", "without a dictionary"),
   HostileFile(
     "key without value", pickle(Op.emptyDict, Op.mark, Op.none, [0x75]), "malformedPickle",
-    "no dictionary"),
+    "without a dictionary"),
   HostileFile(
     "memo beyond the next", pickle(Op.none, Op.put(.max)), "malformedPickle", "4294967295"),
   HostileFile("memo that is not there", pickle(Op.get(0)), "malformedPickle", "memo 0"),
   HostileFile(
-    "text longer than the file", pickle([0x58, 0xFF, 0xFF, 0xFF, 0xFF]), "implausibleCount",
-    "text"),
-  HostileFile("text that is not UTF-8", pickle([0x8C, 1, 0xFF]), "invalidText", "text"),
+    "string longer than the file", pickle([0x58, 0xFF, 0xFF, 0xFF, 0xFF]), "implausibleCount",
+    "string"),
+  HostileFile("string that is not UTF-8", pickle([0x8C, 1, 0xFF]), "invalidText", "string"),
   HostileFile("integer of 255 bytes", pickle([0x8A, 255]), "malformedPickle", "255"),
   HostileFile("name without end", pickle([0x63, 0x61]), "malformedPickle", "no end"),
   HostileFile(
-    "call of a text", pickle(Op.text("f"), Op.emptyTuple, Op.reduce), "malformedPickle",
+    "call of a string", pickle(Op.text("f"), Op.emptyTuple, Op.reduce), "malformedPickle",
     "a call"),
   HostileFile(
     "attributes of a tuple", pickle(Op.emptyTuple, Op.emptyDict, Op.build), "forbiddenPickle",
@@ -162,7 +162,7 @@ private let hostilePickles: [HostileFile] = [
     "more operations than any model needs",
     pickle(Array(repeating: 0x28, count: 1 << 22), Op.stop), "implausibleCount", "operations"),
   HostileFile(
-    "a value that is no tensor",
+    "a value that is not a tensor",
     pickle(Op.emptyDict, Op.text("w"), Op.none, Op.setItem, Op.stop),
     "invalidField", "\"w\""),
   HostileFile(
@@ -185,7 +185,7 @@ private let hostileTensors: [HostileFile] = [
   HostileFile("offset beyond the storage", lying { $0.offset = 1 }, "outOfBounds", "byte 28 of 24"),
   HostileFile("offset overflows", lying { $0.offset = .max }, "outOfBounds", "\"w\""),
   HostileFile(
-    "empty tensor behind the storage", lying { ($0.offset, $0.shape) = (7, [0]) }, "outOfBounds",
+    "empty tensor beyond the storage", lying { ($0.offset, $0.shape) = (7, [0]) }, "outOfBounds",
     "\"w\""),
   HostileFile("negative side", lying { $0.shape = [-6] }, "overflow", "\"w\""),
   HostileFile(
@@ -265,9 +265,9 @@ private let hostileArchives: [HostileFile] = [
     "directory"),
   HostileFile(
     "zip64 record elsewhere", archive { $0.recordOffset = .max }, "notThisFormat", "zip64"),
-  HostileFile("bytes behind the end", archive { $0.tail = [0] }, "notThisFormat", "directory"),
+  HostileFile("bytes after the end", archive { $0.tail = [0] }, "notThisFormat", "directory"),
   HostileFile(
-    "record that is none",
+    "record without a signature",
     archive {
       $0.beforeDirectoryEnd = Array(repeating: 0, count: 46); $0.count = 4
     },

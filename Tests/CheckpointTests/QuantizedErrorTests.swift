@@ -4,7 +4,7 @@ import Testing
 
 @testable import Checkpoint
 
-/// Codes and scales that do not belong together.
+/// Quantised weights whose codes and scales do not match.
 @Suite struct QuantizedErrorTests {
   struct Part: Sendable {
     let name: String
@@ -12,7 +12,7 @@ import Testing
     let shape: [Int]
     let bytes: [UInt8]
 
-    /// Bytes of zero, as many as the shape needs, or those given.
+    /// A tensor with the given bytes, or else as many zero bytes as the shape needs.
     init(_ name: String, _ type: String, _ shape: [Int], _ bytes: [UInt8]? = nil) {
       let sizes = ["I32": 4, "F32": 4, "F16": 2, "I64": 8]
       (self.name, self.type, self.shape) = (name, type, shape)
@@ -25,7 +25,7 @@ import Testing
     let method: QuantizationScheme.Method
     let weight: String
     let parts: [Part]
-    /// What the error speaks of.
+    /// A word that the error must contain.
     let word: String
 
     init(
@@ -109,7 +109,7 @@ import Testing
     Lie(
       "scales of AWQ for other outputs", .awq, "w.weight", "[groups, 64]",
       [Part("w.qweight", "I32", [1, 8]), gptq[1], gptq[2]]),
-    Lie("a state that is no JSON", .bitsandbytes, "w.weight", "JSON", nf4 + [state("{")]),
+    Lie("a state that is not JSON", .bitsandbytes, "w.weight", "JSON", nf4 + [state("{")]),
     Lie(
       "a state without sizes", .bitsandbytes, "w.weight", "blocksize",
       nf4 + [state(#"{"shape": [4, 4]}"#)]),
@@ -143,7 +143,7 @@ import Testing
     return (folder, try QuantizedTensors(file, scheme: QuantizationScheme(lie.method)))
   }
 
-  /// One clear error when the weight is asked for, and none before; nothing of it can be computed with.
+  /// A false weight is listed without a usable type, and is an error only when it is requested.
   @Test(arguments: lies) func liesAreRefused(_ lie: Lie) throws {
     let (folder, source) = try open(lie)
     defer { withExtendedLifetime(folder) {} }

@@ -6,7 +6,7 @@ import Weights
 
 @testable import Checkpoint
 
-/// A matrix, or a stack of them, in the formats of quantization.py.
+/// A matrix, or a stack of matrices, in each of the formats of quantization.py.
 @Suite struct QuantizedTests {
   static let names: [String] = {
     let folder = try? fixture("quantized")
@@ -14,7 +14,7 @@ import Weights
     return files.filter { $0.hasSuffix(".safetensors") }.map { String($0.dropLast(12)) }.sorted()
   }()
 
-  /// The file's tensors as its configuration, kept in its metadata, has them quantised.
+  /// The stored tensors of a fixture, and its weights under the quantisation scheme that its metadata describe.
   static func open(_ name: String) throws -> (stored: SafetensorsFile, weights: QuantizedTensors) {
     let file = try SafetensorsFile(try fixture("quantized/\(name).safetensors"))
     let text = try #require(file.metadata["config"])
@@ -39,7 +39,7 @@ import Weights
 
   @Test func formats() { #expect(Self.names.count >= 20) }
 
-  @Test("one weight is left of all that is stored, with the reference's bits", arguments: names)
+  @Test("the stored parts become one weight, equal to the reference bit for bit", arguments: names)
   func bits(name: String) throws {
     let (file, source) = try Self.open(name)
     let expected = try Self.expected(name)
@@ -57,7 +57,7 @@ import Weights
     }
   }
 
-  /// All of the weight, or the matrices of its stack, as (outputs, inputs).
+  /// The weight, or the matrices of its stack, as (outputs, inputs).
   private func matrices(_ source: QuantizedTensors) throws -> [StoredMatrix] {
     let tensor = try source.tensor(source.tensors[0].name)
     guard tensor.shape.count == 3 else { return [try tensor.matrix()] }
@@ -66,7 +66,7 @@ import Weights
   }
 
   /// A sum of n products in any order: |error| ≤ (n + 2) u Σ |w| |x| / (1 − (n + 2) u).
-  @Test("products equal the oracle, of slices too", arguments: names)
+  @Test("products with the weight and its slices equal the oracle", arguments: names)
   func products(name: String) throws {
     let (_, source) = try Self.open(name)
     var all = try Self.expected(name)
@@ -123,7 +123,7 @@ import Weights
           magnitude += abs(term)
         }
         if !(abs(Double(y[o * b + j]) - sum) <= slope * magnitude) { wrong += 1 }
-        // In double precision the order of the sums differs, and nothing else.
+        // In double precision only the order of summation differs.
         if !(abs(exact[o * b + j] - sum) <= Double(2 * inputs) * 0x1p-53 * magnitude) { wrong += 1 }
       }
     }

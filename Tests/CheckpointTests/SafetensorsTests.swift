@@ -5,7 +5,7 @@ import Testing
 
 @testable import Checkpoint
 
-/// A file with this header, padded by nothing, and so many zero bytes of numbers.
+/// A file with this header, without padding, and `data` zero bytes of numbers.
 private func safetensors(_ header: String, data: Int = 24, length: UInt64? = nil) -> [UInt8] {
   ByteBuilder.make {
     $0.put(length ?? UInt64(header.utf8.count))
@@ -34,7 +34,7 @@ private let hostileFiles: [HostileFile] = [
   HostileFile(
     "header begins with space", safetensors(" {}", data: 0), "notThisFormat", "safetensors"),
   HostileFile("header is an array", safetensors("[]", data: 0), "notThisFormat", "safetensors"),
-  HostileFile("header is no JSON", safetensors("{\(entry())", data: 24), "malformedJSON", "byte"),
+  HostileFile("header is not JSON", safetensors("{\(entry())", data: 24), "malformedJSON", "byte"),
   HostileFile(
     "header is not UTF-8",
     ByteBuilder.make {
@@ -47,7 +47,7 @@ private let hostileFiles: [HostileFile] = [
   HostileFile(
     "duplicate name", safetensors("{\(entry()),\(entry("w", "\"F32\"", "[0]", "[24,24]"))}"),
     "malformedJSON", "\"w\""),
-  HostileFile("entry is no object", safetensors("{\"w\":3}"), "invalidField", "\"w\""),
+  HostileFile("entry is not an object", safetensors("{\"w\":3}"), "invalidField", "\"w\""),
   HostileFile(
     "no dtype", safetensors(#"{"w":{"shape":[6],"data_offsets":[0,24]}}"#), "missingField",
     "w.dtype"),
@@ -71,7 +71,7 @@ private let hostileFiles: [HostileFile] = [
     "shape overflows", safetensors("{\(entry("w", "\"F32\"", "[4294967296,4294967296]"))}"),
     "overflow", "\"w\""),
   HostileFile(
-    "shape overflows behind a zero",
+    "shape overflows after a zero",
     safetensors("{\(entry("w", "\"F32\"", "[0,4294967296,4294967296]", "[0,0]"))}", data: 0),
     "overflow", "\"w\""),
   HostileFile(
@@ -102,7 +102,7 @@ private let hostileFiles: [HostileFile] = [
       "{\(entry("w", "\"I8\"", "[0]", "[9223372036854775807,9223372036854775807]"))}", data: 0),
     "outOfBounds", "\"w\""),
   HostileFile(
-    "bytes behind the last tensor", safetensors("{\(entry())}", data: 25), "gap", "\"w\""),
+    "bytes after the last tensor", safetensors("{\(entry())}", data: 25), "gap", "\"w\""),
   HostileFile("bytes and no tensor", safetensors("{}", data: 1), "gap", "1 bytes"),
   HostileFile(
     "gap before the first tensor", safetensors("{\(entry("w", "\"F32\"", "[5]", "[4,24]"))}"),
@@ -120,10 +120,10 @@ private let hostileFiles: [HostileFile] = [
   HostileFile(
     "the same bytes twice", safetensors("{\(entry("a")),\(entry("b"))}"), "overlap", "\"a\""),
   HostileFile(
-    "metadata is no object", safetensors(#"{"__metadata__":7}"#, data: 0), "invalidField",
+    "metadata is not an object", safetensors(#"{"__metadata__":7}"#, data: 0), "invalidField",
     "__metadata__"),
   HostileFile(
-    "metadata is no text", safetensors(#"{"__metadata__":{"a":1}}"#, data: 0), "invalidField",
+    "metadata is not a string", safetensors(#"{"__metadata__":{"a":1}}"#, data: 0), "invalidField",
     "__metadata__.a"),
 ]
 
@@ -171,7 +171,7 @@ func lyingSafetensorsAreRefused(_ hostile: HostileFile) throws {
   #expect(none.tensors.isEmpty)
 }
 
-/// Names that Swift's `==` takes for one are two tensors.
+/// Names that are equal by Swift's `==` but have different bytes name different tensors.
 @Test func tensorNamesAreBytes() throws {
   let folder = try TemporaryFolder()
   let header =
@@ -183,7 +183,7 @@ func lyingSafetensorsAreRefused(_ hostile: HostileFile) throws {
 }
 
 @Suite struct WrittenFiles {
-  /// F32 comes back bit for bit; the half types come back as what rounding to nearest even in them gives.
+  /// F32 is read back bit for bit; F16 and BF16 are read back rounded to nearest even.
   @Test(arguments: [ElementType.f32, .bf16, .f16])
   func roundTrip(type: ElementType) throws {
     let folder = try TemporaryFolder()
@@ -234,12 +234,12 @@ func lyingSafetensorsAreRefused(_ hostile: HostileFile) throws {
     #expect(throws: FileError.self) { try stored.vector(count: 3) }
   }
 
-  /// The candidate of the two neighbours that is nearer, the even one of two as near: by distance, not by bit tricks.
+  /// The nearer of the two neighbours in BF16, or the even one of a tie, found by distance rather than by bit operations.
   private func roundedToBF16(_ x: Float) -> Float {
     guard x.isFinite else { return x }
     let low = Float(bitPattern: x.bitPattern & 0xFFFF_0000)
     let high = Float(bitPattern: (x.bitPattern & 0xFFFF_0000) &+ 0x1_0000)
-    // Beyond the largest finite number the next one would be 2¹²⁸, whose pattern is that of infinity.
+    // After the largest finite number the next would be 2¹²⁸, which has the bit pattern of infinity.
     let highValue = high.isFinite ? Double(high) : (x < 0 ? -0x1p128 : 0x1p128)
     let (below, above) = (abs(Double(x) - Double(low)), abs(highValue - Double(x)))
     if below != above { return below < above ? low : high }
@@ -296,7 +296,7 @@ func lyingSafetensorsAreRefused(_ hostile: HostileFile) throws {
   }
 }
 
-/// The format's own reader takes null for no metadata.
+/// Null metadata count as absent, as in the format's own reader.
 @Test func metadataThatIsNull() throws {
   let folder = try TemporaryFolder()
   let path = try folder.write(

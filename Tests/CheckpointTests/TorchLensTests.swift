@@ -6,7 +6,7 @@ import Testing
 @testable import Checkpoint
 
 @Suite struct TorchLensFiles {
-  /// What torch.save writes is read, in either precision.
+  /// A file written by torch.save is read, in either precision.
   @Test func anotherToolsFile() throws {
     let file = try TorchLensFile(try fixture("lens.pt"))
     #expect(file.layers == [0, 2] && file.width == 3 && file.promptCount == 7)
@@ -17,7 +17,7 @@ import Testing
     #expect(throws: FileError.self) { try file.matrix(ofLayer: 1) }
   }
 
-  /// Half precision where it holds every number, single where one overflows it; read again, all is as it was rounded.
+  /// Matrices are written in half precision, or in single if a number overflows it, and read back as rounded.
   @Test func whatIsWrittenIsRead() throws {
     let folder = try TemporaryFolder()
     let path = folder.path + "/lens.pt"
@@ -58,7 +58,7 @@ import Testing
   }
 }
 
-/// A lens file of one matrix, every key of which may lie.
+/// A lens file with one matrix; every value may be replaced by a false one, and `leaving` omits a key.
 private func lens(
   matrices: [UInt8]? = nil, layer: [UInt8] = Op.int(0), prompts: [UInt8] = Op.int(1),
   layers: [UInt8] = [0x5D] + Op.int(0) + [0x61], width: [UInt8] = Op.int(2),
@@ -98,7 +98,7 @@ private let lies: [HostileFile] = [
     "other layers", lens(layers: [0x5D] + Op.int(1) + [0x61]), "invalidField", "source_layers"),
   HostileFile("layers in no list", lens(layers: Op.int(0)), "invalidField", "source_layers"),
   HostileFile(
-    "an item without list", lens(layers: Op.int(0) + [0x61]), "malformedPickle", "no list"),
+    "an item without list", lens(layers: Op.int(0) + [0x61]), "malformedPickle", "without a list"),
   HostileFile(
     "a function", lens(prompts: Op.global("os", "system")), "forbiddenPickle", "os.system"),
   HostileFile("more numbers than there are", lens { $0.storageCount = 5 }, "wrongSize", "J[0]"),

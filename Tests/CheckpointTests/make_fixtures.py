@@ -23,7 +23,7 @@ def numbers(*shape):
     return random.standard_normal(shape).astype(np.float32)
 
 
-# Safetensors of every float type, and one that is not computed with.
+# Safetensors with every floating-point type, and an integer type that cannot be computed with.
 tensors = {
     "f64": torch.from_numpy(numbers(2, 3)).double() / 3,
     "f32": torch.from_numpy(numbers(3, 4)),
@@ -41,8 +41,8 @@ expected = {
 }
 (folder / "types.safetensors.json").write_text(json.dumps(expected))
 
-# The same as torch.save writes them, now, in another protocol, and as it did before 1.6; a state dictionary with shared and
-# with cut-out storages; a view whose numbers do not lie in order.
+# The same tensors written by torch.save: in its default format, in another pickle protocol, and in the format before 1.6;
+# a state dictionary with a shared storage and a slice of one; a transposed view.
 torch.save(tensors, folder / "types.bin")
 torch.save(tensors, folder / "protocol4.bin", pickle_protocol=4)
 torch.save(tensors, folder / "legacy.bin", _use_new_zipfile_serialization=False)
@@ -57,7 +57,7 @@ state["rows"] = state["head.weight"].detach()[1:3]
 torch.save(state, folder / "tied.bin")
 torch.save({"w": tensors["f32"].t()}, folder / "transposed.bin")
 
-# GGUF with metadata of every kind. The tensor is there because a file without one is unusual.
+# GGUF with metadata of every type. It has tensors because a file without any is unusual.
 writer = gguf.GGUFWriter(folder / "metadata.gguf", "test")
 writer.add_uint8("u8", 200)
 writer.add_int8("i8", -100)
@@ -85,8 +85,8 @@ writer.write_kv_data_to_file()
 writer.write_tensors_to_file()
 writer.close()
 
-# One GGUF per stored type, a matrix (3, 512) each, and its dequantised numbers as raw float32. The package quantises to
-# some types only; for the others random bytes serve, with the half-precision scales put back to moderate numbers.
+# One GGUF file per stored type, each with a matrix (3, 512), and the dequantised numbers as raw float32. The package can
+# quantise only to some types; for the others, random bytes are used, with the half-precision scales set to moderate values.
 scales = {
     T.Q2_K: [80, 82], T.Q3_K: [108], T.Q4_K: [0, 2], T.Q5_K: [0, 2], T.Q6_K: [208],
     T.IQ2_XXS: [0], T.IQ2_XS: [0], T.IQ2_S: [0], T.IQ3_XXS: [0], T.IQ3_S: [0], T.IQ1_S: [0],
@@ -104,7 +104,7 @@ for kind in [T.F32, T.F16, T.BF16, T.F64, T.Q4_0, T.Q4_1, T.Q5_0, T.Q5_1, T.Q8_0
         for at in scales[kind]:
             scale = random.uniform(-0.1, 0.1, len(blocks)).astype(np.float16)
             blocks[:, at : at + 2] = scale.view(np.uint8).reshape(-1, 2)
-        if kind == T.IQ1_M:  # the half's highest nibble lies on top of the last word
+        if kind == T.IQ1_M:  # the highest nibble of the half-precision scale is the top nibble of the last word
             blocks[:, 55] = blocks[:, 55] & 15 | 0x20
         if kind == T.MXFP4:
             blocks[:, 0] = 123 + blocks[:, 0] % 4
@@ -126,7 +126,7 @@ for kind in [T.F32, T.F16, T.BF16, T.F64, T.Q4_0, T.Q4_1, T.Q5_0, T.Q5_1, T.Q8_0
     assert plain.shape == (3, 512) and np.isfinite(plain).all()
     plain.tofile(folder / f"{kind.name}.f32")
 
-# A Jacobian lens as other tools hand it on: matrices by layer, in half and in single precision.
+# A Jacobian lens in the exchange format: matrices by layer, in half and in single precision.
 lens = {
     layer: (layer + torch.arange(9).reshape(3, 3) / 8).to(dtype)
     for layer, dtype in [(0, torch.float16), (2, torch.float32)]

@@ -1,4 +1,4 @@
-"""Makes Fixtures/quantized/: a matrix, or a stack of them, in every format of quantization.py, and its weights as raw float32.
+"""Makes Fixtures/quantized/: a matrix, or a stack of matrices, in each format of quantization.py, and its weights as raw float32.
 
     python Tests/CheckpointTests/make_quantized.py      (needs numpy, torch, safetensors, transformers)
 """
@@ -23,7 +23,7 @@ def write(name, stored, weights, config):
 
 
 for name, (quantize, config) in FORMATS.items():
-    # More columns than are widened at a time, and rows that no block of rows divides.
+    # More columns than are widened at a time, and a number of rows that no block divides.
     write(name, *quantize("w", torch.randn(24, 320) * torch.linspace(0.01, 2, 320)), config)
 
 w = torch.randn(3, 10, 64)

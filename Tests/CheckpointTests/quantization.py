@@ -1,7 +1,7 @@
-"""How published checkpoints store quantised weights: one function per format, and what its weights are.
+"""How published checkpoints store quantised weights: one function per format.
 
-A function takes the stem of a tensor's name and a matrix (outputs, inputs), and gives the stored tensors and the weights that
-they stand for, in float32. Where transformers has the dequantisation for CPUs it is used; the other formulas are those of
+A function takes the stem of a tensor's name and a matrix (outputs, inputs), and returns the stored tensors and the weights
+that they represent, in float32. Where transformers can dequantise on CPUs it is used; the other formulas are those of
 compressed_tensors (quantization/lifecycle/forward.py, compressors/pack_quantized), bitsandbytes (backends/default/ops.py),
 AutoAWQ (awq/utils/packing_utils.py) and AutoGPTQ (nn_modules/qlinear): the scale's own type rounds the product.
 """
@@ -18,7 +18,7 @@ AWQ_ORDER = [0, 2, 4, 6, 1, 3, 5, 7]
 
 
 def spread(scales, rows, columns, block):
-    """A scale for each weight from one for each block; the last blocks may be cut."""
+    """Expands one scale per block to one per weight; the last blocks may be incomplete."""
     wide = scales.repeat_interleave(block[0], 0).repeat_interleave(block[1], 1)
     return wide[:rows, :columns]
 
@@ -99,7 +99,7 @@ def mxfp4_rows(w):
 
 
 def mxfp4_experts(stem, w):
-    """(experts, outputs, inputs) as gpt-oss has them; the weights are (experts, inputs, outputs)."""
+    """A stack (experts, outputs, inputs), stored as by gpt-oss; the weights are (experts, inputs, outputs)."""
     blocks, scales, _ = mxfp4_rows(w)
     weights = convert_moe_packed_tensors(blocks, scales, dtype=torch.float32)
     return {f"{stem}_blocks": blocks, f"{stem}_scales": scales}, weights
@@ -112,7 +112,7 @@ def mxfp4_packed(stem, w):
 
 
 def pack(codes, axis):
-    """Eight codes of four bits along an axis to a word, the first one lowest; the last word may be filled up."""
+    """Packs eight four-bit codes along an axis into a word, the first one lowest; the last word is padded with zeros."""
     codes = np.moveaxis(np.asarray(codes), axis, -1).astype(np.uint32)
     codes = np.pad(codes, [(0, 0)] * (codes.ndim - 1) + [(0, -codes.shape[-1] % 8)])
     words = codes.reshape(*codes.shape[:-1], -1, 8) << (4 * np.arange(8, dtype=np.uint32))
@@ -121,7 +121,7 @@ def pack(codes, axis):
 
 
 def ranges(w, group, scale_type):
-    """Scales and zeros of four bits for groups of columns, each (rows, groups)."""
+    """The scales and four-bit zero points of groups of columns, both (rows, groups)."""
     groups = w.reshape(w.shape[0], -1, group)
     low, high = groups.amin(-1).clamp(max=0), groups.amax(-1).clamp(min=0)
     scale = ((high - low) / 15).clamp(min=1e-4).to(scale_type)
@@ -203,7 +203,7 @@ def bitsandbytes(kind, block, nested=0):
         stored = {f"{name}.quant_map": table}
         if nested:
             offset = scale.mean().item()
-            # A stand-in for bitsandbytes' dynamic map: any 256 numbers are read.
+            # A substitute for bitsandbytes' dynamic map: readers must accept any 256 numbers.
             values = torch.linspace(-1, 1, 256) ** 3
             runs = torch.nn.functional.pad(scale - offset, (0, -len(scale) % nested))
             outer = runs.reshape(-1, nested).abs().amax(1).clamp(min=1e-6)
@@ -246,7 +246,7 @@ BNB = {"quant_method": "bitsandbytes", "load_in_4bit": True, "bnb_4bit_quant_typ
 GPTQ = {"quant_method": "gptq", "bits": 4, "group_size": 32, "desc_act": False, "sym": False}
 AWQ = {"quant_method": "awq", "bits": 4, "group_size": 32, "version": "gemm", "zero_point": True}
 
-# By name: what quantises, and what config.json says of it.
+# By name: the quantisation function, and the quantization_config of config.json.
 FORMATS = {
     "fp8-blocks": (fp8((16, 32)), fp8_config([16, 32])),
     "fp8-ragged": (fp8((7, 48), torch.bfloat16), fp8_config([7, 48])),

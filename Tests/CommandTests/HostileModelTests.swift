@@ -76,7 +76,7 @@ struct HostileModelTests {
     replaced(
       "config.json", by: String(repeating: "[", count: 1_000_000), "a deep configuration",
       names: ["nested too deeply"]),
-    replaced("config.json", by: "[]", "a list", names: ["\"the whole\"", "no JSON object"]),
+    replaced("config.json", by: "[]", "a list", names: ["\"top level\"", "not a JSON object"]),
     configured("num_hidden_layers", "1000000000000000000", names: ["num_hidden_layers", "2³¹"]),
     Hostile(
       testDescription: "a billion blocks",
@@ -96,15 +96,15 @@ struct HostileModelTests {
     configured("hidden_act", #""\u001b]0;x\u0007""#, names: ["hidden_act", #"\u{1B}]0;x\u{07}"#]),
     linked(weights, to: "/dev/zero", names: ["\"/dev/zero\"", "leads out of the model's folder"]),
     linked(weights, to: "../outside", names: ["outside\"", "put the file inside the folder"]),
-    linked(weights, to: weights, names: ["symbolic links", "leads to it"]),
-    linked(weights, to: "gone", names: ["No such file", "leads to it"]),
+    linked(weights, to: weights, names: ["symbolic links", "refers to it"]),
+    linked(weights, to: "gone", names: ["No such file", "refers to it"]),
     indexed("b.safetensors", names: ["index.json", "\"b.safetensors\"", "cannot be found"]),
     indexed(
       "model.safetensors.index.json", names: ["model.safetensors.index.json", "header length"]),
     indexed("../outside", names: ["index.json", "\"../outside\"", "leads out of"]),
     indexed("/dev/zero", names: ["index.json", "\"/dev/zero\"", "leads out of"]),
     indexed("a.safetensors\", \"x\": 7, \"y\": \"", names: ["index.json", "weight_map.x"]),
-    Hostile(testDescription: "a named pipe", names: ["model/config.json", "no regular file"]) {
+    Hostile(testDescription: "a named pipe", names: ["model/config.json", "not a regular file"]) {
       try FileManager.default.removeItem(atPath: $0["model/config.json"])
       #expect(mkfifo($0["model/config.json"], 0o600) == 0)
     },

@@ -2,20 +2,20 @@ import Files
 import Foundation
 
 extension CheckpointDirectory {
-  /// Bytes of weights up to which all of them are hashed.
+  /// The size of weights in bytes up to which all of them are hashed.
   private static let hashedWhole = 1 << 30
-  /// Bytes of every tensor that are hashed in a larger model, in this many pieces spread evenly.
+  /// The parts of each tensor that are hashed in a larger model: `pieces` of `bytes` bytes each, spread evenly.
   private static let sample = (pieces: 16, bytes: 1 << 12)
 
-  /// A hash of the configuration and of the weights, by which a run knows its model again.
+  /// A hash of the configuration and the weights, by which a run recognises its model.
   ///
-  /// Of more than 1 GB of weights, names, shapes, types and 64 kB of every tensor: training changes all of it. Throws
-  /// `FileError` when a file cannot be read.
+  /// If the weights exceed 1 GiB, only names, shapes, types and 64 KiB of each tensor are hashed; training changes every
+  /// part of a tensor. Throws `FileError` if a file cannot be read.
   public func fingerprint() throws(FileError) -> String {
     var hash = ContentHash()
     switch kind {
     case .huggingFace:
-      // Read anew: what was parsed keeps neither order nor spelling.
+      // The bytes of the file are hashed: the parsed form does not keep their exact spelling.
       let file = try MappedFile(try ModelFolder(path).file("config.json"))
       hash.combine(file.bytes)
       try file.checkIntact()
@@ -26,7 +26,7 @@ extension CheckpointDirectory {
     let total = tensors.tensors.reduce(0) { $0 + $1.byteRange.count }
     for info in tensors.tensors {
       hash.combine("\(info.name) \(info.typeName) \(info.shape)")
-      // A type that cannot be read is not computed with.
+      // A tensor of an unsupported type is never computed with.
       guard info.elementType != nil, let tensor = try? tensors.tensor(info.name) else { continue }
       let bytes = tensor.bytes
       if total <= Self.hashedWhole || bytes.count <= Self.sample.pieces * Self.sample.bytes {
@@ -37,7 +37,7 @@ extension CheckpointDirectory {
           hash.combine(UnsafeRawBufferPointer(rebasing: bytes[start..<start + Self.sample.bytes]))
         }
       }
-      // Else the whole file would count as this process's memory.
+      // Otherwise the whole file would count as memory of this process.
       tensor.advise(.dontNeed)
     }
     try tensors.checkIntact()

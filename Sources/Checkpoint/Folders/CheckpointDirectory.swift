@@ -1,37 +1,38 @@
 import Files
 import Foundation
 
-/// A model on disk: its weights, its configuration, and the files beside them.
+/// A model on disk: its weights, its configuration and its other files.
 public struct CheckpointDirectory: Sendable {
-  /// What says how the weights are to be used.
+  /// Where the model's configuration comes from.
   public enum Kind: Sendable {
-    /// `config.json`.
+    /// From `config.json`.
     case huggingFace(config: ConfigurationFile)
-    /// The metadata of the file itself; of a split one, of its first part.
+    /// From the metadata of the GGUF file, or of the first part of a split one.
     case gguf(GGUFFile)
   }
 
-  /// The folder, or the `.gguf` file.
+  /// The path of the folder or of the `.gguf` file.
   public let path: String
-  /// What it was asked for as: a path or a hub name.
+  /// The path or hub name by which the model was requested.
   public let request: String
-  /// Its configuration.
+  /// The model's configuration.
   public let kind: Kind
-  /// Its weights.
+  /// The model's weights.
   public let tensors: any TensorSource
-  /// Which files the weights are read from, and why those.
+  /// Which files the weights are read from, and why.
   public let choice: WeightChoice
-  /// What was decided where the folder left a choice, one sentence each: which of two sets of weights was taken.
+  /// Decisions that the user should know of, one sentence each: for example, which of two sets of weights was chosen.
   public let notes: [String]
 
-  /// `tokenizer.json`, if the folder has one; a GGUF file holds its own vocabulary. Throws `FileError.unsafePath`.
+  /// The path of `tokenizer.json`, if the folder has one; a GGUF file holds its own vocabulary. Throws
+  /// `FileError.unsafePath`.
   public var tokenizerPath: String? {
     get throws(FileError) { try file("tokenizer.json") }
   }
 
-  /// The path of a file of the folder, nil if there is none of this name or the model is a `.gguf` file.
+  /// The path of a file in the folder; nil if there is none of this name, or if the model is a `.gguf` file.
   ///
-  /// Throws `FileError.unsafePath` if it is a link out of the folder, other than into its own blobs in the cache.
+  /// Throws `FileError.unsafePath` if it is a link out of the folder, except into the blobs of the same cached model.
   public func file(_ name: String) throws(FileError) -> String? {
     guard case .huggingFace = kind, FileManager.default.fileExists(atPath: "\(path)/\(name)") else {
       return nil
@@ -39,12 +40,13 @@ public struct CheckpointDirectory: Sendable {
     return try ModelFolder(path).file(name)
   }
 
-  /// Opens a model: a folder with config.json and safetensors or pytorch_model.bin, a `.gguf` file or a folder with one, or
-  /// a name as on the Hugging Face hub (`org/name`) that lies in the local cache. A path that exists wins over a hub name. Nothing is downloaded.
+  /// Opens a model: a folder with config.json and safetensors or pytorch_model.bin, a `.gguf` file, a folder with one, or
+  /// a Hugging Face hub name (`org/name`) that is in the local cache. An existing path takes precedence over a hub name.
+  /// Nothing is downloaded.
   ///
-  /// The cache is `HF_HUB_CACHE` of `environment`, else `HF_HOME`/hub, else ~/.cache/huggingface/hub, as
-  /// huggingface_hub finds it. Throws `FileError.notAModel` when there is nothing to open, `unsafePath` for a file
-  /// that is a link out of the folder (blobs of the same cached model excepted), and what the files' readers throw.
+  /// The cache is found as huggingface_hub finds it: `HF_HUB_CACHE` in `environment`, else `HF_HOME`/hub, else
+  /// ~/.cache/huggingface/hub. Throws `FileError.notAModel` if there is nothing to open, `unsafePath` for a file that is a
+  /// link out of the folder (except into the blobs of the same cached model), and what the files' readers throw.
   public init(
     opening model: String,
     environment: [String: String] = ProcessInfo.processInfo.environment
@@ -86,13 +88,14 @@ public struct CheckpointDirectory: Sendable {
   }
 
   private static func openFile(_ path: String) throws(FileError) -> GGUFParts {
-    // Any name will do for a file that begins as GGUF does; only such a name will do for one that does not.
+    // A file with GGUF's magic number may have any name. Without it, only a file named .gguf is opened as GGUF, so that the
+    // error is about the format.
     let isNamed = path.utf8.suffix(5).elementsEqual(".gguf".utf8)
     let file = try MappedFile(path)
     let beginning = try file.copy(0..<min(GGUFFile.magic.count, file.count))
     guard isNamed || beginning == GGUFFile.magic else {
       throw .notAModel(
-        path: path, reason: "a file, but no GGUF file",
+        path: path, reason: "not a GGUF file",
         remedy: "give a .gguf file, or the folder that holds config.json and the .safetensors files"
       )
     }
@@ -104,13 +107,13 @@ public struct CheckpointDirectory: Sendable {
         remedy: "merge it into its model with llama-export-lora")
     case "imatrix", "mmproj":
       throw .notAModel(
-        path: path, reason: "what goes beside a model's file, not the model",
+        path: path, reason: "a companion of a model's file (an imatrix or mmproj), not a model",
         remedy: "give the model's .gguf file")
     default: return model
     }
   }
 
-  /// What a folder holds, sorted.
+  /// The names of a folder's contents, sorted.
   private static func names(in path: String) throws(FileError) -> [String] {
     do {
       return try FileManager.default.contentsOfDirectory(atPath: path).sorted()
@@ -119,9 +122,9 @@ public struct CheckpointDirectory: Sendable {
     }
   }
 
-  /// The GGUF file that a folder is a wrapper of, of a split one the first part: the only model, where there are no other
-  /// weights; and what lies beside it. nil for a folder with config.json that is none. Throws `FileError.notAModel` for a
-  /// folder that is neither.
+  /// The folder's GGUF file (of a split one, the first part) and the projectors in the folder, if it is the only model there
+  /// and there are no other weights. nil if the folder is to be opened by its config.json. Throws `FileError.notAModel` if
+  /// it has neither.
   private static func onlyGGUF(
     of folder: ModelFolder, _ names: [String]
   ) throws(FileError) -> (name: String, others: [String])? {
@@ -132,12 +135,12 @@ public struct CheckpointDirectory: Sendable {
         path: folder.path, reason: "a folder without config.json",
         remedy: adapter ?? files.first.map { "give the .gguf file itself: \(folder.path)/\($0)" }
           ?? names.first { $0 == "0_Transformer" }.map {
-            "it holds the steps of an embedding; give the folder of its transformer: "
+            "it is a sentence-transformers model; give the folder of its transformer: "
               + "\(folder.path)/\($0)"
           }
           ?? "give the folder of a Hugging Face model, with config.json and .safetensors files")
     }
-    // The part of a model that reads images has a file of its own.
+    // The image encoder of a multimodal model is a file of its own.
     let projectors = files.filter { $0.lowercased().contains("mmproj") }
     let models = files.filter { !projectors.contains($0) }
     let distinct = Set(models.map { PartName($0)?.model ?? $0 })
@@ -149,7 +152,7 @@ public struct CheckpointDirectory: Sendable {
     return (name, projectors)
   }
 
-  /// What to do with a folder of the differences that PEFT trained, nil if it is none.
+  /// What to do with a folder that holds a PEFT adapter; nil if it holds none.
   static func adapterRemedy(_ folder: ModelFolder, _ names: [String]) -> String? {
     let name = "adapter_config.json"
     guard names.contains(name) else { return nil }

@@ -1,26 +1,26 @@
 import Files
 
-/// The weights in a folder of a Hugging Face model, chosen among the files that hold some.
+/// The weights in the folder of a Hugging Face model, chosen among the files that hold weights.
 ///
-/// The files that transformers would read: those its key in config.json names, else safetensors before pickles, and of each
-/// one file before an index. Safetensors of other names, which it would not read, come last: beside pickles they are as often
-/// an optimizer's state.
+/// The choice is that of transformers: the file that config.json names, else safetensors before pickles, and for each a
+/// single file before an index. Safetensors under other names, which transformers would not read, come last: in a folder with
+/// pickles they may as well be an optimizer's state.
 struct FolderWeights {
   let source: any TensorSource
   let choice: WeightChoice
-  /// What was decided where the folder left a choice, one sentence each.
+  /// Decisions that the user should know of, one sentence each.
   let notes: [String]
 
   private static let (file, index) = ("model.safetensors", "model.safetensors.index.json")
   private static let (pickle, pickleIndex) = ("pytorch_model.bin", "pytorch_model.bin.index.json")
 
-  /// Whether a folder of these files has weights of a kind that is read.
+  /// Whether a folder with these files has weights in a supported format.
   static func areThere(_ names: [String]) -> Bool {
     !names.ending(in: ".safetensors").isEmpty
       || [index, pickle, pickleIndex].contains { names.contains($0) }
   }
 
-  /// Opens them. Throws `FileError.notAModel`, and what the files' readers throw.
+  /// Chooses and opens the weights. Throws `FileError.notAModel`, and what the files' readers throw.
   init(
     _ folder: ModelFolder, _ names: [String], _ config: ConfigurationFile
   ) throws(FileError) {
@@ -56,7 +56,7 @@ struct FolderWeights {
     self.notes = notes
   }
 
-  /// The index or the files to read. Throws `FileError.notAModel`, `invalidField`.
+  /// The index or the files to read, and the reason for the choice. Throws `FileError.notAModel`, `invalidField`.
   private static func choose(
     _ folder: ModelFolder, _ names: [String], _ config: ConfigurationFile
   ) throws(FileError) -> (files: [String], reason: String, isIndex: Bool, isPickle: Bool) {
@@ -71,16 +71,18 @@ struct FolderWeights {
       return ([name], "which config.json names as \(key)", isIndex, false)
     }
     if names.contains(file) {
-      return ([file], "which transformers reads before all others", false, false)
+      return ([file], "which transformers prefers to all others", false, false)
     }
     if names.contains(index) {
-      return ([index], "as there is no \(file)", true, false)
+      return ([index], "because there is no \(file)", true, false)
     }
     if names.contains(pickle) {
-      return ([pickle], "as there is no \(file) and no index of safetensors", false, true)
+      return ([pickle], "because there is no \(file) and no safetensors index", false, true)
     }
     if names.contains(pickleIndex) {
-      return ([pickleIndex], "as there is no \(file), no other index and no \(pickle)", true, true)
+      return (
+        [pickleIndex], "because there is no \(file), no other index and no \(pickle)", true, true
+      )
     }
     let loose = loose(names)
     guard !loose.isEmpty else { throw noWeights(folder, names) }
@@ -95,19 +97,21 @@ struct FolderWeights {
     }
     return (
       loose,
-      loose.count == 1 ? "the only safetensors" : "all safetensors of a folder without index",
+      loose.count == 1
+        ? "the only safetensors file" : "all safetensors files of a folder without an index",
       false, false
     )
   }
 
-  /// Safetensors that are read without an index: all, but those of a second set under its own name, or of an adapter.
+  /// The safetensors files that are read if there is no index: all except those of an adapter, and those named
+  /// `consolidated…`, a second set of the same weights, if there are others.
   private static func loose(_ names: [String]) -> [String] {
     let all = names.ending(in: ".safetensors")
     let own = all.filter { !$0.hasPrefix("consolidated") && !$0.hasPrefix("adapter_") }
     return own.isEmpty ? all.filter { !$0.hasPrefix("adapter_") } : own
   }
 
-  /// Whether a file's name is one of those that weights of a whole model are published under.
+  /// Whether a file has a name under which the weights of a whole model are published.
   private static func holdsWeights(_ name: String) -> Bool {
     let endings = [".safetensors", ".safetensors.index.json", ".gguf", ".pth", ".h5", ".msgpack"]
     return endings.contains { name.utf8.suffix($0.utf8.count).elementsEqual($0.utf8) }
@@ -117,7 +121,7 @@ struct FolderWeights {
   private static func noWeights(_ folder: ModelFolder, _ names: [String]) -> FileError {
     let path = folder.path
     if let remedy = CheckpointDirectory.adapterRemedy(folder, names) {
-      return .notAModel(path: path, reason: "its weights are those of an adapter", remedy: remedy)
+      return .notAModel(path: path, reason: "its weights are an adapter's", remedy: remedy)
     }
     let others = [".bin", ".pt", ".pth", ".h5", ".msgpack"].flatMap { names.ending(in: $0) }
     guard let other = others.first else {
@@ -135,7 +139,7 @@ struct FolderWeights {
 }
 
 extension [String] {
-  /// Those that end in `suffix`, byte by byte.
+  /// The strings that end in `suffix`, compared by their bytes.
   func ending(in suffix: String) -> [String] {
     filter { $0.utf8.suffix(suffix.utf8.count).elementsEqual(suffix.utf8) }
   }

@@ -1,12 +1,13 @@
 import Files
 import Foundation
 
-/// The local cache of the Hugging Face hub: `models--org--name/snapshots/revision`, the revision in `refs/main`.
+/// The local cache of the Hugging Face hub, with folders `models--org--name/snapshots/revision`; `refs/main` names the main
+/// revision.
 struct HubCache {
   let path: String
 
   init(environment: [String: String]) {
-    // As Python's expanduser: users write ~ into these variables.
+    // Like Python's expanduser, since users write ~ into these variables.
     func expanded(_ path: String) -> String {
       guard path == "~" || path.hasPrefix("~/") else { return path }
       return (environment["HOME"] ?? NSHomeDirectory()) + path.dropFirst()
@@ -19,13 +20,13 @@ struct HubCache {
     path = set("HF_HUB_CACHE") ?? set("HUGGINGFACE_HUB_CACHE") ?? home + "/hub"
   }
 
-  /// The folder of a model's main revision, or of the only one there is. Throws `FileError.notAModel`, `invalidField`, `unsafePath`.
+  /// The folder of a model's main revision, or of its only one. Throws `FileError.notAModel`, `invalidField`, `unsafePath`.
   func snapshot(of name: String) throws(FileError) -> String {
     let parts = name.split(separator: "/", omittingEmptySubsequences: false)
     guard (1...2).contains(parts.count), parts.allSatisfy(Self.isPlain) else {
       throw .notAModel(
         path: name, reason: "no such file or folder",
-        remedy: "check the path, or give a hub name like org/name that lies in \(path)")
+        remedy: "check the path, or give a hub name like org/name that is in \(path)")
     }
     let folder = "\(path)/models--\(parts.joined(separator: "--"))"
     guard FileManager.default.fileExists(atPath: folder) else {
@@ -42,7 +43,7 @@ struct HubCache {
     let revision = String(decoding: try file.copy(0..<min(file.count, longest)), as: UTF8.self)
       .trimmingCharacters(in: .whitespacesAndNewlines)
     guard file.count < longest, Self.isPlain(revision[...]) else {
-      throw .invalidField(file: reference, field: "revision", reason: "it is no revision's name")
+      throw .invalidField(file: reference, field: "revision", reason: "not a revision's name")
     }
     let snapshots = ModelFolder("\(folder)/snapshots")
     let snapshot = "\(snapshots.path)/\(revision)"
@@ -54,7 +55,7 @@ struct HubCache {
     return try snapshots.file(revision)
   }
 
-  /// The snapshot of a model without a main revision, as of one that was downloaded by another revision's name.
+  /// The only snapshot of a model without a main revision: for example, one that was downloaded at another revision.
   private func onlySnapshot(
     of name: String, in folder: String
   ) throws(FileError) -> String {
@@ -69,14 +70,14 @@ struct HubCache {
     guard revisions.count == 1 else {
       throw .notAModel(
         path: name,
-        reason: "the cache has several revisions of it and no main one (\(folder)/refs/main)",
+        reason: "the cache has several revisions of it but no main one (\(folder)/refs/main)",
         remedy: "give the folder of one: "
           + revisions.map { "\(snapshots.path)/\($0)" }.joined(separator: ", "))
     }
     return try snapshots.file(revision)
   }
 
-  /// Whether this is a name and no path: letters, digits, `-`, `_` and `.`, and not only dots.
+  /// Whether this is a plain name, not a path: letters, digits, `-`, `_` and `.`, and not only dots.
   private static func isPlain(_ part: Substring) -> Bool {
     part.contains { $0 != "." }
       && part.utf8.allSatisfy {

@@ -1,23 +1,23 @@
 import Files
 import Foundation
 
-/// The folder of a model, which its files and their links must not lead out of.
+/// The folder of a model; no file name or link in it may lead out of it.
 ///
-/// A file lies in the folder itself, or, when that is a snapshot in a Hugging Face cache
+/// A file must be in the folder itself, or, if the folder is a snapshot in a Hugging Face cache
 /// (`…/models--org--name/snapshots/revision`), among the blobs of the same model (`…/models--org--name/blobs`).
 struct ModelFolder {
   let path: String
 
   init(_ path: String) { self.path = path }
 
-  /// The folder that a file lies in.
+  /// The folder that contains a file.
   init(containing file: String) {
     let folder = (file as NSString).deletingLastPathComponent
     path = folder.isEmpty ? "." : folder
   }
 
-  /// The path of the file that `field` of `file` calls `name`, with all links resolved, once it is known to stay where
-  /// the model is. Throws `FileError.unsafePath` with where it leads to, and `cannotRead` if there is no such file.
+  /// The path, with all links resolved, of the file `name`, which `field` of `file` names. Throws `FileError.unsafePath`,
+  /// with the place it leads to, if it is outside the model's folder, and `cannotRead` if there is no such file.
   func resolve(
     _ name: String, file: String, field: String
   ) throws(FileError) -> String {
@@ -27,11 +27,11 @@ struct ModelFolder {
       throw .unsafePath(file: file, field: field, path: name)
     }
     guard let home = realPath(path) else {
-      throw .cannotRead(file: path, reason: "the folder is gone")
+      throw .cannotRead(file: path, reason: "the folder no longer exists")
     }
     guard let resolved = realPath("\(path)/\(name)") else {
       let reason = String(cString: strerror(errno))
-      throw .cannotRead(file: "\(path)/\(name)", reason: "\(reason); \(field) leads to it")
+      throw .cannotRead(file: "\(path)/\(name)", reason: "\(reason); \(field) refers to it")
     }
     let homeParts = home.split(separator: "/").map(String.init)
     var allowed = [home + "/"]
@@ -46,15 +46,15 @@ struct ModelFolder {
     return resolved
   }
 
-  /// The path of a file of this name that the folder is known to have, once its links are known to stay where the model
-  /// is. Throws `FileError.unsafePath`, `cannotRead`.
+  /// The path of an existing file of this name. Throws `FileError.unsafePath` if it is a link out of the model's folder, and
+  /// `cannotRead`.
   func file(_ name: String) throws(FileError) -> String {
     _ = try resolve(name, file: "\(path)/\(name)", field: "the link")
     return "\(path)/\(name)"
   }
 }
 
-/// The path with every link resolved, nil if there is nothing at it.
+/// The path with every link resolved; nil if nothing is there.
 private func realPath(_ path: String) -> String? {
   guard let resolved = realpath(path, nil) else { return nil }
   defer { free(resolved) }

@@ -1,15 +1,15 @@
-/// The name of one of several files that are one model: `NAME-00002-of-00005.gguf`, counted from 1.
+/// The name of one of several files that make up a model: `NAME-00002-of-00005.gguf`, counted from 1.
 struct PartName {
-  /// What comes before the number.
+  /// What precedes the number.
   let stem: String
-  /// Which part it is.
+  /// The part's number, from 1.
   let number: Int
-  /// How many there are.
+  /// The number of parts.
   let count: Int
-  /// `.gguf` or `.safetensors`.
+  /// The extension with its dot: `.gguf` or `.safetensors`.
   let ending: String
 
-  /// nil for the name of a file that is no part.
+  /// Parses a file name; nil if it is not the name of a part.
   init?(_ name: String) {
     guard let match = name.wholeMatch(of: /(.*)-([0-9]{5,6})-of-([0-9]{5,6})(\.[a-z]+)/),
       let number = Int(match.2), let count = Int(match.3), (1...max(count, 1)).contains(number)
@@ -23,7 +23,7 @@ struct PartName {
     "\(stem)-\(Self.digits(number))-of-\(Self.digits(count))\(ending)"
   }
 
-  /// What all parts of one model have in common.
+  /// What the names of all parts of a model have in common.
   var model: String { "\(stem) \(count) \(ending)" }
 
   private static func digits(_ number: Int) -> String {

@@ -1,14 +1,14 @@
 import LinearAlgebra
 
-/// A tensor type of GGUF files: its number, name and block. More are known by name and size than can be computed with.
+/// A tensor type of GGUF files: its name and block size. Some of these types can be sized but not computed with.
 struct GGMLType: Sendable {
   let name: String
-  /// Numbers in a block.
+  /// The number of weights in a block.
   let blockLength: Int
-  /// Bytes in a block.
+  /// The number of bytes in a block.
   let blockBytes: Int
 
-  /// By number. Sources: https://github.com/ggml-org/ggml (ggml.h, ggml-common.h) and the Python package gguf.
+  /// All types by their number. Sources: https://github.com/ggml-org/ggml (ggml.h, ggml-common.h) and the Python package gguf.
   static let all: [UInt32: GGMLType] = [
     0: GGMLType("F32", 1, 4), 1: GGMLType("F16", 1, 2),
     2: GGMLType("Q4_0", 32, 18), 3: GGMLType("Q4_1", 32, 20),

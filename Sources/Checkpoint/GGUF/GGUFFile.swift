@@ -5,8 +5,8 @@ import LinearAlgebra
 /// A GGUF file, version 2 or 3, little-endian: typed metadata, then tensors at offsets that are multiples of
 /// `general.alignment`.
 ///
-/// Everything is checked when the file is opened: every count against the bytes that are left, every tensor's place
-/// and size, and that the tensors follow one another with less than the alignment between them.
+/// Everything is checked when the file is opened: every count against the remaining bytes, every tensor's offset and size,
+/// and that gaps between tensors are shorter than the alignment.
 /// Format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
 public final class GGUFFile: MappedTensors {
   /// The mapped file.
@@ -18,13 +18,14 @@ public final class GGUFFile: MappedTensors {
   private let keys: [UTF8Key: Int]
   let table: TensorTable
 
-  /// What every GGUF file begins with.
+  /// The bytes that every GGUF file begins with.
   static let magic: [UInt8] = Array("GGUF".utf8)
 
-  /// Maps the file at `path` and reads all but the tensors' bytes and the elements of arrays.
+  /// Maps the file at `path` and reads everything but the tensors' bytes and the elements of arrays.
   ///
-  /// Names and texts need not be UTF-8, as they need not be for llama.cpp. Throws `FileError`: `cannotRead`,
-  /// `notThisFormat`, `unsupportedVersion`, `truncated`, `implausibleCount`, `invalidField`, `duplicateName`, `overflow`, `misaligned`, `outOfBounds`, `overlap`, `gap`.
+  /// As in llama.cpp, names and strings need not be UTF-8. Throws `FileError`: `cannotRead`, `notThisFormat`,
+  /// `unsupportedVersion`, `truncated`, `implausibleCount`, `invalidField`, `duplicateName`, `overflow`, `misaligned`,
+  /// `outOfBounds`, `overlap`, `gap`.
   public init(_ path: String) throws(FileError) {
     let file = try MappedFile(path)
     defer { withExtendedLifetime(file) {} }  // the cursor holds its address, not the mapping
@@ -35,13 +36,13 @@ public final class GGUFFile: MappedTensors {
     let version = try cursor.integer(UInt32.self, "version")
     guard version & 0xFFFF != 0 else {
       throw .notThisFormat(
-        file: path, format: "GGUF", reason: "it is written for big-endian machines")
+        file: path, format: "GGUF", reason: "it is big-endian")
     }
     guard version == 2 || version == 3 else {
       throw .unsupportedVersion(file: path, format: "GGUF", version: Int(version))
     }
-    // An entry has at least: a name's length, a number of dimensions, a type and an offset; or a key's length, a type
-    // and one byte. The metadata's count comes second, and its room is what the first leaves.
+    // A tensor's entry has at least a name's length, a number of dimensions, a type and an offset; a metadata entry at least
+    // a key's length, a type and one byte.
     let tensorCount = try cursor.count(elementsOf: 24, "tensor count")
     let metadataCount = try cursor.count(elementsOf: 13, "metadata count")
 
@@ -59,7 +60,7 @@ public final class GGUFFile: MappedTensors {
 
     var entries: [Entry] = []
     for i in 0..<tensorCount { entries.append(try Entry(&cursor, i)) }
-    // The tensors begin at the next multiple of the alignment; the file may end before it if there are none.
+    // The tensors begin at the next multiple of the alignment. A file without tensors may end before it.
     let padding = (alignment - cursor.position % alignment) % alignment
     let dataStart = min(cursor.position + padding, file.count)
     var infos: [TensorInfo] = []
@@ -67,7 +68,7 @@ public final class GGUFFile: MappedTensors {
       infos.append(try entry.info(data: dataStart..<file.count, alignment: alignment, path))
     }
     table = try TensorTable(infos, file: path)
-    // Where the size of a type is not known, what looks like a gap may be its tensor.
+    // If the size of a type is not known, what looks like a gap may be a tensor of that type.
     let allKnown = entries.allSatisfy { GGMLType.all[$0.type] != nil }
     try table.checkLayout(
       from: dataStart, to: file.count, slack: allKnown ? alignment : .max, looseEnd: true,
@@ -86,39 +87,39 @@ public final class GGUFFile: MappedTensors {
     guard let alignment = value.int, alignment > 0, alignment & (alignment - 1) == 0,
       alignment <= 1 << 30
     else {
-      throw .invalidField(file: path, field: alignmentKey, reason: "it is no power of two")
+      throw .invalidField(file: path, field: alignmentKey, reason: "not a power of two up to 2³⁰")
     }
     return alignment
   }
 
-  /// The value of a metadata key.
+  /// The value of a metadata key; nil if there is none.
   public subscript(key: String) -> GGUFValue? { keys[UTF8Key(key)].map { metadata[$0].value } }
 
-  // MARK: Metadata that must be there
+  // MARK: Required metadata
 
   /// The integer under `key`. Throws `FileError.missingField`, `invalidField`.
   public func int(_ key: String) throws(FileError) -> Int {
-    try required(key, "it is no integer", \.int)
+    try required(key, "not an integer", \.int)
   }
 
   /// The number under `key`. Throws `FileError.missingField`, `invalidField`.
   public func double(_ key: String) throws(FileError) -> Double {
-    try required(key, "it is no number", \.double)
+    try required(key, "not a number", \.double)
   }
 
-  /// The truth value under `key`. Throws `FileError.missingField`, `invalidField`.
+  /// The Boolean under `key`. Throws `FileError.missingField`, `invalidField`.
   public func bool(_ key: String) throws(FileError) -> Bool {
-    try required(key, "it is no truth value", \.bool)
+    try required(key, "not a Boolean", \.bool)
   }
 
-  /// The text under `key`. Throws `FileError.missingField`, `invalidField`.
+  /// The string under `key`. Throws `FileError.missingField`, `invalidField`.
   public func string(_ key: String) throws(FileError) -> String {
-    try required(key, "it is no text", \.string)
+    try required(key, "not a string", \.string)
   }
 
   /// The array under `key`. Throws `FileError.missingField`, `invalidField`.
   public func array(_ key: String) throws(FileError) -> GGUFArray {
-    try required(key, "it is no array", \.array)
+    try required(key, "not an array", \.array)
   }
 
   private func required<T>(
@@ -134,14 +135,14 @@ public final class GGUFFile: MappedTensors {
 
 private let alignmentKey = "general.alignment"
 
-/// A tensor's entry as it stands in the file.
+/// A tensor's entry in the file.
 private struct Entry {
   let name: String
   let shape: [Int]  // row-major: the file's dimensions reversed
   let type: UInt32
   let offset: UInt64  // from the beginning of the tensors' bytes
 
-  /// Dimensions of a tensor, at most: GGML_MAX_DIMS of ggml.h.
+  /// The most dimensions a tensor may have: GGML_MAX_DIMS of ggml.h.
   private static let mostDimensions = 4
 
   init(_ cursor: inout ByteCursor, _ i: Int) throws(FileError) {
@@ -179,7 +180,8 @@ private struct Entry {
       guard row % known.blockLength == 0 else {
         throw .invalidField(
           file: path, field: name,
-          reason: "a row of \(row) is no multiple of \(known.name)'s block of \(known.blockLength)")
+          reason: "a row of \(row) is not a multiple of the block of \(known.name), "
+            + "\(known.blockLength)")
       }
       let (bytes, overflow) = (count / known.blockLength)
         .multipliedReportingOverflow(by: known.blockBytes)

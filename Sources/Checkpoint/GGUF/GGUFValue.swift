@@ -2,20 +2,20 @@ import Files
 
 /// A metadata value of a GGUF file.
 public enum GGUFValue: Sendable {
-  /// Of 8 to 64 bits.
+  /// A signed integer, stored in 8 to 64 bits.
   case signed(Int64)
-  /// Of 8 to 64 bits.
+  /// An unsigned integer, stored in 8 to 64 bits.
   case unsigned(UInt64)
-  /// Of 32 or 64 bits.
+  /// A floating-point number, stored in 32 or 64 bits.
   case real(Double)
-  /// A truth value.
+  /// A Boolean.
   case bool(Bool)
-  /// A text.
+  /// A string.
   case string(String)
-  /// An array, left in the file until it is asked for.
+  /// An array, which stays in the file until its elements are requested.
   case array(GGUFArray)
 
-  /// The integer, if it is one and fits.
+  /// The integer, if it is one and fits into an `Int`.
   public var int: Int? {
     switch self {
     case .signed(let value): Int(exactly: value)
@@ -34,20 +34,20 @@ public enum GGUFValue: Sendable {
     }
   }
 
-  /// The truth value, if it is one.
+  /// The Boolean, if it is one.
   public var bool: Bool? { if case .bool(let value) = self { value } else { nil } }
-  /// The text, if it is one.
+  /// The string, if it is one.
   public var string: String? { if case .string(let value) = self { value } else { nil } }
   /// The array, if it is one.
   public var array: GGUFArray? { if case .array(let value) = self { value } else { nil } }
 }
 
-/// The types of metadata, numbered as in the files.
+/// The types of metadata values, numbered as in the file format.
 public enum GGUFValueType: UInt32, Sendable {
   case uint8, int8, uint16, int16, uint32, int32, float32, bool, string, array
   case uint64, int64, float64
 
-  /// Bytes of a value, or the fewest it can have: a string its length, an array its type and length.
+  /// The size of a value in bytes, or the least size: the length of a string, the type and length of an array.
   var leastBytes: Int {
     switch self {
     case .uint8, .int8, .bool: 1
@@ -59,23 +59,23 @@ public enum GGUFValueType: UInt32, Sendable {
   }
 }
 
-/// A metadata array, which stays in the mapped file; vocabularies have hundreds of thousands of elements.
+/// A metadata array. It stays in the mapped file, since vocabularies have hundreds of thousands of elements.
 ///
-/// Its extent was checked when the file was opened. Reading checks it once more, since files can change.
+/// Its extent was checked when the file was opened. Reading checks it again, since files can change.
 public struct GGUFArray: Sendable {
   /// The type of every element.
   public let elementType: GGUFValueType
-  /// How many there are.
+  /// The number of elements.
   public let count: Int
   /// The metadata's key, for messages.
   public let field: String
   private let file: MappedFile
   private let offset: Int  // of the first element
 
-  /// Arrays in arrays in arrays: more levels than any file has.
+  /// The deepest nesting of arrays that is read; no known file comes close.
   private static let depthLimit = 8
 
-  /// Reads an array's type and count, and moves `cursor` past its elements.
+  /// Reads an array's type and count, and advances `cursor` past its elements.
   ///
   /// Throws `FileError`: `truncated`, `implausibleCount`, `invalidField`.
   init(
@@ -99,7 +99,7 @@ public struct GGUFArray: Sendable {
     }
   }
 
-  /// Calls `body` with every element in turn, as a value.
+  /// Calls `body` with each element in turn.
   public func forEach(
     _ body: (GGUFValue) throws(FileError) -> Void
   ) throws(FileError) {
@@ -111,7 +111,7 @@ public struct GGUFArray: Sendable {
     try file.checkIntact()
   }
 
-  /// The elements as values.
+  /// All elements.
   public func values() throws(FileError) -> [GGUFValue] {
     try mapped { value in value }
   }
@@ -131,7 +131,7 @@ public struct GGUFArray: Sendable {
     try mapped { $0.string }
   }
 
-  /// Calls `body` with every string's bytes, which need not be UTF-8 and are valid during the call only. Throws
+  /// Calls `body` with the bytes of each string, which need not be UTF-8 and are valid only during the call. Throws
   /// `FileError.invalidField` if the elements are not strings.
   public func forEachString(
     _ body: (UnsafeRawBufferPointer) throws(FileError) -> Void
@@ -164,19 +164,19 @@ public struct GGUFArray: Sendable {
 }
 
 extension GGUFValue {
-  /// The number of a type. Throws `FileError.truncated`, `invalidField`.
+  /// Reads the number of a type. Throws `FileError.truncated`, `invalidField`.
   static func type(
     _ cursor: inout ByteCursor, _ field: String
   ) throws(FileError) -> GGUFValueType {
     let number = try cursor.integer(UInt32.self, field)
     guard let type = GGUFValueType(rawValue: number) else {
       throw .invalidField(
-        file: cursor.file, field: field, reason: "it is of type \(number), which does not exist")
+        file: cursor.file, field: field, reason: "its type \(number) does not exist")
     }
     return type
   }
 
-  /// Reads a value of a type. Throws `FileError`: `truncated`, `implausibleCount`, `invalidField`.
+  /// Reads a value of this type. Throws `FileError`: `truncated`, `implausibleCount`, `invalidField`.
   init(
     _ cursor: inout ByteCursor, _ type: GGUFValueType, in file: MappedFile, field: String
   ) throws(FileError) {

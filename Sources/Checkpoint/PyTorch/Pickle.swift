@@ -1,10 +1,11 @@
 import Files
 
-/// What a pickle says, read without doing any of it: functions and classes are names, calls are written down.
+/// The contents of a pickle, parsed without executing it: functions and classes are names, and calls are recorded.
 ///
-/// The opcodes are those that torch.save needs for tensors in a dictionary, in protocols 2 to 5, and if asked for those of
-/// lists and floats; any other opcode, and any name not asked for, ends the reading. Composite values are positions in the arrays below and refer to one another by
-/// them, so nothing is nested: neither a value within itself nor one a million levels deep is more than a number here.
+/// Supported are the opcodes that torch.save needs for tensors in a dictionary, in protocols 2 to 5, and on request those of
+/// lists and floats. Any other opcode or name is an error. Composite values are positions in the arrays below and refer to
+/// one another by position, so nothing is nested: a value that contains itself, or one a million levels deep, is just a
+/// number.
 /// Format: Python's `pickletools`; PEP 307, 3154.
 struct Pickle {
   /// A value.
@@ -14,7 +15,7 @@ struct Pickle {
     case integer(Int)
     case float(Double)
     case text(String)
-    /// A function or class by its name with its module's.
+    /// A function or class, by its name qualified with its module.
     case global(String)
     /// A position in `tuples`.
     case tuple(Int)
@@ -24,32 +25,33 @@ struct Pickle {
     case dictionary(Int)
     /// A position in `calls`.
     case call(Int)
-    /// An object kept elsewhere, by the position in `tuples` of what identifies it.
+    /// An object stored outside the pickle: the position in `tuples` of its identifier.
     case persistent(Int)
   }
 
-  private(set) var tuples: [[Value]] = [[]]  // the first is the empty one
+  private(set) var tuples: [[Value]] = [[]]  // the first is the empty tuple
   private(set) var lists: [[Value]] = []
   private(set) var dictionaries: [[(key: Value, value: Value)]] = []
-  /// Functions, and the positions in `tuples` of what they would be called with.
+  /// Recorded calls: the function, and the position of its arguments in `tuples`.
   private(set) var calls: [(function: String, arguments: Int)] = []
-  /// What the pickle as a whole stands for.
+  /// The value of the whole pickle.
   private(set) var root = Value.none
 
   private var cursor: ByteCursor
-  private var start: Int  // of the present opcode
+  private var start: Int  // of the current opcode
   private var stack: [Value] = []
   private var marks: [Int] = []  // heights of the stack
   private var memo: [Value] = []
   private let globals: Set<String>
   private let allowsPlainData: Bool
 
-  /// Operations, at most: some 35 a tensor are usual. What they make is bounded by it, as by their bytes are the texts.
+  /// The most operations that are read; about 35 per tensor are usual. This bounds the number of values, and the size of the
+  /// file bounds the size of strings.
   private static let mostOperations = 1 << 22
-  /// Bytes of a text or name, at most.
+  /// The most bytes of a string or name.
   private static let longestText: UInt64 = 4096
 
-  /// Reads the pickle at `range` of `file`, in which `globals` may be named, and lists and floats stand if `allowsPlainData`.
+  /// Parses the pickle at `range` of `file`. It may name the `globals`, and contain lists and floats if `allowsPlainData`.
   ///
   /// Throws `FileError`: `truncated`, `malformedPickle`, `forbiddenPickle`, `implausibleCount`, `invalidText`.
   init(
@@ -87,7 +89,7 @@ struct Pickle {
     var isPlainData: Bool { [.emptyList, .append, .appends, .float].contains(self) }
   }
 
-  /// Takes one operation. False when it was the last.
+  /// Parses one operation. Returns false if it was the last one.
   private mutating func step() throws(FileError) -> Bool {
     start = cursor.position
     let byte = try next(UInt8.self)
@@ -98,7 +100,7 @@ struct Pickle {
     switch opcode {
     case .protocolVersion:
       let version = try next(UInt8.self)
-      guard (2...5).contains(version) else { throw malformed("protocol \(version) is not known") }
+      guard (2...5).contains(version) else { throw malformed("unknown protocol \(version)") }
     case .frame: _ = try next(UInt64.self)  // bytes that follow; nothing depends on it
     case .stop:
       root = try pop()
@@ -129,7 +131,7 @@ struct Pickle {
     case .append: try append([try pop()])
     case .appends: try append(try popToMark())
     case .float:
-      // The one number that a pickle has with its high byte first.
+      // The only big-endian number in a pickle.
       stack.append(.float(Double(bitPattern: try next(UInt64.self).byteSwapped)))
     case .emptyDictionary: pushDictionary()
     case .setItem:
@@ -146,18 +148,18 @@ struct Pickle {
       try pushGlobal("\(module).\(try line())")
     case .stackGlobal:
       guard case .text(let name) = try pop(), case .text(let module) = try pop() else {
-        throw malformed("the name of a function is no text")
+        throw malformed("the name of a function is not a string")
       }
       try pushGlobal("\(module).\(name)")
     case .reduce: try reduce()
     case .build:
-      // Attributes of an OrderedDict, `_metadata` of a state dictionary: versions of modules, no tensors.
+      // Attributes of an OrderedDict: `_metadata` of a state dictionary, which has the modules' versions and no tensors.
       guard case .dictionary = try pop(), case .dictionary? = top else {
         throw forbidden("attributes of something other than a dictionary")
       }
     case .persistent:
       guard case .tuple(let identity) = try pop() else {
-        throw malformed("what identifies a storage is no tuple")
+        throw malformed("the identifier of a storage is not a tuple")
       }
       stack.append(.persistent(identity))
     }
@@ -166,7 +168,7 @@ struct Pickle {
 
   // MARK: The stack
 
-  /// The uppermost value, nil if there is none above the last mark.
+  /// The topmost value; nil if there is none above the last mark.
   private var top: Value? { stack.count > marks.last ?? 0 ? stack.last : nil }
 
   private mutating func pop() throws(FileError) -> Value {
@@ -196,26 +198,26 @@ struct Pickle {
     stack.append(.global(name))
   }
 
-  /// Adds values to the list on top.
+  /// Appends values to the list at the top of the stack.
   private mutating func append(_ items: [Value]) throws(FileError) {
-    guard case .list(let position)? = top else { throw malformed("items belong to no list") }
+    guard case .list(let position)? = top else { throw malformed("items without a list") }
     lists[position] += items
   }
 
-  /// Adds keys and values, in turn, to the dictionary on top.
+  /// Adds alternating keys and values to the dictionary at the top of the stack.
   private mutating func set(_ items: [Value]) throws(FileError) {
     guard case .dictionary(let position)? = top, items.count % 2 == 0 else {
-      throw malformed("items belong to no dictionary")
+      throw malformed("items without a dictionary")
     }
     for i in stride(from: 0, to: items.count, by: 2) {
       dictionaries[position].append((items[i], items[i + 1]))
     }
   }
 
-  /// A new OrderedDict is a dictionary; any other call is written down.
+  /// Replaces the creation of an OrderedDict by a dictionary, and records any other call.
   private mutating func reduce() throws(FileError) {
     guard case .tuple(let arguments) = try pop(), case .global(let function) = try pop() else {
-      throw malformed("a call without function or arguments")
+      throw malformed("a call without a function or arguments")
     }
     if function == "collections.OrderedDict" {
       guard tuples[arguments].isEmpty else { throw forbidden("\(function) with arguments") }
@@ -228,15 +230,16 @@ struct Pickle {
 
   // MARK: The memo
 
-  /// Writers number their values one after another; a number far beyond would only claim memory.
+  /// Stores the topmost value. Writers number values consecutively; a number beyond the next one is refused, since it could
+  /// claim any amount of memory.
   private mutating func put(_ index: Int) throws(FileError) {
     guard let value = top else { throw malformed("a value is missing") }
-    guard index <= memo.count else { throw malformed("memo \(index) follows \(memo.count)") }
+    guard index <= memo.count else { throw malformed("memo \(index) where \(memo.count) is next") }
     if index == memo.count { memo.append(value) } else { memo[index] = value }
   }
 
   private mutating func get(_ index: Int) throws(FileError) {
-    guard index < memo.count else { throw malformed("memo \(index) of \(memo.count)") }
+    guard index < memo.count else { throw malformed("memo \(index) does not exist") }
     stack.append(memo[index])
   }
 
@@ -248,7 +251,7 @@ struct Pickle {
     try cursor.integer(type, "the pickle")
   }
 
-  /// An integer of up to eight bytes, in two's complement.
+  /// Reads an integer of up to eight bytes, in two's complement.
   private mutating func long() throws(FileError) -> Int {
     let length = try next(UInt8.self)
     guard length <= 8 else { throw malformed("an integer of \(length) bytes") }
@@ -263,13 +266,13 @@ struct Pickle {
   private mutating func text(length: UInt64) throws(FileError) -> String {
     guard length <= Self.longestText else {
       throw .implausibleCount(
-        file: cursor.file, field: "length of a text in the pickle", count: length,
+        file: cursor.file, field: "length of a string in the pickle", count: length,
         limit: Self.longestText)
     }
     return try string(cursor.take(length, "the pickle"))
   }
 
-  /// A name, up to the line feed that ends it.
+  /// Reads a name, which ends with a line feed.
   private mutating func line() throws(FileError) -> String {
     let rest = cursor.bytes[cursor.position...].prefix(Int(Self.longestText))
     guard let end = rest.firstIndex(of: UInt8(ascii: "\n")) else {
@@ -282,7 +285,7 @@ struct Pickle {
 
   private func string(_ bytes: UnsafeRawBufferPointer) throws(FileError) -> String {
     guard let string = String(validating: bytes, as: UTF8.self) else {
-      throw .invalidText(file: cursor.file, field: "a text in the pickle")
+      throw .invalidText(file: cursor.file, field: "a string in the pickle")
     }
     return string
   }

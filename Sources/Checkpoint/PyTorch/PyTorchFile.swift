@@ -1,11 +1,11 @@
 import Files
 import LinearAlgebra
 
-/// What torch.save writes since version 1.6: a zip archive with a pickle that says which tensor is which part of which
-/// storage, and the storages. `pytorch_model.bin` is one.
+/// A file of torch.save since version 1.6, such as `pytorch_model.bin`: a zip archive that contains storages, and a pickle
+/// that describes each tensor as a part of a storage.
 ///
-/// The pickle is read, not run (see `Pickle`). A tensor is a view of its storage in the mapped file; its numbers must lie
-/// row after row, and several may share them, as tied weights do. Everything is checked when the file is opened.
+/// The pickle is parsed, not executed (see `Pickle`). A tensor is a view of its storage in the mapped file. Its numbers must
+/// be in row-major order; tensors may share numbers, as tied weights do. Everything is checked when the file is opened.
 /// Format: torch/serialization.py, torch/_utils.py.
 public final class PyTorchFile: MappedTensors {
   /// The mapped file.
@@ -19,12 +19,12 @@ public final class PyTorchFile: MappedTensors {
   public init(_ path: String) throws(FileError) {
     let archive = try TorchArchive(path)
     guard case .dictionary(let root) = archive.pickle.root else {
-      throw archive.invalid("the pickle", "it holds no dictionary of tensors")
+      throw archive.invalid("the pickle", "not a dictionary of tensors")
     }
     var infos: [TensorInfo] = []
     for (key, value) in archive.pickle.dictionaries[root] {
       guard case .text(let name) = key else {
-        throw archive.invalid("the pickle", "a tensor's name is no text")
+        throw archive.invalid("the pickle", "a tensor's name is not a string")
       }
       infos.append(try archive.info(name, value))
     }

@@ -1,15 +1,15 @@
 import Files
 
-/// An archive of torch.save: its pickle, and the tensors it describes among the storages.
+/// An archive of torch.save: its pickle, and the tensors that the pickle describes.
 struct TorchArchive {
   /// The mapped file.
   let file: MappedFile
-  /// What it says, not run.
+  /// The parsed pickle, which is not executed.
   let pickle: Pickle
   private let archive: ZipArchive
-  private let folder: String  // of the storages, with its slash
+  private let folder: String  // of the storages, with a trailing slash
 
-  /// Maps the file at `path` and reads its directory and its pickle, in which lists and floats may stand if
+  /// Maps the file at `path` and reads its directory and its pickle, which may contain lists and floats if
   /// `allowsPlainData`.
   ///
   /// Throws `FileError`: `cannotRead`, `notAModel` (the format before 1.6), what `ZipArchive` and `Pickle` throw.
@@ -17,7 +17,7 @@ struct TorchArchive {
     let file = try MappedFile(path)
     guard !file.bytes.dropFirst(2).starts(with: Self.legacyMagic) else {
       throw .notAModel(
-        path: path, reason: "written by PyTorch before version 1.6, or as it did then",
+        path: path, reason: "in the format of PyTorch before version 1.6",
         remedy: "convert it to safetensors, in Python: from safetensors.torch import save_file; "
           + "save_file(torch.load(\"\(path)\", weights_only=True), \"model.safetensors\")")
     }
@@ -25,7 +25,7 @@ struct TorchArchive {
     let pickles = archive.entries.filter { $0.name.utf8.suffix(9).elementsEqual("/data.pkl".utf8) }
     guard let entry = pickles.first, pickles.count == 1 else {
       throw .notThisFormat(
-        file: file.path, format: "PyTorch", reason: "it holds \(pickles.count) times data.pkl")
+        file: file.path, format: "PyTorch", reason: "it contains \(pickles.count) files data.pkl")
     }
     let folder = entry.name.dropLast("data.pkl".count)
     if let order = archive["\(folder)byteorder"],
@@ -39,7 +39,7 @@ struct TorchArchive {
       file, entry.range, globals: Self.globals, allowsPlainData: allowsPlainData)
   }
 
-  /// What the older format has after the two bytes of a pickle's protocol: a number of ten bytes.
+  /// The magic number of ten bytes that the older format has after the two bytes of the pickle's protocol.
   private static let legacyMagic: [UInt8] = [
     0x8A, 0x0A, 0x6C, 0xFC, 0x9C, 0x46, 0xF9, 0x20, 0x6A, 0xA8, 0x50, 0x19,
   ]
@@ -47,7 +47,7 @@ struct TorchArchive {
   private static let rebuildTensor = "torch._utils._rebuild_tensor_v2"
   private static let rebuildParameter = "torch._utils._rebuild_parameter"
 
-  /// Names as safetensors has them, and bytes of a number.
+  /// The storage classes: the name of the type in safetensors, and the bytes per number.
   private static let storages: [String: (name: String, bytes: Int)] = [
     "torch.DoubleStorage": ("F64", 8), "torch.FloatStorage": ("F32", 4),
     "torch.HalfStorage": ("F16", 2), "torch.BFloat16Storage": ("BF16", 2),
@@ -56,24 +56,24 @@ struct TorchArchive {
     "torch.ByteStorage": ("U8", 1), "torch.BoolStorage": ("BOOL", 1),
   ]
 
-  /// All that a dictionary of tensors needs to name.
+  /// All functions and classes that a dictionary of tensors needs to name.
   private static let globals = Set(storages.keys)
     .union([rebuildTensor, rebuildParameter, "collections.OrderedDict"])
 
-  /// Sides of a tensor, at most.
+  /// The most dimensions a tensor may have.
   private static let mostDimensions = 64
 
-  /// `_rebuild_tensor_v2(storage, offset, shape, strides, requires_grad, hooks)`, perhaps wrapped as
-  /// `_rebuild_parameter(tensor, requires_grad, hooks)`. Offset and strides count numbers.
+  /// The tensor of a recorded call `_rebuild_tensor_v2(storage, offset, shape, strides, requires_grad, hooks)`, which may be
+  /// wrapped in `_rebuild_parameter(tensor, requires_grad, hooks)`. Offset and strides count numbers, not bytes.
   func info(_ name: String, _ value: Pickle.Value) throws(FileError) -> TensorInfo {
     let tensor = arguments(value, of: Self.rebuildParameter)?.first ?? value
     guard let arguments = arguments(tensor, of: Self.rebuildTensor), arguments.count >= 6,
       case .persistent(let identity) = arguments[0], case .integer(let offset) = arguments[1],
       let shape = integers(arguments[2]), let strides = integers(arguments[3]),
       offset >= 0, shape.count == strides.count
-    else { throw invalid(name, "it is no tensor of a kind that is known") }
+    else { throw invalid(name, "not a tensor of a supported kind") }
     guard arguments.dropFirst(6).allSatisfy(isEmpty) else {
-      throw invalid(name, "it is to be conjugated or negated")
+      throw invalid(name, "a view that is conjugated or negated, which is not supported")
     }
     let storage = try storage(pickle.tuples[identity], of: name)
     guard let count = TensorInfo.count(of: shape) else {
@@ -104,14 +104,15 @@ struct TorchArchive {
     let range: Range<Int>
   }
 
-  /// `("storage", class, key, device, count)`; the numbers are the archive's entry `data/key`.
+  /// The storage with the identifier `("storage", class, key, device, count)`. Its numbers are the archive's entry
+  /// `data/key`.
   private func storage(
     _ identity: [Pickle.Value], of tensor: String
   ) throws(FileError) -> Storage {
     guard identity.count == 5, case .text("storage") = identity[0],
       case .global(let kind) = identity[1], let (type, size) = Self.storages[kind],
       case .text(let key) = identity[2], case .integer(let count) = identity[4], count >= 0
-    else { throw invalid(tensor, "its storage is of no kind that is known") }
+    else { throw invalid(tensor, "its storage is not of a supported kind") }
     guard let entry = archive[folder + key] else {
       throw .missingField(file: file.path, field: folder + key)
     }
@@ -123,8 +124,8 @@ struct TorchArchive {
     return Storage(type: type, size: size, count: count, range: entry.range)
   }
 
-  /// Whether the last index runs through neighbours, the one before it through rows, and so on. The stride of a side of
-  /// length 1 is never used, and an empty tensor uses none.
+  /// Whether the strides are those of row-major order. The stride of a dimension of length 1 does not matter, and neither do
+  /// those of an empty tensor.
   private static func isRowMajor(_ shape: [Int], _ strides: [Int]) -> Bool {
     guard !shape.contains(0) else { return true }
     var expected = 1

@@ -2,22 +2,22 @@ import Files
 import LinearAlgebra
 import Weights
 
-/// The file in which tools hand on a Jacobian lens, as torch.save writes a dictionary of four keys: `J`, from layers to
-/// (d, d) matrices, `n_prompts`, `source_layers` and `d_model`.
+/// The file in which tools exchange a Jacobian lens: a dictionary written by torch.save with four keys, `J` (from layers to
+/// (d, d) matrices), `n_prompts`, `source_layers` and `d_model`.
 ///
-/// Layer l is the output of the block of index l from 0: the boundary after l + 1 blocks. The pickle is read, not run; other
-/// keys beside the four are left alone. Everything but the matrices' numbers is checked when the file is opened.
+/// Layer l is the output of the block with index l, counted from 0: the boundary after l + 1 blocks. The pickle is parsed,
+/// not executed, and other keys are ignored. Everything but the matrices' numbers is checked when the file is opened.
 public final class TorchLensFile {
-  /// Prompts the lens is a mean over.
+  /// The number of prompts that the lens is a mean over.
   public let promptCount: Int
-  /// Width d of the residual stream.
+  /// The width d of the residual stream.
   public let width: Int
-  /// Layers that have a matrix, ascending, counted as in the file.
+  /// The layers that have a matrix, ascending, counted as in the file.
   public let layers: [Int]
   private let file: MappedFile
   private let table: TensorTable
 
-  /// Layers and prompts, at most.
+  /// The largest numbers of layers and prompts that are accepted.
   private static let mostLayers = 1 << 16
   private static let mostPrompts = 1 << 40
 
@@ -27,7 +27,7 @@ public final class TorchLensFile {
   public init(_ path: String) throws(FileError) {
     let archive = try TorchArchive(path, allowsPlainData: true)
     guard case .dictionary(let root) = archive.pickle.root else {
-      throw archive.invalid("the pickle", "it holds no dictionary")
+      throw archive.invalid("the pickle", "not a dictionary")
     }
     var members: [String: Pickle.Value] = [:]
     for case (.text(let key), let value) in archive.pickle.dictionaries[root] {
@@ -41,12 +41,12 @@ public final class TorchLensFile {
     }
     func count(_ key: String, upTo limit: Int) throws(FileError) -> Int {
       guard case .integer(let value) = try member(key), (1...limit).contains(value) else {
-        throw archive.invalid(key, "it is no number from 1 to \(limit)")
+        throw archive.invalid(key, "not an integer from 1 to \(limit)")
       }
       return value
     }
     guard case .dictionary(let matrices) = try member("J") else {
-      throw archive.invalid("J", "it is no dictionary from layers to matrices")
+      throw archive.invalid("J", "not a dictionary from layers to matrices")
     }
     width = try count("d_model", upTo: 1 << 24)
     promptCount = try count("n_prompts", upTo: Self.mostPrompts)
@@ -54,7 +54,7 @@ public final class TorchLensFile {
     var layers: [Int] = []
     for (key, value) in archive.pickle.dictionaries[matrices] {
       guard case .integer(let layer) = key, (0..<Self.mostLayers).contains(layer) else {
-        throw archive.invalid("J", "a layer is no number from 0 to \(Self.mostLayers - 1)")
+        throw archive.invalid("J", "a layer is not an integer from 0 to \(Self.mostLayers - 1)")
       }
       let info = try archive.info("J[\(layer)]", value)
       guard info.shape == [width, width] else {
@@ -68,19 +68,19 @@ public final class TorchLensFile {
       infos.append(info)
       layers.append(layer)
     }
-    guard !layers.isEmpty else { throw archive.invalid("J", "it holds no matrix") }
+    guard !layers.isEmpty else { throw archive.invalid("J", "it has no matrix") }
     table = try TensorTable(infos, file: path)
     self.layers = layers.sorted()
     guard case .list(let listed) = try member("source_layers"),
       archive.pickle.lists[listed].map(\.integer) == self.layers
     else {
-      throw archive.invalid("source_layers", "it is not the list of the layers that J has")
+      throw archive.invalid("source_layers", "not the list of the layers in J")
     }
     try archive.file.checkIntact()
     file = archive.file
   }
 
-  /// The matrix of a layer, in which row i is output i.
+  /// The (d, d) matrix of a layer; row i belongs to output i.
   ///
   /// Throws `FileError.missingTensor`, `invalidField` for numbers that are not finite, and `changedWhileMapped`.
   public func matrix(ofLayer layer: Int) throws(FileError) -> Matrix<Float> {
@@ -90,14 +90,15 @@ public final class TorchLensFile {
     try file.checkIntact()
     guard numbers.allSatisfy(\.isFinite) else {
       throw .invalidField(
-        file: file.path, field: tensor.name, reason: "it holds NaN or infinity")
+        file: file.path, field: tensor.name, reason: "it contains NaN or infinity")
     }
     return Matrix(rows: width, columns: width, elements: numbers)
   }
 
-  /// Writes such a file, a matrix at a time: half precision for a matrix in which nothing overflows it, else single.
+  /// Writes such a file, one matrix at a time, in half precision if none of the matrix's numbers overflows, else in single.
   ///
-  /// Precondition: layers are ascending, and matrices (width, width). Throws `FileError.cannotWrite` and what `matrix` throws.
+  /// Precondition: layers are ascending, and matrices have shape (width, width). Throws `FileError.cannotWrite` and what
+  /// `matrix` throws.
   public static func write(
     to path: String, layers: [Int], width: Int, promptCount: Int,
     matrix: (_ layer: Int) throws -> Matrix<Double>
@@ -163,7 +164,7 @@ public final class TorchLensFile {
   }
 }
 
-/// A pickle in protocol 2, opcode by opcode.
+/// Writes a pickle in protocol 2, opcode by opcode.
 private struct PickleWriter {
   private(set) var bytes: [UInt8] = [Pickle.Opcode.protocolVersion.rawValue, 2]
 

@@ -1,29 +1,29 @@
 import Files
 
-/// A zip archive whose files lie in it as they are, neither compressed nor encrypted: what torch.save writes.
+/// A zip archive whose entries are neither compressed nor encrypted, as torch.save writes it.
 ///
-/// Refused is whatever would let two readers see two archives: entries that overlap or share a name, a header that
-/// contradicts the directory, a directory that is not where its record says. Checksums are not compared:
-/// that would read every weight, torch.load does not do it either, and torch.save can be told to leave them wrong
+/// Anything that two readers could interpret differently is refused: entries that overlap or share a name, a header that
+/// contradicts the directory, a directory that is not where its record says. Checksums are not compared: that would read
+/// every weight, torch.load does not do it either, and torch.save can be told not to compute them
 /// (`torch.serialization.set_crc32_options`).
 /// Format: PKWARE's APPNOTE.TXT, 4.3 (records), 4.4 (flags), 4.5.3 (zip64).
 struct ZipArchive {
   /// A file in the archive.
   struct Entry {
     let name: String
-    /// Where its contents lie.
+    /// The position of its contents in the file.
     let range: Range<Int>
     fileprivate let header: Int  // where its local header begins
   }
 
-  /// In the order of the directory.
+  /// The entries in the order of the directory.
   let entries: [Entry]
   private let positions: [UTF8Key: Int]
 
-  /// The entry of this name.
+  /// The entry of this name; nil if there is none.
   subscript(name: String) -> Entry? { positions[UTF8Key(name)].map { entries[$0] } }
 
-  /// Reads the directory of `file`, and every entry's header.
+  /// Reads the directory of `file` and the header of every entry.
   ///
   /// Throws `FileError`: `notThisFormat`, `truncated`, `implausibleCount`, `invalidText`, `duplicateName`,
   /// `unusableEntry`.
@@ -45,7 +45,7 @@ struct ZipArchive {
     }
     guard cursor.available == 0 else {
       throw Self.invalid(
-        file, "its directory holds more than the \(directory.count) entries it has")
+        file, "its directory holds more than the \(directory.count) entries that its record states")
     }
     let ordered = entries.sorted { $0.header < $1.header }
     for (entry, next) in zip(ordered, ordered.dropFirst()) {
@@ -62,7 +62,7 @@ struct ZipArchive {
     .notThisFormat(file: file.path, format: "zip", reason: reason)
   }
 
-  /// Where the directory lies and how many entries it has, by the record at the end of the file, or the zip64 record
+  /// The directory's position and number of entries, according to the record at the end of the file, or to the zip64 record
   /// before it.
   private static func directory(
     of file: MappedFile
@@ -71,7 +71,7 @@ struct ZipArchive {
     func integer<T: FixedWidthInteger & BitwiseCopyable>(_ offset: Int, _ type: T.Type) -> T {
       T(littleEndian: bytes.loadUnaligned(fromByteOffset: offset, as: type))
     }
-    // 22 bytes, and a comment that reaches to the end of the file.
+    // The record is 22 bytes, followed by a comment that extends to the end of the file.
     let places = stride(
       from: bytes.count - 22, through: max(0, bytes.count - 22 - Int(UInt16.max)), by: -1)
     let end = places.first {
@@ -84,7 +84,7 @@ struct ZipArchive {
       + [12, 16].map { UInt64(integer(end + $0, UInt32.self)) }
     guard integer(end + 4, UInt32.self) == 0,
       integer(end + 8, UInt16.self) == integer(end + 10, UInt16.self)
-    else { throw invalid(file, "it is one of several parts") }
+    else { throw invalid(file, "part of a split archive") }
 
     var (values, limit) = (short, end)  // count, size, offset; where the directory must end
     if end >= 20, integer(end - 20, UInt32.self) == 0x0706_4B50 {
@@ -94,7 +94,7 @@ struct ZipArchive {
       else { throw invalid(file, "its zip64 record is not where it should be") }
       guard integer(record + 16, UInt64.self) == 0,
         integer(record + 24, UInt64.self) == integer(record + 32, UInt64.self)
-      else { throw invalid(file, "it is one of several parts") }
+      else { throw invalid(file, "part of a split archive") }
       values = [32, 40, 48].map { integer(record + $0, UInt64.self) }
       let most = [UInt64(UInt16.max), UInt64(UInt32.max), UInt64(UInt32.max)]
       guard zip(zip(short, values), most).allSatisfy({ $0.0 == $0.1 || $0.0 == $1 }) else {
@@ -115,7 +115,7 @@ struct ZipArchive {
   }
 }
 
-/// What the directory says of an entry.
+/// The directory's record of an entry.
 private struct Record {
   let name: String
   let flags: UInt16
@@ -123,7 +123,7 @@ private struct Record {
   let size: UInt64
   let header: UInt64
 
-  /// Bytes of a record without name, extra fields and comment.
+  /// The size of a record in bytes without name, extra fields and comment.
   static let leastBytes: UInt64 = 46
 
   init(_ cursor: inout ByteCursor, _ i: Int) throws(FileError) {
@@ -133,13 +133,13 @@ private struct Record {
       .unusableEntry(file: file, entry: entry, reason: reason)
     }
     guard try cursor.integer(UInt32.self, field) == 0x0201_4B50 else {
-      throw failure("number \(i)", "its record does not begin as one does")
+      throw failure("number \(i)", "its record has no valid signature")
     }
     _ = try cursor.take(4, field)  // versions
     flags = try cursor.integer(UInt16.self, field)
     method = try cursor.integer(UInt16.self, field)
     _ = try cursor.take(8, field)  // time, date, checksum
-    // Of 32 bits, or all ones where the zip64 field has the value.
+    // 32 bits each; all ones if the zip64 field has the value.
     var compressed = UInt64(try cursor.integer(UInt32.self, field))
     var size = UInt64(try cursor.integer(UInt32.self, field))
     let nameLength = try cursor.integer(UInt16.self, field)
@@ -173,7 +173,7 @@ private struct Record {
     }
   }
 
-  /// The entry, whose local header and contents must lie before `limit`.
+  /// The entry. Its local header and contents must end at or before `limit`.
   func entry(
     in file: MappedFile, before limit: Int
   ) throws(FileError) -> ZipArchive.Entry {
@@ -181,12 +181,12 @@ private struct Record {
       .unusableEntry(file: file.path, entry: name, reason: reason)
     }
     guard let start = Int(exactly: header), start <= limit else {
-      throw failure("it begins at byte \(header) of \(limit)")
+      throw failure("it begins at byte \(header), beyond the directory at byte \(limit)")
     }
     var cursor = ByteCursor(
       UnsafeRawBufferPointer(rebasing: file.bytes[..<limit]), at: start, file: file.path)
     guard try cursor.integer(UInt32.self, name) == 0x0403_4B50 else {
-      throw failure("its header does not begin as one does")
+      throw failure("its header has no valid signature")
     }
     _ = try cursor.take(2, name)  // version
     let flags = try cursor.integer(UInt16.self, name)
@@ -199,7 +199,7 @@ private struct Record {
     let extraLength = try cursor.integer(UInt16.self, name)
     let sameName = try cursor.take(UInt64(nameLength), name).elementsEqual(name.utf8)
     _ = try cursor.take(UInt64(extraLength), name)
-    // With flag 3 the sizes follow the contents, and are 0 here; all ones are in a zip64 field.
+    // With flag bit 3 the sizes follow the contents and are 0 here; all ones mean that a zip64 field has them.
     let sameSizes =
       flags & 8 != 0 || sizes.allSatisfy { $0 == UInt32.max || UInt64($0) == size }
     guard flags == self.flags, method == self.method, sameName, sameSizes else {

@@ -1,22 +1,22 @@
 import Files
 
-/// Writes a zip archive whose files lie in it as they are, with checksums, as torch.save does and `ZipArchive` reads.
+/// Writes a zip archive of uncompressed entries with checksums, as torch.save does and `ZipArchive` reads.
 ///
-/// An entry's size and checksum follow its contents, so that nothing need be in memory at once; sizes and places beyond 4 GB
-/// are in zip64 fields. Format: PKWARE's APPNOTE.TXT, 4.3, 4.5.3.
+/// An entry's size and checksum follow its contents, so that no entry has to be in memory as a whole. Sizes and offsets
+/// beyond 4 GiB are in zip64 fields. Format: PKWARE's APPNOTE.TXT, 4.3, 4.5.3.
 final class ZipWriter {
   private let file: AtomicFile
   private var directory: [UInt8] = []
   private var entries = 0
 
-  /// Sizes and checksum follow the contents; names are UTF-8.
+  /// Flag bits: sizes and checksum follow the contents, and names are UTF-8.
   private static let flags: UInt16 = 0x0808
 
-  /// Begins the archive. Throws `FileError.cannotWrite`.
+  /// Creates the archive. Throws `FileError.cannotWrite`.
   init(_ path: String) throws(FileError) { file = try AtomicFile(path) }
 
-  /// Adds an entry of `size` bytes, which `contents` hands over in pieces. Precondition: names differ, and the pieces are
-  /// `size` bytes together. Throws what it throws.
+  /// Adds an entry of `size` bytes, which `contents` appends in pieces. Precondition: names differ, and the pieces are
+  /// `size` bytes in total. Throws `FileError.cannotWrite` and what `contents` throws.
   func add(
     _ name: String, size: Int,
     contents: (_ append: (UnsafeRawBufferPointer) throws(FileError) -> Void) throws(FileError)
@@ -26,11 +26,11 @@ final class ZipWriter {
     let isLarge = size > Int(UInt32.max) - 1
     var header: [UInt8] = []
     header.put(UInt32(0x0403_4B50))
-    header.put(UInt16(45))  // the version that knows zip64
+    header.put(UInt16(45))  // version 4.5, which introduced zip64
     header.put(Self.flags)
-    header.put([UInt8](repeating: 0, count: 6))  // stored; no time; the date that is none
+    header.put([UInt8](repeating: 0, count: 6))  // stored; no time or date
     header.put([UInt8](repeating: 0, count: 4))  // the checksum follows
-    // A reader learns from a zip64 field here that the sizes behind the contents take eight bytes.
+    // A zip64 field here tells readers that the sizes after the contents take eight bytes each.
     header.put(isLarge ? UInt32.max : 0)
     header.put(isLarge ? UInt32.max : 0)
     header.put(UInt16(name.utf8.count))
@@ -68,7 +68,7 @@ final class ZipWriter {
     }
   }
 
-  /// What the directory says of an entry.
+  /// Adds the record of an entry to the directory.
   private func record(_ name: String, size: Int, _ checksum: UInt32, start: Int) {
     let most = Int(UInt32.max) - 1
     var extra: [UInt64] = []
@@ -123,7 +123,7 @@ final class ZipWriter {
   }
 }
 
-/// The CRC-32 of zip archives, polynomial 0xEDB88320.
+/// The CRC-32 of zip archives, with the reversed polynomial 0xEDB88320.
 private struct Checksum {
   private var state = UInt32.max
 
@@ -143,14 +143,14 @@ private struct Checksum {
 extension [UInt8] {
   fileprivate mutating func put(_ bytes: [UInt8]) { self += bytes }
 
-  /// The zip64 field of these numbers.
+  /// Appends a zip64 field with these numbers.
   fileprivate mutating func putZip64(_ numbers: [UInt64]) {
     put(UInt16(1))
     put(UInt16(8 * numbers.count))
     for number in numbers { put(number) }
   }
 
-  /// A number, its low byte first.
+  /// Appends a number in little-endian order.
   mutating func put(_ number: some FixedWidthInteger & BitwiseCopyable) {
     Swift.withUnsafeBytes(of: number.littleEndian) { append(contentsOf: $0) }
   }

@@ -2,7 +2,7 @@ import Files
 import Weights
 
 extension CodeReader {
-  /// Codes of four bits, by the ending of their name.
+  /// The weight whose four-bit codes are in this tensor, recognised by the ending of its name; nil if it is not one of them.
   func packed(_ info: TensorInfo) -> CodedTensor? {
     func stem(_ ending: String, with companion: String) -> String? {
       guard info.name.hasSuffix(ending) else { return nil }
@@ -28,8 +28,8 @@ extension CodeReader {
 
   // MARK: MXFP4
 
-  /// The experts of gpt-oss: blocks (experts, outputs, groups, 16) and exponents (experts, outputs, groups). The weight they
-  /// were made of is (experts, inputs, outputs).
+  /// The experts of gpt-oss: blocks (experts, outputs, groups, 16) and exponents (experts, outputs, groups). The original
+  /// weight has shape (experts, inputs, outputs).
   private func experts(_ stem: String) -> CodedTensor {
     coded(stem, "MXFP4", parts: [stem + "_scales"]) { () throws(FileError) in
       let (codes, scale) = (try piece(stem + "_blocks"), try piece(stem + "_scales"))
@@ -51,7 +51,7 @@ extension CodeReader {
 
   // MARK: compressed-tensors
 
-  /// Integers of four bits in words, or MXFP4 in bytes, packed along the inputs.
+  /// Four-bit integers in 32-bit words, or MXFP4 in bytes, packed along the inputs.
   private func compressed(_ stem: String) -> CodedTensor {
     let endings = ["scale", "zero_point", "shape", "g_idx", "global_scale"]
     let isWords = source.info(stem + ".weight_packed")?.typeName == "I32"
@@ -62,12 +62,12 @@ extension CodeReader {
       let scale = try piece(stem + ".weight_scale")
       guard codes.shape.count == 2 else { throw codes.wrongShape("a matrix") }
       for (ending, reason) in [
-        ("g_idx", "its inputs are ordered by activations (actorder)"),
+        ("g_idx", "its inputs are reordered by activations (actorder)"),
         ("global_scale", "it is packed as NVFP4"),
       ] where source.contains("\(stem).weight_\(ending)") {
         throw .invalidField(
           file: codes.stored.file, field: codes.info.name,
-          reason: "\(reason), which is not read; dequantise the model and save it again")
+          reason: "\(reason), which is not supported; dequantise the model and save it again")
       }
       let (rows, packed) = (codes.shape[0], codes.shape[1])
       let columns = packed * (isWords ? 8 : 2)
@@ -80,7 +80,7 @@ extension CodeReader {
       if isWords, source.contains(zero) {
         let zeros = try piece(zero)
         guard scales.blockRows == 1 else {
-          throw scale.wrongShape("[\(rows), groups], where there are zero points")
+          throw scale.wrongShape("[\(rows), groups] with zero points")
         }
         try zeros.check(["I32"], shape: [(rows + 7) / 8, scales.stride])
         (scales.zeros, scales.zerosStride) = (zeros.base, 4 * scales.stride)
@@ -94,7 +94,7 @@ extension CodeReader {
     }
   }
 
-  /// Throws unless the sides a packed weight had, if they are stored, are these.
+  /// Throws if the stored shape of a packed weight differs from `sides`; it need not be stored.
   private func checkShape(_ name: String, _ sides: [Int], _ codes: Piece) throws(FileError) {
     guard source.contains(name) else { return }
     let shape = try piece(name)
@@ -107,14 +107,15 @@ extension CodeReader {
     guard stored == sides else {
       throw .invalidField(
         file: codes.stored.file, field: name,
-        reason: "it says \(stored) where whole words of four bits make \(sides); other numbers of "
-          + "bits are not read")
+        reason: "it is \(stored), but words of four-bit codes give \(sides); other numbers of bits "
+          + "are not supported")
     }
   }
 
   // MARK: AWQ, GPTQ
 
-  /// Words (inputs, outputs / 8) of AutoAWQ's `gemm`, with scales (groups, outputs) and zeros packed alike.
+  /// Words (inputs, outputs / 8) of AutoAWQ's `gemm` format, with scales (groups, outputs) and zero points packed like the
+  /// words.
   private func awq(_ stem: String) -> CodedTensor {
     coded(
       stem + ".weight", "INT4 (AWQ)", parts: [stem + ".scales", stem + ".qzeros"]
@@ -132,8 +133,8 @@ extension CodeReader {
     }
   }
 
-  /// Words (inputs / 8, outputs) of GPTQ, with scales (groups, outputs), zeros packed along the outputs and, if inputs were
-  /// ordered by activations, the group of each.
+  /// Words (inputs / 8, outputs) of GPTQ, with scales (groups, outputs), zero points packed along the outputs and, if inputs
+  /// were reordered by activations, the group of each input.
   private func gptq(_ stem: String) -> CodedTensor {
     coded(
       stem + ".weight", "INT4 (GPTQ)",
@@ -156,7 +157,7 @@ extension CodeReader {
           guard group >= 0, group < groups else {
             throw .invalidField(
               file: order.stored.file, field: order.info.name,
-              reason: "it names group \(group) of \(groups)")
+              reason: "it contains group \(group) of \(groups)")
           }
         }
         scales.groups = order.base
@@ -170,7 +171,7 @@ extension CodeReader {
     }
   }
 
-  /// Scales (groups, outputs) and zeros (groups, outputs / 8) of words whose rows are inputs.
+  /// The scales (groups, outputs) and zero points (groups, outputs / 8) of words whose rows are inputs.
   private func groupScales(
     _ stem: String, inputs: Int, outputs: Int
   ) throws(FileError) -> CodeScales {

@@ -2,11 +2,11 @@ import Files
 import Weights
 
 extension CodeReader {
-  /// The most that the description of a weight may take, in bytes.
+  /// The largest size in bytes of the JSON that describes a weight.
   private static let longestState = 1 << 16
 
-  /// NF4 or FP4 of bitsandbytes: indices into sixteen values, and a scale for each run of them through all rows, which may be a
-  /// byte that stands for a number itself.
+  /// A weight in NF4 or FP4 of bitsandbytes: indices into sixteen values, with one scale per run of consecutive codes across
+  /// rows. The scales may be quantised to bytes themselves.
   func table(_ info: TensorInfo, state name: String) throws(FileError) -> StoredTensor {
     let (codes, state) = (try piece(info.name), try piece(name))
     guard state.stored.bytes.count <= Self.longestState else {
@@ -17,7 +17,7 @@ extension CodeReader {
     func field<T>(_ key: String, _ value: T?) throws(FileError) -> T {
       guard let value else {
         throw .invalidField(
-          file: state.stored.file, field: "\(name).\(key)", reason: "it is missing or not usable")
+          file: state.stored.file, field: "\(name).\(key)", reason: "missing or not usable")
       }
       return value
     }
@@ -30,7 +30,7 @@ extension CodeReader {
       !sides[0].multipliedReportingOverflow(by: sides[1]).overflow,
       sides[0] * sides[1] == 2 * codes.stored.bytes.count
     else {
-      throw codes.wrongShape("half a byte for each of \(sides) weights, an even number in a row")
+      throw codes.wrongShape("half a byte for each of \(sides) weights, an even number per row")
     }
     let count = sides[0] * sides[1]
     let run = try natural("blocksize")

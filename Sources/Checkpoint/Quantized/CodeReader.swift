@@ -1,12 +1,12 @@
 import Files
 import Weights
 
-/// Finds which tensors of a folder are codes, and puts each together with its scales.
+/// Finds the tensors of a folder that are quantised codes, and combines each with its scales.
 struct CodeReader {
   let source: any TensorSource
   let scheme: QuantizationScheme
 
-  /// A stored tensor whatever its type.
+  /// A stored tensor of any type.
   struct Piece {
     let info: TensorInfo
     let stored: StoredBytes
@@ -18,8 +18,8 @@ struct CodeReader {
       .wrongShape(file: stored.file, tensor: info.name, shape: shape, needed: needed)
     }
 
-    /// Throws `FileError.unsupportedType` unless it is of one of these types, and `wrongShape` unless it has this shape, if one
-    /// is given.
+    /// Throws `FileError.unsupportedType` unless the type is one of these, and `wrongShape` unless the shape is `needed`, if
+    /// that is given.
     func check(_ types: Set<String>, shape needed: [Int]? = nil) throws(FileError) {
       guard types.contains(info.typeName) else {
         throw .unsupportedType(file: stored.file, tensor: info.name, type: info.typeName)
@@ -35,7 +35,7 @@ struct CodeReader {
     return Piece(info: info, stored: try source.storedBytes(name))
   }
 
-  /// The quantised weight whose codes these are; nil if they are none.
+  /// The quantised weight that has this tensor as its codes; nil if it holds no codes.
   func tensor(of info: TensorInfo) -> CodedTensor? {
     guard !info.shape.contains(0), !info.shape.isEmpty else { return nil }
     let name = info.name
@@ -86,22 +86,23 @@ struct CodeReader {
       })
   }
 
-  /// Zeros that are stored though there are none do no harm.
+  /// Throws unless all stored zero points are 0; some writers store them although the quantisation is symmetric.
   private func checkIsZero(_ name: String) throws(FileError) {
     let zero = try piece(name)
     guard zero.stored.bytes.allSatisfy({ $0 == 0 }) else {
       throw .invalidField(
         file: zero.stored.file, field: name,
-        reason: "integers of eight bits are read without zero points only")
+        reason: "eight-bit integers are supported only without zero points")
     }
   }
 
-  /// Matrices of codes of a byte, one or a stack, with their scales; `rounded` nil for the scales' own type.
+  /// A matrix of one-byte codes, or a stack of them, with their scales. Weights are rounded to the type `rounded`, or to
+  /// that of the scales if it is nil.
   private func scaled(
     _ info: TensorInfo, by name: String, rounded: ElementType?, factor: Float = 1
   ) throws(FileError) -> StoredTensor {
     let (codes, scale) = (try piece(info.name), try piece(name))
-    // Of a kernel of a convolution it is not said which sides the scales' blocks have.
+    // For the kernel of a convolution, the format does not say what the blocks of the scales are.
     let isStack = info.shape.count == 3 && !info.name.hasSuffix(".weight")
     guard info.shape.count == 2 || isStack else { throw codes.wrongShape("a matrix") }
     let (rows, columns) = (info.shape[info.shape.count - 2], info.shape[info.shape.count - 1])
@@ -133,7 +134,7 @@ struct CodeReader {
       file: codes.stored.file, owner: codes.stored.owner, layout: layout)
   }
 
-  /// The type of the scales. Bytes are exponents.
+  /// The type of the scales; bytes are exponents (E8M0).
   func scaleType(_ scale: Piece) throws(FileError) -> ElementType {
     let types: [String: ElementType] = [
       "F32": .f32, "F16": .f16, "BF16": .bf16, "U8": .e8m0, "F8_E8M0": .e8m0,
@@ -145,8 +146,8 @@ struct CodeReader {
     return type
   }
 
-  /// The blocks of scales that have these sides, for a matrix: all of it, rows, or rectangles; the last ones of a row or column
-  /// may be cut only if their size is configured.
+  /// Sets the size of the blocks that share a scale, from the shape `sides` of the scales: the whole matrix, rows, or
+  /// rectangles. The last blocks of a row or column may be incomplete only if the block size is configured.
   func setBlocks(
     _ scales: inout CodeScales, _ sides: [Int], rows: Int, columns: Int, of scale: Piece
   ) throws(FileError) {

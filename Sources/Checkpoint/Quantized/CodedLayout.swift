@@ -1,23 +1,23 @@
 import Weights
 
-/// How the bytes of a tensor are codes of weights: matrices one after another, their scales likewise.
+/// How the bytes of a tensor encode weights: as consecutive matrices of codes, with consecutive scales.
 struct CodedLayout: Sendable {
   /// The scales of the first matrix.
   var scales: CodeScales
-  /// Bytes from one matrix's scales to the next one's.
+  /// The bytes from the scales of one matrix to those of the next.
   var step: Int
-  /// A matrix's sides as it is stored.
+  /// The number of stored rows in a matrix.
   var rows: Int
-  /// Numbers in a stored row.
+  /// The number of weights in a stored row.
   var columns: Int
-  /// Bytes of a stored row; of `int4_rows`, of eight.
+  /// The bytes of a stored row; for `int4_rows`, of eight rows.
   var rowBytes: Int
   /// Whether a stored matrix is the transpose of the weight.
   var isTransposed: Bool
-  /// All that lies beside the codes.
+  /// The stored tensors that belong to the codes.
   var parts: [StoredBytes] = []
 
-  /// Matrix `index` of those whose codes begin at `base`.
+  /// The matrix with this index among those whose codes begin at `base`.
   func matrix(
     _ index: Int, of base: UnsafeRawPointer, type: ElementType, owner: AnyObject
   ) -> StoredMatrix {

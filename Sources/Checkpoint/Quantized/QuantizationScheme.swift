@@ -1,30 +1,30 @@
-/// How the weights of a folder were quantised, as far as their tensors do not say it themselves.
+/// How the weights of a folder were quantised, as far as the tensors themselves do not show it.
 public struct QuantizationScheme: Sendable {
-  /// A library or format that is read.
+  /// A supported quantisation library or format.
   public enum Method: String, Sendable, CaseIterable {
-    /// Floats of eight bits with scales of blocks, as DeepSeek and Qwen publish them.
+    /// Eight-bit floats with block-wise scales, as DeepSeek and Qwen publish them.
     case fp8
-    /// Floats of eight bits with a scale per output.
+    /// Eight-bit floats with one scale per output.
     case fbgemmFP8 = "fbgemm_fp8"
-    /// Floats of four bits with a power of two for each 32, as gpt-oss is published.
+    /// Four-bit floats with one power of two per 32 weights, as gpt-oss is published.
     case mxfp4
-    /// What llm-compressor writes: floats or integers of eight bits, integers and MXFP4 of four.
+    /// The format of llm-compressor: eight-bit floats or integers, four-bit integers, and MXFP4.
     case compressedTensors = "compressed-tensors"
-    /// NF4 and FP4, and integers of eight bits.
+    /// NF4, FP4 and eight-bit integers.
     case bitsandbytes
-    /// Integers of four bits, packed along the outputs.
+    /// Four-bit integers, packed along the outputs.
     case awq
-    /// Integers of four bits, packed along the inputs.
+    /// Four-bit integers, packed along the inputs.
     case gptq
   }
 
   /// The method.
   public var method: Method
-  /// Rows and columns of weights that share a scale, where that is not as the numbers of scales suggest.
+  /// The rows and columns of a block of weights that shares a scale, if that cannot be inferred from the shape of the scales.
   public var block: (rows: Int, columns: Int)?
-  /// Whether zeros of GPTQ are stored less one, as AutoGPTQ did.
+  /// Whether GPTQ's zero points are stored minus one, as by AutoGPTQ.
   public var zerosAreLessOne = true
 
-  /// A method with its usual settings.
+  /// The method with its usual settings.
   public init(_ method: Method) { self.method = method }
 }

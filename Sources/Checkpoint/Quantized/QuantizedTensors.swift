@@ -1,25 +1,25 @@
 import Files
 import Weights
 
-/// The weights of a folder under the names they had before they were quantised: each is its codes with the scales beside them,
-/// which no longer show. What was not quantised stays as it is.
+/// The weights of a folder under the names they had before quantisation. Each quantised weight combines its codes with their
+/// scales, which are no longer listed as tensors. Other tensors are unchanged.
 ///
-/// Nothing is copied. A weight that cannot be read is an error when it is asked for, so that parts of a checkpoint that no
-/// model here has do not matter.
+/// Nothing is copied. A weight that cannot be read is an error only when it is requested, so that parts of a checkpoint that
+/// no model uses do not matter.
 public struct QuantizedTensors: TabulatedTensors {
   private let base: any TensorSource
   let table: TensorTable
-  /// The quantised ones by their position; nil for the others.
+  /// The quantised weights by their position in `table`; nil for other tensors.
   private let coded: [Result<StoredTensor, FileError>?]
 
-  /// Endings of what is there for activations and for cached keys and values, which are not quantised here.
+  /// The endings of tensors for quantising activations and cached keys and values, which is not done here.
   private static let ofActivations = [
     ".input_scale", ".input_zero_point", ".activation_scale", ".input_scale_ub", ".output_scale",
     ".k_scale", ".v_scale", ".q_scale", ".prob_output_scale", ".input_global_scale",
     ".weight_format",
   ]
 
-  /// The weights of `source` with what the scheme quantised put together. Throws `FileError.duplicateName`.
+  /// The weights of `source`, with the codes and scales of the scheme combined. Throws `FileError.duplicateName`.
   public init(_ source: any TensorSource, scheme: QuantizationScheme) throws(FileError) {
     let reader = CodeReader(source: source, scheme: scheme)
     var parts: Set<UTF8Key> = []
@@ -50,11 +50,11 @@ public struct QuantizedTensors: TabulatedTensors {
     self.coded = coded
   }
 
-  /// The file, or what names the files or holds them.
+  /// The file, the index or the folder, for messages.
   public var path: String { base.path }
 
-  /// A view of a tensor's codes or numbers. Throws `FileError.missingTensor`, `unsupportedType`, and for codes what is wrong
-  /// with them or their scales.
+  /// A view of a tensor's codes or numbers. Throws `FileError.missingTensor`, `unsupportedType`, and for codes the error of
+  /// combining them with their scales.
   public func tensor(_ name: String) throws(FileError) -> StoredTensor {
     guard let position = table.position(of: name) else {
       throw .missingTensor(file: path, tensor: name)
@@ -67,15 +67,18 @@ public struct QuantizedTensors: TabulatedTensors {
   public func checkIntact() throws(FileError) { try base.checkIntact() }
 }
 
-/// A quantised weight: its name before, what belongs to it besides its codes, and what it is.
+/// A quantised weight.
 struct CodedTensor {
+  /// Its name before quantisation.
   let name: String
+  /// The names of the stored tensors that belong to it besides its codes.
   let parts: [String]
-  /// The stored type, for people.
+  /// The stored type, for messages.
   let typeName: String
+  /// The weight, or why it cannot be read.
   let content: Result<StoredTensor, FileError>
 
-  /// What is known of it; `codes` is what the file says of its codes, and all of it takes `size` bytes.
+  /// The weight's entry in the table; `codes` is the entry of its codes, and `size` the bytes of all its parts.
   func info(like codes: TensorInfo, size: Int) -> TensorInfo {
     let tensor = try? content.get()
     let start = codes.byteRange.lowerBound

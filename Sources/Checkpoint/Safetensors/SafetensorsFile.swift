@@ -2,15 +2,15 @@ import Files
 import Weights
 import LinearAlgebra
 
-/// A safetensors file: eight bytes with the header's length, a JSON header, and the numbers.
+/// A safetensors file: eight bytes with the length of the header, a JSON header, and the numbers.
 ///
-/// Everything the header claims is checked when the file is opened: every tensor's bytes are as many as its shape and
-/// type need, and together they cover the file from the header to its end, without gap or overlap.
+/// The header is checked when the file is opened: every tensor has as many bytes as its shape and type need, and the tensors
+/// cover the file from the header to its end without gap or overlap.
 /// Format: https://github.com/huggingface/safetensors
 public final class SafetensorsFile: MappedTensors {
   /// The mapped file.
   public let file: MappedFile
-  /// The texts under `__metadata__`.
+  /// The strings under `__metadata__`.
   public let metadata: [String: String]
   let table: TensorTable
 
@@ -63,23 +63,23 @@ public final class SafetensorsFile: MappedTensors {
   private static func metadata(
     _ value: JSONValue, _ path: String
   ) throws(FileError) -> [String: String] {
-    // The format's own reader takes null for none.
+    // The format's own reader treats null as absent.
     guard !value.isNull else { return [:] }
     guard let object = value.object else {
-      throw .invalidField(file: path, field: "__metadata__", reason: "it is not an object")
+      throw .invalidField(file: path, field: "__metadata__", reason: "not an object")
     }
     var result: [String: String] = [:]
     for (key, value) in object.members {
       guard let text = value.string else {
         throw .invalidField(
-          file: path, field: "__metadata__.\(key)", reason: "it is no string")
+          file: path, field: "__metadata__.\(key)", reason: "not a string")
       }
       result[key] = text
     }
     return result
   }
 
-  /// One entry `{"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]}`, the offsets counted from `data`.
+  /// The tensor of an entry `{"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]}`; offsets are relative to `data`.
   private static func info(
     _ name: String, _ value: JSONValue, data: Range<Int>, _ path: String
   ) throws(FileError) -> TensorInfo {
@@ -87,7 +87,7 @@ public final class SafetensorsFile: MappedTensors {
       .invalidField(file: path, field: "\(name).\(field)", reason: reason)
     }
     guard let entry = value.object else {
-      throw .invalidField(file: path, field: name, reason: "it is no object")
+      throw .invalidField(file: path, field: name, reason: "not an object")
     }
     func member(_ field: String) throws(FileError) -> JSONValue {
       guard let member = entry[field] else {
@@ -96,23 +96,23 @@ public final class SafetensorsFile: MappedTensors {
       return member
     }
     func naturals(_ field: String) throws(FileError) -> [Int] {
-      guard let elements = try member(field).array else { throw invalid(field, "it is no array") }
+      guard let elements = try member(field).array else { throw invalid(field, "not an array") }
       var result: [Int] = []
       for element in elements {
         guard let number = element.int, number >= 0 else {
-          throw invalid(field, "it holds something other than natural numbers")
+          throw invalid(field, "it contains something other than natural numbers")
         }
         result.append(number)
       }
       return result
     }
     guard let typeName = try member("dtype").string else {
-      throw invalid("dtype", "it is no string")
+      throw invalid("dtype", "not a string")
     }
     let shape = try naturals("shape")
     let offsets = try naturals("data_offsets")
     guard offsets.count == 2, offsets[0] <= offsets[1] else {
-      throw invalid("data_offsets", "it is no pair of a begin and an end")
+      throw invalid("data_offsets", "not a pair of start and end")
     }
     guard offsets[1] <= data.count else {
       throw .outOfBounds(
@@ -133,13 +133,13 @@ public final class SafetensorsFile: MappedTensors {
       byteRange: data.lowerBound + offsets[0]..<data.lowerBound + offsets[1])
   }
 
-  /// The types we compute with.
+  /// The types that can be computed with.
   static let elementTypes: [String: ElementType] = [
     "F64": .f64, "F32": .f32, "F16": .f16, "BF16": .bf16, "F8_E4M3": .f8_e4m3,
     "F8_E5M2": .f8_e5m2,
   ]
 
-  /// Bits of a number of every type the format has. Of a type it may get later, only the place in the file is checked.
+  /// The bits per number of every type in the format. For unknown types only the offsets are checked.
   private static let bits: [String: Int] = [
     "BOOL": 8, "U8": 8, "I8": 8, "U16": 16, "I16": 16, "U32": 32, "I32": 32, "U64": 64, "I64": 64,
     "F16": 16, "BF16": 16, "F32": 32, "F64": 64, "C64": 64, "F8_E5M2": 8, "F8_E4M3": 8,

@@ -3,20 +3,21 @@ import Weights
 import Foundation
 public import LinearAlgebra
 
-/// Writes a safetensors file, tensor by tensor, in pieces of any length, so that nothing need be in memory at once.
+/// Writes a safetensors file tensor by tensor, in pieces of any length, so that no tensor has to be in memory as a whole.
 ///
-/// The file appears under its name when `finish` has made it whole. The tensors' names and shapes come first because the header does.
+/// The file appears under its name when `finish` completes it. All names and shapes must be known at the beginning, since the
+/// header precedes the numbers.
 public final class SafetensorsWriter {
   /// A tensor to be written.
   public struct Entry: Sendable {
-    /// Its name.
+    /// The tensor's name.
     public let name: String
-    /// Its sides, row-major.
+    /// The tensor's shape, row-major.
     public let shape: [Int]
-    /// F32, F16, BF16, or F64 of numbers that are appended as they are stored.
+    /// The stored type: F32, F16, BF16, or F64 for numbers that are appended in their stored form.
     public let elementType: ElementType
 
-    /// A tensor to be written.
+    /// A tensor of this name, shape and type.
     public init(name: String, shape: [Int], elementType: ElementType = .f32) {
       self.name = name
       self.shape = shape
@@ -26,15 +27,16 @@ public final class SafetensorsWriter {
 
   private let file: AtomicFile
   private let entries: [Entry]
-  private var current = 0  // the entry that numbers go to
-  private var missing = 0  // numbers it still lacks
+  private var current = 0  // the entry that numbers are appended to
+  private var missing = 0  // the numbers it still lacks
 
-  /// Where the file will be.
+  /// The path that the file will have.
   public var path: String { file.path }
 
-  /// Begins the file, whose tensors follow one another in the order of `entries`.
+  /// Begins a file with tensors in the order of `entries`.
   ///
-  /// Precondition: names differ, sides are natural, types are those of `Entry`. Throws `FileError.cannotWrite`.
+  /// Precondition: names differ, no side is negative, and types are those that `Entry` allows. Throws
+  /// `FileError.cannotWrite`.
   public init(
     _ path: String, entries: [Entry], metadata: [String: String] = [:]
   ) throws(FileError) {
@@ -45,22 +47,22 @@ public final class SafetensorsWriter {
     skipComplete()
   }
 
-  /// Writes the whole file. Precondition: each tensor has the numbers its shape asks for.
+  /// Writes a whole file. Precondition: each tensor has as many numbers as its shape needs. Throws `FileError.cannotWrite`.
   public static func write(
     _ tensors: [(entry: Entry, numbers: [Float])], to path: String,
     metadata: [String: String] = [:]
   ) throws(FileError) {
     let writer = try SafetensorsWriter(path, entries: tensors.map(\.entry), metadata: metadata)
     for (entry, numbers) in tensors {
-      precondition(numbers.count == count(entry), "\(entry.name): numbers for another shape")
+      precondition(numbers.count == count(entry), "\(entry.name): wrong number of values")
       try writer.append(numbers)
     }
     try writer.finish()
   }
 
-  /// The next numbers, rounded to nearest even in their tensor's type; they may run on into the tensors that follow.
+  /// Appends the next numbers, rounded to nearest even in their tensor's type. They may extend into the following tensors.
   ///
-  /// Precondition: no more than are missing. Throws `FileError.cannotWrite`.
+  /// Precondition: there are no more numbers than the file still lacks. Throws `FileError.cannotWrite`.
   public func append(_ numbers: some Collection<Float>) throws(FileError) {
     let numbers = Array(numbers)
     var next = 0
@@ -76,29 +78,30 @@ public final class SafetensorsWriter {
     }
   }
 
-  /// The next numbers of the present tensor, as they are to be stored.
+  /// Appends the next numbers of the current tensor in their stored form.
   ///
-  /// Precondition: whole numbers, no more than the tensor lacks. Throws `FileError.cannotWrite`.
+  /// Precondition: the bytes are complete numbers, no more than the tensor still lacks. Throws `FileError.cannotWrite`.
   public func append(stored bytes: UnsafeRawBufferPointer) throws(FileError) {
     guard !bytes.isEmpty else { return }
     precondition(current < entries.count, "more numbers than the entries hold")
     let size = entries[current].elementType.blockBytes
-    precondition(bytes.count % size == 0 && bytes.count / size <= missing, "not this tensor's")
+    precondition(
+      bytes.count % size == 0 && bytes.count / size <= missing, "more or incomplete numbers")
     try file.append(bytes)
     missing -= bytes.count / size
     if missing == 0 { skipComplete() }
   }
 
-  /// Gives the file its name, after its bytes have reached the disk; with `isDurable` false, the end of the process is
-  /// survived, but not that of the machine. Precondition: every tensor is complete.
+  /// Gives the file its name once its bytes are on disk. If `isDurable` is false it does not wait for the disk: the file
+  /// then survives a crash of the process, but not one of the machine.
   ///
-  /// Throws `FileError.cannotWrite`.
+  /// Precondition: every tensor is complete. Throws `FileError.cannotWrite`.
   public func finish(isDurable: Bool = true) throws(FileError) {
     precondition(current == entries.count, "numbers are missing")
     try file.finish(isDurable: isDurable)
   }
 
-  /// Goes on to the next entry that lacks numbers; one without any is complete from the start.
+  /// Advances to the next entry that lacks numbers; an empty tensor is complete from the start.
   private func skipComplete() {
     while missing == 0, current < entries.count {
       current += 1
@@ -108,12 +111,12 @@ public final class SafetensorsWriter {
 
   private static func count(_ entry: Entry) -> Int {
     guard let count = TensorInfo.count(of: entry.shape) else {
-      preconditionFailure("\(entry.name): no possible shape")
+      preconditionFailure("\(entry.name): impossible shape")
     }
     return count
   }
 
-  /// The length, and the JSON padded with spaces so that the numbers begin at a multiple of 8.
+  /// The header with its length, padded with spaces so that the numbers begin at a multiple of 8 bytes.
   private static func header(_ entries: [Entry], _ metadata: [String: String]) -> [UInt8] {
     var members: [String] = []
     if !metadata.isEmpty {
@@ -125,9 +128,10 @@ public final class SafetensorsWriter {
     var names: Set<UTF8Key> = ["__metadata__"].reduce(into: []) { $0.insert(UTF8Key($1)) }
     var offset = 0
     for entry in entries {
-      precondition(names.insert(UTF8Key(entry.name)).inserted, "\(entry.name): twice, or reserved")
       precondition(
-        [.f32, .f16, .bf16, .f64].contains(entry.elementType), "\(entry.name): no type to write")
+        names.insert(UTF8Key(entry.name)).inserted, "\(entry.name): repeated or reserved")
+      precondition(
+        [.f32, .f16, .bf16, .f64].contains(entry.elementType), "\(entry.name): not a writable type")
       let end = offset + count(entry) * entry.elementType.blockBytes
       members.append(
         "\(jsonString(entry.name)):{\"dtype\":\"\(entry.elementType.name)\",\"shape\":"
@@ -140,7 +144,7 @@ public final class SafetensorsWriter {
     return withUnsafeBytes(of: UInt64(json.count).littleEndian) { Array($0) } + json
   }
 
-  /// A text as JSON spells it.
+  /// A string as JSON, with quotation marks and escapes.
   private static func jsonString(_ text: String) -> String {
     var result = "\""
     for scalar in text.unicodeScalars {

@@ -1,14 +1,14 @@
 import Files
 
-/// Weights spread over several files, by an index such as `model.safetensors.index.json` or as all the files of a folder.
+/// Weights in several files: those that an index such as `model.safetensors.index.json` names, or all files of a folder.
 public final class ShardedTensors: TabulatedTensors {
   /// The index file, or the folder if it has none; for messages.
   public let path: String
-  /// The files, opened.
+  /// The opened files.
   public let shards: [any TensorSource]
-  /// Their names, as the index has them.
+  /// The names of the files, as in the index.
   let fileNames: [String]
-  /// How many tensors the index names and no file holds.
+  /// The number of tensors that the index names but no file contains.
   let absent: Int
   let table: TensorTable
   private let shardOfTensor: [Int]  // by position in `table`
@@ -34,14 +34,14 @@ public final class ShardedTensors: TabulatedTensors {
     for shard in shards { try shard.checkIntact() }
   }
 
-  /// How a shard is opened, by its path.
+  /// A function that opens the shard at a path.
   public typealias Opening = (String) throws(FileError) -> any TensorSource
 
   /// Reads an index, `{"weight_map": {"tensor": "model-00001-of-00002.safetensors", …}}`, and opens its shards.
   ///
-  /// As the reference implementation, it takes from the index which files there are, and from the files which tensors: one
-  /// that lies in another of them than the index says is found, and one that none of them holds is left to be missed by
-  /// whoever needs it. A shard lies in the index's folder or among its blobs (see `ModelFolder`). Throws `FileError`: what
+  /// As in the reference implementation, the index determines the files, and the files determine the tensors: a tensor that
+  /// is in another file than the index says is found, and one that no file contains is an error only when it is requested.
+  /// A shard must be in the index's folder or among its blobs (see `ModelFolder`). Throws `FileError`: what
   /// `JSONValue.parse` and `open` throw, `missingField`, `invalidField`, `unsafePath`, and `notAModel` if shards are missing.
   public convenience init(index path: String, opening open: Opening) throws(FileError) {
     let index = try ConfigurationFile(path)
@@ -49,7 +49,7 @@ public final class ShardedTensors: TabulatedTensors {
       throw .missingField(file: path, field: "weight_map")
     }
     guard let members = map.object?.members else {
-      throw .invalidField(file: path, field: "weight_map", reason: "it is no object")
+      throw .invalidField(file: path, field: "weight_map", reason: "not an object")
     }
     let folder = ModelFolder(containing: path)
     var shards: [(name: String, source: any TensorSource)] = []
@@ -57,7 +57,7 @@ public final class ShardedTensors: TabulatedTensors {
     for (tensor, value) in members {
       guard let name = value.string else {
         throw .invalidField(
-          file: path, field: "weight_map.\(tensor)", reason: "it is no file name")
+          file: path, field: "weight_map.\(tensor)", reason: "not a file name")
       }
       guard seen.insert(UTF8Key(name)).inserted else { continue }
       let file: String
@@ -77,15 +77,15 @@ public final class ShardedTensors: TabulatedTensors {
           + missing.prefix(3).map { quoted($0) }.joined(separator: ", ")
           + (missing.count > 3 ? ", …" : ""),
         remedy:
-          "download what is missing; or, if the folder holds all weights in other files, remove "
+          "download what is missing; or, if the folder has all weights in other files, remove "
           + "the index")
     }
     try self.init(shards, of: path, listed: members.map { ($0.key, $0.value.string ?? "") })
   }
 
-  /// Several files as one: the tensors that are `listed` for a file that has them, in that order, then all others.
+  /// Combines several files: first the tensors `listed` for a file that has them, in that order, then all others.
   ///
-  /// Throws `FileError.notAModel` if two hold a tensor of one name and `listed` does not say which counts.
+  /// Throws `FileError.notAModel` if two files have a tensor of the same name and `listed` does not say which one to use.
   init(
     _ shards: [(name: String, source: any TensorSource)], of path: String,
     listed: [(tensor: String, file: String)] = []
@@ -108,7 +108,7 @@ public final class ShardedTensors: TabulatedTensors {
             path: path,
             reason: "\(quoted(info.name)) is in both \(quoted(shards[other].name)) and "
               + quoted(shard.name),
-            remedy: "leave one set of weights there")
+            remedy: "leave only one set of weights there")
         }
         found.append((info, i))
       }
