@@ -12,7 +12,7 @@ import Weights
 private let here = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
 private let root = here.deletingLastPathComponent().deletingLastPathComponent()
 
-/// What the documents show is what this target, or the package `examples/extensions`, compiles and runs.
+/// The code in the documents is compiled and run by this target or by the package `examples/extensions`.
 @Suite struct DocumentationTests {
   @Test(arguments: ["README.md", "CONTRIBUTING.md"])
   func everySwiftBlockIsCompiled(document: String) throws {
@@ -31,7 +31,7 @@ private let root = here.deletingLastPathComponent().deletingLastPathComponent()
     }
   }
 
-  /// A link to a file of the repository leads to one.
+  /// Every link to a file in the repository is valid.
   @Test(arguments: [
     "README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/tutorial.md",
     "docs/reading-the-numbers.md", "docs/python.md", "docs/eigenvalues.md",
@@ -90,7 +90,7 @@ private let root = here.deletingLastPathComponent().deletingLastPathComponent()
     let values = (0..<40).map { 3 / Double($0 + 1) }
     let a = operatorWithSpectrum(values, rows: 40, columns: 60, seed: 5)
     let found = try settledValues(of: a, count: 4, change: 1e-6)
-    // Blocks of four converge by a factor of at least two a step here, so what is left is less than a few last changes.
+    // Here blocks of four converge by a factor of at least two per step, so the error is less than a few times the last change.
     for (value, wanted) in zip(found, values) { #expect(abs(value - wanted) < 1e-5 * wanted) }
     #expect(found.count == 4)
   }

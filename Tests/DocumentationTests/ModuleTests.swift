@@ -2,16 +2,16 @@ import Foundation
 import TestSupport
 import Testing
 
-/// The house stands as docs/architecture.md draws it: a module imports what its row of the table allows, and nothing else.
+/// The modules follow docs/architecture.md: each imports only what its row of the table allows.
 struct ModuleTests {
   private static let sources = ModelFixture.path("../Sources")
-  /// What is no part of the house: the standard library's modules and the packages it depends on.
+  /// Modules outside the package: those of the standard library and of dependencies.
   private static let outside: Set = [
     "ArgumentParser", "ComplexModule", "Darwin", "Foundation", "Glibc", "HeapModule",
     "OrderedCollections", "RealModule", "SwiftCSV", "Synchronization",
   ]
 
-  /// The modules that every row of the table may use, by the module of the row.
+  /// For each module, the modules that its row of the table allows.
   private static func drawn() throws -> [String: Set<String>] {
     let text = try String(
       contentsOfFile: ModelFixture.path("../docs/architecture.md"), encoding: .utf8)
@@ -39,7 +39,7 @@ struct ModuleTests {
           imports.insert(String(found.1))
         }
       }
-      let allowed = try #require(drawn[module], "docs/architecture.md does not draw \(module)")
+      let allowed = try #require(drawn[module], "docs/architecture.md has no row for \(module)")
       let undrawn = imports.subtracting(Self.outside).subtracting(allowed)
       #expect(undrawn.isEmpty, "\(module) imports \(undrawn.sorted())")
       modules.insert(module)
@@ -47,7 +47,7 @@ struct ModuleTests {
     #expect(modules == Set(drawn.keys))
   }
 
-  /// No folder is a heap: fifteen files at most, but for the families.
+  /// No folder has more than fifteen files, except those of model families.
   @Test func foldersAreShort() throws {
     let files = FileManager.default
     let all = try #require(files.enumerator(atPath: Self.sources))

@@ -1,33 +1,33 @@
 public import Foundation
 
-/// A tiny checkpoint of Tests/ModelTests/Fixtures, with what it must give.
+/// A tiny checkpoint in Tests/ModelTests/Fixtures, with its expected results.
 public struct ModelFixture: Sendable, CustomStringConvertible {
-  /// Its folder's name.
+  /// The name of the fixture's folder.
   public let name: String
-  /// The same, for reports.
+  /// The name, for test reports.
   public var description: String { name }
 
   /// The fixture of this name.
   public init(_ name: String) { self.name = name }
 
-  /// All that have a folder, a GGUF file and expectations.
+  /// The Llama fixtures, which all have a folder, a GGUF file and expected values.
   public static let all = ["llama", "llama3-rope", "mistral", "llama-biased", "odd"]
     .map(ModelFixture.init)
 
   private static let root = URL(fileURLWithPath: #filePath)
     .deletingLastPathComponent().deletingLastPathComponent()
 
-  /// A committed file or folder of Tests/.
+  /// The path of a file or folder in Tests/.
   public static func path(_ relative: String) -> String {
     root.appendingPathComponent(relative).path
   }
 
-  /// config.json and safetensors.
+  /// The path of the folder with config.json and safetensors.
   public var folder: String { Self.path("ModelTests/Fixtures/\(name)") }
-  /// The same weights.
+  /// The path of the GGUF file with the same weights.
   public var gguf: String { "\(folder)/model.gguf" }
 
-  /// expected.json.
+  /// Reads expected.json.
   public func expected() throws -> ExpectedValues {
     let decoder = JSONDecoder()
     decoder.keyDecodingStrategy = .convertFromSnakeCase
@@ -36,31 +36,31 @@ public struct ModelFixture: Sendable, CustomStringConvertible {
   }
 }
 
-/// What a fixture must give, computed in float64 by an independent implementation (see the fixtures' README).
+/// The expected results of a fixture, computed in float64 by an independent implementation (see the fixtures' README).
 public struct ExpectedValues: Decodable, Sendable {
-  /// The prompt.
+  /// The token ids of the prompt.
   public let tokenIds: [Int]
-  /// Logits after the last token.
+  /// The logits after the last token.
   public let lastLogits: [Double]
-  /// ‖x‖ (L + 1, tokens).
+  /// The norms ‖x‖ of the hidden states, (L + 1, tokens).
   public let hiddenNorms: [[Double]]
-  /// σ (L, d) of the last token's Jacobians.
+  /// The singular values of the last token's residual Jacobians, (L, d).
   public let sigmaLast: [[Double]]
-  /// Those of the attention half.
+  /// The singular values of the last token's Jacobians of the attention half, (L, d).
   public let sigmaAttention: [[Double]]
-  /// Those of the MLP half.
+  /// The singular values of the last token's Jacobians of the MLP half, (L, d).
   public let sigmaMlp: [[Double]]
-  /// σ (d) of the last block after the final norm.
+  /// The singular values of the last block followed by the final norm, minus the identity, (d).
   public let sigmaLastBlockNormed: [Double]
-  /// σ (L, d) from one token to another.
+  /// The singular values of the Jacobians from one token to another.
   public let sigmaCross: Cross
-  /// One a token.
+  /// The line-shape score of each token.
   public let lineShapeScore: [Double]
-  /// One a token, the mean over blocks.
+  /// The growth of each token, averaged over blocks.
   public let growth: [Double]
-  /// One a token.
+  /// The expodistance of each token.
   public let expodistance: [Double]
-  /// 1 − m, frobenius, at the ranks 3 and 6.
+  /// Couplings 1 − m with Frobenius normalisation, at ranks 3 and 6.
   private let couplingSignedK3: [[Double]]
   private let couplingSignedK6: [[Double]]
   private let couplingAbsK3: [[Double]]
@@ -70,17 +70,18 @@ public struct ExpectedValues: Decodable, Sendable {
   private let couplingCrossedAbsK3: [[Double]]
   private let couplingCrossedAbsK6: [[Double]]
 
-  /// A pair of tokens.
+  /// The Jacobians from one token to another.
   public struct Cross: Decodable, Sendable {
-    /// From, counted from 0.
+    /// The input token, counted from 0.
     public let inputToken: Int
-    /// To.
+    /// The output token, counted from 0.
     public let outputToken: Int
-    /// σ (L, d).
+    /// The singular values, (L, d).
     public let sigma: [[Double]]
   }
 
-  /// 1 − m, frobenius: row = Jacobian i, column = basis of j. Precondition: `rank` is 3 or 6.
+  /// The couplings 1 − m with Frobenius normalisation (L, L): row = Jacobian i, column = basis of j. Precondition: `rank` is
+  /// 3 or 6.
   public func coupling(rank: Int, absolute: Bool, crossed: Bool) -> [[Double]] {
     precondition(rank == 3 || rank == 6, "no expectations at rank \(rank)")
     return switch (rank, absolute, crossed) {

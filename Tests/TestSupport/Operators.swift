@@ -13,7 +13,7 @@ public func operatorWithSpectrum(
   return DenseOperator(.product(u, .transposed, scaled))
 }
 
-/// An operator from two closures on single vectors, for maps that are easier said than stored.
+/// An operator made of two closures on single vectors, for maps that are easier to compute than to store.
 public final class ClosureOperator: LinearOperator {
   /// n, the length of an input.
   public let inputDimension: Int
@@ -22,7 +22,7 @@ public final class ClosureOperator: LinearOperator {
   private let forward: ([Double]) -> [Double]
   private let backward: ([Double]) -> [Double]
 
-  /// v ↦ `forward(v)`, u ↦ `adjoint(u)`: the closures need not be adjoint, which is sometimes the point.
+  /// The operator v ↦ `forward(v)`, u ↦ `adjoint(u)`. The closures need not be adjoint, so that tests can break that rule.
   public init(
     inputDimension: Int, outputDimension: Int, forward: @escaping ([Double]) -> [Double],
     adjoint: @escaping ([Double]) -> [Double]
@@ -57,19 +57,20 @@ public final class ClosureOperator: LinearOperator {
   }
 }
 
-/// Holds a caller to the protocol: output filled with NaN before the product, input unchanged after it, shapes exact.
+/// An operator that checks the protocol: it fills the output with NaN before each product, and checks the shapes, and that
+/// the product leaves the input unchanged.
 ///
-/// What went wrong is collected in `violations`, so that a test can name it.
+/// Violations are collected in `violations`, so that a test can report them.
 public final class StrictOperator: LinearOperator {
   private let base: any LinearOperator
-  /// Breaches, in order.
+  /// The violations, in order.
   public private(set) var violations: [String] = []
-  /// The widest block asked for.
+  /// The largest number of vectors in one application.
   public private(set) var widest = 0
-  /// What was asked for.
+  /// The number of applications.
   public private(set) var count = ApplicationCount()
 
-  /// Watches `base`.
+  /// Wraps `base`.
   public init(_ base: any LinearOperator) { self.base = base }
 
   /// n, the length of an input.
@@ -110,11 +111,11 @@ public final class StrictOperator: LinearOperator {
   }
 }
 
-/// A as a program in single precision would compute it: inputs and outputs rounded to `Float`.
+/// An operator as a single-precision program would compute it: inputs and outputs are rounded to `Float`.
 public final class SinglePrecisionOperator: LinearOperator {
   private let base: any LinearOperator
 
-  /// Rounds around `base`.
+  /// Rounds the inputs and outputs of `base`.
   public init(_ base: any LinearOperator) { self.base = base }
 
   /// n, the length of an input.

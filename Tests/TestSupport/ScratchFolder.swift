@@ -1,18 +1,18 @@
 public import Foundation
 
-/// A folder that goes away with this object.
+/// A temporary folder, which is removed with this object.
 public final class ScratchFolder: Sendable {
-  /// Where it is, symbolic links resolved.
+  /// The path of the folder, with symbolic links resolved.
   public let path: String
 
-  /// Where all of this process are: those that a static property keeps go when the process does.
+  /// The parent of all folders of this process. It is removed at exit, with the folders that static properties keep alive.
   private static let root: String = {
     let temporary = URL(fileURLWithPath: NSTemporaryDirectory()).resolvingSymlinksInPath()
     atexit { try? FileManager.default.removeItem(atPath: ScratchFolder.root) }
     return temporary.appendingPathComponent("krylens-tests-\(getpid())").path
   }()
 
-  /// An empty one.
+  /// Creates an empty folder.
   public init() throws {
     path = "\(Self.root)/\(UUID().uuidString)"
     try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
@@ -20,10 +20,10 @@ public final class ScratchFolder: Sendable {
 
   deinit { try? FileManager.default.removeItem(atPath: path) }
 
-  /// The path of something in it.
+  /// The path of a file or folder in it.
   public subscript(name: String) -> String { "\(path)/\(name)" }
 
-  /// Names of what is in it, hidden ones included.
+  /// The names of its contents, including hidden ones, sorted.
   public var contents: [String] {
     (try? FileManager.default.contentsOfDirectory(atPath: path).sorted()) ?? []
   }
@@ -35,7 +35,7 @@ public final class ScratchFolder: Sendable {
     return self[name]
   }
 
-  /// Makes a folder in it, and those on the way there.
+  /// Creates a folder in it, with intermediate folders.
   public func makeFolder(_ name: String) throws {
     try FileManager.default.createDirectory(atPath: self[name], withIntermediateDirectories: true)
   }

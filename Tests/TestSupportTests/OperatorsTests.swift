@@ -2,7 +2,7 @@ import LinearAlgebra
 import TestSupport
 import Testing
 
-/// The helpers other tests lean on, tested themselves.
+/// Tests of the helpers that other tests rely on.
 @Suite struct OperatorsTests {
   @Test(arguments: [(6, 6), (9, 5), (5, 9)], [1, 2] as [UInt64])
   func anOperatorHasTheSpectrumItWasGiven(shape: (Int, Int), seed: UInt64) throws {
@@ -29,11 +29,11 @@ import Testing
     #expect(strict.violations == ["input not finite"])
 
     let lazy = StrictOperator(LazyOperator())
-    // What the operator does not write stays NaN instead of a lucky zero.
+    // A number that the operator does not write stays NaN, rather than being 0 by chance.
     #expect(lazy.apply(Matrix([[1, 1]])).elements.map(\.isNaN) == [false, true])
   }
 
-  /// Writes only the first number.
+  /// An operator that writes only the first number.
   private final class LazyOperator: LinearOperator {
     var inputDimension: Int { 2 }
     var outputDimension: Int { 2 }
