@@ -63,11 +63,14 @@ struct ResultFileTests {
     for prompt in prompts {
       #expect(
         Set(prompt.keys).isSuperset(of: [
-          "text", "image", "token_ids", "next_token_id", "next_token", "layers", "coupling",
+          "text", "image", "token_ids", "tokens", "next_token_id", "next_token", "layers",
+          "coupling",
           "overlap", "trajectory",
         ]))
       // What is missing is null, not left out.
-      for key in ["text", "image", "next_token"] { #expect(prompt[key] is NSNull, "\(key)") }
+      for key in ["text", "image", "tokens", "next_token"] {
+        #expect(prompt[key] is NSNull, "\(key)")
+      }
       #expect(prompt["next_token_id"] is Int)
       for layer in try #require(prompt["layers"] as? [[String: Any]]) {
         #expect(

@@ -6,6 +6,7 @@ extension PromptRecord {
     var record = self
     (record.layers, record.coupling, record.overlap) = ([], [], [])
     (record.trajectory.norms, record.trajectory.picture) = ([], nil)
+    record.tokens = nil
     record.trajectory.zeroSteps = []
     return record
   }

@@ -113,8 +113,8 @@ extension PromptRecord {
   fileprivate init(_ header: PromptHeader) {
     self.init(
       text: header.text, image: header.image, imageHash: header.imageHash,
-      tokenIds: header.tokenIds, encoderTokenIds: header.encoderTokenIds, nextTokenId: nil,
-      nextToken: nil, layers: [], coupling: [], overlap: [], trajectory: .nothing,
+      tokenIds: header.tokenIds, tokens: header.tokens, encoderTokenIds: header.encoderTokenIds,
+      nextTokenId: nil, nextToken: nil, layers: [], coupling: [], overlap: [], trajectory: .nothing,
       inverseLeadingFit: nil, failed: nil)
   }
 }

@@ -89,6 +89,8 @@ public struct PromptRecord: Codable, Sendable {
   @Nullable public var imageHash: String?
   /// The tokens; of an image there are none.
   @Nullable public var tokenIds: [Int]?
+  /// Their texts as the vocabulary has them; null without a tokenizer, and in records of earlier versions.
+  @Nullable public var tokens: [String?]?
   /// The tokens the encoder read, in models that have one.
   @Nullable public var encoderTokenIds: [Int]?
   /// The likeliest next token; of a masked language model the likeliest one at the last place. Null without a head.

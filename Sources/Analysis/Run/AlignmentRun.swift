@@ -75,7 +75,11 @@ public struct AlignmentRun {
     RunManifest(
       krylens: krylensVersion, model: try loaded.record(),
       settings: settings, layers: resolved.layers,
-      prompts: zip(prompts, resolved.selections).map { PromptHeader($0.given, $0.input, $1) },
+      prompts: zip(prompts, resolved.selections).map { prompt, selections in
+        var header = PromptHeader(prompt.given, prompt.input, selections)
+        header.tokens = loaded.texts(of: header.tokenIds)
+        return header
+      },
       promptList: promptList, computedWith: [ProcessorRecord(engine)])
   }
 

@@ -121,6 +121,8 @@ struct PromptHeader: Codable, Sendable {
   let imageHash: String?
   /// The tokens; of an image there are none.
   let tokenIds: [Int]?
+  /// Their texts as the vocabulary has them; nil without a tokenizer, and in manifests of earlier versions.
+  var tokens: [String?]?
   /// The tokens the encoder reads.
   let encoderTokenIds: [Int]?
   /// The Jacobians' tokens.
@@ -143,7 +145,8 @@ struct PromptHeader: Codable, Sendable {
   /// Of a prompt that has been run; one that failed has no selections.
   init(_ record: PromptRecord) {
     (text, image, imageHash) = (record.text, record.image, record.imageHash)
-    (tokenIds, encoderTokenIds) = (record.tokenIds, record.encoderTokenIds)
+    (tokenIds, tokens) = (record.tokenIds, record.tokens)
+    encoderTokenIds = record.encoderTokenIds
     selections = record.layers.prefix { $0.layer == record.layers.first?.layer }.map {
       TokenSelection(source: $0.fromToken, target: $0.toToken)
     }

@@ -3,7 +3,7 @@
 /// A byte that is a visible Latin-1 character represents itself. The other 68 are numbered from U+0100 in their order: a
 /// space is Ġ (U+0120), a line feed Ċ (U+010A). Any UTF-8 is thus spelt with characters that no file format or merge rule
 /// treats as white space. Radford et al., "Language models are unsupervised multitask learners", 2019.
-enum ByteLevelAlphabet {
+package enum ByteLevelAlphabet {
   /// Whether a byte represents itself.
   private static func isVisible(_ byte: UInt8) -> Bool {
     switch byte {
@@ -30,7 +30,7 @@ enum ByteLevelAlphabet {
   }()
 
   /// The byte that a character represents, if any.
-  static func byte(of scalar: Unicode.Scalar) -> UInt8? {
+  package static func byte(of scalar: Unicode.Scalar) -> UInt8? {
     scalar.value < 0x144 ? UInt8(exactly: bytes[Int(scalar.value)]) : nil
   }
 

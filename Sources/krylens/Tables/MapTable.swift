@@ -71,7 +71,7 @@ struct MapTable {
         String(format: "%.1e", map.residualNorms[k] / (largest > 0 ? largest : 1)),
       ]
     }
-    var lines = wrapped(description(map)) + [""] + aligned([header] + rows)
+    var lines = wrapped(description(map, tokens)) + [""] + aligned([header] + rows)
     lines.append(
       "\(escaped(map.solver, limit: 20)): \(map.applications.jvp + map.applications.vjp) products in "
         + "\(map.passes) passes, " + String(format: "%.2f s", map.seconds)
@@ -84,7 +84,7 @@ struct MapTable {
   }
 
   /// `the map from token 9 at boundary 0 to token 9 at boundary 30, 576 × 576; full; identity subtracted`
-  static func description(_ map: MapRecord) -> String {
+  static func description(_ map: MapRecord, _ tokens: [String?]? = nil) -> String {
     let part =
       map.head.map { "head \($0) of attention" } ?? map.expert.map { "expert \($0)" }
       ?? (map.site == .block ? "" : map.site.rawValue)
@@ -99,8 +99,8 @@ struct MapTable {
       }
     let outputs = map.reduce == .none ? "" : "the \(map.reduce.rawValue) over "
     return
-      "the map from \(map.tied ? "an input added at " : "")\(named(map.fromTokens)) at boundary "
-      + "\(map.fromLayer) to \(outputs)\(named(map.toTokens)) \(end)"
+      "the map from \(map.tied ? "an input added at " : "")\(named(map.fromTokens, tokens)) at "
+      + "boundary \(map.fromLayer) to \(outputs)\(named(map.toTokens, tokens)) \(end)"
       + (part.isEmpty ? "" : ", through \(part)")
       + ": \(map.shape.map(String.init).joined(separator: " × "))"
       + "; \(map.linearization.rawValue) linearization"
@@ -109,11 +109,11 @@ struct MapTable {
   }
 
   /// `token 9`, `tokens 2, 5, 7`, `tokens 0 to 127`.
-  private static func named(_ tokens: [Int]?) -> String {
+  private static func named(_ tokens: [Int]?, _ texts: [String?]?) -> String {
     guard let tokens, let first = tokens.first, let last = tokens.last else {
       return "tokens that differ between prompts"
     }
-    if tokens.count == 1 { return "token \(first)" }
+    if tokens.count == 1 { return tokenName(first, of: texts) }
     if tokens.count > 2, last - first == tokens.count - 1 { return "tokens \(first) to \(last)" }
     let shown = tokens.prefix(8).map(String.init).joined(separator: ", ")
     return "tokens \(shown)" + (tokens.count > 8 ? ", …" : "")
@@ -135,9 +135,7 @@ struct MapTable {
       for (name, vectors) in [("u", readOut.left), ("v", readOut.right)] where k < vectors.count {
         guard let part = vectors[k].first else { continue }
         let place = part.token.map { t in
-          let text = tokens.flatMap { t >= 0 && t < $0.count ? $0[t] : nil }
-          return "at token \(t)" + (text.map { " \(quoted($0, limit: 20))" } ?? "")
-            + String(format: " (norm %.2f)", part.norm)
+          "at \(tokenName(t, of: tokens))" + String(format: " (norm %.2f)", part.norm)
         }
         let several = vectors[k].count > 1 ? place.map { ", \($0)" } ?? "" : ""
         lines += wrapped(

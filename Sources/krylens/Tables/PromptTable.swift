@@ -49,7 +49,8 @@ struct PromptTable {
   private static func depth(
     _ prompt: PromptRecord, from: Int, to: Int, _ coupling: CouplingMatrix?, _ settings: RunSettings
   ) -> [String] {
-    let pair = from == to ? "token \(to)" : "token \(from) to token \(to)"
+    let pair = (from == to ? [to] : [from, to]).map { tokenName($0, of: prompt.tokens) }
+      .joined(separator: " to ")
     // The first three values, and the last that was asked for.
     let values = Set([1, 2, 3, settings.top]).filter { $0 <= settings.top }.sorted()
     var lines = what(settings, pair) + [""]
@@ -219,11 +220,12 @@ struct PromptTable {
       case .contextInput: "Jacobians of a common input token"
       case .contextOutput: "Jacobians of a common output token"
       }
-    return [
-      "\(jacobians), site \(settings.site.rawValue), last block \(settings.last.rawValue)",
+    return wrapped(
+      "\(jacobians), site \(settings.site.rawValue), last block \(settings.last.rawValue)"
+    ) + [
       "coupling at rank \(settings.ranks.max() ?? 0): \(settings.sign.rawValue), "
         + "\(escaped(settings.normalisation, limit: 20)), \(settings.form.shown.rawValue), "
-        + settings.score.rawValue,
+        + settings.score.rawValue
     ]
   }
 

@@ -53,6 +53,14 @@ func millions(_ n: Int) -> String {
 /// 1 prompt, 2 prompts.
 func counted(_ n: Int, _ noun: String) -> String { "\(n) \(noun)\(n == 1 ? "" : "s")" }
 
+/// `token 9 " is"`, or `token 9` where the record has no text of it.
+func tokenName(_ token: Int, of tokens: [String?]?) -> String {
+  guard let tokens, tokens.indices.contains(token), let text = tokens[token] else {
+    return "token \(token)"
+  }
+  return "token \(token) \(quoted(TokenText.read(text), limit: 20))"
+}
+
 /// Four significant digits.
 func short(_ x: Double) -> String { String(format: "%.4g", x) }
 
