@@ -20,6 +20,7 @@ let package = Package(
     .library(name: "Analysis", targets: ["Analysis"]),
     .library(name: "Studies", targets: ["Studies"]),
     .library(name: "Report", targets: ["Report"]),
+    .library(name: "CKrylens", type: .dynamic, targets: ["CKrylens"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
@@ -82,6 +83,13 @@ let package = Package(
     .target(name: "Studies", dependencies: ["Analysis", "Alignment"]),
     .target(
       name: "Report", dependencies: ["Studies", "Analysis", "Alignment", "Files", "Checkpoint"]),
+    .systemLibrary(name: "CKrylensHeader"),
+    .target(
+      name: "CKrylens",
+      dependencies: [
+        "CKrylensHeader", "Analysis", "Model", "Lanczos", "Alignment", "Autodiff", "Files",
+        "LinearAlgebra", "Weights",
+      ]),
     .executableTarget(
       name: "krylens",
       dependencies: [

@@ -115,7 +115,8 @@ struct PromptReader {
     }
   }
 
-  private func encoded(_ text: String) -> [Int] {
+  /// The token ids of a text; none of an empty one.
+  func encoded(_ text: String) -> [Int] {
     guard let tokenizer, !text.isEmpty else { return [] }
     guard case .decoder(let start) = model.input else { return tokenizer.encode(text) }
     // A decoder is to go on with its text, so no token that ends one.

@@ -1,6 +1,5 @@
 import Checkpoint
 import Files
-import LinearAlgebra
 import Model
 import Tokenization
 import Weights
@@ -33,31 +32,33 @@ package struct LoadedModel: Sendable {
   ///
   /// Throws `FileError`, `ModelError`, `RunError`.
   package init(_ settings: ModelSettings, prompts inputs: [PromptInput]) throws {
-    try self.init(settings, given: inputs)
+    try self.init(
+      OpenModel(settings, tower: Tower(of: inputs)), settings, prompts: inputs)
   }
 
   /// Opens the model alone, without prompts.
-  package init(opening settings: ModelSettings) throws { try self.init(settings, given: nil) }
+  package init(opening settings: ModelSettings) throws {
+    try self.init(OpenModel(settings), settings, given: nil)
+  }
 
-  private init(_ settings: ModelSettings, given: [PromptInput]?) throws {
+  /// Tokenizes prompts for a model that is open and checks them against it. `settings` are those it was opened with, but
+  /// for the encoder's side. Throws `FileError`, `ModelError`, `RunError`.
+  package init(
+    _ open: OpenModel, _ settings: ModelSettings, prompts inputs: [PromptInput]
+  ) throws {
+    try self.init(open, settings, given: inputs)
+  }
+
+  private init(_ open: OpenModel, _ settings: ModelSettings, given: [PromptInput]?) throws {
     let inputs = given ?? []
     let start = monotonicSeconds()
     self.settings = settings
-    let engine = Engine(threads: settings.threads)
-    let directory = try CheckpointDirectory(opening: settings.model)
-    let hasImages = inputs.contains { if case .image = $0 { true } else { false } }
-    let model = try engine.use {
-      try loadTransformer(
-        directory, tower: hasImages ? .images : .text,
-        randomSeed: settings.randomInit ? settings.seed : nil)
-    }
-    // After the weights are mapped, which takes address space too.
-    try BLAS.checkAddressSpace(threads: engine.threads)
+    let (directory, model) = (open.directory, open.model)
     if given != nil { try PromptReader.checkKinds(of: inputs, settings, model.description) }
     let needsText =
       given != nil && settings.encoderPrompt != nil
       || inputs.contains { if case .text = $0 { true } else { false } }
-    let tokenizer = try Self.tokenizer(of: directory, isNeeded: needsText)
+    let tokenizer = try open.tokenizer(isNeeded: needsText)
     guard given == nil || !inputs.isEmpty else {
       throw RunError.badSetting(.prompt, reason: "is missing; give at least one")
     }
@@ -67,24 +68,9 @@ package struct LoadedModel: Sendable {
     prompts = try zip(inputs, labels).map { ($0, try reader.read($0, $1)) }
     notes =
       directory.notes + (tokenizer?.notes ?? []) + reader.notes(Array(zip(inputs, labels)))
-    (self.engine, self.directory, self.model) = (engine, directory, model)
+    (engine, self.directory, self.model) = (open.engine, directory, model)
     (self.tokenizer, self.labels) = (tokenizer, labels)
-    seconds = monotonicSeconds() - start
-  }
-
-  /// The vocabulary: needed for text, and welcome for showing tokens.
-  private static func tokenizer(
-    of directory: CheckpointDirectory, isNeeded: Bool
-  ) throws -> Tokenizer? {
-    do {
-      return try Tokenizer(for: directory)
-    } catch  where !isNeeded {
-      return nil
-    } catch TokenizationError.noVocabulary(let folder) {
-      throw RunError.noTokenizer(path: folder)
-    } catch let error as TokenizationError {
-      throw RunError.badTokenizer(reason: "\(error)")
-    }
+    seconds = open.seconds + monotonicSeconds() - start
   }
 
   /// Texts of tokens as the vocabulary has them, if there is one.

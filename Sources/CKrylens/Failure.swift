@@ -1,0 +1,81 @@
+import Analysis
+import CKrylensHeader
+import Files
+import Lanczos
+
+#if canImport(Glibc)
+  import Glibc
+#else
+  import Darwin
+#endif
+
+/// Why a call failed, as the caller is told.
+struct Failure: Error {
+  let status: krylens_status
+  let message: String
+
+  init(_ status: krylens_status, _ message: String) {
+    (self.status, self.message) = (status, message)
+  }
+
+  /// Of an argument that cannot be used.
+  static func argument(_ message: String) -> Failure {
+    Failure(KRYLENS_INVALID_ARGUMENT, message)
+  }
+
+  /// What an error of the libraries is to the caller, settings called by their names.
+  init(_ error: any Error) {
+    switch error {
+    case let error as Failure: self = error
+    case let error as RunError:
+      let status =
+        switch error {
+        case .badSetting, .unfit, .emptyPrompt, .badPrompt: KRYLENS_INVALID_ARGUMENT
+        case .interrupted: KRYLENS_STOPPED
+        default: KRYLENS_FAILED
+        }
+      self.init(status, error.message.spelled(\.rawValue))
+    case let error as any SettingError:
+      self.init(KRYLENS_FAILED, error.message.spelled(\.rawValue))
+    default: self.init(KRYLENS_FAILED, "\(error)")
+    }
+  }
+}
+
+/// Does the work of a call and keeps the message of its failure for `krylens_last_error`.
+func answer(_ work: () throws -> Void) -> krylens_status {
+  LastError.clear()
+  do {
+    try work()
+    return KRYLENS_OK
+  } catch {
+    let failure = Failure(error)
+    LastError.keep(failure.message)
+    return failure.status
+  }
+}
+
+/// The message of each thread's last failure.
+enum LastError {
+  private static let key: pthread_key_t = {
+    var key = pthread_key_t()
+    pthread_key_create(&key) { free($0) }
+    return key
+  }()
+
+  static func clear() {
+    guard let message = pthread_getspecific(key) else { return }
+    pthread_setspecific(key, nil)
+    free(message)
+  }
+
+  static func keep(_ message: String) {
+    clear()
+    pthread_setspecific(key, strdup(message))
+  }
+
+  /// nil if the last call did not fail.
+  static var message: UnsafePointer<CChar>? {
+    pthread_getspecific(key).map { UnsafePointer($0.assumingMemoryBound(to: CChar.self)) }
+  }
+}
