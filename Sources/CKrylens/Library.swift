@@ -8,11 +8,14 @@ private nonisolated(unsafe) let version: UnsafePointer<CChar>? = strdup(krylensV
 }
 private nonisolated(unsafe) let empty: UnsafePointer<CChar>? = strdup("").map { UnsafePointer($0) }
 
+/// As `krylens.h` documents it.
 @c @implementation
 public func krylens_version() -> UnsafePointer<CChar>? { version }
 
+/// As `krylens.h` documents it.
 @c @implementation
 public func krylens_last_error() -> UnsafePointer<CChar>? { LastError.message ?? empty }
 
+/// As `krylens.h` documents it.
 @c @implementation
 public func krylens_free(_ memory: UnsafeMutableRawPointer?) { free(memory) }

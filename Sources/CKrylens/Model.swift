@@ -14,6 +14,7 @@ final class ModelHandle: HandleObject {
   deinit { returnFreedMemory() }
 }
 
+/// As `krylens.h` documents it.
 @c @implementation
 public func krylens_open(
   _ path: UnsafePointer<CChar>?, _ settings: UnsafePointer<CChar>?,
@@ -30,11 +31,13 @@ public func krylens_open(
   }
 }
 
+/// As `krylens.h` documents it.
 @c @implementation
 public func krylens_model_close(_ model: OpaquePointer?) -> krylens_status {
   answer { try Handles.close(model, ModelHandle.self) }
 }
 
+/// As `krylens.h` documents it.
 @c @implementation
 public func krylens_model_info(
   _ model: OpaquePointer?, _ json: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>?
@@ -45,6 +48,7 @@ public func krylens_model_info(
   }
 }
 
+/// As `krylens.h` documents it.
 @c @implementation
 public func krylens_tokenize(
   _ model: OpaquePointer?, _ text: UnsafePointer<CChar>?,
@@ -64,6 +68,7 @@ public func krylens_tokenize(
   }
 }
 
+/// As `krylens.h` documents it.
 @c @implementation
 public func krylens_token_text(
   _ model: OpaquePointer?, _ id: Int64,
