@@ -7,6 +7,7 @@ KILLS ?= 50
 READERS ?=
 MODELS ?=
 TRUTH ?=
+WHEEL ?= $(lastword $(wildcard dist/krylens-*.whl))
 PROMPT ?= What is the capital of France? The capital is
 KRYLENS = .build/release/krylens
 SANITIZED = -c release -Xswiftc -enable-testing --test-product krylensPackageTests
@@ -84,8 +85,8 @@ verify-bounds: build ## recorded error bounds against float64 references of all 
 test-report: build ## a report opens in a headless browser, fetches nothing, and has nothing to complain of (Chromium)
 	@$(PYTHON) scripts/test_report.py $(KRYLENS)
 
-test-python-docs: build ## what docs/python.md and README.md show of Python runs, on two small runs (Python: numpy, safetensors)
-	@$(PYTHON) scripts/test_python_docs.py $(KRYLENS)
+test-python: build ## the tests of the Python package, and what docs/python.md and README.md show, on the installed WHEEL
+	@PYTHON=$(PYTHON) scripts/test_python.sh "$(WHEEL)" $(KRYLENS)
 
 bench: setup ## products of a stored matrix with few vectors, against OpenBLAS and a plain read
 	$(SWIFT) run -c release thin-products
@@ -117,4 +118,4 @@ install: build ## the command and its completions, under PREFIX
 	$(KRYLENS) --generate-completion-script fish > "$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/krylens.fish"
 
 export PROMPT
-.PHONY: help setup build demo demo-training test test-extensions kill-test lint format fuzz verify-gguf verify-minilm verify-real verify-maps test-report test-python-docs bench bench-truth bench-solvers docs install verify-bounds precision-study
+.PHONY: help setup build demo demo-training test test-extensions kill-test lint format fuzz verify-gguf verify-minilm verify-real verify-maps test-report test-python bench bench-truth bench-solvers docs install verify-bounds precision-study

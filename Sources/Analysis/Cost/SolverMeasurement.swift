@@ -72,44 +72,22 @@ public struct SolverMeasurement: Codable, Sendable {
     _ tolerance: Double, _ seed: UInt64, _ blockSize: Int?, _ certify: CertifyMode
   ) throws -> SolverMeasurement {
     let d = model.description
-    guard (1...d.layers).contains(layer) else {
-      throw RunError.badSetting(
-        .layer, value: "\(layer)", reason: "the model has the blocks 1 to \(d.layers)")
-    }
     guard (1...d.width).contains(top) else {
       throw RunError.badSetting(
         .top, value: "\(top)", reason: "must be from 1 to the model's width, \(d.width)")
     }
-    let input: ModelInput
-    switch d.input {
-    case .tokens: input = .tokens(tokens)
-    case .decoder: input = .decoder(tokens, encoder: tokens)
-    case .image(let channels, let height, let width):
-      var random = SeededGenerator(seed: seed)
-      let values = (0..<channels * height * width).map { _ in Float(random.normal()) }
-      input = .image(
-        PixelValues(channels: channels, height: height, width: width, values: values))
-    }
-    var states = try HiddenStates<Float>(inputs: [input], in: model)
-    var point = try states.advance(through: model)
-    for l in 1..<layer {
-      model.advise(.dontNeed, block: l - 1)
-      point = try states.advance(through: model)
-    }
+    let jacobian = try MeasuredJacobian(model, layer: layer, tokens: tokens, seed: seed)
     let start = monotonicSeconds()
-    let selection = TokenSelection(d.tokenCount(of: input) - 1)
-    let jacobian = residualJacobian(model, at: point, [(prompt: 0, tokens: selection)])
-    let middle = monotonicSeconds()
     // The meter's peak starts at what is there before the solve.
     let before = MemoryMeter.privateBytes
     let meter = MemoryMeter()
     let method = solver.chosen(for: top, width: d.width)
       .solver(tolerance: tolerance, seed: seed, blockSize: blockSize, certify: certify)
-    let triplets = try method.partialSVD(of: jacobian, count: top)
+    let triplets = try method.partialSVD(of: jacobian.map, count: top)
     let end = monotonicSeconds()
     meter.sample()
     return SolverMeasurement(
-      solver: solver, width: d.width, top: top, triplets, linearize: middle - start,
-      solve: end - middle, privateBytes: meter.peakPrivateBytes - before)
+      solver: solver, width: d.width, top: top, triplets, linearize: jacobian.seconds,
+      solve: end - start, privateBytes: meter.peakPrivateBytes - before)
   }
 }

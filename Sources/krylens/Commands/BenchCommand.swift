@@ -56,15 +56,23 @@ struct BenchCommand: ParsableCommand {
   @Flag(help: .hidden)
   var measure = false
 
+  /// One product with so many vectors for each line of standard input, and a line with its seconds: others time theirs in turn.
+  @Option(help: .hidden)
+  var products: Int?
+
   func validate() throws {
     if let threads, !(1...1024).contains(threads) {
       throw ValidationError("--threads \(threads): must be from 1 to 1024")
+    }
+    if let products, !(1...1024).contains(products) {
+      throw ValidationError("--products \(products): must be from 1 to 1024")
     }
   }
 
   func run() throws {
     let kinds: [SolverKind] = solver.isEmpty ? [.arpack, .block, .randomized, .dense] : solver
     if measure { return try measureHere(kinds[0]) }
+    if let products { return try measureProducts(products) }
     let measurements = try kinds.map { try measureApart($0) }
     if json {
       return try StandardOutput.print(
@@ -94,6 +102,15 @@ struct BenchCommand: ParsableCommand {
       + aligned([header] + rows) + ["MB: private memory; residual and error: over σ₁"]
       + measurements.filter { !$0.converged }.map { "\($0.solver) did not converge" })
       .joined(separator: "\n")
+  }
+
+  private func measureProducts(_ vectors: Int) throws {
+    try withExitStatus {
+      let measurement = try ProductMeasurement(
+        model: model.path, layer: layer, tokens: tokenIds.values, vectors: vectors, seed: seed,
+        threads: threads ?? ProcessInfo.processInfo.activeProcessorCount)
+      while readLine() != nil { try StandardOutput.print("\(measurement.seconds())") }
+    }
   }
 
   private func measureHere(_ kind: SolverKind) throws {

@@ -1,0 +1,26 @@
+"""What pyproject.toml cannot say: the version, which stands in Version.swift, and that the wheel is of one platform.
+
+The wheel carries a library that knows nothing of Python's own interface, so one wheel serves every version of Python 3:
+py3-none-PLATFORM. `make wheel` puts the library beside the package before it builds.
+"""
+
+import re
+from pathlib import Path
+
+from setuptools import setup
+from setuptools.command.bdist_wheel import bdist_wheel
+
+VERSION = Path(__file__).resolve().parent.parent / "Sources/Analysis/Version.swift"
+
+
+class PlatformWheel(bdist_wheel):
+    def finalize_options(self):
+        super().finalize_options()
+        self.root_is_pure = False
+
+    def get_tag(self):
+        return "py3", "none", super().get_tag()[2]
+
+
+found = re.search(r'krylensVersion = "([^"]+)"', VERSION.read_text(encoding="utf-8"))
+setup(version=found.group(1), cmdclass={"bdist_wheel": PlatformWheel})

@@ -1,0 +1,87 @@
+"""Solvers of others, and torch, on a Jacobian."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import krylens
+
+
+@pytest.fixture
+def tall(model: krylens.Model) -> krylens.Jacobian:
+    return model.jacobian([1, 2, 3, 4], from_layer=0, to_layer=2, from_token=[1, 3], precision="double")
+
+
+@pytest.mark.parametrize("solver", ["lsqr", "lsmr"])
+def test_least_squares_of_scipy(tall: krylens.Jacobian, solver: str) -> None:
+    linalg = pytest.importorskip("scipy.sparse.linalg")
+    A, b = tall @ np.eye(tall.shape[1]), np.linspace(-1, 1, tall.shape[0])
+    x = getattr(linalg, solver)(tall, b, **({"atol": 1e-13, "btol": 1e-13} if solver == "lsqr" else {"atol": 1e-13, "btol": 1e-13}))[0]
+    # The solution of least norm, as of the pseudo-inverse; tolerances of 1e-13 times the condition, below 1e4 here.
+    np.testing.assert_allclose(x, np.linalg.pinv(A) @ b, rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.parametrize("solver", ["gmres", "bicgstab", "minres"])
+def test_linear_systems_of_scipy(tall: krylens.Jacobian, solver: str) -> None:
+    linalg = pytest.importorskip("scipy.sparse.linalg")
+    m = tall.shape[0]
+    A = linalg.aslinearoperator(np.eye(m)) + tall @ tall.T
+    b = np.ones(m)
+    x, status = getattr(linalg, solver)(A, b)
+    # The default tolerance of the three is 1e-5 of ‖b‖.
+    assert status == 0 and np.linalg.norm(A @ x - b) < 1e-4 * np.linalg.norm(b)
+
+
+def test_eigenvalues_of_scipy(model: krylens.Model) -> None:
+    linalg = pytest.importorskip("scipy.sparse.linalg")
+    J = model.jacobian([1, 2, 3, 4], layer=2, precision="double")
+    found = linalg.eigs(J, k=3, return_eigenvectors=False)
+    all_of_them = np.linalg.eigvals(J @ np.eye(24))
+    largest = np.sort(np.abs(all_of_them))[::-1]
+    np.testing.assert_allclose(np.sort(np.abs(found))[::-1][:3], largest[:3], rtol=1e-6)
+
+
+def test_a_torch_tensor_goes_through_and_back(model: krylens.Model) -> None:
+    torch = pytest.importorskip("torch")
+    J = model.jacobian([1, 2, 3, 4], from_layer=0, to_layer=2, from_token=[1, 3])
+
+    class Product(torch.autograd.Function):  # type: ignore[misc]
+        """X ↦ J X, whose derivative is Jᵀ."""
+
+        @staticmethod
+        def forward(context: Any, x: Any) -> Any:
+            return torch.from_numpy(J @ x.detach().numpy())
+
+        @staticmethod
+        def backward(context: Any, gradient: Any) -> Any:
+            return torch.from_numpy(J.T @ gradient.numpy())
+
+    A = torch.from_numpy(np.ascontiguousarray(J @ np.eye(J.shape[1], dtype=np.float32)))
+    x = torch.linspace(-1, 1, 3 * J.shape[1]).reshape(J.shape[1], 3).requires_grad_()
+    y = Product.apply(x)
+    assert y.dtype == torch.float32
+    torch.testing.assert_close(y, A @ x, rtol=1e-4, atol=1e-4)
+    (y**2).sum().backward()
+    torch.testing.assert_close(x.grad, 2 * A.T @ (A @ x.detach()), rtol=1e-3, atol=1e-3)
+    # Torch's own arrays on the processor share their memory with numpy's, there and back.
+    assert torch.from_dlpack(J @ x.detach().numpy()).shape == y.shape
+    assert model.jacobian(torch.tensor([1, 2, 3, 4]), layer=1).info["token_ids"] == [1, 2, 3, 4]
+    # Torch's threads and BLAS and the library's are all in use now; both go on.
+    torch.testing.assert_close(Product.apply(x), y)
+
+
+@pytest.mark.parametrize("first", ["torch", "krylens"])
+def test_torch_and_numpy_beside_the_library(llama: Any, process: Any, first: str) -> None:
+    pytest.importorskip("torch")
+    process(f"""
+        import sys
+        import {first}
+        import krylens, torch, numpy as np
+        J = krylens.open(sys.argv[1]).jacobian([1, 2, 3], layer=1)
+        A, B = np.random.rand(300, 300), torch.rand(300, 300)
+        for _ in range(3):
+            J.svds(3), np.linalg.svd(A), torch.linalg.svd(B), A @ A, B @ B
+        """, llama)
