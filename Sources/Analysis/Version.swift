@@ -1,2 +1,2 @@
 /// The version of Krylens, written into every result.
-public let krylensVersion = "0.2.0"
+public let krylensVersion = "1.0.0"

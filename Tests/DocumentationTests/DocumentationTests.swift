@@ -34,7 +34,7 @@ private let root = here.deletingLastPathComponent().deletingLastPathComponent()
   /// Every link to a file in the repository is valid.
   @Test(arguments: [
     "README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/tutorial.md",
-    "docs/reading-the-numbers.md", "docs/python.md", "docs/eigenvalues.md",
+    "docs/reading-the-numbers.md", "docs/python.md", "docs/eigenvalues.md", "docs/stability.md",
   ])
   func everyLinkLeadsSomewhere(document: String) throws {
     let file = root.appending(path: document)
