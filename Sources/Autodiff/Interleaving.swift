@@ -54,10 +54,12 @@ private func forEachTile(
 }
 
 /// Interleaves: vectors → feature c of row r of vector j at [(c · rows + r) · b + j].
-@_specialize(where Scalar == Float)
-@_specialize(where Scalar == Double)
-func interleave<Scalar: RealScalar>(
-  _ source: UnsafePointer<Double>, _ shape: (rows: Int, columns: Int), _ b: Int,
+@_specialize(where Outer == Double, Scalar == Float)
+@_specialize(where Outer == Double, Scalar == Double)
+@_specialize(where Outer == Float, Scalar == Float)
+@_specialize(where Outer == Float, Scalar == Double)
+func interleave<Outer: RealScalar, Scalar: RealScalar>(
+  _ source: UnsafePointer<Outer>, _ shape: (rows: Int, columns: Int), _ b: Int,
   _ order: VectorOrder, into target: UnsafeMutablePointer<Scalar>
 ) {
   let tangents = shape.rows * b
@@ -66,7 +68,7 @@ func interleave<Scalar: RealScalar>(
     for tangent in tile {
       if let start = order.start(tangent % b, tangent / b, b, shape.rows) {
         let row = source + start * shape.columns
-        for c in columns { target[c * tangents + tangent] = Scalar(row[c]) }
+        for c in columns { target[c * tangents + tangent] = converted(row[c]) }
       } else {
         for c in columns { target[c * tangents + tangent] = 0 }
       }
@@ -75,11 +77,13 @@ func interleave<Scalar: RealScalar>(
 }
 
 /// The inverse of `interleave`.
-@_specialize(where Scalar == Float)
-@_specialize(where Scalar == Double)
-func deinterleave<Scalar: RealScalar>(
+@_specialize(where Outer == Double, Scalar == Float)
+@_specialize(where Outer == Double, Scalar == Double)
+@_specialize(where Outer == Float, Scalar == Float)
+@_specialize(where Outer == Float, Scalar == Double)
+func deinterleave<Outer: RealScalar, Scalar: RealScalar>(
   _ source: UnsafePointer<Scalar>, _ shape: (rows: Int, columns: Int), _ b: Int,
-  _ order: VectorOrder, into target: UnsafeMutablePointer<Double>
+  _ order: VectorOrder, into target: UnsafeMutablePointer<Outer>
 ) {
   let tangents = shape.rows * b
   nonisolated(unsafe) let (source, target) = (source, target)
@@ -87,7 +91,14 @@ func deinterleave<Scalar: RealScalar>(
     for tangent in tile {
       guard let start = order.start(tangent % b, tangent / b, b, shape.rows) else { continue }
       let row = target + start * shape.columns
-      for c in columns { row[c] = Double(source[c * tangents + tangent]) }
+      for c in columns { row[c] = converted(source[c * tangents + tangent]) }
     }
   }
+}
+
+/// The same number in another precision. (The general initialiser of floating-point numbers takes their bits apart.)
+@inline(__always)
+private func converted<From: RealScalar, To: RealScalar>(_ x: From) -> To {
+  From.self == Float.self
+    ? To(unsafeBitCast(x, to: Float.self)) : To(unsafeBitCast(x, to: Double.self))
 }

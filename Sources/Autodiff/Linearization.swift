@@ -72,8 +72,20 @@ public final class Linearization<Scalar: RealScalar>: LinearOperator {
   /// blocks.
   public var rows: LinearizedRows<Scalar> { LinearizedRows(self) }
 
-  func apply(
-    _ v: Span<Double>, into y: inout MutableSpan<Double>, vectors b: Int, order: VectorOrder
+  /// The product in either direction with vectors of either precision, which is how they come and go, not how they are
+  /// multiplied.
+  package func product<Outer: RealScalar>(
+    _ direction: ProductDirection, _ v: Span<Outer>, into y: inout MutableSpan<Outer>,
+    vectors b: Int
+  ) {
+    switch direction {
+    case .forward: apply(v, into: &y, vectors: b, order: .vectors)
+    case .adjoint: applyAdjoint(v, into: &y, vectors: b, order: .vectors)
+    }
+  }
+
+  func apply<Outer: RealScalar>(
+    _ v: Span<Outer>, into y: inout MutableSpan<Outer>, vectors b: Int, order: VectorOrder
   ) {
     precondition(
       v.count == b * order.rows(of: inputShape.rows) * inputShape.columns
@@ -89,8 +101,8 @@ public final class Linearization<Scalar: RealScalar>: LinearOperator {
     }
   }
 
-  func applyAdjoint(
-    _ u: Span<Double>, into x: inout MutableSpan<Double>, vectors b: Int, order: VectorOrder
+  func applyAdjoint<Outer: RealScalar>(
+    _ u: Span<Outer>, into x: inout MutableSpan<Outer>, vectors b: Int, order: VectorOrder
   ) {
     precondition(
       u.count == b * order.rows(of: outputShape.rows) * outputShape.columns
@@ -110,7 +122,7 @@ public final class Linearization<Scalar: RealScalar>: LinearOperator {
     }
   }
 
-  private func clear(_ span: inout MutableSpan<Double>) {
+  private func clear<Outer: RealScalar>(_ span: inout MutableSpan<Outer>) {
     for i in span.indices { span[i] = 0 }
   }
 

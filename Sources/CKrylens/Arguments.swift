@@ -1,6 +1,7 @@
 import Analysis
 import CKrylensHeader
 import Foundation
+import LinearAlgebra
 
 /// The text of an argument. Throws `Failure`.
 func text(_ argument: UnsafePointer<CChar>?, _ name: String) throws(Failure) -> String {
@@ -32,4 +33,13 @@ func returned(_ text: String) throws(Failure) -> UnsafeMutablePointer<CChar> {
 /// A structured answer that the caller frees: keys in snake case, as in `result.json`.
 func returned(json value: some Encodable) throws -> UnsafeMutablePointer<CChar> {
   try returned(String(decoding: try recordJSON(value), as: UTF8.self))
+}
+
+/// Whether no number is NaN or infinite. No way out of the loop, so that it takes several numbers at a time.
+@_specialize(where Scalar == Float)
+@_specialize(where Scalar == Double)
+func allFinite<Scalar: RealScalar>(_ numbers: UnsafeBufferPointer<Scalar>) -> Bool {
+  var allFinite = true
+  for x in numbers where !(x.magnitude < .infinity) { allFinite = false }
+  return allFinite
 }

@@ -1,4 +1,7 @@
+import Alignment
 import Analysis
+import Lanczos
+import Model
 
 extension ModelRequest {
   /// Reads those of its settings that a function knows. Throws `RunError`.
@@ -17,5 +20,72 @@ extension ModelRequest {
       default: preconditionFailure("\(key) is no setting of a model")
       }
     }
+  }
+}
+
+extension SettingsReader {
+  /// What a model is run on, in the order of the command: texts, token ids, images. Throws `RunError`.
+  func prompts(several keys: SettingKey...) throws(RunError) -> [PromptInput] {
+    var inputs: [PromptInput] = []
+    for key in [.prompt] + keys { inputs += try texts(key).map { .text($0) } }
+    inputs += try integerLists(.tokenIds).map { .tokens($0) }
+    return inputs + (try texts(.image).map { .image($0) })
+  }
+
+  /// `last`, `all`, an index or an array of them.
+  func tokens(_ key: SettingKey) throws(RunError) -> TokenList? {
+    try read(key, "last, all, an index, or an array of indices") { value in
+      value.string.flatMap(TokenList.init) ?? value.int.map { .indices([$0]) }
+        ?? value.integers.map { .indices($0) }
+    }
+  }
+
+  /// `last` or an index.
+  func token(_ key: SettingKey) throws(RunError) -> TokenIndex? {
+    try read(key, "last or an index") { value in
+      value.string.flatMap(TokenIndex.init) ?? value.int.map { .index($0) }
+    }
+  }
+
+  /// How much is to be proven.
+  func certify() throws(RunError) -> CertifyMode? {
+    try read(.certify, "auto, proof, bound, off, or a probability between 0 and 1") { value in
+      value.string.flatMap(CertifyMode.init) ?? value.double.map { .probability($0) }
+    }
+  }
+}
+
+extension MapSelection {
+  /// Reads which map is meant. Throws `RunError`.
+  init(_ reader: SettingsReader) throws(RunError) {
+    self.init()
+    fromLayer = try reader.integer(.fromLayer)
+    toLayer = try reader.read(.toLayer, "a boundary, final or logits") { value in
+      value.string.flatMap(MapEnd.init) ?? value.int.map { .layer($0) }
+    }
+    logits = try reader.integers(.logits)
+    fromToken = try reader.tokens(.fromToken) ?? fromToken
+    toToken = try reader.tokens(.toToken) ?? toToken
+    skip = try reader.integer(.skip) ?? skip
+    tied = try reader.flag(.tied) ?? tied
+    reduce = try reader.choice(.reduce) ?? reduce
+    site = try reader.choice(.site) ?? site
+    head = try reader.integer(.head)
+    expert = try reader.integer(.expert)
+    linearization = try reader.choice(.linearization) ?? linearization
+    path = try reader.choice(.path) ?? path
+    identity = try reader.choice(.identity) ?? identity
+  }
+}
+
+extension MapSolution {
+  /// Reads how triplets are found, `precision` where nothing is said of it. Throws `RunError`.
+  init(_ reader: SettingsReader, precision: PrecisionMode) throws(RunError) {
+    self.init()
+    top = try reader.integer(.top)
+    solver = try reader.choice(.solver) ?? solver
+    tolerance = try reader.number(.tolerance) ?? tolerance
+    self.precision = try reader.choice(.precision) ?? precision
+    certify = try reader.certify() ?? certify
   }
 }

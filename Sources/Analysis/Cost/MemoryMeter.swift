@@ -26,6 +26,9 @@ public final class MemoryMeter: Sendable {
   /// The anonymous resident size now.
   public static var privateBytes: Int { bytes("RssAnon:") ?? 0 }
 
+  /// What this machine has.
+  static var physicalBytes: Int { Int(clamping: ProcessInfo.processInfo.physicalMemory) }
+
   /// The resident size now.
   public static var residentBytes: Int { bytes("VmRSS:") ?? 0 }
 

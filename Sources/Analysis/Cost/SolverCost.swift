@@ -6,9 +6,9 @@ import Weights
 ///
 /// Passes to a residual of 10⁻⁵ σ₁, counted on the blocks of SmolLM2-135M (ARPACK one vector a pass; the block solver
 /// 8, fewer when many Jacobians share an application), those that measure the residuals among them.
-struct SolverCost: Sendable {
+package struct SolverCost: Sendable {
   /// Readings of the weights.
-  let passes: Int
+  package let passes: Int
   /// Vectors of each Jacobian in an application, and in the widest one, which measures the residual norms.
   let vectors: Int
   let widest: Int
@@ -30,6 +30,8 @@ struct SolverCost: Sendable {
     let width = min(m, n)
     // The mean of both sides: a pass adds a block to one of the two bases, in turn.
     let vectorBytes = (m + n) / 2 * MemoryLayout<Double>.stride
+    // Of the largest maps there are, more than a number of bytes can be.
+    let bytes = { (vectors: Int) in Int(min(Double(vectors) * Double(vectorBytes), 0x1p62)) }
     // Vectors in one application of the block or the dense solver.
     let most = Engine.independentVectors
     let kind = k >= width - 1 ? .dense : solver
@@ -37,11 +39,11 @@ struct SolverCost: Sendable {
     case .dense:
       // The matrix, LAPACK's copy, U and Vᵀ with their transposes, and the work array of dgesdd.
       (passes, vectors, widest) = ((width + most - 1) / most + 4, most, most)
-      basisBytes = 8 * width * vectorBytes
+      basisBytes = bytes(8 * width)
     case .arpack:
       passes = 70 + 5 * k / 2 + (certify == .off ? 0 : 10)
       (vectors, widest) = (1, k + 8)
-      basisBytes = (max(2 * k + 1, 20) + 4 + 3 * k) * vectorBytes
+      basisBytes = bytes(max(2 * k + 1, 20) + 4 + 3 * k)
     case .auto, .block, .randomized:
       let b = max(1, min(k <= 50 ? 8 : 16, most / r, width))
       // With 8 vectors; narrower blocks need more passes and fewer vectors. A group waits for its slowest.
@@ -52,7 +54,7 @@ struct SolverCost: Sendable {
       passes = solve + Int(share * Double(solve))
       (vectors, widest) = (b, max(b, min(k + (certify == .off ? 0 : 8), most / r)))
       // The search begins with bases of its own, when those of the solve are gone.
-      basisBytes = r * (solve * b + 4 * widest + 3 * b) * vectorBytes
+      basisBytes = bytes(r * (solve * b + 4 * widest + 3 * b))
     }
   }
 }

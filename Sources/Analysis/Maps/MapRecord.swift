@@ -201,7 +201,7 @@ extension MapRecord {
 }
 
 extension MapEnd {
-  init(_ destination: JacobianMap.Destination) {
+  package init(_ destination: JacobianMap.Destination) {
     self =
       switch destination {
       case .layer(let layer): .layer(layer)

@@ -12,12 +12,9 @@ package struct MapRun {
   package let settings: MapSettings
   /// What the user should know of the model's folder and the prompts, one line each.
   package var notes: [String] { loaded.notes }
-  private let loaded: LoadedModel
-  private let map: JacobianMap
+  private let problem: MapProblem
   /// Triplets of each map.
   private let count: Int
-  /// The map on every prompt.
-  private let resolved: [ResolvedMap]
   private let reader: VectorReader?
 
   /// The folder of such a run.
@@ -28,31 +25,8 @@ package struct MapRun {
   /// Throws `FileError`, `ModelError`, `RunError`.
   package init(_ requested: MapSettings, prompts inputs: [PromptInput]) throws {
     let loaded = try LoadedModel(requested.common, prompts: inputs)
-    self.loaded = loaded
-    let (labels, description) = (loaded.labels, loaded.model.description)
-    let map = try requested.map.map(in: description.layers)
-    self.map = map
-    resolved = try zip(loaded.lengths, labels).map { length, label throws(RunError) in
-      do throws(MapError) {
-        return try ResolvedMap(map, of: description, tokens: length)
-      } catch {
-        throw RunError(error, requested.map, label)
-      }
-    }
-    do throws(MapError) {
-      try loaded.engine.use { () throws(MapError) in try map.check(loaded.model) }
-    } catch {
-      throw RunError(error, requested.map, labels[0])
-    }
-    guard requested.tolerance > 0, requested.tolerance < 1 else {
-      throw RunError.badSetting(
-        .tolerance, value: "\(requested.tolerance)", reason: "must lie between 0 and 1")
-    }
-    do { try requested.certify.check() } catch {
-      throw RunError.badSetting(
-        .certify, value: "\(requested.certify)", reason: "must lie between 0 and 1")
-    }
-    count = try Self.count(requested, resolved, labels)
+    problem = try MapProblem(requested.map, of: loaded)
+    count = try problem.count(requested.solution)
     var settings = requested
     settings.top = count
     self.settings = settings
@@ -61,33 +35,8 @@ package struct MapRun {
     }
   }
 
-  /// How many triplets of each map. Throws `RunError.badSetting`, for maps that have no average too.
-  private static func count(
-    _ settings: MapSettings, _ maps: [ResolvedMap], _ labels: [PromptLabel]
-  ) throws(RunError) -> Int {
-    let shape = { (map: ResolvedMap) in "\(map.outputDimension) × \(map.inputDimension)" }
-    let first = maps[0]
-    for (map, label) in zip(maps, labels) {
-      let limit = min(map.inputDimension, map.outputDimension)
-      if let top = settings.top, !(1...limit).contains(top) {
-        throw .badSetting(
-          .top, value: "\(top)",
-          reason:
-            "must be from 1 to \(limit), the smaller side of a map of \(shape(map)) (\(label))")
-      }
-      if settings.average,
-        map.inputShape != first.inputShape || map.outputShape != first.outputShape
-      {
-        throw .badSetting(
-          .average,
-          reason:
-            "needs maps of one shape, and that of \(label) is \(shape(map)), that of \(labels[0]) "
-            + "\(shape(first)); name as many tokens in every prompt, or add them up with \(.reduce) and \(.tied)"
-        )
-      }
-    }
-    return settings.top ?? maps.reduce(10) { min($0, $1.inputDimension, $1.outputDimension) }
-  }
+  private var loaded: LoadedModel { problem.loaded }
+  private var resolved: [ResolvedMap] { problem.resolved }
 
   /// What decides the run's numbers. Reads the weights once. Throws `FileError`.
   package func manifest() throws -> MapManifest {
@@ -204,61 +153,11 @@ package struct MapRun {
   private func triplets(
     of prompts: [Int], _ progress: (any RunProgress)?
   ) throws -> (triplets: SingularTriplets, record: MapRecord) {
-    let start = monotonicSeconds()
-    defer { returnFreedMemory() }
-    let found =
-      settings.precision == .double
-      ? try solved(prompts, progress, as: Double.self, twin: Float.self)
-      : try solved(prompts, progress, as: Float.self, twin: Double.self)
-    let record = MapRecord(
-      settings.map, resolved[prompts[0]], fromTokens: common(prompts, \.fromTokens),
-      toTokens: common(prompts, \.toTokens), found, seconds: monotonicSeconds() - start)
-    return (found.triplets, record)
-  }
-
-  /// Solved in one precision, and held against the map in the other: its noise is known where that costs little, and where
-  /// rounding stops a solve in single precision it goes on in double.
-  private func solved<Scalar: RealScalar, Twin: RealScalar>(
-    _ prompts: [Int], _ progress: (any RunProgress)?, as precision: Scalar.Type, twin: Twin.Type
-  ) throws -> SolvedMap {
-    let inputs = prompts.map { loaded.prompts[$0].input }
-    let watched = { (map: any LinearOperator) in
-      CancellableOperator(map) { progress?.isCancelled == true }
-    }
-    let applied = watched(try linearize(map, of: inputs, in: loaded.model, as: Scalar.self))
-    let solver = kind(resolved[prompts[0]]).solver(
-      tolerance: settings.tolerance, seed: settings.seed, certify: settings.certify)
-    let found = try solver.partialSVD(of: applied, count: count)
-    let isSingle = Scalar.self == Float.self
-    var solved = SolvedMap(
-      triplets: found, precision: isSingle ? .single : .double, noise: nil)
-    let goesOn = { (noise: OperatorNoise?) in
-      isSingle && settings.precision == .auto
-        && found.isRounded(noise, tolerance: settings.tolerance)
-    }
-    let tokens = prompts.reduce(0) { $0 + loaded.lengths[$1] }
-    guard tokens <= NoiseComparison.tokens || goesOn(nil),
-      let twin = try? linearize(map, of: inputs, in: loaded.model, as: Twin.self)
-    else { return solved }
-    let meant = watched(twin)
-    let noise = try? OperatorNoise(
-      of: applied, against: meant, triplets: found, seed: settings.seed)
-    // Not a noise that is not known, but a run that is to go on later.
-    if noise == nil, progress?.isCancelled == true { throw CancellationError() }
-    solved.noise = isSingle ? noise : noise?.scaled(by: NoiseComparison.doubleShare)
-    if goesOn(noise) {
-      solved.triplets = try TripletRefinement(tolerance: settings.tolerance, seed: settings.seed)
-        .refined(found, by: meant, noise: noise)
-      solved.precision = .double
-      solved.noise = noise?.scaled(by: NoiseComparison.doubleShare)
-    }
-    return solved
-  }
-
-  /// The solver that answers.
-  private func kind(_ map: ResolvedMap) -> SolverKind {
-    settings.solver.chosen(
-      for: count, width: min(map.inputDimension, map.outputDimension))
+    try problem.solve(
+      prompts,
+      MapProblem.Task(
+        settings.solution, count: count, seed: settings.seed,
+        isCancelled: { progress?.isCancelled == true }))
   }
 
   /// Where the states of a prompt stop being finite before the map's end; nil if they do not.
@@ -287,13 +186,10 @@ package struct MapRun {
   private func checkMemory(_ limit: Int) throws {
     let lengths = loaded.lengths
     let longest = lengths.indices.max { lengths[$0] < lengths[$1] } ?? 0
-    let inputs =
-      settings.average ? loaded.prompts.map(\.input) : [loaded.prompts[longest].input]
     let map = resolved[longest]
-    let linearization = try linearize(self.map, of: inputs, in: loaded.model, as: Float.self)
-    let cost = SolverCost(
-      kind(map), rows: map.outputDimension, columns: map.inputDimension, count: count,
-      certify: settings.certify)
+    let linearization = try problem.linearized(
+      settings.average ? Array(resolved.indices) : [longest], as: Float.self)
+    let cost = problem.cost(map, settings.solution, count)
     let blocks = (0..<map.lastBlock).reduce(0) { $0 + loaded.model.bytes(ofBlock: $1) }
     let parts = [
       ("the program, the model's values and the linearization", MemoryMeter.privateBytes),
@@ -334,19 +230,4 @@ package struct MapRun {
     }
     return record
   }
-
-  /// The tokens that some prompts have in common: counted from the start, or else from the end, negative; nil if they differ
-  /// either way.
-  private func common(_ prompts: [Int], _ tokens: KeyPath<ResolvedMap, [Int]>) -> [Int]? {
-    let lengths = loaded.lengths
-    let fromStart = prompts.map { resolved[$0][keyPath: tokens] }
-    let fromEnd = prompts.map { p in resolved[p][keyPath: tokens].map { $0 - lengths[p] } }
-    return [fromStart, fromEnd].first { Set($0).count == 1 }?.first
-  }
-}
-
-extension ResolvedMap {
-  /// Numbers of an input and of an output.
-  var inputDimension: Int { inputShape.rows * inputShape.columns }
-  var outputDimension: Int { outputShape.rows * outputShape.columns }
 }

@@ -2,7 +2,7 @@ import Model
 
 extension MapSelection {
   /// The site, as head and expert have it where they are named.
-  var partSite: JacobianSite { head != nil ? .attention : expert != nil ? .mlp : site }
+  package var partSite: JacobianSite { head != nil ? .attention : expert != nil ? .mlp : site }
 
   /// The map that is meant in a model. Throws `RunError.badSetting` for what no model could meet.
   package func map(in layers: Int) throws(RunError) -> JacobianMap {

@@ -30,7 +30,7 @@ extension KeyedDecodingContainer {
 }
 
 /// The precision of an operator's products.
-public enum ProductPrecision: String, Sendable, Codable {
+public enum ProductPrecision: String, Sendable, CaseIterable, Codable {
   /// 24 bits.
   case single
   /// 53 bits.

@@ -1,0 +1,209 @@
+import Autodiff
+import Files
+import Lanczos
+import LinearAlgebra
+import Model
+
+/// A map of a model that is open, on some prompts, checked against both: what is linearized and solved.
+package struct MapProblem: Sendable {
+  /// The model and the prompts.
+  package let loaded: LoadedModel
+  /// The map as it was asked for.
+  package let selection: MapSelection
+  /// The map on every prompt.
+  package let resolved: [ResolvedMap]
+  let map: JacobianMap
+
+  /// Throws `RunError.badSetting` for a map that the model does not have on one of the prompts, or that has no average.
+  package init(_ selection: MapSelection, of loaded: LoadedModel) throws(RunError) {
+    let (labels, description) = (loaded.labels, loaded.model.description)
+    let map = try selection.map(in: description.layers)
+    var resolved: [ResolvedMap] = []
+    for (length, label) in zip(loaded.lengths, labels) {
+      do throws(MapError) {
+        resolved.append(try ResolvedMap(map, of: description, tokens: length))
+      } catch {
+        throw RunError(error, selection, label)
+      }
+    }
+    do throws(MapError) {
+      try loaded.engine.use { () throws(MapError) in try map.check(loaded.model) }
+    } catch {
+      throw RunError(error, selection, labels[0])
+    }
+    (self.loaded, self.selection, self.map, self.resolved) = (loaded, selection, map, resolved)
+    try checkShapes()
+  }
+
+  /// Throws unless the maps have an average, where one is wanted, and BLAS can count their sides.
+  private func checkShapes() throws(RunError) {
+    let (first, labels) = (resolved[0], loaded.labels)
+    for (map, label) in zip(resolved, labels) {
+      if max(map.inputDimension, map.outputDimension) > Int(Int32.max) {
+        throw .badSetting(
+          map.inputDimension > map.outputDimension ? .fromToken : .toToken,
+          reason:
+            "the map would be of \(map.shape), and no side can be longer than \(Int32.max); name "
+            + "fewer tokens (\(label))")
+      }
+      guard selection.average else { continue }
+      guard map.inputShape == first.inputShape, map.outputShape == first.outputShape else {
+        throw .badSetting(
+          .average,
+          reason:
+            "needs maps of one shape, and that of \(label) is \(map.shape), that of \(labels[0]) "
+            + "\(first.shape); name as many tokens in every prompt, or add them up with \(.reduce) and \(.tied)"
+        )
+      }
+    }
+  }
+
+  /// How many triplets of each map are found. Throws `RunError.badSetting` for settings that no map could meet, or whose
+  /// bases this machine could not hold.
+  package func count(_ solution: MapSolution) throws(RunError) -> Int {
+    guard solution.tolerance > 0, solution.tolerance < 1 else {
+      throw .badSetting(
+        .tolerance, value: "\(solution.tolerance)", reason: "must lie between 0 and 1")
+    }
+    do { try solution.certify.check() } catch {
+      throw .badSetting(.certify, value: "\(solution.certify)", reason: "must lie between 0 and 1")
+    }
+    for (map, label) in zip(resolved, loaded.labels) {
+      let limit = min(map.inputDimension, map.outputDimension)
+      if let top = solution.top, !(1...limit).contains(top) {
+        throw .badSetting(
+          .top, value: "\(top)",
+          reason:
+            "must be from 1 to \(limit), the smaller side of a map of \(map.shape) (\(label))")
+      }
+    }
+    let count =
+      solution.top ?? resolved.reduce(10) { min($0, $1.inputDimension, $1.outputDimension) }
+    for (map, label) in zip(resolved, loaded.labels) {
+      let needed = cost(map, solution, count).basisBytes
+      if needed > MemoryMeter.physicalBytes {
+        throw .badSetting(
+          .top, value: "\(count)",
+          reason:
+            "the bases of a map of \(map.shape) would need \(spokenBytes(needed)), and this machine "
+            + "has \(spokenBytes(MemoryMeter.physicalBytes)); ask for fewer, name fewer tokens, or choose "
+            + "another \(.solver) (\(label))")
+      }
+    }
+    return count
+  }
+
+  /// What finding so many triplets costs.
+  package func cost(_ map: ResolvedMap, _ solution: MapSolution, _ count: Int) -> SolverCost {
+    SolverCost(
+      kind(map, solution, count), rows: map.outputDimension, columns: map.inputDimension,
+      count: count, certify: solution.certify)
+  }
+
+  /// The solver that answers.
+  private func kind(_ map: ResolvedMap, _ solution: MapSolution, _ count: Int) -> SolverKind {
+    solution.solver.chosen(for: count, width: min(map.inputDimension, map.outputDimension))
+  }
+
+  /// The map of some prompts, their average if there are several. Throws `MapError`, `ModelError`.
+  package func linearized<Scalar: RealScalar>(
+    _ prompts: [Int], as precision: Scalar.Type
+  ) throws -> Linearization<Scalar> {
+    try linearize(
+      map, of: prompts.map { loaded.prompts[$0].input }, in: loaded.model, as: Scalar.self)
+  }
+
+  /// How a map is solved: for how many triplets, from which start, and until when.
+  package struct Task {
+    /// How.
+    package var solution: MapSolution
+    /// Triplets.
+    package var count: Int
+    /// Of start vectors and probes.
+    package var seed: UInt64
+    /// Asked before every pass over the weights; the solve ends by throwing once it says true.
+    package var isCancelled: () -> Bool
+
+    /// The task of so many triplets.
+    package init(
+      _ solution: MapSolution, count: Int, seed: UInt64, isCancelled: @escaping () -> Bool
+    ) {
+      (self.solution, self.count, self.seed) = (solution, count, seed)
+      self.isCancelled = isCancelled
+    }
+  }
+
+  /// The triplets of a prompt's map, or of the average over several, with the record that has no read-out yet.
+  ///
+  /// `known` are linearizations at hand, which are applied in the place of new ones of their precision.
+  package func solve(
+    _ prompts: [Int], _ task: Task, known: (any LinearOperator)? = nil
+  ) throws -> (triplets: SingularTriplets, record: MapRecord) {
+    let start = monotonicSeconds()
+    defer { returnFreedMemory() }
+    let found =
+      task.solution.precision == .double
+      ? try solved(prompts, task, known, as: Double.self, twin: Float.self)
+      : try solved(prompts, task, known, as: Float.self, twin: Double.self)
+    let record = MapRecord(
+      selection, resolved[prompts[0]], fromTokens: common(prompts, \.fromTokens),
+      toTokens: common(prompts, \.toTokens), found, seconds: monotonicSeconds() - start)
+    return (found.triplets, record)
+  }
+
+  /// Solved in one precision, and held against the map in the other: its noise is known where that costs little, and where
+  /// rounding stops a solve in single precision it goes on in double.
+  private func solved<Scalar: RealScalar, Twin: RealScalar>(
+    _ prompts: [Int], _ task: Task, _ known: (any LinearOperator)?, as precision: Scalar.Type,
+    twin: Twin.Type
+  ) throws -> SolvedMap {
+    let solution = task.solution
+    let watched = { CancellableOperator($0, isCancelled: task.isCancelled) }
+    let applied = watched(
+      try known as? Linearization<Scalar> ?? linearized(prompts, as: Scalar.self))
+    let solver = kind(resolved[prompts[0]], solution, task.count).solver(
+      tolerance: solution.tolerance, seed: task.seed, certify: solution.certify)
+    let found = try solver.partialSVD(of: applied, count: task.count)
+    let isSingle = Scalar.self == Float.self
+    var solved = SolvedMap(
+      triplets: found, precision: isSingle ? .single : .double, noise: nil)
+    let goesOn = { (noise: OperatorNoise?) in
+      isSingle && solution.precision == .auto
+        && found.isRounded(noise, tolerance: solution.tolerance)
+    }
+    let tokens = prompts.reduce(0) { $0 + loaded.lengths[$1] }
+    guard tokens <= NoiseComparison.tokens || goesOn(nil),
+      let twin = try? known as? Linearization<Twin> ?? linearized(prompts, as: Twin.self)
+    else { return solved }
+    let meant = watched(twin)
+    let noise = try? OperatorNoise(
+      of: applied, against: meant, triplets: found, seed: task.seed)
+    // Not a noise that is not known, but a run that is to go on later.
+    if noise == nil, task.isCancelled() { throw CancellationError() }
+    solved.noise = isSingle ? noise : noise?.scaled(by: NoiseComparison.doubleShare)
+    if goesOn(noise) {
+      solved.triplets = try TripletRefinement(tolerance: solution.tolerance, seed: task.seed)
+        .refined(found, by: meant, noise: noise)
+      solved.precision = .double
+      solved.noise = noise?.scaled(by: NoiseComparison.doubleShare)
+    }
+    return solved
+  }
+
+  /// The tokens that some prompts have in common: counted from the start, or else from the end, negative; nil if they differ
+  /// either way.
+  package func common(_ prompts: [Int], _ tokens: KeyPath<ResolvedMap, [Int]>) -> [Int]? {
+    let lengths = loaded.lengths
+    let fromStart = prompts.map { resolved[$0][keyPath: tokens] }
+    let fromEnd = prompts.map { p in resolved[p][keyPath: tokens].map { $0 - lengths[p] } }
+    return [fromStart, fromEnd].first { Set($0).count == 1 }?.first
+  }
+}
+
+extension ResolvedMap {
+  /// Numbers of an input and of an output.
+  package var inputDimension: Int { inputShape.rows * inputShape.columns }
+  package var outputDimension: Int { outputShape.rows * outputShape.columns }
+  /// Outputs and inputs, for messages.
+  fileprivate var shape: String { "\(outputDimension) × \(inputDimension)" }
+}
