@@ -3,16 +3,16 @@ import ArgumentParser
 import Files
 import Foundation
 
-/// The command. It reads options, hands them to `Analysis`, and shows what comes back; no mathematics.
+/// The `krylens` command. It reads options, passes them to `Analysis` and shows the results; it does no mathematics.
 @main
 struct Krylens: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "krylens",
-    abstract: "Looks at transformers through their residual Jacobians, without building one.",
+    abstract: "Studies transformers through their residual Jacobians without ever forming one.",
     discussion: """
-      krylens align MODEL -p TEXT finds the top singular triplets of every block's residual Jacobian and how well \
-      the blocks line up (arXiv 2407.07810). MODEL is a Hugging Face folder, a .gguf file, or a hub name in the local \
-      cache. Where a file or folder is named, a leading ~ is the home folder.
+      krylens align MODEL -p TEXT finds the top singular triplets of every block's residual Jacobian and measures how \
+      well the blocks line up (arXiv 2407.07810). MODEL is a Hugging Face folder, a .gguf file, or a hub name in the \
+      local cache. In paths, a leading ~ stands for the home folder.
       """,
     version: krylensVersion,
     subcommands: [
@@ -24,7 +24,7 @@ struct Krylens: ParsableCommand {
       EmergenceCommand.self, ReportCommand.self, EigenCommand.self, LensCommand.self,
     ])
 
-  /// As the library's own, but what goes to standard output, help among it, is known to have got there.
+  /// Does what ArgumentParser's own `main` does, but fails if standard output, help texts included, cannot be written.
   static func main() {
     startAnewIfAddressSpaceIsLimited()
     keepFreedMemory()

@@ -291,8 +291,8 @@ struct CorrelateTests {
 
   static let badTables = [
     BadTable("", "empty"),
-    BadTable("\n\n", "line 1", "names of columns"),
-    BadTable("\u{FEFF}", "line 1", "names of columns"),
+    BadTable("\n\n", "line 1", "no header line"),
+    BadTable("\u{FEFF}", "line 1", "no header line"),
     BadTable("name,mean_of_six\na,1", "line 1", "\"name\"", "model"),
     BadTable("model;mean_of_six\na;1", "line 1", "commas"),
     BadTable("model,mean_of_six,mean_of_six\na,1,2", "line 1", "two columns"),

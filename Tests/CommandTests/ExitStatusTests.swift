@@ -345,7 +345,7 @@ struct ExitStatusTests {
     // Either nothing was finished yet, or the message says how to go on.
     #expect(
       scratch.contents.isEmpty
-        || finished.error.contains("the same command with --output out/run goes on from there"))
+        || finished.error.contains("the same command with --output out/run resumes the run"))
   }
 
   /// Neither a file half-written nor the folder for it stays.

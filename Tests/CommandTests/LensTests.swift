@@ -67,7 +67,7 @@ import Testing
     #expect(shown.status == 0 && shown.output.contains("mean over 4 prompts"))
     let report = try Command.run(["report", "joined", "-o", "report"], in: scratch)
     #expect(report.status == 64 && report.complaints.count == 1)
-    #expect(report.error.contains("joined: is of krylens lens"))
+    #expect(report.error.contains("joined: is a run of krylens lens"))
     #expect(joined.prompts.map(\.tokenIds) == whole.prompts.map(\.tokenIds))
     for (a, b) in zip(joined.layers, whole.layers) {
       let size = b.singularValues[0]
@@ -77,7 +77,7 @@ import Testing
     }
     for (shards, complaint) in [
       (["part1"], "only 1"), (["part1", "part1"], "part 1 of 2"),
-      (["part1", "whole"], "a whole lens"),
+      (["part1", "whole"], "a complete lens"),
     ] {
       let refused = try Command.run(["lens", "merge"] + shards + ["-o", "none"], in: scratch)
       #expect(refused.status != 0 && refused.error.contains(complaint), "\(refused.error)")
@@ -177,7 +177,7 @@ import Testing
     let scratch = try ScratchFolder()
     _ = try Self.fit(scratch, "lens", ["--dense"])
     for (model, lens, complaint) in [
-      ("gpt2", "lens", "fit one on this model"), ("llama", "nowhere", "nowhere"),
+      ("gpt2", "lens", "fit a lens on this model"), ("llama", "nowhere", "nowhere"),
       ("llama", "empty", "result.json"), ("llama", "no-lens", "no-lens"),
     ] {
       try FileManager.default.createDirectory(

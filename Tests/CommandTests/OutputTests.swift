@@ -129,7 +129,7 @@ struct OutputTests {
     let again = try Command.run(
       ["align", Self.llama, "-o", "run", "--threads", "1"] + options, in: run.scratch)
     #expect(again.status == 0 && again.output == run.finished.output)
-    #expect(again.error.contains("run holds the whole of this run already"))
+    #expect(again.error.contains("run already holds the complete run"))
     let shown = try Command.run(["show", run.folder], in: run.scratch)
     #expect(shown.status == 0 && shown.error.isEmpty)
     #expect(tables(shown.output) == tables(run.finished.output))

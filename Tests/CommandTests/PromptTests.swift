@@ -54,7 +54,7 @@ struct PromptTests {
     ("p.txt", "{\"text\": \"a\"}\n", ["p.txt", "looks like JSON", ".jsonl"], "{\"text\": \"a\"}"),
     ("p", "[\n", ["looks like JSON"], "["),
     (
-      "p.jsonl", "{\"prompt\": \"b\", \"text\": \"a\"}\n", ["line 1", "both", "\"text\" is taken"],
+      "p.jsonl", "{\"prompt\": \"b\", \"text\": \"a\"}\n", ["line 1", "both", "\"text\" is used"],
       "a"
     ),
   ])

@@ -4,16 +4,16 @@ import Lanczos
 import LinearAlgebra
 import Model
 
-/// What a run will cost, predicted without computing any Jacobian: memory by part, passes, a range of seconds.
+/// The cost of a run, predicted without solving: memory by part, passes, a range of seconds.
 ///
-/// The first blocks are passed and linearized as in the run, which tells what values and workspaces take, and a few
-/// products are timed. The rest is counting; passes come from `SolverCost`.
+/// The first blocks are evaluated and linearized as in the run, which gives the size of values and workspaces, and a few
+/// products are timed. The rest is counted; passes come from `SolverCost`.
 public struct CostEstimate: Sendable {
-  /// One line of the memory's account.
+  /// One item of the memory account.
   public struct Part: Sendable, Codable {
-    /// What it is.
+    /// What the memory holds.
     public let name: String
-    /// Bytes.
+    /// The size in bytes.
     public let bytes: Int
   }
 
@@ -27,7 +27,7 @@ public struct CostEstimate: Sendable {
   public let otherPasses: Int
   /// Wall-clock seconds of the largest group of prompts, from best to worst.
   public let seconds: ClosedRange<Double>
-  /// Groups that the prompts go in.
+  /// The number of groups that the prompts are divided into.
   public internal(set) var groups = 1
   /// The work of all groups, in units of the largest one's.
   var relativeWork = 1.0
@@ -48,7 +48,7 @@ public struct CostEstimate: Sendable {
     let largest = (privateParts + mappedParts).max { $0.bytes < $1.bytes }
     throw .badSetting(
       .maxMemory, value: spokenBytes(limit),
-      reason: "the run is predicted to need \(spokenBytes(peakMemoryBytes)), the most for "
+      reason: "the run is predicted to need \(spokenBytes(peakMemoryBytes)), the largest part for "
         + "\(largest?.name ?? "weights"); allow more, or lower \(.top) or \(.ranks), run fewer prompts "
         + "at a time, or \(.solver) block instead of dense")
   }
@@ -84,7 +84,7 @@ public struct CostEstimate: Sendable {
     let program = MemoryMeter.privateBytes
     let residentFiles = max(0, MemoryMeter.residentBytes - program)
 
-    // Two blocks as in the run: the first pays for cold pages, the second tells the time.
+    // Two blocks as in the run: the first pays for cold pages, the second gives the time.
     let valuesBefore = ValueMemory.liveBytes
     ValueMemory.resetPeak()
     var states = try HiddenStates<Scalar>(inputs: prompts, in: model)
@@ -117,7 +117,7 @@ public struct CostEstimate: Sendable {
     let batch = largest.count
     let one = Self.seconds(of: a, rows: batch, vectors: cost.vectors)
     let couplingVectors = resolved.forms.count * resolved.mostBases * k
-    // The bases that go together.
+    // Vectors of the bases that are applied together.
     let chunkVectors = min(CouplingPass.chunk(rows: batch, rank: k), resolved.mostBases) * k
     let wideVectors = CouplingPass.evenSlice(of: chunkVectors, rows: batch)
     let wide = Self.seconds(of: a, rows: batch, vectors: wideVectors)
@@ -129,7 +129,7 @@ public struct CostEstimate: Sendable {
     let couplingWorkspace = a.workspaceBytes(vectors: wideVectors)
     // Row-major copies of states: the block's input, one prompt's, and two layers in double precision.
     let copies = n * width * (3 * MemoryLayout<Scalar>.stride + 16)
-    // A block's own evaluation is over when its Jacobians are solved, and the sample is compared when the bases are gone.
+    // A block's evaluation has been freed before its Jacobians are solved, and the bases before the sample is compared.
     let solving =
       copies + sample.held
       + max(
@@ -138,8 +138,8 @@ public struct CostEstimate: Sendable {
     let kept = KeptPath.bytes(
       prompts.map { d.tokenCount(of: $0) }, width: width, layers: d.layers, all: saveHiddenStates)
     let recording = kept.pictures + n * (3 * d.layers + 8) * ResultCost.encodedNumber + copies / 2
-    // Bases once as they are and once as images; then a product's own input and output, but for a single row whose
-    // vectors fit into one product.
+    // The bases and their images; then a product's own input and output, except for a single row whose vectors fit into
+    // one product.
     let apart = batch == 1 && chunkVectors <= wideVectors ? 0 : 3 * wideVectors
     let couplings = r * resolved.mostBases * resolved.forms.count * (k * k * 8 + 120)
     let coupling =
@@ -148,14 +148,14 @@ public struct CostEstimate: Sendable {
       + resolved.mostBases * k * k * 8
     let triplets = r * blocks * resolved.top * 2 * vectorBytes
     let linearizations = blocks * saved
-    // A unit on its way to the journal: the writer's buffer grows as it fills.
+    // A unit being written to the journal: the writer's buffer grows as it fills.
     let unit = min(2 << 20, 2 * max(r * resolved.top * 2 * vectorBytes, couplings))
-    // What lies between the two when the passes before have let go of theirs.
+    // Fragments left between the two when earlier passes have freed their memory.
     let pieces = (triplets + linearizations) / 12
     var parts = [Part(name: "the program, vocabulary and norms", bytes: program + Self.buffers)]
     let passes = [
       (solving + kept.states, "the solver, or the forward pass, at the last block"),
-      (recording + kept.states, "the pictures of the paths"), (coupling, "the coupling pass"),
+      (recording + kept.states, "the path pictures"), (coupling, "the coupling pass"),
     ]
     let most = passes.max { $0.0 < $1.0 }!
     let writing = results.perRun + results.perPrompt
@@ -173,7 +173,7 @@ public struct CostEstimate: Sendable {
         parts.append(Part(name: "hidden states of all layers", bytes: kept.states))
       }
       parts.append(
-        Part(name: "pieces of freed memory, and a unit on its way to a file", bytes: pieces + unit))
+        Part(name: "fragments of freed memory, and a unit being written", bytes: pieces + unit))
       parts.append(
         Part(name: most.1, bytes: most.0 - (most.0 != coupling ? kept.states : 0)))
     }
@@ -196,12 +196,12 @@ public struct CostEstimate: Sendable {
     seconds = 0.6 * total...1.8 * total + 0.5
   }
 
-  /// Stacks, and what a run holds besides numbers.
+  /// Memory for stacks, and for what a run holds besides numbers.
   private static let buffers = 1 << 20
-  /// The program's own pages that are first used after a plan, and those of the results on their way.
+  /// The program's own pages that are first used after a plan, and the pages of results being written.
   private static let laterFiles = 4 << 20
 
-  /// The best of three timed products, forward and back in turn.
+  /// The best of three timed products, each forward and backward.
   static func seconds<Scalar: RealScalar>(
     of a: Linearization<Scalar>, rows: Int, vectors b: Int
   ) -> Double {

@@ -1,15 +1,15 @@
 import Foundation
 import Synchronization
 
-/// Measures the memory this process takes from now on, until the meter goes away: the largest resident size, and of that the
-/// largest anonymous part.
+/// Measures the memory of this process from now on, until the meter is released: the largest resident size, and the largest
+/// anonymous part of it.
 ///
-/// On Linux from /proc/self/status, sampled every 20 ms; where the peak that the system itself keeps (VmHWM) has grown since
-/// the meter began, that is exact. Elsewhere both are 0.
+/// On Linux, /proc/self/status is sampled every 20 ms; if the system's own peak (VmHWM) has grown since the meter started,
+/// the resident size is exact. On other systems both are 0.
 public final class MemoryMeter: Sendable {
   let sampler = Sampler()
 
-  /// Begins to sample.
+  /// Starts sampling.
   public init() {
     let sampler = sampler
     sampler.sample()
@@ -23,7 +23,7 @@ public final class MemoryMeter: Sendable {
   /// Takes a sample now.
   public func sample() { sampler.sample() }
 
-  /// The anonymous resident size now.
+  /// The current anonymous resident size.
   public static var privateBytes: Int { bytes("RssAnon:") ?? 0 }
 
   /// What this machine has.
@@ -59,11 +59,11 @@ public final class MemoryMeter: Sendable {
   }
 }
 
-/// What the meter and its thread share, so that the thread does not keep the meter.
+/// The state shared by a meter and its thread, so that the thread does not retain the meter.
 final class Sampler: Sendable {
   let peakPrivate = Atomic<Int>(0)
   let peakResident = Atomic<Int>(0)
-  /// The process's peak before there was a meter.
+  /// The peak of the process before the meter started.
   let highestBefore = MemoryMeter.highestResidentBytes
   private let end = DispatchSemaphore(value: 0)
   private let hasEnded = DispatchSemaphore(value: 0)
@@ -78,7 +78,7 @@ final class Sampler: Sendable {
     hasEnded.signal()
   }
 
-  /// Ends the sampling, and waits until the thread is done.
+  /// Stops sampling and waits for the thread to end.
   func stop() {
     end.signal()
     hasEnded.wait()

@@ -1,19 +1,19 @@
 import Model
 
-/// What memory the results of a run take while they are written: a prompt's at a time, and a little of every prompt's.
+/// The memory that the results of a run take while they are written: one prompt's at a time, and a little per prompt.
 ///
-/// Sizes of numbers and names on their way into a file were measured, not derived: they are those of Foundation's encoder.
+/// The sizes of numbers and names while they are encoded were measured, not derived: they are those of Foundation's encoder.
 struct ResultCost: Sendable {
-  /// Of all prompts: names and shapes of arrays, and what the statistics read.
+  /// Bytes for all prompts: names and shapes of arrays, and what the statistics read.
   let perRun: Int
-  /// The largest prompt's and table's, one at a time, and the files' buffers.
+  /// Bytes for the largest prompt and its largest table, one at a time, and for the files' buffers.
   let perPrompt: Int
 
-  /// Bytes of a number in a value that is being encoded as JSON, its text among them.
+  /// Bytes per number in a value that is being encoded as JSON, its text included.
   static let encodedNumber = 150
-  /// Bytes of an array that is to be written: its name and shape, and its part of the header.
+  /// Bytes per array to be written: its name, its shape, and its part of the header.
   private static let arrayEntry = 270
-  /// Bytes of a table of which only the mean is left.
+  /// Bytes per table of which only the mean is kept.
   private static let condensedTable = 450
 
   init(_ resolved: ResolvedSettings, width: Int, layers: Int, tokens: [Int], saveHiddenStates: Bool)
@@ -28,7 +28,7 @@ struct ResultCost: Sendable {
       let jacobians = selections.count * blocks
       arrays += 3 * jacobians + places + (saveHiddenStates ? layers + 1 : 0)
       tables += places * readings
-      // With a bound beside each of them.
+      // Each has a bound beside it.
       let scores = side * side * 2 * (readings * 17 + Self.encodedNumber)
       let overlaps = side * resolved.top * 2 * vector + side * side * 3 * Self.encodedNumber
       let row =
@@ -40,7 +40,7 @@ struct ResultCost: Sendable {
       most = max(most, outline, max(scores + row, overlaps) + outline / 3, one)
     }
     perRun = arrays * Self.arrayEntry + tables * Self.condensedTable
-    // Buffers grow as they fill: the arrays' to twice 1 MB, the tables' and the record's to a quarter of that each.
+    // Buffers grow as they fill: that of the arrays to twice 1 MB, those of the tables and the record to a quarter of that.
     perPrompt =
       most + min(3 << 20, 2 * resolved.selections.joined().count * blocks * resolved.top * vector)
   }

@@ -2,23 +2,23 @@ import Autodiff
 import LinearAlgebra
 import Model
 
-/// What it costs to follow a group's sample in another precision and to compare it, measured at the first two blocks.
+/// The cost of evaluating a group's sample in another precision and of comparing it, measured at the first two blocks.
 struct SampleCost {
-  /// Bytes of its states, and of where it stands in front of a block.
+  /// Bytes of its states and of its point before a block.
   private(set) var held = 0
   /// Bytes of a block's evaluation.
   private(set) var evaluation = 0
   /// Bytes of its linearization, and of products with a few vectors.
   private(set) var comparison = 0
-  /// Seconds of passing a block.
+  /// Seconds to evaluate a block.
   private(set) var passing = 0.0
-  /// Seconds of linearizing there and of the products.
+  /// Seconds to linearize a block and apply the products.
   private(set) var comparing = 0.0
 
-  /// Vectors of the comparison, and bytes of those and of their products on both sides.
+  /// The number of vectors in the comparison, with their products on both sides.
   private static let vectors = 6
 
-  /// In the precision `Twin`, of a run in the other one.
+  /// Measures the cost in the precision `Twin`, for a run in the other precision.
   init<Twin: RealScalar>(
     _ model: some Transformer, _ inputs: [ModelInput], _ group: PromptGroup,
     _ resolved: ResolvedSettings, as precision: Twin.Type
@@ -28,7 +28,7 @@ struct SampleCost {
     var states = try HiddenStates<Twin>(inputs: [input], in: model)
     let tokens = d.tokenCount(of: input)
     let stride = MemoryLayout<Twin>.stride
-    // Its variable, and the copy at a point; of a cut prompt both again in the other precision.
+    // The sample's states and the copy at a point; for a truncated prompt both again in the other precision.
     let copies = tokens * d.width * 2 * (isCut ? 12 : stride)
     for l in 0..<min(2, d.layers) {
       let start = monotonicSeconds()

@@ -2,7 +2,7 @@ import Foundation
 import Lanczos
 import Weights
 
-/// What a solve costs, in readings of the weights and in memory: counted on residual Jacobians, not derived.
+/// The cost of a solve in passes over the weights and in memory, counted on residual Jacobians, not derived.
 ///
 /// Passes to a residual of 10⁻⁵ σ₁, counted on the blocks of SmolLM2-135M (ARPACK one vector a pass; the block solver
 /// 8, fewer when many Jacobians share an application), those that measure the residuals among them.
@@ -15,14 +15,14 @@ package struct SolverCost: Sendable {
   /// Bases of all Jacobians that are in memory together.
   let basisBytes: Int
 
-  /// Of square Jacobians.
+  /// The cost for square Jacobians.
   init(
     _ solver: SolverKind, width: Int, count k: Int, batch r: Int, certify: CertifyMode
   ) {
     self.init(solver, rows: width, columns: width, count: k, batch: r, certify: certify)
   }
 
-  /// Of m × n operators.
+  /// The cost for m × n operators.
   init(
     _ solver: SolverKind, rows m: Int, columns n: Int, count k: Int, batch r: Int = 1,
     certify: CertifyMode
@@ -46,10 +46,10 @@ package struct SolverCost: Sendable {
       basisBytes = bytes(max(2 * k + 1, 20) + 4 + 3 * k)
     case .auto, .block, .randomized:
       let b = max(1, min(k <= 50 ? 8 : 16, most / r, width))
-      // With 8 vectors; narrower blocks need more passes and fewer vectors. A group waits for its slowest.
+      // With 8 vectors; narrower blocks need more passes and fewer vectors. A group waits for its slowest member.
       let narrower = pow(8 / Double(b), 0.6) * (r > 1 ? 1.15 : 1)
       let solve = Int((22 + 0.6 * Double(k)) * narrower)
-      // The search takes 0.3 of the solve for a proof, the bound two thirds of that, and some triplets more are measured.
+      // The search for a proof takes 0.3 of the solve, for a bound two thirds of that, and a few more triplets are measured.
       let share = certify == .off ? 0 : certify == .bound ? 0.2 : 0.3
       passes = solve + Int(share * Double(solve))
       (vectors, widest) = (b, max(b, min(k + (certify == .off ? 0 : 8), most / r)))

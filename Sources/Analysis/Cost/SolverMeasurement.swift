@@ -4,38 +4,38 @@ import Lanczos
 import LinearAlgebra
 import Model
 
-/// What one solver costs on one residual Jacobian, measured in a process of its own.
+/// The cost of one solver on one residual Jacobian, measured in a process of its own.
 public struct SolverMeasurement: Codable, Sendable {
-  /// The solver asked for.
+  /// The requested solver.
   public var solver: String
-  /// The one that answered.
+  /// The solver that was used.
   public var answered: String
-  /// Width of the Jacobian.
+  /// The width of the Jacobian.
   public var width: Int
-  /// Triplets.
+  /// The number of triplets.
   public var top: Int
-  /// Of the solve, linearization not included.
+  /// Seconds of the solve, without the linearization.
   public var seconds: Double
-  /// Running the block once and keeping what tangents need.
+  /// Seconds of the linearization.
   public var linearizeSeconds: Double
-  /// Readings of the weights.
+  /// Passes over the weights.
   public var passes: Int
-  /// Vectors.
+  /// The number of vectors applied.
   public var vectors: Int
-  /// Anonymous bytes at the peak, less those before the solve.
+  /// The peak of anonymous bytes minus those before the solve.
   public var privateBytes: Int
-  /// max residual norm / σ₁, measured.
+  /// The largest measured residual norm over σ₁.
   public var residual: Double
   /// Whether all triplets are within tolerance.
   public var converged: Bool
-  /// σ.
+  /// The singular values found.
   public var singularValues: [Double]
 
-  /// Opens the model, goes to the input of block `layer` (from 1) with these tokens, and solves there for the last token;
-  /// `blockSize` is the block solver's, nil for its own choice. An encoder reads the same tokens; a model of images is
-  /// given noise.
+  /// Opens the model, evaluates these tokens up to the input of block `layer` (from 1), and solves there for the last token;
+  /// `blockSize` is the block solver's, nil for its own choice. An encoder reads the same tokens; an image model is given
+  /// noise.
   ///
-  /// Throws what opening and solving throw, `RunError.badSetting` for a block or a count the model does not have.
+  /// Throws what opening and solving throw, and `RunError.badSetting` for a block or a count the model does not have.
   public init(
     model path: String, layer: Int, tokens: [Int], top: Int, solver: SolverKind, tolerance: Double,
     seed: UInt64, threads: Int, blockSize: Int? = nil, certify: CertifyMode = .auto
@@ -78,7 +78,7 @@ public struct SolverMeasurement: Codable, Sendable {
     }
     let jacobian = try MeasuredJacobian(model, layer: layer, tokens: tokens, seed: seed)
     let start = monotonicSeconds()
-    // The meter's peak starts at what is there before the solve.
+    // The meter's peak starts at the memory in use before the solve.
     let before = MemoryMeter.privateBytes
     let meter = MemoryMeter()
     let method = solver.chosen(for: top, width: d.width)

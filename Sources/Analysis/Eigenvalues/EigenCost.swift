@@ -4,13 +4,13 @@ import LinearAlgebra
 import Model
 import Weights
 
-/// Memory that `krylens eigen` will take at its peak: the first block, or the span, is passed and linearized as in the run,
-/// the rest is counted.
+/// The peak memory of `krylens eigen`: the first block, or the span, is evaluated and linearized as in the run; the rest is
+/// counted.
 struct EigenCost {
   /// Anonymous bytes and touched pages of files.
   let bytes: Int
 
-  /// On the longest prompt.
+  /// The cost on the longest prompt.
   init(_ model: some Transformer, _ input: ModelInput, _ settings: EigenSettings) throws {
     let (d, numeric) = (model.description, settings.numeric)
     let resident = MemoryMeter.residentBytes
@@ -41,6 +41,6 @@ struct EigenCost {
     model.advise(.dontNeed, block: 0)
   }
 
-  /// Pages of the program that are first used after this, buffers and results.
+  /// Pages of the program that are first used later, buffers and results.
   private static let margin = 8 << 20
 }

@@ -1,18 +1,18 @@
 import Lanczos
 import Model
 
-/// What decides the numbers of a run of `eigen`, written down before any of them.
+/// Everything that determines the numbers of an `eigen` run, written before any of them is computed.
 package struct EigenManifest: PromptManifest {
-  /// Which command's.
+  /// The command that makes such runs.
   package private(set) var command = RunKind.eigen
   package let krylens: String
   package let model: ModelRecord
-  /// Every option in force.
+  /// All settings in effect.
   package let settings: EigenSettings
   package let prompts: [PromptEntry]
   package var computedWith: [ProcessorRecord]
 
-  /// Of a run that is complete.
+  /// The manifest of a complete run.
   package static func finished(in folder: String) -> EigenManifest? {
     guard RunKind(folder) == .eigen, let record = try? EigenRecord(folder: folder),
       record.head.complete
@@ -28,7 +28,7 @@ package struct EigenManifest: PromptManifest {
     try RecordDifference.all([decisive, requested.decisive])
   }
 
-  /// What the numbers depend on, the same for all ways of asking for the same ones.
+  /// The settings that the numbers depend on, in one form for all requests that mean the same.
   private struct Decisive: Encodable, Sendable {
     var numeric: EigenSettings.Numeric
     let randomInit: Bool

@@ -2,11 +2,11 @@ import Lanczos
 import LinearAlgebra
 import Model
 
-/// What `krylens eigen` found, as it stands in `result.json` (keys in snake case; missing numbers are `null`).
+/// The results of `krylens eigen` as written in `result.json` (keys in snake case; missing numbers are `null`).
 public struct EigenRecord: Codable, Sendable {
-  /// How it came about.
+  /// How the results came about.
   public var head: RecordHead<EigenSettings>
-  /// One a prompt, in the order given.
+  /// One per prompt, in the order given.
   public var prompts: [EigenPromptRecord]
 
   private enum CodingKeys: CodingKey { case prompts }
@@ -22,7 +22,7 @@ public struct EigenRecord: Codable, Sendable {
       .decode([EigenPromptRecord].self, forKey: .prompts)
   }
 
-  /// One object with the members of both parts.
+  /// Writes one object with the members of both parts.
   public func encode(to encoder: any Encoder) throws {
     try head.encode(to: encoder)
     var values = encoder.container(keyedBy: CodingKeys.self)
@@ -32,8 +32,7 @@ public struct EigenRecord: Codable, Sendable {
   /// Reads the `result.json` of a folder. Throws `RunError.badRun`.
   package init(folder: String) throws(RunError) { self = try storedRecord(folder) }
 
-  /// What is known of a run that has been begun in a folder and has not ended, the prompts that are not finished with nothing
-  /// found; nil if there is none.
+  /// What is known of an unfinished run in a folder, with nothing found for unfinished prompts; nil if there is no such run.
   package static func begun(in folder: String) throws -> EigenRecord? {
     guard let (manifest, units) = ResultFolder<EigenManifest>.begun(in: folder) else { return nil }
     let prompts = try manifest.prompts.enumerated().map { p, entry in
@@ -42,26 +41,26 @@ public struct EigenRecord: Codable, Sendable {
     return EigenRecord(manifest, prompts, isComplete: false)
   }
 
-  /// The prompts without results, each with the reason.
+  /// The prompts without results, each with its reason.
   public var failures: [PromptFailure] { prompts.compactMap(\.entry.failed) }
 }
 
-/// What was found on one prompt.
+/// The results for one prompt.
 public struct EigenPromptRecord: Codable, Sendable {
   /// The prompt.
   public var entry: PromptEntry
   /// What was found.
   public var found = Found()
 
-  /// All but the prompt itself. In `result.json` the members of both stand side by side.
+  /// The results without the prompt. In `result.json` the members of both are side by side.
   public struct Found: Codable, Sendable {
-    /// One a block.
+    /// One per block.
     public var layers: [SpectrumRecord] = []
     /// The span, if one was asked for.
     @Nullable public var map: SpectrumRecord?
-    /// 1/L Σ ln |Rᵢᵢ| along the token's path through all blocks, if asked for; null where nothing is left of a direction.
+    /// 1/L Σ ln |Rᵢᵢ| along the token's path through all blocks, if requested; null where a direction has vanished.
     @Nullable public var lyapunovExponents: [Double?]?
-    /// How they were found.
+    /// How the exponents were found.
     @Nullable public var lyapunov: ExponentRecord?
 
     init() {}
@@ -75,22 +74,22 @@ public struct EigenPromptRecord: Codable, Sendable {
     found = try Found(from: decoder)
   }
 
-  /// One object with the members of both parts.
+  /// Writes one object with the members of both parts.
   public func encode(to encoder: any Encoder) throws {
     try entry.encode(to: encoder)
     try found.encode(to: encoder)
   }
 
-  /// Whether it is known what is found, or that nothing is.
+  /// Whether the prompt is finished, with results or with a failure.
   public var isFinished: Bool {
     entry.failed != nil || found.lyapunovExponents != nil || !spectra.isEmpty
   }
 
-  /// The spectra of the blocks, and of the span.
+  /// The spectra of the blocks and of the span.
   public var spectra: [SpectrumRecord] { found.layers + [found.map].compactMap { $0 } }
 }
 
-/// What of a run of `eigen` is finished: one file per prompt.
+// The finished part of an `eigen` run: one file per prompt.
 extension KeptUnits {
   func eigenPrompt(_ p: Int) throws -> EigenPromptRecord? {
     try unit("p\(p)")?.notes(EigenPromptRecord.self)
@@ -101,46 +100,46 @@ extension KeptUnits {
   }
 }
 
-/// The dominant eigenvalues of I + J, and how far it is from normal.
+/// The dominant eigenvalues of I + J, and its departure from normality.
 public struct SpectrumRecord: Codable, Sendable {
   /// The block, from 1; null for a span.
   @Nullable public var layer: Int?
-  /// The boundary the operator begins at.
+  /// The boundary where the operator begins.
   public var fromLayer: Int
-  /// The boundary it ends at.
+  /// The boundary where it ends.
   public var toLayer: Int
   /// The tokens whose states are input and output, from 0.
   public var tokens: [Int]
   /// Rows and columns.
   public var shape: [Int]
-  /// λ as [real, imaginary], by falling modulus.
+  /// The eigenvalues as [real, imaginary], by decreasing modulus.
   public var eigenvalues: [[Double]]
   /// ‖(I + J) x − λ x‖, measured, one per eigenvalue.
   public var residualNorms: [Double]
   /// Whether all are within tolerance · |λ₁|.
   public var converged: Bool
-  /// What the solver says otherwise.
+  /// The solver's remedy if it did not converge.
   @Nullable public var remedy: String?
   /// ‖Jᵀ J − J Jᵀ‖_F / ‖J‖_F².
   public var departureFromNormality: Double
-  /// One standard error of it; 0 where it is exact.
+  /// The standard error of the departure; 0 where it is exact.
   public var departureStandardError: Double
-  /// What Henrici's departure (‖J‖_F² − Σ |λ − 1|²)^½ is at least, over ‖J‖_F.
+  /// A lower bound on Henrici's departure (‖J‖_F² − Σ |λ − 1|²)^½, over ‖J‖_F.
   public var henriciBound: Double
   /// ‖J‖_F.
   public var frobeniusNorm: Double
-  /// One standard error of it.
+  /// The standard error of ‖J‖_F.
   public var frobeniusStandardError: Double
-  /// The solver that answered.
+  /// The solver that was used.
   public var solver: String
-  /// Vectors, those for the departure included.
+  /// The number of vectors applied, including those for the departure.
   public var applications: LayerRecord.Applications
-  /// Readings of the weights.
+  /// Passes over the weights.
   public var passes: Int
-  /// Of it all.
+  /// Wall-clock seconds.
   public var seconds: Double
 
-  /// Of I + J of a residual map J from some tokens to themselves.
+  /// The record of I + J for a residual map J from some tokens to themselves.
   init(
     layer: Int?, boundaries: (from: Int, to: Int), tokens: [Int], _ pairs: Eigenpairs,
     _ departure: DepartureFromNormality, seconds: Double
@@ -168,16 +167,16 @@ public struct SpectrumRecord: Codable, Sendable {
 
 /// How the exponents along a path were found.
 public struct ExponentRecord: Codable, Sendable {
-  /// The token whose path it is.
+  /// The token whose path was followed.
   public var token: Int
-  /// Sweeps forward through all blocks; one fewer back.
+  /// Forward sweeps through all blocks; there is one backward sweep less.
   public var sweeps: Int
-  /// The largest change in the last of them; null after one.
+  /// The largest change in the last sweep; null after a single sweep.
   @Nullable public var change: Double?
-  /// Whether that is within the tolerance for exponents.
+  /// Whether that change is within the tolerance for exponents.
   public var converged: Bool
-  /// Readings of all blocks' weights together.
+  /// Passes over the weights of all blocks.
   public var passes: Int
-  /// Of it all.
+  /// Wall-clock seconds.
   public var seconds: Double
 }

@@ -3,13 +3,14 @@ import Foundation
 import Model
 import Weights
 
-/// The dominant eigenvalues of blocks, how far they are from normal, and exponents along a token's path, prompt by prompt.
+/// Finds the dominant eigenvalues of blocks, their departure from normality, and exponents along a token's path, prompt by
+/// prompt.
 package struct EigenRun {
-  /// What is run.
+  /// The settings of the run.
   package let settings: EigenSettings
   private let loaded: LoadedModel
 
-  /// The folder of such a run.
+  /// The folder type of such runs.
   package typealias Folder = ResultFolder<EigenManifest>
 
   /// Opens the model, tokenizes the prompts and checks every option against both, before any work is done.
@@ -22,11 +23,11 @@ package struct EigenRun {
       loaded.model.description, lengths: loaded.lengths, labels: loaded.labels)
   }
 
-  /// What was decided where the model's folder left a choice, and what was made of prompts that may have been meant
-  /// otherwise: one line each, for the user to read.
+  /// Notes for the user, one line each: choices made among the model's files, and prompts that may have been meant differently
+  /// from how they were read.
   package var notes: [String] { loaded.notes }
 
-  /// Throws `RunError.badSetting` when more memory is predicted to be needed than is allowed, before any work.
+  /// Throws `RunError.badSetting`, before any work, if the predicted memory exceeds the limit.
   private func requireWithinMemory() throws {
     guard let limit = settings.common.maxMemory,
       let longest = loaded.lengths.indices.max(by: { loaded.lengths[$0] < loaded.lengths[$1] })
@@ -44,7 +45,7 @@ package struct EigenRun {
         + "or \(.solver) arpack instead of dense")
   }
 
-  /// What decides the run's numbers. Reads the weights once. Throws `FileError`.
+  /// Everything that determines the run's numbers. Reads the weights once. Throws `FileError`.
   package func manifest() throws -> EigenManifest {
     EigenManifest(
       krylens: krylensVersion, model: try loaded.record(), settings: settings,
@@ -52,10 +53,10 @@ package struct EigenRun {
       computedWith: [ProcessorRecord(loaded.engine)])
   }
 
-  /// Runs it in a folder, where it goes on from the prompts that are finished there, and writes the results.
+  /// Runs in a folder, resuming from the prompts finished there, and writes the results.
   ///
   /// A solve that did not converge is a result, and so is a prompt that failed: its record says why. Throws
-  /// `RunError.allFailed` if there is no other, what a model that changes under the run throws, `RunError.interrupted`, and
+  /// `RunError.allFailed` if every prompt failed, what a model that changes during the run throws, `RunError.interrupted`,
   /// `cannotRead` and `cannotWrite`.
   package func run(
     in folder: Folder, progress: (any RunProgress)? = nil, meter: MemoryMeter
@@ -103,7 +104,7 @@ package struct EigenRun {
     return record
   }
 
-  /// One row per eigenvalue; prompts are counted from 0.
+  /// `eigenvalues.csv`: one row per eigenvalue; prompts are counted from 0.
   private static func table(_ record: EigenRecord) -> String {
     var text = "prompt,layer,from_layer,to_layer,index,real,imaginary,residual_norm\n"
     for (p, prompt) in record.prompts.enumerated() {

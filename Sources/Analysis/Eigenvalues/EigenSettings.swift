@@ -1,37 +1,37 @@
 import Lanczos
 import Model
 
-/// Every setting of `krylens eigen`, as it is in force. In `result.json` all stand side by side.
+/// All settings of `krylens eigen` in effect. In `result.json` they are side by side.
 public struct EigenSettings: Codable, Sendable, Equatable {
-  /// What every command on a model has.
+  /// The settings that all commands on a model share.
   public var common: ModelSettings
-  /// What is asked for.
+  /// The settings that determine the numbers.
   public var numeric: Numeric
 
-  /// What decides the numbers, besides the model and the prompts.
+  /// The settings that determine the numbers, besides the model and the prompts.
   public struct Numeric: Codable, Sendable, Equatable {
-    /// Blocks, counted from 1, one operator each; nil for all, if no span is asked for.
+    /// Blocks, counted from 1, one operator each; nil for all, unless a span is given.
     @Nullable public var layers: [Int]?
-    /// The boundary a span begins at, from 0; nil if none is asked for.
+    /// The boundary where a span begins, from 0; nil if there is none.
     @Nullable public var fromLayer: Int?
-    /// The boundary it ends at.
+    /// The boundary where the span ends.
     @Nullable public var toLayer: Int?
-    /// The tokens whose states are input and output: the same ones.
+    /// The tokens whose states are both input and output.
     public var tokens = TokenList.last
-    /// Eigenvalues of each operator, K.
+    /// The number of eigenvalues per operator, K.
     public var top = 10
-    /// Which solver.
+    /// The eigensolver.
     public var solver = EigensolverKind.auto
-    /// Residual norms are held to tolerance · |λ₁|.
+    /// Residual norms must not exceed tolerance · |λ₁|.
     public var tolerance = 1e-5
-    /// Whether exponents along the token's path are wanted too.
+    /// Whether exponents along the token's path are also found.
     public var exponents = false
 
-    /// The defaults.
+    /// The default settings.
     public init() {}
   }
 
-  /// The defaults, but for what every command has.
+  /// The default settings with the given common ones.
   public init(_ common: ModelSettings) { (self.common, numeric) = (common, Numeric()) }
 
   /// Reads what `encode(to:)` writes.
@@ -40,16 +40,16 @@ public struct EigenSettings: Codable, Sendable, Equatable {
     numeric = try Numeric(from: decoder)
   }
 
-  /// One object with the members of both parts.
+  /// Writes one object with the members of both parts.
   public func encode(to encoder: any Encoder) throws {
     try common.encode(to: encoder)
     try numeric.encode(to: encoder)
   }
 
-  /// Whether one operator through several blocks is asked for.
+  /// Whether one operator through several blocks is requested.
   var isSpan: Bool { numeric.fromLayer != nil || numeric.toLayer != nil }
 
-  /// The span's map as it was asked for: from its tokens to themselves, less the identity.
+  /// The span's map as requested: from its tokens to themselves, without the identity.
   private var selection: MapSelection {
     var selection = MapSelection()
     selection.fromLayer = numeric.fromLayer
@@ -58,10 +58,10 @@ public struct EigenSettings: Codable, Sendable, Equatable {
     return selection
   }
 
-  /// The residual map of the span in a model of so many blocks. Throws `RunError.badSetting`.
+  /// The residual map of the span in a model with this many blocks. Throws `RunError.badSetting`.
   func span(in layers: Int) throws(RunError) -> JacobianMap { try selection.map(in: layers) }
 
-  /// Throws `RunError.badSetting` for what does not fit the model or the prompts, of these lengths.
+  /// Throws `RunError.badSetting` for settings that do not fit the model or prompts of these lengths.
   func check(
     _ model: ModelDescription, lengths: [Int], labels: [PromptLabel]
   ) throws(RunError) {
@@ -85,13 +85,13 @@ public struct EigenSettings: Codable, Sendable, Equatable {
         throw .badSetting(
           .fromToken,
           reason:
-            "names \(count) tokens of \(label), and a block's eigenvalues are one token's: give one, or "
+            "names \(count) tokens of \(label), but a block's eigenvalues belong to one token: give one, or "
             + "\(.fromLayer) or \(.toLayer) for the map of several tokens")
       }
       guard count == 1 || !n.exponents else {
         throw .badSetting(
           .exponents,
-          reason: "are those of one token's path, and \(.fromToken) names \(count): give one")
+          reason: "follow one token's path, but \(.fromToken) names \(count) tokens: give one")
       }
       order = min(order, count * model.width)
       guard isSpan else { continue }

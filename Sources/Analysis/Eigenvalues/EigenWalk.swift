@@ -3,14 +3,14 @@ import Lanczos
 import LinearAlgebra
 import Model
 
-/// One prompt's way through the blocks, its operators solved where they stand.
+/// Takes one prompt through the blocks and solves its operators on the way.
 struct EigenWalk {
   private let settings: EigenSettings
   /// The blocks whose eigenvalues are wanted, from 1, ascending.
   private let layers: [Int]
   /// Whether the user has asked to stop.
   private let isCancelled: () -> Bool
-  /// Called after every unit of work; throws when it is to be the last.
+  /// Called after each unit of work; throws to stop.
   private let step: () throws -> Void
 
   init(
@@ -21,7 +21,7 @@ struct EigenWalk {
     (self.isCancelled, self.step) = (isCancelled, step)
   }
 
-  /// What is found on a prompt, or why nothing is.
+  /// The results for a prompt, or why there are none.
   func record(
     _ entry: PromptEntry, _ input: ModelInput, number: Int, in model: some Transformer
   ) throws -> EigenPromptRecord {
@@ -78,7 +78,7 @@ struct EigenWalk {
     var path: [Linearization<Float>] = []
     let last = numeric.exponents ? count : layers.last ?? 0
     for layer in 1...max(last, 1) where layer <= last {
-      model.advise(.willNeed, block: layer)  // the next one, while this one is worked on
+      model.advise(.willNeed, block: layer)  // the next block, while this one is in use
       let point = states.advance(through: model, losing: &losses)
       try Self.check(losses)
       guard numeric.exponents || layers.contains(layer) else {
@@ -116,7 +116,7 @@ struct EigenWalk {
     try step()
   }
 
-  /// The eigenvalues of I + J, and the departure, of a residual map J from some tokens to themselves.
+  /// The eigenvalues of I + J and the departure from normality, for a residual map J from some tokens to themselves.
   private func spectrum(
     of linearization: Linearization<Float>, layer: Int?, boundaries: (from: Int, to: Int),
     _ tokens: [Int]
@@ -133,12 +133,12 @@ struct EigenWalk {
       seconds: monotonicSeconds() - start)
   }
 
-  /// Does a solve; what it throws is the prompt's failure.
+  /// Does a solve, turning its errors into the prompt's failure.
   private func failing<Result>(
     at layer: Int, _ token: Int, _ solve: () throws -> Result
   ) throws -> Result {
     do { return try solve() } catch {
-      // Then what the products were says nothing.
+      // After an interrupt the products are NaN, so the error means nothing.
       if isCancelled() { try step() }
       throw Failure(layer: layer, token: token, tensor: nil, reason: failureReason(error))
     }

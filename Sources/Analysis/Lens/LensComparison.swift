@@ -2,20 +2,20 @@ import Alignment
 import Lanczos
 import LinearAlgebra
 
-/// Two lenses of one width, held against each other layer by layer, and against what chance makes of such a mean.
+/// A layer-by-layer comparison of two lenses of one width, with the noise to expect from the choice of prompts.
 package struct LensComparison: Codable, Sendable {
-  /// The lenses, as they were named.
+  /// The paths of the lenses, as given.
   package let lenses: [String]
   /// The width d.
   package let width: Int
   /// Whether both were fitted on the same prompts; null where one does not say.
   @Nullable package var samePrompts: Bool?
-  /// Triplets whose subspaces are compared.
+  /// The number of triplets whose subspaces are compared.
   package let rank: Int
   /// One per boundary that both have.
   package let layers: [Layer]
 
-  /// One boundary.
+  /// The comparison at one boundary.
   package struct Layer: Codable, Sendable {
     /// The boundary.
     package let fromLayer: Int
@@ -23,12 +23,12 @@ package struct LensComparison: Codable, Sendable {
     package let norms: [Double]
     /// ‖A − B‖_F / √(½ (‖A‖² + ‖B‖²)).
     package let distance: Double
-    /// The same of two lenses that differ by their choice of prompts alone, as far as the halves of both tell: √(½ (a² + b²)),
-    /// a and b what each expects, over the same denominator. Null where one does not say.
+    /// The distance expected of two lenses that differ only by their choice of prompts, from the halves of both: √(½ (a² + b²))
+    /// over the same denominator, a and b being each lens's own noise. Null if one does not record it.
     @Nullable package var noise: Double?
     /// ⟨A, B⟩ / (‖A‖ ‖B‖); null where one is 0.
     @Nullable package var cosine: Double?
-    /// ‖U_Aᵀ U_B‖_F² / k of the k leading left vectors: 1 for one subspace, k/d by chance.
+    /// ‖U_Aᵀ U_B‖_F² / k of the k leading left vectors: 1 for the same subspace, k/d by chance.
     package let left: Double
     /// The same of the right vectors.
     package let right: Double
@@ -40,7 +40,8 @@ package struct LensComparison: Codable, Sendable {
       throw RunError.unfit(
         path: b.path,
         reason:
-          "is a lens of width \(b.width), and \(a.path) of \(a.width); compare lenses of one width")
+          "is a lens of width \(b.width), but \(a.path) has the width \(a.width); compare lenses of the same width"
+      )
     }
     let common = a.boundaries.filter(b.boundaries.contains)
     guard !common.isEmpty else {
@@ -50,7 +51,7 @@ package struct LensComparison: Codable, Sendable {
     let k = rank ?? min(10, kept)
     guard (1...kept).contains(k) else {
       throw RunError.badSetting(
-        .rank, value: "\(k)", reason: "must be from 1 to \(kept), what both lenses have")
+        .rank, value: "\(k)", reason: "must be from 1 to \(kept), the number that both lenses have")
     }
     lenses = [a.path, b.path]
     width = a.width
@@ -83,7 +84,7 @@ package struct LensComparison: Codable, Sendable {
       guard kept.values.count >= k else {
         throw RunError.badSetting(
           .rank, value: "\(k)",
-          reason: "must be from 1 to \(kept.values.count), what \(lens.path) has")
+          reason: "must be from 1 to \(kept.values.count), the number that \(lens.path) has")
       }
       return (kept.left.prefix(k), kept.right.prefix(k))
     }

@@ -1,23 +1,23 @@
 import Alignment
 
-/// What a fit is of: everything that decides its numbers, written down before any of them.
+/// Everything that determines the numbers of a fit, written before any of them is computed.
 package struct LensManifest: ModelManifest {
-  /// Which command's.
+  /// The command that makes such folders.
   private(set) var command = RunKind.lens
   /// The version that runs it.
   package let krylens: String
   /// The model.
   package let model: ModelRecord
-  /// Every option in force.
+  /// All settings in effect.
   let settings: LensSettings
-  /// The prompts; of a shard, its part of them.
+  /// The prompts; for a shard, its part of them.
   let prompts: [LensRecord.Prompt]
-  /// The whole list.
+  /// The whole list of prompts.
   let promptList: PromptList
-  /// What computed any of it, each kind once.
+  /// The kinds of processor that computed any of it, each once.
   package var computedWith: [ProcessorRecord]
 
-  /// Of a fit that has ended; nil where the folder holds none.
+  /// The manifest of a finished fit; nil if the folder holds none.
   package static func finished(in folder: String) -> LensManifest? {
     guard let record = try? LensRecord(folder: folder), record.complete else { return nil }
     return LensManifest(record)
@@ -37,7 +37,7 @@ package struct LensManifest: ModelManifest {
       prompts: record.prompts, promptList: record.promptList, computedWith: record.computedWith)
   }
 
-  /// The same prompts, in the same order: the sums go through them one after another.
+  /// Why a fit cannot resume this one; the prompts must be the same, in the same order, since the sums go through them in turn.
   package func obstacle(to requested: LensManifest, isComplete: Bool) throws -> SettingMessage? {
     if let reason = try obstacleBesidesShard(to: requested) { return reason }
     let shards = [settings.shard, requested.settings.shard]
@@ -46,12 +46,12 @@ package struct LensManifest: ModelManifest {
     return RecordDifference(key: "shard", values: names).message
   }
 
-  /// What keeps both from being parts of one lens.
+  /// Why two fits cannot be parts of one lens.
   func obstacleBesidesShard(to other: LensManifest) throws -> SettingMessage? {
     if let reason = try obstacleBesidesPrompts(to: other, isComplete: true) { return reason }
     guard promptList != other.promptList else { return nil }
     return
-      "it has other prompts, \(promptList.count) and not \(other.promptList.count) or in another order"
+      "its prompts differ: there are \(promptList.count) instead of \(other.promptList.count), or they are in another order"
   }
 
   package func differences(
@@ -60,7 +60,7 @@ package struct LensManifest: ModelManifest {
     try RecordDifference.all([decisive, requested.decisive])
   }
 
-  /// The settings that decide the numbers, the same for all ways of asking for the same ones.
+  /// The settings that the numbers depend on, in one form for all requests that mean the same.
   private var decisive: Decisive {
     var fit = settings.fit
     fit.layers = fit.layers ?? Array(0..<model.layers)
@@ -83,12 +83,12 @@ package struct LensManifest: ModelManifest {
     }
   }
 
-  /// Triplets that are kept of each Jacobian.
+  /// The number of triplets kept per Jacobian.
   var rank: Int { min(settings.rank ?? 64, model.width) }
 }
 
 extension LensRecord {
-  /// Of what a manifest says and was measured, without layers, and the sums' prompts, which are the first of the manifest's.
+  /// The record of what a manifest says and was measured, without layers, for the sums' prompts, the first of the manifest's.
   init(_ manifest: LensManifest, _ sums: LensSums?, _ cost: LensCost, isComplete: Bool) {
     self.init(
       krylens: manifest.krylens, command: manifest.command.rawValue, complete: isComplete,
@@ -101,8 +101,7 @@ extension LensRecord {
       computedWith: manifest.computedWith, peakMemoryBytes: 0, peakPrivateBytes: 0)
   }
 
-  /// The lens of the prompts that are finished, of a fit that has been begun in a folder and has not ended; nil if there is
-  /// none.
+  /// The lens of the finished prompts of an unfinished fit in a folder; nil if there is no such fit.
   package static func begun(in folder: String) throws -> LensRecord? {
     guard let (manifest, units) = ResultFolder<LensManifest>.begun(in: folder) else { return nil }
     let kept = try units.unit("sums").flatMap(LensSumsFile.init)
@@ -115,7 +114,7 @@ extension LensRecord {
     return record
   }
 
-  /// How many prompts the fit is of: of a shard, its part of the list.
+  /// The number of prompts to fit on; for a shard, of its part of the list.
   package var wantedPrompts: Int {
     settings.shard?.range(of: promptList.count).count ?? promptList.count
   }

@@ -4,47 +4,48 @@ import LinearAlgebra
 
 /// Joins the shards of one fit into the lens of the whole list.
 ///
-/// Every shard has sampled the ranges on the same prompts of the list, in the same directions, so that all have measured in one
-/// basis; their sums are added.
+/// All shards have sampled the ranges on the same prompts of the list, in the same directions, so that they have measured in
+/// one basis and their sums can be added.
 package struct LensMerge {
   private let record: LensRecord
   private let fit: LensFit
   private let cost: LensCost
 
-  /// How far bases of one fit may be apart that other processors computed, to the entry: what it changes is below single
-  /// precision's rounding of the products.
+  /// The largest difference, per entry, between bases of one fit computed on different processors: its effect is below the
+  /// rounding of products in single precision.
   private static let basisTolerance = 1e-5
 
-  /// Reads all shards, in whatever order. Throws `RunError.unfit` for a folder that holds no lens, and `notTogether` for
-  /// shards that are not the parts of one list, each once, fitted with the same settings.
+  /// Reads all shards, in any order. Throws `RunError.unfit` for a folder that holds no lens, and `notTogether` unless the
+  /// shards are the parts of one list, each given once and fitted with the same settings.
   package init(_ paths: [String]) throws {
     let parts = try paths.map { path in
       let record = try LensRecord(folder: path)
       guard let shard = record.settings.shard else {
-        throw RunError.notTogether(path: path, reason: "is a whole lens, and no part of one")
+        throw RunError.notTogether(path: path, reason: "is a complete lens, not a part of one")
       }
       return (path: path, shard: shard, record: record)
     }.sorted { $0.shard.index < $1.shard.index }
     guard let first = parts.first else {
-      throw RunError.notTogether(path: "", reason: "no shard is named")
+      throw RunError.notTogether(path: "", reason: "no shard is given")
     }
     for (place, part) in parts.enumerated() {
       if let reason = try LensManifest(first.record).obstacleBesidesShard(
         to: LensManifest(part.record))
       {
-        throw RunError.notTogether(path: part.path, reason: "beside \(first.path), \(reason)")
+        throw RunError.notTogether(
+          path: part.path, reason: "compared with \(first.path), \(reason)")
       }
       guard part.shard.count == first.shard.count, part.shard.index == place + 1 else {
         throw RunError.notTogether(
           path: part.path,
           reason:
-            "is part \(part.shard.index) of \(part.shard.count); name every part of one list once")
+            "is part \(part.shard.index) of \(part.shard.count); give each part of one list once")
       }
     }
     guard parts.count == first.shard.count else {
       throw RunError.notTogether(
         path: first.path,
-        reason: "is one of \(first.shard.count) parts, and only \(parts.count) are named")
+        reason: "is one of \(first.shard.count) parts, but only \(parts.count) are given")
     }
     var fit: LensFit?
     var cost = LensCost()
@@ -67,13 +68,13 @@ package struct LensMerge {
         throw RunError.notTogether(
           path: part.path,
           reason:
-            "was measured in another basis than \(first.path), as on a processor of another kind; fit all parts on one kind"
+            "was measured in another basis than \(first.path), probably on another kind of processor; fit all parts on the same kind"
         )
       }
       sum.sums.add(file.fit.sums)
       fit = sum
     }
-    guard let fit else { throw RunError.notTogether(path: "", reason: "no shard is named") }
+    guard let fit else { throw RunError.notTogether(path: "", reason: "no shard is given") }
     (self.fit, self.cost) = (fit, cost)
     let records = parts.map(\.record)
     var record = first.record

@@ -4,9 +4,9 @@ import Files
 import LinearAlgebra
 import Model
 
-/// The two passes of a fit over the prompts, and what of them is kept in a folder.
+/// The two passes of a fit over the prompts, with their intermediate results kept in a folder.
 final class LensPass {
-  /// What it cost so far.
+  /// The cost so far.
   private(set) var cost = LensCost()
   private let loaded: LoadedModel
   private let resolved: ResolvedLens
@@ -35,16 +35,16 @@ final class LensPass {
   // MARK: First pass
 
   private struct RangeNotes: Codable {
-    /// Prompts that took part.
+    /// The number of prompts that took part.
     let prompts: Int
     let cost: LensCost
   }
 
-  /// W: an orthonormal basis of samples of the ranges, with probes beside it; the whole space where that is no larger.
+  /// W: an orthonormal basis of samples of the ranges, with probes beside it; the whole space if that is no larger.
   ///
-  /// With Gaussian Ω the samples are Y = Σ_p K_p Cᵀ_p, C_p = Σ_{q≤p} Ω K_q over some of the prompts: one visit of each gives both
-  /// products, and (Σ K) (Σ K)ᵀ Ω up to the order of the prompts. The spectra decay slowly, and that squares them. Every shard
-  /// samples the same prompts in the same directions, so that all have one basis.
+  /// With Gaussian Ω the samples are Y = Σ_p K_p Cᵀ_p, C_p = Σ_{q≤p} Ω K_q over some of the prompts: visiting each once gives
+  /// both products, and (Σ K) (Σ K)ᵀ Ω up to the order of the prompts. The squaring helps because the spectra decay slowly.
+  /// Every shard samples the same prompts in the same directions, so that all have the same basis.
   func sampleRanges() throws -> LensSketch {
     guard resolved.samples > 0 else { return LensSketch(width: width) }
     var generator = SeededGenerator(seed: settings.seed)
@@ -77,11 +77,11 @@ final class LensPass {
 
   // MARK: Second pass
 
-  /// Seconds of work that the end of the process may cost, and how many times as long as keeping it takes that is at least.
+  /// Work is kept after this many seconds, and after at least this many times the seconds that keeping it takes.
   private static let unkeptSeconds = 10.0
   private static let unkeptShare = 20.0
 
-  /// Σ M S_p over the prompts.
+  /// The sum Σ M S_p over the prompts.
   func fit(_ sketch: LensSketch) throws -> LensFit {
     var fit = LensFit(
       sketch: sketch, sums: LensSums(sketch, boundaries: boundaries),
@@ -126,16 +126,16 @@ final class LensPass {
 
   // MARK: Products
 
-  /// Bytes of the vectors that travel together through a program.
+  /// Bytes of the vectors that are applied together.
   private static let workspaceBytes = 1 << 26
 
-  /// A prompt's map, and how many vectors are applied together.
+  /// A prompt's map, and how many vectors are applied to it together.
   private struct OpenedMap {
     let map: CheckedOperator
     let width: Int
   }
 
-  /// K_p = [S_p,0 … S_p,L−1] of one prompt. The first of a fit is held against its adjoint.
+  /// K_p = [S_p,0 … S_p,L−1] of one prompt. The first one of a fit is checked against its adjoint.
   private func opened(_ p: Int) throws -> OpenedMap {
     try RunError.naming(loaded.labels[p]) {
       let program = try program(p)
@@ -155,7 +155,7 @@ final class LensPass {
     max(1, workspaceBytes / max(1, program.workspaceBytes(vectors: 1)))
   }
 
-  /// Throws `RunError.badSetting` if the longest prompt's products and all that is summed would exceed a limit.
+  /// Throws `RunError.badSetting` if the products of the longest prompt and the sums would exceed a memory limit.
   func requireMemory(within limit: Int) throws {
     let lengths = loaded.lengths
     let longest = lengths.indices.max { lengths[$0] < lengths[$1] } ?? 0
@@ -166,7 +166,7 @@ final class LensPass {
     let parts = [
       ("the programs and the model's values", MemoryMeter.privateBytes),
       ("products", program.workspaceBytes(vectors: min(rows, Self.width(of: program)))),
-      // Both halves, the products of a prompt as they come and as a whole, and what is written of them.
+      // Both halves, a prompt's products in pieces and as a whole, and what is written of them.
       ("sums", 5 * rows * boundaries * width * MemoryLayout<Double>.stride),
       (
         "weights",
@@ -177,12 +177,12 @@ final class LensPass {
     guard needed > limit else { return }
     throw RunError.badSetting(
       .maxMemory, value: spokenBytes(limit),
-      reason: "the fit is predicted to need \(spokenBytes(needed)), the most for "
+      reason: "the fit is predicted to need \(spokenBytes(needed)), the largest part for "
         + "\(parts.max { $0.1 < $1.1 }?.0 ?? "weights"); allow more, or lower \(.rank) or the prompts' length"
     )
   }
 
-  /// The map applied to vectors (rows).
+  /// Applies the map to vectors (rows).
   private func products(
     _ direction: ProductDirection, _ opened: OpenedMap, of vectors: Matrix<Double>,
     prompt p: Int, phase: String
@@ -203,7 +203,7 @@ final class LensPass {
     return Matrix(rows: vectors.rows, columns: results.count / vectors.rows, elements: results)
   }
 
-  /// Counts what a map was asked for.
+  /// Adds the applications of a map to the cost.
   private func spend(_ opened: OpenedMap) {
     let applied = opened.map.applications[0]
     cost.applications.jvp += applied.jvp
@@ -218,7 +218,7 @@ extension Matrix where Scalar == Double {
   }
 }
 
-/// How far the products are, in vectors, and what the rest will take.
+/// The progress of the products, in vectors, and the time the rest will take.
 private struct VectorCount {
   private let total: Int
   private var done = 0
@@ -227,10 +227,10 @@ private struct VectorCount {
 
   init(total: Int) { self.total = total }
 
-  /// Some were taken from what was kept.
+  /// Counts vectors whose products were kept earlier.
   mutating func skip(_ vectors: Int) { done += vectors }
 
-  /// Some more are done.
+  /// Counts vectors whose products were computed now.
   mutating func add(_ vectors: Int, _ phase: String) -> RunProgressState {
     done += vectors
     computed += vectors

@@ -3,29 +3,29 @@ import Files
 import LinearAlgebra
 import Model
 
-/// What a lens reads in the states of a prompt: at boundary l and token s the logits of norm(J_l x_s), as if what is to come
-/// of x_s were there already.
+/// A lens applied to the states of a prompt: at boundary l and token s the logits of norm(J_l x_s), which predict from x_s what
+/// the remaining blocks will make of it on average.
 package struct LensReading: Codable, Sendable {
-  /// The lens, as it was named.
+  /// The path of the lens, as given.
   package let lens: String
   /// The prompt's tokens.
   package let tokenIds: [Int]
-  /// Their texts, if there is a tokenizer.
+  /// The texts of the tokens, if there is a tokenizer.
   @Nullable package var tokens: [String]?
-  /// One per boundary and token: all tokens of a boundary follow one another. The last boundary is the model's own prediction.
+  /// One per boundary and token, ordered by boundary. The last boundary is the model's own prediction.
   package let places: [Place]
 
-  /// Where was read, and what.
+  /// A boundary and token, with what the lens reads there.
   package struct Place: Codable, Sendable {
     /// The boundary.
     package let fromLayer: Int
     /// The token, from 0.
     package let token: Int
-    /// The likeliest tokens, the likeliest first.
+    /// The most likely tokens, the most likely first.
     package let top: [Candidate]
   }
 
-  /// A token that was read.
+  /// A token that the lens reads.
   package struct Candidate: Codable, Sendable {
     /// Its id.
     package let id: Int
@@ -101,7 +101,7 @@ package struct LensReading: Codable, Sendable {
     return places
   }
 
-  /// The largest logits, the largest first; of equal ones the lower id.
+  /// The largest logits in decreasing order; for equal ones the lower id comes first.
   private static func best(
     _ count: Int, of logits: ArraySlice<Float>
   ) -> [(id: Int, logit: Float)] {

@@ -1,45 +1,45 @@
 import Foundation
 
-/// What a fit of averaged Jacobians found, as it stands in `result.json` (keys in snake case).
+/// The results of a fit of averaged Jacobians as written in `result.json` (keys in snake case).
 public struct LensRecord: Codable, Sendable {
-  /// The version that wrote it.
+  /// The version of Krylens that wrote the record.
   public var krylens: String
-  /// `lens`.
+  /// The command, `lens`.
   public var command: String
   /// Whether every prompt took part.
   public var complete: Bool
   /// The model.
   public var model: ModelRecord
-  /// Every option in force.
+  /// All settings in effect.
   public var settings: LensSettings
-  /// Where the Jacobians lead.
+  /// The output of the Jacobians.
   public var target: Target
-  /// The prompts, in the order given; of a shard, its part of them.
+  /// The prompts, in the order given; for a shard, its part of them.
   public var prompts: [Prompt]
   /// The whole list of prompts, by its length and a hash.
   public var promptList: PromptList
-  /// Source positions of all prompts together: what the mean is over.
+  /// The number of source positions of all prompts together, over which the mean is taken.
   public var positions: Int
   /// One per source boundary.
   public var layers: [Layer]
-  /// Vectors in each direction.
+  /// The number of vectors applied in each direction.
   public var applications: LayerRecord.Applications
-  /// Readings of the weights.
+  /// Passes over the weights.
   public var passes: Int
   /// Wall-clock seconds.
   public var seconds: Seconds
-  /// What computed it; more than one where a fit went on elsewhere.
+  /// The kinds of processor that computed it; more than one if the fit was resumed elsewhere.
   public var computedWith: [ProcessorRecord]
-  /// Peak resident bytes, mapped weights that were touched included.
+  /// Peak resident bytes, including mapped weights that were read.
   public var peakMemoryBytes: Int
-  /// Peak anonymous resident bytes: what is needed beyond the mapped weights.
+  /// Peak anonymous resident bytes: the memory needed besides the mapped weights.
   public var peakPrivateBytes: Int
 
   /// The output of the averaged Jacobians.
   public struct Target: Codable, Sendable, Equatable {
     /// The boundary.
     public var layer: Int
-    /// What becomes of the output tokens.
+    /// How the output tokens are combined.
     public var reduce = "sum"
   }
 
@@ -51,36 +51,36 @@ public struct LensRecord: Codable, Sendable {
     @Nullable public var image: String?
     /// A hash of the image's pixel values, if it was one.
     @Nullable public var imageHash: String?
-    /// The tokens; of an image there are none.
+    /// The tokens; nil for an image.
     @Nullable public var tokenIds: [Int]?
     /// The tokens the encoder read, in models that have one.
     @Nullable public var encoderTokenIds: [Int]?
-    /// Source positions.
+    /// The number of source positions.
     public var positions: Int
   }
 
   /// The averaged Jacobian of one boundary.
   public struct Layer: Codable, Sendable {
-    /// The boundary it begins at.
+    /// The boundary where it begins.
     public var fromLayer: Int
-    /// Triplets that are kept.
+    /// The number of triplets kept.
     public var rank: Int
     /// σ₁ ≥ σ₂ ≥ ….
     public var singularValues: [Double]
-    /// An estimate of ‖J − its part that is kept‖_F; 0 where J itself is kept.
+    /// An estimate of ‖J − Ĵ‖_F, Ĵ being the part of J that is kept; 0 if J itself is kept.
     public var errorEstimate: Double
-    /// An estimate of ‖J‖_F; exact where J itself is kept.
+    /// An estimate of ‖J‖_F; exact if J itself is kept.
     public var frobeniusNorm: Double
-    /// √ of the variance of the mean over prompts, summed over all entries; null of a single prompt.
+    /// The square root of the variance of the mean over prompts, summed over all entries; null for a single prompt.
     @Nullable public var standardError: Double?
-    /// How far, in ‖·‖_F, two such means over as many other prompts would differ by chance, as the disjoint halves of the prompts
-    /// differ; null of a single prompt.
+    /// The expected ‖·‖_F of the difference between two such means over as many other prompts, estimated from disjoint halves of
+    /// the prompts; null for a single prompt.
     @Nullable public var noise: Double?
   }
 
   /// Seconds by part.
   public struct Seconds: Codable, Sendable {
-    /// All of it.
+    /// The whole fit.
     public var total: Double
     /// Opening the model and tokenizing.
     public var load: Double
@@ -105,7 +105,7 @@ extension LensRecord {
     do {
       self = try decoder.decode(LensRecord.self, from: data)
     } catch {
-      throw .unfit(path: path, reason: "its result.json is not that of a lens; \(Self.remedy)")
+      throw .unfit(path: path, reason: "its result.json is not a lens's; \(Self.remedy)")
     }
   }
 

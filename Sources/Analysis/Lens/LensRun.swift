@@ -7,17 +7,17 @@ import Weights
 /// Averaged Jacobians ("Jacobian lens"): for every boundary l between blocks, J_l is the mean over all prompts and source
 /// positions s of Σ_t ∂x_t^L / ∂x_s^l, the sum over all output positions, which under a causal mask are those from s on.
 ///
-/// A change δ at all source positions at once reaches the sum of all outputs as Σ_s Σ_t ∂x_t/∂x_s δ, so that one product per
-/// prompt covers all positions; and K = [J_0 … J_{L−1}] is one operator, whose adjoint gives all layers' rows at once. The
-/// first pass samples the ranges, Y = K Kᵀ Ω, on some of the prompts, and W = orth(Y); the second applies Kᵀ to W and to
-/// probes on all prompts, so that W J_l and the error are known of the mean itself.
+/// A change δ at all source positions at once reaches the sum of all outputs as Σ_s Σ_t ∂x_t/∂x_s δ, so one product per
+/// prompt covers all positions; and K = [J_0 … J_{L−1}] is one operator, whose adjoint gives the rows of all layers at once.
+/// The first pass samples the ranges, Y = K Kᵀ Ω, on some of the prompts, and W = orth(Y); the second applies Kᵀ to W and to
+/// probes on all prompts, which gives W J_l and the error of the mean itself.
 /// Gurnee et al., arXiv 2607.15495; Halko, Martinsson, Tropp, SIAM Review 53, 2011.
 package struct LensRun {
-  /// What is run.
+  /// The settings of the fit.
   package let settings: LensSettings
   private let loaded: LoadedModel
   private let resolved: ResolvedLens
-  /// The prompts of the list that are run: of a shard, its part.
+  /// The prompts of the list that are run; for a shard, its part.
   private let part: Range<Int>
 
   /// Opens the model, tokenizes the prompts and checks every option against both, before any work is done.
@@ -32,14 +32,14 @@ package struct LensRun {
     if let shard = settings.shard, part.isEmpty {
       throw RunError.badSetting(
         .shard, value: "\(shard.index)/\(shard.count)",
-        reason: "has no prompt, as there are \(inputs.count); divide them into fewer parts")
+        reason: "has no prompt, since there are only \(inputs.count); divide them into fewer parts")
     }
   }
 
-  /// What was decided where the model's folder or a prompt left a choice: one line each, for the user to read.
+  /// Notes for the user, one line each, on choices made among the model's files and in reading prompts.
   package var notes: [String] { loaded.notes }
 
-  /// What decides the numbers. Reads the weights once. Throws `FileError`.
+  /// Everything that determines the numbers. Reads the weights once. Throws `FileError`.
   package func manifest() throws -> LensManifest {
     let prompts = zip(loaded.prompts, resolved.positions).map { prompt, positions in
       let header = PromptHeader(prompt.given, prompt.input, [])
@@ -53,10 +53,10 @@ package struct LensRun {
       computedWith: [ProcessorRecord(loaded.engine)])
   }
 
-  /// Fits in a folder, where it goes on from what is finished there, and writes the results.
+  /// Fits in a folder, resuming from what is finished there, and writes the results.
   ///
-  /// Throws `RunError.interrupted`, `badPrompt`, `cannotWrite`, and what a model that changes under it throws. Precondition:
-  /// the folder is not complete.
+  /// Throws `RunError.interrupted`, `badPrompt`, `cannotWrite`, and what a model that changes during the fit throws.
+  /// Precondition: the folder is not complete.
   package func run(
     in folder: ResultFolder<LensManifest>, progress: (any RunProgress)? = nil, meter: MemoryMeter
   ) throws -> LensRecord {

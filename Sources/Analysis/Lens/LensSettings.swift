@@ -3,14 +3,14 @@ import Model
 /// The settings of a fit of averaged Jacobians.
 @dynamicMemberLookup
 public struct LensSettings: Codable, Sendable, Equatable {
-  /// What all commands have that run a model.
+  /// The settings that all commands on a model share.
   public var common: ModelSettings
-  /// What is fitted, and how.
+  /// The settings of the fit.
   public var fit = LensFitSettings()
   /// The part of the prompts that is run; nil for all.
   @Nullable public var shard: Shard?
 
-  /// The defaults for a model.
+  /// The default settings for a model.
   public init(_ common: ModelSettings) { self.common = common }
 
   /// Reads what `encode(to:)` writes.
@@ -23,7 +23,7 @@ public struct LensSettings: Codable, Sendable, Equatable {
 
   private enum CodingKeys: String, CodingKey { case shard }
 
-  /// One object with the members of all parts.
+  /// Writes one object with the members of all parts.
   public func encode(to encoder: any Encoder) throws {
     try common.encode(to: encoder)
     try fit.encode(to: encoder)
@@ -44,24 +44,24 @@ public struct LensSettings: Codable, Sendable, Equatable {
   }
 }
 
-/// Which averaged Jacobians are fitted, and how.
+/// The settings that say which averaged Jacobians are fitted, and how.
 public struct LensFitSettings: Codable, Sendable, Equatable {
   /// Source boundaries, counted from 0; nil for all before the last.
   @Nullable public var layers: [Int]?
-  /// Source positions left out at the beginning of every prompt.
+  /// The number of source positions left out at the beginning of each prompt.
   public var skip = 0
-  /// Triplets of each Jacobian that are kept; nil for 64, or the width if that is less.
+  /// The number of triplets kept per Jacobian; nil for 64, or the width if that is less.
   @Nullable public var rank: Int?
-  /// Whether the Jacobians are built whole.
+  /// Whether the Jacobians are formed in full.
   public var dense = false
-  /// Samples of the ranges beyond `rank`.
+  /// The number of range samples beyond `rank`.
   public var oversampling = 8
-  /// Directions in which the error is measured.
+  /// The number of directions in which the error is measured.
   public var probes = 8
-  /// Prompts the ranges are sampled on; nil for a fifth of them.
+  /// The number of prompts on which the ranges are sampled; nil for a fifth of them.
   @Nullable public var rangePrompts: Int?
 
-  /// The defaults.
+  /// The default settings.
   public init() {}
 }
 
@@ -69,16 +69,16 @@ public struct LensFitSettings: Codable, Sendable, Equatable {
 struct ResolvedLens {
   /// Source boundaries, ascending.
   let boundaries: [Int]
-  /// Of all prompts, the source positions of each.
+  /// The number of source positions of each prompt.
   let positions: [Int]
   let rank: Int
-  /// Samples of the ranges; none where the whole space is the basis.
+  /// The number of range samples; 0 if the basis is the whole space.
   let samples: Int
   let probes: Int
-  /// The prompts that the ranges are sampled on, spread evenly.
+  /// The prompts on which the ranges are sampled, spread evenly.
   let rangePrompts: [Int]
 
-  /// Throws `RunError.badSetting`.
+  /// Checks the settings. Throws `RunError.badSetting`.
   init(
     _ s: LensSettings, _ model: ModelDescription, lengths: [Int], labels: [PromptLabel]
   ) throws(RunError) {
@@ -88,8 +88,8 @@ struct ResolvedLens {
       throw .badSetting(
         .layers, value: "\(bad)",
         reason:
-          "must be from 0 to \(L - 1): a lens leads from the boundary after so many blocks to "
-          + "that after all \(L)")
+          "must be from 0 to \(L - 1): a lens leads from the boundary after that many blocks to "
+          + "the boundary after all \(L)")
     }
     guard !boundaries.isEmpty else {
       throw .badSetting(.layers, reason: "names none; give at least one")

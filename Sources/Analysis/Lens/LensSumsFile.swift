@@ -1,14 +1,14 @@
 import Alignment
 import LinearAlgebra
 
-/// What a fit has measured, and what that cost, as arrays and notes: kept while it goes on, and of a shard for a merge.
+/// The measurements of a fit and their cost, as arrays and notes: kept while the fit is running, and for shards until a merge.
 struct LensSumsFile {
   let fit: LensFit
   let cost: LensCost
 
   init(_ fit: LensFit, _ cost: LensCost) { (self.fit, self.cost) = (fit, cost) }
 
-  /// What stands beside the arrays.
+  /// The notes beside the arrays.
   struct Notes: Codable {
     let boundaries: [Int]
     let prompts: Int
@@ -23,7 +23,7 @@ struct LensSumsFile {
       positions: fit.sums.halves.map(\.positions), squares: fit.sums.squares, cost: cost)
   }
 
-  /// `basis`, `probes`, and the two halves of every boundary's sum.
+  /// The arrays `basis`, `probes`, and the two halves of each boundary's sum.
   var arrays: ArrayFile {
     var file = ArrayFile()
     file.append("basis", fit.sketch.basis)
@@ -36,7 +36,7 @@ struct LensSumsFile {
     return file
   }
 
-  /// Reads the same; nil where it is something else.
+  /// Reads such a file; nil if it holds something else.
   init?(_ file: ArrayFile) {
     guard let notes = file.notes(Notes.self), let basis = file.matrix("basis"),
       let probes = file.matrix("probes"), basis.columns == probes.columns,
@@ -62,22 +62,22 @@ struct LensSumsFile {
   }
 }
 
-/// What a fit has measured: sums in some directions, and which they are.
+/// The measurements of a fit: sums in some directions, and those directions.
 struct LensFit {
   let sketch: LensSketch
   var sums: LensSums
   /// Source boundaries, ascending.
   let boundaries: [Int]
 
-  /// How many triplets are kept of as many as are wanted.
+  /// The number of triplets kept when `rank` are wanted.
   func kept(_ rank: Int) -> Int { min(rank, sketch.basis.rows) }
 
-  /// What is kept of a mean.
+  /// The part of a mean that is kept.
   func layer(_ mean: Matrix<Double>, rank: Int) throws -> LensLayer {
     try LensLayer(mean, in: sketch, rank: kept(rank))
   }
 
-  /// What a record says of a boundary, by its place.
+  /// The record of a boundary, by its place.
   func recorded(_ place: Int, _ layer: LensLayer, isDense: Bool) -> LensRecord.Layer {
     LensRecord.Layer(
       fromLayer: boundaries[place], rank: layer.singularValues.count,
@@ -87,7 +87,7 @@ struct LensFit {
   }
 }
 
-/// What a fit cost, what was taken up again included.
+/// The cost of a fit, including the work before it was resumed.
 struct LensCost: Codable {
   var applications = LayerRecord.Applications(jvp: 0, vjp: 0)
   var passes = 0

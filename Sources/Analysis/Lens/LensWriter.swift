@@ -4,14 +4,14 @@ import Files
 import LinearAlgebra
 import Weights
 
-/// Writes what a fit has found: `lens.safetensors`, `lens.pt`, and of a shard `sums.safetensors`.
+/// Writes the results of a fit: `lens.safetensors`, `lens.pt`, and for a shard `sums.safetensors`.
 struct LensWriter {
   private let record: LensRecord
   private let fit: LensFit
   private let cost: LensCost
   private let rank: Int
 
-  /// `record` says what the fit is of; its layers are not looked at.
+  /// Prepares to write a fit described by `record`, whose layers are ignored.
   init(_ record: LensRecord, _ fit: LensFit, _ cost: LensCost, rank: Int) {
     (self.record, self.fit, self.cost, self.rank) = (record, fit, cost, rank)
   }
@@ -19,7 +19,8 @@ struct LensWriter {
   private var isDense: Bool { record.settings.dense }
   private var width: Int { record.model.width }
 
-  /// Writes the files aside; their names, and what stands of them in `result.json`. Throws `RunError.cannotWrite`.
+  /// Writes the files to the temporary folder, and returns their names and layers for `result.json`. Throws
+  /// `RunError.cannotWrite`.
   func write(
     in folder: ResultFolder<LensManifest>
   ) throws -> (names: [String], layers: [LensRecord.Layer]) {
@@ -48,12 +49,12 @@ struct LensWriter {
     }
   }
 
-  /// Boundary 0 has no place in a file whose layers are outputs of blocks.
+  /// The layers of the `.pt` file, without boundary 0, since its layers are outputs of blocks.
   private func torchLayers(_ layers: [LensLayer]) -> [(place: Int, layer: LensLayer)]? {
     layers.enumerated().filter { fit.boundaries[$0.offset] > 0 }.map { ($0.offset, $0.element) }
   }
 
-  /// `l<N>.U`, `l<N>.S` and `l<N>.V`, and of a dense fit `l<N>.J`, in single precision.
+  /// Writes `l<N>.U`, `l<N>.S` and `l<N>.V`, and for a dense fit `l<N>.J`, in single precision.
   private func writeArrays(to path: String) throws -> [LensLayer] {
     let k = fit.kept(rank)
     let entries = fit.boundaries.flatMap { l in
@@ -78,9 +79,9 @@ struct LensWriter {
   }
 }
 
-/// What a file of a lens says of where it is from, in its metadata.
+/// The origin of a lens, in the metadata of its file.
 struct LensProvenance {
-  /// Keys and values.
+  /// The metadata's keys and values.
   let texts: [String: String]
 
   init(_ record: LensRecord) {

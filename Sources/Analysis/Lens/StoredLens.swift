@@ -4,20 +4,20 @@ import Files
 import Foundation
 import LinearAlgebra
 
-/// A lens, read again: the folder of a fit, its `lens.safetensors`, or a file that torch.save wrote.
+/// A lens on disk: the folder of a fit, its `lens.safetensors`, or a file written by torch.save.
 ///
-/// Nothing in a file is believed that can be checked: shapes agree with each other, boundaries lie before the last, numbers are
-/// finite when they are read.
+/// Everything in a file that can be checked is checked: shapes agree, boundaries are before the last, and numbers are finite
+/// when they are read.
 package struct StoredLens {
-  /// Where it is.
+  /// The path of the lens.
   package let path: String
   /// Width d.
   package let width: Int
   /// Source boundaries, ascending: 0 enters the first block.
   package let boundaries: [Int]
-  /// The model it was fitted on; nil where the file does not say.
+  /// The fingerprint of the model it was fitted on; nil if the file does not say.
   package let fingerprint: String?
-  /// Of a folder, its `result.json`.
+  /// The folder's `result.json`; nil for a file.
   package let record: LensRecord?
   private let source: Source
 
@@ -26,11 +26,11 @@ package struct StoredLens {
     case torch(TorchLensFile)
   }
 
-  /// Opens a lens. Throws `FileError` for a file that is not one, `RunError.unfit` for such a folder.
+  /// Opens a lens. Throws `FileError` for a file that is not a lens, and `RunError.unfit` for such a folder.
   package init(_ path: String) throws {
     var isFolder: ObjCBool = false
     guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
-      throw FileError.cannotRead(file: path, reason: "there is nothing of this name")
+      throw FileError.cannotRead(file: path, reason: "no such file or folder")
     }
     if isFolder.boolValue {
       let record = try LensRecord(folder: path)
@@ -39,11 +39,11 @@ package struct StoredLens {
       guard record.model.fingerprint == fingerprint, known == [boundaries, [width]] else {
         throw RunError.unfit(
           path: path,
-          reason: "its lens.safetensors is not that of its result.json; fit the lens again")
+          reason: "its lens.safetensors does not belong to its result.json; fit the lens again")
       }
     } else if try Self.isArchive(path) {
       let file = try TorchLensFile(path)
-      // There a layer is the output of a block, counted from 0.
+      // In such a file a layer is the output of a block, counted from 0.
       self.init(
         path: path, width: file.width, boundaries: file.layers.map { $0 + 1 }, fingerprint: nil,
         record: nil, source: .torch(file))
@@ -52,7 +52,7 @@ package struct StoredLens {
     }
   }
 
-  /// Whether a file begins as torch.save's do.
+  /// Whether a file begins like those of torch.save.
   private static func isArchive(_ path: String) throws(FileError) -> Bool {
     let file = try MappedFile(path)
     return withExtendedLifetime(file) { file.bytes.starts(with: Array("PK".utf8)) }
@@ -64,7 +64,7 @@ package struct StoredLens {
       let fingerprint = tensors.metadata["fingerprint"]
     else {
       throw FileError.invalidField(
-        file: file, field: "__metadata__", reason: "it is not that of a lens")
+        file: file, field: "__metadata__", reason: "it is not the metadata of a lens")
     }
     var shapes: [Int: [String: [Int]]] = [:]
     for info in tensors.tensors {
@@ -73,7 +73,7 @@ package struct StoredLens {
         (0..<1 << 16).contains(l), info.name == "l\(l).\(parts[1])", info.elementType == .f32
       else {
         throw FileError.invalidField(
-          file: file, field: info.name, reason: "it is no tensor of a lens")
+          file: file, field: info.name, reason: "it is not a tensor of a lens")
       }
       shapes[l, default: [:]][String(parts[1])] = info.shape
     }
@@ -110,33 +110,34 @@ package struct StoredLens {
     (self.fingerprint, self.record, self.source) = (fingerprint, record, source)
   }
 
-  /// Throws `RunError.unfit` unless the lens is of a model of this width, with so many blocks, and of these weights if it says
-  /// of which it is.
+  /// Throws `RunError.unfit` unless the lens fits the model's width and number of blocks, and its weights if the lens names
+  /// them.
   package func check(fits model: ModelRecord) throws(RunError) {
     guard width == model.width else {
       throw .unfit(
         path: path,
         reason:
-          "is a lens of width \(width), and \(model.name) has the width \(model.width); fit one on this model"
+          "is a lens of width \(width), but \(model.name) has the width \(model.width); fit a lens on this model"
       )
     }
     if let beyond = boundaries.last, beyond >= model.layers {
       throw .unfit(
         path: path,
         reason:
-          "has the layer \(beyond), and \(model.name) has the boundaries 0 to \(model.layers); fit "
-          + "one on this model")
+          "has the layer \(beyond), but \(model.name) has the boundaries 0 to \(model.layers); fit "
+          + "a lens on this model")
     }
     guard fingerprint == nil || fingerprint == model.fingerprint else {
       let name = record.map { " (\($0.model.name))" } ?? ""
       throw .unfit(
         path: path,
         reason:
-          "was fitted on other weights\(name) than those of \(model.name); fit one on this model")
+          "was fitted on other weights\(name) than those of \(model.name); fit a lens on this model"
+      )
     }
   }
 
-  /// J of a boundary (d, d), or the part of it that is kept. Throws `FileError`.
+  /// The Jacobian J of a boundary (d, d), or the part of it that is kept. Throws `FileError`.
   package func matrix(from boundary: Int) throws -> Matrix<Double> {
     switch source {
     case .torch(let file): return try file.matrix(ofLayer: boundary - 1).converted(to: Double.self)
@@ -147,7 +148,7 @@ package struct StoredLens {
     }
   }
 
-  /// J x of some states (rows). Throws `FileError`.
+  /// The products J x of some states (rows). Throws `FileError`.
   package func transported(
     _ states: Matrix<Double>, from boundary: Int
   ) throws -> Matrix<Double> {
@@ -160,7 +161,7 @@ package struct StoredLens {
     return .product(inner, .none, u)
   }
 
-  /// The largest triplets that are kept; nil where there are none, but only J.
+  /// The largest triplets that are kept; nil if the file holds only J.
   package func keptTriplets(
     from boundary: Int
   ) throws -> (left: Matrix<Double>, values: [Double], right: Matrix<Double>)? {

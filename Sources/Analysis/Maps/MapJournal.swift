@@ -1,7 +1,7 @@
 import Foundation
 import LinearAlgebra
 
-/// What a run of `triplets` has finished: one file per prompt, or one of the average, and one per prompt that failed.
+/// The finished part of a `triplets` run: one file per prompt, or one for the average, and one per prompt that failed.
 struct MapJournal {
   private let units: KeptUnits
   private let check: () throws -> Void
@@ -9,26 +9,26 @@ struct MapJournal {
   private struct Notes: Codable {
     let report: ConvergenceReport
     let record: MapRecord
-    /// Not in files of earlier versions.
+    /// Missing in files of earlier versions.
     let certificate: Certificate?
   }
 
-  /// `check` throws if the model changed since it was opened: then nothing is kept.
+  /// `check` throws if the model has changed since it was opened; then nothing is kept.
   init(_ units: KeptUnits, check: @escaping () throws -> Void = {}) {
     (self.units, self.check) = (units, check)
   }
 
-  /// Whether a prompt is done, or for nil the average.
+  /// Whether a prompt is done; nil means the average.
   func isKnown(_ p: Int?) throws -> Bool {
     if try find(p) != nil { return true }
     guard let p else { return false }
     return try failure(p) != nil
   }
 
-  /// What is known of a prompt's map, or for nil of the average, without a read-out; nil if it is not done.
+  /// The record of a prompt's map without a read-out, nil if it is not done; the prompt nil means the average.
   func record(_ p: Int?) throws -> MapRecord? { try find(p)?.1.record }
 
-  /// The triplets of a prompt's map, or for nil of the average. Throws `RunError.lostUnit` if they are gone.
+  /// The triplets of a prompt's map; nil means the average. Throws `RunError.lostUnit` if they are gone.
   func triplets(_ p: Int?) throws -> (triplets: SingularTriplets, record: MapRecord) {
     guard let (file, notes) = try find(p), let u = file.matrix("U"), let v = file.matrix("V"),
       let s = file.matrix("S"), let residuals = file.matrix("residuals")
@@ -71,7 +71,7 @@ struct MapJournal {
     try units.unit("\(name(p)).failure")?.notes(LostPrompt.self)
   }
 
-  /// Keeps that.
+  /// Keeps why a prompt failed.
   func keep(_ failure: LostPrompt, _ p: Int) throws {
     try check()
     try units.keep(ArrayFile(), notes: failure, as: "\(name(p)).failure")

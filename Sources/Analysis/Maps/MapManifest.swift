@@ -1,17 +1,17 @@
 import Model
 
-/// What decides the numbers of a run of `triplets`, written down before any of them.
+/// Everything that determines the numbers of a `triplets` run, written before any of them is computed.
 package struct MapManifest: PromptManifest {
-  /// Which command's.
+  /// The command that makes such runs.
   package private(set) var command = RunKind.triplets
   package let krylens: String
   package let model: ModelRecord
-  /// Every option in force.
+  /// All settings in effect.
   package let settings: MapSettings
   package let prompts: [PromptEntry]
   package var computedWith: [ProcessorRecord]
 
-  /// Of a run that is complete.
+  /// The manifest of a complete run.
   package static func finished(in folder: String) -> MapManifest? {
     guard let record = try? MapRunRecord(folder: folder), record.head.complete else { return nil }
     return MapManifest(
@@ -27,7 +27,7 @@ package struct MapManifest: PromptManifest {
     ])
   }
 
-  /// The settings that decide the numbers, the same for all ways of asking for the same ones.
+  /// The settings that the numbers depend on, in one form for all requests that mean the same.
   private struct Decisive: Encodable, Sendable {
     let settings: MapSettings
     let isComplete: Bool
@@ -40,7 +40,7 @@ package struct MapManifest: PromptManifest {
       var values = encoder.container(keyedBy: CodingKeys.self)
       try values.encode(settings.randomInit, forKey: .randomInit)
       try values.encode(settings.seed, forKey: .seed)
-      // Of what is not finished tokens are read out at the end.
+      // In an unfinished run, tokens are still to be read out.
       if isComplete { try values.encode(settings.readOut, forKey: .readOut) }
     }
   }
@@ -64,13 +64,13 @@ extension MapRunRecord {
   /// Reads the `result.json` of a folder. Throws `RunError.badRun`.
   package init(folder: String) throws(RunError) { self = try storedRecord(folder) }
 
-  /// What is known of a run that has been begun in a folder and has not ended; nil if there is none.
+  /// What is known of an unfinished run in a folder; nil if there is no such run.
   package static func begun(in folder: String) throws -> MapRunRecord? {
     guard let (manifest, units) = ResultFolder<MapManifest>.begun(in: folder) else { return nil }
     return try MapRunRecord(manifest, MapJournal(units), isComplete: false)
   }
 
-  /// Of what a journal has, without read-outs.
+  /// The record of what a journal holds, without read-outs.
   init(_ manifest: MapManifest, _ journal: MapJournal, isComplete: Bool) throws {
     self.init(
       head: manifest.head(isComplete: isComplete),

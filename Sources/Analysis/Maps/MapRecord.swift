@@ -2,13 +2,13 @@ import Alignment
 import LinearAlgebra
 import Model
 
-/// Everything `triplets` found, as it stands in `result.json` (keys in snake case; missing numbers are `null`).
+/// The results of `triplets` as written in `result.json` (keys in snake case; missing numbers are `null`).
 public struct MapRunRecord: Codable, Sendable {
-  /// How it came about.
+  /// How the results came about.
   public var head: RecordHead<MapSettings>
-  /// One a prompt, in the order given.
+  /// One per prompt, in the order given.
   public var prompts: [MapPromptRecord]
-  /// Of the prompts' average, if that was asked for; null otherwise.
+  /// The triplets of the average over prompts, if requested; null otherwise.
   @Nullable public var average: MapRecord?
 
   private enum CodingKeys: CodingKey { case prompts, average }
@@ -25,7 +25,7 @@ public struct MapRunRecord: Codable, Sendable {
     _average = try values.decode(Nullable<MapRecord>.self, forKey: .average)
   }
 
-  /// One object with the members of all parts.
+  /// Writes one object with the members of all parts.
   public func encode(to encoder: any Encoder) throws {
     try head.encode(to: encoder)
     var values = encoder.container(keyedBy: CodingKeys.self)
@@ -33,23 +33,23 @@ public struct MapRunRecord: Codable, Sendable {
     try values.encode(_average, forKey: .average)
   }
 
-  /// The prompts without results, each with the reason.
+  /// The prompts without results, each with its reason.
   public var failures: [PromptFailure] { prompts.compactMap(\.entry.failed) }
 
-  /// What was found: of every prompt that did not fail, by its position, or of the average, by nil.
+  /// The maps found: one per prompt that did not fail, with its position, or the average, with nil.
   public var maps: [(prompt: Int?, map: MapRecord)] {
     average.map { [(nil, $0)] }
       ?? prompts.enumerated().compactMap { p, prompt in prompt.map.map { (p, $0) } }
   }
 }
 
-/// What was found on one prompt.
+/// The results for one prompt.
 public struct MapPromptRecord: Codable, Sendable {
   /// The prompt.
   public var entry: PromptEntry
-  /// The triplets of its map; null of one that failed, and where the average was asked for.
+  /// The triplets of its map; null if the prompt failed, and in runs of the average.
   @Nullable public var map: MapRecord?
-  /// Of a prompt that is averaged the input tokens, from 0.
+  /// The input tokens, from 0, of a prompt that is part of an average.
   @Nullable public var fromTokens: [Int]?
   /// Likewise the output tokens.
   @Nullable public var toTokens: [Int]?
@@ -67,7 +67,7 @@ public struct MapPromptRecord: Codable, Sendable {
     _toTokens = try values.decode(Nullable<[Int]>.self, forKey: .toTokens)
   }
 
-  /// One object with the members of all parts.
+  /// Writes one object with the members of all parts.
   public func encode(to encoder: any Encoder) throws {
     try entry.encode(to: encoder)
     var values = encoder.container(keyedBy: CodingKeys.self)
@@ -79,30 +79,30 @@ public struct MapPromptRecord: Codable, Sendable {
 
 /// The triplets of one map, without their vectors.
 public struct MapRecord: Codable, Sendable {
-  /// The boundary it begins at.
+  /// The boundary where it begins.
   public var fromLayer: Int
   /// Where it ends.
   public var toLayer: MapEnd
-  /// The two ids whose difference of logits is the output; null of all other maps.
+  /// The two ids whose difference of logits is the output; null for all other maps.
   @Nullable public var logits: [Int]?
-  /// The input tokens, from 0. Of an average whose prompts differ in them they are counted from the end, negative, and
-  /// null if they differ then too.
+  /// The input tokens, from 0. For an average whose prompts differ in them, they are counted from the end, negative; null
+  /// if they still differ.
   @Nullable public var fromTokens: [Int]?
   /// Likewise the output tokens.
   @Nullable public var toTokens: [Int]?
   /// Whether one input is added at every source token.
   public var tied: Bool
-  /// What became of several output tokens.
+  /// How several output tokens were combined.
   public var reduce: JacobianMap.Reduction
-  /// Which part of the one block.
+  /// The part of the block that was differentiated, for a map through a single block.
   public var site: JacobianSite
-  /// The head, from 0, if it is of one.
+  /// The attention head, from 0, if the map goes through one.
   @Nullable public var head: Int?
-  /// The expert, from 0, if it is of one.
+  /// The expert, from 0, if the map goes through one.
   @Nullable public var expert: Int?
-  /// What was held constant besides other tokens.
+  /// What was held constant besides the other tokens.
   public var linearization: LinearizationKind
-  /// The way through several blocks.
+  /// The paths through several blocks.
   public var path: JacobianMap.Path
   /// Whether the identity was subtracted.
   public var identitySubtracted: Bool
@@ -110,67 +110,68 @@ public struct MapRecord: Codable, Sendable {
   public var shape: [Int]
   /// σ₁ ≥ σ₂ ≥ ….
   public var singularValues: [Double]
-  /// Measured, one per triplet.
+  /// The measured residual norms, one per triplet.
   public var residualNorms: [Double]
   /// Whether all are within tolerance · σ₁.
   public var converged: Bool
-  /// What the solver says otherwise.
+  /// The solver's remedy if it did not converge.
   @Nullable public var remedy: String?
-  /// (σₖ − σₖ₊₁) / σ₁: where small, single vectors mean little.
+  /// (σₖ − σₖ₊₁) / σ₁; where it is small, single vectors mean little.
   @Nullable public var relativeGaps: [Double]?
-  /// The solver that answered.
+  /// The solver that was used.
   public var solver: String
-  /// Vectors.
+  /// The number of vectors applied in each direction.
   public var applications: LayerRecord.Applications
-  /// Readings of the weights.
+  /// Passes over the weights.
   public var passes: Int
-  /// Of the solve.
+  /// Wall-clock seconds of the solve.
   public var seconds: Double
-  /// Which products measured the residual norms; null in records of earlier versions, which know single precision only.
+  /// The precision of the products that measured the residual norms; null in records of earlier versions, which know only
+  /// single precision.
   @Nullable public var precision: ProductPrecision?
-  /// How far the operator that was applied is from the map, relative to σ₁; null where it was not measured.
+  /// The distance of the applied operator from the map, relative to σ₁; null if it was not measured.
   @Nullable public var noise: OperatorNoise?
-  /// |σ̂ₖ − σₖ| of each value at most, the operator's noise included where that is known; null in records of earlier versions, as
-  /// are the following ones.
+  /// An upper bound on |σ̂ₖ − σₖ| for each value, including the operator's noise if that is known; null in records of earlier
+  /// versions, as are the following members.
   @Nullable public var bound: [Double]?
-  /// The sine of the angle between each found and true vector at most, left or right; 1 where nothing is known.
+  /// An upper bound on the sine of the angle between each found and true vector, left or right; 1 where nothing is known.
   @Nullable public var vectorBound: [Double]?
-  /// The same of the space of all, ‖sin Θ‖_F.
+  /// The same bound for the space of all vectors, ‖sin Θ‖_F.
   @Nullable public var subspaceBound: Double?
-  /// What is known of values that were not found; null where the solver did not look.
+  /// What is known about values that were not found; null if the solver did not search for them.
   @Nullable public var certificate: Certificate?
-  /// First and last rank, from 1, of every cluster: values so close that their single vectors are not determined. The last
-  /// one may end beyond the values asked for.
+  /// The first and last rank, from 1, of each cluster: values so close that their single vectors are not determined. The last
+  /// cluster may end beyond the requested values.
   @Nullable public var clusters: [[Int]]?
-  /// Triplets beyond those asked for; null where there are none.
+  /// Triplets beyond the requested ones; null if there are none.
   @Nullable public var further: FurtherRecord?
-  /// The norm of each token's part of every vector; null where neither side has several tokens.
+  /// The norm of each token's part of every vector; null if neither side has several tokens.
   @Nullable public var tokenNorms: TokenNorms?
-  /// What the vectors favour and disfavour, if that was asked for.
+  /// The tokens that the vectors favour and disfavour, if requested.
   @Nullable public var readOut: ReadOut?
 
-  /// Norms of the tokens' parts of singular vectors: one row per triplet, one column per token.
+  /// The norms of the tokens' parts of singular vectors: one row per triplet, one column per token.
   public struct TokenNorms: Codable, Sendable, Equatable {
-    /// Of u, over the output tokens.
+    /// Norms of the parts of u, over the output tokens.
     public var left: [[Double]]
-    /// Of v, over the input tokens.
+    /// Norms of the parts of v, over the input tokens.
     public var right: [[Double]]
   }
 }
 
 extension MapRecord: BoundedTriplets {}
 
-/// What a solve of a map found.
+/// The result of solving a map.
 struct SolvedMap {
   var triplets: SingularTriplets
-  /// Which products measured the residual norms.
+  /// The precision of the products that measured the residual norms.
   var precision: ProductPrecision
-  /// How far those are from what is meant.
+  /// The distance of those products from the map.
   var noise: OperatorNoise?
 }
 
 extension MapRecord {
-  /// Of a map's triplets.
+  /// The record of a map's triplets.
   init(
     _ selection: MapSelection, _ map: ResolvedMap, fromTokens: [Int]?, toTokens: [Int]?,
     _ found: SolvedMap, seconds: Double
@@ -212,7 +213,7 @@ extension MapEnd {
 }
 
 extension Matrix<Double> {
-  /// Of every row the norms of its parts, so many and of one length.
+  /// The norms of the parts of each row, `parts` of equal length.
   fileprivate func partNorms(_ parts: Int) -> [[Double]] {
     let length = columns / parts
     return (0..<rows).map { r in

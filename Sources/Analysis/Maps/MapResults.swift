@@ -3,7 +3,7 @@ import Files
 import Foundation
 import LinearAlgebra
 
-/// The files a run of `triplets` leaves.
+/// The result files of a `triplets` run.
 struct MapResults {
   private let record: MapRunRecord
   private let journal: MapJournal
@@ -12,7 +12,7 @@ struct MapResults {
     (self.record, self.journal) = (record, journal)
   }
 
-  /// `triplets.safetensors`, `singular_values.csv`, and `result.json` last. Throws `RunError.cannotWrite`.
+  /// Writes `triplets.safetensors`, `singular_values.csv`, and `result.json` last. Throws `RunError.cannotWrite`.
   func write(to folder: ResultFolder<MapManifest>) throws {
     let (arrays, table) = ("triplets.safetensors", "singular_values.csv")
     do {
@@ -24,8 +24,8 @@ struct MapResults {
     try folder.finish([arrays, table], result: try recordJSON(record))
   }
 
-  /// `p0.U` (k, outputs), `p0.V` (k, inputs), `p0.S` (k), or `average.U` and so on; rows are vectors, in which tokens follow one
-  /// another.
+  /// Writes `p0.U` (k, outputs), `p0.V` (k, inputs), `p0.S` (k), or `average.U` and so on; rows are vectors, with one token
+  /// after another.
   private func writeArrays(to path: String) throws {
     let entries = record.maps.flatMap { p, map in
       let (name, k) = (Self.name(p), map.singularValues.count)
@@ -44,10 +44,10 @@ struct MapResults {
     try writer.finish()
   }
 
-  /// How the names of a prompt's arrays begin, or of the average's.
+  /// The prefix of the names of a prompt's arrays, or of the average's.
   static func name(_ p: Int?) -> String { p.map { "p\($0)" } ?? "average" }
 
-  /// One row per singular value; of an average the prompt is empty.
+  /// `singular_values.csv`: one row per singular value; the prompt is empty for an average.
   private var csv: String {
     var text = "prompt,from_layer,to_layer,index,singular_value,residual_norm\n"
     for (p, map) in record.maps {

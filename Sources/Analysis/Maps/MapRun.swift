@@ -6,18 +6,18 @@ import LinearAlgebra
 import Model
 import Weights
 
-/// A run of `triplets`: a model, prompts and a map in, the map's singular triplets out.
+/// A `triplets` run: takes a model, prompts and a map, and finds the map's singular triplets.
 package struct MapRun {
-  /// What is run.
+  /// The settings of the run.
   package let settings: MapSettings
-  /// What the user should know of the model's folder and the prompts, one line each.
+  /// Notes for the user on the model's files and the prompts, one line each.
   package var notes: [String] { loaded.notes }
   private let problem: MapProblem
   /// Triplets of each map.
   private let count: Int
   private let reader: VectorReader?
 
-  /// The folder of such a run.
+  /// The folder type of such runs.
   package typealias Folder = ResultFolder<MapManifest>
 
   /// Opens the model, tokenizes the prompts and checks every option against both, before any work is done.
@@ -38,7 +38,7 @@ package struct MapRun {
   private var loaded: LoadedModel { problem.loaded }
   private var resolved: [ResolvedMap] { problem.resolved }
 
-  /// What decides the run's numbers. Reads the weights once. Throws `FileError`.
+  /// Everything that determines the run's numbers. Reads the weights once. Throws `FileError`.
   package func manifest() throws -> MapManifest {
     MapManifest(
       krylens: krylensVersion, model: try loaded.record(), settings: settings,
@@ -47,11 +47,11 @@ package struct MapRun {
 
   private var entries: [PromptEntry] { loaded.prompts.map { PromptEntry($0, in: loaded) } }
 
-  /// Runs it in a folder, where it goes on from what is finished there, and writes the results.
+  /// Runs in a folder, resuming from what is finished there, and writes the results.
   ///
   /// A solve that did not converge is a result, and so is a prompt that failed: its record says why. Throws
-  /// `RunError.allFailed` if there is no other, what a model that changes under the run throws, `RunError.interrupted`, and
-  /// `cannotRead`, `cannotWrite`, `lostUnit` of what is kept.
+  /// `RunError.allFailed` if every prompt failed, what a model that changes during the run throws, `RunError.interrupted`,
+  /// and `cannotRead`, `cannotWrite` and `lostUnit` for what is kept.
   package func run(
     in folder: Folder, progress: (any RunProgress)? = nil, meter: MemoryMeter
   ) throws -> MapRunRecord {
@@ -120,7 +120,7 @@ package struct MapRun {
     }
   }
 
-  /// The average over all prompts but those that fail; false if it was known.
+  /// Solves the average over all prompts that do not fail; false if it was known already.
   private func solveAverage(
     _ model: some Transformer, _ journal: MapJournal, _ progress: (any RunProgress)?,
     _ folder: Folder
@@ -141,7 +141,7 @@ package struct MapRun {
           try journal.keep(LostPrompt(loss), p)
           lost.append(p)
         }
-        // Not the states of any prompt: the sum of their maps.
+        // The states of every prompt are finite, but the sum of their maps is not.
         guard !lost.isEmpty else { throw error }
         survivors.removeAll(where: lost.contains)
       }
@@ -149,7 +149,7 @@ package struct MapRun {
     return true
   }
 
-  /// Of a prompt's map, or of the average of several, with the record that has no read-out yet.
+  /// The triplets of a prompt's map, or of the average of several, with the record before any read-out.
   private func triplets(
     of prompts: [Int], _ progress: (any RunProgress)?
   ) throws -> (triplets: SingularTriplets, record: MapRecord) {
@@ -160,7 +160,7 @@ package struct MapRun {
         isCancelled: { progress?.isCancelled == true }))
   }
 
-  /// Where the states of a prompt stop being finite before the map's end; nil if they do not.
+  /// Where the states of a prompt stop being finite before the end of the map; nil if they are all finite.
   private func loss(
     of input: ModelInput, _ map: ResolvedMap, in model: some Transformer
   ) throws -> PromptLoss? {
@@ -182,7 +182,7 @@ package struct MapRun {
 
   // MARK: Memory
 
-  /// Throws `RunError.badSetting` if the longest prompt's solve, or the average's, would exceed a limit.
+  /// Throws `RunError.badSetting` if the solve of the longest prompt, or of the average, would exceed a memory limit.
   private func checkMemory(_ limit: Int) throws {
     let lengths = loaded.lengths
     let longest = lengths.indices.max { lengths[$0] < lengths[$1] } ?? 0
@@ -200,7 +200,7 @@ package struct MapRun {
     guard needed > limit else { return }
     throw RunError.badSetting(
       .maxMemory, value: spokenBytes(limit),
-      reason: "the run is predicted to need \(spokenBytes(needed)), the most for "
+      reason: "the run is predicted to need \(spokenBytes(needed)), the largest part for "
         + "\(parts.max { $0.1 < $1.1 }?.0 ?? "weights"); allow more, lower \(.top), or name fewer tokens"
     )
   }

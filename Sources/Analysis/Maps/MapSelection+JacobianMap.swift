@@ -4,7 +4,7 @@ extension MapSelection {
   /// The site, as head and expert have it where they are named.
   package var partSite: JacobianSite { head != nil ? .attention : expert != nil ? .mlp : site }
 
-  /// The map that is meant in a model. Throws `RunError.badSetting` for what no model could meet.
+  /// The selected map in a model with this many blocks. Throws `RunError.badSetting` for settings that fit no model.
   package func map(in layers: Int) throws(RunError) -> JacobianMap {
     let destination = try destination(layers)
     let end = if case .layer(let layer) = destination { layer } else { layers }
@@ -17,7 +17,7 @@ extension MapSelection {
     guard skip == 0 || fromToken == .all || toToken == .all else {
       throw .badSetting(
         .skip, value: "\(skip)",
-        reason: "leaves tokens out of \(.fromToken) all or \(.toToken) all; leave it out")
+        reason: "applies to \(.fromToken) all or \(.toToken) all; leave it out")
     }
     map.part = try part()
     map.tiesSources = tied
@@ -38,7 +38,7 @@ extension MapSelection {
       guard ids.count == 2, ids[0] != ids[1] else {
         throw .badSetting(
           .logits, value: ids.spelled,
-          reason: "must be two token ids, of which the difference of logits is taken: 5,7")
+          reason: "must be two token ids, whose difference of logits is taken: 5,7")
       }
       return .logitDifference(ids[0], ids[1])
     }
@@ -47,7 +47,7 @@ extension MapSelection {
       guard fromLayer != nil || (1...layers).contains(layer) else {
         throw .badSetting(
           .toLayer, value: "\(layer)",
-          reason: "must be a boundary from 1 to \(layers), as the model has \(layers) blocks")
+          reason: "must be a boundary from 1 to \(layers), since the model has \(layers) blocks")
       }
       return .layer(layer)
     case .final: return .finalNorm
@@ -58,8 +58,8 @@ extension MapSelection {
         throw .badSetting(
           .fromLayer, value: "\(fromLayer)",
           reason:
-            "no block follows boundary \(layers) or one after it; give a boundary from 0 to \(layers - 1), or say by "
-            + "\(.toLayer) where the map ends")
+            "no block follows boundary \(layers) or a later one; give a boundary from 0 to \(layers - 1), or give the "
+            + "end of the map with \(.toLayer)")
       }
       return .layer(fromLayer + 1)
     }
@@ -77,7 +77,7 @@ extension MapSelection {
     switch (head, expert) {
     case (_?, let expert?):
       throw .badSetting(
-        .expert, value: "\(expert)", reason: "and \(.head) exclude each other; give one of them")
+        .expert, value: "\(expert)", reason: "and \(.head) cannot be combined; give one of them")
     case (let head?, nil):
       guard site != .mlp else {
         throw .badSetting(
@@ -103,7 +103,7 @@ extension MapSelection {
 }
 
 extension RunError {
-  /// What is wrong with a map, in the words of the settings that ask for it; `label` names the prompt it is a map of.
+  /// The error of a map in terms of the settings that request it; `label` names the prompt.
   init(_ error: MapError, _ selection: MapSelection, _ label: PromptLabel) {
     let part: SettingKey =
       selection.head != nil ? .head : selection.expert != nil ? .expert : .site
@@ -136,7 +136,7 @@ extension RunError {
       self = .badSetting(
         .toToken, value: "\(to)",
         reason:
-          "comes before \(.fromToken) \(from), and under the model's causal mask no token influences "
+          "comes before \(.fromToken) \(from), but under the model's causal mask no token influences "
           + "an earlier one (\(label))")
     case .partOfOneBlock where selection.path == .own:
       self = .badSetting(
@@ -144,7 +144,7 @@ extension RunError {
     case .partOfOneBlock:
       self = .badSetting(
         part, value: selection.partValue,
-        reason: "is of one block; let \(.toLayer) be the boundary after \(.fromLayer)")
+        reason: "is a part of one block; let \(.toLayer) be the boundary after \(.fromLayer)")
     case .noHead(let head, let count, let layer):
       self = .badSetting(
         .head, value: "\(head)", reason: Self.missing("attention heads", count, layer))
@@ -155,7 +155,7 @@ extension RunError {
       self = .badSetting(
         .path, value: "own",
         reason:
-          "goes from one token to itself; name the same single token by \(.fromToken) and \(.toToken)"
+          "goes from one token to itself; give the same single token as \(.fromToken) and \(.toToken)"
       )
     case .noLogits:
       self = .badSetting(
@@ -183,6 +183,6 @@ extension MapSelection {
 }
 
 extension [Int] {
-  /// As options have it.
+  /// The list as options spell it.
   fileprivate var spelled: String { map(String.init).joined(separator: ",") }
 }

@@ -1,23 +1,23 @@
 import Lanczos
 import Model
 
-/// Every setting of `triplets`, as it is in force.
+/// All settings of `triplets` in effect.
 ///
-/// In `result.json` all members stand side by side, by their names in snake case.
+/// In `result.json` all members are side by side, their names in snake case.
 @dynamicMemberLookup
 public struct MapSettings: Codable, Sendable, Equatable {
-  /// The model, and how the command is executed.
+  /// The model, and how the command is run.
   public var common: ModelSettings
-  /// Which map.
+  /// The map.
   public var map = MapSelection()
-  /// How its triplets are found.
+  /// How the map's triplets are found.
   public var solution = MapSolution()
-  /// Tokens that each singular vector favours, and disfavours, to be listed; nil for none.
+  /// The number of tokens to list that each singular vector favours and disfavours; nil for none.
   @Nullable public var readOut: Int?
 
   private enum CodingKeys: CodingKey { case readOut }
 
-  /// The defaults for a model.
+  /// The default settings for a model.
   public init(_ common: ModelSettings) { self.common = common }
 
   /// Reads what `encode(to:)` writes.
@@ -29,7 +29,7 @@ public struct MapSettings: Codable, Sendable, Equatable {
     _readOut = try values.decode(Nullable<Int>.self, forKey: .readOut)
   }
 
-  /// One object with the members of all parts.
+  /// Writes one object with the members of all parts.
   public func encode(to encoder: any Encoder) throws {
     try common.encode(to: encoder)
     try map.encode(to: encoder)
@@ -57,65 +57,65 @@ public struct MapSettings: Codable, Sendable, Equatable {
   }
 }
 
-/// Which map between tokens and boundaries, as it was asked for: `JacobianMap` before the model is known.
+/// A map between tokens and boundaries as requested: a `JacobianMap` before the model is known.
 public struct MapSelection: Codable, Sendable, Equatable {
-  /// The boundary A the map begins at, 0 … L; nil for the one before its end.
+  /// The boundary A where the map begins, 0 … L; nil for the one before its end.
   @Nullable public var fromLayer: Int?
-  /// Where it ends; nil for the boundary after A, or for L.
+  /// Where the map ends; nil for the boundary after A, or for L.
   @Nullable public var toLayer: MapEnd?
-  /// Of `logits` the two ids whose difference is meant.
+  /// The two ids whose difference of logits is the output.
   @Nullable public var logits: [Int]?
   /// The input tokens.
   public var fromToken = TokenList.last
   /// The output tokens.
   public var toToken = TokenList.last
-  /// Tokens at the beginning that `all` leaves out.
+  /// The number of tokens at the beginning that `all` leaves out.
   public var skip = 0
-  /// Whether one input is added at every source token.
+  /// Whether the same input is added at every source token.
   public var tied = false
-  /// What becomes of several output tokens.
+  /// How several output tokens are combined.
   public var reduce = JacobianMap.Reduction.none
-  /// Which part of the one block.
+  /// The part of a single block that is differentiated.
   public var site = JacobianSite.block
   /// The attention head, from 0.
   @Nullable public var head: Int?
   /// The expert, from 0.
   @Nullable public var expert: Int?
-  /// What is held constant besides other tokens.
+  /// What is held constant besides the other tokens.
   public var linearization = LinearizationKind.full
-  /// The way through several blocks.
+  /// The paths through several blocks.
   public var path = JacobianMap.Path.all
-  /// Whether the identity stays in maps from which it is subtracted otherwise.
+  /// Whether the identity is kept in maps from which it is otherwise subtracted.
   public var identity = IdentityMode.subtract
   /// Whether the maps of all prompts are averaged.
   public var average = false
 
-  /// The defaults.
+  /// The default settings.
   public init() {}
 }
 
 /// How many triplets are found, and by which method.
 public struct MapSolution: Codable, Sendable, Equatable {
-  /// Triplets of each map, K; nil for 10, or as many as the smallest map has.
+  /// The number of triplets per map, K; nil for 10, or as many as the smallest map has.
   @Nullable public var top: Int?
-  /// Which solver.
+  /// The solver.
   public var solver = SolverKind.auto
-  /// Residual norms are held to tolerance · σ₁.
+  /// Residual norms must not exceed tolerance · σ₁.
   public var tolerance = 1e-5
-  /// In which precision states, linearizations and products are computed.
+  /// The precision of states, linearizations and products.
   public var precision = PrecisionMode.auto
-  /// What is proven of triplets that were not found.
+  /// What is proven about triplets that were not found.
   public var certify = CertifyMode.auto
 
-  /// The defaults.
+  /// The default settings.
   public init() {}
 }
 
-/// What becomes of the identity in a map from some tokens to the same tokens between two boundaries.
+/// Whether the identity is part of a map from some tokens to the same tokens between two boundaries.
 public enum IdentityMode: String, Sendable, CaseIterable, Codable {
-  /// It is subtracted, so that one block gives the residual Jacobian.
+  /// The identity is subtracted, so that one block gives the residual Jacobian.
   case subtract
-  /// It stays.
+  /// The identity is kept.
   case keep
 }
 
@@ -139,7 +139,7 @@ public enum MapEnd: Sendable, Equatable, Codable {
     }
   }
 
-  /// As it is written.
+  /// The text that `init(_:)` reads.
   public var text: String {
     switch self {
     case .layer(let layer): "\(layer)"
@@ -163,7 +163,7 @@ public enum MapEnd: Sendable, Equatable, Codable {
     self = end
   }
 
-  /// The boundary, `"final"` or `"logits"`.
+  /// Writes the boundary, `"final"` or `"logits"`.
   public func encode(to encoder: any Encoder) throws {
     var container = encoder.singleValueContainer()
     switch self {

@@ -3,18 +3,18 @@ import LinearAlgebra
 import Model
 import Tokenization
 
-/// Singular vectors as tokens that they favour and disfavour.
+/// The tokens that singular vectors favour and disfavour.
 ///
-/// A vector w of the residual stream is put through the final norm and the unembedding as if it were the state at the end:
+/// A vector w of the residual stream is passed through the final norm and the unembedding as if it were the last block's output:
 /// score(w) = ½ (ℓ(w′) − ℓ(−w′)), where ℓ is the model's logits of a state, and w′ = w · √d / ‖w‖. The half difference is
-/// odd in w: biases of norm and unembedding cancel, and the gain of the norm and, in a LayerNorm, the subtraction of the
-/// mean stay. With an RMSNorm of gain g it is W (g ∘ w′). A soft cap keeps the order. An output that is logits already is
-/// its own score, and the difference of two logits has none. Of several tokens each part is read by itself, those of the
-/// largest norms. u and v have a common sign that is arbitrary: turned round, what is favoured and what is not change places.
+/// odd in w: biases of norm and unembedding cancel, while the gain of the norm and, in a LayerNorm, the subtraction of the
+/// mean remain. With an RMSNorm of gain g it is W (g ∘ w′). A soft cap keeps the order. An output in logits is its own
+/// score, and the difference of two logits has none. With several tokens each token's part is read separately, those of the
+/// largest norms only. The common sign of u and v is arbitrary; flipping it swaps favoured and disfavoured tokens.
 /// nostalgebraist, "interpreting GPT: the logit lens", 2020; Millidge and Black, "The singular value decompositions of
 /// transformer weight matrices are highly interpretable", 2022.
 public struct ReadOut: Codable, Sendable, Equatable {
-  /// A token, and how much a vector favours it.
+  /// A token and its score.
   public struct Entry: Codable, Sendable, Equatable {
     /// Its id.
     public var id: Int
@@ -24,30 +24,30 @@ public struct ReadOut: Codable, Sendable, Equatable {
     public var score: Double
   }
 
-  /// What one token's part of a vector says.
+  /// The read-out of one token's part of a vector.
   public struct Part: Codable, Sendable, Equatable {
-    /// The token in the prompt, from 0; null where the part belongs to no single one.
+    /// The token in the prompt, from 0; null if the part belongs to no single token.
     @Nullable public var token: Int?
     /// The norm of the part; that of the whole vector is 1.
     public var norm: Double
-    /// Those of the largest scores, largest first.
+    /// The tokens with the largest scores, largest first.
     public var favoured: [Entry]
-    /// Those of the smallest scores, smallest first.
+    /// The tokens with the smallest scores, smallest first.
     public var disfavoured: [Entry]
   }
 
-  /// Of every u its parts, the one of the largest norm first.
+  /// The parts of each u, the one with the largest norm first.
   public var left: [[Part]]
-  /// Of every v, likewise.
+  /// The parts of each v, likewise.
   public var right: [[Part]]
 
-  /// Parts of a vector that are read at most.
+  /// The most parts of a vector that are read.
   static let mostParts = 8
 }
 
 /// Reads vectors out as tokens.
 package struct VectorReader {
-  /// What the vectors are vectors of.
+  /// The space that vectors belong to.
   package enum Space: Sendable {
     /// States between two blocks.
     case states
@@ -59,13 +59,13 @@ package struct VectorReader {
 
   private let model: any Transformer
   private let tokenizer: Tokenizer?
-  /// Tokens of each list.
+  /// The number of tokens per list.
   private let count: Int
 
-  /// Parts whose logits are computed together.
+  /// The number of parts whose logits are computed together.
   private static let batch = 16
 
-  /// Throws `RunError.badSetting` where the model predicts no tokens.
+  /// Prepares to read vectors out. Throws `RunError.badSetting` if the model predicts no tokens.
   package init(_ loaded: LoadedModel, count: Int) throws(RunError) {
     (model, tokenizer, self.count) = (loaded.model, loaded.tokenizer, count)
     let d = loaded.model.description
@@ -79,7 +79,7 @@ package struct VectorReader {
     }
   }
 
-  /// What the rows of a matrix say, each of the parts of these tokens one after another.
+  /// The read-outs of the rows of a matrix, each row holding the parts of these tokens one after another.
   func read(_ vectors: Matrix<Double>, tokens: [Int?], of space: Space) -> [[ReadOut.Part]] {
     let length = vectors.columns / tokens.count
     return (0..<vectors.rows).map { r in
@@ -114,7 +114,7 @@ package struct VectorReader {
   private func scores(_ vectors: [[Double]], of space: Space) -> [[Double]] {
     guard space != .logits else { return vectors }
     let scale = Double(vectors[0].count).squareRoot()
-    // Each as it is and turned round: (2 · vectors, d).
+    // Each vector and its negative: (2 · vectors, d).
     let rows = vectors.flatMap { v in [scale, -scale].map { s in v.map { Float(s * $0) } } }
     let states = Variable(Matrix(rows))
     guard let logits = Self.logits(of: states, from: space, model) else { return [] }
@@ -129,7 +129,7 @@ package struct VectorReader {
     model.logits(space == .normed ? x : model.finalNorm(x))?.value
   }
 
-  /// The ids of the largest scores, or with sign −1 of the smallest; among equal ones the first.
+  /// The ids of the largest scores, or with sign −1 of the smallest; the first among equal ones.
   private func extremes(of scores: [Double], sign: Double) -> [ReadOut.Entry] {
     var best: [(id: Int, score: Double)] = []
     for (id, score) in scores.enumerated() where score.isFinite {
@@ -145,24 +145,24 @@ package struct VectorReader {
   }
 }
 
-/// What the rows of a map's singular vectors are, for reading them out.
+/// The layout of a map's singular vectors, needed to read them out.
 struct ReadMap: Sendable {
-  /// Where it ends.
+  /// Where the map ends.
   var end: MapEnd
-  /// The output tokens, one after another in u; nil for one that is no single token of the prompt.
+  /// The output tokens, in their order in u; nil for one that is not a single token of the prompt.
   var targets: [Int?]
-  /// Likewise the input tokens in v.
+  /// The input tokens, likewise, in their order in v.
   var sources: [Int?]
-  /// Whether u is made of states or logits: the difference of two logits is one number, which favours no other token.
+  /// Whether u consists of states or logits: the difference of two logits is a single number, which favours no token.
   var hasLeft: Bool
 }
 
 extension ReadMap {
-  /// Of a recorded map.
+  /// The layout for a recorded map.
   init(_ map: MapRecord) {
     let parts = { (tokens: [Int]?, norms: [[Double]]?) -> [Int?] in
       let count = norms?.first?.count ?? 1
-      // Tokens that were summed, or that differ between the prompts of an average, are no single ones.
+      // Tokens that were summed, or that differ between the prompts of an average, are not single tokens.
       return tokens.flatMap { $0.count == count ? $0 : nil } ?? Array(repeating: nil, count: count)
     }
     self.init(
@@ -174,7 +174,7 @@ extension ReadMap {
 }
 
 extension ReadOut {
-  /// Of the vectors of a map's triplets.
+  /// The read-out of the vectors of a map's triplets.
   init(_ map: ReadMap, left: Matrix<Double>, right: Matrix<Double>, by reader: VectorReader) {
     let space: VectorReader.Space =
       switch map.end {

@@ -4,26 +4,26 @@ import Foundation
 import LinearAlgebra
 import Model
 
-/// The singular vectors of a finished run of `align` or `triplets`, read out as tokens, from `triplets.safetensors` and the
+/// Reads the singular vectors of a finished run of `align` or `triplets` out as tokens, from `triplets.safetensors` and the
 /// model.
 package struct RunReading {
-  /// What the vectors of one Jacobian say.
+  /// The read-out of the vectors of one Jacobian.
   package struct Vectors: Encodable, Sendable {
-    /// Which Jacobian, in words.
+    /// The Jacobian, in words.
     package let place: String
     /// The prompt's tokens, as the vocabulary has them.
     @Nullable package var tokens: [String?]?
-    /// What u and v favour.
+    /// The tokens that u and v favour.
     package let readOut: ReadOut
   }
 
   /// One per Jacobian.
   package let vectors: [Vectors]
 
-  /// Opens the model where the run had it, or elsewhere. `layers` are blocks of a run of `align`, from 1; nil for all.
+  /// Opens the model where the run found it, or at another path. `layers` are blocks of an `align` run, from 1; nil for all.
   ///
-  /// Throws `RunError.badRun` for what is not a finished run, `unfit` for another model than the run's, `badSetting`, and what
-  /// opening the model throws.
+  /// Throws `RunError.badRun` for a folder that is not a finished run, `unfit` for another model than the run's, `badSetting`,
+  /// and what opening the model throws.
   package init(
     _ folder: String, model: String? = nil, count: Int, top: Int, layers: [Int]? = nil
   ) throws {
@@ -35,15 +35,16 @@ package struct RunReading {
       let record = try MapRunRecord(folder: folder)
       guard layers == nil else {
         throw RunError.badSetting(
-          .layers, reason: "is for runs of align; this one is of triplets, leave it out")
+          .layers, reason: "is for runs of align, but this is a run of triplets; leave it out")
       }
       (settings, recorded) = (record.head.settings.common, record.head.model)
       parts = Self.parts(record)
     case .eigen:
-      throw RunError.unfit(path: folder, reason: "is of krylens eigen, which keeps no vectors")
+      throw RunError.unfit(
+        path: folder, reason: "is a run of krylens eigen, which keeps no vectors")
     case .lens:
       throw RunError.unfit(
-        path: folder, reason: "is of krylens lens fit; krylens lens read reads with it")
+        path: folder, reason: "is a run of krylens lens fit; use it with krylens lens read")
     case .align:
       let record = try StoredRun(folder, .identities).record
       guard record.complete else {
@@ -58,7 +59,8 @@ package struct RunReading {
     guard try loaded.directory.fingerprint() == recorded.fingerprint else {
       throw RunError.unfit(
         path: folder,
-        reason: "is of other weights than \(settings.model) has now; name its own by \(.modelOfRun)"
+        reason:
+          "was made with other weights than \(settings.model) has now; give its own model with \(.modelOfRun)"
       )
     }
     let reader = try VectorReader(loaded, count: count)
@@ -78,13 +80,13 @@ package struct RunReading {
 
   /// One Jacobian of a run.
   private struct Part {
-    /// How the names of its arrays begin.
+    /// The prefix of its arrays' names.
     let name: String
     let place: String
     let tokenIds: [Int]?
     let map: ReadMap
 
-    /// A file says how long its vectors are, which is no proof.
+    /// Checks the length of the vectors, which a file may state wrongly.
     func check(
       _ left: Matrix<Double>, _ right: Matrix<Double>, width: Int, _ folder: String
     ) throws(RunError) {
@@ -107,7 +109,7 @@ package struct RunReading {
     }
   }
 
-  /// Of every prompt that did not fail the Jacobians of these blocks.
+  /// The Jacobians of these blocks for each prompt that did not fail.
   private static func parts(_ record: RunRecord, _ layers: [Int]?) throws(RunError) -> [Part] {
     var parts: [Part] = []
     for (p, prompt) in record.prompts.enumerated() {
@@ -127,7 +129,7 @@ package struct RunReading {
       }
     }
     guard !parts.isEmpty else {
-      throw .badSetting(.layers, reason: "names no block that the run has; leave it out for all")
+      throw .badSetting(.layers, reason: "names no block of the run; leave it out for all")
     }
     return parts
   }

@@ -83,7 +83,7 @@ public enum RunError: SettingError, Equatable, Sendable {
         + "tries these again"
     case .interrupted(nil): "interrupted; nothing was finished, and nothing is kept"
     case .interrupted(let path?):
-      "interrupted; what was finished is kept in \(path): the same command with \(.output) \(path) goes on from there"
+      "interrupted; what was finished is kept in \(path): the same command with \(.output) \(path) resumes the run"
     }
   }
 }

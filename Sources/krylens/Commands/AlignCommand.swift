@@ -4,12 +4,12 @@ import Checkpoint
 import Foundation
 import Model
 
-/// The main job: triplets of every block, coupling across depth, trajectories; a run folder.
+/// Finds the triplets of every block, their coupling across depth and the trajectories, and writes a run folder.
 struct AlignCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "align",
     abstract:
-      "Singular triplets of every block's residual Jacobian, and how well the blocks line up.")
+      "Find the top singular triplets of every block and measure how well blocks line up.")
 
   @OptionGroup var model: ModelOptions
   @OptionGroup var options: AlignOptions
@@ -34,17 +34,18 @@ struct AlignCommand: ParsableCommand {
     }
   }
 
-  /// What a run came to.
+  /// The outcome of a run.
   struct Outcome {
-    /// The record, its prompts condensed to what the statistics read; nil if the folder held the whole of it already.
+    /// The record, its prompts condensed to what the statistics read; nil if the folder already held the complete run.
     let record: RunRecord?
-    /// The prompts that were asked for, and which of them failed.
+    /// The number of prompts requested.
     let prompts: Int
+    /// The prompts that failed.
     let failures: [PromptFailure]
   }
 
-  /// One run into a folder, where it goes on from what is finished there.
-  /// `announces` says whether the user is told of what was made of prompts.
+  /// Runs into a folder, resuming from what is finished there.
+  /// `announces` says whether the notes on how prompts were read are printed.
   static func run(
     _ settings: RunSettings, _ inputs: [PromptInput], into path: String, quiet: Bool,
     announces: Bool = true
@@ -61,8 +62,8 @@ struct AlignCommand: ParsableCommand {
       let isChanged = try folder.adopt(settings.reading)
       if !quiet {
         note(
-          "\(path) holds the whole of this run already; "
-            + (isChanged ? "only what is shown of it was changed" : "nothing was done"))
+          "\(path) already holds the complete run; "
+            + (isChanged ? "only how it is shown was changed" : "nothing was done"))
       }
       let known = try StoredRun(path, .identities).record.prompts
       return Outcome(
@@ -70,7 +71,7 @@ struct AlignCommand: ParsableCommand {
     }
     do {
       if let limit = settings.maxMemory { try run.predicted().requireWithin(limit) }
-      if folder.keepsWork, !quiet { note("going on from what is finished in \(path)") }
+      if folder.keepsWork, !quiet { note("resuming from what is finished in \(path)") }
       let record = try folder.finish(try run.run(in: folder, progress: progress, meter: meter))
       return Outcome(record: record, prompts: record.prompts.count, failures: record.failures)
     } catch {
@@ -79,7 +80,7 @@ struct AlignCommand: ParsableCommand {
     }
   }
 
-  /// What can be done with a run folder, as a command that a shell takes.
+  /// What to run next on a run folder, its path quoted for a shell.
   static func nextStep(_ path: String) -> String {
     let plain = path.unicodeScalars.allSatisfy {
       $0.properties.isAlphabetic || $0.properties.numericType != nil
@@ -92,7 +93,7 @@ struct AlignCommand: ParsableCommand {
     return "krylens report \(quote(folder)) -o \(quote(folder + "-report")) draws what was written"
   }
 
-  /// krylens-runs/NAME-20260131-120000
+  /// The folder of a run that was given none: `krylens-runs/NAME-20260131-120000`.
   static func defaultOutput(_ name: String) -> String {
     let format = DateFormatter()
     format.locale = Locale(identifier: "en_US_POSIX")

@@ -4,35 +4,36 @@ import Foundation
 import Lanczos
 import LinearAlgebra
 
-/// Each solver against the dense SVD of the same Jacobian, every one in a process of its own.
+/// Measures each solver against the dense SVD of the same Jacobian, each in a process of its own.
 struct BenchCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "bench",
-    abstract: "Each solver against the dense SVD of the same Jacobian: time, passes, memory, error."
+    abstract: "Measure each solver's time, passes, memory and error against the dense SVD.",
+    usage: "krylens bench [<options>] <model>"
   )
 
   @Argument(
-    help: "A Hugging Face folder, a .gguf file, or a hub name that lies in the local cache.")
+    help: "A Hugging Face folder, a .gguf file, or a hub name in the local cache.")
   var model: FilePath
 
-  @Option(help: "The block, from 1.")
+  @Option(help: "The block, counted from 1.")
   var layer = 1
 
-  @Option(help: "Singular triplets, K.")
+  @Option(help: "Number of singular triplets, K.")
   var top = 10
 
   @Option(
-    help: "A solver to measure; may be given more than once (default: all; dense is the oracle).")
+    help: "A solver to measure; may be repeated (default: all; dense is the reference).")
   var solver: [SolverKind] = []
 
   @Option(
     parsing: .unconditional,
     help:
-      "The prompt as token ids, an encoder's too; models of images are given noise."
+      "The prompt as token ids, also for an encoder; image models are given noise."
   )
   var tokenIds = IntegerList(argument: "1,2,3,4,5,6,7,8,9,10")!
 
-  @Option(help: "Residual norms are held to T · σ₁.")
+  @Option(help: "Residual norms must not exceed this times σ₁.")
   var tolerance = 1e-5
 
   @Option(
@@ -44,10 +45,10 @@ struct BenchCommand: ParsableCommand {
   @Option(help: "Seed of the start vectors.")
   var seed: UInt64 = 0
 
-  @Option(help: "Vectors of the block solver's block (default: its own choice).")
+  @Option(help: "Block size of the block solver (default: its own choice).")
   var blockSize: Int?
 
-  @Option(help: "Threads (default: all cores).")
+  @Option(help: "Number of threads (default: all cores).")
   var threads: Int?
 
   @Flag(help: "Print JSON.")
@@ -116,7 +117,7 @@ struct BenchCommand: ParsableCommand {
   private func measureHere(_ kind: SolverKind) throws {
     try withExitStatus {
       let threads = threads ?? ProcessInfo.processInfo.activeProcessorCount
-      // The yardstick is to be as fast as it can be: in this process nothing else calls OpenBLAS.
+      // The reference should be as fast as possible; nothing else in this process calls OpenBLAS.
       if kind == .dense { BLAS.takeThreads(threads) }
       let measurement = try SolverMeasurement(
         model: model.path, layer: layer, tokens: tokenIds.values, top: top, solver: kind,
@@ -126,7 +127,7 @@ struct BenchCommand: ParsableCommand {
     }
   }
 
-  /// The same command once more, for one solver: its peak of memory is its own.
+  /// Runs this command again for one solver in a process of its own, so that its peak memory is its own.
   private func measureApart(_ kind: SolverKind) throws -> SolverMeasurement {
     let process = Process()
     process.executableURL = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
@@ -142,7 +143,7 @@ struct BenchCommand: ParsableCommand {
     try process.run()
     let data = output.fileHandleForReading.readDataToEndOfFile()
     process.waitUntilExit()
-    // The child has said what was wrong.
+    // The child process has already printed what went wrong.
     guard process.terminationStatus == 0 else { throw ExitCode(process.terminationStatus) }
     return try JSONDecoder().decode(SolverMeasurement.self, from: data)
   }

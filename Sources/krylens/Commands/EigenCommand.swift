@@ -2,12 +2,12 @@ import Analysis
 import ArgumentParser
 import Lanczos
 
-/// Eigenvalues of blocks or of a span, how far they are from normal, exponents along a token's path.
+/// Finds eigenvalues of blocks or of a span, their departure from normality, and exponents along a token's path.
 struct EigenCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "eigen",
     abstract:
-      "Dominant eigenvalues of blocks (I + J), their departure from normality, exponents over depth."
+      "Find dominant eigenvalues of blocks (I + J), non-normality and Lyapunov exponents."
   )
 
   @OptionGroup var model: ModelOptions
@@ -15,45 +15,46 @@ struct EigenCommand: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "Blocks, counted from 1, each by itself: 1-30 or 1,5,9 (default: all).", valueName: "list"))
+      "Blocks, each on its own, counted from 1: 1-30 or 1,5,9 (default: all).", valueName: "list"))
   var layers: LayerList?
 
   @Option(
     help: ArgumentHelp(
-      "One operator through several blocks: the boundary it begins at, 0 before the first block (default: one before --to-layer).",
+      "For one operator through several blocks: the boundary where it begins; 0 is before the first block (default: one before --to-layer).",
       valueName: "boundary"))
   var fromLayer: Int?
 
   @Option(
     help: ArgumentHelp(
-      "The boundary it ends at (default: one behind --from-layer).", valueName: "boundary"))
+      "The boundary where it ends (default: one after --from-layer).", valueName: "boundary"))
   var toLayer: Int?
 
   @Option(
     parsing: .unconditional,
     help: ArgumentHelp(
-      "The token whose state is input and output: last, or an index from 0, negative from the end; of a span also a list, or all (default: last).",
+      "The token whose state is both input and output: last, or an index from 0, negative from the end; for a span of blocks also a list, or all (default: last).",
       valueName: "token"))
   var fromToken: TokenList?
 
   @Option(
     parsing: .unconditional,
-    help: ArgumentHelp("The same; eigenvalues need both alike.", valueName: "token"))
+    help: ArgumentHelp(
+      "The same token or tokens: eigenvalues need both ends to be equal.", valueName: "token"))
   var toToken: TokenList?
 
-  @Option(help: ArgumentHelp("Eigenvalues of each operator.", valueName: "k"))
+  @Option(help: ArgumentHelp("Number of eigenvalues per operator.", valueName: "k"))
   var top = 10
 
-  @Flag(help: "Lyapunov exponents of the token's path through all blocks too.")
+  @Flag(help: "Also find the Lyapunov exponents of the token's path through all blocks.")
   var exponents = false
 
-  @Option(help: "What finds the eigenvalues; dense builds the operator.")
+  @Option(help: "The eigensolver; dense forms the operator's matrix.")
   var solver = EigensolverKind.auto
 
-  @Option(help: ArgumentHelp("Residual norms are held to t · |λ₁|.", valueName: "t"))
+  @Option(help: ArgumentHelp("Residual norms must not exceed t · |λ₁|.", valueName: "t"))
   var tolerance = 1e-5
 
-  @Option(help: ArgumentHelp("Of start vectors, probes and random weights.", valueName: "n"))
+  @Option(help: ArgumentHelp("Seed of start vectors, probes and random weights.", valueName: "n"))
   var seed: UInt64 = 0
 
   @OptionGroup var execution: ExecutionOptions
@@ -64,12 +65,12 @@ struct EigenCommand: ParsableCommand {
     if top < 1 { throw ValidationError("--top \(top): must be from 1 to the operator's order") }
     if layers != nil, fromLayer != nil || toLayer != nil {
       throw ValidationError(
-        "--layers and \(fromLayer != nil ? "--from-layer" : "--to-layer") exclude each other: blocks one by one, or one operator "
-          + "through several; give one of them")
+        "--layers and \(fromLayer != nil ? "--from-layer" : "--to-layer") exclude each other: one operator per block, or one operator "
+          + "through several blocks; give one of them")
     }
     if let fromToken, let toToken, fromToken != toToken {
       throw ValidationError(
-        "--from-token and --to-token differ, and eigenvalues are of maps from a space to itself; give one, or use krylens triplets"
+        "--from-token and --to-token differ, but only a map from a space to itself has eigenvalues; give one of them, or use krylens triplets"
       )
     }
   }

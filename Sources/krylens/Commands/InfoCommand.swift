@@ -4,14 +4,14 @@ import Files
 import Foundation
 import Model
 
-/// What a model is; no forward pass.
+/// Describes a model without a forward pass.
 struct InfoCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "info",
-    abstract: "Family, sizes and stored types of a model, and what is supported; no forward pass.")
+    abstract: "Show a model's family, sizes and stored types, and what is supported.")
 
   @Argument(
-    help: "A Hugging Face folder, a .gguf file, or a hub name that lies in the local cache.")
+    help: "A Hugging Face folder, a .gguf file, or a hub name in the local cache.")
   var model: FilePath
 
   func run() throws {
@@ -30,14 +30,14 @@ struct InfoCommand: ParsableCommand {
       ("blocks", "\(d.layers)"),
       ("width", "\(d.width)"),
       ("feed-forward", "\(d.feedForwardWidth)"),
-      ("heads", "\(d.heads), of keys and values \(d.keyValueHeads)"),
+      ("heads", "\(d.heads), key-value heads \(d.keyValueHeads)"),
       ("vocabulary", d.vocabulary > 0 ? "\(d.vocabulary)" : "none"),
       ("input", Self.input(d)),
-      ("positions", d.positions.map { "\($0)" } ?? "not limited"),
+      ("positions", d.positions.map { "\($0)" } ?? "unlimited"),
       ("parameters", "\(d.parameters)"),
     ]
     let active = transformer.activeParameters
-    if active < d.parameters { rows.append(("active", "\(active) parameters for every token")) }
+    if active < d.parameters { rows.append(("active", "\(active) parameters per token")) }
     for (name, part) in types.sorted(by: { $0.key < $1.key }) {
       rows.append(("stored as \(name)", "\(part.tensors) tensors, \(Self.megabytes(part.bytes))"))
     }
@@ -57,7 +57,7 @@ struct InfoCommand: ParsableCommand {
     try StandardOutput.print(lines.joined(separator: "\n"))
   }
 
-  /// Which files the weights are read from and why, and which beside them are not.
+  /// The files the weights are read from and why, and the files beside them that are not read.
   private static func files(_ choice: WeightChoice) -> [(String, String)] {
     func described(_ files: [String]) -> String {
       "\(choice.listed(files)) (\(megabytes(choice.byteCount(of: files))))"
@@ -75,8 +75,8 @@ struct InfoCommand: ParsableCommand {
     switch model.input {
     case .tokens: "tokens"
     case .decoder(let start):
-      "tokens of the decoder (text after token \(start)) and, by --encoder-prompt or "
-        + "--encoder-token-ids, of the encoder"
+      "decoder tokens (text follows token \(start)), and encoder tokens by --encoder-prompt or "
+        + "--encoder-token-ids"
     case .image: "\(model.input): --image"
     }
   }

@@ -1,21 +1,23 @@
 import Analysis
 import ArgumentParser
 
-/// Shards into one run.
+/// Joins shards into one run.
 struct MergeCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "merge",
     abstract:
-      "Joins runs of one model whose prompts were run apart, by --shard or as several lists; of krylens lens fit, shards."
+      "Join runs of one model over different prompts, or shards of lens fit."
   )
 
   @Argument(
-    help: "Run folders: all shards, in any order; or whole runs, whose prompts follow one another.",
+    help:
+      "Run folders: all shards of one run, in any order; or complete runs, whose prompts are joined in the order given.",
     completion: .directory)
   var runs: [FilePath]
 
   @Option(
-    name: .shortAndLong, help: "The joined run's folder, new or empty.", completion: .directory)
+    name: .shortAndLong, help: "The folder of the joined run, new or empty.", completion: .directory
+  )
   var output: FilePath
 
   func run() throws {

@@ -2,20 +2,20 @@ import Analysis
 import ArgumentParser
 import Foundation
 
-/// What `align` with the same options would cost.
+/// Predicts what `align` with the same options would cost.
 struct PlanCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "plan",
-    abstract: "Predicts memory by part, passes over the weights and seconds of align; no Jacobian.")
+    abstract: "Predict the memory, passes over the weights and seconds of an align run.")
 
   @OptionGroup var model: ModelOptions
   @OptionGroup var options: AlignOptions
 
   @Option(
-    name: .shortAndLong, help: "As of align; nothing is written.", completion: .directory)
+    name: .shortAndLong, help: "Accepted as by align; nothing is written.", completion: .directory)
   var output: FilePath?
 
-  @Flag(help: "As of align.")
+  @Flag(help: "Print no notes on standard error.")
   var quiet = false
 
   func run() throws {
@@ -32,8 +32,8 @@ struct PlanCommand: ParsableCommand {
       lines += [
         line("peak private memory", plan.peakPrivateBytes),
         line("peak memory", plan.peakMemoryBytes),
-        "\(plan.solvePasses) passes of the solver, \(plan.otherPasses) of the rest"
-          + (plan.groups > 1 ? ", for a group of prompts" : ""),
+        "\(plan.solvePasses) solver passes, \(plan.otherPasses) other passes"
+          + (plan.groups > 1 ? ", per group of prompts" : ""),
       ]
       let seconds = { (range: ClosedRange<Double>) in
         String(format: "%.1f to %.1f seconds", range.lowerBound, range.upperBound)
@@ -41,7 +41,7 @@ struct PlanCommand: ParsableCommand {
       lines.append(
         plan.groups == 1
           ? seconds(plan.seconds)
-          : "\(seconds(plan.seconds)) for a group of prompts, \(seconds(plan.totalSeconds)) for all "
+          : "\(seconds(plan.seconds)) per group of prompts, \(seconds(plan.totalSeconds)) for all "
             + "\(plan.groups) groups")
       try StandardOutput.print(lines.joined(separator: "\n"))
       try plan.requireWithin(settings.maxMemory)

@@ -2,11 +2,12 @@ import Analysis
 import ArgumentParser
 import Report
 
-/// Figures and a page of runs.
+/// Draws the figures of runs on one page.
 struct ReportCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "report",
-    abstract: "Figures of run folders, and one self-contained page that shows them (needs gnuplot)."
+    abstract: "Draw the figures of run folders on one self-contained page (needs gnuplot).",
+    usage: "krylens report [<options>] --output <dir> <run> ..."
   )
 
   @Argument(help: ArgumentHelp("Run folders.", valueName: "run"), completion: .directory)
@@ -15,17 +16,17 @@ struct ReportCommand: ParsableCommand {
   @Option(
     name: .shortAndLong,
     help: ArgumentHelp(
-      "The report's folder: new, empty, or that of an earlier report, which is replaced.",
+      "The report's folder: new, empty, or an earlier report's, which is then replaced.",
       valueName: "dir"), completion: .directory)
   var output: FilePath
 
   @Option(
     help: ArgumentHelp(
-      "Scores of the models, as for correlate: CSV, model, then one column per score.",
+      "Scores of the models, as for correlate: a CSV file with the column model, then one column per score.",
       valueName: "file"))
   var scores: FilePath?
 
-  @Option(help: ArgumentHelp("The column of scores.", valueName: "column"))
+  @Option(help: ArgumentHelp("The column with the scores.", valueName: "column"))
   var score = "mean_of_six"
 
   @Flag(help: "Print nothing but errors.")
@@ -40,7 +41,7 @@ struct ReportCommand: ParsableCommand {
           throw RunError.unfit(
             path: run.path,
             reason:
-              "is of krylens \(kind.rawValue), and reports are of runs of align and of triplets; krylens show "
+              "is a run of krylens \(kind.rawValue), but reports show runs of align or triplets; krylens show "
               + "prints its tables")
         }
       }
@@ -54,17 +55,17 @@ struct ReportCommand: ParsableCommand {
           if let other = runs.first(where: { !maps.contains($0.path) }) {
             throw RunError.unfit(
               path: other.path,
-              reason: "is not a run of triplets, as \(maps[0]) is; make a report of each kind")
+              reason: "is not a run of triplets like \(maps[0]); make one report for each kind")
           }
           if let scores {
             throw OptionError(
               option: "--scores", value: scores.path,
-              reason: "is for runs of align; leave it out for runs of triplets")
+              reason: "is only for runs of align; leave it out for runs of triplets")
           }
           try MapReport(maps).write(to: output.path, before: Interrupt.check)
         }
       } catch {
-        // Ctrl-C reaches gnuplot too, which then fails.
+        // Ctrl-C also reaches gnuplot, which then fails.
         try Interrupt.check()
         throw error
       }

@@ -2,12 +2,12 @@ import Analysis
 import ArgumentParser
 import Foundation
 
-/// The tables of a run, as its command printed them.
+/// Prints the tables of a run, as its command printed them.
 struct ShowCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "show",
     abstract:
-      "The tables of a run, as its command printed them; of an unfinished one what is known."
+      "Print the tables of a run again; of an unfinished run, what is known so far."
   )
 
   @Argument(help: ArgumentHelp("A run folder.", valueName: "run"), completion: .directory)

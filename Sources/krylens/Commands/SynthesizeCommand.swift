@@ -4,11 +4,11 @@ import Foundation
 import LinearAlgebra
 import Model
 
-/// The types weights are written in.
+/// The types that weights can be written in.
 private enum StoredType: String, CaseIterable, ExpressibleByArgument {
   case bf16, f16, f32
 
-  /// By name, in letters of either case.
+  /// Reads a type's name, in either case.
   init?(argument: String) { self.init(rawValue: argument.lowercased()) }
 
   var elementType: ElementType {
@@ -20,34 +20,38 @@ private enum StoredType: String, CaseIterable, ExpressibleByArgument {
   }
 }
 
-/// A checkpoint of a known model's shape with random weights.
+/// Writes a checkpoint of a known model's shape with random weights.
 struct SynthesizeCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "synthesize",
-    abstract: "A checkpoint of a known model's shape with random weights, for benchmarks.",
+    abstract: "Write a checkpoint of a known model's shape with random weights, for benchmarks.",
+    usage: "krylens synthesize [<options>] --like <like> <folder>",
     discussion: "Known shapes: " + SyntheticCheckpoint.shapes.keys.sorted().joined(separator: ", ")
       + ".")
 
-  @Option(help: "The known model whose shape it has.")
+  @Option(help: "The known model whose shape to take.")
   var like: String
 
-  @Option(help: "Blocks (default: as the model).")
+  @Option(help: "Number of blocks (default: the model's).")
   var layers: Int?
 
-  @Option(help: "Width; the hidden width and the number of heads are scaled with it.")
+  @Option(
+    help:
+      "Width; the feed-forward width and the number of heads are scaled with it (default: the model's)."
+  )
   var width: Int?
 
-  @Option(help: "Ids of the vocabulary (default: as the model).")
+  @Option(help: "Size of the vocabulary (default: the model's).")
   var vocabulary: Int?
 
-  @Option(help: "The type weights are stored in.")
+  @Option(help: "The type of the stored weights.")
   private var dtype = StoredType.bf16
 
   @Option(help: "Seed of the weights.")
   var seed: UInt64 = 0
 
   @Argument(
-    help: ArgumentHelp("The folder; must not exist or be empty.", valueName: "folder"),
+    help: ArgumentHelp("The folder, new or empty.", valueName: "folder"),
     completion: .directory)
   private var output: FilePath
 
@@ -98,7 +102,7 @@ struct SynthesizeCommand: ParsableCommand {
   }
 }
 
-/// The share that is done, on standard error: on a terminal as it grows, elsewhere once a minute.
+/// Shows the completed share on standard error: continuously on a terminal, otherwise once a minute.
 private final class ShareProgress {
   private let isTerminal = isatty(STDERR_FILENO) == 1
   private var last = Date()

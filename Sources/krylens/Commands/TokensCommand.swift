@@ -1,32 +1,34 @@
 import Analysis
 import ArgumentParser
 
-/// The singular vectors of a run, read out as tokens.
+/// Reads the singular vectors of a run out as tokens.
 struct TokensCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "tokens",
-    abstract: "Singular vectors of a run of align or triplets, read out as tokens.",
+    abstract: "Read the singular vectors of an align or triplets run out as tokens.",
+    usage: "krylens tokens [<options>] <run>",
     discussion: """
-      Every vector is put through the model's final norm and unembedding as if it were the state at the end; listed are the \
-      tokens it favours most, and least. The model is read from where the run had it.
+      Each vector is passed through the model's final norm and unembedding as if it were the last block's output; the \
+      tokens it favours most and least are listed. The model is opened where the run found it.
       """)
 
   @Argument(help: ArgumentHelp("A finished run folder.", valueName: "run"), completion: .directory)
   var folder: FilePath
 
-  @Option(help: ArgumentHelp("Tokens of each list.", valueName: "n"))
+  @Option(help: ArgumentHelp("Number of tokens per list.", valueName: "n"))
   var readOut = 5
 
   @Option(
-    help: ArgumentHelp("The model, if it lies elsewhere now.", valueName: "model"))
+    help: ArgumentHelp("The model, if it has moved since the run.", valueName: "model"))
   var model: FilePath?
 
   @Option(
     help: ArgumentHelp(
-      "Of align's runs: blocks, counted from 1: 1-30 or 1,5,9 (default: all).", valueName: "list"))
+      "For runs of align: blocks, counted from 1: 1-30 or 1,5,9 (default: all).", valueName: "list")
+  )
   var layers: LayerList?
 
-  @Option(help: ArgumentHelp("Singular triplets of each map.", valueName: "k"))
+  @Option(help: ArgumentHelp("Number of singular triplets per map.", valueName: "k"))
   var top = 3
 
   @Flag(help: "Print JSON.")

@@ -2,16 +2,16 @@ import Analysis
 import ArgumentParser
 import Foundation
 
-/// The top singular triplets of any map between tokens and boundaries; a run folder.
+/// Finds the top singular triplets of any map between tokens and boundaries and writes a run folder.
 struct TripletsCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "triplets",
     abstract:
-      "Singular triplets of any map: several blocks, many tokens, to the logits, over prompts.",
+      "Find singular triplets of any map: over many blocks or tokens, or to the logits.",
     discussion: """
-      The map goes from the states of some tokens at one boundary between blocks to those of some tokens at a later one, \
-      to the final norm, or to the logits; the inputs of all other tokens are held. Without options it is the last \
-      block's residual Jacobian at the last token.
+      The map goes from the states of some tokens at one boundary between blocks to the states of some tokens at a later \
+      boundary, after the final norm, or to the logits; the inputs of all other tokens are held constant. The default is \
+      the last block's residual Jacobian at the last token.
       """)
 
   @OptionGroup var model: ModelOptions
@@ -22,13 +22,13 @@ struct TripletsCommand: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "Singular triplets of each map (default: 10, or all of a map that has fewer).",
+      "Number of singular triplets per map (default: 10, or all of a smaller map).",
       valueName: "k"))
   var top: Int?
 
   @Option(
     help: ArgumentHelp(
-      "Read every singular vector out as the n tokens it favours most, and least.", valueName: "n"))
+      "Read each singular vector out as the n tokens it favours most and least.", valueName: "n"))
   var readOut: Int?
 
   @OptionGroup var output: OutputOptions

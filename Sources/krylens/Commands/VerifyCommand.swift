@@ -2,16 +2,17 @@ import Analysis
 import ArgumentParser
 import Foundation
 
-/// A finished run, recomputed from its model and checked.
+/// Recomputes a finished run from its model and checks it.
 struct VerifyCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "verify",
-    abstract: "Recomputes a run of align from its model in double precision, and says what holds.",
+    abstract: "Recompute an align run from its model in double precision and check its numbers.",
+    usage: "krylens verify [<options>] <run>",
     discussion: """
-      Checked are the residual norms of the stored triplets and that they are orthonormal; Jᵀ against J; J against \
-      differences of the block's own function; the singular values against a dense decomposition of J, up to the width \
-      --dense-width; a sample of couplings; and the norms of the hidden states. Printed is PASS, with the worst ratio of \
-      a difference to what it is held to, or FAIL and what failed; the exit status is 0 or 1.
+      The checks: residual norms and orthonormality of the stored triplets; Jᵀ against J; J against finite differences \
+      of the block's function; singular values against a dense decomposition of J, up to the width --dense-width; a \
+      sample of couplings; and the norms of the hidden states. The output ends with PASS or FAIL, after each check's \
+      worst ratio of a difference to its limit; the exit status is 0 or 1.
       """)
 
   @Argument(
@@ -19,7 +20,7 @@ struct VerifyCommand: ParsableCommand {
     completion: .directory)
   var folder: FilePath
 
-  @Option(help: ArgumentHelp("The model, if it lies elsewhere now.", valueName: "model"))
+  @Option(help: ArgumentHelp("The model, if it has moved since the run.", valueName: "model"))
   var model: FilePath?
 
   @Option(
@@ -34,19 +35,20 @@ struct VerifyCommand: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "Bases in which each Jacobian's couplings are checked, picked at random.", valueName: "n"))
+      "Number of bases, picked at random, in which each Jacobian's couplings are checked.",
+      valueName: "n"))
   var sample = 4
 
   @Option(
     help: ArgumentHelp(
-      "Build Jacobians up to this width and find all their singular values; 0 builds none.",
+      "Form Jacobians up to this width and find all their singular values; 0 forms none.",
       valueName: "n"))
   var denseWidth = 1024
 
-  @Option(help: ArgumentHelp("Threads (default: all cores).", valueName: "n"))
+  @Option(help: ArgumentHelp("Number of threads (default: all cores).", valueName: "n"))
   var threads: Int?
 
-  @Option(help: ArgumentHelp("Write the report there as JSON too.", valueName: "file"))
+  @Option(help: ArgumentHelp("Also write the report to this file as JSON.", valueName: "file"))
   var json: FilePath?
 
   @Flag(help: "Print nothing but errors.")
@@ -82,7 +84,7 @@ struct VerifyCommand: ParsableCommand {
   }
 }
 
-/// A run that does not hold.
+/// A run in which some checks failed.
 private struct FailedVerification: Error, CustomStringConvertible {
   let report: VerificationReport
 

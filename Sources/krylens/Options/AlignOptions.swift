@@ -4,23 +4,25 @@ import ArgumentParser
 import Lanczos
 import Model
 
-/// The options that say what is run on a model; `align` has them all.
+/// The options of `align` on a model and its prompts, shared with `plan` and `emergence`.
 struct AlignOptions: ParsableArguments {
   @OptionGroup var execution: ExecutionOptions
   @OptionGroup var prompts: PromptOptions
 
-  @Option(help: ArgumentHelp("Singular triplets of each Jacobian (default: 10).", valueName: "k"))
+  @Option(
+    help: ArgumentHelp("Number of singular triplets per Jacobian (default: 10).", valueName: "k"))
   var top: Int?
 
   @Option(
     help: ArgumentHelp(
-      "Ranks at which coupling is computed, each at most k: 10,30 (default: k).",
+      "Ranks at which coupling is computed, each at most --top: 10,30 (default: --top).",
       valueName: "list"))
   var ranks: IntegerList?
 
   @Option(
     help: ArgumentHelp(
-      "The rank as a share p of the model's width: floor(p · width).", valueName: "p"))
+      "Instead of --ranks, the rank as a share of the model's width: floor(p · width).",
+      valueName: "p"))
   var rankShare: Double?
 
   @Option(
@@ -30,74 +32,82 @@ struct AlignOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "What coupling compares: all blocks at a token (depth), the tokens of a block (self), or a block's Jacobians with "
-        + "a common input or output token (context-input, context-output).", valueName: "kind"))
+      "What coupling compares: all blocks at one token (depth), the tokens of each block (self), or a block's Jacobians "
+        + "with a common input or output token (context-input, context-output).", valueName: "kind")
+  )
   var kind = CouplingKind.depth
 
   @Option(
     parsing: .unconditional,
     help: ArgumentHelp(
-      "The tokens that vary: last, all, or indices 0,3,-1 (default: last for depth, else all).",
+      "The tokens that vary: last, all, or indices 0,3,-1 (default: last for depth, otherwise all).",
       valueName: "list"))
   var tokens: TokenList?
 
   @Option(
     help: ArgumentHelp(
-      "The block whose bases all others are seen in, for kinds other than depth (default: each block's own).",
+      "For kinds other than depth, the block whose bases are used for all blocks (default: each block's own).",
       valueName: "block"))
   var basisLayer: Int?
 
   @Option(
     parsing: .unconditional,
     help: ArgumentHelp(
-      "Input token: last, or an index from 0, negative from the end (default: last; 0 for context-input).",
+      "The input token: last, or an index from 0, negative from the end (default: last; 0 for context-input).",
       valueName: "token"))
   var fromToken: TokenIndex?
 
   @Option(
     parsing: .unconditional,
-    help: ArgumentHelp("Output token, likewise (default: last).", valueName: "token"))
+    help: ArgumentHelp("The output token, likewise (default: last).", valueName: "token"))
   var toToken: TokenIndex?
 
   @Option(
     help: ArgumentHelp(
-      "One part of the prompts, 2/8 for the second of eight; krylens merge joins the runs.",
+      "Use one part of the prompts, 2/8 for the second of eight; krylens merge joins the runs.",
       valueName: "part"))
   var shard: Shard?
 
-  @Option(help: "Which residual function of a block.")
+  @Option(help: "The part of a block that is differentiated.")
   var site = JacobianSite.block
 
   @Option(
-    help: "The last block: like the others, left out, or after the final norm (default: residual)."
+    help:
+      "The last block: treated like the others, dropped, or followed by the final norm (default: residual)."
   )
   var last: LastBlockMode?
 
   @OptionGroup var solution: SolverOptions
 
-  @Option(help: "Shown coupling: entries or their magnitudes (default: signed).")
+  @Option(help: "For the coupling shown: use entries or their magnitudes (default: signed).")
   var sign: CouplingSign?
 
   @Option(
     help: ArgumentHelp(
-      "Shown coupling: frobenius, trace or p=1.5 (default: frobenius).", valueName: "norm"))
+      "For the coupling shown: frobenius, trace or an exponent, p=1.5 (default: frobenius).",
+      valueName: "norm"))
   var normalisation: Normalisation?
 
-  @Option(help: "Coupling: Uⱼᵀ Jᵢ Vⱼ, crossed Vⱼᵀ Jᵢ Uⱼ, or both, the first shown (default: same).")
+  @Option(
+    help:
+      "The form of coupling: same, Uⱼᵀ Jᵢ Vⱼ; crossed, Vⱼᵀ Jᵢ Uⱼ; or both, of which same is shown (default: same)."
+  )
   var form: CouplingForms?
 
-  @Option(help: "Shown coupling: what is made of the misfit.")
+  @Option(help: "For the coupling shown: how the score is computed from the misfit.")
   var score = CouplingScore.oneMinus
 
-  @Option(help: "Shown mean: the pairs of a block with itself (default: excluded).")
+  @Option(
+    help: "For the mean shown: whether pairs of a block with itself count (default: excluded).")
   var diagonal: DiagonalMode?
 
   @Flag(
     help:
-      "As the authors' release: absolute, both forms, normed, diagonal included, ranks 10,30,50.")
+      "Use the settings of the paper's released code: absolute, both forms, normed, diagonal included, ranks 10,30,50."
+  )
   var likePaper = false
 
-  @Flag(help: "Write the hidden states of all layers too.")
+  @Flag(help: "Also write the hidden states of all layers.")
   var saveHiddenStates = false
 
   func validate() throws {
@@ -113,7 +123,7 @@ struct AlignOptions: ParsableArguments {
     }
   }
 
-  /// Which of the options that name tokens go together.
+  /// Refuses options that name tokens but do not go together.
   private func validateTokens() throws {
     let unused: [(option: String, isGiven: Bool)] =
       switch kind {

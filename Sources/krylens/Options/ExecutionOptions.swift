@@ -2,25 +2,25 @@ import Analysis
 import ArgumentParser
 import Foundation
 
-/// The options that say how a command is executed on a model, and what the model is called.
+/// The options that say how a command runs a model, and what the model is called.
 struct ExecutionOptions: ParsableArguments {
   @Flag(
     help: """
-      The model as it is before training: random weights by the seed, as transformers initialises the family. They take \
-      disk space in TMPDIR while the command runs.
+      Use random weights drawn by the seed, as transformers initialises this family before training. They take disk \
+      space in TMPDIR while the command runs.
       """)
   var randomInit = false
 
   @Option(
     help: ArgumentHelp(
-      "Refuse, before any work, what would need more memory: 1GB is 10⁹ bytes, 1GiB 2³⁰.",
+      "Refuse, before any work, a run that would need more memory than this: 1GB is 10⁹ bytes, 1GiB 2³⁰.",
       valueName: "bytes"))
   var maxMemory: ByteCount?
 
-  @Option(help: "The model's name in the result (default: from MODEL).")
+  @Option(help: "The model's name in the results (default: taken from MODEL).")
   var name: String?
 
-  @Option(help: ArgumentHelp("Threads (default: all cores).", valueName: "n"))
+  @Option(help: ArgumentHelp("Number of threads (default: all cores).", valueName: "n"))
   var threads: Int?
 
   func validate() throws {
@@ -53,7 +53,7 @@ struct ExecutionOptions: ParsableArguments {
     return s
   }
 
-  /// A file's or folder's own name; a hub name as it is. Random weights are no longer that model's.
+  /// The last component of a file's or folder's path, or the hub name; marked if the weights are random.
   private func defaultName(of model: String) -> String {
     var name = model
     if FileManager.default.fileExists(atPath: model) {

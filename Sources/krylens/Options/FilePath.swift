@@ -1,10 +1,10 @@
 import ArgumentParser
 import Foundation
 
-/// A file, a folder, or a model's name, as an option or argument gives it. Shells complete it to names of files.
+/// A file, a folder or a model's name, as given to an option or argument. Shells complete it to file names.
 ///
-/// A leading `~`, alone or before a slash, is the home folder: shells leave it as it is in `--output=~/x`. A file of that
-/// very name is `./~`. Nothing else of a path is changed.
+/// A leading `~`, alone or before a slash, stands for the home folder: shells do not expand it in `--output=~/x`. A file
+/// with that very name is written `./~`. Nothing else in a path is changed.
 struct FilePath: ExpressibleByArgument, Equatable {
   /// The path.
   let path: String
@@ -13,7 +13,7 @@ struct FilePath: ExpressibleByArgument, Equatable {
     if argument == "~" || argument.hasPrefix("~/") {
       path = Self.home + argument.dropFirst()
     } else if argument.hasPrefix("~") {
-      // Foundation would take it for somebody's home in some of its functions, and the system in none.
+      // Some of Foundation's functions would expand it to another user's home; the system's do not.
       path = "./\(argument)"
     } else {
       path = argument
@@ -22,7 +22,7 @@ struct FilePath: ExpressibleByArgument, Equatable {
 
   static var defaultCompletionKind: CompletionKind { .file() }
 
-  /// As shells have it: the variable HOME, else what the system says.
+  /// The home folder as shells find it: the variable HOME, else the user database.
   private static var home: String {
     if let home = ProcessInfo.processInfo.environment["HOME"], !home.isEmpty {
       return home == "/" ? "" : home

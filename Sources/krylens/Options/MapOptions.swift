@@ -13,79 +13,81 @@ extension JacobianMap.Path: ExpressibleByArgument {}
 extension LinearizationKind: ExpressibleByArgument {}
 extension IdentityMode: ExpressibleByArgument {}
 
-/// The options that say which map between tokens and boundaries is meant.
+/// The options that define a map between tokens and boundaries.
 struct MapOptions: ParsableArguments {
   @Option(
     parsing: .unconditional,
     help: ArgumentHelp(
-      "The boundary the map begins at: 0 enters block 1, L leaves the last (default: the one before its end).",
+      "The boundary where the map begins: 0 is before block 1, L after the last block (default: one before its end).",
       valueName: "boundary"))
   var fromLayer: Int?
 
   @Option(
     parsing: .unconditional,
     help: ArgumentHelp(
-      "The boundary it ends at; final, after the final norm; or logits (default: the one after its beginning, or L).",
+      "The boundary where it ends; or final, after the final norm; or logits (default: one after its beginning, or L).",
       valueName: "boundary"))
   var toLayer: MapEnd?
 
   @Option(
     help: ArgumentHelp(
-      "The difference of the logits of two token ids, A less B.", valueName: "a,b"))
+      "End at the difference of the logits of two token ids, a minus b.", valueName: "a,b"))
   var logits: IntegerList?
 
   @Option(
     parsing: .unconditional,
     help: ArgumentHelp(
-      "Input tokens: last, all, or indices from 0, negative from the end: 2,5,-1.",
+      "The input tokens: last, all, or indices from 0, negative from the end: 2,5,-1.",
       valueName: "tokens"))
   var fromToken = TokenList.last
 
   @Option(
     parsing: .unconditional,
-    help: ArgumentHelp("Output tokens, likewise.", valueName: "tokens"))
+    help: ArgumentHelp("The output tokens, likewise.", valueName: "tokens"))
   var toToken = TokenList.last
 
   @Option(
     parsing: .unconditional,
     help: ArgumentHelp(
-      "Tokens at the beginning that all leaves out, such as attention sinks.", valueName: "n"))
+      "How many first tokens, such as attention sinks, the value all leaves out.", valueName: "n"))
   var skip = 0
 
-  @Flag(help: "One input for all input tokens: the map is the sum over them.")
+  @Flag(help: "Give all input tokens the same change: the map is the sum over them.")
   var tied = false
 
-  @Option(help: "What becomes of several output tokens.")
+  @Option(help: "How several output tokens are combined.")
   var reduce = JacobianMap.Reduction.none
 
-  @Option(help: "Which part of a single block.")
+  @Option(help: "The part of a single block that is differentiated.")
   var site = JacobianSite.block
 
   @Option(
     parsing: .unconditional,
-    help: ArgumentHelp("Attention through one head, from 0.", valueName: "n"))
+    help: ArgumentHelp("Attention through one head only, counted from 0.", valueName: "n"))
   var head: Int?
 
   @Option(
     parsing: .unconditional,
-    help: ArgumentHelp("The MLP through one expert, from 0.", valueName: "n"))
+    help: ArgumentHelp("The MLP through one expert only, counted from 0.", valueName: "n"))
   var expert: Int?
 
-  @Option(help: "What is held constant besides other tokens.")
+  @Option(help: "What is held constant besides the other tokens.")
   var linearization = LinearizationKind.full
 
   @Option(
-    help: "The way through several blocks: through all tokens, or along each token's own path.")
+    help: "The paths through several blocks: via all tokens, or along each token's own path.")
   var path = JacobianMap.Path.all
 
   @Option(
-    help: "The identity in a map from tokens to the same tokens between two boundaries.")
+    help:
+      "Whether the identity is part of a map between two boundaries from tokens to the same tokens."
+  )
   var identity = IdentityMode.subtract
 
-  @Flag(help: "One map, the mean over all prompts.")
+  @Flag(help: "Find the triplets of one map, the mean over all prompts.")
   var average = false
 
-  /// The selection these options mean.
+  /// The map that these options select.
   var selection: MapSelection {
     var s = MapSelection()
     s.fromLayer = fromLayer

@@ -1,20 +1,20 @@
 import Analysis
 import ArgumentParser
 
-/// The model of a run, and where in its training it was taken.
+/// The model of a run, and the training step it was saved at.
 struct ModelOptions: ParsableArguments {
   @Argument(
     help: ArgumentHelp(
-      "A Hugging Face folder, a .gguf file, or a hub name that lies in the local cache.",
+      "A Hugging Face folder, a .gguf file, or a hub name in the local cache.",
       valueName: "model"))
   private var model: FilePath
 
-  /// As given; a leading ~ is the home folder.
+  /// The path or hub name as given, a leading ~ expanded.
   var path: String { model.path }
 
   @Option(
     help: ArgumentHelp(
-      "The training step the model was taken at (default: from a name like step128).",
+      "The training step the model was saved at (default: from a name like step128).",
       valueName: "n"))
   var step: Int?
 
@@ -24,7 +24,7 @@ struct ModelOptions: ParsableArguments {
     }
   }
 
-  /// As given, or as the name tells of trained weights.
+  /// The step as given, or for trained weights the one in the model's name.
   func trainingStep(isTrained: Bool) -> Int? {
     step ?? (isTrained ? TrainingStep.named(path) : nil)
   }

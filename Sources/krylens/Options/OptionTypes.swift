@@ -5,7 +5,7 @@ import Foundation
 import Lanczos
 import Model
 
-// How options spell the values of the library.
+// How the values of the library are spelled as options.
 
 extension SolverKind: ExpressibleByArgument {}
 extension PrecisionMode: ExpressibleByArgument {}
@@ -23,19 +23,19 @@ extension TrajectoryStatistic.Tokens: ExpressibleByArgument {}
 extension CouplingKind: ExpressibleByArgument {}
 
 extension TokenList: ExpressibleByArgument {
-  /// As `init(_:)`.
+  /// Same as `init(_:)`.
   public init?(argument: String) { self.init(argument) }
 }
 
 extension Shard: ExpressibleByArgument {
-  /// As `init(_:)`.
+  /// Same as `init(_:)`.
   public init?(argument: String) { self.init(argument) }
 }
 
 extension TokenIndex: ExpressibleByArgument {
-  /// As `init(_:)`.
+  /// Same as `init(_:)`.
   public init?(argument: String) { self.init(argument) }
-  /// As it is written.
+  /// The index as it is written on the command line.
   public var defaultValueDescription: String {
     switch self {
     case .last: "last"
@@ -44,7 +44,7 @@ extension TokenIndex: ExpressibleByArgument {
   }
 }
 
-/// `frobenius`, `trace`, or an exponent: `p=1.5` or `1.5`.
+/// A normalisation: `frobenius`, `trace`, or an exponent, `p=1.5` or `1.5`.
 struct Normalisation: ExpressibleByArgument {
   let value: CouplingNormalisation
   init?(argument: String) {
@@ -56,7 +56,7 @@ struct Normalisation: ExpressibleByArgument {
   }
 }
 
-/// `1,2,3`; spaces around the numbers do not count.
+/// A list of integers, `1,2,3`; spaces around the numbers are ignored.
 struct IntegerList: ExpressibleByArgument {
   let values: [Int]
   init?(argument: String) {
@@ -66,11 +66,11 @@ struct IntegerList: ExpressibleByArgument {
     self.values = values
   }
 
-  /// As it is written.
+  /// The list as it is written on the command line.
   var defaultValueDescription: String { values.map(String.init).joined(separator: ",") }
 }
 
-/// `1-30`, `1,5,9`, or a mixture.
+/// A list of layers: `1-30`, `1,5,9`, or a mixture.
 struct LayerList: ExpressibleByArgument {
   let values: [Int]
   init?(argument: String) {

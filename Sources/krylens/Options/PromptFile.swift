@@ -5,16 +5,16 @@ import Foundation
 
 /// A file of prompts.
 struct PromptFile {
-  /// The prompts; each knows where it stands in the file.
+  /// The prompts, each with its place in the file.
   let prompts: [PromptInput]
-  /// What was made of the file that may have been meant otherwise.
+  /// How the file was read where it may have been meant differently.
   let notes: [String]
 
-  /// Reads a file by the end of its name, in letters of either case: .jsonl holds a prompt per line, and .json one array
-  /// of prompts, each an object with the key `text` or `prompt`, or a string; any other file holds a text per line.
+  /// Reads a file by its extension, in either case: .jsonl holds one prompt per line, and .json one array of prompts,
+  /// each an object with the key `text` or `prompt`, or a string; any other file holds one text per line.
   ///
-  /// Empty lines do not count. Lines end with LF or CR LF and with nothing else: JSON may hold the other separators of
-  /// Unicode as they are. Throws `FileError` for a file that cannot be read, `OptionError` for what is not a prompt.
+  /// Empty lines are skipped. Lines end with LF or CR LF only, since JSON may contain Unicode's other line separators
+  /// unescaped. Throws `FileError` for a file that cannot be read, `OptionError` for an entry that is not a prompt.
   init(_ path: String) throws {
     let file = try MappedFile(path)
     var bytes = try file.copy(0..<file.count)[...]
@@ -27,14 +27,14 @@ struct PromptFile {
     }
     guard !reader.prompts.isEmpty else {
       throw OptionError(
-        option: "--prompts", value: path, reason: "holds no prompt; put one on a line of its own")
+        option: "--prompts", value: path, reason: "holds no prompt; write one prompt per line")
     }
     (prompts, notes) = (reader.prompts, reader.notes)
   }
 
   private struct Reader {
     let path: String
-    /// The path, fit to be printed.
+    /// The path, escaped for printing.
     let name: String
     var prompts: [PromptInput] = []
     var notes: [String] = []
@@ -67,12 +67,12 @@ struct PromptFile {
       let value: JSONValue
       do { value = try bytes.withUnsafeBytes { try JSONValue.parse($0, source: path) } } catch {
         throw refusal(
-          "is not one JSON value (\(error)); where every line is a JSON object of its own, let the name end in .jsonl"
+          "is not one JSON value (\(error)); if every line is a JSON object of its own, rename the file to end in .jsonl"
         )
       }
       guard let items = value.array else {
         throw refusal(
-          "holds no array; write [{\"text\": \"…\"}, …], or let the name end in .jsonl and give every prompt a line"
+          "holds no array; write [{\"text\": \"…\"}, …], or rename the file to end in .jsonl and write one prompt per line"
         )
       }
       for (i, item) in items.enumerated() { try append(item, "item \(i + 1)") }
@@ -85,18 +85,18 @@ struct PromptFile {
       }
       if let text, let prompt, text != prompt, !hasBothKeys {
         hasBothKeys = true
-        notes.append("\(name): \(place) has both \"text\" and \"prompt\"; \"text\" is taken")
+        notes.append("\(name): \(place) has both \"text\" and \"prompt\"; \"text\" is used")
       }
       prompts.append(.text(chosen, origin: "\(place) of \(name)"))
     }
 
-    /// A first line that looks like JSON in a file whose name does not say so.
+    /// Notes a first line that looks like JSON in a file whose name does not say so.
     private mutating func noteLikeness(of line: String) {
       let start = line.filter { !$0.isWhitespace }.prefix(2)
       guard ["{", "[", "{\"", "[\"", "[{", "{}", "[]"].contains(start) else { return }
       notes.append(
-        "\(name): the first line looks like JSON, and every line is taken for a prompt as it stands; let the name end in "
-          + ".jsonl (an object per line) or .json (one array) if it is JSON")
+        "\(name): the first line looks like JSON, but every line is read as a prompt as it is; if it is JSON, rename the "
+          + "file to end in .jsonl (one object per line) or .json (one array)")
     }
 
     private func refusal(_ reason: String) -> OptionError {

@@ -1,42 +1,43 @@
 import Analysis
 import ArgumentParser
 
-/// The options that say what a model is run on.
+/// The options that give the model's inputs.
 struct PromptOptions: ParsableArguments {
   @Option(
     name: .shortAndLong, parsing: .unconditionalSingleValue,
-    help: ArgumentHelp("A prompt; may be given more than once.", valueName: "text"))
+    help: ArgumentHelp("A prompt; may be repeated.", valueName: "text"))
   var prompt: [String] = []
 
   @Option(
     help: ArgumentHelp(
-      "A file of prompts: .txt, one per line; .jsonl, or a .json array, with the key text or prompt.",
+      "A file of prompts: .txt with one per line, or .jsonl or a .json array with the key text or prompt.",
       valueName: "file"))
   var prompts: FilePath?
 
   @Option(
     parsing: .unconditionalSingleValue,
     help: ArgumentHelp(
-      "A prompt as token ids, used as they are: 1,2,3; may be given more than once.",
+      "A prompt as token ids, used unchanged: 1,2,3; may be repeated.",
       valueName: "list"))
   var tokenIds: [IntegerList] = []
 
   @Option(
     help: ArgumentHelp(
-      "An image in place of a prompt (models of images: vit, dinov2, and of clip and siglip the "
-        + "part that reads them): PNG, JPEG, or a .safetensors file holding pixel_values; may be "
-        + "given more than once.", valueName: "file"))
+      "An image in place of a prompt, for image models (vit, dinov2, and the image encoders of clip "
+        + "and siglip): PNG, JPEG, or a .safetensors file holding pixel_values; may be repeated.",
+      valueName: "file"))
   var image: [FilePath] = []
 
   @Option(
     parsing: .unconditional,
     help: ArgumentHelp(
-      "The text the encoder reads (t5); prompts are the decoder's.", valueName: "text"))
+      "The encoder's text, for encoder-decoder models; prompts are the decoder's.",
+      valueName: "text"))
   var encoderPrompt: String?
 
   @Option(
     parsing: .unconditional,
-    help: ArgumentHelp("The same as token ids, used as they are.", valueName: "list"))
+    help: ArgumentHelp("The encoder's text as token ids, used unchanged.", valueName: "list"))
   var encoderTokenIds: IntegerList?
 
   func validate() throws {
@@ -45,8 +46,8 @@ struct PromptOptions: ParsableArguments {
     }
   }
 
-  /// All prompts: texts, then the file's, then token ids, then images. Says on standard error what was made of a file that
-  /// may have been meant otherwise.
+  /// All prompts: texts, then the file's, then token ids, then images. Prints a note on standard error where a file may
+  /// have been meant differently from how it was read.
   func inputs(quiet: Bool) throws -> [PromptInput] {
     var inputs = prompt.map { PromptInput.text($0) }
     if let prompts {

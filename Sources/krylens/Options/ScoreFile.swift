@@ -5,9 +5,9 @@ import Checkpoint
 import Foundation
 import SwiftCSV
 
-/// A file of scores: CSV in UTF-8, a line of names, then one model a line; the first column is `model`.
+/// A file of scores: CSV in UTF-8 with a header line, then one model per line; the first column is `model`.
 enum ScoreFile {
-  /// One column of it; empty cells are models without a score. Quotes, CR LF, a byte order mark and empty lines are allowed.
+  /// Reads one column; empty cells are models without a score. Quotes, CR LF, a byte order mark and empty lines are allowed.
   ///
   /// Throws `FileError` for a file that cannot be read, `OptionError` for a column that is not there, and
   /// `RunError.badTable` for anything else that is wrong, with its line.
@@ -17,12 +17,12 @@ enum ScoreFile {
       RunError.badTable(path: escaped(path, limit: 100), line: line, reason: reason)
     }
     guard let header = rows.first else {
-      throw failure(1, "no names of columns; begin with model and the names of the scores")
+      throw failure(1, "no header line; begin with model and the names of the scores")
     }
     guard header.cells[0] == "model" else {
       throw failure(
         header.line,
-        "the first column is \(quoted(header.cells[0])); it must be model, and commas must part the columns"
+        "the first column is \(quoted(header.cells[0])); it must be model, and commas must separate the columns"
       )
     }
     let matches = header.cells.indices.dropFirst().filter { header.cells[$0] == name }
@@ -42,7 +42,7 @@ enum ScoreFile {
       guard row.cells.count == header.cells.count else {
         throw failure(
           row.line,
-          "\(row.cells.count) cells where \(header.cells.count) columns are named; cells with commas go in quotes"
+          "\(row.cells.count) cells, but \(header.cells.count) columns are named; put cells with commas in quotes"
         )
       }
       let (model, cell) = (row.cells[0], row.cells[column])
@@ -50,14 +50,14 @@ enum ScoreFile {
       if let first = lines.updateValue(row.line, forKey: model) {
         throw failure(
           row.line,
-          "model \(escaped(model, limit: 100)) stands in line \(first) already; remove one of the two"
+          "model \(escaped(model, limit: 100)) is already in line \(first); remove one of the two"
         )
       }
       let score = Double(cell)
       guard cell.isEmpty || score?.isFinite == true else {
         throw failure(
           row.line,
-          "column \(escaped(name, limit: 100)) holds \(quoted(cell)), which is no number; a missing score is an empty cell"
+          "column \(escaped(name, limit: 100)) holds \(quoted(cell)), which is not a number; leave the cell empty for a missing score"
         )
       }
       scores.updateValue(score, forKey: model)
@@ -65,12 +65,12 @@ enum ScoreFile {
     return ScoreColumn(name: name, source: path, scores: scores)
   }
 
-  /// The lines that hold anything, each with the number of the line it begins in.
+  /// The non-empty rows, each with the number of the line where it begins.
   private static func rows(of path: String) throws -> [(line: Int, cells: [String])] {
     let text = try text(of: path)
     var (rows, line): ([(line: Int, cells: [String])], Int) = ([], 1)
     do {
-      // The parser forgets an empty last cell that no line break follows.
+      // The parser drops an empty last cell that no line break follows.
       let table = try EnumeratedCSV(
         string: text + "\n", delimiter: .comma, loadColumns: false, rowLimit: 0)
       try table.enumerateAsArray(startAt: 0, rowLimit: nil) { cells in
@@ -82,7 +82,7 @@ enum ScoreFile {
     } catch is CSVParseError {
       throw unpairedQuote(path, line)
     }
-    // Nor does it mind quotes that are never closed.
+    // It also accepts quotes that are never closed.
     guard text.count(where: { $0 == "\"" }) % 2 == 0 else {
       throw unpairedQuote(path, rows.last?.line ?? 1)
     }
@@ -93,7 +93,7 @@ enum ScoreFile {
     .badTable(
       path: escaped(path, limit: 100), line: line,
       reason:
-        "a quote that is not one of a pair; put the whole cell in quotes, and double those in it")
+        "an unpaired quote; put the whole cell in quotes, and double the quotes inside it")
   }
 
   private static func text(of path: String) throws -> String {

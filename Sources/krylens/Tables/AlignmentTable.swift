@@ -3,20 +3,20 @@ import Alignment
 import Analysis
 import Foundation
 
-/// What `align` prints, made of the record alone: for every prompt one line per block, then the prompt's figures; of many
-/// prompts one line each; last the figures of the run.
+/// What `align` prints, from the record alone: for each prompt one line per block and then the prompt's figures, or with
+/// many prompts one line each; last the figures of the run.
 struct AlignmentTable {
   let text: String
 
-  /// Tables of one line per block that are printed at most.
+  /// The most tables with one line per block that are printed.
   private static let mostTables = 4
 
-  /// Of a run in a folder, its prompts read one after another. Throws `RunError.badRun`.
+  /// The table of a run in a folder, its prompts read one after another. Throws `RunError.badRun`.
   init(_ run: RecordFile, folder: String) throws {
     try self.init(run.head, count: run.count, folder: folder) { try run.shown(prompt: $0) }
   }
 
-  /// Of a run that is in memory.
+  /// The table of a run in memory.
   init(_ record: RunRecord, folder: String) {
     self.init(record, count: record.prompts.count, folder: folder) { record.prompts[$0] }
   }
@@ -52,7 +52,7 @@ struct AlignmentTable {
     }
     lines.append("")
     let s = record.seconds
-    // Of a run that has not ended none is known.
+    // The times of an unfinished run are not known.
     if s.total > 0 {
       lines += [
         String(
@@ -69,7 +69,7 @@ struct AlignmentTable {
   private struct Line {
     /// nil for a prompt that failed.
     let cells: [String]?
-    /// What follows the cells; of a prompt that failed all there is.
+    /// The text after the cells; for a failed prompt, the whole line.
     let rest: String
     let remedies: [String]
 
@@ -82,10 +82,10 @@ struct AlignmentTable {
     }
   }
 
-  /// One line per prompt.
+  /// The table with one line per prompt.
   private static func brief(_ prompts: [Line]) -> [String] {
     let header = [padded("prompt", 6), "coupling", "line shape", "growth", "tokens"]
-    // Aligned together with the header, then each followed by what is longer than a cell.
+    // The cells are aligned together with the header; each line is then followed by its longer text.
     let table = aligned([header] + prompts.compactMap(\.cells))
     var rows = table.dropFirst().makeIterator()
     return [table[0] + "  given"]
@@ -95,7 +95,7 @@ struct AlignmentTable {
       }
   }
 
-  /// Means over the prompts, with their standard errors and intervals.
+  /// The means over the prompts, with standard errors and intervals.
   private static func study(_ record: RunRecord, prompts given: Int) -> [String] {
     let s = record.settings
     var values: [(name: String, value: PromptMean, null: Double?)] = []
@@ -104,7 +104,7 @@ struct AlignmentTable {
         rank: rank, sign: s.sign,
         normalisation: CouplingNormalisation(rawValue: s.normalisation) ?? .frobenius,
         form: s.form.shown)
-      // Statistics are of the one-minus score, as the record is.
+      // The record holds statistics of the one-minus score only.
       if let found = record.statistics.coupling(s.kind, setting) {
         values.append(("coupling, rank \(rank)", found.value, found.null))
       }

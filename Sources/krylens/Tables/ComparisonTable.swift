@@ -4,7 +4,7 @@ import Alignment
 import Analysis
 import Foundation
 
-/// What `compare` prints: the runs A and B, what differs in how they were made, the numbers, what they say, the blocks.
+/// What `compare` prints: the runs A and B, their differences in settings, the numbers and what they show, the blocks.
 struct ComparisonTable {
   let text: String
 
@@ -20,13 +20,13 @@ struct ComparisonTable {
     switch c.likeness {
     case .sameFolder: lines.append("A and B are the same folder: all differences are zero")
     case .sameNumbers:
-      lines.append("every number that both hold is the same: all differences are zero")
+      lines.append("every number that both hold is equal: all differences are zero")
     case nil: break
     }
     lines += c.notes.flatMap { wrapped("note: \(escaped(SettingMessage(recorded: $0).inOptions))") }
     lines.append("")
     lines += aligned([["", "A", "B", "B − A", "p"]] + c.quantities.flatMap(Self.rows))
-    lines += ["", "from, to: 95 % intervals over prompts; of B − A, and p, prompt by prompt"]
+    lines += ["", "from, to: 95 % intervals over prompts; B − A and p are paired by prompt"]
     if c.likeness == nil {
       lines += [""] + c.quantities.flatMap { wrapped(Self.sentence($0)) }
     }
@@ -69,7 +69,7 @@ struct ComparisonTable {
     return rows
   }
 
-  /// Whether the two stand apart, in words.
+  /// Whether the two differ significantly, in words.
   private static func sentence(_ q: QuantityComparison) -> String {
     guard q.difference != 0 || q.standing == .apart else { return "\(q.name): the same in both" }
     let text =
@@ -79,11 +79,11 @@ struct ComparisonTable {
     case .apart: return text + "the two stand apart \(count)"
     case .together: return text + "the two cannot be told apart \(count)"
     case .unknown:
-      return text + "not judged, as \(q.unjudged ?? "nothing is known of it")"
+      return text + "not judged, as \(q.unjudged ?? "nothing is known about it")"
     }
   }
 
-  /// Somebody's text, of a long one the middle left out: names differ at their ends.
+  /// Foreign text, escaped; a long one is cut in the middle, since names differ at their ends.
   private static func cut(_ text: String) -> String {
     let text = escaped(text)
     return text.count > 26 ? "\(text.prefix(12))…\(text.suffix(13))" : text

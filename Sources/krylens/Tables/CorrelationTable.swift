@@ -4,7 +4,7 @@ import Alignment
 import Analysis
 import Foundation
 
-/// What `correlate` prints: a line per run, who does not take part and why, warnings, the statistics.
+/// What `correlate` prints: one line per run, which runs are left out and why, warnings, the statistics.
 struct CorrelationTable {
   let text: String
 
@@ -31,7 +31,7 @@ struct CorrelationTable {
     text = lines.joined(separator: "\n")
   }
 
-  /// A line per run, or two where names are too long for one.
+  /// One line per run, or two if names are too long for one.
   private static func table(_ models: [StudiedModel]) -> [String] {
     let names = ["model"] + models.map { escaped($0.model, limit: 100) }
     let rows =

@@ -2,11 +2,11 @@ import Analysis
 import Files
 import Foundation
 
-/// What `eigen` prints, made of the record alone: for every prompt one line per operator, then its exponents.
+/// What `eigen` prints, from the record alone: for each prompt one line per operator, then its exponents.
 struct EigenTable {
   let text: String
 
-  /// Prompts of which tables are printed at most.
+  /// The most prompts whose tables are printed.
   private static let mostTables = 4
 
   init(_ record: EigenRecord, folder: String) {
@@ -97,7 +97,7 @@ struct EigenTable {
     (λ[0] * λ[0] + λ[1] * λ[1]).squareRoot()
   }
 
-  /// 1.608 + 0.783i; of a real one the real part alone.
+  /// A complex number, `1.608+0.783i`; if it is real, the real part alone.
   private static func complex(_ λ: [Double]) -> String {
     let real = short(λ[0]).replacing("-", with: "−")
     guard λ[1] != 0 else { return real }

@@ -4,11 +4,11 @@ import Alignment
 import Analysis
 import Foundation
 
-/// What `emergence` prints: a line per checkpoint, then in words what changed between the first and the last.
+/// What `emergence` prints: one line per checkpoint, then in words what changed between the first and the last.
 struct EmergenceTable {
   let text: String
 
-  /// `record` is of any of the runs: all have the same settings.
+  /// `record` may be of any of the runs, since all have the same settings.
   init(_ emergence: Emergence, _ record: RunRecord, folder: String) {
     let prompts = emergence.prompts
     let (m, s) = (record.model, record.settings)
@@ -42,8 +42,8 @@ struct EmergenceTable {
     text = lines.joined(separator: "\n")
   }
 
-  /// From the first checkpoint to the last, in words, and what lies beyond both between them; nil for a number that is
-  /// missing in either.
+  /// The change from the first checkpoint to the last in words, with any higher or lower value between them; nil if the
+  /// number is missing in either.
   private static func change(_ column: Column, _ emergence: Emergence) -> String? {
     guard column.points.count > 1, let first = column.points.first, let last = column.points.last,
       let a = first.value.mean, let b = last.value.mean
@@ -58,7 +58,7 @@ struct EmergenceTable {
         + "\(number(change.interval.lower)) to \(number(change.interval.upper)), "
         + "\(counted(change.count, "prompt")), \(probability(change.pValue)))"
     } else {
-      text += " (one prompt has no interval: this may be chance)"
+      text += " (one prompt gives no interval: this may be chance)"
     }
     let known = column.points.compactMap { point in point.value.mean.map { (point.step, $0) } }
     if let (step, mean) = known.max(by: { $0.1 < $1.1 }), mean > max(a, b) {
@@ -71,7 +71,7 @@ struct EmergenceTable {
   }
 }
 
-/// One quantity: its mean, standard error and, of coupling, its null level.
+/// The columns of one quantity: its mean, standard error and, for coupling, null level.
 private struct Column {
   let name: String
   let points: [Emergence.Point]

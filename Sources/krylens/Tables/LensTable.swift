@@ -4,7 +4,7 @@ import Foundation
 
 /// What the lens commands print.
 enum LensTable {
-  /// One line per boundary: what was found, and how far it can be believed.
+  /// One line per boundary: what was found, and its errors.
   static func fitted(_ record: LensRecord, folder: String) -> [String] {
     let a = record.applications
     let rows = record.layers.map { layer in
@@ -21,11 +21,11 @@ enum LensTable {
     return [
       "\(escaped(record.model.name, limit: 100)): mean over \(counted(record.prompts.count, "prompt")), "
         + "\(counted(record.positions, "position")), to layer \(record.target.layer), "
-        + (record.settings.dense ? "whole" : "rank \(record.layers.first?.rank ?? 0)")
+        + (record.settings.dense ? "in full" : "rank \(record.layers.first?.rank ?? 0)")
     ] + unfinished + [""]
       + aligned([["layer", "σ₁", "σ₂", "σ₃", "‖J‖", "error", "standard error"]] + rows) + [
         "",
-        "error: of the part that is kept; standard error: over prompts; both in the norm of ‖J‖",
+        "error: of the kept part; standard error: over prompts; both in the norm of ‖J‖",
         "\(a.jvp) products J v, \(a.vjp) products Jᵀ u; "
           + "\(record.complete ? "written to" : "read from") \(folder)",
       ]
@@ -63,10 +63,10 @@ enum LensTable {
       + aligned([["layer", "‖A‖", "‖B‖", "distance", "noise", "cosine", "left", "right"]] + rows)
       + [""]
       + wrapped(
-        "distance: ‖A − B‖ over the root mean square of both norms; noise: what the choice of prompts alone makes of it, by "
-          + "the halves of both lists")
+        "distance: ‖A − B‖ over the root mean square of both norms; noise: the distance due to the choice of prompts alone, "
+          + "from the halves of both lists")
       + wrapped(
-        "left, right: overlap of the \(c.rank) leading vectors, 1 for one subspace, \(short(chance)) by chance"
+        "left, right: overlap of the \(c.rank) leading vectors, 1 for the same subspace, \(short(chance)) by chance"
       )
   }
 

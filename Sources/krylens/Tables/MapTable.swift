@@ -2,15 +2,16 @@ import Analysis
 import Files
 import Foundation
 
-/// What `triplets` prints, made of the record alone: for every map its values with their proof, and what its vectors favour.
+/// What `triplets` prints, from the record alone: each map's singular values with their residuals, and the tokens its
+/// vectors favour.
 struct MapTable {
   let text: String
 
-  /// Maps whose tables are printed; of more, one line each.
+  /// The most maps whose tables are printed; with more, each has one line.
   private static let mostTables = 4
-  /// Triplets of a map that are read out in print; the record has all.
+  /// The most triplets per map whose read-outs are printed; the record has all.
   private static let mostRead = 10
-  /// Tokens of each list that are printed.
+  /// The most tokens per list that are printed.
   private static let mostTokens = 5
 
   init(_ record: MapRunRecord, folder: String) {
@@ -18,7 +19,7 @@ struct MapTable {
     let maps = record.maps
     var lines = modelLines(head.model)
     if !head.complete {
-      // Of an average nothing is known before all is.
+      // Nothing is known about an average until all prompts are done.
       let done = record.average != nil ? record.prompts.count : maps.count + record.failures.count
       lines += unfinishedLines(done, of: record.prompts.count, folder: folder)
     }
@@ -83,7 +84,7 @@ struct MapTable {
     return lines
   }
 
-  /// `the map from token 9 at boundary 0 to token 9 at boundary 30, 576 × 576; full; identity subtracted`
+  /// A map in words: `the map from token 9 at boundary 0 to token 9 at boundary 30: 576 × 576; full linearization, …`.
   static func description(_ map: MapRecord, _ tokens: [String?]? = nil) -> String {
     let part =
       map.head.map { "head \($0) of attention" } ?? map.expert.map { "expert \($0)" }
@@ -94,7 +95,7 @@ struct MapTable {
       case .final: "after the final norm"
       case .logits:
         map.logits.map { ids in
-          "of the logit of \(ids.map(String.init).joined(separator: " less that of "))"
+          "of the logit of \(ids.map(String.init).joined(separator: " minus that of "))"
         } ?? "of the logits"
       }
     let outputs = map.reduce == .none ? "" : "the \(map.reduce.rawValue) over "
@@ -108,7 +109,7 @@ struct MapTable {
       + (map.identitySubtracted ? ", identity subtracted" : "")
   }
 
-  /// `token 9`, `tokens 2, 5, 7`, `tokens 0 to 127`.
+  /// Tokens in words: `token 9`, `tokens 2, 5, 7`, `tokens 0 to 127`.
   private static func named(_ tokens: [Int]?, _ texts: [String?]?) -> String {
     guard let tokens, let first = tokens.first, let last = tokens.last else {
       return "tokens that differ between prompts"
@@ -125,10 +126,10 @@ struct MapTable {
 
   // MARK: Read-out
 
-  /// Stands above `lines(_:_:)`.
+  /// The title above `lines(_:_:)`.
   static let readOutTitle = "what each vector favours | disfavours (u: the output, v: the input):"
 
-  /// One line per vector, of the token with its largest part.
+  /// One line per vector, for the token that holds the largest part of it.
   static func lines(_ readOut: ReadOut, _ tokens: [String?]?) -> [String] {
     var lines: [String] = []
     for k in 0..<min(mostRead, max(readOut.left.count, readOut.right.count)) {

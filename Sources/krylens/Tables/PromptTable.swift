@@ -3,14 +3,14 @@ import Alignment
 import Analysis
 import Foundation
 
-/// What is printed of one prompt: one line per block, and the prompt's figures.
+/// What is printed for one prompt: one line per block, and the prompt's figures.
 struct PromptTable {
   let prompt: PromptRecord
-  /// Across depth one table per pair of tokens, else one of all blocks; none where nothing is known.
+  /// For coupling across depth one table per pair of tokens, otherwise one for all blocks; none if nothing is known.
   let tables: [[String]]
   private let number: Int
   private let settings: RunSettings
-  /// The coupling that is shown, at every rank.
+  /// The coupling that is shown, at each rank.
   private let shown: [CouplingMatrix]
 
   init(_ prompt: PromptRecord, number: Int, _ settings: RunSettings) {
@@ -37,7 +37,7 @@ struct PromptTable {
     }
   }
 
-  /// Title, tables, figures.
+  /// The title, the tables and the figures.
   func lines(isNumbered: Bool) -> [String] {
     if let failed = prompt.failed { return [escaped("\(failed)")] }
     return [title(isNumbered)] + tables.flatMap { $0 } + figures
@@ -45,13 +45,13 @@ struct PromptTable {
 
   // MARK: Tables
 
-  /// One line per block: values, proof, and the coupling with the next block.
+  /// One line per block: singular values, residual and cost, and the coupling with the next block.
   private static func depth(
     _ prompt: PromptRecord, from: Int, to: Int, _ coupling: CouplingMatrix?, _ settings: RunSettings
   ) -> [String] {
     let pair = (from == to ? [to] : [from, to]).map { tokenName($0, of: prompt.tokens) }
       .joined(separator: " to ")
-    // The first three values, and the last that was asked for.
+    // The first three values, and the last one requested.
     let values = Set([1, 2, 3, settings.top]).filter { $0 <= settings.top }.sorted()
     var lines = what(settings, pair) + [""]
     lines.append(
@@ -79,7 +79,7 @@ struct PromptTable {
     return lines + mark(layers) + [""]
   }
 
-  /// One line per block: how far its leading values go apart over the tokens, and the mean coupling of its tokens.
+  /// One line per block: the range of its leading values over the tokens, and the mean coupling of its tokens.
   private static func tokens(
     _ prompt: PromptRecord, _ shown: [CouplingMatrix], _ settings: RunSettings
   ) -> [String] {
@@ -110,7 +110,7 @@ struct PromptTable {
 
   // MARK: Figures
 
-  /// The prompt's own figures.
+  /// The figures of the prompt.
   var figures: [String] {
     var lines: [String] = []
     for rank in settings.ranks {
@@ -143,10 +143,10 @@ struct PromptTable {
     return lines + CertaintyLines(prompt.layers).lines + remedies
   }
 
-  /// A line through fewer points says nothing of a trend.
+  /// The fewest blocks for a fit: a line through fewer points shows no trend.
   private static let fewestFitted = 5
 
-  /// What a solve that did not converge says.
+  /// The remedies of the solves that did not converge.
   var remedies: [String] {
     let hasOneEach = Set(prompt.layers.map { [$0.fromToken, $0.toToken] }).count == 1
     return prompt.layers.compactMap { l in
@@ -158,7 +158,7 @@ struct PromptTable {
     }
   }
 
-  /// Of all the tables of a rank.
+  /// The line with the mean coupling over all tables of a rank.
   private func mean(of tables: [CouplingMatrix]) -> String? {
     guard let setting = tables.first?.setting,
       let mean = tables.mean(diagonal: settings.diagonal)
@@ -171,7 +171,7 @@ struct PromptTable {
 
   // MARK: One line of many
 
-  /// Number, coupling, line shape, growth, tokens.
+  /// The cells of the prompt's line: number, coupling, line shape, growth, tokens.
   var cells: [String] {
     let t = prompt.trajectory
     let rank = shown.map(\.setting.rank).max()
@@ -183,7 +183,7 @@ struct PromptTable {
     ]
   }
 
-  /// What was given, in what a line of `cells` leaves of 80 columns.
+  /// The prompt's text or ids, cut to what a line of `cells` leaves of 80 columns.
   var given: String {
     (prompt.text ?? prompt.image).map { quoted($0, limit: 30) }
       ?? escaped((prompt.tokenIds ?? []).map(String.init).joined(separator: ","), limit: 32)
@@ -200,7 +200,7 @@ struct PromptTable {
     title +=
       given.map { "\(quoted($0, limit: 100)), \(counted(tokenCount, "token"))" }
       ?? counted(tokenCount, "token id")
-    if let encoder = prompt.encoderTokenIds { title += ", after \(encoder.count) of the encoder" }
+    if let encoder = prompt.encoderTokenIds { title += ", after \(encoder.count) encoder tokens" }
     if let token = prompt.nextToken {
       title += ", next token \(quoted(token, limit: 100))"
     } else if let id = prompt.nextTokenId {
@@ -211,7 +211,7 @@ struct PromptTable {
 
   // MARK: Parts
 
-  /// Which Jacobians, and which coupling.
+  /// Which Jacobians and which coupling a table shows.
   static func what(_ settings: RunSettings, _ pair: String?) -> [String] {
     let jacobians =
       switch settings.kind {
@@ -242,7 +242,7 @@ struct PromptTable {
 
   private static func fixed(_ x: Double?) -> String { x.map { String(format: "%.4f", $0) } ?? "" }
 
-  /// A value from 0 in at most 7 characters: five digits or more, or a power of ten.
+  /// A non-negative value in at most 7 characters: with five digits or more, or with a power of ten.
   private static func number7(_ x: Double) -> String {
     guard x != 0, x < 0.01 || x >= 99999.5 else {
       return String(format: "%.\(x < 99.9995 ? 4 : x < 999.9995 ? 3 : x < 9999.995 ? 2 : 1)f", x)

@@ -2,16 +2,16 @@ import Analysis
 import Files
 import Foundation
 
-/// What `verify` prints: every kind of check with its worst case, what failed, what was left out, and the verdict.
+/// What `verify` prints: each kind of check with its worst case, what failed, what was left out, and the verdict.
 struct VerificationTable {
   let text: String
 
-  /// Failures that are named one by one at most.
+  /// The most failures that are named one by one.
   private static let mostNamed = 10
 
   init(_ r: VerificationReport) {
     var lines = aligned(
-      [["check", "numbers", "failed", "worst", "held to", "ratio"]]
+      [["check", "numbers", "failed", "worst", "limit", "ratio"]]
         + r.kinds.map { kind in
           [
             Self.name(kind.kind), "\(kind.checks)", kind.failed == 0 ? "" : "\(kind.failed)",
@@ -50,7 +50,7 @@ struct VerificationTable {
     }
   }
 
-  /// `block 3, prompt 1, token 9, triplet 4: residual norm 1.2e-06 recorded, 3.4e-03 found; they differ by …`
+  /// A failed check in words: `residual norms: prompt 1, block 3, token 9, triplet 4: 1.2e-06 recorded, 3.4e-03 found; …`.
   private static func sentence(_ f: VerificationFinding) -> String {
     var place = "\(name(f.kind)): prompt \(f.prompt)"
     if let layer = f.layer {
@@ -67,6 +67,6 @@ struct VerificationTable {
       value.map { String(format: "%.9g ", $0) + word }
     }
     return
-      "\(place): \(numbers.joined(separator: ", ")); off by \(number(f.difference)), held to \(number(f.limit))"
+      "\(place): \(numbers.joined(separator: ", ")); off by \(number(f.difference)), limit \(number(f.limit))"
   }
 }

@@ -3,8 +3,8 @@ import Analysis
 import ArgumentParser
 import Foundation
 
-/// Does a command's work, and ends it with the status its error has, one line on standard error: 64 for an option that
-/// asks for what cannot be, 128 and the signal's number for an interrupt, 1 for anything else.
+/// Does a command's work and turns an error into an exit status and one line on standard error: 64 for an option that
+/// cannot be met, 128 plus the signal's number for an interrupt, 1 for anything else.
 func withExitStatus(_ work: () throws -> Void) throws {
   do {
     try work()
@@ -21,24 +21,24 @@ func withExitStatus(_ work: () throws -> Void) throws {
   }
 }
 
-/// Says what is wrong with an option; what is to be thrown then.
+/// Prints what is wrong with an option, and returns the exit code to throw.
 private func refused(_ error: any Error) -> ExitCode {
   note("Error: \(text(of: error))")
   return .validationFailure
 }
 
-/// An error in the command's words.
+/// An error whose message spells settings as options.
 private struct SpelledError: Error, CustomStringConvertible {
   let description: String
 }
 
-/// Prompts of a run that have no results.
+/// The error of a run in which some prompts have no results.
 struct FailedPrompts: Error, CustomStringConvertible {
   let failures: [PromptFailure]
-  /// Prompts in all.
+  /// The number of all prompts.
   let count: Int
 
-  /// Named one by one in a message at most.
+  /// The most failures that a message names one by one.
   private static let mostNamed = 3
 
   var description: String {
@@ -46,6 +46,6 @@ struct FailedPrompts: Error, CustomStringConvertible {
     return "\(failures.count) of \(count) prompts failed: "
       + failures.prefix(Self.mostNamed).map { escaped("\($0)") }.joined(separator: "; ")
       + (more > 0 ? "; and \(more) more" : "")
-      + "; the results of the others are written: run these apart, or leave them out"
+      + "; the results of the others are written: run the failed ones separately, or leave them out"
   }
 }

@@ -4,34 +4,34 @@ import Synchronization
 
 /// The signals that ask the process to end: Ctrl-C, `kill`, and a terminal that is closed.
 enum Interrupt {
-  /// Notes the first such signal for the command to see, which then stops where nothing is half-written; the second ends
-  /// the process.
+  /// Records the first such signal, on which the command stops at a point where nothing is half-written; a second signal
+  /// ends the process at once.
   static func catchSignals() {
     for number in [SIGINT, SIGTERM, SIGHUP] {
       let previous = signal(number) { number in
         if noted.exchange(number, ordering: .relaxed) != 0 { _exit(128 + number) }
       }
-      // Under nohup the command is to outlive its terminal.
+      // Under nohup the command must outlive its terminal.
       if number == SIGHUP, unsafeBitCast(previous, to: Int.self) == 1 { signal(number, SIG_IGN) }
     }
-    // A limit on the size of files is an error of write(2), which has a message, not the end of the process.
+    // A limit on file sizes then becomes an error of write(2), with a message, instead of ending the process.
     signal(SIGXFSZ, SIG_IGN)
   }
 
-  /// Whether one has come.
+  /// Whether such a signal has arrived.
   static var hasCome: Bool { noted.load(ordering: .relaxed) != 0 }
 
-  /// Throws `RunError.interrupted` when one has come, in a command that keeps nothing.
+  /// Throws `RunError.interrupted` if a signal has arrived; for commands that keep nothing to resume.
   static func check() throws(RunError) {
     if hasCome { throw .interrupted(resume: nil) }
   }
 
-  /// What the process ends with: 130 after Ctrl-C, 143 after SIGTERM, 129 after SIGHUP.
+  /// The exit status of an interrupted process: 130 after Ctrl-C, 143 after SIGTERM, 129 after SIGHUP.
   static var exitStatus: Int32 {
     let number = noted.load(ordering: .relaxed)
     return 128 + (number == 0 ? SIGINT : number)
   }
 }
 
-/// The signal, or 0.
+/// The first signal that arrived, or 0.
 private let noted = Atomic<CInt>(0)

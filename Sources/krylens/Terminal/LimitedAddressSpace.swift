@@ -1,10 +1,11 @@
 import Foundation
 import LinearAlgebra
 
-/// As it is loaded, OpenBLAS starts a thread per core, each of which maps 128 MB and tries for ever where a limit leaves less;
-/// the process could not even end. Its number of threads is read from the environment then, so under a limit
-/// (`ulimit -v`, `ulimit -d`) the command starts itself anew with one, which is all it uses. Likewise for malloc, which
-/// sets aside 64 MB for each thread.
+/// Restarts the command with one OpenBLAS thread if a limit (`ulimit -v`, `ulimit -d`) restricts its address space.
+///
+/// When it is loaded, OpenBLAS starts one thread per core, each of which maps 128 MB and retries for ever if a limit leaves
+/// less; the process could not even exit. The number of threads is read from the environment at that moment, so the command
+/// has to be executed again with one, which is all it uses. Likewise malloc reserves 64 MB for each thread.
 func startAnewIfAddressSpaceIsLimited() {
   let variable = "OPENBLAS_NUM_THREADS"
   guard !BLAS.addressSpaceLimits.isEmpty,

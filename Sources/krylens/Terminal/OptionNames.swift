@@ -2,7 +2,7 @@ import Analysis
 import Files
 
 extension SettingKey {
-  /// What the command calls it: an option, or an argument by the name its help has.
+  /// The option's name, or the argument's name in the help.
   var option: String {
     switch self {
     case .model, .checkpoints: rawValue.uppercased()
@@ -14,16 +14,16 @@ extension SettingKey {
 }
 
 extension SettingMessage {
-  /// As a user of the command is told it.
+  /// The message with settings spelled as options.
   var inOptions: String { spelled(\.option) }
 }
 
-/// What is said of an error to a user of the command.
+/// The text of an error for a user of the command.
 func text(of error: any Error) -> String {
   (error as? any SettingError)?.message.inOptions ?? "\(error)"
 }
 
-/// An option of the command alone whose value cannot be used.
+/// A value of one of the command's own options that cannot be used.
 struct OptionError: Error, CustomStringConvertible {
   let option: String
   let value: String

@@ -2,7 +2,8 @@ import Analysis
 import Foundation
 import Synchronization
 
-/// How far a run is, on standard error: a bar on a terminal, elsewhere a line a minute; and the user's interrupt.
+/// Shows a run's progress on standard error, as a bar on a terminal and otherwise as one line per minute, and passes on the
+/// user's interrupt.
 final class ProgressBar: RunProgress {
   private let isTerminal = isatty(STDERR_FILENO) == 1
   private let start = Date()
@@ -10,12 +11,12 @@ final class ProgressBar: RunProgress {
   private var isShown: Bool
   private var clock: (any DispatchSourceTimer)?
 
-  /// The state reported last, for the clock's thread.
+  /// The last reported state, shared with the clock's thread.
   private final class Latest: Sendable {
     let state = Mutex<RunProgressState?>(nil)
   }
 
-  /// `period` is the time between two lines where there is no terminal, in seconds.
+  /// `period` is the time in seconds between two lines when standard error is not a terminal.
   init(isShown: Bool, period: Double = 60) {
     self.isShown = isShown
     Interrupt.catchSignals()
@@ -43,7 +44,7 @@ final class ProgressBar: RunProgress {
     write("\r\(line)\u{1B}[K")
   }
 
-  /// Clears the line; nothing is drawn after that.
+  /// Clears the line; nothing is drawn afterwards.
   func finish() {
     clock?.cancel()
     if isShown, isTerminal { write("\r\u{1B}[K") }
@@ -52,14 +53,14 @@ final class ProgressBar: RunProgress {
 
   // MARK: Text
 
-  /// A bar and what it means, in fewer characters than a terminal has columns: in the last one, some begin a new line.
+  /// A bar and its legend, shorter than the terminal is wide: some terminals wrap after the last column.
   static func line(_ state: RunProgressState, seconds: Double, columns: Int) -> String {
     let room = max(0, columns - 1)
     let choices = [
       words(state, seconds: seconds), words(state, seconds: nil),
       "\(state.completed)/\(state.total)", "\(100 * state.completed / state.total) %",
     ]
-    // A number that is cut off would be another one.
+    // A truncated number would be a different number.
     guard let words = choices.first(where: { $0.count <= room }) else { return "" }
     let width = min(32, room - words.count - 1)
     guard width >= 4 else { return words }
@@ -68,7 +69,7 @@ final class ProgressBar: RunProgress {
       + " " + words
   }
 
-  /// `solving 12/60, 45 s, about 3 min left`; without times where `seconds` is nil.
+  /// The progress in words, `solving 12/60, 45 s, about 3 min left`; without times if `seconds` is nil.
   static func words(_ state: RunProgressState, seconds: Double?) -> String {
     let done = "\(state.phase) \(state.completed)/\(state.total)"
     guard let seconds else { return done }
@@ -76,14 +77,14 @@ final class ProgressBar: RunProgress {
     return "\(done), \(spoken(seconds))\(left)"
   }
 
-  /// 45 s, 12 min, 3 h 20 min.
+  /// A duration in words: 45 s, 12 min, 3 h 20 min.
   static func spoken(_ seconds: Double) -> String {
     let minutes = Int((min(seconds, 1e9) / 60).rounded())
     if seconds < 90 { return "\(Int(seconds.rounded(.up))) s" }
     return minutes < 90 ? "\(minutes) min" : "\(minutes / 60) h \(minutes % 60) min"
   }
 
-  /// As wide as the terminal is now; 80 where it does not say.
+  /// The current width of the terminal; 80 if it is unknown.
   private static var terminalColumns: Int {
     var size = winsize()
     let isKnown = ioctl(STDERR_FILENO, UInt(TIOCGWINSZ), &size) == 0 && size.ws_col > 0

@@ -2,22 +2,23 @@ import Analysis
 import ArgumentParser
 import Foundation
 
-/// Two lenses held against each other.
+/// Compares two lenses.
 struct LensCompareCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "compare",
     abstract:
-      "Two lenses layer by layer, and against what the choice of prompts makes of such a mean.")
+      "Compare two lenses layer by layer, and with the noise from the choice of prompts.")
 
-  @Argument(help: "The folder of a fit, its lens.safetensors, or a .pt file.")
+  @Argument(help: "The folder of a fit, its lens.safetensors, or a .pt file of another tool.")
   var first: FilePath
 
-  @Argument(help: "Another one of the same width.")
+  @Argument(help: "Another lens of the same width.")
   var second: FilePath
 
   @Option(
     help: ArgumentHelp(
-      "Triplets whose subspaces are compared (default: 10, or what both have).", valueName: "k"))
+      "Number of triplets whose subspaces are compared (default: 10, or as many as both have).",
+      valueName: "k"))
   var rank: Int?
 
   @Flag(help: "Print JSON.")

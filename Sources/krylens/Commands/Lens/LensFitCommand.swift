@@ -1,11 +1,11 @@
 import Analysis
 import ArgumentParser
 
-/// Fits averaged Jacobians; a folder.
+/// Fits averaged Jacobians and writes a folder.
 struct LensFitCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "fit",
-    abstract: "Fits the part of rank R of every averaged Jacobian, all layers together.")
+    abstract: "Fit a rank-R approximation of every averaged Jacobian, all layers together.")
 
   @OptionGroup var model: ModelOptions
   @OptionGroup var execution: ExecutionOptions
@@ -13,7 +13,7 @@ struct LensFitCommand: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "Boundaries the Jacobians begin at, from 0, which enters the first block: 0-29 or 1,5,9 (default: all before the last).",
+      "Boundaries where the Jacobians begin; 0 is before the first block: 0-29 or 1,5,9 (default: all but the last).",
       valueName: "list"))
   var layers: LayerList?
 
@@ -23,30 +23,33 @@ struct LensFitCommand: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "Triplets of each Jacobian that are kept (default: 64, or the width).", valueName: "r"))
+      "Number of triplets kept per Jacobian (default: 64, or the width if less).", valueName: "r"))
   var rank: Int?
 
-  @Flag(help: "Build the Jacobians whole.")
+  @Flag(help: "Form the Jacobians in full.")
   var dense = false
 
-  @Option(help: ArgumentHelp("Samples of the ranges beyond r.", valueName: "n"))
+  @Option(help: ArgumentHelp("Number of range samples beyond r.", valueName: "n"))
   var oversampling = LensFitSettings().oversampling
 
-  @Option(help: ArgumentHelp("Directions in which the error is measured.", valueName: "n"))
+  @Option(
+    help: ArgumentHelp(
+      "Number of random directions in which the error is measured.", valueName: "n"))
   var probes = LensFitSettings().probes
 
   @Option(
     help: ArgumentHelp(
-      "Prompts the ranges are sampled on (default: a fifth of them).", valueName: "n"))
+      "Number of prompts on which the ranges are sampled (default: a fifth of them).",
+      valueName: "n"))
   var rangePrompts: Int?
 
   @Option(
     help: ArgumentHelp(
-      "One part of the prompts, 2/8 for the second of eight; krylens lens merge joins them.",
+      "Use one part of the prompts, 2/8 for the second of eight; krylens lens merge joins the parts.",
       valueName: "part"))
   var shard: Shard?
 
-  @Option(help: ArgumentHelp("Of samples, probes and random weights.", valueName: "n"))
+  @Option(help: ArgumentHelp("Seed of samples, probes and random weights.", valueName: "n"))
   var seed: UInt64 = 0
 
   @OptionGroup var output: OutputOptions

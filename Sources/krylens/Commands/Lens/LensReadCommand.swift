@@ -2,11 +2,11 @@ import Analysis
 import ArgumentParser
 import Foundation
 
-/// What a lens reads in a prompt.
+/// Reads a prompt's states through a lens.
 struct LensReadCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "read",
-    abstract: "The likeliest tokens that a lens reads at every layer and position of a prompt.")
+    abstract: "Show the likeliest tokens a lens reads at each layer and position of a prompt.")
 
   @OptionGroup var model: ModelOptions
   @OptionGroup var execution: ExecutionOptions
@@ -14,16 +14,17 @@ struct LensReadCommand: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "The folder of a fit, its lens.safetensors, or a .pt file of other tools.", valueName: "lens")
+      "The folder of a fit, its lens.safetensors, or a .pt file of another tool.", valueName: "lens"
+    )
   )
   var lens: FilePath
 
-  @Option(help: ArgumentHelp("Tokens at every place.", valueName: "n"))
+  @Option(help: ArgumentHelp("Number of tokens per layer and position.", valueName: "n"))
   var top = 5
 
   @Option(
     help: ArgumentHelp(
-      "Boundaries, from 0 (default: all of the lens, and the last, where the model itself is read).",
+      "Boundaries, counted from 0 (default: all of the lens, and the last, where the model itself is read).",
       valueName: "list"))
   var layers: LayerList?
 
@@ -32,7 +33,7 @@ struct LensReadCommand: ParsableCommand {
     help: ArgumentHelp("Positions: last, all, or indices 0,3,-1.", valueName: "list"))
   var tokens = TokenList.all
 
-  @Option(help: ArgumentHelp("Of random weights.", valueName: "n"))
+  @Option(help: ArgumentHelp("Seed of random weights.", valueName: "n"))
   var seed: UInt64 = 0
 
   @Flag(help: "Print JSON.")

@@ -2,16 +2,18 @@ import Studies
 import Analysis
 import ArgumentParser
 
-/// Two runs side by side: trained against random, checkpoint against checkpoint, precision against precision.
+/// Compares two runs: trained with random weights, one checkpoint with another, one precision with another.
 struct CompareCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "compare",
-    abstract: "Two runs side by side: what differs, every number, and whether the two stand apart.")
+    abstract:
+      "Compare two runs: what differs, every number, and which differences are significant.",
+    usage: "krylens compare [<options>] <run> <run>")
 
   @Argument(help: ArgumentHelp("A run folder.", valueName: "run"), completion: .directory)
   var first: FilePath
 
-  @Argument(help: ArgumentHelp("Another.", valueName: "run"), completion: .directory)
+  @Argument(help: ArgumentHelp("Another run folder.", valueName: "run"), completion: .directory)
   var second: FilePath
 
   @OptionGroup var options: ReadingOptions

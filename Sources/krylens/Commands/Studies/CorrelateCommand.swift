@@ -4,7 +4,7 @@ import Alignment
 import Analysis
 import ArgumentParser
 
-/// What `correlate` holds against a score.
+/// The quantities that `correlate` can hold against a score.
 private enum QuantityName: String, ExpressibleByArgument, CaseIterable {
   case coupling
   case lineShapeScore = "line-shape-score"
@@ -12,35 +12,38 @@ private enum QuantityName: String, ExpressibleByArgument, CaseIterable {
   case expodistance
 }
 
-/// Statistics across models or checkpoints: a quantity of many runs against a score of each.
+/// Correlates a quantity of many runs, of models or checkpoints, with a score of each.
 struct CorrelateCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "correlate",
-    abstract: "How coupling, or another number of many runs, goes with a score of each model.",
+    abstract: "Correlate coupling, or another quantity of many runs, with a score of each model.",
+    usage: "krylens correlate [<options>] --scores <file> <run> ...",
     discussion: """
       Scores come from a CSV file whose first column, model, names each model as its run does: in full, as in \
-      align --name org/model. What the runs' sizes alone would do stands beside the result. \
-      Exit status 1 when fewer than 3 runs have a score.
+      align --name org/model. Correlations with the models' sizes alone are shown for comparison. \
+      The exit status is 1 when fewer than 3 runs have a score.
       """)
 
   @Argument(help: ArgumentHelp("Run folders.", valueName: "run"), completion: .directory)
   var runs: [FilePath]
 
-  @Option(help: ArgumentHelp("CSV: model, then one column per score.", valueName: "file"))
+  @Option(
+    help: ArgumentHelp(
+      "A CSV file with the column model, then one column per score.", valueName: "file"))
   var scores: FilePath
 
-  @Option(help: ArgumentHelp("The column.", valueName: "column"))
+  @Option(help: ArgumentHelp("The column with the scores.", valueName: "column"))
   var score = "mean_of_six"
 
   @Option(
     parsing: .unconditional,
-    help: ArgumentHelp("R² of the models above this score, too.", valueName: "x"))
+    help: ArgumentHelp("Also show R² over the models above this score.", valueName: "x"))
   var above: Double?
 
-  @Option(help: "What is held against the score.")
+  @Option(help: "The quantity to correlate with the score.")
   private var quantity = QuantityName.coupling
 
-  @Option(help: "Whose paths: last, others (all but the first), first; not for coupling.")
+  @Option(help: "Whose paths, for quantities other than coupling; others: all but the first.")
   var tokens: TrajectoryStatistic.Tokens?
 
   @OptionGroup var options: ReadingOptions
@@ -51,14 +54,15 @@ struct CorrelateCommand: ParsableCommand {
   func validate() throws {
     if let above, !above.isFinite { throw ValidationError("--above \(above): must be a number") }
     if quantity == .coupling, tokens != nil {
-      throw ValidationError("--tokens is of paths; leave it out, or name one with --quantity")
+      throw ValidationError(
+        "--tokens applies to paths, not to coupling; leave it out, or choose another --quantity")
     }
     if tokens == .selected {
       throw ValidationError("--tokens selected: no path has that name; say last, others or first")
     }
     if quantity != .coupling, !options.isEmpty {
       throw ValidationError(
-        "--kind, --rank, --sign, --normalisation and --form are of coupling; leave them out with "
+        "--kind, --rank, --sign, --normalisation and --form apply to coupling; leave them out with "
           + "--quantity \(quantity.rawValue)")
     }
   }

@@ -4,16 +4,17 @@ import Analysis
 import ArgumentParser
 import Foundation
 
-/// `align` on every checkpoint of a training, and what comes out against the training step.
+/// Runs `align` on every checkpoint of a training run and tabulates the results against the training step.
 struct EmergenceCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "emergence",
-    abstract: "Coupling, line shape and growth against the training step, over checkpoints.",
+    abstract:
+      "Run align on the checkpoints of a training run and show coupling, line shape and growth against the step.",
     discussion: """
       A checkpoint is a model whose name says its step: step128, step_128, checkpoint-128, global_step128, 128. Each \
-      gets the run folder of krylens align, DIR/step128, and one that is finished is not run again; DIR/emergence.csv has \
-      what is printed and more, one row per number. If one fails, the others are run all the same; DIR/failed.csv says which \
-      and why, and the exit status is 1.
+      gets a run folder as by krylens align, DIR/step128; finished ones are not run again. DIR/emergence.csv has what \
+      is printed and more, one row per number. If a checkpoint fails, the others are still run; DIR/failed.csv says \
+      which failed and why, and the exit status is 1.
       """)
 
   @Argument(help: "Checkpoints, or folders of checkpoints.")
@@ -24,7 +25,7 @@ struct EmergenceCommand: ParsableCommand {
   @Option(
     name: .shortAndLong,
     help: ArgumentHelp(
-      "The folder of the run folders (default: krylens-runs/NAME-TIME).", valueName: "dir"),
+      "The folder that holds the run folders (default: krylens-runs/NAME-TIME).", valueName: "dir"),
     completion: .directory)
   var output: FilePath?
 
@@ -34,18 +35,18 @@ struct EmergenceCommand: ParsableCommand {
   func validate() throws {
     if options.execution.randomInit {
       throw ValidationError(
-        "--random-init: every checkpoint would have the same random weights; give it to krylens align"
+        "--random-init: every checkpoint would have the same random weights; use it with krylens align"
       )
     }
-    // Read from the records, which hold these readings and no others.
+    // The numbers are read from the records, which hold only these readings.
     if let normalisation, !CouplingNormalisation.allCases.contains(normalisation) {
       throw ValidationError(
-        "--normalisation \(normalisation.rawValue): choose frobenius or trace, which every result holds"
+        "--normalisation \(normalisation.rawValue): choose frobenius or trace, which every record holds"
       )
     }
     if options.score != .oneMinus {
       throw ValidationError(
-        "--score \(options.score.rawValue): choose one-minus, which every result holds")
+        "--score \(options.score.rawValue): choose one-minus, which every record holds")
     }
   }
 
@@ -56,7 +57,7 @@ struct EmergenceCommand: ParsableCommand {
       let found = try CheckpointSequence(checkpoints.map(\.path))
       let inputs = try options.prompts.inputs(quiet: quiet)
       let settings = found.checkpoints.map { options.settings(for: $0.model, step: $0.step) }
-      // A damaged or another kind of model is found now, not after hours.
+      // A damaged model or one of another kind is found now, not after hours.
       try found.check(settings.map { try AlignmentRun($0, prompts: inputs).training })
       let folder = output?.path ?? AlignCommand.defaultOutput("emergence")
       let (runs, failures) = try align(found.checkpoints, settings, inputs, into: folder)
@@ -71,15 +72,15 @@ struct EmergenceCommand: ParsableCommand {
     }
   }
 
-  /// A checkpoint that has no results, or not all.
+  /// A checkpoint without results, or with incomplete ones.
   private struct Failure {
     let checkpoint: CheckpointSequence.Checkpoint
     let reason: String
   }
 
-  /// The runs of all checkpoints, and which of them failed: one of them is no reason to lose the others.
+  /// Runs every checkpoint, and reports those that failed without losing the others.
   ///
-  /// Throws what concerns all of them: an option, the disk, the user's wish to stop.
+  /// Throws errors that concern all of them: a bad option, a full disk, an interrupt.
   private func align(
     _ checkpoints: [CheckpointSequence.Checkpoint], _ settings: [RunSettings],
     _ inputs: [PromptInput], into folder: String
@@ -109,7 +110,7 @@ struct EmergenceCommand: ParsableCommand {
         if failed.count < record.prompts.count { runs.append((step, record)) }
       } catch let error as RunError {
         switch error {
-        // What is named is the folder that this command was given.
+        // The message names the folder that this command was given.
         case .interrupted(let kept):
           throw RunError.interrupted(resume: kept == nil && runs.isEmpty ? nil : folder)
         case .badSetting, .unfit, .cannotWrite: throw error
@@ -122,7 +123,7 @@ struct EmergenceCommand: ParsableCommand {
     return (runs, failures)
   }
 
-  /// Leaves `failed.csv` where something failed, and throws then; takes away that of an earlier time where nothing did.
+  /// Writes `failed.csv` and throws if any checkpoint failed; otherwise removes the `failed.csv` of an earlier run.
   private func report(_ failures: [Failure], of count: Int, in folder: String) throws {
     let path = "\(folder)/failed.csv"
     guard !failures.isEmpty else {
