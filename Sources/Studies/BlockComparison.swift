@@ -1,16 +1,16 @@
 import Analysis
 import Alignment
 
-/// A block in two runs: the largest differences over the prompts both have.
+/// The comparison of a block in two runs: the largest differences over their common prompts.
 public struct BlockComparison: Encodable, Sendable {
   /// The block, from 1.
   public let layer: Int
-  /// max |σₖ − σₖ'| / σ₁, σ₁ the larger of the two; null when no Jacobian of it is in both.
+  /// max |σₖ − σₖ'| / σ₁, σ₁ being the larger of the two; null if both runs have no Jacobian of the block in common.
   @Nullable public var singularValues: Double?
-  /// max |difference| of the entries of its row across depth, at the largest rank. A misfit is itself relative, to ‖S‖.
+  /// The largest |difference| between entries of its row across depth, at the largest rank. A misfit is itself relative to ‖S‖.
   @Nullable public var coupling: Double?
 
-  /// All blocks of prompts that belong together.
+  /// The comparisons of all blocks over pairs of the same prompt.
   static func all(
     _ prompts: [(PromptRecord, PromptRecord)], _ reading: CouplingReading
   ) -> [BlockComparison] {
@@ -50,7 +50,7 @@ public struct BlockComparison: Encodable, Sendable {
     return pairs.filter { $0.0.setting.rank == rank }
   }
 
-  /// nil when nothing is in both.
+  /// The largest difference between two lists; nil if they have no common entry.
   private static func largestDifference(_ a: [Double?], _ b: [Double?]) -> Double? {
     zip(a, b).compactMap { x, y in x.flatMap { x in y.map { abs(x - $0) } } }
       .filter(\.isFinite).max()

@@ -1,24 +1,24 @@
 import Analysis
 import Foundation
 
-/// Checkpoints of one training, in the order of their steps.
+/// The checkpoints of one training run, in the order of their steps.
 public struct CheckpointSequence: Sendable, Equatable {
-  /// A model and the step it was taken at.
+  /// A model and the step it was saved at.
   public struct Checkpoint: Sendable, Equatable {
-    /// What `AlignmentRun` opens.
+    /// The model's path, as `AlignmentRun` opens it.
     public let model: String
     /// The step, from 0.
     public let step: Int
   }
 
-  /// By ascending step, each once.
+  /// The checkpoints by ascending step, each once.
   public let checkpoints: [Checkpoint]
 
   /// Finds the checkpoints of `places`, each a model named by its step or a folder of such models.
   ///
-  /// In a folder, a subfolder or a `.gguf` file that is named by a step is a checkpoint, whatever the folder holds besides;
-  /// so a trainer's output folder, itself a model, is a folder of checkpoints if it has any. Throws
-  /// `RunError.badSetting` for a model without a step in its name, two of one step, or none at all.
+  /// In a folder, each subfolder or `.gguf` file named by a step is a checkpoint, whatever else the folder holds; so a
+  /// trainer's output folder, itself a model, is a folder of checkpoints if it has any. Throws `RunError.badSetting` for a
+  /// model without a step in its name, for two models of one step, and if there is none.
   public init(_ places: [String]) throws(RunError) {
     var found: [Checkpoint] = []
     for place in places {
@@ -30,17 +30,17 @@ public struct CheckpointSequence: Sendable, Equatable {
       } else {
         throw Self.bad(
           place,
-          "neither named by a training step nor a folder of checkpoints that are; "
+          "is neither named by a training step nor a folder of such checkpoints; "
             + "name them like step128 or checkpoint-128")
       }
     }
     guard !found.isEmpty else {
-      throw Self.bad("", "none was named; name a folder of checkpoints, or the checkpoints")
+      throw Self.bad("", "none was given; give a folder of checkpoints, or the checkpoints")
     }
     checkpoints = found.sorted { $0.step < $1.step }
     for (a, b) in zip(checkpoints, checkpoints.dropFirst()) where a.step == b.step {
       throw Self.bad(
-        b.model, "of step \(b.step) like \(a.model); leave one of them out")
+        b.model, "has the same step, \(b.step), as \(a.model); leave one of them out")
     }
   }
 
@@ -68,12 +68,12 @@ public struct CheckpointSequence: Sendable, Equatable {
         unnamed = unnamed ?? path
       }
     }
-    // Left out silently it would be missed.
+    // Leaving it out silently would surprise the user.
     if let unnamed, !files.fileExists(atPath: "\(folder)/config.json") {
       throw bad(
         unnamed,
-        "a model without a training step in its name; name it like step128, or list the "
-          + "checkpoints that are meant")
+        "is a model without a training step in its name; name it like step128, or list the "
+          + "checkpoints to use")
     }
     return found
   }
@@ -84,8 +84,8 @@ public struct CheckpointSequence: Sendable, Equatable {
 }
 
 extension CheckpointSequence {
-  /// Throws `RunError.badSetting` unless all checkpoints, `identities` in their order, may be of one training. Named are those
-  /// that differ from what most of them are.
+  /// Throws `RunError.badSetting` unless all checkpoints, with `identities` in the same order, can belong to one training run.
+  /// The message names those that differ from the majority.
   public func check(_ identities: [TrainingIdentity]) throws(RunError) {
     let counts = identities.map { one in identities.count { $0 == one } }
     guard let most = counts.max(), let usual = counts.firstIndex(of: most) else { return }
@@ -96,7 +96,8 @@ extension CheckpointSequence {
     let others = odd.dropFirst().map { "; \($0): \($1)" }.joined()
     throw .badSetting(
       .checkpoints, value: model,
-      reason: "\(difference)\(others); checkpoints of one training are of one architecture, as "
-        + "\(checkpoints[usual].model) is: leave out what is of another")
+      reason:
+        "\(difference)\(others); checkpoints of one training run have one architecture, here that of "
+        + "\(checkpoints[usual].model): leave the others out")
   }
 }

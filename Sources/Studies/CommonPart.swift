@@ -1,15 +1,16 @@
 import Analysis
 import Alignment
 
-/// What two runs both hold: the same prompts, to the token, and of these the same Jacobians and the same entries of coupling.
+/// What two runs have in common: the same prompts, to the token, with the same Jacobians and the same entries of coupling.
 ///
-/// A run that stopped half way has the lower blocks only, and a mean over them is not the mean over all.
+/// A run that stopped halfway has only the lower blocks, and a mean over them is not the mean over all blocks.
 struct CommonPart {
-  /// Prompt by prompt, of each run what is in both. A prompt given several times stands here once; one that failed in either
-  /// run does not.
+  /// The common part of the first run, prompt by prompt. A prompt given several times is here once; one that failed in either
+  /// run is left out.
   private(set) var first: [PromptRecord] = []
+  /// The common part of the second run, in the same order.
   private(set) var second: [PromptRecord] = []
-  /// What is not in both, in words.
+  /// What the runs do not have in common, in words.
   private(set) var notes: [String] = []
 
   init(_ a: RunRecord, _ b: RunRecord) {
@@ -23,7 +24,7 @@ struct CommonPart {
       second.append(b.prompts[j])
     }
     notes = Self.promptNotes(a, b, common: first.count)
-    // Blocks of models of other depths have nothing in common but their numbers.
+    // Blocks of models of different depths share only their numbers.
     guard a.model.layers == b.model.layers else { return }
     let other = a.settings.last == b.settings.last ? nil : a.model.layers
     let (before, after) = (first, second)
@@ -31,7 +32,7 @@ struct CommonPart {
     blockNotes(before, after, other: other)
   }
 
-  /// Leaves what is in both of a prompt's two records; the last block is `other` where it stands for another function.
+  /// Restricts a prompt's two records to what they share; `other` is the last block if it is another function in each run.
   private mutating func restrict(_ p: Int, other: Int?) {
     let (a, b) = (first[p], second[p])
     let jacobians = Set(a.layers.map(\.jacobian)).intersection(b.layers.map(\.jacobian))
@@ -63,17 +64,17 @@ struct CommonPart {
       let repeats = run.prompts.count - Set(run.prompts.firstAlike).count
       if repeats > 0 {
         notes.append(
-          "\(repeats) of the \(run.prompts.count) prompts of the \(name) run repeat another one, and "
-            + "count once with it")
+          "\(repeats) of the \(run.prompts.count) prompts of the \(name) run repeat another one and "
+            + "are not counted again")
       }
     }
     if common == 0 {
       notes.append(
-        "no prompt is the same in both, to the token: every mean is of its own run's prompts, and "
-          + "no two of them are judged")
+        "no prompt is the same in both, to the token: each mean is over its own run's prompts, and "
+          + "differences are not tested")
     } else if common < max(a.prompts.count, b.prompts.count) {
       notes.append(
-        "means are over only the \(common) prompt\(common == 1 ? "" : "s") that both have, of "
+        "means are over the \(common) prompt\(common == 1 ? "" : "s") that both have, of "
           + "\(a.prompts.count) and \(b.prompts.count)")
     }
     return notes
@@ -87,11 +88,12 @@ struct CommonPart {
     let (a, b, common) = (blocks(before), blocks(after), blocks(first))
     if let other, a.contains(other), b.contains(other) {
       notes.append(
-        "the last block, \(other), is left out: \(SettingKey.last) makes another function of it")
+        "the last block, \(other), is left out: \(SettingKey.last) differs, so it is another function in each run"
+      )
     }
     if common.count < max(a.count, b.count), a != b {
       notes.append(
-        "means over blocks are over only the \(common.count) that both have, of \(a.count) and \(b.count)"
+        "means over blocks are over the \(common.count) that both have, of \(a.count) and \(b.count)"
       )
     }
     let jacobians = { (prompts: [PromptRecord]) in
@@ -106,7 +108,7 @@ struct CommonPart {
 }
 
 extension LayerRecord {
-  /// Which Jacobian of a prompt it is of.
+  /// The Jacobian of a prompt that a record belongs to.
   fileprivate struct Jacobian: Hashable {
     let layer, fromToken, toToken: Int
   }
@@ -117,7 +119,7 @@ extension LayerRecord {
 }
 
 extension CouplingMatrix {
-  /// What a table of a prompt is known by, besides its rows and columns.
+  /// What identifies a table of a prompt, besides its rows and columns.
   fileprivate struct Key: Hashable {
     let kind: CouplingKind
     let place: CouplingPlace

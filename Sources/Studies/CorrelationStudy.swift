@@ -1,29 +1,29 @@
 import Analysis
 import Alignment
 
-/// Runs held against a column of scores: which of them take part, what must be known of them, and the statistics.
+/// The correlation of runs with a column of scores: which runs take part, warnings about them, and the statistics.
 ///
 /// A run is matched by its model's name. Runs whose couplings do not mean the same are refused, and so are two runs of one
-/// model: their points would not be two.
+/// model, since they are not independent points.
 public struct CorrelationStudy: Encodable, Sendable {
   /// The quantity, in words.
   public let quantity: String
-  /// The column.
+  /// The column of scores.
   public let score: String
-  /// One a run, in the order given.
+  /// One per run, in the order given.
   public let models: [StudiedModel]
   /// What a reader of the statistics must know.
   public let warnings: [String]
-  /// Of the models that take part; null for fewer than 3.
+  /// The statistics of the models that take part; null for fewer than 3.
   @Nullable public var statistics: ScoreCorrelation?
 
-  /// Fewer models say nothing: two points always lie on a line.
+  /// The fewest models for a correlation: two points always lie on a line.
   public static let fewest = 3
 
-  /// Holds `quantity` against the scores; `threshold` asks for the models above a score, apart.
+  /// Correlates `quantity` with the scores, and separately for the models above `threshold`, if given.
   ///
-  /// Throws `RunError.badSetting` when a run lacks the quantity, is named twice, is of the same model as another, or
-  /// was run with settings in which the quantity means something else than in the others.
+  /// Throws `RunError` if a run lacks the quantity, is given twice, is of the same model as another, or has settings under
+  /// which the quantity means something else than in the others.
   public init(
     _ runs: [StoredRun], _ quantity: RunQuantity, scores: ScoreColumn,
     above threshold: Double? = nil
@@ -58,11 +58,11 @@ public struct CorrelationStudy: Encodable, Sendable {
   private static func refuseRepeated(_ runs: [StoredRun]) throws(RunError) {
     var seen: Set<String> = []
     for run in runs where !seen.insert(run.resolvedPath).inserted {
-      throw .unfit(path: run.path, reason: "is given twice; name each run once")
+      throw .unfit(path: run.path, reason: "is given twice; give each run once")
     }
   }
 
-  /// One model's runs are no independent points, whatever they are named, nor are two models with one score.
+  /// Refuses two runs of one model, whatever their names, and two models with the same score entry: they are not independent.
   private static func refuseOneModelTwice(
     _ runs: [(run: StoredRun, model: StudiedModel)]
   ) throws(RunError) {
@@ -74,16 +74,17 @@ public struct CorrelationStudy: Encodable, Sendable {
         let reason =
           isSame
           ? "the same weights"
-          : "both are held against the score of \(model.listedAs ?? model.model)"
+          : "both use the score of \(model.listedAs ?? model.model)"
         throw .unfit(
           path: run.path,
-          reason: "is of the same model as \(other.run.path) (\(reason)), and a model counts once; "
+          reason: "is of the same model as \(other.run.path) (\(reason)), but a model counts once; "
             + "leave one of the two out")
       }
     }
   }
 
-  /// Ranks may differ where all are the same share of the width, as was asked for; `warnings` has it then.
+  /// Refuses runs whose couplings do not mean the same. Ranks may differ if all are the same share of the width, which
+  /// `warnings` then mentions.
   private static func refuseOtherMeanings(
     _ runs: [StoredRun], _ measured: [RunQuantity.Measured]
   ) throws {
@@ -100,8 +101,8 @@ public struct CorrelationStudy: Encodable, Sendable {
       .runs,
       reason:
         "the runs' couplings do not mean the same (\(list)); choose one reading with \(.rank), "
-        + "\(.sign), \(.normalisation) and \(.form), and hold runs of other settings against scores of "
-        + "their own")
+        + "\(.sign), \(.normalisation) and \(.form), and study runs with other settings "
+        + "separately")
   }
 
   // MARK: What is said
@@ -117,50 +118,50 @@ public struct CorrelationStudy: Encodable, Sendable {
     let warn = { (paths: [String], text: String) in
       if !paths.isEmpty { warnings.append("\(text): \(listed(paths))") }
     }
-    warn(named { !$0.complete }, "not finished, so of fewer prompts than were asked for")
+    warn(named { !$0.complete }, "not finished, so with fewer prompts than requested")
     warn(
       named { $0.prompts.contains { $0.failed != nil } },
-      "some prompts failed, so of fewer than were asked for")
+      "some prompts failed, so with fewer than requested")
     warn(
       named { Set($0.prompts.firstAlike).count < $0.prompts.count },
       "prompts given more than once, which count once")
     let used = models.filter { $0.standing == .used }
     for m in used {
       guard let name = m.listedAs, name != m.model else { continue }
-      warn([m.run], "\(m.model) is held against the score of \(name)")
+      warn([m.run], "\(m.model) uses the score of \(name)")
     }
     warn(
       zip(names, runs).filter { path, run in
         run.record.settings.randomInit && used.contains { $0.run == path }
-      }.map(\.0), "random weights, held against the score listed under their name")
+      }.map(\.0), "random weights, with the score listed under their name")
     if measured.contains(where: { $0.coupling != nil }) {
       warn(
         named { $0.settings.rankShare != nil },
-        "K was taken as a share of the width, so the null level moves with the width by itself; "
-          + "read coupling beside it")
+        "K is a share of the width, so the null level changes with the width by itself; "
+          + "compare coupling with it")
       warn(
         zip(names, measured).filter { $1.coupling?.setting.normalisation == .trace }.map(\.0),
-        "with trace normalisation the null level moves with K, and with the width where K does; "
-          + "read coupling beside it")
+        "with trace normalisation the null level changes with K, and with the width if K does; "
+          + "compare coupling with it")
     }
     for difference in try RecordDifference.all(runs.map(\.record.settings.numeric.scope)) {
       warnings.append("settings differ: \(difference.description(names))")
     }
     if Set(runs.map { $0.record.prompts.map(\.given) }).count > 1 {
-      warnings.append("the runs are not of the same prompts, so models differ by them too")
+      warnings.append("the runs have different prompts, so models differ by them too")
     }
     warn(
       zip(names, zip(models, measured)).filter {
         $1.0.standing == .used && $1.1.observations.count == 1
       }
       .map(\.0),
-      "of one prompt only, so they add nothing to the interval over prompts")
+      "with only one prompt, so they add nothing to the interval over prompts")
     return warnings
   }
 }
 
 extension RunRecord {
-  /// What tells its weights from others: random ones are of their seed.
+  /// What identifies the weights: the fingerprint, and for random ones the seed.
   fileprivate var weights: [String] {
     [model.fingerprint] + (settings.randomInit ? ["\(settings.seed)"] : [])
   }

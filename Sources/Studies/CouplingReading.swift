@@ -1,22 +1,22 @@
 import Analysis
 public import Alignment
 
-/// Which coupling of a run is meant. What is nil is left to the run.
+/// A selection of a run's coupling. What is nil is taken from the run.
 ///
-/// The score is 1 − m: the one that every run records.
+/// The score is 1 − m, the one that every run records.
 public struct CouplingReading: Sendable {
-  /// What is compared; nil for every kind.
+  /// What coupling compares; nil for every kind.
   public var kind: CouplingKind?
-  /// K; nil for every rank.
+  /// The rank K; nil for every rank.
   public var rank: Int?
-  /// nil for the sign the run shows.
+  /// The sign; nil for the one the run shows.
   public var sign: CouplingSign?
-  /// nil for the norm the run shows.
+  /// The normalisation; nil for the one the run shows.
   public var normalisation: CouplingNormalisation?
-  /// nil for the form the run shows.
+  /// The form; nil for the one the run shows.
   public var form: CouplingForm?
 
-  /// A reading.
+  /// Creates a reading.
   public init(
     kind: CouplingKind? = nil, rank: Int? = nil, sign: CouplingSign? = nil,
     normalisation: CouplingNormalisation? = nil, form: CouplingForm? = nil
@@ -28,7 +28,7 @@ public struct CouplingReading: Sendable {
     self.form = form
   }
 
-  /// The reading in which a run's own choice stands for what was left to it.
+  /// The reading with a run's own choices where it leaves them to the run.
   func resolved(by settings: RunSettings) -> CouplingReading {
     CouplingReading(
       kind: kind, rank: rank, sign: sign ?? settings.sign,
@@ -36,14 +36,14 @@ public struct CouplingReading: Sendable {
       form: form ?? settings.form.shown)
   }
 
-  /// Whether a coupling of this kind and setting is one of those meant, once the reading is resolved.
+  /// Whether the resolved reading selects a coupling of this kind and setting.
   func includes(_ kind: CouplingKind, _ setting: CouplingSetting) -> Bool {
     self.kind ?? kind == kind && rank ?? setting.rank == setting.rank && setting.sign == sign
       && setting.normalisation == normalisation && setting.form == form
       && setting.score == .oneMinus
   }
 
-  /// What the run has of it, by rank; none when it was not recorded.
+  /// The selected statistics of a run, by rank; empty if they were not recorded.
   func statistics(of run: RunRecord) -> [CouplingStatistic] {
     let reading = resolved(by: run.settings)
     return run.statistics.coupling.filter { reading.includes($0.kind, $0.setting) }
@@ -52,7 +52,7 @@ public struct CouplingReading: Sendable {
 }
 
 extension CouplingStatistic {
-  /// `depth, rank 10, signed, frobenius, same, one-minus`
+  /// The reading in words: `depth, rank 10, signed, frobenius, same, one-minus`.
   var reading: String {
     [
       kind.rawValue, "rank \(setting.rank)", setting.sign.rawValue,

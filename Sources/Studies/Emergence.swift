@@ -1,21 +1,21 @@
 import Analysis
 import Alignment
 
-/// How coupling and the shape of trajectories go with training: the means over prompts of every checkpoint's run.
+/// Coupling and the shape of trajectories over training: the means over prompts for each checkpoint's run.
 ///
-/// After the figures over training of Aubry et al., arXiv 2407.07810.
+/// It follows the figures over training of Aubry et al., arXiv 2407.07810.
 public struct Emergence: Sendable {
   /// One number of one checkpoint.
   public struct Point: Sendable {
     /// The training step.
     public let step: Int
-    /// What it is: `coupling`, or a `TrajectoryStatistic.Quantity` by its name.
+    /// The quantity: `coupling`, or the name of a `TrajectoryStatistic.Quantity`.
     public let quantity: String
     /// Whose paths; nil for coupling.
     public let tokens: TrajectoryStatistic.Tokens?
-    /// K, of coupling.
+    /// The rank K, for coupling.
     public let rank: Int?
-    /// Over prompts.
+    /// The mean over prompts.
     public let value: PromptMean
     /// The null level of coupling, if it is known.
     public let null: Double?
@@ -24,23 +24,24 @@ public struct Emergence: Sendable {
   /// The name of coupling among the quantities.
   public static let coupling = "coupling"
 
-  /// By ascending step.
+  /// The points by ascending step.
   public let points: [Point]
   /// The steps, ascending.
   public let steps: [Int]
-  /// Different prompts that the means are over: those that have results at every step.
+  /// The number of different prompts in the means: those that have results at every step.
   public let prompts: Int
-  /// Equal prompts, of all the means are over, have the same mark.
+  /// Marks of the prompts in the means, the same for equal prompts.
   private let alike: [Int]
   /// What a reader of the points must know.
   public let notes: [String]
 
-  /// Of runs of one training, each with its step. Coupling is read by sign, normalisation and form as the runs' settings
-  /// show it; a reading that the records do not hold (`normalisation` p=…, a `score` other than one-minus) is left out.
+  /// Collects the runs of one training run's checkpoints, each with its step. Coupling is read with the sign, normalisation and
+  /// form of the runs' settings; a reading that the records do not hold (`normalisation` p=…, a `score` other than one-minus) is
+  /// left out.
   public init(_ runs: [(step: Int, record: RunRecord)]) {
     let runs = runs.sorted { $0.step < $1.step }
     steps = runs.map(\.step)
-    // A prompt that failed at one step would make its mean one of other prompts than at the others.
+    // With a prompt that failed at one step, the mean of that step would be over other prompts than those of the others.
     let failed = Set(
       runs.flatMap { run in
         run.record.prompts.indices.filter { run.record.prompts[$0].failed != nil }
@@ -90,12 +91,12 @@ public struct Emergence: Sendable {
     }
     let weights = Dictionary(grouping: runs, by: \.record.model.fingerprint).values
     for same in weights.sorted(by: { $0[0].step < $1[0].step }) where same.count > 1 {
-      notes.append("steps \(listed(same.map { "\($0.step)" })) are of the same weights")
+      notes.append("steps \(listed(same.map { "\($0.step)" })) have the same weights")
     }
     return notes
   }
 
-  /// A quantity against the step, in order; of coupling at a rank, of a trajectory's number for some tokens.
+  /// A quantity at each step, in order; for coupling at a rank, for a number of trajectories for some tokens.
   public func series(
     _ quantity: String, tokens: TrajectoryStatistic.Tokens? = nil, rank: Int? = nil
   ) -> [Point] {
@@ -111,7 +112,7 @@ public struct Emergence: Sendable {
     return PairedDifference(from: known.map(\.0), to: known.map(\.1))
   }
 
-  /// Where a step stands on a logarithmic axis: at itself, and step 0 at half of the first step after it.
+  /// The position of a step on a logarithmic axis: the step itself, and for step 0 half of the next step.
   public func position(ofStep step: Int) -> Double {
     step > 0 ? Double(step) : Double(steps.first { $0 > 0 } ?? 1) / 2
   }

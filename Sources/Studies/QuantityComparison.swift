@@ -1,43 +1,43 @@
 import Analysis
 public import Alignment
 
-/// One number in two runs.
+/// The comparison of one number between two runs.
 public struct QuantityComparison: Encodable, Sendable {
-  /// Whether the two runs can be told apart by it.
+  /// Whether the two runs differ significantly in this number.
   public enum Standing: String, Codable, Sendable {
-    /// The paired test over the prompts of both says so, at the level `significance`.
+    /// They differ, by the paired test over common prompts at the level `significance`.
     case apart
-    /// It does not.
+    /// The test finds no difference.
     case together
-    /// It is not judged: `unjudged` says why.
+    /// No test was made; `unjudged` says why.
     case unknown
   }
 
   /// Two-sided p below which two runs stand apart.
   public static let significance = 0.05
 
-  /// What it is.
+  /// The name of the number.
   public let name: String
-  /// The means and their intervals, over the prompts of which both runs have the number.
+  /// The means and their intervals, over the prompts for which both runs have the number.
   public let first, second: PromptMean
-  /// For coupling, the level at which it says nothing.
+  /// For coupling, the null level of the first run.
   @Nullable public var firstNull: Double?
-  /// Of the second run.
+  /// For coupling, the null level of the second run.
   @Nullable public var secondNull: Double?
-  /// Second − first.
+  /// The second mean minus the first.
   public let difference: Double
-  /// What the paired test says.
+  /// The outcome of the paired test.
   public let standing: Standing
-  /// Why nothing is said of the difference; null where `standing` says it.
+  /// Why the difference was not tested; null if it was.
   @Nullable public var unjudged: String?
-  /// Prompt by prompt; null for fewer than 2 prompts in common, and where the two are not the same quantity.
+  /// The paired differences; null for fewer than 2 common prompts, and if the two are not the same quantity.
   @Nullable public var paired: PairedDifference?
 
-  /// Whether it is the same number on every prompt.
+  /// Whether the number is the same on every prompt.
   var isSame: Bool { first.count > 0 && first.perPrompt == second.perPrompt }
 
-  /// Of one number per prompt; `arePaired` says that they belong together one to one, and `unjudged` why no difference is
-  /// judged, if none may be. nil when a run does not have the number.
+  /// Compares one number per prompt; `arePaired` says that the prompts of both correspond one to one, and `unjudged` why the
+  /// difference must not be tested, if so. nil if a run does not have the number.
   init?(_ name: String, _ a: PromptMean, _ b: PromptMean, arePaired: Bool, unjudged: String?) {
     var (a, b) = (a, b)
     if arePaired {
@@ -54,8 +54,8 @@ public struct QuantityComparison: Encodable, Sendable {
       ? PairedDifference(from: a.perPrompt.compactMap { $0 }, to: b.perPrompt.compactMap { $0 })
       : nil
     let reason =
-      unjudged ?? (arePaired ? nil : "the means are of different prompts")
-      ?? (paired == nil ? "of one prompt there is no interval" : nil)
+      unjudged ?? (arePaired ? nil : "the means are over different prompts")
+      ?? (paired == nil ? "one prompt gives no interval" : nil)
     if let paired {
       standing = paired.pValue < Self.significance ? .apart : .together
     } else {

@@ -1,7 +1,7 @@
 import Analysis
 
 extension RecordDifference {
-  /// `last: residual in a, b; normed in c`, the names those of the records.
+  /// The difference in words, with the names of the records: `last: residual in a, b; normed in c`.
   func description(_ names: [String]) -> String {
     var groups: [(value: String, names: [String])] = []
     for (value, name) in zip(values, names) {
@@ -16,7 +16,7 @@ extension RecordDifference {
   }
 }
 
-/// Names in a message: the first three, and how many more there are.
+/// Names for a message: the first three, and the number of others.
 func listed(_ names: [String]) -> String {
   names.prefix(3).joined(separator: ", ") + (names.count > 3 ? " and \(names.count - 3) more" : "")
 }

@@ -1,12 +1,12 @@
 import Analysis
 import Alignment
 
-/// Two runs side by side: what differs in how they were made, every number both have, and how far apart the two are.
+/// A comparison of two runs: their differences in settings, every number both have, and which numbers differ significantly.
 ///
-/// Differences are second − first. Means are over what both runs hold: the prompts that are the same, to the token, and of
-/// these the same Jacobians. Whether two means stand apart is judged prompt by prompt, and only where both are of one quantity.
+/// Differences are second − first. Means are over what the runs have in common: the same prompts, to the token, with the same
+/// Jacobians. Differences are tested paired by prompt, and only between the same quantity.
 public struct RunComparison: Encodable, Sendable {
-  /// How far the runs are the same one.
+  /// In what sense two runs are the same.
   public enum Likeness: String, Codable, Sendable {
     /// They are one folder.
     case sameFolder = "same-folder"
@@ -14,22 +14,23 @@ public struct RunComparison: Encodable, Sendable {
     case sameNumbers = "same-numbers"
   }
 
-  /// One run and another.
+  /// The two runs.
   public let first, second: ComparedRun
-  /// In the model and the settings that numbers depend on or are read by, keys as in `result.json`, those of the model under `model.`.
+  /// The differences in the model, in the settings that numbers depend on, and in the reading, with keys as in `result.json`,
+  /// those of the model under `model.`.
   public let differences: [RecordDifference]
-  /// Different prompts that both have.
+  /// The number of different prompts that both have.
   public let commonPrompts: Int
-  /// Null where some number differs.
+  /// How the runs are the same; null if some number differs.
   @Nullable public var likeness: Likeness?
   /// Every number both have.
   public let quantities: [QuantityComparison]
-  /// Block by block, of runs of one shape with prompts in common.
+  /// The comparison block by block, for runs of one shape with common prompts.
   public let blocks: [BlockComparison]
   /// What could not be compared, and why.
   public let notes: [String]
 
-  /// Compares two runs, coupling as `reading` has it; what that leaves to a run is as the first one shows it.
+  /// Compares two runs, with coupling as in `reading`, completed by the settings of the first run.
   public init(_ first: StoredRun, _ second: StoredRun, reading: CouplingReading) throws {
     let (a, b) = (first.record, second.record)
     (self.first, self.second) = (ComparedRun(first), ComparedRun(second))
@@ -43,9 +44,10 @@ public struct RunComparison: Encodable, Sendable {
     let means = SideBySide(
       first: StudyStatistics(x, diagonal: a.settings.diagonal),
       second: StudyStatistics(y, diagonal: a.settings.diagonal), arePaired: arePaired)
-    let shapes = a.model.layers == b.model.layers ? nil : "the models have other numbers of blocks"
-    let sites = a.settings.site == b.settings.site ? nil : "the Jacobians are of other sites"
-    let lasts = a.settings.last == b.settings.last ? nil : "the last blocks are other functions"
+    let shapes =
+      a.model.layers == b.model.layers ? nil : "the models have different numbers of blocks"
+    let sites = a.settings.site == b.settings.site ? nil : "the Jacobians are of different sites"
+    let lasts = a.settings.last == b.settings.last ? nil : "the last blocks are different functions"
     let jacobians = shapes ?? sites
     var quantities = Self.couplings(a, b, reading, means, unjudged: jacobians, &notes)
     for s in means.first.trajectory {
@@ -60,7 +62,7 @@ public struct RunComparison: Encodable, Sendable {
     self.quantities = quantities
     if a.model.layers != b.model.layers || a.model.width != b.model.width {
       notes.append(
-        "blocks are not compared one by one: \(a.model.layers) of width \(a.model.width) against "
+        "blocks are not compared one by one: \(a.model.layers) of width \(a.model.width) and "
           + "\(b.model.layers) of width \(b.model.width)")
       blocks = []
     } else if let sites {
@@ -117,7 +119,7 @@ public struct RunComparison: Encodable, Sendable {
     }
   }
 
-  /// σ₁, the mean over a prompt's Jacobians.
+  /// The mean of σ₁ over each prompt's Jacobians.
   private static func leading(_ prompts: [PromptRecord]) -> PromptMean {
     PromptMean(
       prompts.map { MeanEstimate($0.layers.compactMap(\.singularValues.first))?.mean },
@@ -125,12 +127,12 @@ public struct RunComparison: Encodable, Sendable {
   }
 }
 
-/// The statistics of both runs over what they have in common, or, with no prompt in common, of each over its own.
+/// The statistics of both runs over what they have in common, or, without a common prompt, of each over its own prompts.
 private struct SideBySide {
   let first, second: StudyStatistics
   let arePaired: Bool
 
-  /// None when a run does not have the number.
+  /// The comparison of a number, or none if a run does not have it.
   func compared(
     _ name: String, _ x: PromptMean?, _ y: PromptMean?, unjudged: String?
   ) -> [QuantityComparison] {
@@ -140,15 +142,15 @@ private struct SideBySide {
   }
 }
 
-/// What a run is, in a comparison.
+/// A run in a comparison.
 public struct ComparedRun: Encodable, Sendable {
   /// The run folder.
   public let run: String
   /// The model.
   public let model: ModelRecord
-  /// Prompts.
+  /// The number of prompts.
   public let prompts: Int
-  /// Whether these are all that were asked for.
+  /// Whether the run is complete.
   public let complete: Bool
 
   init(_ run: StoredRun) {

@@ -1,20 +1,20 @@
 import Analysis
 import Alignment
 
-/// What of a run is held against a score.
+/// The quantity of a run that is correlated with a score.
 public enum RunQuantity: Sendable {
-  /// Coupling; the largest rank unless the reading names one.
+  /// Coupling, at the largest rank unless the reading names one.
   case coupling(CouplingReading)
-  /// A number of the tokens' paths.
+  /// A number of some tokens' paths.
   case path(TrajectoryStatistic.Quantity, TrajectoryStatistic.Tokens)
 
-  /// What a run has of it.
+  /// The quantity of one run.
   struct Measured {
-    /// Over prompts.
+    /// The mean over prompts.
     let value: PromptMean
-    /// The coupling itself, if it is one.
+    /// The coupling statistic, for coupling.
     let coupling: CouplingStatistic?
-    /// The numbers of different prompts.
+    /// One number per different prompt.
     let observations: [Double]
 
     init(_ value: PromptMean, _ coupling: CouplingStatistic?, _ run: StoredRun) {
@@ -23,7 +23,7 @@ public enum RunQuantity: Sendable {
     }
   }
 
-  /// What `run` has of it. Throws `RunError.badSetting` when it was not recorded.
+  /// The quantity of `run`. Throws `RunError.unfit` if it was not recorded.
   func measured(in run: StoredRun) throws(RunError) -> Measured {
     switch self {
     case .coupling(let reading):
@@ -36,7 +36,7 @@ public enum RunQuantity: Sendable {
         throw .unfit(
           path: run.path,
           reason:
-            "has no such coupling; choose with \(.kind), \(.rank) and \(.normalisation) what all runs have ("
+            "has no such coupling; choose one that all runs have, with \(.kind), \(.rank) and \(.normalisation) ("
             + (has.isEmpty ? "it has none" : "it has \(parts.joined(separator: "; "))") + ")")
       }
       return Measured(statistic.value, statistic, run)
@@ -46,7 +46,7 @@ public enum RunQuantity: Sendable {
     }
   }
 
-  /// What it is called: a word for a column, and more for a title.
+  /// The name of the quantity.
   var name: String {
     switch self {
     case .coupling: "coupling"

@@ -1,25 +1,25 @@
 import Analysis
 
-/// A column of a table of scores, by the names of models.
+/// A column of a table of scores, indexed by the names of models.
 public struct ScoreColumn: Sendable {
-  /// Its name.
+  /// The name of the column.
   public let name: String
-  /// The file it is from.
+  /// The file it comes from.
   public let source: String
   private let scores: [String: Double?]
   private let folded: [String: [String]]
 
-  /// What a table says of a model.
+  /// A model's entry in the column.
   public enum Entry: Sendable, Equatable {
-    /// Its score.
+    /// The model has this score.
     case score(Double)
-    /// It is listed without one.
+    /// The model is listed without a score.
     case empty
-    /// It is not listed, or only under several names that differ from its own in case.
+    /// The model is not listed, or only under several names that differ from its own in case.
     case unlisted
   }
 
-  /// A column; no model stands in it twice.
+  /// Creates a column.
   public init(name: String, source: String, scores: [String: Double?]) {
     self.name = name
     self.source = source
@@ -27,7 +27,7 @@ public struct ScoreColumn: Sendable {
     folded = Dictionary(grouping: scores.keys) { $0.lowercased() }
   }
 
-  /// The name a model is listed by: exactly its own, else the only one that differs from it in nothing but case.
+  /// The name under which a model is listed: its own, otherwise the only name that differs from it just in case.
   public func name(of model: String) -> String? {
     if scores[model] != nil { return model }
     let alike = folded[model.lowercased()] ?? []

@@ -2,26 +2,26 @@ import Analysis
 public import Alignment
 import Foundation
 
-/// How a quantity of several models goes with their scores, beside what their mere sizes do.
+/// The correlation of a quantity of several models with their scores, beside that of the models' sizes.
 ///
 ///     score ≈ intercept + slope · x,    rivals of x: ln(parameters), depth, ln(width)
 ///
-/// The first is the statistic of the figure of Aubry et al., arXiv 2407.07810; the rest are choices made here.
+/// The line is the statistic in the figure of Aubry et al., arXiv 2407.07810; the rest are choices made here.
 public struct ScoreCorrelation: Codable, Sendable {
-  /// A model.
+  /// A model's numbers.
   public struct Point: Sendable {
-    /// x of every prompt; its mean is the model's x.
+    /// x for each prompt; the mean is the model's x.
     public var perPrompt: [Double]
-    /// The score.
+    /// The model's score.
     public var score: Double
-    /// Weights.
+    /// The number of weights.
     public var parameters: Int
-    /// Blocks.
+    /// The number of blocks.
     public var depth: Int
-    /// Width.
+    /// The width.
     public var width: Int
 
-    /// A model's numbers.
+    /// Creates a point.
     public init(perPrompt: [Double], score: Double, parameters: Int, depth: Int, width: Int) {
       self.perPrompt = perPrompt
       self.score = score
@@ -31,42 +31,42 @@ public struct ScoreCorrelation: Codable, Sendable {
     }
   }
 
-  /// A number that needs no Jacobian.
+  /// A predictor that needs no Jacobian.
   public struct Rival: Codable, Sendable {
     /// `ln(parameters)`, `depth` or `ln(width)`.
     public let name: String
-    /// With the score; null when all models have the same.
+    /// The correlation with the score; null if it is the same for all models.
     @Nullable public var correlation: Correlation?
   }
 
-  /// Models above a score.
+  /// The models above a score.
   public struct Above: Codable, Sendable {
-    /// The score.
+    /// The threshold.
     public let threshold: Double
-    /// Models above it.
+    /// The number of models above it.
     public let count: Int
-    /// Of these; null for fewer than 3.
+    /// Their correlation; null for fewer than 3.
     @Nullable public var correlation: Correlation?
   }
 
-  /// Models.
+  /// The number of models.
   public let count: Int
-  /// r, R², the line, p; null, like all the others, for fewer than 3 models or constant numbers.
+  /// Pearson's r, R², the line and p; null, like all others, for fewer than 3 models or constant numbers.
   @Nullable public var pearson: Correlation?
-  /// ρ.
+  /// Spearman's ρ.
   @Nullable public var spearman: RankCorrelation?
-  /// What is left of r when ln(width) is known.
+  /// The partial correlation given ln(width).
   @Nullable public var partial: PartialCorrelation?
-  /// What does as well without Jacobians.
+  /// Predictors that need no Jacobians.
   public let rivals: [Rival]
-  /// Of r, models drawn anew.
+  /// The bootstrap interval of r over models.
   @Nullable public var intervalOverModels: BootstrapInterval?
-  /// Of r, every model's prompts drawn anew; null when no model has two.
+  /// The bootstrap interval of r over each model's prompts; null if no model has two.
   @Nullable public var intervalOverPrompts: BootstrapInterval?
-  /// Models above a score, if one was named.
+  /// The models above a score, if a threshold was given.
   @Nullable public var above: Above?
 
-  /// Of some models, each with a prompt at least.
+  /// The correlation over some models, each with at least one prompt.
   public init(_ points: [Point], above threshold: Double? = nil) {
     let mean = { (values: [Double]) in values.reduce(0, +) / Double(values.count) }
     let (x, y) = (points.map { mean($0.perPrompt) }, points.map(\.score))
@@ -79,8 +79,8 @@ public struct ScoreCorrelation: Codable, Sendable {
       ("ln(parameters)", points.map { log(Double($0.parameters)) }),
       ("depth", points.map { Double($0.depth) }), ("ln(width)", logWidth),
     ].map { Rival(name: $0, correlation: Correlation($1, y)) }
-    // Resampled, as nothing simpler is known of an r over models that are no sample of one distribution, nor of how prompts move
-    // it through the means of several models.
+    // Intervals are resampled: there is no simpler theory for r over models that are not a sample of one distribution, nor for
+    // how prompts affect it through the means of several models.
     intervalOverModels = BootstrapInterval(count: points.count) { draw in
       Correlation(draw.map { x[$0] }, draw.map { y[$0] })?.r
     }

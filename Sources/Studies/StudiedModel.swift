@@ -4,13 +4,13 @@ import Analysis
 public struct StudiedModel: Encodable, Sendable {
   /// Whether it takes part.
   public enum Standing: String, Codable, Sendable {
-    /// It does.
+    /// It takes part.
     case used
     /// The table of scores does not list it.
     case unlisted
     /// It is listed without a score.
     case noScore = "no-score"
-    /// The run's quantity is not defined.
+    /// The quantity of the run is not defined.
     case noValue = "no-value"
   }
 
@@ -18,19 +18,19 @@ public struct StudiedModel: Encodable, Sendable {
   public let run: String
   /// The model's name.
   public let model: String
-  /// The name its score is listed by; null when there is none.
+  /// The name under which its score is listed; null if there is none.
   @Nullable public var listedAs: String?
-  /// Weights.
+  /// The number of weights.
   public let parameters: Int
-  /// Blocks.
+  /// The number of blocks.
   public let depth: Int
-  /// Width.
+  /// The width.
   public let width: Int
-  /// K of the coupling.
+  /// The rank K, for coupling.
   @Nullable public var rank: Int?
-  /// The quantity, over prompts.
+  /// The mean of the quantity over prompts.
   public let value: PromptMean
-  /// The level at which coupling says nothing.
+  /// The null level, for coupling.
   @Nullable public var null: Double?
   /// The score.
   @Nullable public var score: Double?
@@ -56,7 +56,7 @@ public struct StudiedModel: Encodable, Sendable {
     listedAs = scores.name(of: m.name)
   }
 
-  /// Its numbers on different prompts, if it takes part.
+  /// Its point in the study, with one number per different prompt; nil if it does not take part.
   func point(_ observations: [Double]) -> ScoreCorrelation.Point? {
     guard standing == .used, let score, !observations.isEmpty else { return nil }
     return ScoreCorrelation.Point(

@@ -68,7 +68,7 @@ package struct LensMerge {
         throw RunError.notTogether(
           path: part.path,
           reason:
-            "was measured in another basis than \(first.path), probably on another kind of processor; fit all parts on the same kind"
+            "was measured in another basis than \(first.path), probably on another kind of processor; use one kind"
         )
       }
       sum.sums.add(file.fit.sums)

@@ -4,12 +4,12 @@ import Model
 import Tokenization
 import Weights
 
-/// A model that is open, and prompts as it is run on them: where every command that runs a model begins.
+/// An open model and the prompts it is run on: the start of every command that runs a model.
 package struct LoadedModel: Sendable {
-  /// A prompt as it was given, and what the model is run on.
+  /// A prompt as it was given, and the input it gives the model.
   package typealias Prompt = (given: PromptInput, input: ModelInput)
 
-  /// What it computes with.
+  /// The engine that it computes with.
   package let engine: Engine
   /// The model.
   package let model: any Transformer
@@ -19,12 +19,12 @@ package struct LoadedModel: Sendable {
   package let tokenizer: Tokenizer?
   /// The prompts, in the order given.
   package let prompts: [Prompt]
-  /// Names of the prompts, for messages.
+  /// The names of the prompts in messages.
   package let labels: [PromptLabel]
-  /// What was decided where the model's folder left a choice, and what was made of prompts that may have been meant
-  /// otherwise: one line each, for the user to read.
+  /// Notes for the user, one line each: choices made among the model's files, and prompts that may have been meant differently
+  /// from how they were read.
   package let notes: [String]
-  /// Seconds that opening it took.
+  /// The seconds that opening took.
   package let seconds: Double
   let settings: ModelSettings
 
@@ -73,18 +73,18 @@ package struct LoadedModel: Sendable {
     seconds = open.seconds + monotonicSeconds() - start
   }
 
-  /// Texts of tokens as the vocabulary has them, if there is one.
+  /// The texts of tokens in the vocabulary, if there is one.
   func texts(of tokens: [Int]?) -> [String?]? {
     tokenizer.flatMap { vocabulary in tokens.map { $0.map { vocabulary.token($0) } } }
   }
 
-  /// Tokens of each prompt.
+  /// The number of tokens of each prompt.
   package var lengths: [Int] { prompts.map { model.description.tokenCount(of: $0.input) } }
 
-  /// Reads prompts again that were recorded.
+  /// A reader for prompts that were recorded.
   var reader: PromptReader { PromptReader(settings, model.description, tokenizer, directory) }
 
-  /// The model, as recorded. Reads the weights once, for their fingerprint. Throws `FileError`.
+  /// The model's record. Reads the weights once, for their fingerprint. Throws `FileError`.
   package func record() throws -> ModelRecord {
     let d = model.description
     return ModelRecord(

@@ -4,7 +4,7 @@ import Images
 import Model
 import Tokenization
 
-/// Makes of prompts as they were given what the model is run on.
+/// Turns prompts as they were given into the model's inputs.
 struct PromptReader {
   private let model: ModelDescription
   private let tokenizer: Tokenizer?
@@ -22,8 +22,8 @@ struct PromptReader {
       settings.encoderTokenIds ?? settings.encoderPrompt.map { tokenizer?.encode($0) ?? [] }
   }
 
-  /// Throws `RunError.badSetting`, by its key, for images where the model reads tokens and the other way round, for an
-  /// encoder's side where there is no encoder, and for none or two where there is one.
+  /// Throws `RunError.badSetting`, naming the key, for images if the model reads tokens and the reverse, for an encoder's input
+  /// if there is no encoder, and for none or two of them if there is one.
   static func checkKinds(
     of prompts: [PromptInput], _ settings: ModelSettings, _ model: ModelDescription
   ) throws(RunError) {
@@ -50,11 +50,11 @@ struct PromptReader {
     case (nil, nil) where hasEncoder:
       throw .badSetting(
         .encoderPrompt,
-        reason: "is missing, and the model's decoder looks at an encoder's output; give it, or "
+        reason: "is missing, but the model's decoder needs an encoder's output; give it, or "
           + "\(.encoderTokenIds)")
     case (_?, _?):
       throw .badSetting(
-        .encoderPrompt, reason: "and \(.encoderTokenIds) exclude each other; give one of them")
+        .encoderPrompt, reason: "and \(.encoderTokenIds) cannot be combined; give one of them")
     case (_?, nil) where !hasEncoder, (nil, _?) where !hasEncoder:
       throw .badSetting(
         settings.encoderPrompt == nil ? .encoderTokenIds : .encoderPrompt,
@@ -63,7 +63,7 @@ struct PromptReader {
     }
   }
 
-  /// What the model is run on for a prompt. Throws `RunError`, which names the prompt.
+  /// The model's input for a prompt. Throws `RunError`, which names the prompt.
   func read(_ prompt: PromptInput, _ label: PromptLabel) throws -> ModelInput {
     let tokens: [Int]
     switch prompt {
@@ -77,7 +77,7 @@ struct PromptReader {
     return input
   }
 
-  /// Throws `RunError.badSetting` for an encoder's side that the model cannot be run on.
+  /// Throws `RunError.badSetting` for an encoder's input that the model cannot be run on.
   func checkEncoder(_ settings: ModelSettings) throws(RunError) {
     guard let encoder, case .decoder(let start) = model.input else { return }
     do { try model.check(.decoder([start], encoder: encoder)) } catch {
@@ -87,7 +87,7 @@ struct PromptReader {
     }
   }
 
-  /// What becomes of texts that begin with the text of a special token, a line for all with which the same happens.
+  /// Notes on texts that begin with the text of a special token: one line for all texts treated alike.
   func notes(_ prompts: [(input: PromptInput, label: PromptLabel)]) -> [String] {
     var labels: [String: [PromptLabel]] = [:]
     for (input, label) in prompts {
@@ -99,7 +99,7 @@ struct PromptReader {
       let name = "the text of the token \(quoted(token.text))"
       let what =
         if isTwice {
-          "\(name), which is read as that token after the one that is put before every text: the "
+          "\(name), which is read as that token after the one that is put before every text, so the "
             + "model reads it twice; leave it out of the text to have it once"
         } else if token.isRead {
           "\(name), which is read as that token"
@@ -119,7 +119,7 @@ struct PromptReader {
   func encoded(_ text: String) -> [Int] {
     guard let tokenizer, !text.isEmpty else { return [] }
     guard case .decoder(let start) = model.input else { return tokenizer.encode(text) }
-    // A decoder is to go on with its text, so no token that ends one.
+    // A decoder continues its text, so a token that ends the text is left out.
     return [start] + tokenizer.encode(text, addingSpecialTokens: false)
   }
 
@@ -153,13 +153,13 @@ struct PromptReader {
     guard case .image(let channels, _, _) = model.input, channels == 1 || channels == 3 else {
       throw refusal(
         path, label,
-        "the model reads \(model.input), neither grey nor colours; give them as a .safetensors file "
+        "the model reads \(model.input), neither grey nor colour images; give it a .safetensors file "
           + "with a float32 tensor pixel_values (channels, height, width)")
     }
     guard let settingsPath = try directory.file(settings) else {
       throw refusal(
         path, label,
-        "the model has no \(settings), which says how its images are prepared; put it in "
+        "the model has no \(settings), which says how images are prepared; put it in "
           + "the model's folder, or give the prepared image as a .safetensors file with a float32 "
           + "tensor pixel_values (channels, height, width)")
     }

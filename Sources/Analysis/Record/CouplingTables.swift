@@ -2,12 +2,12 @@ import Alignment
 import LinearAlgebra
 import Model
 
-/// Arranges the couplings of one prompt's Jacobians in the tables of a kind, one table at a time.
+/// Arranges the couplings of one prompt's Jacobians in the tables of one kind, one table at a time.
 struct CouplingTables {
   /// A Jacobian: a block, as a position among the run's, and a position among the group's Jacobians at each block.
   fileprivate typealias Place = (block: Int, jacobian: Int)
 
-  /// One table, before it is read in some way.
+  /// One table, before a reading is chosen.
   struct Table {
     let place: CouplingPlace
     let names: [Int]
@@ -15,7 +15,7 @@ struct CouplingTables {
     fileprivate let rows: [Place]
     fileprivate let columns: [Place]
 
-    /// Rows, and columns as many.
+    /// The number of rows, and of columns.
     var side: Int { names.count }
   }
 
@@ -25,7 +25,7 @@ struct CouplingTables {
   private let width: Int
   private let blocks: [KeptBlock]
 
-  /// Of the prompt whose selections are the group's `jacobians` at every block.
+  /// The tables of the prompt whose selections are the group's `jacobians` at every block.
   init(
     _ manifest: RunManifest, _ selections: [TokenSelection], jacobians: Range<Int>,
     blocks: [KeptBlock]
@@ -54,7 +54,7 @@ struct CouplingTables {
     }
   }
 
-  /// A table, read in each of these ways. Throws `RunError.lostUnit` if its couplings are gone.
+  /// A table in each of these readings. Throws `RunError.lostUnit` if its couplings are gone.
   func scores(of table: Table, _ settings: [CouplingSetting]) throws -> [CouplingMatrix] {
     var matrices = settings.map { _ in [[Double?]]() }
     var nulls = settings.map { _ in [Double?]() }
@@ -100,7 +100,8 @@ struct CouplingTables {
     }
   }
 
-  /// Bounds of couplings count deviations of the sample's noise and need no margin for other prompts.
+  /// The triplets and noise of a place. Bounds of couplings account for deviations of the sample's noise and need no margin for
+  /// other prompts.
   private func found(_ place: Place, margin: Double = 1) throws -> TableBounds.Found {
     let block = blocks[place.block]
     return (
@@ -108,7 +109,7 @@ struct CouplingTables {
     )
   }
 
-  /// The overlap of the singular subspaces of a table's pairs, at every rank.
+  /// The overlap of the singular subspaces of a table's pairs, at each rank.
   func overlaps(of table: Table, ranks: [Int]) throws -> [OverlapRecord] {
     let columns = try table.columns.map { try found($0, margin: MeasuredNoise.margin) }
     let leanings = columns.map { $0.triplets.bounds(noise: $0.noise ?? .none) }
@@ -135,7 +136,7 @@ struct CouplingTables {
     }
   }
 
-  /// A(i|j) of a table, or B(i|j) of a run of the crossed form alone, row by row: (columns, K, K) each.
+  /// Passes A(i|j) of a table, or B(i|j) in a run of the crossed form alone, row by row, each (columns, K, K).
   func forEachRow(of table: Table, _ body: ([Double]) throws -> Void) throws {
     for place in table.rows {
       let found = try blocks[place.block].couplings(place.jacobian)

@@ -1,14 +1,14 @@
-/// Why a prompt has no results: what stopped being a number, and where. The run's other prompts go on without it.
+/// Why a prompt has no results: which numbers stopped being finite, and where. The run continues with the other prompts.
 public struct PromptFailure: Codable, Sendable, Equatable {
-  /// The prompt among those of the whole list, from 1.
+  /// The number of the prompt in the whole list, from 1.
   public var number: Int
   /// Its text, if it was given as text.
   @Nullable public var text: String?
   /// The block, from 1; 0 for the embedding.
   public var layer: Int
-  /// The token, from 0; null where it is not known.
+  /// The token, from 0; null if it is not known.
   @Nullable public var token: Int?
-  /// The tensor that holds what is not a number; null where all weights are finite.
+  /// The tensor that holds NaN or infinity; null if all weights are finite.
   @Nullable public var tensor: String?
   /// What happened, in a sentence.
   public var reason: String

@@ -1,7 +1,7 @@
 import Files
 import Checkpoint
 
-/// A prompt whose identity is what the model read: its tokens, or the pixels of its image.
+/// A prompt identified by what the model reads: its tokens, or the pixels of its image.
 package protocol IdentifiedPrompt {
   var image: String? { get }
   var imageHash: String? { get }
@@ -13,14 +13,14 @@ extension PromptRecord: IdentifiedPrompt {}
 extension PromptHeader: IdentifiedPrompt {}
 
 extension IdentifiedPrompt {
-  /// What the model read, to the token or the byte of an image.
+  /// What the model reads, exact to the token or the byte of an image.
   package var read: [String] {
     [imageHash ?? image ?? ""] + [tokenIds, encoderTokenIds].map { "\($0 ?? [])" }
   }
 }
 
 extension Array where Element: IdentifiedPrompt {
-  /// For every prompt the position of the first one that is the same: its own, unless it is a repetition.
+  /// For each prompt the position of the first prompt equal to it: its own, unless it is a repetition.
   package var firstAlike: [Int] {
     var first: [[String]: Int] = [:]
     return enumerated().map { i, prompt in
@@ -33,7 +33,7 @@ extension Array where Element: IdentifiedPrompt {
 }
 
 extension PromptRecord {
-  /// What was given, whatever a model's tokenizer made of it: the same for one text in several models.
+  /// The prompt as given, before any tokenizer: equal for the same text in several models.
   package var given: [String] {
     if let text { return ["text", text] }
     if let image { return ["image", image] }
@@ -41,11 +41,11 @@ extension PromptRecord {
   }
 }
 
-/// The whole list of prompts that a shard has a part of, so that parts of different lists are not taken for one run.
+/// Identifies the whole list of prompts of which a shard has a part, so that parts of different lists are not joined.
 public struct PromptList: Codable, Sendable, Equatable {
-  /// Prompts.
+  /// The number of prompts.
   public let count: Int
-  /// A hash of what the model reads of all of them, in their order.
+  /// A hash of what the model reads for all prompts, in order.
   public let hash: String
 
   init(_ prompts: [some IdentifiedPrompt]) {

@@ -4,11 +4,11 @@ import Foundation
 
 /// How a message names one prompt of several: `prompt 31 ("cat cat cat cat cat…", line 31 of long.txt)`.
 public struct PromptLabel: Sendable, Equatable, CustomStringConvertible {
-  /// Its number in the whole list, from 1; a shard counts like the list it is a part of.
+  /// Its number in the whole list, from 1; a shard keeps the numbers of its list.
   public let number: Int
-  /// What was given: the text, the image, or the token ids, shortened to one line; empty for a text without characters.
+  /// The text, image or token ids as given, shortened to one line; empty for an empty text.
   public let given: String
-  /// Where it stands, as `line 31 of long.txt`; nil if it came from an option.
+  /// Where the prompt comes from, such as `line 31 of long.txt`; nil for an option.
   public let origin: String?
 
   /// The label of a prompt as it was given.
@@ -20,12 +20,12 @@ public struct PromptLabel: Sendable, Equatable, CustomStringConvertible {
     }
   }
 
-  /// The label of a recorded prompt, which does not say where it stood.
+  /// The label of a recorded prompt, whose origin is not known.
   public init(number: Int, _ record: PromptRecord) {
     self.init(number: number, record.text, record.image, record.tokenIds)
   }
 
-  /// The label of a prompt that is to be run.
+  /// The label of a prompt to be run.
   init(number: Int, _ header: PromptHeader) {
     self.init(number: number, header.text, header.image, header.tokenIds)
   }
@@ -65,7 +65,7 @@ public struct PromptLabel: Sendable, Equatable, CustomStringConvertible {
     (self.number, self.given, self.origin) = (number, given, origin)
   }
 
-  /// The number, and in parentheses what is known of the prompt.
+  /// The number, and in parentheses what is known about the prompt.
   public var description: String {
     let parts = [given, origin ?? ""].filter { !$0.isEmpty }
     return "prompt \(number)" + (parts.isEmpty ? "" : " (\(parts.joined(separator: ", ")))")
@@ -73,16 +73,16 @@ public struct PromptLabel: Sendable, Equatable, CustomStringConvertible {
 }
 
 extension PromptLabel {
-  /// The label of a prompt that stands in a result.
+  /// The label of a prompt in a result.
   public init(number: Int, _ entry: PromptEntry) {
     self.init(number: number, entry.text, entry.image, entry.tokenIds)
   }
 }
 
 extension RunError {
-  /// Does some work on a prompt; what is thrown then says which prompt it is about.
+  /// Does some work on a prompt, and adds the prompt's name to errors.
   ///
-  /// `RunError`s, which name an option, are thrown as they are.
+  /// `RunError`s, which name an option, are thrown unchanged.
   static func naming<T>(_ label: PromptLabel, _ work: () throws -> T) throws -> T {
     do { return try work() } catch let error as RunError { throw error } catch {
       throw RunError.badPrompt(label, reason: "\(error)")

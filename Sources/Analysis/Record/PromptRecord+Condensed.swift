@@ -1,7 +1,7 @@
 import Alignment
 
 extension PromptRecord {
-  /// What statistics read of a prompt besides its tables: the numbers of its paths, one per token. The rest is left out.
+  /// The record reduced to what the statistics read besides tables: the numbers of its paths, one per token.
   var condensed: PromptRecord {
     var record = self
     (record.layers, record.coupling, record.overlap) = ([], [], [])
@@ -11,7 +11,7 @@ extension PromptRecord {
     return record
   }
 
-  /// What tells which prompt it is, which Jacobians were computed, and whether it failed.
+  /// The record reduced to the identity of the prompt, its Jacobians, and whether it failed.
   var identity: PromptRecord {
     var record = condensed
     record.trajectory = .nothing
@@ -26,7 +26,7 @@ extension PromptRecord {
 }
 
 extension CouplingMatrix {
-  /// A table of one entry that has the same mean, and the same mean null level.
+  /// A table of one entry with the same mean and the same mean null level.
   func condensed(diagonal: DiagonalMode) -> CouplingMatrix {
     CouplingMatrix(
       kind: kind, setting: setting, rows: [0], columns: [0], matrix: [[mean(diagonal: diagonal)]],

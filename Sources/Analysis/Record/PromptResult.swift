@@ -2,26 +2,26 @@ import Alignment
 import LinearAlgebra
 import Model
 
-/// What was found on one prompt. Its tables are made one by one, when they are asked for.
+/// The results for one prompt. Its tables are made one by one on request.
 public struct PromptResult {
   /// The record without its tables.
   public let outline: PromptRecord
-  /// The prompt among the manifest's.
+  /// The position of the prompt in the manifest.
   let index: Int
-  /// Whether all there will be is there: every triplet, every coupling and the path, or the reason why not.
+  /// Whether the prompt is finished: every triplet, every coupling and the path are known, or the reason why not.
   let isComplete: Bool
-  /// Whether anything is there.
+  /// Whether any result is known.
   let isBegun: Bool
   private let settings: RunSettings?
   private let tables: CouplingTables?
 
-  /// The first block of the 1/σ₁ fit, as in the authors' code; where fewer than `fewestFitted` remain, it starts at 1.
+  /// The first block of the 1/σ₁ fit, as in the authors' code; if fewer than `fewestFitted` remain, the fit starts at 1.
   private static let fitStart = 10
-  /// A line through fewer points says nothing of a trend.
+  /// The fewest blocks for a fit: a line through fewer points shows no trend.
   private static let fewestFitted = 5
 
-  /// Of what the journal holds of a prompt, all of it or less. `blocks` are those whose triplets are known; couplings count
-  /// only if they are there for all of the run's blocks.
+  /// The result of what the journal holds for a prompt, complete or not. `blocks` are those whose triplets are known; couplings
+  /// are used only if they are known for all of the run's blocks.
   init(
     _ manifest: RunManifest, _ header: PromptHeader, index: Int, path: PathRecord?,
     jacobians: Range<Int>, blocks: [KeptBlock]
@@ -45,7 +45,7 @@ public struct PromptResult {
             layer: block.layer, tokens, found, width: manifest.model.width, seconds: block.seconds,
             frobeniusNorm: hasAll ? block.frobeniusNorms?[jacobian] : nil,
             precision: block.precisions[jacobian], noise: block.noise(of: jacobian)))
-        // Of several tokens the last one speaks for the prompt.
+        // With several tokens the last one stands for the prompt.
         if jacobian == jacobians.last { leading.append(found.singularValues.first ?? 0) }
       }
     }
@@ -59,8 +59,8 @@ public struct PromptResult {
       ? CouplingTables(manifest, header.selections, jacobians: jacobians, blocks: blocks) : nil
   }
 
-  /// Every table in these readings, by default those that are recorded: all combinations of sign, normalisation and computed
-  /// form at every rank.
+  /// Passes every table in these readings; by default in all that are recorded, the combinations of sign, normalisation and
+  /// computed form at each rank.
   func forEachCoupling(
     _ readings: [CouplingSetting]? = nil, _ body: (CouplingMatrix) throws -> Void
   ) throws {
@@ -73,7 +73,7 @@ public struct PromptResult {
     for table in tables.tables { try tables.scores(of: table, readings).forEach(body) }
   }
 
-  /// The overlap of every table's subspaces at every rank.
+  /// Passes the overlap of every table's subspaces at each rank.
   func forEachOverlap(_ body: (OverlapRecord) throws -> Void) throws {
     guard let tables, let settings else { return }
     for table in tables.tables {
@@ -89,7 +89,7 @@ public struct PromptResult {
     return record
   }
 
-  /// Of a prompt that failed.
+  /// The result of a prompt that failed.
   init(_ header: PromptHeader, index: Int, _ lost: LostPrompt) {
     (self.index, isComplete, isBegun, settings, tables) = (index, true, true, nil, nil)
     var record = PromptRecord(header)
@@ -97,7 +97,7 @@ public struct PromptResult {
     outline = record
   }
 
-  /// Of the last token's Jacobians.
+  /// The fit to the last token's Jacobians.
   private static func fit(_ layers: [Int], _ leading: [Double]) -> InverseLeadingFit? {
     let start = layers.count { $0 >= fitStart } >= fewestFitted ? fitStart : 1
     guard layers.count >= fewestFitted else { return nil }
@@ -109,7 +109,7 @@ public struct PromptResult {
 }
 
 extension PromptRecord {
-  /// Of a prompt that nothing is known of yet.
+  /// The record of a prompt about which nothing is known yet.
   fileprivate init(_ header: PromptHeader) {
     self.init(
       text: header.text, image: header.image, imageHash: header.imageHash,
@@ -120,7 +120,7 @@ extension PromptRecord {
 }
 
 extension LayerRecord {
-  /// Of one Jacobian's triplets.
+  /// The record of one Jacobian's triplets.
   fileprivate init(
     layer: Int, _ tokens: TokenSelection, _ t: SingularTriplets, width: Int, seconds: Double,
     frobeniusNorm: FrobeniusNorm?, precision: ProductPrecision, noise: OperatorNoise?
@@ -140,7 +140,7 @@ extension LayerRecord {
 }
 
 extension TrajectoryRecord {
-  /// Of a path that has not been followed to the end.
+  /// The record of a path that has not been followed to the end.
   static var nothing: TrajectoryRecord {
     TrajectoryRecord(
       norms: [], lineShapeScore: [], zeroSteps: [], growth: [], expodistance: [],

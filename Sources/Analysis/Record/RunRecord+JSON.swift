@@ -12,7 +12,7 @@ extension RunRecord {
   }
 }
 
-/// A result as JSON: keys in snake case and sorted, numbers with all their digits.
+/// A result as JSON, with sorted keys in snake case and numbers with all their digits.
 public func recordJSON(_ value: some Encodable) throws -> Data {
   let encoder = JSONEncoder()
   encoder.keyEncodingStrategy = .convertToSnakeCase

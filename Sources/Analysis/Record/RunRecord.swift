@@ -3,19 +3,19 @@ import Alignment
 import LinearAlgebra
 import Model
 
-/// Everything a run found, as it stands in `result.json` (keys in snake case; missing numbers are `null`).
+/// The results of a run as written in `result.json` (keys in snake case; missing numbers are `null`).
 public struct RunRecord: Codable, Sendable {
-  /// The version that wrote it.
+  /// The version of Krylens that wrote the record.
   public var krylens: String
-  /// Whether every prompt is there, with all that belongs to it.
+  /// Whether the results of all prompts are complete.
   public var complete: Bool
   /// The model.
   public var model: ModelRecord
-  /// Every option in force.
+  /// All settings in effect.
   public var settings: RunSettings
-  /// Of a shard, the whole list of prompts it has a part of.
+  /// For a shard, the whole list of prompts of which it has a part.
   @Nullable public var promptList: PromptList?
-  /// One a prompt, in the order given.
+  /// One per prompt, in the order given.
   public var prompts: [PromptRecord]
   /// Means over the prompts.
   public var statistics: StudyStatistics
@@ -23,31 +23,32 @@ public struct RunRecord: Codable, Sendable {
   public var seconds: Seconds
   /// What the residual norms are measured against.
   @Nullable public var residualsAgainst: String?
-  /// What computed it; more than one where a run went on elsewhere. Between them sums differ in their last bits.
+  /// The kinds of processor that computed it; more than one if the run was resumed elsewhere. Between them sums differ in
+  /// their last bits.
   @Nullable public var computedWith: [ProcessorRecord]?
-  /// Peak resident bytes, mapped weights that were touched included.
+  /// Peak resident bytes, including mapped weights that were read.
   public var peakMemoryBytes: Int
-  /// Peak anonymous resident bytes: what is needed beyond the mapped weights.
+  /// Peak anonymous resident bytes: the memory needed besides the mapped weights.
   public var peakPrivateBytes: Int
 
   /// Seconds by part.
   public struct Seconds: Codable, Sendable {
-    /// All of it.
+    /// The whole run.
     public var total: Double
     /// Opening the model and tokenizing.
     public var load: Double
-    /// The pass that solves, forward pass included.
+    /// The pass that solves, including the forward pass.
     public var solve: Double
     /// The pass that applies every Jacobian to all bases.
     public var coupling: Double
   }
 }
 
-/// What numbers depend on in their last bits besides the settings.
+/// What the last bits of numbers depend on besides the settings.
 public struct ProcessorRecord: Codable, Sendable, Equatable {
-  /// `Engine.InstructionSet`, by its name.
+  /// The name of the `Engine.InstructionSet`.
   public var instructionSet: String
-  /// The core type OpenBLAS takes the processor for.
+  /// The core type for which OpenBLAS takes the processor.
   public var blas: String
 
   init(_ engine: Engine) {
@@ -57,7 +58,7 @@ public struct ProcessorRecord: Codable, Sendable, Equatable {
 
 /// A model, as recorded.
 public struct ModelRecord: Codable, Sendable {
-  /// The name given, or that of the file.
+  /// The name given, or the file's name.
   public var name: String
   /// Where it was read from.
   public var source: String
@@ -65,21 +66,21 @@ public struct ModelRecord: Codable, Sendable {
   public var family: String
   /// The file's own name for it.
   public var modelType: String
-  /// Blocks.
+  /// The number of blocks.
   public var layers: Int
-  /// Width.
+  /// The width.
   public var width: Int
-  /// Weights.
+  /// The number of weights.
   public var parameters: Int
-  /// Their types.
+  /// The types that the weights are stored in.
   public var storedTypes: [String]
-  /// `CheckpointDirectory.fingerprint()`.
+  /// The hash of the weights, `CheckpointDirectory.fingerprint()`.
   public var fingerprint: String
-  /// The step of training it was taken at, if it is known.
+  /// The training step it was saved at, if it is known.
   @Nullable public var trainingStep: Int?
 }
 
-/// What was found on one prompt.
+/// The results for one prompt.
 public struct PromptRecord: Codable, Sendable {
   /// The text, if it was given as text.
   @Nullable public var text: String?
@@ -87,27 +88,27 @@ public struct PromptRecord: Codable, Sendable {
   @Nullable public var image: String?
   /// A hash of the image's pixel values, if it was one.
   @Nullable public var imageHash: String?
-  /// The tokens; of an image there are none.
+  /// The tokens; nil for an image.
   @Nullable public var tokenIds: [Int]?
   /// Their texts as the vocabulary has them; null without a tokenizer, and in records of earlier versions.
   @Nullable public var tokens: [String?]?
   /// The tokens the encoder read, in models that have one.
   @Nullable public var encoderTokenIds: [Int]?
-  /// The likeliest next token; of a masked language model the likeliest one at the last place. Null without a head.
+  /// The most likely next token; in a masked language model the most likely token at the last position. Null without a head.
   @Nullable public var nextTokenId: Int?
   /// Its text, if there is a tokenizer.
   @Nullable public var nextToken: String?
-  /// One a Jacobian, block after block.
+  /// One per Jacobian, block after block.
   public var layers: [LayerRecord]
-  /// All combinations of sign, normalisation and computed form, at every rank.
+  /// The coupling for all combinations of sign, normalisation and computed form, at each rank.
   public var coupling: [CouplingMatrix]
-  /// Overlap of the singular subspaces, at every rank.
+  /// The overlap of the singular subspaces, at each rank.
   public var overlap: [OverlapRecord]
   /// The path of all tokens through the blocks.
   public var trajectory: TrajectoryRecord
-  /// 1/σ₁ against depth.
+  /// The fit of 1/σ₁ against depth.
   @Nullable public var inverseLeadingFit: InverseLeadingFit?
-  /// Why there are no results; null where there are.
+  /// Why there are no results; null if there are.
   @Nullable public var failed: PromptFailure?
 }
 
@@ -121,49 +122,50 @@ public struct LayerRecord: Codable, Sendable {
   public var toToken: Int
   /// σ₁ ≥ σ₂ ≥ ….
   public var singularValues: [Double]
-  /// Measured, one per triplet.
+  /// The measured residual norms, one per triplet.
   public var residualNorms: [Double]
   /// Whether all are within tolerance · σ₁.
   public var converged: Bool
-  /// What the solver says otherwise.
+  /// The solver's remedy if it did not converge.
   @Nullable public var remedy: String?
-  /// (σₖ − σₖ₊₁) / σ₁: where small, single vectors mean little.
+  /// (σₖ − σₖ₊₁) / σ₁; where it is small, single vectors mean little.
   @Nullable public var relativeGaps: [Double]?
   /// ‖J‖_F, exact or estimated by probes.
   @Nullable public var frobeniusNorm: FrobeniusNorm?
-  /// The solver that answered.
+  /// The solver that was used.
   public var solver: String
-  /// Vectors.
+  /// The number of vectors applied in each direction.
   public var applications: Applications
-  /// Readings of the weights.
+  /// Passes over the weights.
   public var passes: Int
-  /// Of the solve.
+  /// Wall-clock seconds of the solve.
   public var seconds: Double
-  /// Which products measured the residual norms; null in records of earlier versions, which know single precision only.
+  /// The precision of the products that measured the residual norms; null in records of earlier versions, which know only
+  /// single precision.
   @Nullable public var precision: ProductPrecision?
-  /// How far the operator that was applied is from the Jacobian, relative to σ₁, measured on a sample of the prompts; null
-  /// where it was not.
+  /// The distance of the applied operator from the Jacobian, relative to σ₁, measured on a sample of the prompts; null if it
+  /// was not measured.
   @Nullable public var noise: OperatorNoise?
-  /// |σ̂ₖ − σₖ| of each value at most, the operator's noise included where that is known; null in records of earlier versions, as
-  /// are the following ones.
+  /// An upper bound on |σ̂ₖ − σₖ| for each value, including the operator's noise if that is known; null in records of earlier
+  /// versions, as are the following members.
   @Nullable public var bound: [Double]?
-  /// The sine of the angle between each found and true vector at most, left or right; 1 where nothing is known.
+  /// An upper bound on the sine of the angle between each found and true vector, left or right; 1 where nothing is known.
   @Nullable public var vectorBound: [Double]?
-  /// The same of the space of all, ‖sin Θ‖_F.
+  /// The same bound for the space of all vectors, ‖sin Θ‖_F.
   @Nullable public var subspaceBound: Double?
-  /// What is known of values that were not found; null where the solver did not look.
+  /// What is known about values that were not found; null if the solver did not search for them.
   @Nullable public var certificate: Certificate?
-  /// First and last rank, from 1, of every cluster: values so close that their single vectors are not determined. The last
-  /// one may end beyond the values asked for.
+  /// The first and last rank, from 1, of each cluster: values so close that their single vectors are not determined. The last
+  /// cluster may end beyond the requested values.
   @Nullable public var clusters: [[Int]]?
-  /// Triplets beyond those asked for; null where there are none.
+  /// Triplets beyond the requested ones; null if there are none.
   @Nullable public var further: FurtherRecord?
 
-  /// Vectors in each direction.
+  /// The number of vectors applied in each direction.
   public struct Applications: Codable, Sendable {
-    /// J was applied to.
+    /// The number of products J v.
     public var jvp: Int
-    /// Jᵀ was applied to.
+    /// The number of products Jᵀ u.
     public var vjp: Int
   }
 }
@@ -172,42 +174,42 @@ extension LayerRecord: BoundedTriplets {}
 
 /// ‖UᵢᵀUⱼ‖_F² / K and the same of V, for all pairs of a coupling table.
 public struct OverlapRecord: Codable, Sendable {
-  /// Which Jacobians the pairs are of.
+  /// The Jacobians that the pairs are made of.
   public var place: CouplingPlace
-  /// K.
+  /// The rank K.
   public var rank: Int
-  /// K/d: what independent subspaces would have.
+  /// K/d, the overlap expected of independent subspaces.
   public var chance: Double
-  /// Of left vectors.
+  /// The overlaps of left singular subspaces.
   public var left: [[Double]]
-  /// Of right vectors.
+  /// The overlaps of right singular subspaces.
   public var right: [[Double]]
-  /// How far either may be off; null in records of earlier versions.
+  /// An upper bound on the error of both; null in records of earlier versions.
   @Nullable public var bound: [[Double]]?
 }
 
-/// Norms and shape of every token's path.
+/// The norms and the shape of each token's path.
 public struct TrajectoryRecord: Codable, Sendable {
-  /// ‖x_t^l‖: layers 0…L, each all tokens.
+  /// ‖x_t^l‖ for layers 0…L, each with all tokens.
   public var norms: [[Double]]
-  /// One per token; null where unit steps cancel or there is none.
+  /// The line-shape score of each token; null where unit steps cancel or there is no step.
   public var lineShapeScore: [Double?]
-  /// Steps of length zero, left out of the line-shape score.
+  /// The number of steps of length zero, which the line-shape score leaves out.
   public var zeroSteps: [Int]
-  /// Mean of ln(‖x^l‖ / ‖x^{l−1}‖), one per token; null where a state is zero.
+  /// The mean of ln(‖x^l‖ / ‖x^{l−1}‖), one per token; null where a state is zero.
   public var growth: [Double?]
-  /// Var(a) / mean(a)², one per token; null where there is no growth to speak of.
+  /// Var(a) / mean(a)², one per token; null where the growth is negligible.
   public var expodistance: [Double?]
-  /// cos((I + J^L) ⋯ (I + J¹) x⁰, x^L) of the last token the Jacobians are of; null unless all blocks were linearized.
+  /// cos((I + J^L) ⋯ (I + J¹) x⁰, x^L) for the last token that has Jacobians; null unless all blocks were linearized.
   @Nullable public var linearisedPathCosine: Double?
-  /// All tokens' paths in the plane of their two main directions; null where the states are too many to keep.
+  /// The paths of all tokens in the plane of their two main directions; null if there are too many states to keep.
   @Nullable public var picture: PictureRecord?
-  /// The same of the tokens after the first, in a plane of their own: a first token far from all others takes both
-  /// directions for itself. Null where `picture` is, and of a single token.
+  /// The paths of the tokens after the first, in a plane of their own: a first token far from all others would determine both
+  /// directions. Null if `picture` is null or there is a single token.
   @Nullable public var pictureWithoutFirst: PictureRecord?
 }
 
-/// `PathPicture`, as recorded.
+/// A `PathPicture` as recorded.
 public struct PictureRecord: Codable, Sendable {
   /// (x, y) at `[token][layer]`, layers 0…L.
   public var points: [[[Double]]]
@@ -224,13 +226,13 @@ extension PictureRecord {
 }
 
 extension TrajectoryRecord {
-  /// Of paths that were followed to the end.
+  /// The record of paths that were followed to the end.
   init(
     _ followed: TrajectoryAccumulator, _ cosine: Double?, _ picture: PathPicture?,
     withoutFirst: PathPicture?
   ) {
     let (norms, shapes) = (followed.norms, followed.shapes)
-    // A token with a zero state, such as padding embedded as zeros, has no growth; all else still stands.
+    // A token with a zero state, such as padding embedded as zeros, has no growth; everything else is still defined.
     let growths = shapes.indices.map { t in
       try? ExponentialGrowth(norms: norms.map { $0[t] }, token: t)
     }
@@ -244,19 +246,19 @@ extension TrajectoryRecord {
   }
 }
 
-/// Least squares of 1/σ₁(l) against l.
+/// The least-squares line of 1/σ₁(l) against l.
 public struct InverseLeadingFit: Codable, Sendable {
   /// The first block that takes part.
   public var start: Int
-  /// Slope, intercept, R².
+  /// The slope.
   public var slope: Double
-  /// At l = 0.
+  /// The value at l = 0.
   public var intercept: Double
-  /// Of the fit; null when all values are equal.
+  /// R² of the fit; null if all values are equal.
   @Nullable public var rSquared: Double?
 }
 
 extension RunRecord {
-  /// The prompts without results, each with the reason.
+  /// The prompts without results, each with its reason.
   public var failures: [PromptFailure] { prompts.compactMap(\.failed) }
 }

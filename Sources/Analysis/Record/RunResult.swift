@@ -1,25 +1,25 @@
 import Alignment
 
-/// What a run leaves, read prompt by prompt from where it is kept: all of it need never be in memory.
+/// The results of a run, read prompt by prompt from where they are kept, so that not all of them are in memory.
 public struct RunResult {
   let assembly: RunAssembly
   let seconds: RunRecord.Seconds
   let meter: MemoryMeter?
 
-  /// What was found on each prompt, one after another, as far as it is known.
+  /// Passes what is known so far about each prompt, one after another.
   public func forEachPrompt(_ body: (PromptResult) throws -> Void) throws {
     try assembly.forEachResult { if $0.isBegun { try body($0) } }
   }
 
-  /// How many prompts it has, with those that failed.
+  /// The number of prompts, including those that failed.
   public var count: Int { assembly.count }
 
-  /// Why prompts failed, of those that did.
+  /// The failures of the prompts that failed.
   public var failures: [PromptFailure] {
     get throws { try assembly.failures() }
   }
 
-  /// The whole record, in memory; for a few prompts.
+  /// The whole record in memory; meant for a few prompts.
   public var record: RunRecord {
     get throws {
       var prompts: [PromptRecord] = []
@@ -32,7 +32,7 @@ public struct RunResult {
     }
   }
 
-  /// The record of these prompts, and the memory taken so far.
+  /// The record of these prompts and of the memory used so far.
   func record(isComplete: Bool, prompts: [PromptRecord]) -> RunRecord {
     let manifest = assembly.manifest
     meter?.sample()

@@ -1,6 +1,6 @@
 import Alignment
 
-/// The CSV files of a run: one row per number, with the indices it belongs to. `p` is the prompt, from 0.
+/// The rows of a run's CSV files: one per number, with the indices it belongs to. `p` is the prompt, from 0.
 enum RunTables {
   static let singularValuesHeader =
     "prompt,layer,from_token,to_token,index,singular_value,residual_norm\n"
@@ -17,7 +17,7 @@ enum RunTables {
     return text
   }
 
-  /// The rows of one row of a table.
+  /// The CSV rows for one row of a coupling table.
   static func coupling(_ p: Int, _ c: CouplingMatrix, row i: Int) -> String {
     let s = c.setting
     let head =

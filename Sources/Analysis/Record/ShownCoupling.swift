@@ -1,7 +1,7 @@
 public import Alignment
 
 extension RunSettings {
-  /// How the coupling at a rank is shown.
+  /// The setting in which the coupling at a rank is shown.
   func shown(rank: Int) -> CouplingSetting {
     CouplingSetting(
       rank: rank, sign: self.sign,
@@ -11,7 +11,7 @@ extension RunSettings {
 }
 
 extension CouplingSetting {
-  /// The setting among those that every record holds from which this one is read.
+  /// The setting, among those that every record holds, from which this one is computed.
   var held: CouplingSetting {
     CouplingSetting(
       rank: rank, sign: sign, normalisation: normalisation == .trace ? .trace : .frobenius,
@@ -20,7 +20,7 @@ extension CouplingSetting {
 }
 
 extension RecordFile {
-  /// A prompt's record with the coupling as it is to be shown, whatever norm and score the settings ask for, and no overlaps.
+  /// A prompt's record with the coupling to be shown, in any norm and score the settings ask for, and without overlaps.
   public func shown(prompt p: Int) throws -> PromptRecord {
     let settings = head.settings
     var record = try prompt(
@@ -36,7 +36,7 @@ extension RecordFile {
 }
 
 extension PromptRecord {
-  /// The coupling that is to be shown, at each rank: sign, normalisation, form and score as in the settings. Made of the
+  /// The coupling to be shown at each rank, with sign, normalisation, form and score as in the settings; computed from the
   /// readings that every record holds.
   public func shown(_ settings: RunSettings) -> [CouplingMatrix] {
     settings.ranks.flatMap { rank in
@@ -51,8 +51,8 @@ extension PromptRecord {
     }
   }
 
-  /// The singular values of a row's Jacobian; none if it is not there. What the rows have in common the place says, and
-  /// what it leaves open is their name.
+  /// The singular values of a row's Jacobian; empty if it is missing. The place gives what all rows share, and the row's name
+  /// gives the rest.
   private func spectrum(of row: Int, in place: CouplingPlace) -> [Double] {
     layers.first {
       $0.layer == place.layer ?? row && $0.fromToken == place.fromToken ?? row

@@ -1,22 +1,22 @@
 import Foundation
 
-/// A run folder, read again.
+/// A run folder on disk.
 public struct StoredRun: Sendable {
-  /// Where it lies.
+  /// The path of the folder.
   public let path: String
   /// Its `result.json`.
   public let record: RunRecord
 
   /// How much of the prompts is read.
   public enum Extent: Sendable {
-    /// All of it.
+    /// The whole record.
     case whole
-    /// Which prompts there are, which Jacobians were computed, and what failed: memory does not grow with the results.
+    /// Which prompts there are, which Jacobians were computed, and what failed; memory does not grow with the results.
     case identities
   }
 
-  /// Reads `result.json` of a run folder, or what is finished of a run that has not ended: then the record is not
-  /// `complete`. Throws `RunError.badRun` when there is neither, or it is not a record.
+  /// Reads `result.json` of a run folder, or the finished part of an unfinished run, whose record is not `complete`. Throws
+  /// `RunError.badRun` if there is neither, or if it is not a record.
   public init(_ path: String, _ extent: Extent = .whole) throws(RunError) {
     self.path = path
     do {
@@ -36,7 +36,7 @@ public struct StoredRun: Sendable {
     } catch let error as RunError {
       let kind = RunKind(path)
       if case .badRun = error, kind != .align {
-        throw .badRun(path: path, reason: "it is of krylens \(kind.rawValue)")
+        throw .badRun(path: path, reason: "it is a run of krylens \(kind.rawValue)")
       }
       throw error
     } catch {
@@ -44,14 +44,14 @@ public struct StoredRun: Sendable {
     }
   }
 
-  /// The same for every way of naming the folder.
+  /// The folder's path with symbolic links resolved: the same for every way of naming it.
   package var resolvedPath: String {
     URL(fileURLWithPath: path).standardizedFileURL.resolvingSymlinksInPath().path
   }
 }
 
 extension RunRecord {
-  /// Earlier versions counted a prompt that was given three times as three.
+  /// The record with repeated prompts counted once; earlier versions counted each repetition.
   fileprivate func countingRepeatsOnce() -> RunRecord {
     guard statistics.distinctPrompts == nil, Set(prompts.firstAlike).count < prompts.count else {
       return self

@@ -1,21 +1,21 @@
 import Alignment
 
-/// What a run says of a model: every scalar of its prompts, averaged over them, with how well the mean is known.
+/// The statistics of a run over its prompts: the mean of each scalar, and how well the mean is known.
 ///
 /// The scalar of coupling is the mean over the pairs of a table (l ≠ l' across depth), then over a prompt's tables of the
 /// same kind, then over prompts. The authors' own rule is not public; this one is a choice made here.
 public struct StudyStatistics: Codable, Sendable {
-  /// One for every kind of coupling and every way of reading it.
+  /// One for each kind of coupling and each reading of it.
   public var coupling: [CouplingStatistic]
-  /// The line-shape score, growth and expodistance, of each group of tokens; and the cosine of the linearised path.
+  /// The line-shape score, growth and expodistance for each group of tokens, and the cosine of the linearised path.
   public var trajectory: [TrajectoryStatistic]
 
-  /// Prompts that have results and differ from one another, to the token; null in records of earlier versions.
+  /// The number of different prompts, to the token, that have results; null in records of earlier versions.
   @Nullable public var distinctPrompts: Int?
 
-  /// Of some prompts; `diagonal` says whether the pairs of a Jacobian with itself count.
+  /// The statistics of some prompts; `diagonal` says whether the pairs of a Jacobian with itself count.
   ///
-  /// A prompt that was given several times is one observation: its copies say nothing of how prompts differ.
+  /// A prompt that was given several times is one observation: its copies say nothing about how prompts differ.
   public init(_ prompts: [PromptRecord], diagonal: DiagonalMode) {
     let alike = prompts.firstAlike
     coupling = CouplingStatistic.all(prompts, alike, diagonal)
@@ -36,25 +36,26 @@ public struct StudyStatistics: Codable, Sendable {
   }
 }
 
-/// A number of every prompt, and their mean.
+/// A number for each prompt, and their mean.
 public struct PromptMean: Codable, Sendable {
-  /// One a prompt, null where it is not defined.
+  /// One number per prompt, null where it is not defined.
   public let perPrompt: [Double?]
-  /// Prompts that have the number, each counted once however often it was given.
+  /// The number of prompts that have the number, each counted once however often it was given.
   public let count: Int
-  /// Their mean; null when there are none.
+  /// The mean; null if no prompt has the number.
   @Nullable public var mean: Double?
-  /// Its standard error over prompts; null for fewer than two.
+  /// The standard error of the mean over prompts; null for fewer than two.
   @Nullable public var standardError: Double?
-  /// Student's interval of the mean over prompts, widened by what the bounds leave open; null for fewer than two.
+  /// Student's interval of the mean over prompts, widened by the bounds; null for fewer than two.
   @Nullable public var interval: MeanInterval?
-  /// How far the mean may be off as a number of its prompts: the mean of `perPromptBound`; null where one that counts is not known.
+  /// An upper bound on the numerical error of the mean: the mean of `perPromptBound`; null if one of those is not known.
   @Nullable public var bound: Double?
-  /// How far each prompt's number may be off, null where that is not known; null as a whole in records of earlier versions.
+  /// An upper bound on the error of each prompt's number, null where it is not known; null as a whole in records of earlier
+  /// versions.
   @Nullable public var perPromptBound: [Double?]?
 
-  /// Of one number per prompt, and of how far each may be off; `alike` gives equal prompts the same mark (`firstAlike`). Infinite
-  /// ones count as missing.
+  /// The mean of one number per prompt, each with a bound on its error; `alike` gives equal prompts the same mark (`firstAlike`).
+  /// Infinite numbers count as missing.
   public init(_ values: [Double?], bounds: [Double?]? = nil, alike: [Int] = []) {
     let finite = { (x: Double?) in x.flatMap { $0.isFinite ? $0 : nil } }
     perPrompt = values.map(finite)
@@ -78,8 +79,8 @@ public struct PromptMean: Codable, Sendable {
     case perPrompt, count, mean, standardError, interval, bound, perPromptBound
   }
 
-  /// Reads a mean; without a bound its interval is computed again, since earlier versions resampled prompts, which is too short for
-  /// few of them.
+  /// Reads a mean; without a bound its interval is recomputed, since earlier versions resampled prompts, which gives too short
+  /// an interval for few of them.
   public init(from decoder: any Decoder) throws {
     let values = try decoder.container(keyedBy: CodingKeys.self)
     perPrompt = try values.decode([Double?].self, forKey: .perPrompt)
@@ -96,7 +97,7 @@ public struct PromptMean: Codable, Sendable {
       }
   }
 
-  /// The numbers of different prompts: of equal ones the first that is there.
+  /// The numbers of different prompts: for equal prompts the first number that is known.
   package static func observations<Value>(_ values: [Value?], _ alike: [Int]) -> [Value] {
     var seen: Set<Int> = []
     return values.enumerated().compactMap { p, value in
@@ -115,9 +116,9 @@ public struct CouplingStatistic: Sendable {
   public let setting: CouplingSetting
   /// Whether the pairs of a Jacobian with itself count.
   public let diagonal: DiagonalMode
-  /// One mean per prompt.
+  /// The mean over prompts of each prompt's mean.
   public let value: PromptMean
-  /// The mean of the null levels of all Jacobians; nil when none is known.
+  /// The mean of the null levels of all Jacobians; nil if none is known.
   public let null: Double?
 
   static func all(
@@ -167,7 +168,7 @@ extension CouplingStatistic: Codable {
     null = try values.decodeIfPresent(Double.self, forKey: .null)
   }
 
-  /// One object, the setting's parts among its keys.
+  /// Writes one object, with the setting's parts among its keys.
   public func encode(to encoder: any Encoder) throws {
     try setting.encode(to: encoder)
     var values = encoder.container(keyedBy: CodingKeys.self)
@@ -180,11 +181,11 @@ extension CouplingStatistic: Codable {
 
 /// A number of the tokens' paths, over prompts.
 public struct TrajectoryStatistic: Codable, Sendable {
-  /// Which number.
+  /// The quantity.
   public enum Quantity: String, Codable, Sendable, CaseIterable {
     /// L / ‖Σ unit steps‖.
     case lineShapeScore = "line-shape-score"
-    /// Mean of ln(‖x^l‖ / ‖x^{l−1}‖) over blocks.
+    /// The mean of ln(‖x^l‖ / ‖x^{l−1}‖) over blocks.
     case growth
     /// Var(a) / mean(a)².
     case expodistance
@@ -198,17 +199,17 @@ public struct TrajectoryStatistic: Codable, Sendable {
     case last
     /// The mean over all tokens but the first.
     case others
-    /// The first token's, with a beginning-of-sequence token an outlier.
+    /// The first token's, an outlier if it is a beginning-of-sequence token.
     case first
-    /// The token the Jacobians are of.
+    /// The token that the Jacobians belong to.
     case selected
   }
 
-  /// Which number.
+  /// The quantity.
   public let quantity: Quantity
   /// Whose paths.
   public let tokens: Tokens
-  /// One a prompt.
+  /// The mean over prompts.
   public let value: PromptMean
 
   static func all(_ prompts: [PromptRecord], _ alike: [Int]) -> [TrajectoryStatistic] {

@@ -1,15 +1,15 @@
 import Foundation
 
-/// What a command has finished and keeps in its folder's `partial`, one file per unit.
+/// The finished units of a command, kept in its folder's `partial`, one file per unit.
 struct KeptUnits {
-  /// The command's folder, as it was named.
+  /// The command's folder, as given.
   let folder: String
-  /// Where the files lie.
+  /// The folder of the files.
   private let partial: String
-  /// How their names begin.
+  /// The prefix of the files' names.
   private let prefix: String
 
-  /// Those of a folder; `partial` is where they lie.
+  /// The units of a folder, in the subfolder `partial`.
   init(of folder: String, in partial: String, prefix: String) {
     (self.folder, self.partial, self.prefix) = (folder, partial, prefix)
   }
@@ -20,14 +20,14 @@ struct KeptUnits {
     return names.filter { $0.hasPrefix(prefix) && !$0.hasSuffix(".tmp") }
   }
 
-  /// What was kept under this name; nil when nothing was, or what was has been torn by the machine's end.
+  /// The unit kept under this name; nil if there is none, or if a crash of the machine has damaged it.
   ///
   /// Throws `RunError.cannotRead`.
   func unit(_ name: String) throws(RunError) -> ArrayFile? {
     try ArrayFile(reading: place(of: name))
   }
 
-  /// Keeps something that is finished. Throws `RunError.cannotWrite`.
+  /// Keeps a finished unit. Throws `RunError.cannotWrite`.
   func keep(_ file: ArrayFile, notes: some Encodable, as name: String) throws {
     try file.write(to: place(of: name), notes: notes)
   }

@@ -1,23 +1,22 @@
 import Model
 
-/// What decides the numbers of a command that runs a model: the model's weights, prompts, and settings.
+/// Everything that determines the numbers of a command that runs a model: the model's weights, prompts, and settings.
 package protocol ModelManifest: FolderManifest {
   /// The version that runs it.
   var krylens: String { get }
   /// The model.
   var model: ModelRecord { get }
-  /// What computed any of it.
+  /// The kinds of processor that computed any of it.
   var computedWith: [ProcessorRecord] { get set }
-  /// The settings that decide the numbers in which another run differs, the same for all ways of asking for the same ones.
+  /// The settings that determine numbers and in which another run differs, in one form for all requests that mean the same.
   func differences(from requested: Self, isComplete: Bool) throws -> [RecordDifference]
 }
 
 extension ModelManifest {
-  /// What keeps another run from going on where this one stopped besides its prompts. Settings that no number depends on may
-  /// differ.
+  /// Why another run cannot resume this one, prompts aside. Settings that no number depends on may differ.
   func obstacleBesidesPrompts(to requested: Self, isComplete: Bool) throws -> SettingMessage? {
     if krylens != requested.krylens {
-      return "it was made by version \(krylens), and this is \(requested.krylens)"
+      return "it was made by version \(krylens), but this is version \(requested.krylens)"
     }
     if model.fingerprint != requested.model.fingerprint {
       return "its model has other weights or another configuration (\(model.source))"
@@ -35,12 +34,12 @@ extension ModelManifest {
   }
 }
 
-/// Of a command whose record begins with a `RecordHead` and has each prompt as a `PromptEntry`.
+/// The manifest of a command whose record begins with a `RecordHead` and holds each prompt as a `PromptEntry`.
 package protocol PromptManifest: ModelManifest {
   associatedtype Settings: Codable & Sendable
-  /// Which command's.
+  /// The command.
   var command: RunKind { get }
-  /// Every option in force.
+  /// All settings in effect.
   var settings: Settings { get }
   /// The prompts.
   var prompts: [PromptEntry] { get }
@@ -52,15 +51,15 @@ extension PromptManifest {
       return reason
     }
     guard prompts.count == requested.prompts.count else {
-      return "it has \(prompts.count) prompts, and \(requested.prompts.count) are given"
+      return "it has \(prompts.count) prompts, but \(requested.prompts.count) are given"
     }
     let p = prompts.indices.first { prompts[$0].read != requested.prompts[$0].read }
     return p.map {
-      "its prompt \($0 + 1) is another one than \(PromptLabel(number: $0 + 1, requested.prompts[$0]))"
+      "its prompt \($0 + 1) differs from \(PromptLabel(number: $0 + 1, requested.prompts[$0]))"
     }
   }
 
-  /// What a record of it begins with.
+  /// The head of its record.
   func head(isComplete: Bool) -> RecordHead<Settings> {
     RecordHead(
       command: command.rawValue, complete: isComplete, model: model, settings: settings,

@@ -1,27 +1,27 @@
 import Model
 import Weights
 
-/// What every result says of how it came about. In `result.json` its members stand beside those of the command.
+/// What every result records about how it came about. In `result.json` its members are beside those of the command.
 public struct RecordHead<Settings: Codable & Sendable>: Codable, Sendable {
-  /// The version that wrote it.
+  /// The version of Krylens that wrote the record.
   public var krylens = krylensVersion
-  /// The command: `triplets`.
+  /// The command, such as `triplets`.
   public var command: String
-  /// Whether everything that was asked for is there.
+  /// Whether everything requested is there.
   public var complete: Bool
   /// The model.
   public var model: ModelRecord
-  /// Every option in force.
+  /// All settings in effect.
   public var settings: Settings
   /// Wall-clock seconds.
   public var seconds: RecordSeconds
   /// What the residual norms are measured against.
   @Nullable public var residualsAgainst: String?
-  /// What computed it.
+  /// The kinds of processor that computed it.
   @Nullable public var computedWith: [ProcessorRecord]?
-  /// Peak resident bytes, mapped weights that were touched included.
+  /// Peak resident bytes, including mapped weights that were read.
   public var peakMemoryBytes = 0
-  /// Peak anonymous resident bytes: what is needed beyond the mapped weights.
+  /// Peak anonymous resident bytes: the memory needed besides the mapped weights.
   public var peakPrivateBytes = 0
 
   package init(
@@ -37,7 +37,7 @@ public struct RecordHead<Settings: Codable & Sendable>: Codable, Sendable {
     self.computedWith = computedWith
   }
 
-  /// Takes down the memory so far.
+  /// Records the memory used so far.
   package mutating func measure(_ meter: MemoryMeter) {
     meter.sample()
     peakMemoryBytes = meter.peakResidentBytes
@@ -47,11 +47,11 @@ public struct RecordHead<Settings: Codable & Sendable>: Codable, Sendable {
 
 /// Seconds by part.
 public struct RecordSeconds: Codable, Sendable {
-  /// All of it.
+  /// The whole run.
   public var total = 0.0
   /// Opening the model and tokenizing.
   public var load = 0.0
-  /// The work, forward pass included.
+  /// The work, including the forward pass.
   public var solve = 0.0
 
   package init(total: Double = 0, load: Double = 0, solve: Double = 0) {
@@ -59,7 +59,7 @@ public struct RecordSeconds: Codable, Sendable {
   }
 }
 
-/// A prompt as results have it. In `result.json` its members stand beside what was found.
+/// A prompt in a result. In `result.json` its members are beside the results for the prompt.
 public struct PromptEntry: Codable, Sendable, Equatable, IdentifiedPrompt {
   /// The text, if it was given as text.
   @Nullable public var text: String?
@@ -67,16 +67,16 @@ public struct PromptEntry: Codable, Sendable, Equatable, IdentifiedPrompt {
   @Nullable public var image: String?
   /// A hash of the image's pixel values, if it was one.
   @Nullable public var imageHash: String?
-  /// The tokens; of an image there are none.
+  /// The tokens; nil for an image.
   @Nullable public var tokenIds: [Int]?
   /// Their texts as the vocabulary has them, if there is one.
   @Nullable public var tokens: [String?]?
   /// The tokens the encoder read, in models that have one.
   @Nullable public var encoderTokenIds: [Int]?
-  /// Why there are no results; null where there are.
+  /// Why there are no results; null if there are.
   @Nullable public var failed: PromptFailure?
 
-  /// A prompt of a model that is open.
+  /// The entry for a prompt of an open model.
   package init(_ prompt: LoadedModel.Prompt, in loaded: LoadedModel) {
     let header = PromptHeader(prompt.given, prompt.input, [])
     (text, image, imageHash) = (header.text, header.image, header.imageHash)

@@ -1,24 +1,23 @@
 import Files
 import Foundation
 
-/// What decides the numbers of a command's results, written down before any of them.
+/// Everything that determines the numbers of a command's results, written before any of them is computed.
 package protocol FolderManifest: Codable, Sendable {
-  /// How the names of the files begin that hold what would have to be computed again.
+  /// The prefix of the files that hold finished units.
   static var unitPrefix: String { get }
-  /// Of results that are complete, as their folder's `result.json` has it; nil where there is no such file.
+  /// The manifest of complete results, from the folder's `result.json`; nil if there is no such file.
   static func finished(in folder: String) -> Self?
-  /// What keeps what is asked for from going on where this one stopped, if anything does: the setting or the part that
-  /// differs.
+  /// Why the requested work cannot resume this one: the setting or the part that differs; nil if it can.
   func obstacle(to requested: Self, isComplete: Bool) throws -> SettingMessage?
-  /// The manifest to go on with, when there is no obstacle.
+  /// The manifest to resume with, if there is no obstacle.
   func continued(by requested: Self) -> Self
 }
 
 extension FolderManifest {
-  /// For commands whose units are kept by `ResultFolder.keep`.
+  /// The prefix for commands that keep their units with `KeptUnits.keep`.
   package static var unitPrefix: String { "unit-" }
 
-  /// What is asked for now: settings that no number depends on may differ.
+  /// The requested manifest: settings that no number depends on may differ.
   package func continued(by requested: Self) -> Self { requested }
 
   /// The bytes of `manifest.json`.
@@ -37,46 +36,46 @@ extension FolderManifest {
   }
 }
 
-/// The folder a command's results are made in: what is finished lies in its `partial` until all is, and then the results
-/// take its place.
+/// The folder in which a command's results are made: finished units are kept in its `partial` until all are finished, and then
+/// the results replace them.
 ///
-/// Every file is written aside and renamed, `result.json` last. So a command that ends early, however it ends, loses the
-/// unit it was at, and the same command goes on from there.
+/// Every file is written under a temporary name and renamed, `result.json` last. So a command that ends early, however it ends,
+/// loses only the unit it was working on, and the same command resumes from there.
 package final class ResultFolder<Manifest: FolderManifest> {
-  /// Where it is, as it was named.
+  /// The path of the folder, as given.
   package let path: String
-  /// Where it is.
+  /// The path of the folder itself.
   let home: String
-  /// Where what is finished lies.
+  /// The path of the finished units.
   let partialPath: String
-  /// What is finished.
+  /// The finished units.
   let units: KeptUnits
-  /// Whether the folder holds all that is asked for already.
+  /// Whether the folder already holds everything requested.
   package let isComplete: Bool
-  /// What the folder is of.
+  /// The manifest of the folder.
   package let manifest: Manifest
-  /// The folder of what is finished, to be written into; nil once the results are complete.
+  /// The folder of finished units, for writing; nil once the results are complete.
   private(set) var partial: OutputFolder?
   private var lock: FolderLock?
 
-  /// Opens the folder before any work: a new or empty one, or one in which the same has been begun.
+  /// Opens the folder before any work: a new or empty one, or one in which the same work has been started.
   ///
-  /// Throws `RunError.outputNotEmpty` for a folder that holds something else, `otherRun` for one whose numbers would be
-  /// others, `inUse` while another process is at it, and `cannotWrite` when nothing can be made there.
+  /// Throws `RunError.outputNotEmpty` for a folder that holds something else, `otherRun` for one whose numbers would
+  /// differ, `inUse` while another process uses it, and `cannotWrite` if nothing can be written there.
   package init(_ path: String, for requested: Manifest) throws {
     self.path = path
     home = Self.home(of: path)
     let partial = "\(home)/\(partialName)"
     partialPath = partial
     units = KeptUnits(of: path, in: partial, prefix: Manifest.unitPrefix)
-    // Nothing is made in a folder that is not ours, or is not to be changed.
+    // Nothing is created in a folder that is not ours or must not be changed.
     var contents = try Contents(home, path: path, for: requested)
     if !contents.isComplete {
       let made = try OutputFolder(making: partial, name: path)
       let lock: FolderLock
       do {
         lock = try FolderLock(partial, name: path)
-        // Another process may have begun or finished since we looked: what we see now stays.
+        // Another process may have started or finished since we looked; with the lock held, what we see now is final.
         contents = try Contents(home, path: path, for: requested)
         if !contents.isComplete { try made.write(contents.manifest.json(), to: "manifest.json") }
       } catch {
@@ -92,7 +91,7 @@ package final class ResultFolder<Manifest: FolderManifest> {
         (self.partial, self.lock) = (made, lock)
       }
     } else if FileManager.default.fileExists(atPath: partial) {
-      // A command that was killed while it cleared away what its results were made of.
+      // A previous command was killed while it removed the units its results were made of.
       if (try? FolderLock(partial, name: path)) != nil {
         try? FileManager.default.removeItem(atPath: partial)
       }
@@ -100,12 +99,12 @@ package final class ResultFolder<Manifest: FolderManifest> {
     (isComplete, manifest) = (contents.isComplete, contents.manifest)
   }
 
-  /// The folder itself, whatever it is called.
+  /// The folder itself, symbolic links resolved.
   private static func home(of path: String) -> String {
     URL(fileURLWithPath: path).standardizedFileURL.resolvingSymlinksInPath().path
   }
 
-  /// What lies in a folder before the work, and the manifest to go on with there.
+  /// What a folder holds before the work, and the manifest to continue with.
   private struct Contents {
     let isComplete: Bool
     let manifest: Manifest
@@ -142,7 +141,7 @@ package final class ResultFolder<Manifest: FolderManifest> {
     }
   }
 
-  /// Whether a folder holds nothing but what a command leaves that ends before its manifest is written.
+  /// Whether a folder holds only what a command leaves if it ends before its manifest is written.
   private static func isBarelyBegun(_ folder: String) -> Bool {
     let files = FileManager.default
     let inside = try? files.contentsOfDirectory(atPath: "\(folder)/\(partialName)")
@@ -150,7 +149,7 @@ package final class ResultFolder<Manifest: FolderManifest> {
       && inside?.allSatisfy { $0 == "lock" || $0.hasSuffix(".tmp") } == true
   }
 
-  /// What is begun or finished in a folder; nil if it holds nothing of the kind.
+  /// The work started or finished in a folder; nil if it holds nothing of this kind.
   static func manifest(in folder: String) -> (manifest: Manifest, isComplete: Bool)? {
     if FileManager.default.fileExists(atPath: "\(folder)/result.json"),
       let finished = Manifest.finished(in: folder)
@@ -162,10 +161,10 @@ package final class ResultFolder<Manifest: FolderManifest> {
     }
   }
 
-  /// Lets other processes at the folder; this one is done with it.
+  /// Releases the folder to other processes.
   func release() { lock = nil }
 
-  /// What is begun and not finished in a folder, and its units; nil if it holds nothing of the kind.
+  /// The unfinished work in a folder, and its units; nil if there is none of this kind.
   static func begun(in folder: String) -> (manifest: Manifest, units: KeptUnits)? {
     guard !FileManager.default.fileExists(atPath: "\(folder)/result.json"),
       let (manifest, _) = manifest(in: folder)
@@ -176,25 +175,25 @@ package final class ResultFolder<Manifest: FolderManifest> {
     )
   }
 
-  /// Whether the end of the process now would leave something to go on from.
+  /// Whether there is something to resume from if the process ended now.
   package var keepsWork: Bool { !units.names.isEmpty }
 
   // MARK: The end
 
-  /// Where a file of the results is written before all of them take their places.
+  /// The path where a result file is written before all result files are moved to their places.
   func aside(_ name: String) -> String { "\(partialPath)/\(name)" }
 
-  /// Writes a file of the results aside. Throws `RunError.cannotWrite`.
+  /// Writes a result file to its temporary place. Throws `RunError.cannotWrite`.
   func write(_ data: Data, aside name: String) throws(RunError) { try open().write(data, to: name) }
 
-  /// Gives files that were written aside their places. Throws `RunError.cannotWrite`.
+  /// Moves files from their temporary places to the folder. Throws `RunError.cannotWrite`.
   func place(_ names: [String]) throws(RunError) {
     for name in names {
       guard rename(aside(name), "\(home)/\(name)") == 0 else { throw open().failure() }
     }
   }
 
-  /// Gives files that were written aside their places, and last `result.json`; then clears what they were made of.
+  /// Moves files from their temporary places to the folder, writes `result.json` last, and removes the units.
   ///
   /// Throws `RunError.cannotWrite`. Precondition: the folder is not complete.
   func finish(_ names: [String], result: Data) throws(RunError) {
@@ -203,32 +202,32 @@ package final class ResultFolder<Manifest: FolderManifest> {
     clear()
   }
 
-  /// Clears what the results were made of.
+  /// Removes the units the results were made of.
   func clear() { try? FileManager.default.removeItem(atPath: partialPath) }
 
-  /// After a failure: takes back what was made, unless there is something to go on from.
+  /// After a failure, removes what was created unless there is something to resume from.
   package func abandon() {
     guard !isComplete, !keepsWork else { return }
     partial?.takeBack()
   }
 
-  /// Takes back what was made for work that came to nothing.
+  /// Removes what was created for work that produced nothing.
   func takeBack() { partial?.takeBack() }
 
   private func open() -> OutputFolder {
-    guard let partial else { preconditionFailure("a folder that is complete is finished") }
+    guard let partial else { preconditionFailure("the folder is already complete") }
     return partial
   }
 }
 
-/// The folder in a command's folder where what is finished lies.
+/// The subfolder of a command's folder that holds finished units.
 let partialName = "partial"
 
-/// The lock on what is kept of a run, held as long as this object lives, and no longer than the process.
+/// The lock on a run's folder, held as long as this object lives, and no longer than the process.
 final class FolderLock {
   private let descriptor: CInt
 
-  /// Throws `RunError.inUse` while another process holds it, `cannotWrite` where no lock can be made.
+  /// Takes the lock. Throws `RunError.inUse` while another process holds it, and `cannotWrite` if it cannot be created.
   init(_ folder: String, name: String) throws(RunError) {
     let path = "\(folder)/lock"
     while true {
@@ -240,7 +239,7 @@ final class FolderLock {
         close(descriptor)
         throw .inUse(path: name)
       }
-      // The file that is locked must be the one that others find: who finished the run before us has removed it.
+      // The locked file must be the one that others find: a process that finished the run before us has removed it.
       var (ours, theirs) = (stat(), stat())
       if fstat(descriptor, &ours) == 0, stat(path, &theirs) == 0, ours.st_ino == theirs.st_ino,
         ours.st_dev == theirs.st_dev

@@ -1,7 +1,7 @@
 import Files
 import Foundation
 
-/// Which command wrote a run folder.
+/// The command that wrote a run folder.
 package enum RunKind: String, Codable, Sendable {
   /// `align`.
   case align
@@ -12,8 +12,8 @@ package enum RunKind: String, Codable, Sendable {
   /// `lens fit`.
   case lens
 
-  /// What the folder's `result.json` says, or of a run that has not ended its manifest; `align`, which does not say so, where
-  /// neither says anything.
+  /// The kind recorded in the folder's `result.json`, or in the manifest of an unfinished run; `align`, which does not record
+  /// its kind, if neither has one.
   package init(_ folder: String) {
     let result = "\(folder)/result.json"
     let isBegun = !FileManager.default.fileExists(atPath: result)
@@ -30,7 +30,7 @@ package enum RunKind: String, Codable, Sendable {
     guard
       let member = members.first(where: { file.bytes[$0.key].elementsEqual("command".utf8) })
     else { return nil }
-    // A word in quotes.
+    // The value is a word in quotes.
     return String(decoding: file.bytes[member.value].dropFirst().dropLast(), as: UTF8.self)
   }
 }
@@ -42,7 +42,7 @@ package func storedRecord<Record: Decodable>(_ folder: String) throws(RunError) 
     files.fileExists(atPath: "\(folder)/\(partialName)/manifest.json")
   {
     throw .badRun(
-      path: folder, reason: "it has not ended: repeat its command, which goes on where it stopped")
+      path: folder, reason: "it is unfinished: repeat its command, which resumes it")
   }
   do {
     let decoder = JSONDecoder()

@@ -2,12 +2,12 @@ import Checkpoint
 import LinearAlgebra
 import Model
 
-/// `triplets.safetensors` of a finished run of `align`, or of `triplets`, opened to be read.
+/// `triplets.safetensors` of a finished run of `align` or `triplets`, opened for reading.
 struct StoredTriplets {
   private let file: SafetensorsFile
   private let folder: String
 
-  /// Opens it in a run folder. Throws `RunError.badRun`.
+  /// Opens the file in a run folder. Throws `RunError.badRun`.
   init(_ folder: String) throws(RunError) {
     self.folder = folder
     do {
@@ -17,8 +17,8 @@ struct StoredTriplets {
     }
   }
 
-  /// How the names of a Jacobian's arrays begin in a run of `align`: `p0.l1`, and where the run may have several Jacobians
-  /// per block `p0.l1.t3` or `p0.l1.f3.t9`.
+  /// The prefix of a Jacobian's arrays in a run of `align`: `p0.l1`, or `p0.l1.t3` or `p0.l1.f3.t9` if the run may have several
+  /// Jacobians per block.
   static func name(
     prompt p: Int, layer: Int, _ tokens: TokenSelection, variesTokens: Bool
   ) -> String {
@@ -37,7 +37,7 @@ struct StoredTriplets {
     return Matrix(rows: rows, columns: info.shape[1], elements: numbers)
   }
 
-  /// A list of numbers, likewise.
+  /// A list of numbers. Throws `RunError.badRun`.
   func list(_ name: String) throws(RunError) -> [Double] {
     guard let info = file.info(name), info.shape.count == 1, info.elementType == .f32 else {
       throw .badRun(path: folder, reason: "triplets.safetensors: it has no list \(name)")

@@ -7,24 +7,24 @@ import LinearAlgebra
 import Model
 import Tokenization
 
-/// A whole run: a model and prompts in, singular triplets, coupling and trajectories out.
+/// A whole run: takes a model and prompts, and finds singular triplets, coupling and trajectories.
 ///
-/// Prompts go in groups, each twice through the blocks. First with the hidden states: at every block the Jacobians are
-/// linearized where the prompts stand and solved. Then backwards, applying every Jacobian to the bases of those it is
-/// compared with. Groups depend on the prompts and their tokens alone.
+/// Prompts go through the blocks in groups, each group twice. The first pass follows the hidden states: at each block the
+/// Jacobians are linearized at the prompts' states and solved. The second goes backwards and applies every Jacobian to the
+/// bases of those it is compared with. Groups depend only on the prompts and their tokens.
 /// Aubry et al., arXiv 2407.07810.
 public struct AlignmentRun {
-  /// What is run.
+  /// The settings of the run.
   public let settings: RunSettings
-  /// What was decided where the model's folder left a choice, and what was made of prompts that may have been meant otherwise:
-  /// one line each, for the user to read.
+  /// Notes for the user, one line each: choices made among the model's files, and prompts that may have been meant differently
+  /// from how they were read.
   public var notes: [String] { loaded.notes }
-  /// What it computes with.
+  /// The engine that the run computes with.
   package var engine: Engine { loaded.engine }
   private let loaded: LoadedModel
-  /// Those of `loaded` that are run: of a shard, its part.
+  /// The prompts of `loaded` that are run; for a shard, its part.
   private let prompts: [LoadedModel.Prompt]
-  /// Of a shard, the list `prompts` is a part of.
+  /// For a shard, the list of which `prompts` is a part.
   private let promptList: PromptList?
   private let resolved: ResolvedSettings
   private let groups: [PromptGroup]
@@ -56,7 +56,7 @@ public struct AlignmentRun {
         throw RunError.badSetting(
           .shard, value: "\(shard.index)/\(shard.count)",
           reason:
-            "has no prompt, as there are \(loaded.prompts.count); divide them into fewer parts"
+            "has no prompt, since there are only \(loaded.prompts.count); divide them into fewer parts"
         )
       }
       promptList = PromptList(loaded.prompts.map { PromptHeader($0.given, $0.input, []) })
@@ -70,7 +70,7 @@ public struct AlignmentRun {
     groups = PromptGroup.groups(self.resolved.selections)
   }
 
-  /// What decides the run's numbers, for `RunFolder`. Reads the weights once. Throws `FileError`.
+  /// Everything that determines the run's numbers, for `RunFolder`. Reads the weights once. Throws `FileError`.
   public func manifest() throws -> RunManifest {
     RunManifest(
       krylens: krylensVersion, model: try loaded.record(),
@@ -83,13 +83,13 @@ public struct AlignmentRun {
       promptList: promptList, computedWith: [ProcessorRecord(engine)])
   }
 
-  /// What the checkpoints of one training have in common with this run.
+  /// What this run must have in common with those of other checkpoints of the same training run.
   public var training: TrainingIdentity {
     TrainingIdentity(loaded.model.description, prompts.map { PromptHeader($0.given, $0.input, []) })
   }
 
-  /// What the run will cost: its largest group of prompts, and what is written of all. Passes the first two blocks and times
-  /// a few products.
+  /// The predicted cost of the run: of its largest group of prompts, and of writing all results. Evaluates the first two blocks
+  /// and times a few products.
   public func predicted() throws -> CostEstimate {
     defer { returnFreedMemory() }
     let largest = groups.max { work($0) < work($1) }!
@@ -99,7 +99,7 @@ public struct AlignmentRun {
     return resolved
   }
 
-  /// Numbers of a group's triplets and couplings, and of the states that are kept for pictures.
+  /// The amount of numbers in a group's triplets and couplings, and in the states kept for pictures.
   private func work(_ group: PromptGroup) -> Int {
     let d = loaded.model.description
     let k = resolved.ranks.max() ?? 1
@@ -120,11 +120,11 @@ public struct AlignmentRun {
         saveHiddenStates: settings.saveHiddenStates))
   }
 
-  /// Runs it, in memory or in a folder, where it goes on from what is finished there.
+  /// Runs in memory, or in a folder, resuming from what is finished there.
   ///
   /// A solve that did not converge is a result, and so is a prompt that failed: its record says why. Throws
-  /// `RunError.allFailed` if there is no other, what a model that changes under the run throws, `RunError.interrupted`, and
-  /// `cannotRead`, `cannotWrite`, `lostUnit` of what is kept.
+  /// `RunError.allFailed` if every prompt failed, what a model that changes during the run throws, `RunError.interrupted`,
+  /// and `cannotRead`, `cannotWrite` and `lostUnit` for what is kept.
   public func run(
     in folder: RunFolder? = nil, progress: (any RunProgress)? = nil, meter: MemoryMeter
   ) throws -> RunResult {
@@ -159,15 +159,15 @@ public struct AlignmentRun {
     return result
   }
 
-  /// What is run through the blocks: all groups that hold a prompt which is asked for.
+  /// What goes through the blocks: all groups that hold a requested prompt.
   private struct Work {
     let resolved: ResolvedSettings
     let inputs: [ModelInput]
     let groups: [PromptGroup]
   }
 
-  /// In a folder that was begun with more prompts, or in another order, its groups stay as they are, since a group's numbers depend on its
-  /// members in their last bits.
+  /// In a folder started with more prompts or in another order, the groups stay as they are, since the last bits of a group's
+  /// numbers depend on its members.
   private func work(in folder: RunFolder?) throws -> Work {
     guard let folder, !folder.isOfTheseAlone else {
       return Work(resolved: resolved, inputs: prompts.map(\.input), groups: groups)
@@ -195,7 +195,7 @@ public struct AlignmentRun {
       journal: journal,
       saveHiddenStates: settings.saveHiddenStates, decode: { loaded.tokenizer?.decode([$0]) }
     ) { try step(.solving, units, $1) }
-    // What the solver has left in pieces is not on top of what the coupling takes, nor either on top of the results.
+    // Return freed memory, so that the solver's fragments do not add to the coupling's peak, nor either to that of the results.
     returnFreedMemory()
     let middle = monotonicSeconds()
     try CouplingPass.run(model, forward, group, resolved: work.resolved, journal: journal) {

@@ -2,10 +2,10 @@ import Autodiff
 import LinearAlgebra
 import Weights
 
-/// The residual Jacobians of one block at several tokens or prompts, applied in one reading of the weights.
+/// The residual Jacobians of one block at several tokens or prompts, applied in one pass over the weights.
 ///
-/// They are the rows of one linearization. As solves converge their rows are at rest; once half of the rows are, the others
-/// are linearized anew among themselves. Neither changes a result where an application has no more vectors than
+/// They are the rows of one linearization. When a solve converges, its row becomes inactive; once half of the rows are inactive,
+/// the others get a linearization of their own. Neither changes a result if an application has no more vectors than
 /// `Engine.independentVectors`.
 final class BatchedJacobian<Scalar: RealScalar>: BatchedOperator {
   /// Linearizations of some of the Jacobians, one row each.
@@ -24,7 +24,7 @@ final class BatchedJacobian<Scalar: RealScalar>: BatchedOperator {
   private var reduced: Part
   private let linearize: ([Int]) -> Linearization<Scalar>
 
-  /// `whole` has one row per Jacobian; `linearize` makes the linearization of some of them.
+  /// `whole` has one row per Jacobian; `linearize` linearizes some of them.
   init(_ whole: Linearization<Scalar>, _ linearize: @escaping ([Int]) -> Linearization<Scalar>) {
     linearization = whole
     self.whole = Part(Array(0..<whole.inputShape.rows), whole)
@@ -36,7 +36,7 @@ final class BatchedJacobian<Scalar: RealScalar>: BatchedOperator {
   var inputDimension: Int { whole.rows.inputDimension }
   var outputDimension: Int { whole.rows.outputDimension }
 
-  /// One Jacobian, linearized by itself; a single row is the whole.
+  /// One Jacobian, linearized by itself, or the whole if it is the only row.
   func member(_ p: Int) -> any LinearOperator {
     batch == 1 ? linearization : linearize([p])
   }
@@ -55,7 +55,7 @@ final class BatchedJacobian<Scalar: RealScalar>: BatchedOperator {
     rows.applyAdjoint(u, into: &x, vectors: b, active: places)
   }
 
-  /// The linearization that serves these Jacobians with less than half of its rows at rest, and their rows in it.
+  /// The linearization to use for these Jacobians, with less than half of its rows inactive, and their rows in it.
   private func rows(for active: [Int]) -> (LinearizedRows<Scalar>, places: [Int]) {
     if 2 * active.count > batch { return (whole.rows, active) }
     if 2 * active.count <= reduced.members.count || !Set(active).isSubset(of: reduced.members) {

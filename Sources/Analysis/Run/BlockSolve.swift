@@ -3,16 +3,16 @@ import Lanczos
 import LinearAlgebra
 import Model
 
-/// Some Jacobians of a group at one block, as operators that share their applications.
+/// Jacobians of a group at one block, as operators that share their applications.
 struct JacobianBatch {
   /// Their positions in the group.
   let members: [Int]
-  /// One row each.
+  /// The operators, one row per Jacobian.
   let rows: any BatchedOperator
-  /// Gives the workspace back until the next application.
+  /// Frees the workspace until the next application.
   let releaseWorkspace: () -> Void
 
-  /// The rows of a linearization.
+  /// A batch made of the rows of a linearization.
   init<Scalar: RealScalar>(_ members: [Int], _ linearization: Linearization<Scalar>) {
     self.members = members
     rows = linearization.rows
@@ -22,26 +22,26 @@ struct JacobianBatch {
 
 /// A solve that failed for one Jacobian.
 struct SolveFailure: Error {
-  /// Its position in the group.
+  /// The position of the Jacobian in the group.
   let jacobian: Int
   let error: any Error
 
-  /// What happened, without what the author of an operator could do about it.
+  /// What happened, without the advice for authors of operators.
   var reason: String { failureReason(error) }
 }
 
-/// The work of a group of prompts at one block: Jacobians are linearized where the prompts stand and solved, and those that
-/// rounding keeps from the tolerance are solved on in double precision.
+/// The work of a group of prompts at one block: Jacobians are linearized at the prompts' states and solved, and solves that
+/// rounding keeps from the tolerance are continued in double precision.
 final class BlockSolve<Scalar: RealScalar> {
   private let model: any Transformer
   private let point: BlockPoint<Scalar>
   private let group: PromptGroup
   private let resolved: ResolvedSettings
   private let layer: Int
-  /// Linearized so far: the batches, and single Jacobians in double precision.
+  /// The linearizations made so far: the batches, and single Jacobians in double precision.
   private var whole: [(members: [Int], linearization: Linearization<Scalar>)] = []
   private var precise: [Int: Linearization<Double>] = [:]
-  /// The last prompt that was converted.
+  /// The last prompt converted to double precision.
   private var converted: (prompt: Int, point: BlockPoint<Double>)?
 
   init(
@@ -70,7 +70,7 @@ final class BlockSolve<Scalar: RealScalar> {
       site: resolved.site, normed: layer == resolved.normedLayer)
   }
 
-  /// One Jacobian with products in double precision, at the same states.
+  /// One Jacobian at the same states with products in double precision.
   private func preciseJacobian(_ jacobian: Int) -> Linearization<Double> {
     if let known = precise[jacobian] { return known }
     let (prompt, tokens) = (group.jacobians[jacobian].prompt, group.jacobians[jacobian].tokens)
@@ -84,7 +84,7 @@ final class BlockSolve<Scalar: RealScalar> {
     return made
   }
 
-  /// The triplets of all, and how far the operators are from those that are meant. Throws `SolveFailure`.
+  /// The triplets of all Jacobians, and the noise of their operators. Throws `SolveFailure`.
   func solved<Twin: RealScalar>(
     _ sample: NoiseSample<Scalar, Twin>?, at place: NoiseSample<Scalar, Twin>.Place?
   ) throws -> SolvedBlock {
@@ -156,7 +156,7 @@ final class BlockSolve<Scalar: RealScalar> {
     }
   }
 
-  /// The operators that the triplets are of: the batches, those apart that were solved on in double precision.
+  /// The operators that the triplets belong to: the batches, with Jacobians continued in double precision on their own.
   func operators(_ precisions: [ProductPrecision]) -> [JacobianBatch] {
     var batches: [JacobianBatch] = []
     for (members, linearization) in whole {

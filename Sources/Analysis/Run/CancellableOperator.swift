@@ -1,7 +1,7 @@
 import Lanczos
 import LinearAlgebra
 
-/// An operator whose products are not numbers once the user has asked to stop, which ends a solve at the next check.
+/// An operator whose products become NaN once the user has asked to stop, which ends a solve at its next check.
 final class CancellableOperator: LinearOperator {
   private let base: any LinearOperator
   private let isCancelled: () -> Bool
@@ -24,7 +24,7 @@ final class CancellableOperator: LinearOperator {
   }
 }
 
-/// What happened in a solve, without what the author of an operator could do about it.
+/// What happened in a solve, without the advice for authors of operators.
 func failureReason(_ error: any Error) -> String {
   switch error {
   case let error as OperatorError: error.reason

@@ -4,25 +4,25 @@ import LinearAlgebra
 import Model
 import Weights
 
-/// The second pass, backwards over the blocks: every Jacobian applied to the bases of those it is compared with, exactly.
+/// The second pass, backwards over the blocks: applies every Jacobian exactly to the bases of those it is compared with.
 ///
-/// A(i|j) = Uⱼᵀ Jᵢ Vⱼ takes K products Jᵢ v a pair, the crossed form as many Jᵢ u: across depth L K vectors of each form
-/// through each block, which is wide enough for products at the speed of arithmetic. Jᵢ is never replaced by its own triplets. A few
-/// probes more estimate ‖Jᵢ‖_F. Backwards, because the last blocks' weights are the likeliest still in memory.
+/// A(i|j) = Uⱼᵀ Jᵢ Vⱼ takes K products Jᵢ v per pair, and the crossed form K products Jᵢ u: across depth L K vectors per form and
+/// block, which is wide enough for products to be limited by arithmetic. Jᵢ is never replaced by its own triplets. A few more
+/// probes estimate ‖Jᵢ‖_F. The pass goes backwards because the weights of the last blocks are the most likely to be in memory.
 enum CouplingPass {
   /// Probes of ‖J‖_F's tail. The tail's relative error is about (2 / probes)^½ over the root of its stable rank.
   private static let probes = 16
-  /// Vectors that travel together, all rows': as many as one product takes at once, few enough for the cache.
+  /// Vectors of all rows that are applied together: as many as one product takes at once, few enough for the cache.
   ///
-  /// More than `Engine.independentVectors`: how many travel together shows in the last bits, so it depends on the plan alone,
-  /// and a row that has failed keeps its place.
+  /// This is more than `Engine.independentVectors`, so the number applied together shows in the last bits. It therefore depends
+  /// on the settings only, and a row that has failed keeps its place.
   static let width = Engine.vectorsAtOnce
 
   /// Vectors of each row in one product.
   static func slice(rows: Int) -> Int { max(8, width / rows) }
 
-  /// Vectors of each row in one product of so many: slices of one size, as far as the kernels' registers are filled, which
-  /// take 16 vectors of all rows together.
+  /// Vectors of each row in one product, when there are `vectors` of them: slices of equal size that fill the kernels'
+  /// registers, which take 16 vectors of all rows together.
   static func evenSlice(of vectors: Int, rows: Int) -> Int {
     let slice = slice(rows: rows)
     let parts = (vectors + slice - 1) / slice
@@ -32,13 +32,14 @@ enum CouplingPass {
     return filled <= slice ? filled : least
   }
 
-  /// Bases taken at once: together they fill whole products, as long as their images are not too many to hold.
+  /// The number of bases applied together: enough to fill whole products, unless there are too many images to hold.
   static func chunk(rows: Int, rank k: Int) -> Int {
     let vectors = slice(rows: rows)
     return max(1, min(vectors / gcd(vectors, k), 1024 / (rows * k)))
   }
 
-  /// Runs the pass into the journal; `step` is called after each block, with whether it was new, and may throw.
+  /// Runs the pass and keeps the results in the journal; `step` is called after each block, with whether it was new, and may
+  /// throw.
   static func run(
     _ model: some Transformer, _ forward: SolvePass, _ group: PromptGroup,
     resolved: ResolvedSettings,
@@ -66,7 +67,7 @@ enum CouplingPass {
                 triplets($0.jacobian, $0.block)
               }
             })
-          // The rows of prompts that have failed stay at rest.
+          // The rows of prompts that have failed stay inactive.
           var active = batch.members.indices.filter {
             survivors.isCoupled(prompt: group.jacobians[batch.members[$0]].prompt, layer: layer)
           }
@@ -103,8 +104,8 @@ enum CouplingPass {
     }
   }
 
-  /// The Jacobians in whose bases one is seen: across depth those of its tokens at all blocks, else those of its prompt
-  /// at the basis block. In the order of the blocks, or of the token that varies.
+  /// The Jacobians whose bases one is applied to: across depth those of its tokens at all blocks, otherwise those of its
+  /// prompt at the basis block. They are in the order of the blocks, or of the token that varies.
   private static func peers(
     of jacobian: Int, atBlock i: Int, _ group: PromptGroup, _ resolved: ResolvedSettings
   ) -> [(block: Int, jacobian: Int)] {
@@ -114,14 +115,14 @@ enum CouplingPass {
     }
   }
 
-  /// The rows of one linearization, and the bases that each is to be seen in.
+  /// The rows of one linearization, and the bases that each is applied to.
   private struct JacobianRows {
     let jacobian: CheckedOperator
     /// One per row.
     let own: [SingularTriplets]
     let bases: [[SingularTriplets]]
 
-    /// Of the active rows; nil for the others. Rows of different numbers of bases go together.
+    /// The couplings of the active rows; nil for the others. Rows may have different numbers of bases.
     func couplings(
       of active: [Int], forms: [CouplingForm], rank k: Int, seed: UInt64
     ) throws(OperatorError) -> [JacobianCouplings?] {
@@ -154,7 +155,7 @@ enum CouplingPass {
       return result
     }
 
-    /// J of some rows applied to each one's vectors.
+    /// Applies the Jacobian of each row to that row's vectors.
     private func images(
       of blocks: [Matrix<Double>], rows: [Int]
     ) throws(OperatorError) -> [Matrix<Double>] {
@@ -164,7 +165,7 @@ enum CouplingPass {
         width: CouplingPass.evenSlice(of: vectors, rows: own.count))
     }
 
-    /// ‖J‖_F of the active rows: exact from all singular values, else by random signs, V projected out.
+    /// ‖J‖_F of the active rows: exact if all singular values are known, otherwise by random signs with V projected out.
     private func frobeniusNorms(
       of active: [Int], seed: UInt64
     ) throws(OperatorError) -> [FrobeniusNorm?] {
@@ -193,24 +194,24 @@ enum CouplingPass {
   }
 }
 
-/// One Jacobian in the bases of those it is compared with.
+/// One Jacobian's couplings with those it is compared with.
 struct JacobianCouplings: Sendable {
   /// A(i|j) and B(i|j), whichever are computed, one per basis.
   var forms: [CouplingForm: [BlockCoupling]]
   /// ‖Jᵢ‖_F.
   let frobeniusNorm: FrobeniusNorm
 
-  /// Those of the form `same` if they are computed, else of the other.
+  /// The couplings of the form `same` if it is computed, otherwise of the other form.
   var any: [BlockCoupling] { forms[.same] ?? forms[.crossed] ?? [] }
 }
 
 extension SingularTriplets {
-  /// What J is applied to in this form.
+  /// The vectors that J is applied to in this form.
   fileprivate func vectors(into form: CouplingForm) -> Matrix<Double> {
     form == .same ? rightVectors : leftVectors
   }
 
-  /// What the image is compared with.
+  /// The vectors that the images are compared with in this form.
   fileprivate func vectors(outOf form: CouplingForm) -> Matrix<Double> {
     form == .same ? leftVectors : rightVectors
   }

@@ -1,16 +1,16 @@
-/// A command's run that is made in a folder, where it goes on from what is finished there.
+/// A command's run in a folder, which resumes from what is finished there.
 package protocol FolderRun {
   associatedtype Manifest: FolderManifest
   associatedtype Record
-  /// What the user should know of the model's folder and the prompts, one line each.
+  /// Notes for the user on the model's files and the prompts, one line each.
   var notes: [String] { get }
-  /// What decides the run's numbers.
+  /// Everything that determines the run's numbers.
   func manifest() throws -> Manifest
-  /// Runs it and writes the results. Precondition: the folder is not complete.
+  /// Runs and writes the results. Precondition: the folder is not complete.
   func run(
     in folder: ResultFolder<Manifest>, progress: (any RunProgress)?, meter: MemoryMeter
   ) throws -> Record
-  /// The record of a folder that is complete.
+  /// The record of a complete folder.
   static func record(folder: String) throws -> Record
 }
 

@@ -1,7 +1,7 @@
 import Lanczos
 import Model
 
-/// Where and why a prompt of a group failed, as the journal keeps it.
+/// Where and why a prompt of a group failed, as kept in the journal.
 struct LostPrompt: Codable, Sendable {
   /// The pass in which it failed. The first one goes up through the blocks, the second one down.
   enum Pass: String, Codable { case solving, coupling }
@@ -11,24 +11,24 @@ struct LostPrompt: Codable, Sendable {
   let layer: Int
   /// The first token that is not finite, if that is known.
   let token: Int?
-  /// The tensor to blame, if one is.
+  /// The tensor that caused the failure, if there is one.
   let tensor: String?
   /// What happened, in a sentence.
   let reason: String
 
-  /// States that are not finite.
+  /// The failure of states that are not finite.
   init(_ loss: PromptLoss) {
     (pass, layer, token, reason) = (.solving, loss.layer, loss.token, "\(loss.error)")
     if case .weightNotFinite(_, let name) = loss.error { tensor = name } else { tensor = nil }
   }
 
-  /// A solve or a coupling that failed at a block.
+  /// The failure of a solve or a coupling at a block.
   init(_ pass: Pass, layer: Int, _ tokens: TokenSelection, reason: String) {
     (self.pass, self.layer, tensor) = (pass, layer, nil)
     (token, self.reason) = (tokens.target, reason)
   }
 
-  /// As a record has it of a prompt, by its number from 1 and its text.
+  /// The failure for the record of a prompt with this number, from 1, and text.
   func failure(number: Int, text: String?) -> PromptFailure {
     PromptFailure(
       number: number, text: text, layer: layer, token: token, tensor: tensor, reason: reason)
@@ -37,15 +37,15 @@ struct LostPrompt: Codable, Sendable {
 
 /// The prompts of a group that have not failed, at every block and in either pass.
 ///
-/// A prompt takes part up to the block it failed at, and no further: so which Jacobians stand together in a unit depends on
-/// the failures alone, not on the sitting in which a unit is computed.
+/// A prompt takes part only up to the block where it failed. So which Jacobians share a unit depends on the failures alone, not
+/// on whether the run was resumed in between.
 struct GroupSurvivors {
-  /// By the prompts' positions within the group.
+  /// The failures, by the prompts' positions within the group.
   private(set) var lost: [Int: LostPrompt]
   private let group: PromptGroup
   private let journal: any RunJournal
 
-  /// As the journal knows them.
+  /// The survivors according to the journal.
   init(_ group: PromptGroup, _ journal: any RunJournal) throws {
     (self.group, self.journal) = (group, journal)
     lost = [:]
@@ -54,7 +54,7 @@ struct GroupSurvivors {
     }
   }
 
-  /// Takes down a failure. The first one of a prompt counts.
+  /// Records a failure. Only the first one of a prompt counts.
   mutating func lose(_ p: Int, _ failure: LostPrompt) throws {
     guard lost[p] == nil else { return }
     lost[p] = failure
@@ -64,7 +64,7 @@ struct GroupSurvivors {
   /// Whether all prompts have failed.
   var isEmpty: Bool { lost.count == group.prompts.count }
 
-  /// Whether the prompt's states are followed through block `layer` and its Jacobian there is solved.
+  /// Whether the prompt's states go through block `layer` and its Jacobian there is solved.
   func isSolved(prompt p: Int, layer: Int) -> Bool {
     guard let failure = lost[p], failure.pass == .solving else { return true }
     return failure.layer > layer

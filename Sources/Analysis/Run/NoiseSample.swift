@@ -3,25 +3,24 @@ import Lanczos
 import LinearAlgebra
 import Model
 
-/// The prompt of a group that is followed through the blocks in another precision too, to tell how far the Jacobians that are
-/// solved are from those that are meant: by rounding of their products, their saved values, and their point.
+/// A prompt of a group that also goes through the blocks in another precision, to measure the noise of the solved Jacobians:
+/// the rounding of their products, of their saved values, and of the point where they are linearized.
 ///
-/// The shortest prompt of the group, or its first tokens, which then are followed in both precisions. Which one it is
-/// depends on the group alone. Its first Jacobian stands for all of the group's at a block. `Scalar` is the precision of the
-/// run.
+/// It is the shortest prompt of the group, or its first tokens, which then go through in both precisions. The choice depends
+/// on the group alone. Its first Jacobian stands for all of the group's at a block. `Scalar` is the precision of the run.
 struct NoiseSample<Scalar: RealScalar, Twin: RealScalar> {
-  /// The Jacobian that stands for the others, counted within the group, and its prompt.
+  /// The Jacobian that stands for the others, counted within the group.
   let jacobian: Int
   let prompt: Int
-  /// From which token to which, in the sample.
+  /// The input and output token in the sample.
   private let tokens: TokenSelection
   private var twin: HiddenStates<Twin>
-  /// Of a prompt that is cut its first tokens, in the precision of the run.
+  /// For a truncated prompt, its first tokens in the precision of the run.
   private var cut: HiddenStates<Scalar>?
-  /// Whether it is no prompt of the group, but the beginning of one.
+  /// Whether the sample is the beginning of a prompt instead of a whole one.
   var isCut: Bool { cut != nil }
 
-  /// What the sample of a group of prompts is: its position among them, and what is run of it.
+  /// The sample of a group of prompts: its position among them, and the part that is run.
   static func choice(
     _ inputs: [ModelInput], _ d: ModelDescription, limit: Int = NoiseComparison.tokens
   ) -> (prompt: Int, input: ModelInput, isCut: Bool) {
@@ -35,7 +34,7 @@ struct NoiseSample<Scalar: RealScalar, Twin: RealScalar> {
     }
   }
 
-  /// At X⁰, of so many tokens at most; nil if that is not finite.
+  /// The sample at X⁰, with a limited number of tokens; nil if its states are not finite.
   init?(
     _ model: some Transformer, _ inputs: [ModelInput], _ group: PromptGroup,
     limit: Int = NoiseComparison.tokens
@@ -53,7 +52,7 @@ struct NoiseSample<Scalar: RealScalar, Twin: RealScalar> {
     guard losses.isEmpty else { return nil }
   }
 
-  /// Goes through the next block, where the group stood at `point`; nil if the states are not finite after it.
+  /// Goes through the next block, whose input in the group's pass is `point`; nil if the states after it are not finite.
   mutating func advance(
     through model: some Transformer, beside point: BlockPoint<Scalar>
   ) -> Place? {
@@ -66,7 +65,7 @@ struct NoiseSample<Scalar: RealScalar, Twin: RealScalar> {
       meant: meant, tokens: tokens)
   }
 
-  /// Where the sample stands in front of a block.
+  /// The point of the sample before a block.
   struct Place {
     fileprivate let model: any Transformer
     fileprivate let own: BlockPoint<Scalar>
@@ -78,8 +77,8 @@ struct NoiseSample<Scalar: RealScalar, Twin: RealScalar> {
 }
 
 extension NoiseSample.Place {
-  /// What the sample tells of a block; nil where its products are not finite. `applied` is the Jacobian that the found triplets
-  /// are of, of which the sample's may be that of other tokens.
+  /// What the sample shows about a block; nil if its products are not finite. `applied` is the Jacobian of the triplets `found`,
+  /// whose tokens may differ from the sample's.
   func comparison(
     _ applied: any LinearOperator, _ found: SingularTriplets, _ resolved: ResolvedSettings,
     layer: Int
@@ -91,7 +90,7 @@ extension NoiseSample.Place {
     if isCut {
       applied = residualJacobian(
         model, at: own, [(prompt, tokens)], site: resolved.site, normed: normed)
-      // Its own leading vectors, about.
+      // Approximate leading vectors of the sample's own Jacobian.
       let solve = TripletRefinement(tolerance: 0.1, steps: 3, seed: resolved.seed)
       guard let near = try? solve.refined(found, by: applied) else { return nil }
       found = near
@@ -101,7 +100,7 @@ extension NoiseSample.Place {
         of: applied, against: twin, triplets: found, seed: resolved.seed)
     else { return nil }
     return NoiseComparison(noise: noise) {
-      // Rounding is the smaller by as much as the unit of the last place.
+      // Rounding shrinks by the ratio of the two unit roundoffs.
       let rounding = noise.scaled(by: NoiseComparison.doubleShare)
       let precise = residualJacobian(
         model, at: own.converted(to: Twin.self, prompt: prompt, of: model), [(0, tokens)],
@@ -116,33 +115,33 @@ extension NoiseSample.Place {
   }
 }
 
-/// What a sample tells of the Jacobians of a block.
+/// What a sample shows about the Jacobians of a block.
 struct NoiseComparison {
-  /// The most tokens of a prompt that are followed in two precisions.
+  /// The most tokens of a prompt that go through in two precisions.
   static let tokens = 64
-  /// 2⁻²⁹: the rounding of double precision beside that of single precision.
+  /// 2⁻²⁹, the rounding of double precision relative to single precision.
   static let doubleShare = 0x1p-29
 
-  /// How far they are apart in both precisions.
+  /// The difference between the two precisions.
   let noise: OperatorNoise
-  /// What is left of that with products in the twin's precision at the run's point: the point's own error.
+  /// What remains with products in the twin's precision at the run's point: the error of the point itself.
   let ofPoint: () -> OperatorNoise?
 }
 
 extension SingularTriplets {
-  /// Whether rounding keeps residual norms above the tolerance: those that were measured, or those that are true.
+  /// Whether rounding keeps the residual norms, measured or true, above the tolerance.
   func isRounded(_ noise: OperatorNoise?, tolerance: Double) -> Bool {
     if case .stopped(let stop) = report.outcome { return stop.reason == .rounding }
     guard let noise, let largest = singularValues.first, largest > 0 else { return false }
     let measured = (residualNorms.max() ?? 0) / largest
     let rounding = noise.products / OperatorNoise.safetyFactor
-    // Where rounding is the smaller part, it is not what keeps them.
+    // If rounding is the smaller part, it is not the reason.
     return rounding > 0.5 * tolerance && measured + rounding > tolerance
   }
 }
 
 extension OperatorNoise {
-  /// That many times as much.
+  /// The noise multiplied by a factor.
   func scaled(by factor: Double) -> OperatorNoise {
     OperatorNoise(products: factor * products, entries: factor * entries)
   }

@@ -3,41 +3,40 @@ import Autodiff
 import LinearAlgebra
 import Model
 
-/// What is kept of the states along a path.
+/// Which states along a path are kept.
 enum KeptPath {
-  /// Numbers of all states of a prompt up to which they are kept for the picture: 32 MB.
+  /// The most numbers in a prompt's states for them to be kept for the picture: 32 MB.
   static let pictured = 1 << 23
 
-  /// What is kept of the states of prompts of so many tokens, and what the largest one's picture takes in double precision.
+  /// Bytes of the states kept for prompts with these numbers of tokens, and of the largest one's picture in double precision.
   static func bytes(
     _ tokens: [Int], width: Int, layers: Int, all: Bool
   ) -> (states: Int, pictures: Int) {
     let sizes = tokens.map { $0 * (layers + 1) * width }
     let pictured = sizes.filter { $0 <= Self.pictured }
     let points = (pictured.max() ?? 0) / width
-    // Converted, stacked, and the smaller Gram matrix with LAPACK's copies.
+    // The states converted and stacked, and the smaller Gram matrix with LAPACK's copies.
     let picture = points * width * (8 + 12) + min(points, width) * min(points, width) * 8 * 3
     return ((all ? sizes : pictured).reduce(0, +) * 4, picture)
   }
 }
 
-/// The hidden states of a group of prompts on their way through the blocks, and what is recorded of their paths.
+/// The hidden states of a group of prompts as they go through the blocks, and what is recorded about their paths.
 struct PathWalk<Scalar: RealScalar> {
   private var states: HiddenStates<Scalar>
   private let group: PromptGroup
   private let layers: Int
   private let isRecording: Bool
   private let keepsStates: Bool
-  /// One a prompt.
+  /// One per prompt.
   private var trajectories: [TrajectoryAccumulator]
-  /// X⁰ … X^L of every prompt that a picture is drawn of, and of all if they are to be saved: in single precision, as they are
-  /// saved.
+  /// X⁰ … X^L of every prompt that gets a picture, or of all if they are to be saved; in single precision, as they are saved.
   private var kept: [[Matrix<Float>]]
   private let isPictured: [Bool]
   /// (I + J^l) ⋯ (I + J¹) x⁰, one row per Jacobian, when every block is linearized.
   private var image: Matrix<Double>?
 
-  /// At X⁰. Without `isRecording` only the states are carried. Prompts whose states are not finite are lost.
+  /// The walk at X⁰. Without `isRecording` only the states are carried along. Prompts whose states are not finite are lost.
   init(
     _ model: some Transformer, _ inputs: [ModelInput], _ group: PromptGroup, coversPath: Bool,
     keepsStates: Bool, isRecording: Bool, _ survivors: inout GroupSurvivors
@@ -59,7 +58,7 @@ struct PathWalk<Scalar: RealScalar> {
     if coversPath, isRecording { image = selected }
   }
 
-  /// Goes through the next block, and returns the point it was at. Prompts whose states are not finite after it are lost.
+  /// Goes through the next block and returns the point before it. Prompts whose states after it are not finite are lost.
   mutating func advance(
     through model: some Transformer, _ survivors: inout GroupSurvivors
   ) throws -> BlockPoint<Scalar> {
@@ -69,10 +68,10 @@ struct PathWalk<Scalar: RealScalar> {
     return point
   }
 
-  /// Follows a prompt no further.
+  /// Stops following a prompt.
   mutating func remove(prompt p: Int) { states.remove(prompt: p) }
 
-  /// Takes down the states where they are.
+  /// Records the current states.
   mutating func observe(_ survivors: GroupSurvivors) throws {
     guard isRecording else { return }
     for p in trajectories.indices where survivors.isSolved(prompt: p, layer: states.depth) {
@@ -82,7 +81,7 @@ struct PathWalk<Scalar: RealScalar> {
     }
   }
 
-  /// y ← (I + J) y, row r of the batches' y through row r's Jacobian.
+  /// y ← (I + J) y, each row of y through its own Jacobian in the batches.
   mutating func follow(_ batches: [JacobianBatch]) {
     guard var y = image else { return }
     for batch in batches {
@@ -102,8 +101,8 @@ struct PathWalk<Scalar: RealScalar> {
     kept.enumerated().map { survivors.isSolved(prompt: $0, layer: layers) ? $1 : [] }
   }
 
-  /// What is recorded, at the end of the path, of every prompt that has not failed; `decode` makes text of a token, if it
-  /// can.
+  /// The records, at the end of the path, of every prompt that has not failed; `decode` gives the text of a token, if there is
+  /// one.
   func records(
     _ model: some Transformer, _ survivors: GroupSurvivors, decode: (Int) -> String?
   ) -> [PathRecord?] {
@@ -112,7 +111,7 @@ struct PathWalk<Scalar: RealScalar> {
     return trajectories.indices.map { p in
       guard survivors.isSolved(prompt: p, layer: layers) else { return nil }
       let token = next.map { $0.row(p).enumerated().max { $0.element < $1.element }!.offset }
-      // Of several tokens the last one speaks for the prompt.
+      // With several tokens the last one stands for the prompt.
       let jacobian = group.jacobians(ofPrompt: p).upperBound - 1
       let cosine = image.flatMap {
         LinearisedPath.cosine(image: Array($0.row(jacobian)), final: Array(final.row(jacobian)))

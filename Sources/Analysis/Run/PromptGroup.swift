@@ -2,29 +2,30 @@ import Model
 
 /// Prompts that go through the blocks together, and their Jacobians at one block.
 ///
-/// Groups and batches depend on the prompts' selections alone, never on what has been done already.
+/// Groups and batches depend only on the prompts' selections, never on what is already finished.
 struct PromptGroup: Sendable {
-  /// A Jacobian of every block.
+  /// A Jacobian, one at each block.
   struct Jacobian: Sendable {
-    /// Its prompt, counted within the group.
+    /// The prompt, counted within the group.
     let prompt: Int
-    /// From which token to which.
+    /// The input and output token.
     let tokens: TokenSelection
   }
 
   /// The position among the groups.
   let index: Int
-  /// The run's prompts that are in it.
+  /// The run's prompts in the group.
   let prompts: Range<Int>
   /// All Jacobians at one block, prompt after prompt.
   let jacobians: [Jacobian]
-  /// Jacobians that are linearized and solved in one batch, each at most `limit` and all from a token to itself, or none.
+  /// Batches of Jacobians that are linearized and solved together: at most `limit` each, and either all or none of them from a
+  /// token to itself.
   let batches: [Range<Int>]
 
-  /// The most of a batch.
+  /// The most Jacobians in a batch.
   static let limit = 16
 
-  /// Groups of as many prompts as have `limit` Jacobians together, but at least one.
+  /// Groups of as many prompts as have at most `limit` Jacobians together, but of at least one prompt.
   static func groups(_ selections: [[TokenSelection]]) -> [PromptGroup] {
     var groups: [PromptGroup] = []
     var first = 0
@@ -53,7 +54,7 @@ struct PromptGroup: Sendable {
     while first < jacobians.count {
       let isSingle = jacobians[first].tokens.isSingle
       let end = jacobians[first...].firstIndex { $0.tokens.isSingle != isSingle } ?? jacobians.count
-      // Of one size, or one apart.
+      // Batch sizes differ by at most one.
       let parts = (end - first + Self.limit - 1) / Self.limit
       for part in 0..<parts {
         let bound = { (i: Int) in first + (end - first) * i / parts }

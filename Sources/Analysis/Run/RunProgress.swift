@@ -1,42 +1,42 @@
-/// Hears how far a run is, and may stop it.
+/// Receives the progress of a run, and may stop it.
 public protocol RunProgress: AnyObject {
-  /// Another block is done.
+  /// Called after each block.
   func update(_ state: RunProgressState)
   /// Whether to stop at the next block.
   var isCancelled: Bool { get }
 }
 
-/// How far a run is.
+/// The progress of a run.
 public struct RunProgressState: Sendable {
   /// `solving` or `coupling`.
   public let phase: String
-  /// Units of work that are done, taken from an earlier run among them: a prompt at a block, in either phase.
+  /// The finished units of work, including those of an earlier run; a unit is a prompt at a block, in either phase.
   public let completed: Int
-  /// Units in all.
+  /// The number of all units.
   public let total: Int
-  /// Seconds that the rest will take, from the time each phase's units took so far; nil as long as nothing was computed.
+  /// The seconds that the rest will take, from the time per unit so far in each phase; nil until something was computed.
   public let secondsLeft: Double?
 }
 
-/// Counts a run's work, and says what the rest of it will take.
+/// Counts a run's work and estimates the time for the rest.
 struct ProgressCount {
   /// One of the two passes.
   enum Phase: String { case solving, coupling }
 
   private struct Tally {
-    /// Units that are done, and of them those that were computed now.
+    /// The finished units, and how many of them were computed now.
     var done = 0.0
     var computed = 0.0
     var seconds = 0.0
     var total: Double
-    /// What a unit costs beside one of the other phase, as long as none was measured.
+    /// The cost of a unit relative to one of the other phase, used until it is measured.
     var weight: Double
   }
 
   private var tallies: [Phase: Tally]
   private var last = monotonicSeconds()
 
-  /// `units` are Jacobians at blocks; vectors are what a unit of each phase asks of the weights.
+  /// `units` counts Jacobians at blocks; `vectors` is the number of vectors that a unit of each phase applies.
   init(solving: (units: Int, vectors: Int), coupling: (units: Int, vectors: Int)) {
     tallies = [
       .solving: Tally(total: Double(solving.units), weight: Double(solving.vectors)),
@@ -44,15 +44,15 @@ struct ProgressCount {
     ]
   }
 
-  /// The clock starts here.
+  /// Starts the clock.
   mutating func start() { last = monotonicSeconds() }
 
-  /// Some units are done, computed now or taken from an earlier run.
+  /// Counts finished units, computed now or taken from an earlier run.
   mutating func add(_ units: Int, to phase: Phase, computed: Bool) -> RunProgressState {
     let now = monotonicSeconds()
     tallies[phase]!.done += Double(units)
     if computed { tallies[phase]!.computed += Double(units) }
-    // Passing a block without computing anything costs too; it is on the phase's account.
+    // Evaluating a block without computing anything takes time too, which counts for the phase.
     tallies[phase]!.seconds += now - last
     last = now
     return RunProgressState(

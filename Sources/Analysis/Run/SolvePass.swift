@@ -6,13 +6,13 @@ import Model
 
 /// The first pass of a group of prompts through the blocks: hidden states, and at each block the Jacobians' triplets.
 ///
-/// What the journal holds already is taken from it, and everything found is kept there. A block's linearizations are kept,
+/// What the journal already holds is taken from it, and everything found is kept there. A block's linearizations are kept,
 /// without their workspace, for the second pass: a few vectors of the block's widths and the keys and values its attention
-/// saw, so no block is evaluated twice. A prompt that fails is left behind, and the others go on.
+/// read, so no block is evaluated twice. A prompt that fails is dropped, and the others continue.
 struct SolvePass {
-  /// For every linearized block, the triplets of the group's Jacobians; nil where all prompts had failed before it.
+  /// For each linearized block, the triplets of the group's Jacobians; nil if all prompts had failed before it.
   private(set) var solved: [SolvedBlock?] = []
-  /// For every linearized block whose couplings are still to be computed, its linearizations.
+  /// For each linearized block whose couplings are still to be computed, its linearizations.
   private(set) var jacobians: [[JacobianBatch]?]
   /// The prompts that have not failed.
   private(set) var survivors: GroupSurvivors
@@ -44,7 +44,7 @@ struct SolvePass {
   ) throws {
     var survivors = try GroupSurvivors(group, journal)
     let known = try journal.paths(ofGroup: group).flatMap { paths -> [PathRecord?]? in
-      // States that were not wanted when the paths were followed.
+      // The states were not requested when the paths were followed.
       guard try !saveHiddenStates || journal.hiddenStates(group) != nil else { return nil }
       let isWhole = paths.indices.allSatisfy {
         paths[$0] != nil || !survivors.isSolved(prompt: $0, layer: model.description.layers)
@@ -78,7 +78,7 @@ struct SolvePass {
         try step(l, false)
         continue
       }
-      model.advise(.willNeed, block: l)  // the next one, while this one is worked on
+      model.advise(.willNeed, block: l)  // the next block, while this one is in use
       let point = try walk.advance(through: model, &survivors)
       let place = l > unsolved ?? 0 ? nil : sample?.advance(through: model, beside: point)
       if place == nil { sample = nil }

@@ -1,30 +1,30 @@
-/// Which weights and which encoder's input a command works on, and how it is executed: what all commands that run a model on
-/// prompts have in common.
+/// The settings shared by all commands that run a model on prompts: the weights, the encoder's input, and how the command is
+/// executed.
 ///
-/// In `result.json` its members stand beside those of the command.
+/// In `result.json` its members are beside those of the command.
 public struct ModelSettings: Codable, Sendable, Equatable {
-  /// The model as it was named.
+  /// The model's path or hub name, as given.
   public var model: String
   /// The model's name in the result.
   public var name: String
-  /// The training step the model was taken at, if it is known.
+  /// The training step the model was saved at, if it is known.
   @Nullable public var step: Int?
-  /// Whether the weights are random instead, as the reference implementation initialises them, by the seed.
+  /// Whether the weights are random, drawn by the seed as the reference implementation initialises them.
   public var randomInit = false
-  /// Of start vectors, probes and random weights.
+  /// The seed of start vectors, probes and random weights.
   public var seed: UInt64 = 0
   /// The text an encoder reads, in models that have one.
   @Nullable public var encoderPrompt: String?
-  /// Its token ids instead.
+  /// The encoder's token ids, in place of text.
   @Nullable public var encoderTokenIds: [Int]?
-  /// Threads of the products.
+  /// The number of threads for products.
   public var threads: Int
-  /// Peak resident bytes that must not be exceeded.
+  /// The limit on peak resident bytes.
   @Nullable public var maxMemory: Int?
   /// The run folder.
   @Nullable public var output: String?
 
-  /// The defaults for a model.
+  /// The default settings for a model.
   public init(model: String, name: String, threads: Int) {
     self.model = model
     self.name = name
@@ -33,7 +33,7 @@ public struct ModelSettings: Codable, Sendable, Equatable {
 }
 
 extension RunSettings {
-  /// The defaults, but for those members that every command has.
+  /// The default settings with the given common ones.
   public init(_ common: ModelSettings) {
     self.init(model: common.model, name: common.name, threads: common.threads)
     execution.step = common.step
@@ -45,7 +45,7 @@ extension RunSettings {
     execution.output = common.output
   }
 
-  /// Those members that every command has.
+  /// The settings that all commands share.
   var common: ModelSettings {
     var common = ModelSettings(
       model: execution.model, name: execution.name, threads: execution.threads)

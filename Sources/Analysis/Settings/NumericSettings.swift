@@ -2,16 +2,16 @@ import Alignment
 import Lanczos
 import Model
 
-/// What decides a run's numbers, besides the model and the prompts: runs that agree in it can be one run.
+/// The settings that determine a run's numbers, besides the model and the prompts; runs that agree in them can be joined.
 public struct NumericSettings: Codable, Sendable, Equatable {
-  /// What a number of the run means.
+  /// What the numbers of the run mean.
   public var quantity = QuantitySettings()
-  /// What it is a number of.
+  /// What the numbers are computed for.
   public var scope = ScopeSettings()
-  /// How it is found.
+  /// How the numbers are found.
   public var solution = SolutionSettings()
 
-  /// The defaults.
+  /// The default settings.
   public init() {}
 
   /// Reads what `encode(to:)` writes.
@@ -21,7 +21,7 @@ public struct NumericSettings: Codable, Sendable, Equatable {
     solution = try SolutionSettings(from: decoder)
   }
 
-  /// One object with the members of all parts.
+  /// Writes one object with the members of all parts.
   public func encode(to encoder: any Encoder) throws {
     try quantity.encode(to: encoder)
     try scope.encode(to: encoder)
@@ -29,73 +29,73 @@ public struct NumericSettings: Codable, Sendable, Equatable {
   }
 }
 
-/// Which Jacobians there are of a block, and which of them are compared. Runs that differ in it have couplings of other
-/// meanings.
+/// Which Jacobians a block has, and which of them are compared. Couplings of runs that differ in these settings mean different
+/// things.
 public struct QuantitySettings: Codable, Sendable, Equatable {
   /// What coupling compares.
   public var kind = CouplingKind.depth
-  /// Which residual function.
+  /// The part of a block that is differentiated.
   public var site = JacobianSite.block
-  /// What becomes of the last block.
+  /// How the last block is treated.
   public var last = LastBlockMode.residual
-  /// The input token t1, of kinds that have one: not of `self` and `context-output`.
+  /// The input token t1, for kinds that have one: not `self` or `context-output`.
   public var fromToken = TokenIndex.last
-  /// The output token t2, of kinds that have one: not of `self` and `context-input`.
+  /// The output token t2, for kinds that have one: not `self` or `context-input`.
   public var toToken = TokenIndex.last
   /// The tokens that vary: t of J_tt across depth (if from and to are `last`) and in `self`, the outputs of
   /// `context-input`, the inputs of `context-output`.
   public var tokens = TokenList.last
-  /// The block whose bases are compared with, in kinds other than `depth`; nil for each block's own.
+  /// The block whose bases are used for all blocks, in kinds other than `depth`; nil for each block's own.
   @Nullable public var basisLayer: Int?
 
-  /// The defaults.
+  /// The default settings.
   public init() {}
 }
 
-/// Which blocks, of which weights, after which encoder's input. Runs that differ in it have numbers of one meaning that
-/// are to be held against each other with care.
+/// The blocks, the weights and the encoder's input. Numbers of runs that differ in these settings mean the same, but must be
+/// compared with care.
 public struct ScopeSettings: Codable, Sendable, Equatable {
-  /// Whether the weights are random instead, as the reference implementation initialises them, by the seed.
+  /// Whether the weights are random, drawn by the seed as the reference implementation initialises them.
   public var randomInit = false
   /// Blocks, counted from 1; nil for all.
   @Nullable public var layers: [Int]?
   /// The text an encoder reads, in models that have one.
   @Nullable public var encoderPrompt: String?
-  /// Its token ids instead.
+  /// The encoder's token ids, in place of text.
   @Nullable public var encoderTokenIds: [Int]?
 
-  /// The defaults.
+  /// The default settings.
   public init() {}
 }
 
-/// How many triplets are found, and by which method. Runs that differ in it approximate the same numbers, at each rank
-/// that they have in common.
+/// How many triplets are found, and by which method. Runs that differ in these settings approximate the same numbers, at each
+/// rank that they share.
 public struct SolutionSettings: Codable, Sendable, Equatable {
-  /// Triplets of each Jacobian, K.
+  /// The number of triplets per Jacobian, K.
   public var top = 10
   /// Ranks at which coupling is computed, each at most `top`.
   public var ranks: [Int] = [10]
-  /// The share of the width the ranks were taken as, if so.
+  /// The rank as a share of the width, if it was given that way.
   @Nullable public var rankShare: Double?
-  /// The forms in which it is computed.
+  /// The forms of coupling that are computed.
   public var form = CouplingForms.same
-  /// Which solver.
+  /// The solver.
   public var solver = SolverKind.auto
-  /// Residual norms are held to tolerance · σ₁.
+  /// Residual norms must not exceed tolerance · σ₁.
   public var tolerance = 1e-5
-  /// In which precision states, linearizations and products are computed.
+  /// The precision of states, linearizations and products.
   public var precision = PrecisionMode.auto
-  /// What is proven of triplets that were not found.
+  /// What is proven about triplets that were not found.
   public var certify = CertifyMode.auto
-  /// Of start vectors, probes and random weights.
+  /// The seed of start vectors, probes and random weights.
   public var seed: UInt64 = 0
 
-  /// The defaults.
+  /// The default settings.
   public init() {}
 }
 
 extension KeyedDecodingContainer {
-  /// Runs of earlier versions did not look for triplets that a solve had missed.
+  /// Runs of earlier versions did not search for triplets that a solve had missed.
   func decode(_ type: CertifyMode.Type, forKey key: Key) throws -> CertifyMode {
     try decodeIfPresent(type, forKey: key) ?? .off
   }

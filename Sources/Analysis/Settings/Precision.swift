@@ -1,15 +1,15 @@
 import LinearAlgebra
 
-/// In which precision a run computes.
+/// The precision of a run's computations.
 public enum PrecisionMode: String, Sendable, CaseIterable, Codable {
-  /// Single; what rounding keeps from the tolerance is solved further with products in double precision.
+  /// Single; solves that rounding keeps from the tolerance are continued with products in double precision.
   case auto
   /// Single throughout.
   case single
   /// Double throughout: states, linearizations and products.
   case double
 
-  /// What residual norms of a run are measured against.
+  /// The operator against which a run's residual norms are measured.
   var residualsAgainst: String {
     switch self {
     case .auto:
@@ -23,7 +23,7 @@ public enum PrecisionMode: String, Sendable, CaseIterable, Codable {
 }
 
 extension KeyedDecodingContainer {
-  /// Records of earlier versions know single precision only.
+  /// Records of earlier versions know only single precision.
   func decode(_ type: PrecisionMode.Type, forKey key: Key) throws -> PrecisionMode {
     try decodeIfPresent(type, forKey: key) ?? .single
   }
@@ -37,22 +37,22 @@ public enum ProductPrecision: String, Sendable, CaseIterable, Codable {
   case double
 }
 
-/// How far the operators that were applied at a block are from those that are meant, measured on a sample: relative to σ₁.
+/// The noise of the operators applied at a block, measured on a sample, relative to σ₁.
 struct MeasuredNoise: Codable, Sendable, Equatable {
-  /// Of products in single precision at the states of the single-precision pass; nil where there were none, or where the
-  /// sample could not be followed.
+  /// The noise of products in single precision at the states of the single-precision pass; nil if there were none, or if the
+  /// sample could not be evaluated.
   var single: OperatorNoise?
-  /// Of products in double precision, likewise.
+  /// The noise of products in double precision, likewise.
   var double: OperatorNoise?
 
-  /// The Jacobian that was measured, counted within the group; nil if it was one of the beginning of a prompt.
+  /// The Jacobian that was measured, counted within the group; nil if it belongs to the beginning of a prompt.
   var sample: Int?
 
-  /// What is taken of another Jacobian than the sample's, in bounds that hold for the worst: up to 5 times the sample's noise
-  /// with its own factor was seen, on trained models.
+  /// The factor on the sample's noise in bounds for other Jacobians, which must hold for the worst one: up to 5 times the
+  /// sample's noise, with its own factor, was seen on trained models.
   static let margin = 6.0
 
-  /// Of one Jacobian's products, `margin` times the sample's unless it is the sample.
+  /// The noise of one Jacobian's products: `margin` times the sample's, unless it is the sample.
   func of(_ jacobian: Int, _ precision: ProductPrecision, margin: Double) -> OperatorNoise? {
     let measured = precision == .single ? single : double
     return jacobian == sample ? measured : measured?.scaled(by: margin)

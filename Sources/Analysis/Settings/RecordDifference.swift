@@ -1,10 +1,10 @@
 import Foundation
 
-/// A key under which records do not all say the same, such as a setting of several runs.
+/// A key whose values differ between records, such as a setting of several runs.
 public struct RecordDifference: Codable, Sendable, Equatable {
   /// The key, as `result.json` spells it.
   public let key: String
-  /// What each record has there, in order: text as it is, all else as JSON.
+  /// The value in each record, in order: text unchanged, everything else as JSON.
   public let values: [String]
 
   /// A difference.
@@ -12,7 +12,7 @@ public struct RecordDifference: Codable, Sendable, Equatable {
     (self.key, self.values) = (key, values)
   }
 
-  /// All of them, by key. Throws `EncodingError`.
+  /// All differences between records, sorted by key. Throws `EncodingError`.
   package static func all(_ records: [some Encodable & Sendable]) throws -> [RecordDifference] {
     let tables = try records.map(texts)
     return Set(tables.flatMap(\.keys)).sorted().compactMap { key in
@@ -31,7 +31,7 @@ public struct RecordDifference: Codable, Sendable, Equatable {
     }
   }
 
-  /// Of two records: `seed is 0 there and 7 here`.
+  /// The difference between two records in words: `seed is 0 there and 7 here`.
   var message: SettingMessage {
     let name: SettingMessage = SettingKey(rawValue: key).map { "\($0)" } ?? "\(key)"
     return "\(name) is \(values[0]) there and \(values[1]) here"
@@ -39,7 +39,7 @@ public struct RecordDifference: Codable, Sendable, Equatable {
 }
 
 extension RunSettings {
-  /// What both say of a setting; nil where it is the same.
+  /// The difference in a setting in words; nil if it is the same.
   func difference(_ key: SettingKey, from other: RunSettings) throws -> SettingMessage? {
     try RecordDifference.all([self, other]).first { $0.key == key.rawValue }?.message
   }

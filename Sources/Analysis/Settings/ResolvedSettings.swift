@@ -2,15 +2,15 @@ import Alignment
 import Lanczos
 import Model
 
-/// The settings of a run, checked against a model and its prompts: what is to be solved where.
+/// The settings of a run, resolved for a model and its prompts: what is solved, and where.
 struct ResolvedSettings {
-  /// Blocks to linearize, from 1.
+  /// The blocks to linearize, from 1.
   let layers: [Int]
-  /// For every prompt, from which tokens to which: one Jacobian each at every block.
+  /// For each prompt, the pairs of tokens that have a Jacobian at every block.
   private(set) var selections: [[TokenSelection]]
   /// What coupling compares.
   let kind: CouplingKind
-  /// The block whose bases are compared with, as a position in `layers`; nil for each block's own.
+  /// The block whose bases are used for all blocks, as a position in `layers`; nil for each block's own.
   let basis: Int?
   let top: Int
   let ranks: [Int]
@@ -45,7 +45,7 @@ struct ResolvedSettings {
     guard CouplingNormalisation(rawValue: s.normalisation) != nil else {
       throw .badSetting(
         .normalisation, value: s.normalisation,
-        reason: "must be frobenius, trace, or p= and a number from 1 on")
+        reason: "must be frobenius, trace, or p= and a number of at least 1")
     }
     guard s.tolerance > 0, s.tolerance < 1 else {
       throw .badSetting(
@@ -68,7 +68,7 @@ struct ResolvedSettings {
     if s.last == .normed, s.site != .block {
       throw .badSetting(
         .last, value: "normed",
-        reason: "is defined for \(.site) block only, and the site is \(s.site.rawValue)")
+        reason: "is defined only for \(.site) block, but the site is \(s.site.rawValue)")
     }
     var basis: Int?
     if let layer = s.basisLayer {
@@ -107,12 +107,12 @@ struct ResolvedSettings {
       && selections.joined().allSatisfy { $0.source == $0.target }
   }
 
-  /// The same for some of the prompts.
+  /// The settings for some of the prompts.
   func restricted(to prompts: Range<Int>) -> ResolvedSettings {
     with(selections: Array(selections[prompts]))
   }
 
-  /// The same for other prompts.
+  /// The settings with the selections of other prompts.
   func with(selections: [[TokenSelection]]) -> ResolvedSettings {
     var resolved = self
     resolved.selections = selections
@@ -152,7 +152,7 @@ struct ResolvedSettings {
         if isCausal, pair.target < pair.source {
           throw .badSetting(
             .toToken, value: "\(pair.target)",
-            reason: "comes before \(.fromToken) \(pair.source), and under the model's causal "
+            reason: "comes before \(.fromToken) \(pair.source), but under the model's causal "
               + "mask no token influences an earlier one (\(label))")
         }
         all.append([pair])
@@ -176,7 +176,9 @@ struct ResolvedSettings {
     guard s.kind != .depth || Set(all.joined().map { $0.source == $0.target }).count <= 1 else {
       throw .badSetting(
         .fromToken,
-        reason: "is the \(.toToken) in some of the prompts and another in others; run those apart")
+        reason:
+          "is the \(.toToken) in some of the prompts and another token in others; run those separately"
+      )
     }
     return all
   }

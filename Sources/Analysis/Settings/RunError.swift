@@ -1,42 +1,42 @@
-/// A request that cannot be met. Each names the setting and says what would do.
+/// A request that cannot be met. Each case names the setting and says what would work.
 public enum RunError: SettingError, Equatable, Sendable {
   /// A setting's value does not fit the model, or the other settings.
   case badSetting(SettingKey, value: String = "", reason: SettingMessage)
-  /// A run or model, by its path, that does not go with the others it was given with.
+  /// A run or model, by its path, that does not fit what is to be done with it.
   case unfit(path: String, reason: SettingMessage)
   /// A prompt without tokens.
   case emptyPrompt(PromptLabel)
   /// A prompt the model cannot be run on.
   case badPrompt(PromptLabel, reason: String)
-  /// Text, but no tokenizer.
+  /// Text for a model without a tokenizer.
   case noTokenizer(path: String)
-  /// Text, and a tokenizer that cannot be used.
+  /// Text for a model whose tokenizer cannot be used.
   case badTokenizer(reason: String)
-  /// A folder that holds something already.
+  /// A folder that already holds something else.
   case outputNotEmpty(path: String)
-  /// A folder of a run whose numbers are others than this one's would be.
+  /// A folder with a run whose numbers differ from this one's.
   case otherRun(path: String, reason: SettingMessage)
   /// Runs that cannot be joined.
   case notTogether(path: String, reason: SettingMessage)
-  /// A folder that another process is writing.
+  /// A folder that another process is writing to.
   case inUse(path: String)
   /// Writing failed.
   case cannotWrite(path: String, reason: String)
-  /// Something that was finished cannot be read now; it is not lost.
+  /// Finished work cannot be read now, but is not lost.
   case cannotRead(path: String, reason: String)
-  /// Something that was finished is gone, or no longer what was written.
+  /// Finished work is gone, or has changed since it was written.
   case lostUnit(path: String, unit: String)
-  /// No prompt came through: why, for each.
+  /// All prompts failed, each with its reason.
   case allFailed([PromptFailure])
   /// A folder that holds no run, or a damaged one.
   case badRun(path: String, reason: String)
-  /// Not a table, or one that says something impossible.
+  /// A file that is not a table, or a table with an invalid entry.
   case badTable(path: String, line: Int, reason: String)
   /// Too few models that have both a number and a score.
   case tooFewScored(count: Int, needed: Int, path: String)
-  /// Some checkpoints of many have no run, or one in which prompts failed; the others do.
+  /// Some checkpoints have no run, or one in which prompts failed; the others succeeded.
   case checkpointsFailed(count: Int, total: Int, path: String)
-  /// The user asked to stop. The folder, if there is something in it to go on from.
+  /// The user asked to stop; with the folder, if there is something in it to resume from.
   case interrupted(resume: String?)
 
   /// What is wrong and what to do.
@@ -53,35 +53,35 @@ public enum RunError: SettingError, Equatable, Sendable {
         + "place of text"
     case .badTokenizer(let reason): "\(reason) (\(.tokenIds))"
     case .outputNotEmpty(let path):
-      "\(path) exists, is not empty and holds no run; choose another folder with \(.output), or remove it"
+      "\(path) exists, is not empty, and is not a run folder; choose another folder with \(.output), or remove it"
     case .otherRun(let path, let reason):
       "\(path) holds another run: \(reason); choose another folder with \(.output), or repeat that run's "
-        + "command to go on with it"
+        + "command to resume it"
     case .notTogether(let path, let reason):
       "\(path): cannot be joined with the others: \(reason)"
     case .inUse(let path):
       "\(path) is being written by another process; wait for it, or choose another folder with \(.output)"
     case .cannotWrite(let path, let reason):
       "\(path): cannot be written (\(reason)); make room there, or choose another folder with \(.output) (in "
-        + "the same one, what was finished is taken up again)"
+        + "the same folder, finished work is reused)"
     case .cannotRead(let path, let reason):
-      "\(path): cannot be read (\(reason)); what was finished is kept: see to that, and repeat the command, "
-        + "which goes on from there"
+      "\(path): cannot be read (\(reason)); finished work is kept: fix this, then repeat the command, "
+        + "which resumes from there"
     case .lostUnit(let path, let unit):
-      "\(path): \(unit) disappeared or changed while the run went on; the rest is kept: repeat the command, "
+      "\(path): \(unit) disappeared or changed during the run; the rest is kept: repeat the command, "
         + "which computes it again, and let nothing else write there"
     case .allFailed(let failures):
       "\(failures.map { "\($0)" }.joined(separator: "\n"))"
     case .badRun(let path, let reason):
-      "\(path): is no run that can be read (\(reason)); name a folder that krylens align has written"
+      "\(path): is not a readable run (\(reason)); name a folder that krylens align has written"
     case .badTable(let path, let line, let reason): "\(path), line \(line): \(reason)"
     case .tooFewScored(let count, let needed, let path):
       "\(count) of the \(needed) models that a correlation needs have both a number and a score; add runs, or "
-        + "name them as \(path) does (\(.name) of a run)"
+        + "give runs the names in \(path) (\(.name) of a run)"
     case .checkpointsFailed(let count, let total, let path):
-      "\(count) of \(total) checkpoints failed, as \(path) says; the others are finished, and the same command "
-        + "tries these again"
-    case .interrupted(nil): "interrupted; nothing was finished, and nothing is kept"
+      "\(count) of \(total) checkpoints failed (see \(path)); the others are finished, and the same command "
+        + "tries the failed ones again"
+    case .interrupted(nil): "interrupted; nothing was finished, so nothing is kept"
     case .interrupted(let path?):
       "interrupted; what was finished is kept in \(path): the same command with \(.output) \(path) resumes the run"
     }

@@ -1,6 +1,6 @@
-/// What an error can be about, by its name in `result.json`: a setting, a prompt's form, or an argument of a study.
+/// The name, as in `result.json`, of what an error can be about: a setting, a prompt's form, or an argument of a study.
 ///
-/// How a user spells it is for the program that asks the user to say.
+/// Each interface spells it in its own way for its users.
 public enum SettingKey: String, Sendable, CaseIterable, CustomStringConvertible {
   // NumericSettings
   case kind, site, last, tokens, layers, top, ranks, solver, tolerance, precision, certify, seed
@@ -33,9 +33,9 @@ public enum SettingKey: String, Sendable, CaseIterable, CustomStringConvertible 
   case tokenIds = "token_ids"
   // Studies and measurements
   case runs, checkpoints, rank, layer
-  /// Where the model of a run that is read lies now.
+  /// The current path of the model of a recorded run.
   case modelOfRun = "model_of_run"
 
-  /// The name, marked as one.
+  /// The name in backquotes.
   public var description: String { "`\(rawValue)`" }
 }

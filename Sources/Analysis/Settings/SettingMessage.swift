@@ -1,6 +1,6 @@
 import Foundation
 
-/// A sentence that may name settings. It reads well as it is, and who knows how a user spells them can say it in those words.
+/// A sentence that may name settings, by their names in `result.json` or in an interface's own spelling.
 public struct SettingMessage: Sendable {
   fileprivate enum Part: Sendable {
     case text(String)
@@ -9,7 +9,7 @@ public struct SettingMessage: Sendable {
 
   private var parts: [Part]
 
-  /// The sentence, its settings in the words of the caller.
+  /// The sentence with its settings spelled by the caller.
   public func spelled(_ spelling: (SettingKey) -> String) -> String {
     parts.map { part in
       switch part {
@@ -19,7 +19,7 @@ public struct SettingMessage: Sendable {
     }.joined()
   }
 
-  /// Reads a sentence that was recorded: what `description` writes.
+  /// Reads a recorded sentence, as `description` writes it.
   public init(recorded text: String) {
     parts = []
     var start = text.startIndex
@@ -31,7 +31,7 @@ public struct SettingMessage: Sendable {
     parts.append(.text(String(text[start...])))
   }
 
-  /// Both, one after the other.
+  /// The two sentences joined.
   public static func + (first: SettingMessage, second: SettingMessage) -> SettingMessage {
     var result = first
     result.parts += second.parts
@@ -40,43 +40,43 @@ public struct SettingMessage: Sendable {
 }
 
 extension SettingMessage: Equatable {
-  /// Whether both say the same of the same settings, however they are put together.
+  /// Whether both say the same about the same settings, however they were composed.
   public static func == (first: SettingMessage, second: SettingMessage) -> Bool {
     first.description == second.description
   }
 }
 
 extension SettingMessage: CustomStringConvertible {
-  /// The sentence, its settings by their names in `result.json`.
+  /// The sentence with its settings named as in `result.json`.
   public var description: String { spelled(\.description) }
 }
 
 extension SettingMessage: ExpressibleByStringInterpolation {
-  /// A sentence that names none.
+  /// A sentence without settings.
   public init(stringLiteral text: String) { parts = [.text(text)] }
 
-  /// A sentence whose interpolated `SettingKey`s are names of settings, all else text.
+  /// A sentence in which interpolated `SettingKey`s name settings; everything else is text.
   public init(stringInterpolation: StringInterpolation) { parts = stringInterpolation.parts }
 
   /// Collects the parts.
   public struct StringInterpolation: StringInterpolationProtocol {
     fileprivate var parts: [Part] = []
 
-    /// Nothing yet.
+    /// An empty sentence.
     public init(literalCapacity: Int, interpolationCount: Int) {}
 
-    /// Text.
+    /// Appends text.
     public mutating func appendLiteral(_ text: String) { parts.append(.text(text)) }
 
-    /// A setting's name.
+    /// Appends the name of a setting.
     public mutating func appendInterpolation(_ key: SettingKey) { parts.append(.key(key)) }
 
-    /// A sentence within this one.
+    /// Appends another sentence.
     public mutating func appendInterpolation(_ message: SettingMessage) {
       parts += message.parts
     }
 
-    /// Anything else, as text.
+    /// Appends any other value as text.
     public mutating func appendInterpolation(_ value: some Any) { parts.append(.text("\(value)")) }
   }
 }
@@ -88,6 +88,6 @@ public protocol SettingError: Error, CustomStringConvertible {
 }
 
 extension SettingError {
-  /// The message, its settings by their names in `result.json`.
+  /// The message with its settings named as in `result.json`.
   public var description: String { message.description }
 }

@@ -1,8 +1,8 @@
-/// One of several parts of a run's prompts, which processes or machines share: `2/8` is the second of eight.
+/// One of several parts of a run's prompts, divided among processes or machines: `2/8` is the second of eight.
 public struct Shard: Sendable, Hashable, Codable {
-  /// From 1.
+  /// The number of the part, from 1.
   public let index: Int
-  /// How many there are.
+  /// The number of parts.
   public let count: Int
 
   /// Part `index` of `count`; nil unless 1 ≤ index ≤ count ≤ 2²⁰.
@@ -19,7 +19,7 @@ public struct Shard: Sendable, Hashable, Codable {
     self.init(index: index, count: count)
   }
 
-  /// The part's prompts, among `total`: neighbours, parts of one size or one apart.
+  /// The part's prompts among `total`: a contiguous range; the sizes of parts differ by at most one.
   public func range(of total: Int) -> Range<Int> {
     let bound = { (i: Int) in total * i / count }
     return bound(index - 1)..<bound(index)
@@ -29,12 +29,13 @@ public struct Shard: Sendable, Hashable, Codable {
   public init(from decoder: any Decoder) throws {
     let container = try decoder.singleValueContainer()
     guard let shard = Shard(try container.decode(String.self)) else {
-      throw DecodingError.dataCorruptedError(in: container, debugDescription: "no part like 2/8")
+      throw DecodingError.dataCorruptedError(
+        in: container, debugDescription: "not a part such as 2/8")
     }
     self = shard
   }
 
-  /// `"2/8"`.
+  /// Writes `"2/8"`.
   public func encode(to encoder: any Encoder) throws {
     var container = encoder.singleValueContainer()
     try container.encode("\(index)/\(count)")

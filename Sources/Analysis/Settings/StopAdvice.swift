@@ -1,7 +1,7 @@
 import LinearAlgebra
 
 extension Stop {
-  /// What happened and what a user can do about it, who has other settings than a program has.
+  /// What happened and what a user can do about it, in terms of the user's settings.
   var advice: SettingMessage {
     guard let account, let residual else { return "\(remedy)" }
     let tolerance: SettingMessage = "raise \(.tolerance) to \(residual) or more"

@@ -4,7 +4,7 @@ import Foundation
 public enum TokenIndex: Sendable, Equatable, Codable {
   /// The last token.
   case last
-  /// From 0; −1 is the last.
+  /// An index from 0; −1 is the last token.
   case index(Int)
 
   /// Reads `last` or an integer; nil for anything else.
@@ -32,7 +32,7 @@ public enum TokenIndex: Sendable, Equatable, Codable {
     if let i = try? container.decode(Int.self) { self = .index(i) } else { self = .last }
   }
 
-  /// `"last"` or the index.
+  /// Writes `"last"` or the index.
   public func encode(to encoder: any Encoder) throws {
     var container = encoder.singleValueContainer()
     switch self {
@@ -42,13 +42,13 @@ public enum TokenIndex: Sendable, Equatable, Codable {
   }
 }
 
-/// Some tokens of every prompt.
+/// A selection of tokens, applied to every prompt.
 public enum TokenList: Sendable, Equatable, Codable {
-  /// The last one.
+  /// The last token.
   case last
-  /// Every one.
+  /// All tokens.
   case all
-  /// These, from 0, negative from the end.
+  /// The tokens with these indices, from 0, negative from the end.
   case indices([Int])
 
   /// Reads `last`, `all`, or `0,3,-1`; nil for anything else.
@@ -97,7 +97,7 @@ public enum TokenList: Sendable, Equatable, Codable {
     self = list
   }
 
-  /// `"last"`, `"all"`, or the indices.
+  /// Writes `"last"`, `"all"`, or the indices.
   public func encode(to encoder: any Encoder) throws {
     var container = encoder.singleValueContainer()
     switch self {

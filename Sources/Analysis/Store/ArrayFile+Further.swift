@@ -2,8 +2,7 @@ import Alignment
 import LinearAlgebra
 
 extension ArrayFile {
-  /// Adds the triplets beyond those asked for: values and residual norms, and vectors where the cut goes through a cluster, whose
-  /// space they are a part of.
+  /// Adds the triplets beyond the requested ones: values and residual norms, and vectors of a cluster that the cut goes through.
   mutating func append(furtherOf t: SingularTriplets, _ prefix: String) {
     guard let further = t.further, !further.singularValues.isEmpty else { return }
     append("\(prefix)further.S", Matrix([further.singularValues]))
@@ -15,8 +14,7 @@ extension ArrayFile {
     append("\(prefix)further.V", further.rightVectors.prefix(count))
   }
 
-  /// The triplets beyond those asked for, with as many vectors as were kept, none unless they are asked for; nil if there are no
-  /// such triplets.
+  /// The triplets beyond the requested ones, with the vectors that were kept if `hasVectors`; nil if there are no such triplets.
   func further(_ prefix: String, hasVectors: Bool) -> FurtherTriplets? {
     guard let values = matrix("\(prefix)further.S")?.elements,
       let residuals = matrix("\(prefix)further.residuals")?.elements,

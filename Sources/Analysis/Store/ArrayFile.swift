@@ -3,11 +3,11 @@ import Checkpoint
 import Foundation
 import LinearAlgebra
 
-/// Matrices in double precision and notes as JSON, in one safetensors file that knows a hash of itself.
+/// Matrices in double precision and notes as JSON, in one safetensors file that contains a hash of its contents.
 ///
-/// Neither writing nor reading holds more than one matrix beyond what the caller does.
+/// Neither writing nor reading holds more than one matrix besides the caller's.
 struct ArrayFile {
-  /// A matrix to be written, made when it is.
+  /// A matrix to be written; its elements are computed at that time.
   private struct Entry {
     let name: String
     let rows: Int
@@ -19,7 +19,7 @@ struct ArrayFile {
   private var json = ""
   private var file: SafetensorsFile?
 
-  /// Nothing in it yet.
+  /// An empty file.
   init() {}
 
   /// Adds a matrix. Precondition: names differ.
@@ -27,14 +27,14 @@ struct ArrayFile {
     append(name, rows: matrix.rows, columns: matrix.columns) { matrix.elements }
   }
 
-  /// Adds a matrix of which `elements` makes the numbers, the same at every call. Precondition: names differ.
+  /// Adds a matrix whose numbers `elements` computes, the same at every call. Precondition: names differ.
   mutating func append(
     _ name: String, rows: Int, columns: Int, elements: @escaping () -> [Double]
   ) {
     entries.append(Entry(name: name, rows: rows, columns: columns, elements: elements))
   }
 
-  /// Writes the file whole under its name. Throws `RunError.cannotWrite`.
+  /// Writes the file atomically. Throws `RunError.cannotWrite`.
   func write(to path: String, notes: some Encodable) throws {
     let encoder = JSONEncoder()
     encoder.outputFormatting = .sortedKeys
@@ -54,7 +54,7 @@ struct ArrayFile {
       for entry in entries {
         try entry.elements().withUnsafeBytes { try writer.append(stored: $0) }
       }
-      // A killed process loses nothing by this; what the machine's end tears, the hash finds.
+      // A killed process loses nothing by this; damage from a crash of the machine is found by the hash.
       try writer.finish(isDurable: false)
     } catch let error as FileError {
       guard case .cannotWrite(_, let reason) = error else { throw error }
@@ -62,9 +62,9 @@ struct ArrayFile {
     }
   }
 
-  /// Opens a file; nil when it is not there, or is not what was written.
+  /// Opens a file; nil if it is missing or is not what was written.
   ///
-  /// Throws `RunError.cannotRead` where the system does not let it be read: then what is in it is not lost.
+  /// Throws `RunError.cannotRead` if the system cannot read it, in which case its contents may be intact.
   init?(reading path: String) throws(RunError) {
     var status = stat()
     guard stat(path, &status) == 0 else {
@@ -96,7 +96,7 @@ struct ArrayFile {
     guard (try? file.checkIntact()) != nil, hash.digits == file.metadata["hash"] else { return nil }
   }
 
-  /// The matrix of this name; nil when there is none, or the file has changed since it was opened.
+  /// The matrix of this name; nil if there is none, or if the file has changed since it was opened.
   func matrix(_ name: String) -> Matrix<Double>? {
     guard let file, let info = file.info(name), let tensor = try? file.tensor(name) else {
       return nil
@@ -111,13 +111,13 @@ struct ArrayFile {
     return Matrix(rows: info.shape[0], columns: info.shape[1], elements: numbers)
   }
 
-  /// Lets the system drop the file's pages until they are read again.
+  /// Lets the system drop the file's pages until they are needed again.
   func release() {
     guard let file = file?.file else { return }
     file.advise(.dontNeed, 0..<file.count)
   }
 
-  /// The notes, if they are of this type.
+  /// The notes, if they have this type.
   func notes<Notes: Decodable>(_ type: Notes.Type) -> Notes? {
     try? JSONDecoder().decode(type, from: Data(json.utf8))
   }

@@ -1,8 +1,8 @@
 import Files
 import Foundation
 
-/// A file of an output folder, written piece by piece under a temporary name and renamed when it is whole; one that is not
-/// finished goes away with its writer.
+/// A file in an output folder, written piece by piece under a temporary name and renamed when it is complete; an unfinished
+/// file is removed with its writer.
 final class FileWriter {
   private let folder: OutputFolder
   private let file: String
@@ -10,10 +10,10 @@ final class FileWriter {
   private var buffer = Data()
   private var isOpen = true
 
-  /// Bytes collected before they are handed to the system.
+  /// The number of bytes collected before they are passed to the system.
   static let bufferSize = 1 << 18
 
-  /// Begins the file. Throws `RunError.cannotWrite`.
+  /// Creates the file. Throws `RunError.cannotWrite`.
   init(_ folder: OutputFolder, _ file: String) throws(RunError) {
     (self.folder, self.file) = (folder, file)
     descriptor = open(
@@ -23,7 +23,7 @@ final class FileWriter {
 
   deinit { discard() }
 
-  /// Takes the file away, unless it is finished.
+  /// Removes the file, unless it is finished.
   func discard() {
     guard isOpen else { return }
     isOpen = false
@@ -33,19 +33,19 @@ final class FileWriter {
 
   private var temporary: String { "\(folder.path)/\(file).tmp" }
 
-  /// Adds text. Throws `RunError.cannotWrite`.
+  /// Appends text. Throws `RunError.cannotWrite`.
   func write(_ text: String) throws(RunError) {
     buffer.append(contentsOf: text.utf8)
     if buffer.count >= Self.bufferSize { try flush() }
   }
 
-  /// Adds bytes. Throws `RunError.cannotWrite`.
+  /// Appends bytes. Throws `RunError.cannotWrite`.
   func write(_ data: Data) throws(RunError) {
     buffer.append(data)
     if buffer.count >= Self.bufferSize { try flush() }
   }
 
-  /// Adds all that was written to another file so far. Throws `RunError.cannotWrite`.
+  /// Appends everything written to another file so far. Throws `RunError.cannotWrite`.
   func copy(_ other: FileWriter) throws(RunError) {
     try other.flush()
     try flush()
@@ -61,8 +61,8 @@ final class FileWriter {
     }
   }
 
-  /// Gives the file its name, in `folder` if that is another, after its bytes have reached the disk: a full disk is found
-  /// here, not later. Throws `RunError.cannotWrite`.
+  /// Gives the file its final name, in `folder` if one is given, after its bytes have reached the disk, so that a full disk is
+  /// detected here and not later. Throws `RunError.cannotWrite`.
   func finish(into folder: String? = nil) throws(RunError) {
     try flush()
     guard fsync(descriptor) == 0,

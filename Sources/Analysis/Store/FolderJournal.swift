@@ -3,15 +3,15 @@ import Checkpoint
 import Foundation
 import LinearAlgebra
 
-/// A journal in a folder: one file per unit, written aside and renamed, so that a unit is there whole or not at all.
+/// A journal in a folder: one file per unit, written under a temporary name and renamed, so that a unit is complete or absent.
 ///
-/// Arrays are F64 in safetensors files, everything else JSON, so that what is read again is what was computed, bit by bit.
-/// Every file carries a hash of its contents: what the machine's end has torn is computed again.
+/// Arrays are F64 in safetensors files and everything else is JSON, so that what is read equals what was computed, bit by bit.
+/// Every file carries a hash of its contents: a file damaged by a crash of the machine is computed again.
 final class FolderJournal: RunJournal {
   /// The folder.
   let path: String
 
-  /// In a folder that is there.
+  /// A journal in an existing folder.
   init(_ path: String) { self.path = path }
 
   // MARK: Triplets
@@ -19,7 +19,7 @@ final class FolderJournal: RunJournal {
   private struct SolvedNotes: Codable {
     let reports: [ConvergenceReport?]
     let seconds: Double
-    /// Not in files of earlier versions.
+    /// Missing in files of earlier versions.
     let precisions: [ProductPrecision]?
     let noise: MeasuredNoise?
     let certificates: [Certificate?]?
@@ -139,7 +139,7 @@ final class FolderJournal: RunJournal {
       guard let stacked = file.matrix("\(r).\(form.rawValue)"), stacked.columns == k,
         stacked.rows == notes.bases[r] * k
       else { return nil }
-      // Not in files of earlier versions.
+      // Missing in files of earlier versions.
       let grams = file.matrix("\(r).\(form.rawValue).gram")
       guard grams.map({ $0.rows == stacked.rows && $0.columns == k }) ?? true else { return nil }
       return (0..<notes.bases[r]).map { j in
@@ -210,7 +210,7 @@ final class FolderJournal: RunJournal {
   func keep(hiddenStates: [[Matrix<Float>]], _ group: PromptGroup) throws {
     var file = ArrayFile()
     for (p, states) in hiddenStates.enumerated() {
-      // Widened, which loses nothing.
+      // Widening is exact.
       for (l, x) in states.enumerated() {
         file.append("\(p).\(l)", rows: x.rows, columns: x.columns) {
           x.elements.map { Double($0) }

@@ -1,14 +1,14 @@
 import LinearAlgebra
 
-/// A journal that keeps a unit only if what it was computed from is still what was opened.
+/// A journal that keeps a unit only if the model's files are still those that were opened.
 ///
-/// A file that somebody truncates while it is mapped reads as zeros, and numbers made of those must never be kept: the
-/// sitting that goes on from them could not know.
+/// A file that is truncated while it is mapped reads as zeros, and numbers computed from those must never be kept: a resumed
+/// run could not detect them.
 final class GuardedJournal: RunJournal {
   private let base: any RunJournal
   private let check: () throws -> Void
 
-  /// `check` throws if the model changed since it was opened.
+  /// `check` throws if the model has changed since it was opened.
   init(_ base: any RunJournal, check: @escaping () throws -> Void) {
     (self.base, self.check) = (base, check)
   }

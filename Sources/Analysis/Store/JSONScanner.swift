@@ -1,20 +1,20 @@
-/// Finds where the members of an object and the elements of an array of a JSON text lie, without reading them.
+/// Finds the positions of an object's members and of an array's elements in a JSON text, without parsing them.
 ///
-/// Brackets and quotes are counted, nothing else is checked: what is found is still to be parsed.
+/// Only brackets and quotes are matched; the values found must still be parsed.
 struct JSONScanner {
   /// The text.
   let bytes: UnsafeRawBufferPointer
-  /// Called now and then with the position before which nothing will be asked for in this scan.
+  /// Called now and then with the position before which this scan will read nothing more.
   let passed: (Int) -> Void
 
-  /// How many bytes go by between two calls of `passed`.
+  /// The number of bytes between two calls of `passed`.
   private static let stride = 1 << 20
 
-  /// Where the text ends early or is not JSON.
+  /// The error of a text that ends early or is not JSON, with the position.
   struct Malformed: Error { let position: Int }
 
-  /// The members of the object that begins at the start of `range`, each with its key as it is written between the quotes,
-  /// and the place of its value; nil if there is no object.
+  /// The members of the object that begins at the start of `range`, each with its key as written between the quotes and the
+  /// position of its value; nil if there is no object.
   func members(
     of range: Range<Int>
   ) throws(Malformed) -> [(key: Range<Int>, value: Range<Int>)]? {
@@ -59,14 +59,14 @@ struct JSONScanner {
     }
   }
 
-  /// Where the value that begins at `start` ends.
+  /// The end of the value that begins at `start`.
   private func value(at start: Int, _ range: Range<Int>) throws(Malformed) -> Int {
     var (i, depth) = (start, 0)
     while true {
       switch try byte(i, range) {
       case UInt8(ascii: "{"), UInt8(ascii: "["): depth += 1
       case UInt8(ascii: "}"), UInt8(ascii: "]"):
-        // The end of what a number or a word stands in.
+        // The end of the container of a number or a word.
         if depth == 0 { return try nonempty(start, i) }
         depth -= 1
         if depth == 0 { return i + 1 }

@@ -1,24 +1,25 @@
 import Alignment
 import LinearAlgebra
 
-/// What a journal holds of a group's Jacobians at one block, read one at a time, so that only one is in memory.
+/// What a journal holds for a group's Jacobians at one block, read one at a time, so that only one is in memory.
 struct KeptBlock {
-  /// The block, from 1, and where the journal is, for messages.
+  /// The block, from 1.
   let layer: Int
+  /// The journal's folder, for messages.
   let path: String
-  /// How long the solve took for each Jacobian.
+  /// The seconds of the solve per Jacobian.
   let seconds: Double
-  /// Which products measured each Jacobian's residual norms.
+  /// The precision of the products that measured each Jacobian's residual norms.
   let precisions: [ProductPrecision]
-  /// How far those are from what is meant.
+  /// The noise of those products.
   let noise: MeasuredNoise
-  /// Problems that have triplets.
+  /// Whether each Jacobian has triplets.
   let isSolved: [Bool]
-  /// The triplets of a Jacobian, without their vectors if those are not asked for.
+  /// Reads the triplets of a Jacobian, with their vectors if `hasVectors`.
   let readTriplets: (_ jacobian: Int, _ hasVectors: Bool) throws -> SingularTriplets?
-  /// ‖J‖_F of every Jacobian, nil for those without couplings; nil while couplings are not known at all.
+  /// ‖J‖_F of each Jacobian, nil for those without couplings; nil as a whole until couplings are known.
   let frobeniusNorms: [FrobeniusNorm?]?
-  /// The couplings of a Jacobian.
+  /// Reads the couplings of a Jacobian.
   let readCouplings: (_ jacobian: Int) throws -> JacobianCouplings?
 
   /// The triplets of a Jacobian that has them. Throws `RunError.lostUnit` if they are gone.
@@ -33,7 +34,7 @@ struct KeptBlock {
     return found
   }
 
-  /// How far the operator that a Jacobian's triplets are of is from what is meant; nil if that was not measured.
+  /// The noise of the operator that a Jacobian's triplets belong to; nil if it was not measured.
   func noise(of jacobian: Int, margin: Double = MeasuredNoise.margin) -> OperatorNoise? {
     noise.of(jacobian, precisions[jacobian], margin: margin)
   }
@@ -44,7 +45,7 @@ struct KeptBlock {
 }
 
 extension KeptBlock {
-  /// Of what is in memory anyway.
+  /// A block whose results are in memory.
   init(_ solved: SolvedBlock, _ couplings: [JacobianCouplings?]?, layer: Int) {
     self.init(
       layer: layer, path: "the run", seconds: solved.seconds, precisions: solved.precisions,

@@ -1,15 +1,15 @@
 import Foundation
 
-/// A folder that files are written into, each aside first and then renamed.
+/// A folder into which files are written, each under a temporary name first and then renamed.
 package struct OutputFolder {
-  /// Where it is.
+  /// The path of the folder.
   package let path: String
-  /// What the user called the place, for messages.
+  /// The path as the user gave it, for messages.
   let name: String
-  /// Folders that were made on the way to it, outermost first.
+  /// The folders that were created for its path, outermost first.
   private let made: [String]
 
-  /// Makes the folder, and those on the way to it that are not there. Throws `RunError.cannotWrite`; then none stays.
+  /// Creates the folder and its missing parents. Throws `RunError.cannotWrite`, in which case none of them is left.
   package init(making path: String, name: String) throws(RunError) {
     self.path = path
     self.name = name
@@ -32,21 +32,21 @@ package struct OutputFolder {
     self.made = made
   }
 
-  /// Removes the folder with what is in it, and those that were made on the way to it, if they are empty.
+  /// Removes the folder with its contents, and the parents that were created for it, if they are empty.
   package func takeBack() {
     try? FileManager.default.removeItem(atPath: path)
     for folder in made.reversed() { rmdir(folder) }
   }
 
-  /// By `write(2)` and `fsync(2)`, so that a full disk is found here, not later; then renamed, into `folder` if that is
-  /// another. Throws `RunError.cannotWrite`.
+  /// Writes a file with `write(2)` and `fsync(2)`, so that a full disk is detected here and not later, and renames it, into
+  /// `folder` if one is given. Throws `RunError.cannotWrite`.
   package func write(_ data: Data, to file: String, into folder: String? = nil) throws(RunError) {
     let writer = try FileWriter(self, file)
     try writer.write(data)
     try writer.finish(into: folder)
   }
 
-  /// What `errno` says.
+  /// The error described by `errno`.
   package func failure() -> RunError { Self.failure(name) }
 
   private static func failure(_ name: String) -> RunError {

@@ -3,7 +3,7 @@ import Alignment
 import Checkpoint
 import Foundation
 
-/// `result.json`, whose prompts and tables are found when it is opened and read one by one.
+/// `result.json`, whose prompts and tables are located when it is opened and read one by one.
 public final class RecordFile {
   /// The record without its prompts.
   public let head: RunRecord
@@ -26,13 +26,13 @@ public final class RecordFile {
     head = try Self.reading(path) { try RunRecord(json: cut.rest) }
   }
 
-  /// How many prompts it has.
+  /// The number of prompts.
   public var count: Int { prompts.count }
 
-  /// A prompt's record; of its tables those whose members have all of these texts, the others are not read; with
-  /// `hasOverlaps` those of the subspaces too.
+  /// A prompt's record with those of its tables whose members have all of these texts; the others are not read. With
+  /// `hasOverlaps` the overlaps of the subspaces are read too.
   ///
-  /// Throws `RunError.badRun` for what is not a record, or has changed since it was opened.
+  /// Throws `RunError.badRun` for a file that is not a record, or has changed since it was opened.
   public func prompt(
     _ p: Int, hasOverlaps: Bool = true, tablesWith members: [String: String] = [:]
   ) throws -> PromptRecord {
@@ -48,7 +48,7 @@ public final class RecordFile {
     return record
   }
 
-  /// Whether an object's members of these names are these texts, as they are written.
+  /// Whether an object's members of these names hold exactly these texts.
   private func has(_ texts: [String: String], _ object: Range<Int>) throws -> Bool {
     let members = try JSONScanner(bytes: file.bytes) { _ in }.members(of: object) ?? []
     return withExtendedLifetime(file) {
@@ -61,10 +61,10 @@ public final class RecordFile {
     }
   }
 
-  /// A prompt's record without its tables. Throws as `prompt` does.
+  /// A prompt's record without its tables. Throws like `prompt`.
   func outline(prompt p: Int) throws -> PromptRecord { try outline(try cut(prompt: p), prompt: p) }
 
-  /// Hands a prompt over to a writer table by table. Throws as `prompt` does, and what the writer throws.
+  /// Passes a prompt to a writer table by table. Throws like `prompt`, and what the writer throws.
   func copy(
     prompt p: Int, to writer: RecordWriter, change: (inout PromptRecord) -> Void
   ) throws {
@@ -111,7 +111,7 @@ public final class RecordFile {
       }
       try body(element)
     }
-    // Of all that was read, for parts share pages at their ends.
+    // Drop the pages of everything read so far, since parts share pages at their ends.
     file.advise(.dontNeed, 0..<file.count)
   }
 
@@ -121,7 +121,7 @@ public final class RecordFile {
     return try decoder.decode(type, from: json)
   }
 
-  /// What `body` returns, and its errors as those of the run at `path`, of the value at `place`.
+  /// Returns what `body` returns, and reports its errors as those of the run at `path`, in the value at `place`.
   private static func reading<Value>(
     _ path: String, _ place: [String] = [], _ body: () throws -> Value
   ) throws(RunError) -> Value {
@@ -130,22 +130,22 @@ public final class RecordFile {
     } catch let error as DecodingError {
       throw .badRun(path: path, reason: "result.json: \(error.place(after: place))")
     } catch let error as JSONScanner.Malformed {
-      throw .badRun(path: path, reason: "result.json: it is no JSON at byte \(error.position)")
+      throw .badRun(path: path, reason: "result.json: it is not JSON at byte \(error.position)")
     } catch {
       throw .badRun(path: path, reason: "\(error)")
     }
   }
 }
 
-/// An object of a file, its lists of these names taken out.
+/// An object in a file, with some of its lists cut out.
 private struct Cut {
   /// The object with the lists empty.
   let rest: Data
-  /// Where the elements of each list are.
+  /// The positions of the elements of each list.
   var elements: [[Range<Int>]]
 
   init(_ range: Range<Int>, lists: [String], in file: MappedFile) throws {
-    // Pages that were looked through are dropped, for the whole may be larger than what a run may take.
+    // Scanned pages are dropped, since the whole file may be larger than the memory a run may take.
     let scanner = JSONScanner(bytes: file.bytes) { position in
       file.advise(.dontNeed, range.lowerBound..<max(range.lowerBound, min(position, file.count)))
     }
@@ -169,7 +169,7 @@ private struct Cut {
 }
 
 extension DecodingError {
-  /// Which key, counted from the value at `place`, and what is wrong with it.
+  /// The key, within the value at `place`, and what is wrong with it.
   func place(after place: [String] = []) -> String {
     let (keys, context): ([any CodingKey], DecodingError.Context)
     switch self {

@@ -2,20 +2,19 @@ import Alignment
 import Foundation
 
 /// Writes `result.json` and the tables of a run prompt by prompt and table by table, so that memory grows neither with the
-/// prompts nor with what there is of one.
+/// number of prompts nor with the size of a prompt's results.
 ///
-/// What `result.json` says first, such as the memory taken, is known last; so the prompts' part of it is collected in a file
-/// of its own.
+/// What comes first in `result.json`, such as the peak memory, is known last, so the part with the prompts is collected in a
+/// file of its own.
 final class RecordWriter {
   private let folder: OutputFolder
   private let home: String?
   private let prompts, singularValues, coupling, trajectory: FileWriter
   private let diagonal: DiagonalMode
-  /// What the statistics read of the prompts so far.
+  /// What the statistics need of the prompts so far.
   private var condensed: [PromptRecord] = []
 
-  /// Begins the files in `folder`; they will get their names in `home`, if that is another. Throws
-  /// `RunError.cannotWrite`.
+  /// Creates the files in `folder`; when finished they are moved to `home`, if that is given. Throws `RunError.cannotWrite`.
   init(_ folder: OutputFolder, into home: String? = nil, diagonal: DiagonalMode) throws(RunError) {
     (self.folder, self.home, self.diagonal) = (folder, home, diagonal)
     prompts = try FileWriter(folder, "prompts.json")
@@ -27,10 +26,10 @@ final class RecordWriter {
     try trajectory.write(RunTables.trajectoryHeader)
   }
 
-  /// Prompts written so far.
+  /// The number of prompts written so far.
   var count: Int { condensed.count }
 
-  /// Adds a prompt: its record without tables, and functions that make the tables one by one.
+  /// Appends a prompt: its record without tables, and functions that make the tables one by one.
   func append(
     _ outline: PromptRecord, coupling tables: ((CouplingMatrix) throws -> Void) throws -> Void,
     overlap overlaps: ((OverlapRecord) throws -> Void) throws -> Void
@@ -59,8 +58,8 @@ final class RecordWriter {
     condensed.append(summary)
   }
 
-  /// Gives the tables their names, and last `result.json`, which holds `record` of the prompts that were appended: what it
-  /// makes of these, condensed to what the statistics read.
+  /// Gives the tables their names and writes `result.json` last. It holds what `record` makes of the appended prompts, condensed
+  /// to what the statistics read.
   ///
   /// Throws `RunError.cannotWrite`.
   func finish(_ record: ([PromptRecord]) throws -> RunRecord) throws -> RunRecord {
@@ -80,27 +79,27 @@ final class RecordWriter {
   }
 }
 
-/// A value as JSON, cut where its empty lists are, for something to be put there.
+/// A value as JSON, split at its empty lists so that elements can be inserted.
 struct JSONTemplate {
-  /// One more than the lists: up to and with the `[` of each, and from the `]` of the one before.
+  /// The pieces, one more than the lists: each ends with the `[` of a list, and the next begins with its `]`.
   let pieces: [Data]
 
-  /// Precondition: `lists` are keys of the value itself whose lists are empty, in the order of the alphabet.
+  /// Precondition: `lists` are keys of the value itself with empty lists, in alphabetical order.
   init(_ value: some Encodable, lists: [String]) throws {
     var rest = try recordJSON(value)[...]
     var pieces: [Data] = []
     for list in lists {
-      // Line breaks inside strings are escaped: at the start of a line with two spaces are the value's own keys alone.
+      // Line breaks inside strings are escaped, so only the value's own keys follow a line break and two spaces.
       guard let key = rest.range(of: Data("\n  \"\(list)\" : [".utf8)),
         let end = rest[key.upperBound...].firstIndex(of: UInt8(ascii: "]"))
-      else { preconditionFailure("\(list) is no list of the value") }
+      else { preconditionFailure("\(list) is not a list of the value") }
       pieces.append(Data(rest[..<key.upperBound]))
       rest = rest[end...]
     }
     self.pieces = pieces + [Data(rest)]
   }
 
-  /// The same with every line but the first so much further to the right; the empty line of an empty list stays empty.
+  /// The JSON with every line but the first indented further; the empty line of an empty list stays empty.
   static func indented(_ json: Data, by spaces: Int) -> Data {
     let margin = [UInt8](repeating: UInt8(ascii: " "), count: spaces)
     var result = Data(capacity: json.count * 3 / 2)

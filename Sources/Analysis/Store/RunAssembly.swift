@@ -3,23 +3,23 @@ import Checkpoint
 import LinearAlgebra
 import Model
 
-/// Makes a run's results of what its journal holds: the same from a run just ended, a resumed one, and one read again.
+/// Assembles a run's results from its journal, with the same outcome for a run that just ended, a resumed one, and a stored one.
 struct RunAssembly {
   let manifest: RunManifest
   let journal: any RunJournal
-  /// The prompts of the manifest that are among the results, in order: all, unless only some of them were asked for.
+  /// The prompts of the manifest that are among the results, in order: all, unless only some were requested.
   private let included: [Int]
 
-  /// Numbers of a prompt's A(i|j) that are written at most: 64 MB.
+  /// The most numbers of a prompt's A(i|j) that are written: 64 MB.
   private static let mostCouplings = 1 << 24
 
-  /// Of all prompts, as far as anything is known of them.
+  /// The results for all prompts about which anything is known.
   init(manifest: RunManifest, journal: any RunJournal) {
     (self.manifest, self.journal) = (manifest, journal)
     included = Array(manifest.prompts.indices)
   }
 
-  /// Of the prompts asked for, and of those that are finished all the same.
+  /// The results for the requested prompts, and for others that happen to be finished.
   init(manifest: RunManifest, journal: any RunJournal, asked: [Int]) throws {
     self.init(manifest: manifest, journal: journal, included: asked)
     guard asked.count < manifest.prompts.count else { return }
@@ -36,7 +36,7 @@ struct RunAssembly {
     (self.manifest, self.journal, self.included) = (manifest, journal, included)
   }
 
-  /// What is known of a group's prompts, one after another.
+  /// Passes what is known about a group's prompts, one after another.
   private func forEachResult(
     _ group: PromptGroup, _ body: (PromptResult) throws -> Void
   ) throws {
@@ -56,7 +56,7 @@ struct RunAssembly {
     }
   }
 
-  /// What is known of every prompt that is among the results, one after another.
+  /// Passes what is known about each prompt among the results, one after another.
   func forEachResult(_ body: (PromptResult) throws -> Void) throws {
     let isIncluded = Set(included)
     for group in manifest.groups where group.prompts.contains(where: isIncluded.contains) {
@@ -64,10 +64,10 @@ struct RunAssembly {
     }
   }
 
-  /// How many prompts are among the results.
+  /// The number of prompts among the results.
   var count: Int { included.count }
 
-  /// Why prompts failed that are among the results.
+  /// The failures of prompts among the results.
   func failures() throws -> [PromptFailure] {
     try included.compactMap { index in
       try journal.failure(ofPrompt: index).flatMap {
@@ -76,15 +76,15 @@ struct RunAssembly {
     }
   }
 
-  /// The results, to be read prompt by prompt. `seconds` and memory are the caller's to say.
+  /// The results, to be read prompt by prompt, with the caller's times and memory meter.
   func result(seconds: RunRecord.Seconds, meter: MemoryMeter?) -> RunResult {
     RunResult(assembly: self, seconds: seconds, meter: meter)
   }
 
   // MARK: Arrays
 
-  /// `p0.l1.U`, `p0.l1.V` (k, d) and `p0.l1.S` (k), rows are vectors; with several tokens per prompt `p0.l1.t3.U`, or
-  /// `p0.l1.f3.t9.U` from one token to another. Precondition: the run is complete.
+  /// Writes `p0.l1.U`, `p0.l1.V` (k, d) and `p0.l1.S` (k), with vectors as rows; with several tokens per prompt `p0.l1.t3.U`,
+  /// or `p0.l1.f3.t9.U` from one token to another. Precondition: the run is complete.
   func writeTriplets(to path: String) throws {
     var entries: [SafetensorsWriter.Entry] = []
     let width = manifest.model.width
@@ -120,13 +120,13 @@ struct RunAssembly {
     }
   }
 
-  /// What is kept at every block.
+  /// What is kept for each block.
   private func blocks(of group: PromptGroup) throws -> [KeptBlock] {
     try manifest.layers.map { try unit(journal.kept(group, layer: $0), $0) }
   }
 
-  /// The groups that have prompts among the results, each with those that have not failed: position in the group, and among
-  /// the results.
+  /// Passes the groups that have prompts among the results, each with its prompts that have not failed, as positions in the
+  /// group and among the results.
   private func forEachGroup(
     _ body: (_ group: PromptGroup, _ prompts: [(prompt: Int, place: Int)]) throws -> Void
   ) throws {
@@ -141,7 +141,7 @@ struct RunAssembly {
     }
   }
 
-  /// A unit that was there a moment ago.
+  /// A unit that was known a moment ago, or an error if it is gone.
   private func unit<Unit>(_ found: Unit?, _ layer: Int) throws -> Unit {
     guard let found else {
       throw RunError.lostUnit(
@@ -151,9 +151,9 @@ struct RunAssembly {
     return found
   }
 
-  /// `p0.A` (L, L, K, K): A(i|j) = Uⱼᵀ Jᵢ Vⱼ of kind depth at the largest rank; with several tokens `p0.t3.A`, and of the
-  /// kinds that compare tokens `p0.l1.A` (n, n, K, K). Of the crossed form alone it is B(i|j), as `p0.B`. Left out for prompts where that is more than 64 MB; false if
-  /// nothing is left. Precondition: the run is complete.
+  /// Writes `p0.A` (L, L, K, K): A(i|j) = Uⱼᵀ Jᵢ Vⱼ of kind depth at the largest rank; with several tokens `p0.t3.A`, and for
+  /// kinds that compare tokens `p0.l1.A` (n, n, K, K). In runs of the crossed form alone it is B(i|j), as `p0.B`. Prompts with
+  /// more than 64 MB are left out; false if nothing was written. Precondition: the run is complete.
   func writeCouplings(to path: String) throws -> Bool {
     var entries: [SafetensorsWriter.Entry] = []
     let rank = manifest.settings.ranks.max() ?? 1
@@ -194,7 +194,7 @@ struct RunAssembly {
     }
   }
 
-  /// `p0.x0` … `p0.xL` (tokens, width). Precondition: the run is complete and has kept them.
+  /// Writes `p0.x0` … `p0.xL` (tokens, width). Precondition: the run is complete and has kept them.
   func writeHiddenStates(to path: String) throws {
     var entries: [SafetensorsWriter.Entry] = []
     try forEachState { name, x in

@@ -2,23 +2,23 @@ import Files
 import Checkpoint
 import Foundation
 
-/// The folder of a run of `align`: what is finished is its journal.
+/// The folder of an `align` run, whose finished units are its journal.
 public final class RunFolder {
-  /// Where the run is, as it was named.
+  /// The path of the run, as given.
   public var path: String { base.path }
-  /// Whether the folder holds all that is asked for already.
+  /// Whether the folder already holds everything requested.
   public var isComplete: Bool { base.isComplete }
   let journal: FolderJournal
-  /// The manifest's prompts that are asked for now, in ascending order.
+  /// The manifest's prompts that are requested now, in ascending order.
   package let asked: [Int]
-  /// Whether the manifest's prompts are those asked for, in the same order.
+  /// Whether the manifest's prompts are exactly the requested ones, in the same order.
   let isOfTheseAlone: Bool
   private let base: ResultFolder<RunManifest>
 
-  /// Opens the folder of a run before any work: a new or empty one, or one in which the same run has been begun, or one of
-  /// more prompts.
+  /// Opens the folder of a run before any work: a new or empty one, or one in which the same run, or one with more prompts, has
+  /// been started.
   ///
-  /// Throws as `ResultFolder` does.
+  /// Throws like `ResultFolder`.
   public init(_ path: String, for requested: RunManifest) throws {
     base = try ResultFolder(path, for: requested)
     journal = FolderJournal(base.partialPath)
@@ -27,13 +27,13 @@ public final class RunFolder {
     isOfTheseAlone = places == Array(base.manifest.prompts.indices)
   }
 
-  /// What the folder is of: all prompts of the run that was begun in it, whose groups depend on each other.
+  /// The folder's manifest, with all prompts of the run that was started in it, since they share groups.
   var manifest: RunManifest { base.manifest }
 
-  /// Lets other processes at the folder; this one is done with it.
+  /// Releases the folder to other processes.
   public func release() { base.release() }
 
-  /// What is known of a run that has been begun in a folder and not finished; nil if there is none.
+  /// What is known of an unfinished run in a folder; nil if there is no such run.
   static func begun(in folder: String) throws -> RunRecord? {
     guard let manifest = ResultFolder<RunManifest>.manifest(in: folder)?.manifest else {
       return nil
@@ -43,17 +43,17 @@ public final class RunFolder {
     ).result(seconds: .init(total: 0, load: 0, solve: 0, coupling: 0), meter: nil).record
   }
 
-  /// Whether the end of the process now would leave something to go on from.
+  /// Whether there is something to resume from if the process ended now.
   public var keepsWork: Bool { base.keepsWork }
 
-  /// Writes the results of a complete run and clears what they were made of. Throws `RunError.cannotWrite`, and `lostUnit`
-  /// or `cannotRead` if not everything is there to write; then what is finished stays.
+  /// Writes the results of a complete run and removes the units they were made of. Throws `RunError.cannotWrite`, and
+  /// `lostUnit` or `cannotRead` if a unit is missing; then the finished units are kept.
   ///
   /// Returns the record with its prompts condensed to what the statistics read. Precondition: the folder is not complete.
   @discardableResult
   public func finish(_ result: RunResult) throws -> RunRecord {
     guard let partial = base.partial else {
-      preconditionFailure("a folder that is complete is finished")
+      preconditionFailure("the folder is already complete")
     }
     let assembly = result.assembly
     do {
@@ -84,13 +84,13 @@ public final class RunFolder {
     return record
   }
 
-  /// Has a complete run shown as is asked for now, which its `result.json` says, as do the means in it; whether it did so
-  /// otherwise before.
+  /// Changes the reading settings of a complete run, and the means that depend on them, in its `result.json`; returns whether
+  /// they differed before.
   ///
-  /// Throws `RunError.badRun` for what is not a record, `inUse` and `cannotWrite`. Precondition: the folder is complete.
+  /// Throws `RunError.badRun` for a file that is not a record, `inUse` and `cannotWrite`. Precondition: the folder is complete.
   @discardableResult
   public func adopt(_ reading: ReadingSettings) throws -> Bool {
-    precondition(isComplete, "a run that goes on is read as is asked for anyway")
+    precondition(isComplete, "an unfinished run takes the requested reading anyway")
     let file = try RecordFile(base.home)
     guard file.head.settings.reading != reading else { return false }
     let partial = try OutputFolder(making: journal.path, name: path)
@@ -111,32 +111,32 @@ public final class RunFolder {
     return true
   }
 
-  /// After a failure: takes back what was made, unless there is something to go on from.
+  /// After a failure, removes what was created unless there is something to resume from.
   public func abandon() { base.abandon() }
 
-  /// Takes back what was made for a run none of whose prompts came through, unless others' work is among it.
+  /// Removes what was created for a run whose prompts all failed, unless it contains the work of other prompts.
   func discard() {
     if asked.count == manifest.prompts.count { base.takeBack() }
   }
 }
 
 extension RunManifest: FolderManifest {
-  /// Of `FolderJournal`'s groups.
+  /// The prefix of `FolderJournal`'s groups.
   package static var unitPrefix: String { "g" }
 
-  /// One that says it is not complete has nothing left to go on from but what lies beside it.
+  /// The manifest of a finished run; a record that is not complete can only be resumed from the units beside it.
   package static func finished(in folder: String) -> RunManifest? {
     (try? StoredRun(folder, .identities).record).flatMap { $0.complete ? RunManifest($0) : nil }
   }
 
-  /// What was not kept of a run that has ended cannot be had of it.
+  /// Why the run cannot be resumed; a finished run can also not give what it did not keep.
   package func obstacle(to requested: RunManifest, isComplete: Bool) throws -> SettingMessage? {
     if let reason = try obstacle(to: requested) { return reason }
     guard isComplete, requested.settings.saveHiddenStates else { return nil }
     return try settings.difference(.saveHiddenStates, from: requested.settings)
   }
 
-  /// With the prompts the run was begun with, and all that has computed any of it.
+  /// The requested manifest with the prompts the run was started with, and all processors that computed any of it.
   package func continued(by requested: RunManifest) -> RunManifest {
     var manifest = requested
     manifest.prompts = prompts

@@ -1,31 +1,31 @@
 import Alignment
 import LinearAlgebra
 
-/// What a run has finished so far, unit by unit, so that it need not be computed again.
+/// The finished units of a run, so that they need not be computed again.
 ///
 /// A unit is the triplets of a group's Jacobians at one block, their couplings, the group's paths, or a prompt's failure.
 protocol RunJournal: AnyObject {
   /// The triplets of a block's Jacobians, if they are known.
   func solved(_ group: PromptGroup, layer: Int) throws -> SolvedBlock?
-  /// Keeps them.
+  /// Keeps these results.
   func keep(_ solved: SolvedBlock, _ group: PromptGroup, layer: Int) throws
   /// The couplings of a block's Jacobians, if they are known.
   func couplings(_ group: PromptGroup, layer: Int) throws -> [JacobianCouplings?]?
-  /// Keeps them.
+  /// Keeps these results.
   func keep(_ couplings: [JacobianCouplings?], _ group: PromptGroup, layer: Int) throws
-  /// What is known of a block's Jacobians, to be read one by one; nil while its triplets are not known.
+  /// What is known about a block's Jacobians, to be read one by one; nil until its triplets are known.
   func kept(_ group: PromptGroup, layer: Int) throws -> KeptBlock?
-  /// The prompts' paths, if they are known; nil for a prompt that failed on its way.
+  /// The prompts' paths, if they are known; nil for a prompt that failed on the way.
   func paths(ofGroup group: PromptGroup) throws -> [PathRecord?]?
-  /// Keeps them.
+  /// Keeps these results.
   func keep(_ paths: [PathRecord?], ofGroup group: PromptGroup) throws
   /// Why a prompt of the run failed; nil if it did not.
   func failure(ofPrompt prompt: Int) throws -> LostPrompt?
-  /// Keeps that.
+  /// Keeps this failure.
   func keep(_ failure: LostPrompt, ofPrompt prompt: Int) throws
-  /// X⁰ … X^L of every prompt, if they were kept; none of a prompt that failed on its way.
+  /// X⁰ … X^L of every prompt, if they were kept; none for a prompt that failed on the way.
   func hiddenStates(_ group: PromptGroup) throws -> KeptStates?
-  /// Keeps them.
+  /// Keeps these results.
   func keep(hiddenStates: [[Matrix<Float>]], _ group: PromptGroup) throws
 }
 
@@ -33,11 +33,11 @@ protocol RunJournal: AnyObject {
 struct SolvedBlock: Sendable {
   /// One per Jacobian; nil for a Jacobian whose prompt has failed.
   let triplets: [SingularTriplets?]
-  /// How long the solve took for each.
+  /// The seconds of the solve per Jacobian.
   let seconds: Double
-  /// Which products measured the residual norms, one per Jacobian.
+  /// The precision of the products that measured the residual norms, one per Jacobian.
   let precisions: [ProductPrecision]
-  /// How far those are from what is meant.
+  /// The noise of those products.
   let noise: MeasuredNoise
 
   init(
@@ -52,23 +52,23 @@ struct SolvedBlock: Sendable {
 
 /// X⁰ … X^L of a group's prompts, read one by one.
 struct KeptStates {
-  /// How many every prompt has.
+  /// The number of states per prompt.
   let layers: [Int]
-  /// Those of a prompt at a depth.
+  /// Reads the states of a prompt at a depth.
   let read: (_ prompt: Int, _ layer: Int) -> Matrix<Float>?
 }
 
-/// What is known of a prompt once it has gone through all blocks.
+/// What is known about a prompt once it has gone through all blocks.
 struct PathRecord: Codable, Sendable {
-  /// Of all its tokens.
+  /// The paths of all its tokens.
   let trajectory: TrajectoryRecord
-  /// The likeliest next token, in models that predict tokens.
+  /// The most likely next token, in models that predict tokens.
   let nextTokenId: Int?
-  /// Its text.
+  /// The text of that token.
   let nextToken: String?
 }
 
-/// A journal that ends with the process.
+/// A journal in memory.
 final class MemoryJournal: RunJournal {
   private struct Unit: Hashable {
     let group: Int

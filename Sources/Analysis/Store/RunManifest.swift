@@ -6,21 +6,21 @@ import Lanczos
 import LinearAlgebra
 import Model
 
-/// What a run is of: everything that decides its numbers, written down before any of them.
+/// Everything that determines the numbers of a run, written before any of them is computed.
 public struct RunManifest: Codable, Sendable {
   /// The version that runs it.
   public let krylens: String
   /// The model.
   public let model: ModelRecord
-  /// Every option in force.
+  /// All settings in effect.
   public var settings: RunSettings
   /// The blocks that are linearized, from 1.
   let layers: [Int]
-  /// The prompts of this run; of a shard, its part of them.
+  /// The prompts of this run; for a shard, its part of them.
   var prompts: [PromptHeader]
-  /// Of a shard, the whole list of prompts; nil in manifests of earlier versions.
+  /// For a shard, the whole list of prompts; nil in manifests of earlier versions.
   let promptList: PromptList?
-  /// What computed any of it, each kind once; nil in manifests of earlier versions.
+  /// The kinds of processor that computed any of it, each once; nil in manifests of earlier versions.
   var computedWith: [ProcessorRecord]?
 
   init(
@@ -36,7 +36,7 @@ public struct RunManifest: Codable, Sendable {
     self.computedWith = computedWith
   }
 
-  /// Of a run that has ended.
+  /// The manifest of a finished run.
   init(_ record: RunRecord) {
     self.init(
       krylens: record.krylens, model: record.model, settings: record.settings,
@@ -45,18 +45,18 @@ public struct RunManifest: Codable, Sendable {
       computedWith: record.computedWith)
   }
 
-  /// The groups its prompts go through the blocks in.
+  /// The groups in which the prompts go through the blocks.
   var groups: [PromptGroup] { PromptGroup.groups(prompts.map(\.selections)) }
 
-  /// What keeps another run from going on where this one stopped, if anything does: the setting or the part that differs.
+  /// Why another run cannot resume this one: the setting or the part that differs; nil if it can.
   ///
-  /// Settings that no number depends on may differ, and its prompts may be some of this one's.
+  /// Settings that no number depends on may differ, and the other run's prompts may be some of this one's.
   func obstacle(to other: RunManifest) throws -> SettingMessage? {
     if let reason = try obstacleBesidesPrompts(to: other) { return reason }
     if let reason = try settings.difference(.shard, from: other.settings) { return reason }
     if let promptList, let list = other.promptList, promptList != list {
       return
-        "it has a part of another list of prompts, of \(promptList.count) and not \(list.count)"
+        "it has a part of another list of prompts, of \(promptList.count) instead of \(list.count)"
     }
     let taken = places(of: other.prompts)
     guard let p = taken.firstIndex(of: nil) else { return nil }
@@ -64,7 +64,7 @@ public struct RunManifest: Codable, Sendable {
       + "\(PromptLabel(number: p + 1, other.prompts[p])) of this one"
   }
 
-  /// Where another run's prompts stand among this one's, each place taken once; nil for one that is not there.
+  /// The positions of another run's prompts among this one's, each used once; nil for a prompt that is not there.
   func places(of others: [PromptHeader]) -> [Int?] {
     var free = Dictionary(grouping: prompts.indices) { prompts[$0].read }.mapValues { $0[...] }
     return others.map { other in
@@ -78,16 +78,16 @@ public struct RunManifest: Codable, Sendable {
     }
   }
 
-  /// What keeps the prompts of both from standing in one run.
+  /// Why the prompts of both cannot be in one run, prompts themselves aside.
   func obstacleBesidesPrompts(to other: RunManifest) throws -> SettingMessage? {
     if krylens != other.krylens {
-      return "it was made by version \(krylens), and this is \(other.krylens)"
+      return "it was made by version \(krylens), but this is version \(other.krylens)"
     }
     if model.fingerprint != other.model.fingerprint {
       return "its model has other weights or another configuration (\(model.source))"
     }
     let decisive = try RecordDifference.all([decisive, other.decisive])
-    // Of what follows from another setting, that one is named.
+    // Where a difference follows from another setting, only that setting is named.
     let given = try RecordDifference.all([settings, other.settings])
       .filter { difference in decisive.contains { $0.key == difference.key } }
     let named = given.isEmpty ? decisive : given
@@ -95,11 +95,11 @@ public struct RunManifest: Codable, Sendable {
     return named.dropFirst().reduce(first.message) { "\($0), \($1.message)" }
   }
 
-  /// The settings that decide the numbers, the same for all ways of asking for the same ones.
+  /// The settings that the numbers depend on, in one form for all requests that mean the same.
   private var decisive: NumericSettings {
     var numeric = settings.numeric
     numeric.scope.layers = layers
-    // What the encoder read is compared with the prompts, and ranks are known whichever way they were given.
+    // The encoder's input is compared with the prompts, and ranks are known however they were given.
     (numeric.scope.encoderPrompt, numeric.scope.encoderTokenIds) = (nil, nil)
     numeric.solution.rankShare = nil
     let (solver, top) = (numeric.solution.solver, numeric.solution.top)
@@ -116,10 +116,11 @@ public struct RunManifest: Codable, Sendable {
 struct PromptHeader: Codable, Sendable {
   /// The text, if it was given as text.
   let text: String?
-  /// The image, if it was one, and a hash of its pixel values.
+  /// The image, if it was one.
   let image: String?
+  /// A hash of the image's pixel values, if it was one.
   let imageHash: String?
-  /// The tokens; of an image there are none.
+  /// The tokens; nil for an image.
   let tokenIds: [Int]?
   /// Their texts as the vocabulary has them; nil without a tokenizer, and in manifests of earlier versions.
   var tokens: [String?]?
@@ -142,7 +143,7 @@ struct PromptHeader: Codable, Sendable {
     self.selections = selections
   }
 
-  /// Of a prompt that has been run; one that failed has no selections.
+  /// The header of a prompt that has been run; a failed one has no selections.
   init(_ record: PromptRecord) {
     (text, image, imageHash) = (record.text, record.image, record.imageHash)
     (tokenIds, tokens) = (record.tokenIds, record.tokens)
@@ -154,7 +155,7 @@ struct PromptHeader: Codable, Sendable {
 }
 
 extension PromptInput {
-  /// As it was given, but text already as tokens.
+  /// The prompt as given, except that text is already tokens.
   init(_ header: PromptHeader) {
     if let ids = header.tokenIds { self = .tokens(ids) } else { self = .image(header.image ?? "") }
   }

@@ -10,19 +10,19 @@ struct CouplingCheck {
     let tokens: TokenSelection
   }
 
-  /// The prompt's Jacobians that were computed anew.
+  /// The prompt's recomputed Jacobians.
   let jacobians: [Place: RecomputedJacobian]
-  /// Bases that each of them is seen in.
+  /// The number of bases in which each of them is checked.
   let sample: Int
   /// The stored vectors of any Jacobian of the prompt.
   let basis: (Place) throws -> SingularVectors
 
-  /// Checks; `step` is called before each Jacobian.
+  /// Does the checks; `step` is called before each Jacobian.
   func run(
     _ tables: [CouplingMatrix], _ generator: inout SeededGenerator,
     _ tally: inout VerificationTally, step: () throws -> Void
   ) throws {
-    // Tables of the same pairs, which differ in how they are read.
+    // Tables of the same pairs, which differ only in their readings.
     let groups = Dictionary(grouping: tables) { "\($0.kind) \($0.place) \($0.rows) \($0.columns)" }
     for (_, group) in groups.sorted(by: { $0.key < $1.key }) {
       let table = group[0]
@@ -38,7 +38,7 @@ struct CouplingCheck {
     }
   }
 
-  /// Which Jacobian a row or a column is of; nil where a record does not say.
+  /// The Jacobian of a row or a column; nil if the record does not say.
   private static func place(_ table: CouplingMatrix, _ name: Int, isBasis: Bool) -> Place? {
     let at = table.place
     let tokens: (Int?, Int?)
@@ -53,7 +53,7 @@ struct CouplingCheck {
     return Place(layer: layer, tokens: TokenSelection(source: from, target: to))
   }
 
-  /// Entry (i, j) of tables that differ in how they are read.
+  /// Checks entry (i, j) of tables that differ only in their readings.
   private func check(
     _ own: RecomputedJacobian, in other: Place, _ tables: [CouplingMatrix], _ i: Int, _ j: Int,
     _ tally: inout VerificationTally
@@ -99,7 +99,7 @@ struct CouplingCheck {
     let score = coupling.score(
       setting.score, rank: setting.rank, sign: setting.sign, normalisation: setting.normalisation)
     let recorded = table.matrix[i][j]
-    // Where neither is defined they agree.
+    // If neither is defined, they agree.
     if score == nil, recorded == nil { return }
     var finding = own.finding(
       kind, rank: setting.rank, recorded: recorded, found: score,

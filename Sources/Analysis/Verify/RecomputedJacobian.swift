@@ -8,38 +8,38 @@ struct SingularVectors {
   let right: Matrix<Double>
 }
 
-/// A Jacobian of a finished run, linearized again in double precision, beside what the run recorded of it.
+/// A Jacobian of a finished run, linearized again in double precision, with what the run recorded about it.
 struct RecomputedJacobian {
   /// What the record says.
   let record: LayerRecord
-  /// Whose, from 1.
+  /// The prompt, from 1.
   let prompt: Int
-  /// J at the point where a walk in double precision came by.
+  /// J at the point reached in double precision.
   let jacobian: Linearization<Double>
   /// The stored vectors, which are rounded to single precision.
   let vectors: SingularVectors
-  /// How far J is, at most, from the operator that the run applied, for vectors among the leading ones: ‖E v‖.
+  /// An upper bound on the distance ‖E v‖ between J and the operator that the run applied, for leading vectors v.
   let noise: Double
 
-  /// What rounding a unit vector to single precision changes of it.
+  /// The change of a unit vector when it is rounded to single precision.
   static let storage = 0x1p-24
 
-  /// Of a record and vectors of J's sides.
+  /// The Jacobian with its record and stored vectors.
   init(
     _ record: LayerRecord, prompt: Int, _ jacobian: Linearization<Double>,
     _ vectors: SingularVectors, tolerance: Double
   ) {
     (self.record, self.prompt, self.jacobian, self.vectors) = (record, prompt, jacobian, vectors)
     let first = record.singularValues.first ?? 0
-    // What is computed here in double precision is right to some thousands of ε. Where the run has measured nothing, it is
-    // allowed the default tolerance, below which single precision need not reach.
+    // What is computed here in double precision is accurate to some thousands of ε. If the run has measured no noise, it is
+    // allowed the default tolerance, below which single precision need not get.
     noise = first * (record.noise.map { $0.products + 1e-12 } ?? max(tolerance, 1e-5))
   }
 
-  /// σ₁ of the record.
+  /// The recorded σ₁.
   var first: Double { record.singularValues.first ?? 0 }
 
-  /// Whether there are as many of everything.
+  /// Whether values, vectors and residual norms have the same number.
   var isWhole: Bool {
     [vectors.left.rows, record.residualNorms.count].allSatisfy {
       $0 == record.singularValues.count
@@ -102,7 +102,7 @@ struct RecomputedJacobian {
     }.squareRoot()
   }
 
-  /// Checks Jᵀ against J, and J against differences of the block's function, which `difference` takes along a direction.
+  /// Checks Jᵀ against J, and J against finite differences of the block's function, which `difference` takes along a direction.
   func checkDerivative(
     _ generator: inout SeededGenerator, _ tally: inout VerificationTally,
     difference: ([Double]) -> (derivative: [Double], error: Double)
@@ -140,11 +140,11 @@ struct RecomputedJacobian {
     return v
   }
 
-  /// Builds J, decomposes it, and checks the recorded values against its largest ones, counting multiplicity.
+  /// Forms J, decomposes it, and checks the recorded values against its largest ones, counting multiplicity.
   func checkAgainstDense(_ tally: inout VerificationTally) throws {
     let dense = try jacobian.materialized().singularValueDecomposition()
     let sigma = record.singularValues
-    // Of records without bounds Weyl's: what the residuals of all triplets together, of J itself, leave of each value.
+    // Without recorded bounds, Weyl's bound is used, from the residuals of all triplets together with J itself.
     let weyl = record.residualNorms.reduce(0) {
       $0 + ($1 + noise) * ($1 + noise)
     }.squareRoot()
@@ -155,7 +155,7 @@ struct RecomputedJacobian {
           .singularValues, rank: i + 1, recorded: s, found: value,
           difference: abs(s - value), limit: limit))
     }
-    // What the certificate says of the largest one that was not found.
+    // The certificate's bound on the largest value that was not found.
     guard let certificate = record.certificate, certificate.deflated < dense.values.count else {
       return
     }

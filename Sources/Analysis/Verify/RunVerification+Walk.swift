@@ -3,12 +3,12 @@ import LinearAlgebra
 import Model
 
 extension RunVerification {
-  /// How far the norms of hidden states in single precision are from those in double, relative to them: sums of a few thousand
-  /// terms in each of some dozens of blocks, a hundred times what real models show.
+  /// The largest relative difference allowed between norms of hidden states in single and double precision: a hundred times
+  /// what real models show, for sums of a few thousand terms in each of some dozens of blocks.
   private static let normTolerance = 1e-4
 
   /// Checks everything. Throws `RunError.badRun` for a record or arrays that do not fit the run, `interrupted`, and what a
-  /// model throws that is not finite or changes meanwhile.
+  /// model throws that is not finite or changes in the meantime.
   package func run(progress: (any RunProgress)? = nil) throws -> VerificationReport {
     let start = monotonicSeconds()
     let jacobians = resolved.selections.reduce(0) { $0 + $1.count } * layers.count
@@ -75,7 +75,7 @@ extension RunVerification {
     }
   }
 
-  /// A Jacobian, linearized anew, its triplets and derivative checked.
+  /// Linearizes a Jacobian again and checks its triplets and derivative.
   private func recomputed(
     _ model: some Transformer, _ point: BlockPoint<Double>, _ at: CouplingCheck.Place,
     _ record: PromptRecord, _ index: Int, _ generator: inout SeededGenerator,
@@ -98,7 +98,7 @@ extension RunVerification {
     guard jacobian.isWhole else {
       throw RunError.badRun(
         path: folder,
-        reason: "triplets.safetensors: \(name(at, index)) has other vectors than result.json says")
+        reason: "triplets.safetensors: the vectors of \(name(at, index)) do not match result.json")
     }
     jacobian.checkTriplets(values: try stored.list("\(name(at, index)).S"), &tally)
     jacobian.checkDerivative(&generator, &tally) {
@@ -116,7 +116,7 @@ extension RunVerification {
       prompt: index, layer: at.layer, at.tokens, variesTokens: file.head.settings.variesTokens)
   }
 
-  /// The stored vectors of a Jacobian, as many left ones as right ones.
+  /// The stored vectors of a Jacobian, with equal numbers of left and right ones.
   private func vectors(_ at: CouplingCheck.Place, _ index: Int) throws -> SingularVectors {
     let name = name(at, index)
     let vectors = SingularVectors(

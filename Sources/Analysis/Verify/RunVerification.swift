@@ -4,24 +4,24 @@ import Files
 import LinearAlgebra
 import Model
 
-/// A finished run of `align`, held against its model: everything is recomputed in double precision, from the recorded tokens
-/// on, and no number of the run is believed.
+/// Checks a finished run of `align` against its model: everything is recomputed in double precision from the recorded tokens,
+/// and no number of the run is trusted.
 ///
-/// One prompt after another goes through the blocks. At every block its Jacobians are linearized; stored triplets, derivative
-/// and, where J can be built, true singular values are checked there, then a sample of couplings.
+/// One prompt after another goes through the blocks. At each block its Jacobians are linearized, and the stored triplets, the
+/// derivative and, if J can be formed, the true singular values are checked; then a sample of couplings.
 package struct RunVerification {
-  /// How much is checked.
+  /// The extent of the checks.
   package struct Extent: Sendable {
-    /// Prompts, from 1; nil for all.
+    /// The prompts to check, from 1; nil for all.
     package var prompts: [Int]?
-    /// Blocks, from 1; nil for all.
+    /// The blocks to check, from 1; nil for all.
     package var layers: [Int]?
-    /// Bases that each Jacobian's couplings are checked in.
+    /// The number of bases in which each Jacobian's couplings are checked.
     package var sample = 4
-    /// The widest Jacobian that is built.
+    /// The largest width of a Jacobian that is formed.
     package var denseWidth = 1024
 
-    /// All prompts and blocks.
+    /// Checks all prompts and blocks.
     package init() {}
   }
 
@@ -31,16 +31,16 @@ package struct RunVerification {
   let stored: StoredTriplets
   let loaded: LoadedModel
   let resolved: ResolvedSettings
-  /// Those that are checked, as positions in the record; in the order of the loaded ones.
+  /// The prompts to check, as positions in the record, in the order of the loaded ones.
   let prompts: [Int]
-  /// Blocks that are checked, from 1.
+  /// The blocks to check, from 1.
   let layers: [Int]
-  /// What is left out from the beginning.
+  /// A tally with the checks that are left out from the start.
   let begun: VerificationTally
 
-  /// Opens a run and its model, where the run had it or elsewhere, and checks that they belong together.
+  /// Opens a run and its model, where the run found it or at another path, and checks that they belong together.
   ///
-  /// Throws `RunError.badRun` for what is not a finished run, `unfit` for another command's run and another model,
+  /// Throws `RunError.badRun` for a folder that is not a finished run, `unfit` for another command's run or another model,
   /// `badSetting`, and what opening the model throws.
   package init(
     _ folder: String, model: String? = nil, threads: Int, _ extent: Extent = Extent()
@@ -57,13 +57,13 @@ package struct RunVerification {
     layers = resolved.layers.filter { extent.layers?.contains($0) ?? true }
     guard !layers.isEmpty else {
       throw RunError.badSetting(
-        .layers, reason: "names no block that the run has; leave it out for all")
+        .layers, reason: "names no block of the run; leave it out for all")
     }
     var leftOut = run.failures.map { "prompt \($0.number): it failed, and has no results" }
     if description.width > extent.denseWidth {
       leftOut.append(
         "the true singular values: the width, \(description.width), is above \(extent.denseWidth), "
-          + "up to which Jacobians are built")
+          + "up to which Jacobians are formed")
     }
     begun = VerificationTally(leavingOut: leftOut)
   }
@@ -75,19 +75,19 @@ package struct RunVerification {
       throw .unfit(
         path: folder,
         reason:
-          "is of krylens \(kind == .lens ? "lens fit" : kind.rawValue), and krylens verify checks runs of "
+          "is a run of krylens \(kind == .lens ? "lens fit" : kind.rawValue), but krylens verify checks runs of "
           + "krylens align")
     }
     let run = try StoredRun(folder, .identities).record
     guard run.complete else {
       throw .badRun(
         path: folder,
-        reason: "it is not finished: repeat its command, which goes on where it stopped")
+        reason: "it is unfinished: repeat its command, which resumes it")
     }
     return run
   }
 
-  /// The prompts that are asked for and did not fail.
+  /// The requested prompts that did not fail.
   private static func prompts(
     of run: RunRecord, _ extent: Extent, _ folder: String
   ) throws(RunError) -> [Int] {
@@ -99,7 +99,7 @@ package struct RunVerification {
     let wanted = extent.prompts?.map { $0 - 1 } ?? Array(all)
     let prompts = wanted.filter { run.prompts[$0].failed == nil }
     guard !prompts.isEmpty else {
-      throw .badRun(path: folder, reason: "every prompt to be checked failed in it")
+      throw .badRun(path: folder, reason: "all prompts to be checked failed in the run")
     }
     return prompts
   }
@@ -112,7 +112,7 @@ package struct RunVerification {
     settings.threads = threads
     if let elsewhere { settings.model = elsewhere }
     try requireSameWeights(settings.model, as: run.model, folder, isNamed: elsewhere != nil)
-    // Tokens as they were read, not the text they were made of.
+    // The tokens are those that were read, not the text they came from.
     settings.encoderPrompt = nil
     settings.encoderTokenIds = run.prompts[prompts[0]].encoderTokenIds
     let headers = prompts.map { PromptHeader(run.prompts[$0]) }
@@ -121,7 +121,9 @@ package struct RunVerification {
     where PromptHeader(prompt.given, prompt.input, []).read != header.read {
       throw RunError.unfit(
         path: folder,
-        reason: "read another image than \(header.image ?? "the file") is now; put that one there")
+        reason:
+          "read another image than \(header.image ?? "the file") is now; restore the original image"
+      )
     }
     return loaded
   }
@@ -136,11 +138,12 @@ package struct RunVerification {
     } catch {
       if isNamed { throw error }
       let reason = SettingMessage(
-        recorded: "is of a model that cannot be opened where it was (\(error)); ")
-      throw RunError.unfit(path: folder, reason: reason + "name it by \(.modelOfRun)")
+        recorded: "was made with a model that cannot be opened where it was (\(error)); ")
+      throw RunError.unfit(path: folder, reason: reason + "give its path with \(.modelOfRun)")
     }
     throw RunError.unfit(
       path: folder,
-      reason: "is of other weights than \(model) has now; name its own by \(.modelOfRun)")
+      reason:
+        "was made with other weights than \(model) has now; give its own model with \(.modelOfRun)")
   }
 }

@@ -1,49 +1,49 @@
-/// What `RunVerification` holds a recorded number against.
+/// The kinds of checks that `RunVerification` makes.
 public enum CheckKind: String, Codable, Sendable, CaseIterable {
-  /// σ in `triplets.safetensors` is that of `result.json`.
+  /// σ in `triplets.safetensors` equals σ in `result.json`.
   case storedValues = "stored_values"
-  /// max(‖J v − σ u‖, ‖Jᵀ u − σ v‖) of the stored triplets is what the record says.
+  /// max(‖J v − σ u‖, ‖Jᵀ u − σ v‖) of the stored triplets equals the record.
   case residualNorms = "residual_norms"
   /// UᵀU = VᵀV = 1.
   case orthonormality
   /// ⟨J v, u⟩ = ⟨v, Jᵀ u⟩.
   case adjoint
-  /// J v is what differences of the block's function say.
+  /// J v agrees with finite differences of the block's function.
   case finiteDifference = "finite_difference"
-  /// σᵢ is the i-th largest singular value of J, built and decomposed densely: nothing was missed.
+  /// σᵢ is the i-th largest singular value of J, formed and decomposed densely: nothing was missed.
   case singularValues = "singular_values"
-  /// The score that the stored triplets give.
+  /// The score agrees with the one that the stored triplets give.
   case coupling
-  /// ‖x‖ of the hidden states.
+  /// The norms ‖x‖ of the hidden states agree.
   case hiddenNorms = "hidden_norms"
 }
 
-/// One number of a run, found anew, and the number it is held to.
+/// One recomputed number of a run, and the limit for its difference.
 public struct VerificationFinding: Codable, Sendable {
   /// What was checked.
   public var kind: CheckKind
   /// The prompt, from 1.
   public var prompt: Int
-  /// The block, from 1; for hidden norms the blocks passed.
+  /// The block, from 1; for hidden norms the number of blocks before the state.
   @Nullable public var layer: Int?
   /// The input token, from 0.
   @Nullable public var fromToken: Int?
   /// The output token, from 0.
   @Nullable public var toToken: Int?
-  /// The triplet, from 1; of a coupling its rank.
+  /// The triplet, from 1; for a coupling its rank.
   @Nullable public var rank: Int?
-  /// Of a coupling how it is read, and in which basis: a block from 1 or, of kinds that compare tokens, a token from 0.
+  /// For a coupling its reading and its basis: a block from 1 or, in kinds that compare tokens, a token from 0.
   @Nullable public var reading: String?
-  /// The number as it is recorded, if the record has one.
+  /// The recorded number, if there is one.
   @Nullable public var recorded: Double?
-  /// The number as it was found.
+  /// The recomputed number.
   @Nullable public var found: Double?
-  /// How far apart they are, or how large the defect is.
+  /// The difference between them, or the size of the defect.
   @Nullable public var difference: Double?
-  /// What that is held to.
+  /// The limit for the difference.
   public var limit: Double
 
-  /// The difference over the limit: at most 1 where the check holds; nil where a number is missing or not finite.
+  /// The difference over the limit, at most 1 if the check holds; nil if a number is missing or not finite.
   public var ratio: Double? {
     guard let difference, difference.isFinite else { return nil }
     return difference == 0 ? 0 : limit > 0 ? difference / limit : nil
@@ -53,35 +53,35 @@ public struct VerificationFinding: Codable, Sendable {
   public var holds: Bool { ratio.map { $0 <= 1 } ?? false }
 }
 
-/// What came of recomputing a run from its model.
+/// The result of recomputing a run from its model.
 public struct VerificationReport: Codable, Sendable {
   /// One kind of check.
   public struct Kind: Codable, Sendable {
-    /// Which.
+    /// The kind.
     public var kind: CheckKind
-    /// How many numbers were checked.
+    /// The number of checked numbers.
     public var checks: Int
-    /// How many of them failed.
+    /// The number of failed checks.
     public var failed: Int
-    /// The one nearest to its limit, or farthest beyond it.
+    /// The check that is closest to its limit, or farthest beyond it.
     public var worst: VerificationFinding
-    /// Its difference over its limit; null where that is no number.
+    /// The difference of that check over its limit; null if it is not a number.
     @Nullable public var worstRatio: Double?
   }
 
-  /// The version that checked.
+  /// The version of Krylens that did the checks.
   public var krylens: String
   /// The run folder.
   public var run: String
-  /// The model, as it was opened.
+  /// The path of the model.
   public var model: String
   /// Whether everything that was checked holds.
   public var passed: Bool
-  /// How many numbers were checked.
+  /// The number of checked numbers.
   public var checks: Int
   /// The kinds of checks that were made.
   public var kinds: [Kind]
-  /// What failed, a hundred at most.
+  /// The failed checks, at most a hundred.
   public var failures: [VerificationFinding]
   /// What was not checked, and why: one line each.
   public var leftOut: [String]
@@ -96,12 +96,12 @@ struct VerificationTally {
   private var failures: [VerificationFinding] = []
   private var notes: [String: Int] = [:]
 
-  /// Nothing checked yet, and some things that will not be.
+  /// An empty tally, with notes on checks that are left out.
   init(leavingOut notes: [String]) {
     for note in notes { leaveOut(note) }
   }
 
-  /// Takes a check down.
+  /// Counts a check.
   mutating func add(_ finding: VerificationFinding) {
     var finding = finding
     for path in [\VerificationFinding.recorded, \.found, \.difference]
@@ -113,7 +113,7 @@ struct VerificationTally {
       ?? VerificationReport.Kind(
         kind: finding.kind, checks: 0, failed: 0, worst: finding, worstRatio: finding.ratio)
     kind.checks += 1
-    // No number at all is worse than any.
+    // A missing number is worse than any other.
     if (finding.ratio ?? .infinity) > (kind.worst.ratio ?? .infinity) {
       (kind.worst, kind.worstRatio) = (finding, finding.ratio)
     }
@@ -125,10 +125,10 @@ struct VerificationTally {
     kinds[finding.kind] = kind
   }
 
-  /// Takes down that something could not be checked.
+  /// Notes something that could not be checked.
   mutating func leaveOut(_ what: String) { notes[what, default: 0] += 1 }
 
-  /// All of it.
+  /// The report of all checks.
   func report(run: String, model: String, seconds: Double) -> VerificationReport {
     let kinds = CheckKind.allCases.compactMap { self.kinds[$0] }
     return VerificationReport(

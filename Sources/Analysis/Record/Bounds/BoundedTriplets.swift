@@ -3,15 +3,15 @@ import LinearAlgebra
 
 /// Triplets beyond those asked for, as recorded, without their vectors.
 public struct FurtherRecord: Codable, Sendable, Equatable {
-  /// σ, going on where the asked ones end.
+  /// The singular values after the requested ones.
   public var singularValues: [Double]
-  /// Measured; they need not be within the tolerance.
+  /// The measured residual norms, which need not be within the tolerance.
   public var residualNorms: [Double]
-  /// How far each value is off at most.
+  /// An upper bound on the error of each value.
   public var bound: [Double]
 }
 
-/// A record of triplets that says how far they may be off (`TripletBounds`).
+/// A record of triplets with bounds on their errors (`TripletBounds`).
 protocol BoundedTriplets {
   var bound: [Double]? { get set }
   var vectorBound: [Double]? { get set }
@@ -22,7 +22,7 @@ protocol BoundedTriplets {
 }
 
 extension BoundedTriplets {
-  /// Says so of `t`, of an operator (m, n) whose larger side is `dimension`.
+  /// Records the bounds of `t`, triplets of an operator (m, n) whose larger side is `dimension`.
   mutating func addBounds(of t: SingularTriplets, noise: OperatorNoise?, dimension: Int) {
     let noise = noise ?? .none
     let k = t.singularValues.count
@@ -41,7 +41,7 @@ extension BoundedTriplets {
 }
 
 extension SingularTriplets {
-  /// How far all of them are from the operator's own, further ones as if they had been asked for.
+  /// The bounds of all triplets, including the further ones as if they had been requested.
   fileprivate func allBounds(noise: OperatorNoise, dimension: Int) -> TripletBounds {
     TripletBounds(
       singularValues: singularValues + (further?.singularValues ?? []),

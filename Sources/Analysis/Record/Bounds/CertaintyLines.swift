@@ -1,15 +1,15 @@
 import Foundation
 
-/// What tables and pages say of how far Jacobians are certain: values that may be missing, errors, clusters. Of records that do
-/// not say, nothing.
+/// The lines in tables and pages on how certain Jacobians' triplets are: values that may be missing, errors, clusters. Empty for
+/// records without this information.
 package struct CertaintyLines {
-  /// One statement each; clusters stand indented below theirs.
+  /// One statement per line; clusters are indented below their statement.
   package let lines: [String]
 
-  /// Clusters that are printed one by one at most.
+  /// The most clusters that are printed one by one.
   private static let mostClusters = 6
 
-  /// Of a prompt's Jacobians, or of several prompts'.
+  /// The lines for the Jacobians of one or several prompts.
   package init(_ layers: [LayerRecord]) {
     let bounded = layers.filter { $0.bound != nil }
     guard !bounded.isEmpty else {

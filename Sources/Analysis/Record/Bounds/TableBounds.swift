@@ -1,18 +1,18 @@
 import Alignment
 import LinearAlgebra
 
-/// The bounds of a coupling table's entries, row by row, and what its readings are where clusters leave vectors undetermined.
+/// The bounds of a coupling table's entries, row by row, and its invariant readings where clusters leave vectors undetermined.
 struct TableBounds {
-  /// A Jacobian's triplets, and how far its operator is from what is meant.
+  /// A Jacobian's triplets, and the noise of its operator.
   typealias Found = (triplets: SingularTriplets, noise: OperatorNoise?)
 
   private let width: Int
   private let spreads: [JacobianSpread]
-  /// The bases' vectors, one after another: left ones for the form `same`, else right ones.
+  /// The bases' vectors, one basis after another: left ones for the form `same`, otherwise right ones.
   private let left, right: Matrix<Double>
   private let count: Int
 
-  /// Of the bases, seen at this rank.
+  /// The bounds for these bases at this rank.
   init(_ bases: [Found], rank k: Int, width: Int) {
     (self.width, count) = (width, k)
     spreads = bases.map { JacobianSpread($0.triplets, noise: $0.noise, dimension: width) }
@@ -24,10 +24,10 @@ struct TableBounds {
     (left, right) = (stacked(\.leftVectors), stacked(\.rightVectors))
   }
 
-  /// Whether a cluster concerns a basis at this rank.
+  /// Whether a cluster affects a basis at this rank.
   func hasClusters(rank k: Int) -> Bool { spreads.contains { $0.clusters.concerns(first: k) } }
 
-  /// What is known of a row's entries.
+  /// The bounds of a row's entries.
   func row(_ own: Found, _ form: CouplingForm, _ couplings: [BlockCoupling]) -> Row {
     let spread = JacobianSpread(own.triplets, noise: own.noise, dimension: width)
     // (K′, d) · (bases · K, d)ᵀ: entry (b, j K + a) = ⟨u_{i,b}, u_{j,a}⟩.
@@ -42,7 +42,7 @@ struct TableBounds {
       })
   }
 
-  /// A row in every reading; what readings have in common is computed once.
+  /// A row in every reading; what the readings share is computed once.
   struct Row {
     let couplings: [BlockCoupling]
     let bases: [JacobianSpread]

@@ -1,14 +1,13 @@
 import Files
-/// Runs in the order in which they are one: the parts of one list of prompts, or whole runs that have no prompt in common.
+/// Runs in the order in which they are joined: the parts of one list of prompts, or complete runs without a common prompt.
 struct MergeParts {
   let runs: [StoredRun]
 
-  /// Throws `RunError.notTogether` for parts of which one is missing, there twice or of another list, and for a prompt that
-  /// two runs have.
+  /// Throws `RunError.notTogether` if a part is missing, given twice or of another list, or if two runs have the same prompt.
   init(_ runs: [StoredRun]) throws(RunError) {
     guard let count = runs.compactMap(\.record.settings.shard).first?.count else {
       try Self.refuseCommonPrompts(
-        runs, remedy: "every prompt may stand in one of the runs only: leave one of the two out")
+        runs, remedy: "a prompt may be in only one of the runs: leave one of the two out")
       self.runs = runs
       return
     }
@@ -16,12 +15,13 @@ struct MergeParts {
     try Self.checkList(self.runs)
   }
 
-  /// Shards by their number, each once.
+  /// The shards in the order of their numbers, each once.
   private static func inOrder(_ runs: [StoredRun], _ count: Int) throws(RunError) -> [StoredRun] {
     var parts: [Int: StoredRun] = [:]
     for run in runs {
       guard let shard = run.record.settings.shard, shard.count == count else {
-        throw .notTogether(path: run.path, reason: "is no part of \(count), as another one is")
+        throw .notTogether(
+          path: run.path, reason: "is not one of \(count) parts, but another run is")
       }
       if let twin = parts.updateValue(run, forKey: shard.index) {
         throw .notTogether(
@@ -32,13 +32,13 @@ struct MergeParts {
       throw .notTogether(
         path: runs[0].path,
         reason:
-          "is one of \(count) parts, of which \(missing)/\(count) is missing; name its run too")
+          "is one of \(count) parts, of which \(missing)/\(count) is missing; give its run too")
     }
     return (1...count).compactMap { parts[$0] }
   }
 
-  /// Whether shards are the parts of one list. Earlier versions did not record it; then parts of other sizes than a list
-  /// of so many prompts has, and prompts in two parts, give different lists away.
+  /// Checks that the shards are parts of one list. Earlier versions did not record the list; then different lists are detected
+  /// by parts of the wrong size and by prompts that are in two parts.
   private static func checkList(_ parts: [StoredRun]) throws(RunError) {
     let prompts = parts.flatMap(\.record.prompts)
     let known = parts.first { $0.record.promptList != nil }
@@ -48,7 +48,8 @@ struct MergeParts {
         let other = part.record.promptList.map { "another list, of \($0.count) prompts" }
         throw .notTogether(
           path: part.path,
-          reason: "is a part of \(other ?? "a list it does not name"), and \(known.path) of one of "
+          reason:
+            "is a part of \(other ?? "a list it does not name"), but \(known.path) is a part of one of "
             + "\(list.count); give every part the same prompts, in the same order")
       }
     }
@@ -59,23 +60,24 @@ struct MergeParts {
       }
       throw .notTogether(
         path: part.path,
-        reason: "has \(has) prompts, and part \(shard.index) of \(shard.count) of a list of "
-          + "\(total) has \(shard.range(of: total).count); give every part the same prompts")
+        reason: "has \(has) prompts, but part \(shard.index) of \(shard.count) of a list of "
+          + "\(total) has \(shard.range(of: total).count); give every part the same list of prompts"
+      )
     }
     guard let list else {
       return try refuseCommonPrompts(
         parts, remedy: "so they may be parts of different lists: run them again from one list")
     }
-    // Earlier versions hashed in another way; then it is enough that all parts name the same list.
+    // Earlier versions hashed differently; then it is enough that all parts name the same list.
     guard list.hash.count != ContentHash.length || PromptList(prompts) == list else {
       throw .notTogether(
         path: parts[0].path,
-        reason: "the \(prompts.count) prompts of all parts are not those of the list they were "
-          + "made from; run the parts again from one list")
+        reason: "the \(prompts.count) prompts of all parts are not those of the list the parts "
+          + "name; run the parts again from one list")
     }
   }
 
-  /// A prompt that stands in two runs is either computed twice or from another list. Twice in one run it was asked for.
+  /// Refuses a prompt that is in two runs: it was computed twice or comes from another list. Repeats within one run are allowed.
   private static func refuseCommonPrompts(
     _ runs: [StoredRun], remedy: String
   ) throws(RunError) {
@@ -84,7 +86,7 @@ struct MergeParts {
       let twin = runs[..<r].first { $0.resolvedPath == run.resolvedPath }
       if let twin {
         throw .notTogether(
-          path: run.path, reason: "is the folder \(twin.path), which is named already; name it once"
+          path: run.path, reason: "is the same folder as \(twin.path); give it once"
         )
       }
       for (p, prompt) in run.record.prompts.enumerated() {

@@ -2,30 +2,31 @@ import Files
 import Checkpoint
 import Foundation
 
-/// Joins runs of one model and one set of numeric settings whose prompts were run apart: shards, or lists of prompts.
+/// Joins runs of one model with the same numeric settings over different prompts: shards, or separate lists.
 public struct RunMerge {
   private let runs: [StoredRun]
   private let record: RunRecord
 
-  /// Reads the runs: shards in whatever order, all of them; or whole runs, whose prompts will follow one another as given.
+  /// Reads the runs: all shards, in any order; or complete runs, whose prompts are joined in the order given.
   ///
-  /// Throws `RunError.badRun` for folders that hold no complete run, all of them named, and `notTogether` for runs that
-  /// differ in what decides their numbers, have a prompt in common, or are not the parts of one list. Prompts that failed stay
-  /// as they are.
+  /// Throws `RunError.badRun`, naming all folders that hold no complete run, and `notTogether` for runs that differ in settings
+  /// that determine numbers, have a prompt in common, or are not the parts of one list. Failed prompts are kept as failed.
   public init(_ paths: [String]) throws {
     let runs = try Self.read(paths)
     guard let first = runs.first else {
-      throw RunError.notTogether(path: "", reason: "no run is named")
+      throw RunError.notTogether(path: "", reason: "no run is given")
     }
     for run in runs {
       let manifests = [first, run].map { RunManifest($0.record) }
-      // Hidden states of some of the prompts would be lost, or taken for those of all.
+      // Hidden states of only some of the prompts would be lost, or taken for those of all.
       if let reason = try manifests[0].obstacleBesidesPrompts(to: manifests[1])
         ?? manifests[0].settings.difference(.saveHiddenStates, from: manifests[1].settings)
       {
         throw RunError.notTogether(
           path: run.path,
-          reason: "beside \(first.path), \(reason); name runs of one model with one set of options")
+          reason:
+            "compared with \(first.path), \(reason); give runs of one model with one set of options"
+        )
       }
     }
     self.runs = try MergeParts(runs).runs
@@ -47,7 +48,7 @@ public struct RunMerge {
     self.record = record
   }
 
-  /// All of them, or an error that names every one that is not whole: the others are not touched.
+  /// Reads all runs, or throws an error that names each one that is not complete.
   private static func read(_ paths: [String]) throws(RunError) -> [StoredRun] {
     var runs: [StoredRun] = []
     var failures: [(path: String, reason: String)] = []
@@ -66,10 +67,10 @@ public struct RunMerge {
     throw .badRun(path: first.path, reason: first.reason + others)
   }
 
-  /// What a run lacks that was finished: its end, or arrays that every such run has.
+  /// What a run lacks to be complete: its end, or arrays that every complete run has.
   private static func obstacle(in run: StoredRun) -> String? {
     guard run.record.complete else {
-      return "it has not ended: repeat its command, which goes on where it stopped"
+      return "it is unfinished: repeat its command, which resumes it"
     }
     guard run.record.prompts.contains(where: { $0.failed == nil }) else { return nil }
     let arrays =
@@ -115,7 +116,7 @@ public struct RunMerge {
     }
   }
 
-  /// The same file of all runs in one, `p0.…` of a later run counted on; nothing where no run has it.
+  /// Joins the same file of all runs into one, renumbering `p0.…` of later runs; writes nothing if no run has it.
   private func join(_ name: String, into folder: OutputFolder) throws {
     var parts: [(file: SafetensorsFile, names: [String])] = []
     var entries: [SafetensorsWriter.Entry] = []
