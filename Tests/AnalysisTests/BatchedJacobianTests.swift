@@ -7,11 +7,11 @@ import Testing
 
 @testable import Analysis
 
-/// Jacobians applied together are the Jacobians applied one by one, whichever of them are still at work.
+/// Jacobians applied together give the same as Jacobians applied one by one, whichever of them are still active.
 struct BatchedJacobianTests {
   private static let prompts = [[5, 3, 9, 7], [1, 2, 3], [8, 8], [4, 6, 2, 2, 9], [10, 11]]
 
-  /// All subsets that a shrinking and growing set of Jacobians goes through, the full one and a single one included.
+  /// Subsets of a shrinking and growing set of Jacobians, including the full set and a single Jacobian.
   private static let subsets = [
     [0, 1, 2, 3, 4], [0, 2, 3, 4], [2, 3, 4], [2, 4], [4], [0, 1], [1, 2, 3], [0, 1, 2, 3, 4], [0],
   ]
@@ -40,7 +40,7 @@ struct BatchedJacobianTests {
     for active in Self.subsets {
       let v = generator.normalMatrix(rows: active.count * b, columns: n)
       let u = generator.normalMatrix(rows: active.count * b, columns: m)
-      // Not a number before: whatever is not written shows.
+      // Filled with NaN, so that entries that are not written show.
       var y = Matrix<Double>(rows: v.rows, columns: m, repeating: .nan)
       var x = Matrix<Double>(rows: u.rows, columns: n, repeating: .nan)
       var span = y.elements.mutableSpan
@@ -51,7 +51,7 @@ struct BatchedJacobianTests {
         for k in place * b..<(place + 1) * b {
           let (vk, uk) = (Matrix([Array(v.row(k))]), Matrix([Array(u.row(k))]))
           let (av, atu) = (apart[p].apply(vk), apart[p].applyAdjoint(uk))
-          // Sums in another order: some ε √d of the norm.
+          // The sums have another order: some ε √d of the norm.
           expectClose(y.row(k), av.elements, av.frobeniusNorm)
           expectClose(x.row(k), atu.elements, atu.frobeniusNorm)
           // ⟨J v, u⟩ = ⟨v, Jᵀ u⟩

@@ -4,7 +4,7 @@ import Testing
 
 @testable import Analysis
 
-/// What is known of runs that have not ended.
+/// What is known about unfinished runs.
 struct BegunRunTests {
   private static let prompts: [PromptInput] = [
     .tokens([1, 5, 7, 3]), .tokens([2, 5, 7]), .tokens([9, 8, 4]),
@@ -13,7 +13,7 @@ struct BegunRunTests {
     ModelSettings(model: ModelFixture("llama").folder, name: "m", threads: 1)
   }
 
-  /// Runs into a folder of this name until so many units are done.
+  /// Runs into a folder of this name until a number of units are done.
   private func stop(_ run: some FolderRun, after limit: Int, in path: String) throws {
     #expect(throws: RunError.interrupted(resume: path)) {
       let folder = try ResultFolder(path, for: run.manifest())
@@ -62,14 +62,14 @@ struct BegunRunTests {
     #expect(try EigenRecord.begun(in: path) == nil)
   }
 
-  /// The lens of the prompts that are done is the one fitted on them alone, as the whole space is the basis of both.
+  /// The lens of the finished prompts equals the one fitted on them alone, since the basis of both is the whole space.
   @Test func lens() throws {
     let scratch = try ScratchFolder()
     let path = scratch["run"]
     var settings = LensSettings(Self.settings)
     (settings.fit.dense, settings.fit.rank) = (true, 4)
     let run = try LensRun(settings, prompts: Self.prompts)
-    // A prompt is 24 vectors, the width, which the third has begun.
+    // A prompt takes 24 vectors, the width; the third prompt has been started.
     try stop(run, after: 60, in: path)
     #expect(RunKind(path) == .lens)
     let begun = try #require(try LensRecord.begun(in: path))
@@ -84,7 +84,7 @@ struct BegunRunTests {
   }
 }
 
-/// Asks to stop once so many units are done.
+/// Asks to stop once a number of units are done.
 final class UnitLimit: RunProgress {
   private let limit: Int
   private var done = 0

@@ -8,11 +8,11 @@ import Testing
 
 @testable import Analysis
 
-/// What a run says of its precision, against runs and references in double precision.
+/// What a run records about its precision, against runs and references in double precision.
 struct ComputedPrecisionTests {
   private static let prompts = [[5, 3, 9, 7], [1, 2, 3, 4, 5, 6], [8, 8]]
 
-  /// What a committed checkpoint must give, of any family.
+  /// The reference values of a committed checkpoint of any family.
   private struct Expectation: Decodable {
     let tokenIds: [Int]
     let encoderTokenIds: [Int]?
@@ -190,7 +190,7 @@ struct ComputedPrecisionTests {
     }
   }
 
-  /// A run that was stopped and goes on is the run that was not, in either precision and with blocks that were solved on.
+  /// A resumed run equals an uninterrupted one, in either precision and with blocks continued in double precision.
   @Test(arguments: [PrecisionMode.auto, .double]) func stoppedRuns(_ precision: PrecisionMode)
     throws
   {

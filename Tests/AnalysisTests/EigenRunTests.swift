@@ -26,7 +26,7 @@ import Testing
       in: EigenRun.Folder(scratch["run"], for: run.manifest()), meter: MemoryMeter())
   }
 
-  /// Jacobians of a token's path, built.
+  /// The dense Jacobians along a token's path.
   private func path(_ folder: String) throws -> [Matrix<Double>] {
     let model = try loadTransformer(try CheckpointDirectory(opening: folder))
     return try jacobians(model)
@@ -71,7 +71,7 @@ import Testing
       }
       let commutator = j.gram(.transposed) - j.gram()
       let departure = commutator.frobeniusNorm / (j.frobeniusNorm * j.frobeniusNorm)
-      // Of so few dimensions it is exact, to single precision.
+      // In so few dimensions it is exact, to single precision.
       #expect(abs(spectrum.departureFromNormality - departure) < 1e-5)
       #expect(spectrum.departureStandardError == 0)
     }
@@ -135,7 +135,7 @@ import Testing
     }
   }
 
-  /// A prompt that is finished is not run again: what is kept of it is the result, to the bit.
+  /// A finished prompt is not run again: what is kept of it is the result, to the bit.
   @Test func goesOnFromFinishedPrompts() throws {
     final class Stop: RunProgress {
       var updates = 0

@@ -5,9 +5,9 @@ import Testing
 
 @testable import Analysis
 
-/// What one prompt does costs no other prompt anything.
+/// A prompt that fails does not affect the others.
 struct FailedPromptTests {
-  /// Every token but one of these is harmless.
+  /// All tokens but one of these are harmless.
   static let prompts = prompts(20)
 
   static func prompts(_ count: Int) -> [[Int]] { (0..<count).map { [$0 % 20, 7, 3, 20 + $0] } }
@@ -59,7 +59,7 @@ struct FailedPromptTests {
   }
 
   static let cases = [
-    // What enters the first block is no number.
+    // The input of the first block is not finite.
     Case(
       testDescription: "embedding", value: .infinity, layers: 0...0,
       tensor: "model.embed_tokens.weight"),
@@ -92,14 +92,14 @@ struct FailedPromptTests {
       #expect(prompt.trajectory.norms == healthy.prompts[p].trajectory.norms)
     }
     #expect(record.statistics.trajectory[0].value.count == 19)
-    // Read again, and merged into the next reading's statistics, it stays what it is.
+    // Read again, and merged into other statistics, it is unchanged.
     let again = try StoredRun(scratch["run"]).record
     #expect(again.failures == record.failures && again.complete)
     let files = try SafetensorsFile(scratch["run/triplets.safetensors"])
     #expect(files.contains("p4.l1.U") && !files.contains("p5.l1.U") && files.contains("p19.l3.V"))
   }
 
-  /// A run that is stopped after the failure goes on as if it had not been.
+  /// A run that is stopped after the failure resumes as if it had not been stopped.
   @Test func failuresAreKept() throws {
     let model = try EditedModel("model.embed_tokens.weight", row: 25, 1e38)
     let scratch = try ScratchFolder()
@@ -157,12 +157,12 @@ struct FailedPromptTests {
     }
     #expect("\(error!)".contains("prompt 2"))
 
-    // In another order they are the same prompts, and stand as they stood.
+    // In another order they are the same prompts, and keep their places.
     let turned = try RunFolder(
       scratch["whole"], for: try run(model, prompts.reversed()).manifest())
     #expect(turned.isComplete && !turned.isOfTheseAlone)
 
-    // The first group is finished, the second one begun, the third not.
+    // The first group is finished, the second started, the third not started.
     let folder = try RunFolder(scratch["begun"], for: try whole.manifest())
     #expect(throws: RunError.interrupted(resume: scratch["begun"])) {
       try whole.run(in: folder, progress: StepWatch(cancelAfter: 7), meter: MemoryMeter())

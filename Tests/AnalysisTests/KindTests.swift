@@ -8,7 +8,7 @@ import Testing
 
 @testable import Analysis
 
-/// Couplings of every kind as a run records them, against Jacobians that are built and decomposed in double precision.
+/// Couplings of every kind as a run records them, against dense Jacobians decomposed in double precision.
 struct KindTests {
   static let prompts = [[5, 3, 9, 7, 2], [1, 2, 3], [8]]
 
@@ -34,7 +34,7 @@ struct KindTests {
     },
   ]
 
-  /// Triplets of a Jacobian by LAPACK, and the Jacobian.
+  /// A dense Jacobian and its triplets by LAPACK.
   private struct Dense {
     let jacobian: Matrix<Double>
     let triplets: SingularTriplets
@@ -51,7 +51,7 @@ struct KindTests {
     }
   }
 
-  /// Blocks, then prompts, then selections.
+  /// The Jacobians by block, then prompt, then selection.
   private func dense(
     _ model: some Transformer, _ resolved: ResolvedSettings, rank: Int
   ) throws -> [[[Dense]]] {
@@ -74,7 +74,7 @@ struct KindTests {
     let rank = 3
     let directory = try CheckpointDirectory(opening: ModelFixture(name).folder)
     var settings = RunSettings(model: directory.path, name: name, threads: 1)
-    // One more is solved than is compared, to see that the last gap is open too.
+    // One triplet more than compared is solved, to see that the last gap is open too.
     (settings.top, settings.ranks, settings.tolerance) = (rank + 1, [rank], 1e-6)
     request.change(&settings)
     let model = try loadTransformer(directory)
@@ -117,7 +117,7 @@ struct KindTests {
     #expect(compared > 0)
   }
 
-  /// A token's Jacobians do not depend on which others are asked for: self over all tokens holds what depth finds at one.
+  /// A token's Jacobians do not depend on which others are requested: self over all tokens holds what depth finds at one.
   @Test func kindsShareTheirJacobians() throws {
     let values = { (change: (inout RunSettings) -> Void) throws -> [LayerRecord] in
       var settings = RunSettings(model: ModelFixture("llama").folder, name: "llama", threads: 1)

@@ -30,7 +30,7 @@ struct MapRunTests {
     return try run.run(in: folder, progress: progress, meter: MemoryMeter())
   }
 
-  /// Without times and memory.
+  /// The record without times and memory.
   private func contents(_ folder: String) throws -> [String: Data] {
     var files: [String: Data] = [:]
     for name in try FileManager.default.contentsOfDirectory(atPath: folder) {
@@ -217,7 +217,7 @@ struct MapRunTests {
     }
     expectRefusal("`read_out` is null there and 4 here") { $0.readOut = 4 }
     expectRefusal("prompts", Array(Self.prompts.prefix(2))) { _ in }
-    // The same map asked for in other words.
+    // The same map requested in another way.
     #expect(
       try MapRun.Folder(
         path, for: run { $0.map.fromToken = .indices([-1]) }.manifest()
@@ -226,7 +226,7 @@ struct MapRunTests {
 
   // MARK: Failures
 
-  /// A prompt whose states are not finite is recorded, and the others have what they have without it.
+  /// A prompt whose states are not finite is recorded, and the others have the same results as without it.
   @Test(arguments: [false, true]) func othersGoOn(isAverage: Bool) throws {
     let scratch = try ScratchFolder()
     let model = try FailedPromptTests.EditedModel(

@@ -9,11 +9,11 @@ import Testing
 
 @testable import Analysis
 
-/// The two passes against Jacobians that are built, in double precision.
+/// The two passes against dense Jacobians in double precision.
 struct PassTests {
   static let prompts = [[5, 3, 9, 7], [1, 2, 3, 4, 5, 6], [8, 8]]
 
-  /// J (d, d) of every block (outer) and prompt (inner), and the states of the target tokens: layers, then prompts.
+  /// J (d, d) for each block (outer) and prompt (inner), and the states of the target tokens: layers, then prompts.
   private struct Dense {
     var jacobians: [[Matrix<Double>]] = []
     var states: [[[Double]]] = []
@@ -43,10 +43,10 @@ struct PassTests {
   /// The passes of a run, and the same by dense matrices.
   private struct Passes {
     let resolved: ResolvedSettings
-    /// Of every linearized block, then of every prompt.
+    /// One per linearized block, then per prompt.
     let solved: [[SingularTriplets]]
     let paths: [PathRecord]
-    /// Of every linearized block, then of every prompt.
+    /// One per linearized block, then per prompt.
     let couplings: [[JacobianCouplings]]
     let dense: Dense
 
@@ -160,7 +160,7 @@ struct PassTests {
     }
   }
 
-  /// ‖J‖_F is exact when all singular values are known, and else within its own error bars: 16 probes, whose mean
+  /// ‖J‖_F is exact if all singular values are known, and otherwise within its own error bars: 16 probes, whose mean
   /// follows a t distribution of 15 degrees of freedom, leave 6 standard errors once in 4·10⁴.
   @Test func frobeniusNorms() throws {
     for fixture in ModelFixture.all {

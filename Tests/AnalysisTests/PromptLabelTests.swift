@@ -3,7 +3,7 @@ import Testing
 
 @testable import Analysis
 
-/// Messages name a prompt by its number, what was given, and where it stands.
+/// Messages name a prompt by its number, its text as given, and its place.
 struct PromptLabelTests {
   @Test func whatWasGiven() {
     let text = PromptInput.text(

@@ -4,7 +4,7 @@ import Testing
 
 @testable import Analysis
 
-/// `result.json`, read prompt by prompt: what is read of it at once, or an error.
+/// `result.json` read prompt by prompt: equal to reading it at once, or an error.
 struct RecordFileTests {
   private static let record = Result {
     var settings = RunSettings(model: ModelFixture("llama").folder, name: "llama", threads: 1)
@@ -31,7 +31,7 @@ struct RecordFileTests {
     let record = try Self.record.get()
     let compact = JSONEncoder()
     compact.keyEncodingStrategy = .convertToSnakeCase
-    // As it is written, and as another program would write it again: on one line, keys in some order.
+    // As Krylens writes it, and as another program might: on one line, with keys in any order.
     for json in [try record.json(), try compact.encode(record)] {
       let file = try RecordFile(try file(json, in: scratch))
       #expect(file.count == 3 && file.head.prompts.isEmpty)
@@ -42,7 +42,7 @@ struct RecordFileTests {
     }
   }
 
-  /// What the writer puts together of pieces is what is encoded at once, byte by byte.
+  /// What the writer assembles from pieces equals what is encoded at once, byte by byte.
   @Test func piecesMakeTheWhole() throws {
     let scratch = try ScratchFolder()
     let record = try Self.record.get()
@@ -57,7 +57,7 @@ struct RecordFileTests {
     #expect(names == ["coupling.csv", "result.json", "singular_values.csv", "trajectory.csv"])
   }
 
-  /// Cut short anywhere, or with a byte that is another: an error that names the folder, or numbers, never a crash.
+  /// A file cut short anywhere, or with a changed byte, gives numbers or an error that names the folder, never a crash.
   @Test func damagedFilesAreErrors() throws {
     let scratch = try ScratchFolder()
     let json = try Self.record.get().json()
@@ -104,7 +104,7 @@ struct RecordFileTests {
     #expect(error?.description.contains("prompts.2.text") == true, "\(String(describing: error))")
   }
 
-  /// A meter that is no longer used leaves no thread: what the thread holds goes with it.
+  /// A released meter leaves no thread, nor anything the thread holds.
   @Test func metersEnd() throws {
     weak var sampler: Sampler?
     do {
@@ -112,7 +112,7 @@ struct RecordFileTests {
       meter.sample()
       sampler = meter.sampler
     }
-    // The thread has left its work when the meter is gone, and lets go of it a moment later.
+    // The thread has stopped when the meter is gone, and releases its state a moment later.
     for _ in 0..<2000 where sampler != nil { usleep(1000) }
     #expect(sampler == nil)
   }

@@ -6,7 +6,7 @@ import Testing
 
 @testable import Analysis
 
-/// What happens to a run's files while it goes on costs what may have been touched by it, and nothing else.
+/// Changes to a run's files during the run cost only the work that may have been affected.
 struct ResilienceTests {
   private static let prompts = [[5, 3, 9], [7]]
 
@@ -37,7 +37,7 @@ struct ResilienceTests {
     return try numbers(path)
   }
 
-  /// Ways in which a model's file may change and be put right again, each of which leaves its size what it was.
+  /// Ways in which a model's file can change and be restored, each without changing its size.
   enum Change: CaseIterable {
     case truncatedForAWhile, regrown, touched
 
@@ -50,7 +50,7 @@ struct ResilienceTests {
         try file.write(contentsOf: bytes)
         try file.close()
       case .touched:
-        // The time of the content's change is set back; that of any change cannot be.
+        // The modification time is set back; the change time cannot be.
         var status = stat()
         #expect(stat(path, &status) == 0)
         let file = try FileHandle(forWritingTo: URL(fileURLWithPath: path))
@@ -124,7 +124,7 @@ struct ResilienceTests {
     }
   }
 
-  /// What cannot be read for a moment is not computed again, nor taken for missing.
+  /// A unit that temporarily cannot be read is neither computed again nor taken for missing.
   @Test func unitsThatCannotBeRead() throws {
     let scratch = try ScratchFolder()
     let (name, run) = (scratch["run"], try run(ModelFixture("llama").folder))
@@ -152,7 +152,7 @@ struct ResilienceTests {
     #expect(try numbers(name) == undisturbed(scratch["whole"]))
   }
 
-  /// A run that was killed while it cleared away its partial results is a finished one, and the rest goes.
+  /// A run that was killed while it removed its partial results is finished, and the remains are removed.
   @Test func leftoversOfClearing() throws {
     let scratch = try ScratchFolder()
     let wanted = try undisturbed(scratch["run"])
@@ -163,7 +163,7 @@ struct ResilienceTests {
     #expect(try numbers(scratch["run"]) == wanted)
   }
 
-  /// A record that says of itself that it is not complete is not taken for a finished run.
+  /// A record marked as not complete is not taken for a finished run.
   @Test func recordsThatAreNotComplete() throws {
     let scratch = try ScratchFolder()
     let wanted = try undisturbed(scratch["run"])
@@ -180,7 +180,7 @@ struct ResilienceTests {
     #expect(try numbers(scratch["run"]) == wanted)
   }
 
-  /// Several at one folder: one does the work, the others wait or find it done, whichever moment they come at.
+  /// Of several processes at one folder, one does the work and the others wait or find it done, whenever they start.
   @Test func manyAtOneFolder() async throws {
     let scratch = try ScratchFolder()
     let wanted = try undisturbed(scratch["whole"])

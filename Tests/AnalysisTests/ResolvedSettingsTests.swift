@@ -5,7 +5,7 @@ import Testing
 
 @testable import Analysis
 
-/// Options against a model: what is asked for is planned exactly, or refused by the setting's key.
+/// Settings resolved for a model: a request is planned exactly, or refused with the setting's key.
 struct ResolvedSettingsTests {
   static let model = Result {
     try loadTransformer(CheckpointDirectory(opening: ModelFixture("llama").folder)).description
@@ -92,7 +92,7 @@ struct ResolvedSettingsTests {
     let pairs = { (pairs: [(Int, Int)]) in pairs.map { TokenSelection(source: $0, target: $1) } }
     let all = try resolved(lengths: [3]) { ($0.kind, $0.tokens) = (.tokens, .all) }
     #expect(all.selections == [pairs([(0, 0), (1, 1), (2, 2)])] && all.mostBases == 3)
-    // Each once and in order, however they are named.
+    // Each token once and in order, however they are given.
     let some = try resolved(lengths: [4, 6]) { $0.tokens = .indices([-1, 0, 3]) }
     #expect(some.selections == [pairs([(0, 0), (3, 3)]), pairs([(0, 0), (3, 3), (5, 5)])])
     #expect(some.mostBases == 3 && some.coversPath)

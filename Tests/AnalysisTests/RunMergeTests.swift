@@ -5,7 +5,7 @@ import Testing
 
 @testable import Analysis
 
-/// Shards joined are the run that was divided.
+/// Joined shards equal the undivided run.
 struct RunMergeTests {
   private static let prompts: [PromptInput] = [
     .tokens([5, 3, 9]), .tokens([7]), .tokens([1, 2]), .tokens([8, 8, 8]), .tokens([4, 6]),
@@ -60,7 +60,7 @@ struct RunMergeTests {
       #expect(a.tensors.map(\.name) == b.tensors.map(\.name))
       #expect(a.tensors.map(\.shape) == b.tensors.map(\.shape))
     }
-    // What is accumulated while the prompts go by is what they say together.
+    // Statistics accumulated prompt by prompt equal those of all prompts together.
     let statistics = StudyStatistics(merged.prompts, diagonal: merged.settings.diagonal)
     #expect(try recordJSON(merged.statistics) == recordJSON(statistics))
     #expect(try recordJSON(written.statistics) == recordJSON(statistics))
@@ -110,16 +110,16 @@ struct RunMergeTests {
     try expectRefusal(["half-1", "half-2", "a"], "no part of 2")
     try expectRefusal(["a", "seed"], "`seed` is 0 there and 3 here")
     try expectRefusal(["a", "none"], "none")
-    // A run with itself, and with another one that has a prompt of it, by whatever text.
+    // A run with itself, and with another run that has one of its prompts, whatever the text.
     try run(scratch["b"], [.tokens([9, 9]), .tokens([7])])
     try run(scratch["c"], [.tokens([9, 1]), .tokens([9, 1])])
-    try expectRefusal(["a", "a"], "named already")
-    try expectRefusal(["a", "c", "./a"], "named already")
+    try expectRefusal(["a", "a"], "give it once")
+    try expectRefusal(["a", "c", "./a"], "give it once")
     try expectRefusal(
       ["a", "b"], "prompt 2 (token ids 7) is, to the token, prompt 2 of \(scratch["a"])")
-    // Twice in one list it was asked for.
+    // A prompt that is twice in one list is allowed.
     #expect(try RunMerge([scratch["b"], scratch["c"]]).write(to: scratch["bc"]).prompts.count == 4)
-    // Every part that cannot be read is named, and so are arrays that are gone.
+    // Every part that cannot be read is named, and so are missing arrays.
     try expectRefusal(["none", "a", "nowhere"], "nowhere")
     try FileManager.default.removeItem(atPath: scratch["c/triplets.safetensors"])
     try expectRefusal(["b", "c"], "triplets.safetensors is missing")
@@ -151,7 +151,7 @@ struct RunMergeTests {
     #expect(refusal(["2 of others", "1"]).contains("another list, of 4 prompts"))
     #expect(
       try RunMerge(["2", "1"].map { scratch[$0] }).write(to: scratch["whole"]).promptList == nil)
-    // The same part of another list is another run, and a prompt twice in one list was asked for.
+    // The same part of another list is another run, and a prompt that is twice in one list is allowed.
     #expect(throws: RunError.self) { try part("1", Array(four[..<2]) + [.tokens([1])], 1) }
     #expect(throws: RunError.self) { try part("1", four.dropLast() + [.tokens([1])], 1) }
     try part("1 of twins", [four[0], four[0]], 1)
@@ -159,7 +159,7 @@ struct RunMergeTests {
     let twins = try RunMerge(["1", "2"].map { scratch["\($0) of twins"] }).write(
       to: scratch["twins"])
     #expect(twins.prompts.count == 2 && twins.statistics.distinctPrompts == 1)
-    // Earlier versions recorded no list: a prompt in two parts, or parts of other sizes, give it away.
+    // Earlier versions recorded no list: a prompt in two parts, or parts of the wrong sizes, reveal different lists.
     func forget(_ name: String) throws {
       var record = try StoredRun(scratch[name]).record
       record.promptList = nil
@@ -182,7 +182,7 @@ struct RunMergeTests {
     #expect(refusal(["1", "long"]).contains("give every part the same prompts"))
   }
 
-  /// A prompt without results stays one, under its number in the whole, and the means are those of the others.
+  /// A prompt without results is kept as such, under its number in the whole list, and the means are those of the others.
   @Test func failedPromptsStayFailed() throws {
     let scratch = try ScratchFolder()
     try run(scratch["a"], Array(Self.prompts[..<2]))
@@ -191,7 +191,7 @@ struct RunMergeTests {
     record.prompts[1].failed = PromptFailure(number: 2, layer: 2, token: 0, reason: "not finite")
     (record.prompts[1].layers, record.prompts[1].coupling) = ([], [])
     try scratch.write(Array(record.json()), to: "b/result.json")
-    // As a run with such a prompt leaves it: no arrays of it.
+    // As in a run with such a prompt, there are no arrays of it.
     let file = try SafetensorsFile(scratch["b/triplets.safetensors"])
     try SafetensorsWriter.write(
       try file.tensors.filter { !$0.name.hasPrefix("p1.") }.map {

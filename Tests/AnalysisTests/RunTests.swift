@@ -33,7 +33,7 @@ struct RunTests {
     #expect(throws: DecodingError.self) { try RunRecord(json: json.dropLast(10)) }
   }
 
-  /// What is shown is made of what is recorded: as it is, or read in another norm and by another score.
+  /// What is shown is computed from the record, unchanged or in another norm and score.
   @Test(arguments: [CouplingSign.signed, .absolute], ["frobenius", "trace", "p=3.0"])
   func shownCouplingIsMadeOfWhatIsRecorded(_ sign: CouplingSign, _ normalisation: String) throws {
     let scratch = try ScratchFolder()
@@ -55,7 +55,7 @@ struct RunTests {
         let recorded = try #require(
           whole.coupling.first { $0.setting == setting && $0.place == table.place })
         for (x, y) in zip(table.matrix.joined(), recorded.matrix.joined()) {
-          // Two divisions and a product more, of numbers near 1.
+          // Two more divisions and a product, of numbers near 1.
           #expect(
             abs((x ?? 0) - (y.map { 1 - $0 } ?? 0)) <= 8 * Double.ulpOfOne * (1 + abs(x ?? 0)))
         }
@@ -100,7 +100,7 @@ struct RunTests {
     return (run, try RunFolder(path, for: try run.manifest()))
   }
 
-  /// What a run writes, times, memory and the folder's own name aside.
+  /// What a run writes, apart from times, memory and the folder's own name.
   private func contents(_ folder: String) throws -> [String: Data] {
     var files: [String: Data] = [:]
     for name in try FileManager.default.contentsOfDirectory(atPath: folder) {
@@ -122,7 +122,7 @@ struct RunTests {
     #expect(!folder.isComplete && !folder.keepsWork)
     folder.abandon()
     #expect(scratch.contents.isEmpty)
-    // What ends before its manifest is written is no other run.
+    // A folder of a run that ended before its manifest was written is not another run.
     for files in [[], ["lock"], ["lock", "manifest.json.tmp"]] {
       try FileManager.default.createDirectory(
         atPath: scratch["barely/partial"], withIntermediateDirectories: true)
@@ -139,7 +139,7 @@ struct RunTests {
     #expect(try FileManager.default.contentsOfDirectory(atPath: scratch["taken"]) == ["file"])
   }
 
-  /// Stopped after every number of blocks there is, and resumed: bit for bit the undisturbed run.
+  /// A run stopped after any number of blocks and resumed equals the uninterrupted run bit for bit.
   @Test func stoppedRunsGoOn() throws {
     let scratch = try ScratchFolder()
     let change = { (settings: inout RunSettings) in settings.saveHiddenStates = true }
@@ -159,7 +159,7 @@ struct RunTests {
       first.folder.abandon()
       let begun = try StoredRun(name).record
       #expect(!begun.complete && begun.prompts.count == 2)
-      // Somebody else must wait.
+      // Another process must wait.
       #expect(throws: RunError.inUse(path: name)) { try self.folder(name, change) }
       first.folder.release()
       let second = try folder(name, change)
@@ -169,7 +169,7 @@ struct RunTests {
     }
   }
 
-  /// A unit that the machine's end has torn is computed again.
+  /// A unit damaged by a crash of the machine is computed again.
   @Test func damagedUnitsAreComputedAgain() throws {
     let scratch = try ScratchFolder()
     let whole = try folder(scratch["whole"])
@@ -221,7 +221,7 @@ struct RunTests {
       expectRefusal("weights") { $0.model = ModelFixture("odd").folder }
     }
     refusals()
-    // Where no number depends on it, a difference does no harm.
+    // A difference in a setting that no number depends on is harmless.
     let change = { (settings: inout RunSettings) in
       (settings.threads, settings.name, settings.output) = (2, "other", "elsewhere")
     }
@@ -241,7 +241,7 @@ struct RunTests {
     return try contents(path)
   }
 
-  /// What is shown, and what is written besides, may be asked for anew: of a run that was stopped, and of one that has ended.
+  /// What is shown, and what is written besides, can be changed for a stopped run and for a finished one.
   @Test(arguments: [2, 4, 5])
   func aRunIsReadAnotherWay(after limit: Int) throws {
     let scratch = try ScratchFolder()
@@ -261,7 +261,7 @@ struct RunTests {
     #expect(try ended.folder.adopt(reading))
     #expect(try !ended.folder.adopt(reading))
     #expect(try contents(path) == finished(scratch["signed"]) { $0.saveHiddenStates = true })
-    // What was not kept of a run that has ended cannot be had of it.
+    // What a finished run did not keep is not available.
     _ = try finished(scratch["without"]) { _ in }
     let error = #expect(throws: RunError.self) { try folder(scratch["without"], change) }
     #expect(error?.description.contains("`save_hidden_states` is false there and true") == true)
@@ -273,7 +273,7 @@ struct RunTests {
     let meter = MemoryMeter()
     var peaks: [(Int, Int)] = [(meter.peakResidentBytes, meter.peakPrivateBytes)]
     for _ in 0..<5 {
-      // Touched, so that it is resident; gone at the end of each round.
+      // The memory is written to, so that it is resident, and freed at the end of each round.
       let block = [UInt8](repeating: 1, count: 32 << 20)
       meter.sample()
       #expect(block[block.count / 2] == 1)

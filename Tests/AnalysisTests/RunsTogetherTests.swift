@@ -6,9 +6,9 @@ import Testing
 
 @testable import Analysis
 
-/// Runs in one process, each with its own number of threads, are the runs each would be alone.
+/// Runs in one process, each with its own number of threads, give the same results as each would alone.
 struct RunsTogetherTests {
-  /// What a run found, as it is recorded: no time, no memory.
+  /// The record of a run without times and memory.
   private static func found(_ solver: SolverKind, threads: Int) throws -> [String] {
     var settings = RunSettings(model: ModelFixture("llama").folder, name: "llama", threads: threads)
     (settings.top, settings.ranks, settings.solver) = (4, [4], solver)

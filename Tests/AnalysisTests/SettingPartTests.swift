@@ -6,7 +6,7 @@ import Testing
 
 @testable import Analysis
 
-/// Every setting stands in one part of the settings, and what may differ between runs follows from the part.
+/// Every setting belongs to one part of the settings, which determines whether it may differ between runs.
 struct SettingPartTests {
   /// Another value of every setting, as JSON.
   private static let others = [
@@ -75,11 +75,11 @@ struct SettingPartTests {
     }
   }
 
-  /// A run goes on, and is merged, where nothing that decides its numbers differs; where something does, it is named.
+  /// A run is resumed or merged if no setting that determines its numbers differs; otherwise that setting is named.
   @Test func runsGoOnUnlessTheirNumbersDiffer() throws {
     let one = try Self.run().manifest()
     let numeric = try Self.keys(one.settings.numeric)
-    // The manifest has these as what they come to: ranks, and what the prompts' encoder read.
+    // The manifest has these in resolved form: ranks, and what the prompts' encoder read.
     let resolved: Set = ["rank_share", "encoder_prompt", "encoder_token_ids"]
     for key in Self.others.keys {
       let other = RunManifest(
@@ -91,11 +91,11 @@ struct SettingPartTests {
       if numeric.subtracting(resolved).contains(key) {
         #expect(merging?.hasPrefix("`\(key)` is ") == true && resuming == merging, "\(key)")
       } else {
-        // A part of the prompts does not go on with those of another part.
+        // One part of the prompts does not resume with those of another part.
         #expect(merging == nil && (resuming == nil) == (key != "shard"), "\(key)")
       }
     }
-    // Other words for the same thing.
+    // Another way of requesting the same.
     for change: (inout RunSettings) -> Void in [
       { $0.layers = [1, 2, 3] }, { $0.solver = $0.solver.chosen(for: 4, width: one.model.width) },
       { ($0.fromToken, $0.toToken) = (.index(-1), .index(-1)) },
@@ -126,7 +126,7 @@ struct SettingPartTests {
     let scratch = try ScratchFolder()
     let (a, b) = (try stored("a", in: scratch), try stored("b", in: scratch))
     let numeric = a.record.settings.numeric
-    // How a coupling is read decides what it means too, as far as every record does not hold it one way.
+    // The reading of a coupling also determines what it means, as far as not every record holds it.
     let meaning = try Self.keys(numeric.quantity).union([
       "sign", "normalisation", "form", "diagonal",
     ])
@@ -159,7 +159,7 @@ struct SettingPartTests {
     #expect(
       SettingMessage(recorded: message.description).spelled { "<\($0.rawValue)>" }
         == message.spelled { "<\($0.rawValue)>" })
-    // Text in such marks is text.
+    // Text in backquotes is plain text.
     for text in ["", "`", "``", "a `b` c", "`tolerance", "a`b`top"] {
       #expect(SettingMessage(recorded: text).spelled { _ in "?" } == text)
     }

@@ -4,7 +4,7 @@ import Testing
 
 @testable import Analysis
 
-/// The coupling that a record is shown by is the one the run would have shown, whichever reading is asked for.
+/// The coupling shown from a record is the one the run would have shown, in any reading.
 struct ShownCouplingTests {
   private static let readings: [(CouplingSign, String, CouplingForm, CouplingScore)] = [
     (.signed, "frobenius", .same, .oneMinus), (.absolute, "trace", .crossed, .oneMinus),
@@ -28,7 +28,7 @@ struct ShownCouplingTests {
       try prompt.forEachCoupling(settings.ranks.map { settings.shown(rank: $0) }) {
         direct.append($0)
       }
-      // One table's ranks follow one another there, one rank's tables here.
+      // There the ranks of one table come one after another, here the tables of one rank.
       direct = settings.ranks.flatMap { rank in direct.filter { $0.setting.rank == rank } }
       #expect(shown.map(\.setting) == direct.map(\.setting))
       #expect(shown.map(\.place) == direct.map(\.place))

@@ -5,7 +5,7 @@ import Testing
 
 @testable import Analysis
 
-/// Statistics over prompts are over different prompts.
+/// Statistics over prompts count each different prompt once.
 struct StudyStatisticsTests {
   private func record(_ prompts: [PromptInput]) throws -> RunRecord {
     var settings = RunSettings(model: ModelFixture("llama").folder, name: "llama", threads: 1)
@@ -13,7 +13,7 @@ struct StudyStatisticsTests {
     return try AlignmentRun(settings, prompts: prompts).run(meter: MemoryMeter()).record
   }
 
-  /// The same prompt three times is one observation, without an error and an interval of width 0.
+  /// The same prompt three times is one observation, without an error and without an interval of width 0.
   @Test func aRepeatedPromptIsOneObservation() throws {
     let record = try record(Array(repeating: .tokens([5, 3, 9]), count: 3))
     #expect(record.statistics.distinctPrompts == 1)
@@ -43,7 +43,7 @@ struct StudyStatisticsTests {
     }
   }
 
-  /// A record of a version that counted copies is read as if it had not.
+  /// A record of a version that counted copies is read without them.
   @Test func earlierRecordsAreCountedAnew() throws {
     let scratch = try ScratchFolder()
     var record = try record([.tokens([5, 3, 9]), .tokens([7, 1]), .tokens([7, 1])])
@@ -111,7 +111,7 @@ struct StudyStatisticsTests {
     }
     let read = try JSONDecoder().decode(PromptMean.self, from: JSONEncoder().encode(mean))
     #expect(read.interval == mean.interval && read.bound == mean.bound)
-    // One that is not known leaves the mean's bound open.
+    // With one unknown bound the mean has no bound.
     let open = PromptMean(values, bounds: [0.02, nil, 0.005, nil])
     #expect(open.bound == nil && open.interval == PromptMean(values).interval)
     let old = #"{"per_prompt": [1, 3], "count": 2, "mean": 2, "standard_error": 1}"#

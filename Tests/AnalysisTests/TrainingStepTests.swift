@@ -21,9 +21,9 @@ struct TrainingStepTests {
   @Test func stepZeroIsAStep() { #expect(TrainingStep.named("step0") == 0) }
 }
 
-/// Which checkpoints a list of places means.
+/// The checkpoints found at a list of places.
 struct CheckpointSequenceTests {
-  /// A folder with models of these names.
+  /// Creates a folder with models of these names.
   private func folder(_ models: [String]) throws -> ScratchFolder {
     let scratch = try ScratchFolder()
     for model in models {
@@ -37,7 +37,7 @@ struct CheckpointSequenceTests {
     try CheckpointSequence(places).checkpoints.map(\.step)
   }
 
-  /// What is refused, in one sentence that holds all of `words`.
+  /// A refusal whose message contains all of `words`.
   private func expectRefusal(_ places: [String], _ words: [String]) {
     let error = #expect(throws: RunError.self) { try CheckpointSequence(places) }
     for word in words { #expect("\(error.map { "\($0)" } ?? "")".contains(word), "\(word)") }

@@ -4,7 +4,7 @@ import Testing
 
 @testable import Analysis
 
-/// A run recomputed from its model: a sound one passes, an altered number is named.
+/// A run recomputed from its model: an intact one passes, an altered number is named.
 struct VerificationTests {
   private let scratch: ScratchFolder
 
@@ -39,7 +39,7 @@ struct VerificationTests {
     try record.json().write(to: path)
   }
 
-  /// Sites, last blocks, pairs of tokens and kinds of tables all find their functions, tokens and pairs again.
+  /// Sites, last blocks, pairs of tokens and kinds of tables are all recomputed with the right functions, tokens and pairs.
   @Test(
     arguments: [
       { _ in },
@@ -66,7 +66,7 @@ struct VerificationTests {
     #expect(report.passed, "\(report.failures)")
   }
 
-  /// What is altered is found, at its place.
+  /// An alteration is found, at its place.
   @Test(arguments: [CheckKind.singularValues, .residualNorms, .hiddenNorms])
   func alteredNumbersAreNamed(_ kind: CheckKind) throws {
     let folder = try run()
@@ -83,7 +83,7 @@ struct VerificationTests {
     #expect(found.prompt == 2 && found.layer == 2)
     #expect(found.difference! > found.limit)
     #expect(kind == .hiddenNorms ? found.toToken == 1 : found.rank == 3)
-    // Of a value its file and its residual norm tell too; scores depend on it everywhere.
+    // A changed value also shows in its file and its residual norm; scores depend on it everywhere.
     if kind != .singularValues { #expect(report.failures.count == 1) }
   }
 
@@ -129,14 +129,14 @@ struct VerificationTests {
     #expect(Set(report.failures.filter { $0.layer == 1 }.map(\.kind)).isSubset(of: [.coupling]))
   }
 
-  /// Without the dense oracle and its width the rest is checked, and it is said what was not.
+  /// Above the width of the dense check the rest is checked, and the report says what was not.
   @Test func widthLimitsTheOracle() throws {
     let report = try report(run()) { $0.denseWidth = 23 }
     #expect(report.passed && !report.kinds.contains { $0.kind == .singularValues })
     #expect(report.leftOut.count == 1 && report.leftOut[0].contains("24, is above 23"))
   }
 
-  // MARK: What is no run, or not of this model
+  // MARK: Not a run, or not of this model
 
   @Test func otherModelsAreRefused() throws {
     let folder = try run()

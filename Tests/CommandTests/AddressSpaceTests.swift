@@ -8,11 +8,11 @@ import Testing
       try Command.run(
         ["-c", "ulimit \(limit) && exec \"$0\" \"$@\"", Command.executable] + arguments,
         executable: "/bin/sh", in: try ScratchFolder(),
-        // As a user's shell has it, whoever runs the tests.
+        // The environment of a user's shell, however the tests are run.
         environment: ["OPENBLAS_NUM_THREADS": ""])
     }
 
-    /// What a process maps before it does anything is some 150 MB; OpenBLAS wants 128 MB more for each thread.
+    /// A process maps some 150 MB before it does anything; OpenBLAS wants 128 MB more for each thread.
     @Test(arguments: ["-v 200000", "-v 250000", "-v 300000", "-v 350000", "-v 600000", "-d 100000"])
     func worksOrSaysWhatIsMissing(limit: String) throws {
       let model = ModelFixture("llama").folder
@@ -27,7 +27,7 @@ import Testing
       }
     }
 
-    /// What needs no linear algebra is not refused.
+    /// A command that needs no linear algebra is not refused.
     @Test func otherCommandsNeedLittle() throws {
       let finished = try run("-v 250000", ["info", ModelFixture("llama").folder])
       #expect(finished.status == 0, "\(finished.error)")

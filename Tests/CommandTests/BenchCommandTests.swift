@@ -4,7 +4,7 @@ import Lanczos
 import TestSupport
 import Testing
 
-/// `bench`: every solver in a process of its own.
+/// `bench` runs every solver in a process of its own.
 struct BenchCommandTests {
   @Test(arguments: ["0", "-1", "1025"])
   func impossibleThreadsAreRefused(threads: String) throws {
@@ -14,7 +14,7 @@ struct BenchCommandTests {
     #expect(finished.complaints.first?.contains("--threads \(threads)") == true)
   }
 
-  /// Whatever threads the dense solver is given, it is the oracle: both agree to the tolerance, 1e-5 of σ₁ each.
+  /// The dense solver is the reference for any number of threads: both agree to the tolerance, 1e-5 of σ₁ each.
   @Test(arguments: ["1", "2"])
   func solversAgree(threads: String) throws {
     let finished = try Command.run(

@@ -3,24 +3,24 @@ import Foundation
 import TestSupport
 import Testing
 
-/// What a command left behind when it ended.
+/// The outcome of a command.
 struct Finished {
   /// Its exit status, or minus the signal that ended it.
   let status: Int32
-  /// Standard output.
+  /// The text on standard output.
   let output: String
-  /// Standard error.
+  /// The text on standard error.
   let error: String
 
-  /// Lines of standard error, but for the one that announces which of a fixture's two sets of weights is read.
+  /// The lines of standard error, except the one that announces which of a fixture's two sets of weights is read.
   var complaints: [Substring] {
     error.split(separator: "\n").filter { !$0.contains("weights are read from") }
   }
 }
 
-/// The built command, as a user runs it: in a process of its own.
+/// The built command, run as a user does, in a process of its own.
 enum Command {
-  /// Beside the bundle of these tests.
+  /// The path of the command, beside the bundle of these tests.
   static let executable: String = {
     let bundle = Bundle.allBundles.first { $0.bundleURL.pathExtension == "xctest" }
     let folder = bundle?.bundleURL ?? Bundle.main.executableURL!
@@ -41,12 +41,12 @@ enum Command {
     return process
   }
 
-  /// Runs to the end.
+  /// Runs a command to its end.
   static func run(
     _ arguments: [String], executable: String = executable, in scratch: ScratchFolder,
     environment: [String: String] = [:], whileRunning: (Process) throws -> Void = { _ in }
   ) throws -> Finished {
-    // Into files beside the scratch folder: nothing of the harness's own is in it, and no pipe fills up.
+    // The output goes to files beside the scratch folder, which stays clean, and no pipe fills up.
     let logs = try ScratchFolder()
     let process = try process(
       arguments, executable: executable, in: scratch, environment: environment)
@@ -75,7 +75,7 @@ enum Command {
     try body()
   }
 
-  /// `krylens align MODEL OPTIONS`, which must succeed, and the run folder it left.
+  /// Runs `krylens align MODEL OPTIONS`, which must succeed, and returns its run folder.
   static func align(
     _ model: String, _ options: [String], environment: [String: String] = [:]
   ) throws -> Run {
@@ -88,7 +88,7 @@ enum Command {
   }
 }
 
-/// A run folder, read.
+/// A run folder and its record.
 struct Run {
   /// Keeps the folder alive.
   let scratch: ScratchFolder
@@ -112,6 +112,6 @@ struct Run {
 }
 
 extension [Int] {
-  /// As `--token-ids` has it.
+  /// The list as an argument of `--token-ids`.
   var list: String { map { "\($0)" }.joined(separator: ",") }
 }

@@ -5,7 +5,7 @@ import Testing
 
 @testable import Analysis
 
-/// `krylens compare`: two runs side by side.
+/// `krylens compare` of two runs.
 struct CompareTests {
   private func quantity(_ comparison: [String: Any], _ name: String) throws -> [String: Any] {
     try #require(comparison.objects("quantities").first { $0["name"] as? String == name })
@@ -41,7 +41,7 @@ struct CompareTests {
     #expect(try runs.run(["compare", "a", "copy"]).output.contains("all differences are zero"))
   }
 
-  /// As a run leaves it that is stopped: fewer prompts, of the last one the lower blocks only, without any coupling.
+  /// The record of a stopped run: fewer prompts, only the lower blocks of the last one, and no coupling.
   private func interrupted(_ record: inout RunRecord) {
     record.complete = false
     record.prompts.removeLast()
@@ -76,7 +76,7 @@ struct CompareTests {
     }
   }
 
-  /// Means over other blocks are no difference between the runs.
+  /// Means over different blocks do not count as a difference between the runs.
   @Test func blocksOfOneRunAreNotCompared() throws {
     let runs = try MadeRuns()
     try runs.add("a")
@@ -94,7 +94,7 @@ struct CompareTests {
     #expect(try quantity(layers, "coupling, depth, rank 4").number("difference") == 0)
     #expect(
       (layers["notes"] as? [String])?.contains { $0.contains("only the 2 that both have") } == true)
-    // The last block as another function, and prompts of other tokens.
+    // The last block is another function, and the prompts have other tokens.
     try runs.add("normed") {
       $0.settings.last = .normed
       for p in $0.prompts.indices { $0.prompts[p].layers[2].singularValues[0] *= 100 }
@@ -113,13 +113,13 @@ struct CompareTests {
     #expect(!tokens.objects("quantities").contains { $0["name"] as? String == "mean σ₁" })
   }
 
-  /// Numbers of other functions, or of models of other depths, stand side by side and are not judged.
+  /// Numbers of different functions, or of models of different depths, are shown but not tested.
   @Test func otherQuantitiesAreNotJudged() throws {
     let runs = try MadeRuns()
     try runs.add("a") { try $0.setCoupling([0.1, 0.2, 0.3]) }
     for (name, word, change) in [
-      ("site", "other sites", { $0.settings.site = .mlp }),
-      ("depth", "other numbers of blocks", { $0.model.layers = 12 }),
+      ("site", "different sites", { $0.settings.site = .mlp }),
+      ("depth", "different numbers of blocks", { $0.model.layers = 12 }),
       (
         "prompts", "different prompts",
         { for p in $0.prompts.indices { $0.prompts[p].tokenIds = [p] } }
@@ -240,10 +240,10 @@ struct CompareTests {
     let coupling = try quantity(comparison, "coupling, depth, rank 4")
     #expect(coupling["standing"] as? String == "unknown" && coupling["paired"] is NSNull)
     #expect(
-      try runs.run(["compare", "a", "b"]).unwrapped.contains("of one prompt there is no interval"))
+      try runs.run(["compare", "a", "b"]).unwrapped.contains("one prompt gives no interval"))
   }
 
-  /// What a lower precision does: a singular value of block 2 and an entry of block 3 are off, and those blocks say so.
+  /// The effect of a lower precision: a singular value of block 2 and an entry of block 3 are off, and those blocks show it.
   @Test func blocksShowWhereTheyDiffer() throws {
     let runs = try MadeRuns()
     try runs.add("a")
@@ -302,7 +302,7 @@ struct CompareTests {
     #expect(try runs.run(["compare", "a"]).status == 64)
   }
 
-  /// Lists shorter than they should be, numbers too large to subtract, names that steer: a comparison of what is left.
+  /// Lists that are too short, numbers too large to subtract, names with control characters: what remains is compared.
   @Test func recordsThatContradictThemselves() throws {
     let runs = try MadeRuns()
     try runs.add("a") { try $0.setCoupling([-1.5e307]) }

@@ -5,7 +5,7 @@ import Testing
 
 @testable import Analysis
 
-/// `krylens correlate`: runs against scores.
+/// `krylens correlate` of runs with scores.
 struct CorrelateTests {
   /// What `make_fixtures.py` of AlignmentTests wrote: results of scipy on 12 made-up models.
   struct Reference: Decodable {
@@ -46,10 +46,10 @@ struct CorrelateTests {
 
   // MARK: Numbers
 
-  /// Both sides sum 12 numbers in float64; only their p is a power of what is left of 1.
+  /// Both sides sum 12 numbers in float64; only p is more sensitive, a power of 1 − r².
   @Test func agreesWithScipy() throws {
     let (reference, runs) = (try Reference.load(), try MadeRuns())
-    // As spreadsheets write it: a byte order mark, CR LF, quotes.
+    // A file as spreadsheets write it: a byte order mark, CR LF, quotes.
     var csv = "\u{FEFF}model,\"notes, if any\",mean_of_six\r\n"
     for (i, m) in reference.models.enumerated() {
       csv += "\(m.name),\"said \"\"well\"\",\r\nor not\",\(m.score)\r\n"
@@ -89,7 +89,7 @@ struct CorrelateTests {
       let expected = try #require(reference.rivals[name])
       #expect(abs(try #require(rival.number("correlation", "r_squared")) - expected) <= 1e-9)
     }
-    // Prompts differ by 0.02, models by 0.6: drawing prompts anew says less about r than drawing models.
+    // Prompts differ by 0.02, models by 0.6: resampling prompts changes r less than resampling models.
     for interval in ["interval_over_models", "interval_over_prompts"] {
       #expect(try #require(got.number(interval, "lower")) < reference.r)
       #expect(try #require(got.number(interval, "upper")) > reference.r)
@@ -123,7 +123,7 @@ struct CorrelateTests {
       // Foundation reads JSON numbers to an ulp or two.
       #expect(abs(try #require(model.number("value", "mean")) - growth) <= 1e-14 * abs(growth))
     }
-    // All three are the same: r is not defined, and says so.
+    // All three are the same: r is not defined, which the output says.
     #expect(study["statistics"] is [String: Any])
     #expect((study["statistics"] as? [String: Any])?.number("pearson", "r") == nil)
     for options in [["--tokens", "last"], ["--quantity", "growth", "--rank", "4"]] {
@@ -182,7 +182,7 @@ struct CorrelateTests {
       #expect(finished.complaints.count == 1 && finished.error.contains("\(key): "), "\(key)")
       #expect(finished.error.contains("in b"), "\(finished.error)")
     }
-    // One reading of all of them is a way out.
+    // Choosing one reading for all of them helps.
     let (runs, correlate) = try three { if $0 == "b" { $1.settings.sign = .absolute } }
     #expect(try runs.run(correlate + ["--sign", "absolute"]).status == 0)
     let lacking = try runs.run(correlate + ["--rank", "3"])
@@ -214,14 +214,14 @@ struct CorrelateTests {
     }
     let output = try runs.run(correlate).unwrapped
     for part in [
-      "not finished, so of fewer prompts than were asked for: a", "one prompt only",
-      "layers: ", "not of the same prompts",
+      "not finished, so with fewer prompts than requested: a", "only one prompt",
+      "layers: ", "different prompts",
     ] { #expect(output.contains(part), "\(part): \(output)") }
     let twice = try runs.run(correlate + ["./c"])
     #expect(twice.status == 64 && twice.error.contains("given twice"))
   }
 
-  /// Two runs of one model are one point, by whatever names they go.
+  /// Two runs of one model are one point, whatever their names.
   @Test func aModelCountsOnce() throws {
     let (runs, correlate) = try three()
     try runs.scratch.write(
@@ -241,7 +241,7 @@ struct CorrelateTests {
       #expect(finished.status == 64 && finished.output.isEmpty, "\(name)")
       #expect(finished.error.contains(words) && finished.error.contains("model as c ("), "\(name)")
     }
-    // Without a score it is no point, and random weights are others.
+    // A run without a score is not a point, and random weights are other weights.
     try add("unlisted", "nobody") { $0.model.fingerprint = "weights of c" }
     #expect(try runs.run(correlate + ["unlisted"]).status == 0)
     try add("random", "twin") {
@@ -279,7 +279,7 @@ struct CorrelateTests {
     }
   }
 
-  // MARK: Tables that are none
+  // MARK: Files that are not tables
 
   struct BadTable: Sendable, CustomTestStringConvertible {
     let bytes: [UInt8]

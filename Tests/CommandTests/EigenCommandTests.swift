@@ -42,7 +42,7 @@ import Testing
     #expect(record.head.settings.numeric.exponents && record.head.complete)
   }
 
-  /// The same to rounding, whichever solver.
+  /// All solvers agree up to rounding.
   @Test func solversAgree() throws {
     let found = try ["arpack", "dense"].map {
       try eigen(["--top", "4", "--layers", "2", "--solver", $0]).record.prompts[0].found.layers[0]

@@ -6,7 +6,7 @@ import Testing
 
 @testable import Analysis
 
-/// A sequence of checkpoints becomes a run each, a table and `emergence.csv`.
+/// A sequence of checkpoints gives a run per checkpoint, a table and `emergence.csv`.
 struct EmergenceTests {
   private static let tokens = ["--token-ids", "5,3,9,7", "--token-ids", "1,2", "--top", "4"]
   private static let columns = [
@@ -14,7 +14,7 @@ struct EmergenceTests {
     "null",
   ]
 
-  /// Three checkpoints of one shape with other weights each, listed out of order by their names.
+  /// Three checkpoints of one shape with different weights, whose names sort out of order.
   private func checkpoints() throws -> ScratchFolder {
     let scratch = try ScratchFolder()
     for (step, seed) in [(0, 1), (10, 2), (9, 3)] {
@@ -56,7 +56,7 @@ struct EmergenceTests {
     for step in [0, 9, 10] {
       let record = try StoredRun(scratch["out/step\(step)"]).record
       #expect(record.model.trainingStep == step && record.model.name == "step\(step)")
-      // The same numbers as of align by itself.
+      // The numbers are those of align alone.
       let alone = try Command.run(
         ["align", "models/step\(step)", "-o", "alone\(step)"] + options, in: scratch)
       try #require(alone.status == 0, "\(alone.error)")
@@ -65,7 +65,7 @@ struct EmergenceTests {
           files.contents(atPath: scratch["out/step\(step)/\(table)"])
             == files.contents(atPath: scratch["alone\(step)/\(table)"]), "\(table)")
       }
-      // What the table says is what the run says.
+      // The table shows the numbers of the run.
       for rank in [2, 4] {
         let statistic = try #require(
           record.statistics.coupling(.depth, CouplingSetting(rank: rank)))
@@ -98,7 +98,7 @@ struct EmergenceTests {
       $0.split(separator: " ").first.flatMap { Int($0) }
     }
     #expect(printed == [0, 9, 10])
-    // A second time nothing is run, and the same is said.
+    // The second time nothing is run, and the output is the same.
     let times = try [0, 9, 10].map { try modified("\(scratch["out"])/step\($0)/result.json") }
     let again = try Command.run(["emergence", "models", "-o", "out"] + options, in: scratch)
     #expect(again.status == 0 && again.output == finished.output, "\(again.error)")
@@ -151,11 +151,11 @@ struct EmergenceTests {
   }
 }
 
-/// Checkpoints that do not belong together, and one of many that cannot be run.
+/// Checkpoints that do not belong together, and one among many that cannot be run.
 struct EmergenceFailureTests {
   private static let tokens = ["--token-ids", "5,3,9,7", "--token-ids", "1,2", "--top", "4"]
 
-  /// Steps with the layers, width and seed of each; the default architecture is everyone's.
+  /// Steps with the layers, width and seed of each; the defaults give all the same architecture.
   private func checkpoints(
     _ models: [(layers: Int, width: Int, seed: Int)]
   ) throws -> ScratchFolder {
@@ -172,7 +172,7 @@ struct EmergenceFailureTests {
     return scratch
   }
 
-  /// The odd one is named before any work: it would stand in a table of another model's training.
+  /// The odd one is named before any work: it would appear in the table of another model's training.
   @Test(arguments: [
     ([2, 3, 2], [64, 64, 64], ["step1: blocks 3 instead of 2"]),
     ([2, 3, 4], [64, 64, 64], ["step1: blocks 3 instead of 2", "step2: blocks 4 instead of 2"]),
@@ -196,7 +196,7 @@ struct EmergenceFailureTests {
     #expect(finished.output.split(separator: "\n").allSatisfy { $0.count <= 80 })
   }
 
-  /// The others are finished, and when it is whole again the same command runs it alone.
+  /// The others are finished, and once it is restored the same command runs only this one.
   @Test func oneOfManyFails() throws {
     let scratch = try checkpoints([(2, 64, 1), (2, 64, 2), (2, 64, 3)])
     let weights = "models/step1/model.safetensors"
@@ -260,7 +260,7 @@ struct TrainingDemoTests {
     }
     let intervals = try couplings.map { try #require($0.value.interval) }
     #expect(intervals[0].upper < intervals[1].lower)
-    // At first the blocks know nothing of each other; at last they do.
+    // At first the blocks are unrelated; at the end they are coupled.
     #expect(intervals[1].lower > (try #require(couplings[1].null)))
   }
 

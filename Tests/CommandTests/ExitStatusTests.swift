@@ -7,7 +7,7 @@ import Testing
 struct ExitStatusTests {
   static let tokens = ["--token-ids", "1,2,3,4"]
 
-  /// Runs `krylens align` into `out/run`, expects it to fail, and holds the failure to the rules.
+  /// Runs `krylens align` into `out/run`, expects it to fail, and checks the failure against the rules.
   private func expectFailure(
     _ status: Int32, _ model: String, _ options: [String], names: [String],
     in scratch: ScratchFolder? = nil, environment: [String: String] = [:],
@@ -24,7 +24,7 @@ struct ExitStatusTests {
     #expect(messages.count == 1, "\(finished.error)", sourceLocation: sourceLocation)
     if status == 1 {
       #expect(finished.complaints.count == 1, "\(finished.error)", sourceLocation: sourceLocation)
-      // What is wrong, and after it what to do.
+      // The message says what is wrong and then what to do.
       #expect(finished.error.contains("; "), "\(finished.error)", sourceLocation: sourceLocation)
     }
     for name in names {
@@ -194,7 +194,7 @@ struct ExitStatusTests {
       testDescription: "NaN in a norm", file: "model.safetensors",
       names: ["model.norm.weight", "NaN"]
     ) { $0.replaceSubrange($0.count - 4..<$0.count, with: [0xFF, 0xFF, 0xFF, 0xFF]) },
-    // Matrices are not; this one lies 3552 to 5856 bytes before the end.
+    // Matrices are not; this one is 3552 to 5856 bytes before the end.
     Damage(
       testDescription: "NaN in a matrix", file: "model.safetensors",
       names: ["model.layers.2.self_attn.o_proj.weight", "NaN"]
@@ -228,7 +228,7 @@ struct ExitStatusTests {
     try scratch.write(Array("kept".utf8), to: "file")
     try expectFailure(
       1, model, Self.tokens, names: ["file", "--output"], in: scratch, output: "file")
-    // A file where a folder has to be.
+    // A file where a folder should be.
     for output in ["file/run", "file/on/the/way"] {
       try expectFailure(
         1, model, Self.tokens, names: [output, "Not a directory", "--output"], in: scratch,
@@ -239,7 +239,7 @@ struct ExitStatusTests {
     try expectFailure(
       1, model, Self.tokens, names: ["full", "not empty", "--output"], in: scratch, output: "full")
     #expect(try String(contentsOfFile: scratch["file"], encoding: .utf8) == "kept")
-    // The kernel's own: not even root makes folders there.
+    // A file system of the kernel, where not even root can create folders.
     #if os(Linux)
       try expectFailure(1, model, Self.tokens, names: ["/proc/run"], output: "/proc/run")
     #endif
@@ -268,7 +268,7 @@ struct ExitStatusTests {
     #expect(runs.count == 1 && runs.allSatisfy { $0.hasPrefix("org-a-b-") })
   }
 
-  /// A limit on the size of a file is met where a full disk is: in write(2), after all the work.
+  /// A limit on the size of a file takes effect like a full disk: in write(2), after all the work.
   @Test func filesThatMustNotGrow() throws {
     let scratch = try ScratchFolder()
     let finished = try Command.run(
@@ -281,7 +281,7 @@ struct ExitStatusTests {
     #expect(finished.error.contains("--output") && scratch.contents.isEmpty)
   }
 
-  /// The same where random weights are put, before any work.
+  /// The same for the place of random weights, before any work.
   @Test func randomWeightsThatMustNotGrow() throws {
     let (scratch, temporary) = (try ScratchFolder(), try ScratchFolder())
     let finished = try Command.run(
@@ -296,7 +296,7 @@ struct ExitStatusTests {
     #expect(temporary.contents.isEmpty)
   }
 
-  /// 64 kB of memory as a disk, where the tests may mount one.
+  /// A 64 kB disk in memory, if the tests may mount one.
   @Test func fullDisk() throws {
     #if os(Linux)
       let scratch = try ScratchFolder()
@@ -316,7 +316,7 @@ struct ExitStatusTests {
       #expect(finished.status == 1 && finished.output.isEmpty, "\(finished.error)")
       #expect(finished.complaints.count == 1 && finished.error.contains("No space left"))
       #expect(finished.error.contains("disk/out/run") && finished.error.contains("--output"))
-      // With room there, the same command takes up what was finished.
+      // With more room, the same command reuses what was finished.
       #expect(mount("tmpfs", disk, "tmpfs", 32 /* MS_REMOUNT */, "size=16m") == 0)
       let again = try Command.run(arguments, in: scratch)
       #expect(again.status == 0, "\(again.error)")
@@ -342,13 +342,13 @@ struct ExitStatusTests {
     }
     #expect(finished.status == 128 + signal && finished.output.isEmpty)
     #expect(finished.complaints.count == 1 && finished.error.contains("interrupted"))
-    // Either nothing was finished yet, or the message says how to go on.
+    // Either nothing was finished yet, or the message says how to resume.
     #expect(
       scratch.contents.isEmpty
         || finished.error.contains("the same command with --output out/run resumes the run"))
   }
 
-  /// Neither a file half-written nor the folder for it stays.
+  /// Neither a half-written file nor its folder is left.
   @Test(arguments: [SIGINT, SIGTERM]) func interruptedSynthesis(_ signal: Int32) throws {
     let scratch = try ScratchFolder()
     let finished = try Command.run(
@@ -364,7 +364,7 @@ struct ExitStatusTests {
     #expect((try? FileManager.default.contentsOfDirectory(atPath: scratch["new"])) ?? [] == [])
   }
 
-  /// Until the process catches signals.
+  /// Waits until the process catches signals.
   private func waitForHandler(of process: Process) throws {
     #if os(Linux)
       while process.isRunning {

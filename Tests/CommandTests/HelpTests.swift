@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// The help of the command and of every subcommand, as a user reads it.
+/// The help texts of the command and of every subcommand, as a user sees them.
 @Suite struct HelpTests {
   /// A command in what `--experimental-dump-help` prints.
   private struct Dump: Decodable {

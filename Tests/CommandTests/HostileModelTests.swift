@@ -3,13 +3,13 @@ import TestSupport
 import Testing
 
 /// Folders and files that are not the models they seem to be: `info` and `align` end at once, with one line that names the
-/// file, what in it is wrong and what to do, and with nothing a terminal would obey.
+/// file, what is wrong in it and what to do, without control characters.
 struct HostileModelTests {
   struct Hostile: Sendable, CustomTestStringConvertible {
     let testDescription: String
     /// What the message names.
     let names: [String]
-    /// What is done to `model/`, a copy of the llama fixture's folder.
+    /// The change to `model/`, a copy of the llama fixture's folder.
     let edit: @Sendable (ScratchFolder) throws -> Void
   }
 
@@ -49,7 +49,7 @@ struct HostileModelTests {
     }
   }
 
-  /// The weights under an index, which says of every tensor that it lies in `file`, and what `others` says besides.
+  /// The weights with an index that places every tensor in `file`, with the additional entries `others`.
   private static func indexed(
     _ file: String, _ others: String = "", names: [String]
   ) -> Hostile {
@@ -90,7 +90,7 @@ struct HostileModelTests {
     configured("hidden_size", "\"wide\"", names: ["hidden_size", "must be an integer"]),
     configured("model_type", "[\"llama\"]", names: ["model_type", "must be a string"]),
     configured("model_type", "null", names: ["model_type", "is missing"]),
-    // What clears a screen, and what turns the direction of writing.
+    // A sequence that clears the screen, and one that reverses the writing direction.
     configured(
       "model_type", #""\u001b[2Jmamba\u202e""#, names: [#"\u{1B}[2Jmamba\u{202E}"#, "supported"]),
     configured("hidden_act", #""\u001b]0;x\u0007""#, names: ["hidden_act", #"\u{1B}]0;x\u{07}"#]),
@@ -138,7 +138,7 @@ struct HostileModelTests {
     try expectFailure(["info", model], names: [name, "git lfs pull"], in: scratch)
   }
 
-  /// Steps that double a text, forty of them: a line of text would become 10¹² of them.
+  /// Forty steps that each double a text: one line of text would become 10¹² lines.
   @Test func explodingTokenizer() throws {
     let scratch = try ScratchFolder()
     let model = try scratch.copy(ModelFixture("llama").folder, as: "model")
@@ -153,7 +153,7 @@ struct HostileModelTests {
       names: ["model/tokenizer.json", "normalizer", "10000 times", "--token-ids"], in: scratch)
   }
 
-  /// A cache whose reference is empty, leads elsewhere or to nothing, or whose blob is gone.
+  /// A cache whose reference is empty, leads elsewhere or nowhere, or whose blob is missing.
   @Test(arguments: [
     ("", "refs/main: cannot be read (it is empty)"), ("../../..", "refs/main: \"revision\""),
     ("def", "snapshots/def"),

@@ -4,7 +4,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// Models that read something else than one list of token ids: what is recorded of it, and what is refused.
+/// Models that read something other than one list of token ids: what is recorded, and what is refused.
 struct InputTests {
   private static let options = ["--top", "3", "--ranks", "3"]
 
@@ -50,7 +50,7 @@ struct InputTests {
     #expect(run.finished.output.contains("image 2: "))
   }
 
-  /// One encoder's side for all prompts; text goes behind the start token, and its end is left open.
+  /// One encoder input for all prompts; text follows the start token, and its end is left open.
   @Test func encoder() throws {
     struct Tokens: Decodable { let token_ids, encoder_token_ids: [Int] }
     let folder = ModelFixture("t5").folder
@@ -65,7 +65,7 @@ struct InputTests {
     try expect(run.record.prompts[1], "t5")
   }
 
-  /// A tokenizer as T5's is made: unigrams, words behind ▁, and </s> at the end.
+  /// A tokenizer like T5's: unigrams, words that begin with ▁, and </s> at the end.
   private static let unigrams = """
     {"added_tokens": [
         {"id": 0, "content": "<pad>", "special": true}, {"id": 1, "content": "</s>", "special": true},
@@ -83,7 +83,7 @@ struct InputTests {
         ["at", -3.4], ["▁a", -2.5], ["▁ta", -4], ["bat", -4.5], ["▁tab", -5]]}}
     """
 
-  /// Text on both sides: the encoder's with </s>, the decoder's behind the start token and open. Ids, σ in float64 and next
+  /// Text on both sides: the encoder's with </s>, the decoder's after the start token and open. Ids, σ in float64 and next
   /// tokens are those of transformers' T5Tokenizer and T5ForConditionalGeneration, whose decoder gets its labels shifted.
   @Test func encoderText() throws {
     let scratch = try ScratchFolder()
@@ -124,7 +124,7 @@ struct InputTests {
     let model = ModelFixture(name).folder
     let prompt = try Command.align(model, options).record.prompts[0]
     #expect((prompt.nextTokenId != nil) == hasHead && prompt.encoderTokenIds == nil)
-    // No mask; and no norm behind the last block.
+    // There is no mask, and no norm after the last block.
     _ = try Command.align(model, options + ["--from-token", "3", "--to-token", "0"])
     let normed = try Command.align(model, options + ["--last", "normed"]).record.prompts[0]
     for (a, b) in zip(prompt.layers, normed.layers) {
@@ -229,7 +229,7 @@ struct InputTests {
     }
   }
 
-  /// Neither grey nor colours: only the user knows what the channels are.
+  /// A model that reads neither grey nor colour images: only the user knows what the channels are.
   @Test func fourChannels() throws {
     let scratch = try ScratchFolder()
     let model = try vit("{}", in: scratch)
@@ -256,7 +256,7 @@ struct InputTests {
     }
   }
 
-  /// Images that do not come out as the model reads them, are damaged, or are none: one line that names the file.
+  /// Images that do not fit the model, are damaged, or are not images give one line that names the file.
   @Test func wrongImages() throws {
     let folder = ModelFixture.path("ImagesTests/Fixtures")
     let scratch = try ScratchFolder()

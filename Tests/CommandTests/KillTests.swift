@@ -3,7 +3,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// Runs that are killed at any moment go on from there, and end as if nothing had happened.
+/// Runs that are killed at any moment resume from there, and end as if nothing had happened.
 struct KillTests {
   /// Prompts in three groups, two tokens each.
   private static let options =
@@ -12,7 +12,7 @@ struct KillTests {
       "--save-hidden-states",
     ]
 
-  /// What a run folder holds, times and memory aside.
+  /// The contents of a run folder, apart from times and memory.
   private func contents(_ folder: String) throws -> [String: Data] {
     var files: [String: Data] = [:]
     for name in try FileManager.default.contentsOfDirectory(atPath: folder) {
@@ -44,7 +44,7 @@ struct KillTests {
     for round in 1...rounds {
       let scratch = try ScratchFolder()
       var finished: Finished
-      // What is kept need not be done again, and the times grow, so that some attempt survives whatever the machine does.
+      // Kept work need not be done again, and the times grow, so some attempt survives on any machine.
       var most = duration
       repeat {
         let delay = Double.random(in: 0...most, using: &generator)

@@ -21,7 +21,7 @@ import Testing
     return try LensRecord(folder: scratch[name])
   }
 
-  /// The part of some rank is what is known of the mean within it, and the error is near that against the matrices themselves.
+  /// The low-rank part is exact within its basis, and the error estimate is near the true error against the full matrices.
   @Test func theErrorIsThatAgainstTheWholeMatrices() throws {
     let scratch = try ScratchFolder()
     let dense = try Self.fit(scratch, "dense", ["--dense"])
@@ -37,7 +37,7 @@ import Testing
       let error = (a - b).frobeniusNorm
       #expect(part.rank == 4)
       #expect(part.errorEstimate < 2 * error && part.errorEstimate > error / 2)
-      // What is known is exact: its values are at most those of the whole.
+      // The known part is exact, so its values are at most those of the full matrix.
       for (σ, most) in zip(part.singularValues, whole.singularValues) {
         #expect(σ <= most * 1.00001)
       }
@@ -45,7 +45,7 @@ import Testing
     }
   }
 
-  /// Shards, in any order, are the lens of the whole list, up to the order of the sums.
+  /// Joined shards, in any order, equal the lens of the whole list, up to the order of the sums.
   @Test func shardsAreJoined() throws {
     let scratch = try ScratchFolder()
     let options = ["--rank", "3", "--oversampling", "2"]
@@ -84,7 +84,7 @@ import Testing
     }
   }
 
-  /// The folder of the same fit is left as it is, and that of another one refused.
+  /// The folder of the same fit is left unchanged, and that of another one is refused.
   @Test func aFolderIsOfOneFit() throws {
     let scratch = try ScratchFolder()
     _ = try Self.fit(scratch, "lens", ["--dense"])
@@ -121,14 +121,14 @@ import Testing
     #expect(own.allSatisfy { Set($0).count == 3 })
     #expect(try top("lens/lens.safetensors", "1,2,3") == own)
     #expect(try top("lens/lens.pt", "1,2,3") == own)
-    // There is no place in that file for what enters the first block.
+    // That file has no place for the input of the first block.
     let refused = try Command.run(
       ["lens", "read", model, "--lens", "lens/lens.pt", "--token-ids", "5", "--layers", "0"],
       in: scratch)
     #expect(refused.status == 64 && refused.error.contains("--layers 0"), "\(refused.error)")
   }
 
-  /// A lens is at no distance from itself, and two of halves of the prompts are apart by about what the noise says.
+  /// A lens has distance 0 from itself, and lenses of two halves of the prompts differ by about the noise.
   @Test func lensesAreCompared() throws {
     let scratch = try ScratchFolder()
     _ = try Self.fit(scratch, "a", ["--dense"])

@@ -44,7 +44,7 @@ struct MadeRuns {
 
   func run(_ arguments: [String]) throws -> Finished { try Command.run(arguments, in: scratch) }
 
-  /// The JSON of a command that must succeed.
+  /// The JSON output of a command that must succeed.
   func json(_ arguments: [String]) throws -> [String: Any] {
     let finished = try run(arguments + ["--json"])
     try #require(finished.status == 0, "\(finished.error)")
@@ -57,7 +57,7 @@ struct MadeRuns {
 }
 
 extension RunRecord {
-  /// Puts these numbers, one a prompt, in the place of every coupling's, and of every entry of the prompts' tables.
+  /// Replaces every coupling, and every entry of the prompts' tables, by these numbers, one per prompt.
   mutating func setCoupling(_ perPrompt: [Double]) throws {
     statistics.coupling = statistics.coupling.map {
       CouplingStatistic(
@@ -84,12 +84,12 @@ extension PromptRecord {
 }
 
 extension Finished {
-  /// Standard output with the lines put together again that were broken to fit a terminal.
+  /// Standard output with wrapped lines joined again.
   var unwrapped: String { output.replacing(/\n {2,}/, with: " ") }
 }
 
 extension [String: Any] {
-  /// A number down a path of keys; nil where there is none.
+  /// The number at a path of keys; nil if there is none.
   func number(_ path: String...) -> Double? {
     var value: Any? = self
     for key in path { value = (value as? [String: Any])?[key] }

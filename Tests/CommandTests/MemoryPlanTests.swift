@@ -4,9 +4,9 @@ import LinearAlgebra
 import TestSupport
 import Testing
 
-/// What `plan` foretells is what the operating system measures of the whole process.
+/// The memory that `plan` predicts agrees with what the operating system measures for the whole process.
 struct MemoryPlanTests {
-  /// A llama whose parts are large beside the program itself.
+  /// A llama model whose parts are large compared with the program itself.
   private struct Model {
     let scratch: ScratchFolder
     let path: String
@@ -80,7 +80,7 @@ struct MemoryPlanTests {
     }
   #endif
 
-  /// Peaks of a process in bytes: as the system has them, looked at every 2 ms, and as the run itself recorded them.
+  /// The peaks of a process in bytes: from the system, sampled every 2 ms, and as the run itself recorded them.
   private struct Peaks {
     var (resident, anonymous) = (0.0, 0.0)
     var (recordedResident, recordedAnonymous) = (0.0, 0.0)
@@ -103,7 +103,7 @@ struct MemoryPlanTests {
     var peaks = Peaks()
     let holds = {
       abs(peaks.resident / memory - 1) <= 0.15 && abs(peaks.anonymous / beyond - 1) <= 0.15
-        // What is recorded covers the writing of the results, all but the last file.
+        // The recorded peak covers the writing of all results but the last file.
         && abs(peaks.recordedResident / peaks.resident - 1) <= 0.05
         && abs(peaks.recordedAnonymous / peaks.anonymous - 1) <= 0.1
     }
@@ -113,7 +113,7 @@ struct MemoryPlanTests {
     #expect(holds(), "\(peaks), foretold \(memory) and \(beyond)")
   }
 
-  /// Runs once, and raises the peaks to what was seen.
+  /// Runs once, and raises the peaks to those seen.
   private func run(
     _ arguments: [String], in scratch: ScratchFolder, _ folder: String, _ peaks: inout Peaks
   ) throws {

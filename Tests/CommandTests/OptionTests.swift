@@ -6,7 +6,7 @@ import Lanczos
 import TestSupport
 import Testing
 
-/// Every option changes what it says, and nothing else.
+/// Every option changes what its help says, and nothing else.
 struct OptionTests {
   static let llama = ModelFixture("llama")
   static let tokens = ["--token-ids", "5,3,9,7,11"]
@@ -74,7 +74,7 @@ struct OptionTests {
 
   @Test(arguments: SolverKind.allCases)
   func promptsTogetherAreThePromptsApart(solver: SolverKind) throws {
-    // More than go through the blocks together, so that two groups are made; of different lengths.
+    // More prompts than one group holds, so that there are two groups, and of different lengths.
     let prompts = (0..<19).map { i in (0...(2 + i % 5)).map { (7 * i + 3 * $0) % 61 } }
     let options = ["--top", "4", "--solver", solver.rawValue]
     let together = try Command.align(
@@ -106,7 +106,7 @@ struct OptionTests {
         #expect(layer.residualNorms.allSatisfy { $0 <= tolerance * layer.singularValues[0] })
       }
     }
-    // Below what single precision can give: said, with a remedy, and not an error; or solved on in double precision.
+    // Below what single precision can reach: reported with a remedy, not as an error; or continued in double precision.
     let options = Self.tokens + ["--top", "4", "--tolerance", "1e-12"]
     let strict = try Command.align(Self.llama.folder, options + ["--precision", "single"])
     #expect(strict.record.prompts[0].layers.contains { !$0.converged && $0.remedy != nil })
@@ -121,7 +121,7 @@ struct OptionTests {
   @Test func quietPrintsNothing() throws {
     let run = try Command.align(Self.llama.folder, Self.tokens + ["--quiet"])
     #expect(run.finished.output.isEmpty && run.finished.error.isEmpty)
-    // And without a terminal there is no bar in any case, but the choice among the folder's two sets of weights is named.
+    // Without a terminal there is no bar, but the choice among the folder's two sets of weights is printed.
     let loud = try Command.align(Self.llama.folder, Self.tokens)
     #expect(!loud.finished.output.isEmpty)
     let lines = loud.finished.error.split(separator: "\n")
@@ -137,7 +137,7 @@ struct OptionTests {
     #expect(settings.likePaper && settings.top == 50 && settings.ranks == [10, 30, 50])
     #expect(settings.sign == .absolute && settings.last == .normed)
     #expect(settings.diagonal == .included)
-    // What is given beside it wins.
+    // Options given beside it take precedence.
     let mixed = try Command.align(
       model, ["-p", "one two", "--like-paper", "--sign", "signed", "--ranks", "3"]
     ).record.settings
@@ -220,7 +220,7 @@ struct OptionTests {
     for (prompt, text) in zip(run.record.prompts, texts) {
       #expect(Array((prompt.text ?? "").utf8) == Array(text.utf8))
     }
-    // What steers a terminal is escaped.
+    // Control characters are escaped.
     #expect(!run.finished.output.contains("\u{202E}") && !run.finished.output.contains("\t"))
   }
 
@@ -342,7 +342,7 @@ struct OptionTests {
 
   // MARK: Random weights
 
-  /// Another model under another name, the same for the same seed; and of the weights it was given on disk, nothing stays.
+  /// Random weights are another model under another name, the same for the same seed, and leave nothing on disk.
   @Test(arguments: ["llama", "llama/model.gguf", "llama/bf16"])
   func randomInit(_ model: String) throws {
     let path = Self.llama.folder + model.dropFirst("llama".count)

@@ -4,7 +4,7 @@ import Testing
 
 @testable import Analysis
 
-/// What is printed gets to where it is to go, or the command says that it did not; and it fits there.
+/// Everything printed arrives, or the command reports that it did not; and it fits the terminal.
 struct OutputTests {
   private static let llama = ModelFixture("llama").folder
   private static let tokens = ["--token-ids", "5,3,9,7"]
@@ -28,7 +28,7 @@ struct OutputTests {
     return run.scratch
   }
 
-  /// Every command, and what of it exists before it has read anything.
+  /// Every command, and what exists before it has read anything.
   static let commands: [[String]] = [
     [], ["--help"], ["--version"], ["align", "--help"], ["help", "plan"],
     ["--generate-completion-script", "bash"], ["show", "run"], ["info", llama],
@@ -53,7 +53,7 @@ struct OutputTests {
       let reason = output == ">&-" ? "Bad file descriptor" : "No space left on device"
       let message = finished.complaints.filter { $0.hasPrefix("Error: standard output") }
       #expect(message.count == 1 && message[0].contains(reason), "\(finished.error)")
-      // What the command writes is written all the same.
+      // The files of the command are still written.
       let made = ["align": "new", "emergence": "training/step1"][command.first ?? ""]
       if let made, !command.contains("--help"), !command.contains("run") {
         #expect(
@@ -63,7 +63,7 @@ struct OutputTests {
     #endif
   }
 
-  /// As `| head` leaves a pipe: nothing is said of it.
+  /// A pipe closed early, as by `| head`, gives no message.
   @Test func pipesThatNobodyReads() throws {
     let scratch = try ScratchFolder()
     let (output, errors) = (Pipe(), Pipe())
@@ -90,7 +90,7 @@ struct OutputTests {
       Self.tokens + one + ["--kind", "self"] + strict,
     ] {
       let run = try Command.align(Self.llama, options)
-      // All but the last two lines, which hold paths, and what a solver advises.
+      // All but the last two lines, which hold paths, and a solver's advice.
       let lines = run.finished.output.split(separator: "\n").dropLast(2)
       for line in lines where !line.contains("block ") || !line.contains(": ") {
         #expect(line.count <= 80, "\(line)")
@@ -117,7 +117,7 @@ struct OutputTests {
 
   // MARK: Again
 
-  /// Without what names the folder.
+  /// The lines without those that name the folder.
   private func tables(_ output: String) -> Substring {
     output[..<(output.range(of: "written to ")?.lowerBound ?? output.endIndex)]
   }
@@ -155,7 +155,7 @@ struct OutputTests {
     #expect(nothing.status == 1 && nothing.error.contains("nowhere"))
   }
 
-  /// A prompt that failed stands where the others do, with its reason, and spoils no table.
+  /// A failed prompt is listed among the others, with its reason, and disturbs no table.
   @Test(arguments: [1, 5]) func failedPromptsAreShown(_ copies: Int) throws {
     let runs = try MadeRuns()
     try runs.add("failed") {

@@ -33,7 +33,7 @@ struct PathTests {
     for command in commands {
       let finished = try Command.run(command, in: scratch, environment: environment)
       switch command[0] {
-      // What is wrong with them is not that they find nothing.
+      // These fail for another reason than a missing path.
       case "merge": #expect(finished.error.contains("\(scratch["home/text"])"), "\(finished.error)")
       case "correlate": #expect(finished.error.contains("1 of the 3"), "\(finished.error)")
       default: #expect(finished.status == 0, "\(command): \(finished.error)")
@@ -46,7 +46,7 @@ struct PathTests {
     #expect(record.model.name == "model")
   }
 
-  /// Only alone or before a slash; anything else that begins with it is a name like others.
+  /// A ~ is expanded only alone or before a slash; anything else that begins with it is an ordinary name.
   @Test func otherTildesAreNames() throws {
     let (scratch, environment) = try home()
     for name in ["~x", "./~", "a~/b"] {
@@ -59,7 +59,7 @@ struct PathTests {
 
   // MARK: Completions
 
-  /// What bash, with the script that is installed, offers for the last of some words.
+  /// The completions that bash, with the installed script, offers for the last of some words.
   private func bash(_ words: [String], in scratch: ScratchFolder) throws -> [String] {
     let script = try Command.run(["--generate-completion-script", "bash"], in: scratch)
     try scratch.write(script.output.utf8, to: "script")
@@ -96,7 +96,7 @@ struct PathTests {
     }
   }
 
-  /// The other shells are not there to be asked; their scripts name their own way to complete files.
+  /// The other shells may not be installed; their scripts name their own way to complete files.
   @Test(arguments: [("zsh", "_files"), ("fish", "-F")])
   func otherShells(_ shell: String, _ word: String) throws {
     let scratch = try ScratchFolder()

@@ -3,7 +3,7 @@ import Testing
 @testable import Analysis
 @testable import krylens
 
-/// What a run says of how far it is fits the place where it stands.
+/// The progress of a run fits the width of its terminal.
 struct ProgressTests {
   private func state(_ completed: Int, left: Double? = nil) -> RunProgressState {
     RunProgressState(phase: "solving", completed: completed, total: 960, secondsLeft: left)

@@ -3,7 +3,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// Which prompts a file holds, what is said where that is a guess, and which prompt an error is about.
+/// Which prompts a file holds, the notes where that is a guess, and which prompt an error is about.
 struct PromptTests {
   private func align(
     _ files: [String: String], _ options: [String], model: String? = nil

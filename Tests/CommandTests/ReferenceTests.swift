@@ -6,7 +6,7 @@ import Testing
 
 /// A run against an independent implementation in float64.
 ///
-/// The products are in single precision, so singular values are good to a few 10⁻⁶ σ₁ and 3·10⁻⁵ is asked for. A vector turns
+/// The products are in single precision, so singular values are good to a few 10⁻⁶ σ₁ and 3·10⁻⁵ is asked for. A vector rotates
 /// by residual / gap: tolerance 10⁻⁵ and the rounding of the products, over the smallest relative gap g among the values
 /// that belong to the rank. Couplings, sums of products of such vectors over ‖S‖, follow: 4·10⁻⁵ / g, never above 2·10⁻³.
 struct ReferenceTests {

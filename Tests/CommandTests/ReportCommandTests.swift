@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// `krylens report`: what it leaves, and how it fails.
+/// `krylens report`: what it writes, and how it fails.
 struct ReportCommandTests {
   static let hasGnuplot = (ProcessInfo.processInfo.environment["PATH"] ?? "").split(separator: ":")
     .contains { FileManager.default.isExecutableFile(atPath: "\($0)/gnuplot") }
@@ -53,7 +53,7 @@ struct ReportCommandTests {
     let page = try String(contentsOfFile: run.scratch["out/index.html"], encoding: .utf8)
     #expect(page.contains("&lt;i&gt;`id`&lt;/i&gt;") && !page.contains("<i>"))
     #expect(page.contains("<figure id=\"run-1-depth\">"))
-    // A report is replaced; what is none is left as it is.
+    // A report is replaced; any other folder is left unchanged.
     try run.scratch.write([], to: "out/figures/old.svg")
     let again = try Command.run(["report", "run", "-o", "out"], in: run.scratch)
     #expect(again.status == 0 && again.error.isEmpty, "\(again.error)")
@@ -68,7 +68,7 @@ struct ReportCommandTests {
     #expect(quiet.status == 0 && quiet.output.isEmpty && quiet.error.isEmpty)
   }
 
-  /// The disk is full, at whatever point: that is said, and not that gnuplot is at fault; an earlier report stays.
+  /// If the disk is full, at any point, the message says so instead of blaming gnuplot, and an earlier report is kept.
   @Test(
     .enabled(
       if: hasGnuplot,

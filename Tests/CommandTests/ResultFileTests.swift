@@ -67,7 +67,7 @@ struct ResultFileTests {
           "coupling",
           "overlap", "trajectory",
         ]))
-      // What is missing is null, not left out.
+      // Missing values are null, not left out.
       for key in ["text", "image", "tokens", "next_token"] {
         #expect(prompt[key] is NSNull, "\(key)")
       }
@@ -207,7 +207,7 @@ struct ResultFileTests {
 
   // MARK: Tables
 
-  /// Header and rows; every row as long as the header, no field quoted.
+  /// The header and the rows; every row is as long as the header, and no field is quoted.
   private func table(_ name: String) throws -> [[String: String]] {
     let run = try Self.run.get()
     let text = try String(contentsOfFile: "\(run.folder)/\(name)", encoding: .utf8)

@@ -4,7 +4,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// What the table shows of coupling is what the record holds, read as the options say.
+/// The coupling in the table is that of the record, in the reading the options choose.
 struct ShownCouplingOptionTests {
   struct Reading: Sendable, CustomTestStringConvertible {
     var sign = CouplingSign.signed

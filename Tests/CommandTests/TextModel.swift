@@ -2,13 +2,13 @@ import Foundation
 import TestSupport
 import Testing
 
-/// A model with a tokenizer: a checkpoint the command itself makes, beside a committed tokenizer.
+/// A model with a tokenizer: a checkpoint made by the command itself, and a committed tokenizer.
 ///
 /// Width 128, so that the ranks of the authors' release exist; 3 blocks; as many ids as the tokenizer and some.
 enum TextModel {
   static let path = folder.map(\.path).map { "\($0)/model" }
 
-  /// Kept for as long as the tests run.
+  /// The folder, kept as long as the tests run.
   private static let folder = Result {
     let scratch = try ScratchFolder()
     let folder = scratch["model"]

@@ -7,7 +7,7 @@ import Testing
 struct TokenTextTests {
   @Test(arguments: [
     ("ĠParis", " Paris"), ("▁Paris", " Paris"), ("Ċ", "\n"), ("ä¸Ń", "中"), ("##ing", "##ing"),
-    // Half a character, and what is in no byte-level alphabet, stay as they are spelt.
+    // Half a character, and characters outside the byte-level alphabet, are left as spelled.
     ("ä¸", "ä¸"), ("中Ġ", "中Ġ"), ("<0x0A>", "<0x0A>"), ("", ""), ("é", "é"),
   ])
   func isRead(_ spelt: String, _ text: String) {

@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// `krylens verify`: its statuses, its words, and its file.
+/// `krylens verify`: its exit status, its output, and its file.
 struct VerifyCommandTests {
   private func align(_ scratch: ScratchFolder) throws {
     let made = try Command.run(
