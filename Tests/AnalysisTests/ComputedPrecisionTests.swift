@@ -116,8 +116,8 @@ struct ComputedPrecisionTests {
     }
   }
 
-  /// Single precision ends above a tolerance that `auto` keeps; what is left of the noise is less; single precision is what
-  /// it was.
+  /// Single precision ends above a tolerance that `auto` reaches; the remaining noise is smaller; single precision is
+  /// unchanged.
   @Test func autoGoesOnWhereSingleStops() throws {
     let model = try loadTransformer(CheckpointDirectory(opening: ModelFixture("llama").folder))
     let inputs = Self.prompts.map { ModelInput.tokens($0) }
@@ -154,8 +154,8 @@ struct ComputedPrecisionTests {
     }
   }
 
-  /// Of a prompt that is longer than the sample may be, its first tokens are followed in both precisions. Their noise is of
-  /// the size of a whole prompt's: rounding of the same products.
+  /// For a prompt longer than the sample may be, its first tokens go through in both precisions. Their noise has the size of a
+  /// whole prompt's, since it is the rounding of the same products.
   @Test func longPromptsAreCut() throws {
     let model = try loadTransformer(CheckpointDirectory(opening: ModelFixture("llama").folder))
     let inputs = [ModelInput.tokens([5, 3, 9, 7, 1, 2, 3, 4])]

@@ -67,9 +67,9 @@ struct FailedPromptTests {
     Case(testDescription: "product", value: 1e38, layers: 1...3, tensor: nil),
   ]
 
-  /// One bad token among 20 prompts in two groups: the 19 others have what they have in a run without the fault, in which
-  /// the row of the bad one is there but harmless. Nothing of a prompt reaches another's numbers but the order of some sums, which its
-  /// leaving may change: the block solver's blocks are as wide as there is room.
+  /// One bad token among 20 prompts in two groups: the 19 others have the same results as in a run without the fault, in which
+  /// the row of the bad one is there but harmless. A prompt affects another's numbers only through the order of some sums, which
+  /// may change when it drops out: the block solver's blocks are as wide as there is room.
   @Test(arguments: cases) func othersGoOn(_ fault: Case) throws {
     let model = try EditedModel("model.embed_tokens.weight", row: 25, fault.value)
     let healthy = try record(run(ModelFixture("llama").folder, Self.prompts))
@@ -140,7 +140,7 @@ struct FailedPromptTests {
 
   // MARK: Some of a folder's prompts
 
-  /// A finished folder answers for any of its prompts; one that was begun goes on with the groups of those asked for, and
+  /// A finished folder answers for any of its prompts; an unfinished one resumes with the groups of the requested ones, and
   /// keeps what it had finished of others.
   @Test func someOfAFoldersPrompts() throws {
     let scratch = try ScratchFolder()

@@ -63,7 +63,7 @@ struct ResilienceTests {
     }
   }
 
-  /// Wherever it happens: an error, what was finished before is kept, and with the file put right the same run ends as if
+  /// Wherever it happens, there is an error, earlier finished work is kept, and with the file restored the same run ends as if
   /// nothing had happened.
   @Test(arguments: Change.allCases) func modelsThatChange(_ change: Change) throws {
     let scratch = try ScratchFolder()
@@ -92,7 +92,7 @@ struct ResilienceTests {
     }
   }
 
-  /// A unit that vanishes while the run goes on is an error that keeps the rest, or is computed again; never a result
+  /// A unit that disappears during the run is computed again, or causes an error that keeps the rest; there is never a result
   /// without it.
   @Test func unitsThatVanish() throws {
     let scratch = try ScratchFolder()

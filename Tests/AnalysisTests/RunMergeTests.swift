@@ -107,7 +107,7 @@ struct RunMergeTests {
     #expect(scratch.contents.contains("file"))
     try expectRefusal(["half-1"], "2/2")
     try expectRefusal(["half-1", "half-1"], "part 1 of 2")
-    try expectRefusal(["half-1", "half-2", "a"], "no part of 2")
+    try expectRefusal(["half-1", "half-2", "a"], "not one of 2 parts")
     try expectRefusal(["a", "seed"], "`seed` is 0 there and 3 here")
     try expectRefusal(["a", "none"], "none")
     // A run with itself, and with another run that has one of its prompts, whatever the text.
@@ -179,7 +179,7 @@ struct RunMergeTests {
       $0.shard = Shard(index: 2, count: 2)
     }
     try forget("long")
-    #expect(refusal(["1", "long"]).contains("give every part the same prompts"))
+    #expect(refusal(["1", "long"]).contains("give every part the same list"))
   }
 
   /// A prompt without results is kept as such, under its number in the whole list, and the means are those of the others.

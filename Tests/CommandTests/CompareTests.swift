@@ -70,7 +70,7 @@ struct CompareTests {
       let shown = try #require(try quantity(comparison, "mean σ₁").number("second", "mean"))
       #expect(abs(shown - mean) <= 1e-14 * mean)
       let notes = (comparison["notes"] as? [String] ?? []).joined(separator: "\n")
-      #expect(notes.contains("only the 2 prompts that both have, of"))
+      #expect(notes.contains("over the 2 prompts that both have, of"))
       #expect(notes.contains("4 are in both"), "\(notes)")
       #expect(!(try runs.run(["compare"] + pair).output.contains("apart")))
     }
@@ -93,7 +93,7 @@ struct CompareTests {
     #expect(try quantity(layers, "mean σ₁").number("difference") == 0)
     #expect(try quantity(layers, "coupling, depth, rank 4").number("difference") == 0)
     #expect(
-      (layers["notes"] as? [String])?.contains { $0.contains("only the 2 that both have") } == true)
+      (layers["notes"] as? [String])?.contains { $0.contains("over the 2 that both have") } == true)
     // The last block is another function, and the prompts have other tokens.
     try runs.add("normed") {
       $0.settings.last = .normed
@@ -220,7 +220,7 @@ struct CompareTests {
     }
     let part = try runs.json(["compare", "a", "c"])
     #expect(part.number("common_prompts") == 1)
-    #expect((part["notes"] as? [String])?.contains { $0.contains("only the 1") } == true)
+    #expect((part["notes"] as? [String])?.contains { $0.contains("over the 1 prompt that both have") } == true)
     #expect(try quantity(part, "coupling, depth, rank 2")["paired"] is NSNull)
     try runs.add("d") { for p in $0.prompts.indices { $0.prompts[p].tokenIds = [p] } }
     let none = try runs.run(["compare", "a", "d"])
@@ -274,7 +274,7 @@ struct CompareTests {
     let comparison = try runs.json(["compare", "a", "b"])
     #expect(comparison.objects("blocks").isEmpty)
     let notes = try #require(comparison["notes"] as? [String])
-    #expect(notes.contains { $0.contains("3 of width 24 against 12 of width 768") })
+    #expect(notes.contains { $0.contains("3 of width 24 and 12 of width 768") })
     #expect(notes.contains { $0.contains("rank 4") && $0.contains("first run only") })
     _ = try quantity(comparison, "coupling, depth, rank 2")
     let absolute = try runs.run(["compare", "a", "b", "--sign", "absolute", "--rank", "2"])

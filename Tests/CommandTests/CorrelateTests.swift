@@ -252,7 +252,7 @@ struct CorrelateTests {
     #expect(random.status == 0 && random.unwrapped.contains("warning: random weights"))
     try runs.add("d", model: "TWIN") { $0.model.fingerprint = "d" }
     let cased = try runs.run(correlate + ["d"])
-    #expect(cased.unwrapped.contains("TWIN is held against the score of twin"))
+    #expect(cased.unwrapped.contains("TWIN uses the score of twin"))
   }
 
   @Test func repeatedAndFailedPromptsAreNamed() throws {
@@ -265,7 +265,7 @@ struct CorrelateTests {
     let finished = try runs.run(correlate)
     #expect(finished.unwrapped.contains("prompts given more than once, which count once: a"))
     #expect(
-      finished.unwrapped.contains("some prompts failed, so of fewer than were asked for: b"))
+      finished.unwrapped.contains("some prompts failed, so with fewer than requested: b"))
     #expect(finished.output.split(separator: "\n").allSatisfy { $0.count <= 80 })
   }
 

@@ -194,8 +194,8 @@ struct InputTests {
     return model
   }
 
-  /// A PNG and a JPEG that must be turned, prepared as the folder says, for a model of colours and one of grey: the same
-  /// answer as for the pixel values that transformers makes of them.
+  /// A PNG and a JPEG that must be rotated, prepared as the folder says, for a colour model and a grey one, give the same
+  /// answer as the pixel values that transformers computes from them.
   @Test(
     arguments: ["rgb-8.png", "orientation-6.jpg"],
     [("vit", [3, 12, 12]), ("vit-odd", [1, 7, 13])])

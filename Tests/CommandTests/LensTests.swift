@@ -99,8 +99,8 @@ import Testing
       other.status == 1 && other.error.contains("--skip is 1 there and 2 here"), "\(other.error)")
   }
 
-  /// A lens reads the same through its own file and through the one that other tools read; at the last layer the model's own
-  /// prediction stands.
+  /// A lens reads the same through its own file and through the one for other tools; the last layer shows the model's own
+  /// prediction.
   @Test func bothFilesReadTheSame() throws {
     let scratch = try ScratchFolder()
     _ = try Self.fit(scratch, "lens", ["--dense"])

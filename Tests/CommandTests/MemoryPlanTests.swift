@@ -86,10 +86,10 @@ struct MemoryPlanTests {
     var (recordedResident, recordedAnonymous) = (0.0, 0.0)
   }
 
-  /// The peaks that the system has and those that `plan` foretells: within 15 %.
+  /// The peaks from the system and those that `plan` predicts agree within 15 %.
   ///
-  /// Who looks now and then can miss the peak of a short run on a busy machine, but never see more than there was: so the
-  /// largest of up to four runs counts.
+  /// Sampling can miss the peak of a short run on a busy machine, but never sees more than there was, so the largest of up to
+  /// four runs counts.
   private func expectForetold(_ model: String, _ options: [String]) throws {
     let scratch = try ScratchFolder()
     let arguments = [model, "--threads", "1"] + options

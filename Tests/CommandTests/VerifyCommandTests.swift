@@ -54,7 +54,7 @@ struct VerifyCommandTests {
     let scratch = try ScratchFolder()
     try align(scratch)
     let other = try verify("--model", ModelFixture("mistral").folder, in: scratch)
-    #expect(other.status == 64 && other.error.contains("name its own by --model"))
+    #expect(other.status == 64 && other.error.contains("give its own model with --model"))
     let prompts = try verify("--prompts", "2", in: scratch)
     #expect(
       prompts.status == 64 && prompts.error.contains("--prompts 2: the run has the prompts 1 to 1"))
@@ -69,7 +69,7 @@ struct VerifyCommandTests {
     #expect(wrong.status == 64)
     #expect(
       wrong.error.contains(
-        "is of krylens triplets, and krylens verify checks runs of krylens align"))
+        "is a run of krylens triplets, but krylens verify checks runs of krylens align"))
     #expect(try Command.run(["verify", "nothing"], in: scratch).status == 1)
   }
 }

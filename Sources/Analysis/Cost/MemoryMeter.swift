@@ -29,7 +29,7 @@ public final class MemoryMeter: Sendable {
   /// What this machine has.
   static var physicalBytes: Int { Int(clamping: ProcessInfo.processInfo.physicalMemory) }
 
-  /// The resident size now.
+  /// The current resident size.
   public static var residentBytes: Int { bytes("VmRSS:") ?? 0 }
 
   /// The largest anonymous resident size seen.

@@ -4,10 +4,10 @@ import Weights
 
 /// The cost of a solve in passes over the weights and in memory, counted on residual Jacobians, not derived.
 ///
-/// Passes to a residual of 10⁻⁵ σ₁, counted on the blocks of SmolLM2-135M (ARPACK one vector a pass; the block solver
-/// 8, fewer when many Jacobians share an application), those that measure the residuals among them.
+/// Passes to a residual of 10⁻⁵ σ₁, counted on the blocks of SmolLM2-135M (ARPACK with one vector per pass; the block
+/// solver with 8, or fewer when many Jacobians share an application), including those that measure the residuals.
 package struct SolverCost: Sendable {
-  /// Readings of the weights.
+  /// Passes over the weights.
   package let passes: Int
   /// Vectors of each Jacobian in an application, and in the widest one, which measures the residual norms.
   let vectors: Int
@@ -53,7 +53,7 @@ package struct SolverCost: Sendable {
       let share = certify == .off ? 0 : certify == .bound ? 0.2 : 0.3
       passes = solve + Int(share * Double(solve))
       (vectors, widest) = (b, max(b, min(k + (certify == .off ? 0 : 8), most / r)))
-      // The search begins with bases of its own, when those of the solve are gone.
+      // The search starts with bases of its own, after those of the solve have been freed.
       basisBytes = bytes(r * (solve * b + 4 * widest + 3 * b))
     }
   }

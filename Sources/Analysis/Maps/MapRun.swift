@@ -13,7 +13,7 @@ package struct MapRun {
   /// Notes for the user on the model's files and the prompts, one line each.
   package var notes: [String] { loaded.notes }
   private let problem: MapProblem
-  /// Triplets of each map.
+  /// The number of triplets per map.
   private let count: Int
   private let reader: VectorReader?
 

@@ -1,7 +1,7 @@
 import Model
 
 extension MapSelection {
-  /// The site, as head and expert have it where they are named.
+  /// The site, implied by the head or expert if one is given.
   package var partSite: JacobianSite { head != nil ? .attention : expert != nil ? .mlp : site }
 
   /// The selected map in a model with this many blocks. Throws `RunError.badSetting` for settings that fit no model.
