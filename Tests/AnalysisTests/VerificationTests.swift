@@ -146,7 +146,7 @@ struct VerificationTests {
       _ = try RunVerification(folder, model: other, threads: 1)
     } catch {
       #expect("\(error)".contains("other weights than \(other) has now"))
-      #expect("\(error)".contains("name its own by `model_of_run`"))
+      #expect("\(error)".contains("give its own model with `model_of_run`"))
     }
     try changeRecord(folder) { $0.settings.model = "/nowhere/at/all" }
     do {
@@ -154,7 +154,7 @@ struct VerificationTests {
       Issue.record("a model that is not there")
     } catch {
       #expect("\(error)".contains("cannot be opened where it was"))
-      #expect("\(error)".contains("name it by `model_of_run`"))
+      #expect("\(error)".contains("give its path with `model_of_run`"))
     }
     #expect(
       try RunVerification(folder, model: ModelFixture("llama").folder, threads: 1).run().passed)

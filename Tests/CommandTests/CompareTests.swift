@@ -220,7 +220,7 @@ struct CompareTests {
     }
     let part = try runs.json(["compare", "a", "c"])
     #expect(part.number("common_prompts") == 1)
-    #expect((part["notes"] as? [String])?.contains { $0.contains("over the 1 prompt that both have") } == true)
+    #expect((part["notes"] as? [String])?.contains { $0.contains("over the 1 prompt ") } == true)
     #expect(try quantity(part, "coupling, depth, rank 2")["paired"] is NSNull)
     try runs.add("d") { for p in $0.prompts.indices { $0.prompts[p].tokenIds = [p] } }
     let none = try runs.run(["compare", "a", "d"])
