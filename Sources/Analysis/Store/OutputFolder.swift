@@ -53,3 +53,14 @@ package struct OutputFolder {
     .cannotWrite(path: name, reason: String(cString: strerror(errno)))
   }
 }
+
+extension OutputFolder {
+  /// The folder of a run that is given none: krylens-runs/NAME-20260131-120000.
+  package static func defaultPath(_ name: String) -> String {
+    let format = DateFormatter()
+    format.locale = Locale(identifier: "en_US_POSIX")
+    format.dateFormat = "yyyyMMdd-HHmmss"
+    let plain = name.map { $0.isLetter || $0.isNumber || ".-_".contains($0) ? $0 : "-" }
+    return "krylens-runs/\(String(plain))-\(format.string(from: Date()))"
+  }
+}

@@ -18,8 +18,7 @@ struct AlignCommand: ParsableCommand {
 
   func run() throws {
     try withExitStatus {
-      let settings = options.settings(
-        for: model.path, step: model.trainingStep(isTrained: !options.execution.randomInit))
+      let settings = try options.settings(for: model.path, step: model.step)
       let path = output.path(for: settings.name)
       let outcome = try Self.run(
         settings, try options.prompts.inputs(quiet: output.quiet), into: path,
@@ -34,50 +33,18 @@ struct AlignCommand: ParsableCommand {
     }
   }
 
-  /// The outcome of a run.
-  struct Outcome {
-    /// The record, its prompts condensed to what the statistics read; nil if the folder already held the complete run.
-    let record: RunRecord?
-    /// The number of prompts requested.
-    let prompts: Int
-    /// The prompts that failed.
-    let failures: [PromptFailure]
-  }
-
   /// Runs into a folder, resuming from what is finished there.
   /// `announces` says whether the notes on how prompts were read are printed.
   static func run(
     _ settings: RunSettings, _ inputs: [PromptInput], into path: String, quiet: Bool,
     announces: Bool = true
-  ) throws -> Outcome {
+  ) throws -> AlignmentOutcome {
     let meter = MemoryMeter()
     let progress = ProgressBar(isShown: !quiet)
     defer { progress.finish() }
-    var settings = settings
-    settings.output = path
-    let run = try AlignmentRun(settings, prompts: inputs)
-    if announces, !quiet { run.notes.forEach(note) }
-    let folder = try RunFolder(path, for: try run.manifest())
-    guard !folder.isComplete else {
-      let isChanged = try folder.adopt(settings.reading)
-      if !quiet {
-        note(
-          "\(path) already holds the complete run; "
-            + (isChanged ? "only how it is shown was changed" : "nothing was done"))
-      }
-      let known = try StoredRun(path, .identities).record.prompts
-      return Outcome(
-        record: nil, prompts: inputs.count, failures: folder.asked.compactMap { known[$0].failed })
-    }
-    do {
-      if let limit = settings.maxMemory { try run.predicted().requireWithin(limit) }
-      if folder.keepsWork, !quiet { note("resuming from what is finished in \(path)") }
-      let record = try folder.finish(try run.run(in: folder, progress: progress, meter: meter))
-      return Outcome(record: record, prompts: record.prompts.count, failures: record.failures)
-    } catch {
-      folder.abandon()
-      throw error
-    }
+    return try AlignmentOutcome(
+      settings, inputs, into: path, progress: progress, meter: meter, announces: announces,
+      say: { if !quiet { note($0) } })
   }
 
   /// What to run next on a run folder, its path quoted for a shell.
@@ -91,14 +58,5 @@ struct AlignCommand: ParsableCommand {
     }
     let folder = path.count > 1 && path.hasSuffix("/") ? String(path.dropLast()) : path
     return "krylens report \(quote(folder)) -o \(quote(folder + "-report")) draws what was written"
-  }
-
-  /// The folder of a run that was given none: `krylens-runs/NAME-20260131-120000`.
-  static func defaultOutput(_ name: String) -> String {
-    let format = DateFormatter()
-    format.locale = Locale(identifier: "en_US_POSIX")
-    format.dateFormat = "yyyyMMdd-HHmmss"
-    let plain = name.map { $0.isLetter || $0.isNumber || ".-_".contains($0) ? $0 : "-" }
-    return "krylens-runs/\(String(plain))-\(format.string(from: Date()))"
   }
 }

@@ -77,7 +77,7 @@ struct EigenCommand: ParsableCommand {
 
   func run() throws {
     try withExitStatus {
-      var settings = EigenSettings(execution.settings(for: model, prompts, seed: seed))
+      var settings = EigenSettings(try execution.settings(for: model, prompts, seed: seed))
       settings.numeric.layers = layers?.values
       (settings.numeric.fromLayer, settings.numeric.toLayer) = (fromLayer, toLayer)
       settings.numeric.tokens = fromToken ?? toToken ?? .last

@@ -20,8 +20,7 @@ struct PlanCommand: ParsableCommand {
 
   func run() throws {
     try withExitStatus {
-      let settings = options.settings(
-        for: model.path, step: model.trainingStep(isTrained: !options.execution.randomInit))
+      let settings = try options.settings(for: model.path, step: model.step)
       let run = try AlignmentRun(settings, prompts: try options.prompts.inputs(quiet: quiet))
       if !quiet { run.notes.forEach(note) }
       let plan = try run.predicted()

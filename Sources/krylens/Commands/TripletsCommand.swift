@@ -42,7 +42,7 @@ struct TripletsCommand: ParsableCommand {
 
   func run() throws {
     try withExitStatus {
-      var settings = settings
+      var settings = try settings()
       let path = output.path(for: settings.name)
       settings.output = path
       let record = try output.record(in: path) {
@@ -58,8 +58,8 @@ struct TripletsCommand: ParsableCommand {
     }
   }
 
-  private var settings: MapSettings {
-    var s = MapSettings(execution.settings(for: model, prompts, seed: solution.seed))
+  private func settings() throws -> MapSettings {
+    var s = MapSettings(try execution.settings(for: model, prompts, seed: solution.seed))
     s.map = map.selection
     s.solution.top = top
     s.solution.solver = solution.solver

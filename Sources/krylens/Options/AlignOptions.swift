@@ -110,67 +110,38 @@ struct AlignOptions: ParsableArguments {
   @Flag(help: "Also write the hidden states of all layers.")
   var saveHiddenStates = false
 
-  func validate() throws {
-    if let top, top < 1 {
-      throw ValidationError("--top \(top): must be from 1 to the model's width")
-    }
-    if let rankShare, !(rankShare > 0 && rankShare <= 1) {
-      throw ValidationError("--rank-share \(rankShare): must lie between 0 and 1")
-    }
-    try validateTokens()
-    if rankShare != nil, ranks != nil {
-      throw ValidationError("--ranks and --rank-share exclude each other; give one of them")
-    }
-  }
-
-  /// Refuses options that name tokens but do not go together.
-  private func validateTokens() throws {
-    let unused: [(option: String, isGiven: Bool)] =
-      switch kind {
-      case .depth:
-        tokens == nil ? [] : [("--from-token", fromToken != nil), ("--to-token", toToken != nil)]
-      case .tokens: [("--from-token", fromToken != nil), ("--to-token", toToken != nil)]
-      case .contextInput: [("--to-token", toToken != nil)]
-      case .contextOutput: [("--from-token", fromToken != nil)]
-      }
-    if let option = unused.first(where: \.isGiven)?.option {
-      throw ValidationError(
-        kind == .depth
-          ? "\(option) and --tokens exclude each other; give one of them"
-          : "\(option) does not go with --kind \(kind.rawValue), whose tokens are those of --tokens; leave it out"
-      )
-    }
-  }
+  func validate() throws { try validated { try request(for: "", step: nil).check() } }
 
   /// The settings these options mean for a model, and for the training step it was taken at.
-  func settings(for model: String, step: Int?) -> RunSettings {
-    let common = execution.settings(for: model, step: step, prompts, seed: solution.seed)
-    var s = RunSettings(common)
-    let paperRanks = likePaper && rankShare == nil ? [10, 30, 50] : nil
-    let chosen = ranks.map { Set($0.values).sorted() } ?? paperRanks
-    s.top = top ?? max(10, chosen?.max() ?? 0)
-    s.ranks = chosen ?? [s.top]
-    s.rankShare = rankShare
-    s.layers = layers?.values
-    s.kind = kind
-    s.fromToken = fromToken ?? (kind == .contextInput ? .index(0) : .last)
-    s.toToken = toToken ?? .last
-    s.tokens = tokens ?? (kind == .depth ? .last : .all)
-    s.basisLayer = basisLayer
-    s.shard = shard
-    s.site = site
-    s.last = last ?? (likePaper ? .normed : .residual)
-    s.solver = solution.solver
-    s.tolerance = solution.tolerance
-    s.precision = solution.precision
-    s.certify = solution.certify
-    s.sign = sign ?? (likePaper ? .absolute : .signed)
-    s.normalisation = normalisation?.value.rawValue ?? CouplingNormalisation.frobenius.rawValue
-    s.form = form ?? (likePaper ? .both : .same)
-    s.score = score
-    s.diagonal = diagonal ?? (likePaper ? .included : .excluded)
-    s.likePaper = likePaper
-    s.saveHiddenStates = saveHiddenStates
-    return s
+  func settings(for model: String, step: Int?) throws -> RunSettings {
+    try request(for: model, step: step).settings()
+  }
+
+  private func request(for model: String, step: Int?) -> RunRequest {
+    var r = RunRequest(
+      execution.request(for: model, step: step, prompts, seed: solution.seed))
+    r.top = top
+    r.ranks = ranks?.values
+    r.rankShare = rankShare
+    r.layers = layers?.values
+    r.kind = kind
+    r.tokens = tokens
+    r.basisLayer = basisLayer
+    (r.fromToken, r.toToken) = (fromToken, toToken)
+    r.shard = shard
+    r.site = site
+    r.last = last
+    r.solver = solution.solver
+    r.tolerance = solution.tolerance
+    r.precision = solution.precision
+    r.certify = solution.certify
+    r.sign = sign
+    r.normalisation = normalisation?.value.rawValue
+    r.form = form
+    r.score = score
+    r.diagonal = diagonal
+    r.likePaper = likePaper
+    r.saveHiddenStates = saveHiddenStates
+    return r
   }
 }

@@ -1,6 +1,5 @@
 import Analysis
 import ArgumentParser
-import Foundation
 
 /// The options that say how a command runs a model, and what the model is called.
 struct ExecutionOptions: ParsableArguments {
@@ -24,42 +23,27 @@ struct ExecutionOptions: ParsableArguments {
   var threads: Int?
 
   func validate() throws {
-    if let threads, !(1...1024).contains(threads) {
-      throw ValidationError("--threads \(threads): must be from 1 to 1024")
-    }
+    var request = ModelRequest(model: "")
+    request.threads = threads
+    try validated { try request.check() }
   }
 
   /// What these options mean for a model and its prompts.
   func settings(
     for model: ModelOptions, _ prompts: PromptOptions, seed: UInt64
-  ) -> ModelSettings {
-    settings(
-      for: model.path, step: model.trainingStep(isTrained: !randomInit), prompts, seed: seed)
+  ) throws -> ModelSettings {
+    try request(for: model.path, step: model.step, prompts, seed: seed).settings()
   }
 
-  /// What these options mean for a model, taken at a training step, and its prompts.
-  func settings(
+  /// What these options ask for of a model, taken at a training step, and its prompts.
+  func request(
     for model: String, step: Int?, _ prompts: PromptOptions, seed: UInt64
-  ) -> ModelSettings {
-    var s = ModelSettings(
-      model: model, name: name ?? defaultName(of: model),
-      threads: threads ?? ProcessInfo.processInfo.activeProcessorCount)
-    s.step = step
-    s.randomInit = randomInit
-    s.seed = seed
-    s.encoderPrompt = prompts.encoderPrompt
-    s.encoderTokenIds = prompts.encoderTokenIds?.values
-    s.maxMemory = maxMemory?.bytes
-    return s
-  }
-
-  /// The last component of a file's or folder's path, or the hub name; marked if the weights are random.
-  private func defaultName(of model: String) -> String {
-    var name = model
-    if FileManager.default.fileExists(atPath: model) {
-      name = URL(fileURLWithPath: model).standardizedFileURL.lastPathComponent
-      if name.hasSuffix(".gguf") { name.removeLast(5) }
-    }
-    return randomInit ? "\(name) (random)" : name
+  ) -> ModelRequest {
+    var r = ModelRequest(model: model)
+    (r.name, r.step, r.threads) = (name, step, threads)
+    (r.randomInit, r.seed) = (randomInit, seed)
+    (r.encoderPrompt, r.encoderTokenIds) = (prompts.encoderPrompt, prompts.encoderTokenIds?.values)
+    r.maxMemory = maxMemory?.bytes
+    return r
   }
 }

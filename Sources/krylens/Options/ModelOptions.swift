@@ -19,13 +19,8 @@ struct ModelOptions: ParsableArguments {
   var step: Int?
 
   func validate() throws {
-    if let step, step < 0 {
-      throw ValidationError("--step \(step): must be 0 or more")
-    }
-  }
-
-  /// The step as given, or for trained weights the one in the model's name.
-  func trainingStep(isTrained: Bool) -> Int? {
-    step ?? (isTrained ? TrainingStep.named(path) : nil)
+    var request = ModelRequest(model: path)
+    request.step = step
+    try validated { try request.check() }
   }
 }

@@ -14,7 +14,7 @@ struct OutputOptions: ParsableArguments {
   var quiet = false
 
   /// The folder for a run of the given name.
-  func path(for name: String) -> String { output?.path ?? AlignCommand.defaultOutput(name) }
+  func path(for name: String) -> String { output?.path ?? OutputFolder.defaultPath(name) }
 
   /// Runs into a folder, resuming from what is finished there, and returns the record.
   func record<Run: FolderRun>(in path: String, _ open: () throws -> Run) throws -> Run.Record {

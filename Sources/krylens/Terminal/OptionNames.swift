@@ -1,4 +1,5 @@
 import Analysis
+import ArgumentParser
 import Files
 
 extension SettingKey {
@@ -30,4 +31,9 @@ struct OptionError: Error, CustomStringConvertible {
   let reason: String
 
   var description: String { "\(option) \(value): \(reason)" }
+}
+
+/// Refuses options as they are parsed, in the words of the library's check of them.
+func validated(_ check: () throws -> Void) throws {
+  do { try check() } catch { throw ValidationError(text(of: error)) }
 }

@@ -56,7 +56,7 @@ struct LensFitCommand: ParsableCommand {
 
   func run() throws {
     try withExitStatus {
-      let common = execution.settings(for: model, prompts, seed: seed)
+      let common = try execution.settings(for: model, prompts, seed: seed)
       var settings = LensSettings(common)
       settings.layers = layers?.values
       settings.skip = skip

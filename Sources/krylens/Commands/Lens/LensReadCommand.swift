@@ -54,7 +54,7 @@ struct LensReadCommand: ParsableCommand {
       }
       let opened = try StoredLens(lens.path)
       let loaded = try LoadedModel(
-        execution.settings(for: model, prompts, seed: seed), prompts: inputs)
+        try execution.settings(for: model, prompts, seed: seed), prompts: inputs)
       loaded.notes.forEach(note)
       let reading = try LensReading(
         opened, of: loaded, layers: layers?.values, tokens: tokens, top: top)

@@ -56,10 +56,12 @@ struct EmergenceCommand: ParsableCommand {
     try withExitStatus {
       let found = try CheckpointSequence(checkpoints.map(\.path))
       let inputs = try options.prompts.inputs(quiet: quiet)
-      let settings = found.checkpoints.map { options.settings(for: $0.model, step: $0.step) }
+      let settings = try found.checkpoints.map {
+        try options.settings(for: $0.model, step: $0.step)
+      }
       // A damaged model or one of another kind is found now, not after hours.
       try found.check(settings.map { try AlignmentRun($0, prompts: inputs).training })
-      let folder = output?.path ?? AlignCommand.defaultOutput("emergence")
+      let folder = output?.path ?? OutputFolder.defaultPath("emergence")
       let (runs, failures) = try align(found.checkpoints, settings, inputs, into: folder)
       if let first = runs.first {
         let emergence = Emergence(runs)
