@@ -7,9 +7,10 @@ KILLS ?= 50
 READERS ?=
 MODELS ?=
 TRUTH ?=
-WHEEL ?= $(lastword $(wildcard dist/krylens-*.whl))
+WHEEL ?= $(shell ls dist/krylens-*.whl)
 PROMPT ?= What is the capital of France? The capital is
 KRYLENS = .build/release/krylens
+STATIC = .build-static/release/krylens
 SANITIZED = -c release -Xswiftc -enable-testing --test-product krylensPackageTests
 THREADED = CKernelsTests LinearAlgebraTests AutodiffTests LanczosTests AnalysisTests
 SOURCES = Package.swift Sources Tests benchmarks fuzz examples
@@ -85,8 +86,8 @@ verify-bounds: build ## recorded error bounds against float64 references of all 
 test-report: build ## a report opens in a headless browser, fetches nothing, and has nothing to complain of (Chromium)
 	@$(PYTHON) scripts/test_report.py $(KRYLENS)
 
-test-python: build ## the tests of the Python package, and what docs/python.md and README.md show, on the installed WHEEL
-	@PYTHON=$(PYTHON) scripts/test_python.sh "$(WHEEL)" $(KRYLENS)
+test-python: wheel static ## the tests of the Python package, and what docs/python.md and README.md show, on the installed WHEEL
+	@PYTHON=$(PYTHON) scripts/test_python.sh "$(WHEEL)" $(STATIC)
 
 bench: setup ## products of a stored matrix with few vectors, against OpenBLAS and a plain read
 	$(SWIFT) run -c release thin-products
@@ -113,6 +114,15 @@ man: build  ## the manual pages, one per command, in .build/man (man -l .build/m
 install: build ## the command, its manual pages and its completions, under PREFIX
 	@scripts/install.sh $(KRYLENS) "$(DESTDIR)$(PREFIX)"
 
+static: setup
+	@scripts/build-static.sh krylens
+
+libkrylens: setup ## the C library: .build-static/library/lib/libkrylens.so.1, and its header
+	@scripts/build-library.sh
+
+wheel: setup ## the Python package with the library inside: dist/krylens-…-py3-none-manylinux_….whl
+	@PYTHON=$(PYTHON) scripts/make-wheel.sh
+
 dist: setup ## a tar of the command that runs on any Linux with glibc 2.34 or later: dist/krylens-…-linux-….tar.gz
 	@scripts/make-dist.sh
 
@@ -120,4 +130,4 @@ test-dist: dist ## the packed command, unpacked where there is glibc and nothing
 	@scripts/test_dist.sh
 
 export PROMPT
-.PHONY: help setup build demo demo-training test test-extensions kill-test lint format fuzz verify-gguf verify-minilm verify-real verify-maps test-report test-python bench bench-truth bench-solvers docs man install dist test-dist verify-bounds precision-study
+.PHONY: help setup build demo demo-training test test-extensions kill-test lint format fuzz verify-gguf verify-minilm verify-real verify-maps test-report test-python bench bench-truth bench-solvers docs man install static libkrylens wheel dist test-dist verify-bounds precision-study

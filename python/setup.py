@@ -7,20 +7,21 @@ py3-none-PLATFORM. `make wheel` puts the library beside the package before it bu
 import re
 from pathlib import Path
 
-from setuptools import setup
+from setuptools import Distribution, setup
 from setuptools.command.bdist_wheel import bdist_wheel
 
 VERSION = Path(__file__).resolve().parent.parent / "Sources/Analysis/Version.swift"
 
 
-class PlatformWheel(bdist_wheel):
-    def finalize_options(self):
-        super().finalize_options()
-        self.root_is_pure = False
+class PlatformDistribution(Distribution):
+    def has_ext_modules(self):
+        return True
 
+
+class PlatformWheel(bdist_wheel):
     def get_tag(self):
         return "py3", "none", super().get_tag()[2]
 
 
 found = re.search(r'krylensVersion = "([^"]+)"', VERSION.read_text(encoding="utf-8"))
-setup(version=found.group(1), cmdclass={"bdist_wheel": PlatformWheel})
+setup(version=found.group(1), distclass=PlatformDistribution, cmdclass={"bdist_wheel": PlatformWheel})

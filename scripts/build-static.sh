@@ -33,19 +33,25 @@ for description in openblas:openblas arpack:arpack libpng:png libjpeg:jpeg libut
     > "$build/pkgconfig/$package.pc"
 done
 
-gcc=$(scripts/setup.sh gcc-folder)
+clang=$(dirname "$(readlink -f "$(command -v "${SWIFT:-swift}")")")/clang
+objects=(older-glibc)
 if [ "$product" = krylens ]; then
   compilers=$build/archives-of-compilers
   fresh "$compilers"
+  gcc=$(scripts/setup.sh gcc-folder)
   for library in gfortran quadmath stdc++; do link "$gcc/lib$library.a" "$compilers/lib$library.a"; done
   set -- -Xlinker "-L$compilers" "$@"
+else
+  objects+=(standard-error)
 fi
-clang=$(dirname "$(readlink -f "$(command -v "${SWIFT:-swift}")")")/clang
-"$clang" -O2 -fPIC -c scripts/static/older-glibc.c -o "$build/older-glibc.o"
-
+for object in "${objects[@]}"; do
+  "$clang" -O2 -fPIC -c "scripts/static/$object.c" -o "$build/$object.o"
+  set -- "$@" -Xlinker "$build/$object.o"
+done
 # Archives need each other.
-for option in "$build/older-glibc.o" --start-group -larpack -lopenblas -lpng -lz -lgfortran -lquadmath --end-group -s; do
+for option in --start-group -larpack -lopenblas -lpng -lz -lgfortran -lquadmath --end-group -s; do
   set -- "$@" -Xlinker "$option"
 done
-PKG_CONFIG_PATH=$build/pkgconfig "${SWIFT:-swift}" build -c release --static-swift-stdlib --scratch-path "$build" \
-  --product "$product" "$@"
+# The second option is for libraries, which the first does not reach.
+PKG_CONFIG_PATH=$build/pkgconfig "${SWIFT:-swift}" build -c release --static-swift-stdlib -Xswiftc -static-stdlib \
+  --scratch-path "$build" --product "$product" "$@"

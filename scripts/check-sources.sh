@@ -13,4 +13,9 @@ while IFS= read -r line; do
   echo "$line: an option of the command, in a library" >&2
   status=1
 done < <(grep -rnE '(^|[ "(`])--[a-z]' Sources --include='*.swift' | grep -v '^Sources/krylens/' | grep -viE 'gnuplot|llama-gguf-split|var\(--|:root \{')
+version=$(sed -nE 's/.*krylensVersion = "(.*)"/\1/p' Sources/Analysis/Version.swift)
+grep -qx "version: $version" CITATION.cff || {
+  echo "CITATION.cff: names another version than Sources/Analysis/Version.swift, $version" >&2
+  status=1
+}
 exit $status
