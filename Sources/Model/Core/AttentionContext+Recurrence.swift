@@ -1,13 +1,13 @@
 import Autodiff
 import LinearAlgebra
 
-/// Mixers that are not attention: convolutions over some tokens, and recurrences over all.
+/// Mixers other than attention: convolutions, which reach a few tokens, and recurrences, which reach all later ones.
 ///
-/// In groups of sources and targets the features of a source reach several tokens through a convolution; what is computed of
-/// them goes on as a row for each token that some source reaches, and for each target, until a recurrence or `atTargets`
-/// makes one row per target of them.
+/// In groups of sources and targets, a convolution spreads the features of a source over several tokens. What is
+/// computed from them has one row for each token that some source reaches and for each target, until a recurrence or
+/// `atTargets` reduces it to one row per target.
 extension AttentionContext {
-  /// x, features at the sources, convolved: at all tokens, or at those that a kernel of this width reaches.
+  /// The convolution of x, features at the sources: at all tokens, or at those that a kernel of this width reaches.
   public func convolve(
     _ x: Variable<Scalar>, by convolution: CausalConvolution<Scalar>, reach width: Int? = nil
   ) -> Variable<Scalar> {
@@ -25,7 +25,8 @@ extension AttentionContext {
     }
   }
 
-  /// x, features at the sources, as they are, at the tokens that a kernel of this width reaches.
+  /// Repeats x, features at the sources, as rows of the tokens that a kernel of this width reaches, without
+  /// convolving.
   public func spread(_ x: Variable<Scalar>, reach width: Int) -> Variable<Scalar> {
     if case .groups = rows, reaches(width).allSatisfy({ $0.tokens == $0.sources }) {
       convolutions += 1
@@ -34,7 +35,7 @@ extension AttentionContext {
     return convolve(x, by: .identity(features: x.columns), reach: width)
   }
 
-  /// Of features at the tokens that a kernel of this width reaches, those at the targets.
+  /// The rows of the targets among features at the tokens that a kernel of this width reaches.
   public func atTargets(_ x: Variable<Scalar>, reach width: Int) -> Variable<Scalar> {
     guard case .groups = rows else { return x }
     var start = 0
@@ -45,9 +46,9 @@ extension AttentionContext {
     return places.count == x.rows ? x : x.rows(places)
   }
 
-  /// The recurrence's output at the targets; the inputs are at the tokens that a kernel of this width reaches.
+  /// The recurrence's output at the targets, for inputs at the tokens that a kernel of this width reaches.
   ///
-  /// Queries, keys, steps and strengths are what tokens are mixed by: where mixing weights are held, only the values vary.
+  /// Queries, keys, steps and strengths are the weights that mix tokens: where those are held, only the values vary.
   public func recur(
     _ inputs: RecurrenceInputs<Scalar>, reach width: Int, settings: RecurrenceSettings
   ) -> Variable<Scalar> {
@@ -68,7 +69,7 @@ extension AttentionContext {
     }
   }
 
-  /// The tokens whose features vary behind a kernel of this width, for every group.
+  /// The tokens whose features vary after a kernel of this width, for every group.
   private func reaches(_ width: Int) -> [TokenReach] {
     guard case .groups(let groups) = rows else { return [] }
     return groups.map { TokenReach(sources: $0.sources, targets: $0.targets, width: width) }

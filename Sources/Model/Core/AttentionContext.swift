@@ -1,51 +1,53 @@
 import Autodiff
 import LinearAlgebra
 
-/// From which token to which a Jacobian goes: positions in the prompt, from 0.
+/// The source and target token of a Jacobian: positions in the prompt, counted from 0.
 public struct TokenSelection: Hashable, Sendable, Codable {
-  /// The input token t1.
+  /// The input token t₁.
   public let source: Int
-  /// The output token t2.
+  /// The output token t₂.
   public let target: Int
 
-  /// From one token to another, or to itself.
+  /// Selects one token as input and another, or the same, as output.
   public init(source: Int, target: Int) {
     self.source = source
     self.target = target
   }
 
-  /// From a token to itself.
+  /// Selects one token as both input and output.
   public init(_ token: Int) { self.init(source: token, target: token) }
 }
 
-/// What the mixers of a block leave behind of one prompt's tokens, in the order in which they are run.
+/// The keys, values and other inputs that the mixers of a block save for one prompt, in the order in which mixers
+/// run.
 struct MixerCaches<Scalar: RealScalar> {
-  /// One for each attention.
+  /// One entry per attention.
   var attentions: [KeyValueCache<Scalar>] = []
-  /// One for each convolution.
+  /// One entry per convolution.
   var convolutions: [TokenFeatures<Scalar>] = []
-  /// One for each recurrence.
+  /// One entry per recurrence.
   var recurrences: [RecurrenceCache<Scalar>] = []
 }
 
-/// The tokens of one prompt that a derivative goes from and to: their rows mix, those of different groups do not.
+/// The source and target tokens of a derivative in one prompt: rows of a group mix, rows of different groups do not.
 struct RowGroup<Scalar: RealScalar> {
-  /// Ascending.
+  /// The source tokens, ascending.
   let sources: [Int]
-  /// Ascending.
+  /// The target tokens, ascending.
   let targets: [Int]
-  /// Tokens of the prompt.
+  /// The number of tokens of the prompt.
   let tokens: Int
-  /// What the prompt's tokens left behind at the same block.
+  /// The caches of the prompt at the same block.
   let caches: MixerCaches<Scalar>
 }
 
-/// Which tokens the rows of a block's variables are, and hence what attention looks at.
+/// The tokens that the rows of a block's variables belong to, and hence what attention can see.
 ///
-/// With whole prompts the rows are their tokens, one prompt after another, and each attention leaves its keys and values
-/// behind, each convolution and recurrence what goes into it. Otherwise the rows are those of some groups, one after another:
-/// of each its source tokens, whose keys and values vary, and its target tokens, whose queries do where they are sources too;
-/// the keys and values of all other tokens are constants. The Jacobian from one token to one is a group of a single row.
+/// With whole prompts, the rows are their tokens, one prompt after another; each attention saves its keys and values,
+/// each convolution and recurrence its inputs. Otherwise the rows are those of some groups, one after another: first
+/// a group's source tokens, whose keys and values vary, then its target tokens, whose queries vary if they are
+/// sources too. The keys and values of all other tokens are constants. The Jacobian from one token to one is a group
+/// of a single row.
 public final class AttentionContext<Scalar: RealScalar> {
   enum Rows {
     case prompts([Range<Int>])
@@ -53,29 +55,30 @@ public final class AttentionContext<Scalar: RealScalar> {
   }
 
   let rows: Rows
-  /// What every prompt looks at besides its own tokens, if anything: an encoder's output.
+  /// The encoder's output that each prompt attends to besides its own tokens; empty in models without an encoder.
   private let encoderOutputs: [Variable<Scalar>]
-  /// For each prompt what an earlier block left behind, in a block that looks at its keys and values.
+  /// The caches of an earlier block for each prompt, in a block that attends to that block's keys and values.
   private let earlier: [MixerCaches<Scalar>]
-  /// The earlier block of the same program, if that block is in it and its keys and values vary.
+  /// The context of the earlier block, if that block is part of the same program, so that its keys and values vary.
   private let earlierContext: AttentionContext?
-  /// What the block reads besides the stream at every row's target token, a constant, in models that have it.
+  /// The block's side input at every row's target token, a constant; nil in models without one.
   public let sideInput: Variable<Scalar>?
   /// The token of every source row.
   public let sourcePositions: [Int]
   /// The token of every target row.
   public let targetPositions: [Int]
-  /// Tokens of every source row's prompt, and of every target row's.
+  /// The length of the prompt of every source row, and of every target row.
   private let sourceLengths, targetLengths: [Int]
-  /// What the mixers so far left behind of each prompt.
+  /// The caches of each prompt, filled by the mixers run so far.
   var caches: [MixerCaches<Scalar>] = []
   private var attentions = 0
   /// The keys and values of the first attention's sources.
   private var firstKeysAndValues: (keys: Variable<Scalar>, values: Variable<Scalar>)?
-  /// Convolutions and recurrences so far.
+  /// The numbers of convolutions and of recurrences run so far.
   var (convolutions, recurrences) = (0, 0)
 
-  /// All tokens of some prompts, which take these rows, and the prompts' encoderOutputs in models that have them.
+  /// All tokens of some prompts, whose rows are given, with the outputs of the prompts' encoders in models that have
+  /// one.
   init(
     prompts: [Range<Int>], encoderOutputs: [Variable<Scalar>] = [],
     earlier: [MixerCaches<Scalar>] = [], sideInput: Matrix<Scalar>? = nil
@@ -128,8 +131,8 @@ public final class AttentionContext<Scalar: RealScalar> {
     }
   }
 
-  /// Attention of the targets of some groups to the keys and values of active tokens, those of one group after those of
-  /// another, and to the constants among which these stand.
+  /// Attention of the targets of some groups to the keys and values of active tokens, one group's after another's,
+  /// and to the constants of all other tokens.
   private func attend(
     queries: Variable<Scalar>, keys: Variable<Scalar>?, values: Variable<Scalar>?,
     sources: [[Int]], _ settings: AttentionSettings
@@ -152,8 +155,8 @@ public final class AttentionContext<Scalar: RealScalar> {
     return attended.holding(allBut: part)
   }
 
-  /// Attention of the rows to their prompts' encoderOutputs, which are constant: `queries` at the targets; `keysAndValues` makes
-  /// of a context what is looked at, and is asked once for each.
+  /// Cross-attention of the rows to the outputs of their prompts' encoders, which are constant: `queries` at the
+  /// targets; `keysAndValues` computes the keys and values of an encoder's output and is called once for each.
   public func crossAttend(
     queries: Variable<Scalar>, settings: AttentionSettings,
     keysAndValues: (Variable<Scalar>) -> (keys: Variable<Scalar>, values: Variable<Scalar>)
@@ -170,12 +173,12 @@ public final class AttentionContext<Scalar: RealScalar> {
       }
     }
     let attended = attendHeld(queries: queries, settings: settings)
-    // One head's tangents are those of its attention to the prompt's own tokens.
+    // The tangents of one head are those of its attention to the prompt's own tokens.
     return queries.rules.head == nil ? attended : attended.detached
   }
 
-  /// Attention of the rows to the keys and values that an earlier block's first attention left behind, which are constant
-  /// unless that block is part of the same program: `queries` at the targets.
+  /// Attention of the rows to the keys and values that the first attention of an earlier block saved, which are
+  /// constant unless that block is part of the same program: `queries` at the targets.
   public func attendEarlier(
     queries: Variable<Scalar>, settings: AttentionSettings
   ) -> Variable<Scalar> {
@@ -190,7 +193,7 @@ public final class AttentionContext<Scalar: RealScalar> {
     return attendHeld(queries: queries, settings: settings)
   }
 
-  /// Attention to keys and values of which none is active, and which are the last in the caches of whole prompts.
+  /// Attention to keys and values that are all constant, with those of whole prompts last in the caches.
   private func attendHeld(
     queries: Variable<Scalar>, settings: AttentionSettings
   ) -> Variable<Scalar> {
@@ -215,7 +218,7 @@ public final class AttentionContext<Scalar: RealScalar> {
     rotate(queries, targetPositions, targetLengths, heads, rotary, pairing)
   }
 
-  /// Keys rotated to their tokens' positions; `bias` is what was left out of them, as in `Variable.rotated`.
+  /// Keys rotated to their tokens' positions; `bias` was left out of them, as in `Variable.rotated`.
   public func rotate(
     keys: Variable<Scalar>, heads: Int, by rotary: RotaryFrequencies,
     pairing: RotaryPairing, bias: [Scalar]? = nil
@@ -227,7 +230,7 @@ public final class AttentionContext<Scalar: RealScalar> {
     _ x: Variable<Scalar>, _ positions: [Int], _ lengths: [Int], _ heads: Int,
     _ rotary: RotaryFrequencies, _ pairing: RotaryPairing, _ bias: [Scalar]? = nil
   ) -> Variable<Scalar> {
-    // Frequencies may depend on the length of a prompt, and prompts of several lengths go together.
+    // Frequencies may depend on the length of a prompt, and prompts of several lengths are computed together.
     var scale = 1.0
     var tables: [Int: [Double]] = [:]
     let frequencies = lengths.map { length in
@@ -245,7 +248,7 @@ public final class AttentionContext<Scalar: RealScalar> {
 }
 
 extension Variable {
-  /// x with all features but these held constant.
+  /// x with all features outside `part` held constant.
   func holding(allBut part: Range<Int>) -> Variable {
     guard part != 0..<columns, isActive else { return self }
     return .joined([

@@ -1,36 +1,36 @@
 import Autodiff
 import LinearAlgebra
 
-/// The hidden states of some prompts as they go through the blocks together, one block at a time.
+/// The hidden states of some prompts as they pass through the blocks together, one block at a time.
 public struct HiddenStates<Scalar: RealScalar> {
   private var x: Variable<Scalar>
   private let prompts: [Range<Int>]
-  /// For each prompt the output of its encoder, in models that have one.
+  /// The output of the encoder for each prompt, in models that have one.
   let encoderOutputs: [Variable<Scalar>]
-  /// The prompts, for what blocks read of them besides the stream.
+  /// The prompts, for inputs that blocks read besides the stream.
   private let inputs: [ModelInput]
-  /// Those blocks' points whose keys and values later ones look at.
+  /// The points of those blocks whose keys and values later blocks attend to.
   private var kept: [Int: BlockPoint<Scalar>] = [:]
-  /// Blocks passed so far.
+  /// The number of blocks passed so far.
   public private(set) var depth = 0
-  /// Prompts that have been taken out.
+  /// The prompts that have been removed.
   private var removed: Set<Int> = []
 
-  /// X⁰ of these prompts, given as token ids.
+  /// The embeddings X⁰ of prompts given as token ids.
   public init(_ prompts: [[Int]], in model: some Transformer) throws {
     try self.init(inputs: prompts.map { .tokens($0) }, in: model)
   }
 
-  /// X⁰ of these prompts. Throws `ModelError`: what `ModelDescription.check` throws, no prompts, and what is not finite in
-  /// any of them.
+  /// The embeddings X⁰ of these prompts. Throws `ModelError`: any error of `ModelDescription.check`, if there are no
+  /// prompts, or if a state is not finite.
   public init(inputs prompts: [ModelInput], in model: some Transformer) throws {
     var losses: [PromptLoss] = []
     try self.init(inputs: prompts, in: model, losing: &losses)
     if let loss = losses.first { throw loss.error }
   }
 
-  /// The same, but a prompt whose states are not finite is taken out of the computation and reported in `losses`, and the
-  /// others are not affected.
+  /// The embeddings X⁰ of these prompts; a prompt whose states are not finite is removed and reported in `losses`,
+  /// without affecting the others.
   public init(
     inputs prompts: [ModelInput], in model: some Transformer, losing losses: inout [PromptLoss]
   ) throws {
@@ -39,7 +39,7 @@ public struct HiddenStates<Scalar: RealScalar> {
     var encoderOutputs: [Variable<Scalar>] = []
     for (p, prompt) in prompts.enumerated() {
       guard let tokens = prompt.encoderTokens else { continue }
-      // The same tokens have the same output, computed once.
+      // Prompts with the same encoder tokens share one output.
       let first = prompts[..<p].firstIndex { $0.encoderTokens == tokens }
       encoderOutputs.append(
         try first.map { encoderOutputs[$0] } ?? model.encode(tokens, as: Scalar.self))
@@ -58,28 +58,29 @@ public struct HiddenStates<Scalar: RealScalar> {
     losses += removeNotFinite(model, tensors: model.tensorNames(ofBlock: nil))
   }
 
-  /// X (tokens, width) of one prompt at the present depth.
+  /// X (tokens, width) of one prompt at the current depth.
   public func states(ofPrompt p: Int) -> Matrix<Scalar> {
     x.value(ofRows: prompts[p])
   }
 
-  /// Tokens of one prompt.
+  /// The number of tokens of one prompt.
   func tokens(ofPrompt p: Int) -> Int { prompts[p].count }
 
-  /// The states of these tokens at the present depth, one row each.
+  /// The states of these tokens at the current depth, one row each.
   func rows(_ picks: [(prompt: Int, token: Int)]) -> Matrix<Scalar> {
     gather(x.value, picks.map { prompts[$0.prompt].lowerBound + $0.token })
   }
 
-  /// Logits after the last token of every prompt, once all blocks are passed; nil in a model that predicts no tokens.
+  /// Logits after the last token of every prompt, once all blocks have been passed; nil in a model that predicts no
+  /// tokens.
   public func logits(of model: some Transformer) -> Matrix<Scalar>? {
     let last = Variable(gather(x.value, prompts.map { $0.upperBound - 1 }))
     return model.logits(model.finalNorm(last))?.value
   }
 
-  /// Goes through the next block: X ← X + f(X). Returns the point it was at, to linearize there.
+  /// Passes through the next block, X ← X + f(X), and returns the point before it, for linearizing there.
   ///
-  /// Throws `ModelError.weightNotFinite` or `stateNotFinite` when the states of any prompt are not finite after it.
+  /// Throws `ModelError.weightNotFinite` or `stateNotFinite` if the states of any prompt are not finite afterwards.
   public mutating func advance(through model: some Transformer) throws -> BlockPoint<Scalar> {
     var losses: [PromptLoss] = []
     let point = advance(through: model, losing: &losses)
@@ -87,8 +88,8 @@ public struct HiddenStates<Scalar: RealScalar> {
     return point
   }
 
-  /// The same, but a prompt whose states are not finite after the block is taken out of the computation and reported in
-  /// `losses`, and the others are not affected.
+  /// Passes through the next block; a prompt whose states are not finite afterwards is removed and reported in
+  /// `losses`, without affecting the others.
   public mutating func advance(
     through model: some Transformer, losing losses: inout [PromptLoss]
   ) -> BlockPoint<Scalar> {
@@ -112,7 +113,7 @@ public struct HiddenStates<Scalar: RealScalar> {
     return point
   }
 
-  /// What the next block reads of all prompts besides the stream.
+  /// The side input of the next block for all prompts.
   private func sideInput(of model: some Transformer) -> Matrix<Scalar>? {
     let parts = inputs.compactMap { model.sideInput(of: $0, block: depth, as: Scalar.self) }
     guard parts.count == inputs.count, let first = parts.first else { return nil }
@@ -121,15 +122,15 @@ public struct HiddenStates<Scalar: RealScalar> {
       elements: parts.count == 1 ? first.elements : parts.flatMap(\.elements))
   }
 
-  /// Takes a prompt out of the computation: its states are zero from here on.
+  /// Removes a prompt: its states are zero from here on.
   ///
-  /// Its rows stay, so that every product keeps its shape and the other prompts their bits.
+  /// Its rows stay, so that every product keeps its shape and the other prompts' results stay the same to the bit.
   public mutating func remove(prompt p: Int) {
     removed.insert(p)
     x = Variable(zeroing(x.value, rows: prompts[p]))
   }
 
-  /// Removes the prompts whose states are not finite; a block's numbers of one prompt never reach another's.
+  /// Removes the prompts whose states are not finite; in a block, numbers of one prompt never reach another.
   private mutating func removeNotFinite(
     _ model: some Transformer, tensors: [String]
   ) -> [PromptLoss] {
@@ -150,11 +151,11 @@ public struct HiddenStates<Scalar: RealScalar> {
   }
 }
 
-/// A prompt whose states stopped being finite.
+/// A prompt whose states are no longer finite.
 public struct PromptLoss: Sendable {
-  /// Its position among the prompts that go together.
+  /// The index among the prompts that are computed together.
   public let prompt: Int
-  /// Blocks passed: 0 for the embedding.
+  /// The number of blocks passed: 0 for the embedding.
   public let layer: Int
   /// The first token whose state is not finite.
   public let token: Int
@@ -163,7 +164,8 @@ public struct PromptLoss: Sendable {
 }
 
 extension Transformer {
-  /// Why states are not finite after `layer` blocks: one of these tensors holds NaN or infinity, or the states overflow.
+  /// The reason why states are not finite after `layer` blocks: one of these tensors contains NaN or infinity, or
+  /// they overflow.
   func errorForNotFinite(layer: Int, tensors: [String]) -> ModelError {
     for name in tensors {
       guard let tensor = try? source.tensor(name) else { continue }
@@ -175,28 +177,29 @@ extension Transformer {
   }
 }
 
-/// Where a block stands in some prompts' paths: its input, and what its mixers keep of all tokens there.
+/// A block's position in the paths of some prompts: its input, and what its mixers save for all tokens there.
 public struct BlockPoint<Scalar: RealScalar> {
   /// The block, counted from 0.
   public let layer: Int
-  /// X (all tokens, width) that enters it.
+  /// The block's input X (all tokens, width).
   let states: Matrix<Scalar>
-  /// The rows of each prompt.
+  /// The range of rows of each prompt.
   let prompts: [Range<Int>]
-  /// What the block's mixers left behind of each prompt.
+  /// The caches that the block's mixers saved for each prompt.
   let caches: [MixerCaches<Scalar>]
 
-  /// What the block reads besides the stream (all tokens, features), if it does.
+  /// The block's side input (all tokens, features), if it has one.
   let sideInput: Matrix<Scalar>?
 
-  /// For each prompt the output of its encoder, in models that have one.
+  /// The output of the encoder for each prompt, in models that have one.
   let encoderOutputs: [Variable<Scalar>]
-  /// The point of the block whose keys and values this one looks at in the place of its own, if there is one.
+  /// The point of the block whose keys and values this one attends to instead of its own; empty if there is none.
   let earlier: [BlockPoint]
 
-  /// The point of one prompt in another precision: the states are these, and what mixers keep is computed of them anew.
+  /// The point of one prompt in another precision: the states are converted, and what mixers save is recomputed from
+  /// them.
   ///
-  /// Costs an evaluation of the block for that prompt.
+  /// Costs one evaluation of the block for that prompt.
   public func converted<Other: RealScalar>(
     to precision: Other.Type, prompt p: Int, of model: some Transformer
   ) -> BlockPoint<Other> {
@@ -216,7 +219,7 @@ public struct BlockPoint<Scalar: RealScalar> {
       sideInput: side, encoderOutputs: encoded, earlier: earlier)
   }
 
-  /// Bytes of all prompts' keys and values, those that prompts share once: what linearizations keep of it.
+  /// The bytes of all prompts' keys and values, counting shared ones once; linearizations keep them.
   public var cacheBytes: Int {
     let distinct = Dictionary(
       caches.flatMap(\.attentions).map { (ObjectIdentifier($0), $0) }
@@ -224,7 +227,7 @@ public struct BlockPoint<Scalar: RealScalar> {
     return distinct.values.reduce(0) { $0 + $1.byteCount }
   }
 
-  /// The context of some groups of rows, each of one prompt's source and target tokens.
+  /// The context of some groups of rows, each with source and target tokens of one prompt.
   func context(
     _ groups: [(prompt: Int, sources: [Int], targets: [Int])],
     earlier: AttentionContext<Scalar>? = nil
@@ -243,18 +246,18 @@ public struct BlockPoint<Scalar: RealScalar> {
     gather(states, picks.map { prompts[$0.prompt].lowerBound + $0.token })
   }
 
-  /// The side input of these tokens, likewise.
+  /// The side input of these tokens, one row each.
   func sideRows(_ picks: [(prompt: Int, token: Int)]) -> Matrix<Scalar>? {
     sideInput.map { gather($0, picks.map { prompts[$0.prompt].lowerBound + $0.token }) }
   }
 }
 
-/// Some rows of a matrix.
+/// The rows of x with the given indices.
 func gather<S: RealScalar>(_ x: Matrix<S>, _ rows: [Int]) -> Matrix<S> {
   Matrix(rows: rows.count, columns: x.columns, elements: rows.flatMap { x.row($0) })
 }
 
-/// A matrix with some rows set to zero.
+/// The matrix with the given rows set to zero.
 private func zeroing<S: RealScalar>(_ x: Matrix<S>, rows: Range<Int>) -> Matrix<S> {
   var x = x
   x.elements.replaceSubrange(

@@ -1,27 +1,27 @@
 import Files
 import Checkpoint
 
-/// What can be wrong with a model's description or with what is asked of it. Each says what to do.
+/// An error in a model's description or in a request to the model. Each message says what to do.
 public enum ModelError: Error, Equatable, Sendable, CustomStringConvertible {
-  /// No family here has this architecture.
+  /// No family has this architecture.
   case unknownArchitecture(file: String, name: String, known: [String])
-  /// A key of the configuration is missing, of the wrong kind, or out of its bounds.
+  /// A key of the configuration is missing, has the wrong type, or is out of range.
   case badKey(file: String, key: String, reason: String)
-  /// A key asks for mathematics this family does not have here; going on would compute something else.
+  /// A key asks for mathematics that this family does not support; ignoring it would compute another model.
   case unsupportedKey(file: String, key: String, value: String, reason: String)
-  /// A tensor of a block that the configuration does not speak of; leaving it out would compute something else.
+  /// A block has a tensor that the configuration does not mention; leaving it out would compute another model.
   case unreadTensor(file: String, tensor: String)
-  /// A token id the vocabulary does not have.
+  /// A token id is outside the vocabulary.
   case tokenOutOfRange(id: Int, vocabulary: Int)
-  /// Another kind of input than the family reads, or an image of another size.
+  /// The input is of another kind than the family reads, or an image has the wrong size.
   case wrongInput(given: String, needed: String)
-  /// No tokens at all.
+  /// The prompt has no tokens.
   case emptyPrompt
-  /// More tokens than the model has positions for.
+  /// The prompt has more tokens than the model has positions.
   case promptTooLong(tokens: Int, limit: Int)
   /// A stored weight is NaN or infinite.
   case weightNotFinite(file: String, tensor: String)
-  /// All weights are finite and the hidden state is not.
+  /// A hidden state is not finite although all weights are.
   case stateNotFinite(layer: Int)
 
   /// What is wrong, where, and what to do.
@@ -36,8 +36,9 @@ public enum ModelError: Error, Equatable, Sendable, CustomStringConvertible {
       "\(file): \(quoted(key)) = \(escaped(value, limit: 80)) is not supported (\(reason)), and ignoring it would compute "
         + "another model"
     case .unreadTensor(let file, let tensor):
-      "\(file): tensor \(quoted(tensor)) has no part in the model the configuration describes, and "
-        + "ignoring it would compute another; check that configuration and weights belong together"
+      "\(file): tensor \(quoted(tensor)) is not part of the model that the configuration "
+        + "describes, and ignoring it would compute another model; "
+        + "check that configuration and weights belong together"
     case .tokenOutOfRange(let id, let vocabulary):
       "token id \(id) is out of range; the vocabulary has the ids 0 to \(vocabulary - 1): "
         + "check that the ids, or the tokenizer, belong to this model"
@@ -46,7 +47,7 @@ public enum ModelError: Error, Equatable, Sendable, CustomStringConvertible {
     case .emptyPrompt:
       "the prompt has no tokens; give some text or token ids"
     case .promptTooLong(let tokens, let limit):
-      "the prompt has \(tokens) tokens and the model \(limit) positions; shorten it"
+      "the prompt has \(tokens) tokens, but the model has only \(limit) positions; shorten it"
     case .weightNotFinite(let file, let tensor):
       "\(file): tensor \(quoted(tensor)) holds NaN or infinity; its training diverged or the copy "
         + "is damaged: use another checkpoint, or download this one again"

@@ -1,18 +1,18 @@
 import Autodiff
 import LinearAlgebra
 
-/// J v of a residual Jacobian by differences of the block's own function of the whole sequence: no rule of derivation, no
-/// cached key or value takes part.
+/// J v of a residual Jacobian by finite differences of the block evaluated on the whole sequence, independent of all
+/// derivative rules and cached keys and values.
 ///
-/// v is a direction of the source token's state, ‖v‖ = 1. With the central difference
+/// v is a unit direction of the source token's state. With the central difference
 ///
 ///     D(h) = (f(x + h v) − f(x − h v)) / 2h = J v + O(h²),    h from 8 ε^⅓ ‖x‖ downwards,
 ///
-/// D(2h) − D(h) is three times the leading term of D(h)'s truncation, and where rounding rules about as large as D(h)'s error;
-/// it counts twice. To it comes the least that rounding of x and f does, over h: 64 ε of ‖x‖ (1 + ‖D‖) + ‖f‖. Where a step
-/// meets a kink (ReLU) or another choice of experts, the differences disagree, and smaller steps are tried. Returns D(h) of the
-/// step with the least error, and that error. Cost: five evaluations of the block for the whole prompt, four of which travel
-/// together, at worst seventeen.
+/// D(2h) − D(h) is three times the leading term of D(h)'s truncation error and, where rounding dominates, about as
+/// large as the error of D(h); it is counted twice. A lower bound of the rounding of x and f is added, divided by h:
+/// 64 ε of ‖x‖ (1 + ‖D‖) + ‖f‖. Where a step crosses a kink (ReLU) or changes the choice of experts, the differences
+/// disagree, and smaller steps are tried. Returns the D(h) with the least error, and that error. Cost: five
+/// evaluations of the block for the whole prompt, four of them together; at worst seventeen.
 public func residualDifference(
   _ model: some Transformer, at point: BlockPoint<Double>, prompt p: Int, tokens: TokenSelection,
   site: JacobianSite = .block, normed: Bool = false, along v: [Double]
@@ -36,7 +36,7 @@ public func residualDifference(
   return best
 }
 
-/// What a site of a block adds at one token, as a function of another's state, by evaluating the block for all tokens.
+/// The output of a block's site at one token as a function of another token's state, evaluated for all tokens.
 private struct SequenceFunction<Model: Transformer> {
   let model: Model
   let point: BlockPoint<Double>
@@ -44,7 +44,7 @@ private struct SequenceFunction<Model: Transformer> {
   let tokens: TokenSelection
   let site: JacobianSite
   let normed: Bool
-  /// What enters the site (tokens, width): X, or Z for the MLP.
+  /// The input of the site (tokens, width): X, or Z for the MLP.
   private(set) var input: Matrix<Double>
 
   init(
@@ -60,7 +60,7 @@ private struct SequenceFunction<Model: Transformer> {
     input = (x + block.attention(ResidualStream(x), in: context(copies: 1))).value
   }
 
-  /// f at x + step · v, for each of the steps: copies of the prompt that go through the block together.
+  /// f at x + step · v for each of the steps, computed together as copies of the prompt.
   func values(at steps: [Double], along v: [Double]) -> [[Double]] {
     var all = Matrix(
       rows: steps.count * input.rows, columns: input.columns,

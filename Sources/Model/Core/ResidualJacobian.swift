@@ -1,25 +1,25 @@
 import Autodiff
 import LinearAlgebra
 
-/// Which residual function of a block is differentiated.
+/// The residual function of a block that is differentiated.
 public enum JacobianSite: String, Sendable, CaseIterable, Codable {
   /// X ↦ F(X) − X at the block's input.
   case block
-  /// X ↦ Z − X at the block's input, Z the state after the attention half.
+  /// X ↦ Z − X at the block's input, where Z is the state after the attention half.
   case attention
   /// Z ↦ F − Z at Z (at X in a parallel block).
   case mlp
 }
 
-/// The residual Jacobian J = ∂f(X)_{t2} / ∂x_{t1} (width, width) of a block, as a linear map: row = output coordinate at
-/// the target t2, column = input coordinate at the source t1, all other tokens held fixed.
+/// The residual Jacobian J = ∂f(X)ₜ₂ / ∂xₜ₁ (width, width) of a block as a linear map: rows are output coordinates at
+/// the target t₂, columns are input coordinates at the source t₁, and all other tokens are held.
 ///
-/// For t1 = t2 it is ∂F/∂x − I, otherwise ∂F/∂x. Several selections, of one prompt or of many, become the rows of one
-/// linearization, whose Jacobian is block diagonal: one reading of the weights serves them all. Precondition: all go from
-/// a token to itself, or none does. Aubry et al., arXiv 2407.07810.
+/// For t₁ = t₂ it is ∂F/∂x − I, otherwise ∂F/∂x. Several selections, of one prompt or of many, become the rows of one
+/// linearization, whose Jacobian is block diagonal, so that the weights are read once for all. Precondition: either
+/// all selections go from a token to itself, or none does. Aubry et al., arXiv 2407.07810.
 ///
-/// With `normed`, f is finalNorm(F(X)), of which the identity is subtracted for t1 = t2. Precondition: at the site of the
-/// whole block only; no norm follows half of one.
+/// With `normed`, f is finalNorm(F(X)), from which the identity is subtracted for t₁ = t₂. Precondition: the site is
+/// the whole block, since no norm follows half of one.
 public func residualJacobian<Scalar: RealScalar>(
   _ model: some Transformer, at point: BlockPoint<Scalar>,
   _ selections: [(prompt: Int, tokens: TokenSelection)], site: JacobianSite = .block,
@@ -30,7 +30,7 @@ public func residualJacobian<Scalar: RealScalar>(
   let isSingle = selections[0].tokens.source == selections[0].tokens.target
   precondition(
     selections.allSatisfy { ($0.tokens.source == $0.tokens.target) == isSingle },
-    "all from a token to itself, or none")
+    "either all selections go from a token to itself, or none")
   let context = point.context(
     selections.map { ($0.prompt, [$0.tokens.source], [$0.tokens.target]) })
   let sources = point.rows(selections.map { ($0.prompt, $0.tokens.source) })
@@ -51,7 +51,7 @@ public func residualJacobian<Scalar: RealScalar>(
   case .mlp:
     let z =
       block.isParallel ? targets : targets + block.attention(ResidualStream(targets), in: context)
-    // The MLP acts token by token: nothing goes from one token to another.
+    // The MLP acts token by token: its Jacobian from one token to another is zero.
     guard isSingle else { return linearize({ _ in block.mlp(z, in: context) }, at: sources) }
     return linearize({ block.mlp($0, in: context) }, at: z.value)
   }

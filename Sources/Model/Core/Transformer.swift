@@ -3,75 +3,77 @@ import Autodiff
 import Checkpoint
 import LinearAlgebra
 
-/// A model as a sequence of residual blocks. One conforming type a family, in a file of its own.
+/// A model as a sequence of residual blocks. Each family has one conforming type, in a file of its own.
 public protocol Transformer: Sendable {
-  /// Sizes and names.
+  /// The model's sizes and names.
   var description: ModelDescription { get }
-  /// The embedding of one prompt, X⁰ (tokens, width): what enters the first block. Precondition: the input passes the
+  /// The embedding X⁰ (tokens, width) of one prompt, the input of the first block. Precondition: the input passes the
   /// description's `check`.
   func embed<S: RealScalar>(
     _ input: ModelInput, as precision: S.Type
   ) throws(ModelError) -> Variable<S>
-  /// The output (tokens, width) of an encoder-decoder model's encoder, which the decoder's blocks look at and which is held
-  /// constant.
+  /// The output (tokens, width) of an encoder-decoder model's encoder, which the decoder's blocks attend to and which
+  /// is held.
   func encode<S: RealScalar>(
     _ tokens: [Int], as precision: S.Type
   ) throws(ModelError) -> Variable<S>
   /// Block `index`, counted from 0.
   func block(_ index: Int) -> any ResidualBlock
-  /// The norm after the last block; the identity where there is none.
+  /// The norm after the last block; the identity if there is none.
   func finalNorm<S: RealScalar>(_ x: Variable<S>) -> Variable<S>
-  /// Logits (rows, vocabulary) of normalised states, nil in a model without a head that predicts tokens.
+  /// The logits (rows, vocabulary) of normalised states; nil in a model without a head that predicts tokens.
   func logits<S: RealScalar>(_ x: Variable<S>) -> Variable<S>?
-  /// Names of the tensors of block `index`, for reading ahead and for messages; nil for those outside all blocks.
+  /// The names of the tensors of block `index`, for read-ahead and for messages; nil stands for those outside all
+  /// blocks.
   func tensorNames(ofBlock index: Int?) -> [String]
-  /// Those of block `index` of which every token chooses a part, if there are any: a mixture's experts.
+  /// The tensors of block `index` of which every token uses only a part, the experts of a mixture; nil if there are
+  /// none.
   func chosenTensors(ofBlock index: Int) -> ChosenTensors?
-  /// What block `index` reads of a prompt besides the stream, one row per token, which is held constant; nil in most.
+  /// The input that block `index` reads besides the stream, one row per token, which is held; nil in most models.
   func sideInput<S: RealScalar>(
     of input: ModelInput, block index: Int, as precision: S.Type
   ) -> Matrix<S>?
-  /// The block before `index` whose keys and values it looks at in the place of its own; nil in most.
+  /// The earlier block whose keys and values block `index` attends to instead of its own; nil in most models.
   func keyValueSource(ofBlock index: Int) -> Int?
-  /// Where the weights come from.
+  /// The source of the weights.
   var source: any TensorSource { get }
 }
 
-/// What a model is, in numbers.
+/// The model's sizes, names and properties.
 public struct ModelDescription: Sendable {
-  /// The family that reads it: `llama`.
+  /// The family that reads it, such as `llama`.
   public var family: String
   /// `model_type` of the configuration, or the architecture of a GGUF file.
   public var modelType: String
-  /// Blocks L.
+  /// L, the number of blocks.
   public var layers: Int
-  /// Width d of the residual stream.
+  /// d, the width of the residual stream.
   public var width: Int
-  /// Ids the embedding has; 0 where the model reads no tokens.
+  /// The number of ids that the embedding has; 0 if the model reads no tokens.
   public var vocabulary: Int
-  /// Attention heads, and those of keys and values.
+  /// The number of query heads.
   public var heads: Int
-  /// Heads of keys and values.
+  /// The number of key-value heads.
   public var keyValueHeads: Int
-  /// Width of the MLP's hidden layer.
+  /// The width of the MLP's hidden layer.
   public var feedForwardWidth: Int
-  /// Positions the model was made for, if limited.
+  /// The largest number of positions; nil if unlimited.
   public var positions: Int?
-  /// Numbers in all tensors of the model.
+  /// The number of parameters in all tensors of the model.
   public var parameters: Int
   /// The types of its matrices, each once.
   public var storedTypes: [String]
-  /// What it is run on.
+  /// The kind of input that the model reads.
   public var input = InputKind.tokens
-  /// Whether a token sees only those before it.
+  /// Whether a token sees only itself and the tokens before it.
   public var isCausal = true
-  /// What the residual function of a block is in this family, for people.
+  /// The residual function of a block in this family, in words for readers.
   public var residual: String
-  /// What else lies in the checkpoint and is not read.
+  /// The parts of the checkpoint that are not read.
   public var unread: [UnreadPart]
 
-  /// The description of a file's model: family, stored types and parameters are the file's, and so is f unless
-  /// `residual` says otherwise.
+  /// The description of a file's model: family, stored types and parameters are taken from the file, and so is the
+  /// text of f unless `residual` replaces it.
   public init(
     of file: ModelFile, layers: Int, width: Int, vocabulary: Int, heads: Int, keyValueHeads: Int,
     feedForwardWidth: Int, positions: Int? = nil, input: InputKind = .tokens,
@@ -93,27 +95,27 @@ public struct ModelDescription: Sendable {
 }
 
 extension Transformer {
-  /// Most models have none.
+  /// nil, since most models have no experts.
   public func chosenTensors(ofBlock index: Int) -> ChosenTensors? { nil }
 
-  /// Most blocks read the stream alone.
+  /// nil, since most blocks read only the stream.
   public func sideInput<S: RealScalar>(
     of input: ModelInput, block index: Int, as precision: S.Type
   ) -> Matrix<S>? { nil }
 
-  /// Most blocks have keys and values of their own.
+  /// nil, since most blocks have their own keys and values.
   public func keyValueSource(ofBlock index: Int) -> Int? { nil }
 
-  /// Most models have no encoder.
+  /// Throws `ModelError.wrongInput`, since most models have no encoder.
   public func encode<S: RealScalar>(
     _ tokens: [Int], as precision: S.Type
   ) throws(ModelError) -> Variable<S> {
     throw .wrongInput(given: "an encoder's tokens", needed: "\(description.input)")
   }
 
-  /// Tells the system whether a block's weights are needed soon: read ahead, or drop the pages. Names of blocks that do not
-  /// exist have no tensors, so the one before the first and the one after the last need no care. Experts are read when they
-  /// are chosen, and not ahead.
+  /// Tells the system whether a block's weights are needed soon: it reads them ahead or drops their pages. A block
+  /// that does not exist has no tensors, so callers may ask for the one before the first or after the last. Experts
+  /// are read when they are chosen, never ahead.
   public func advise(_ advice: MappedFile.Advice, block index: Int) {
     guard (0..<description.layers).contains(index) else { return }
     let chosen = advice == .willNeed ? Set(chosenTensors(ofBlock: index)?.names ?? []) : []
@@ -122,12 +124,13 @@ extension Transformer {
     }
   }
 
-  /// Bytes of a block's stored tensors, or of those outside all; of its experts those that so many tokens can choose.
+  /// The bytes of a block's stored tensors, or of those outside all blocks; of experts, only those this many tokens
+  /// can choose.
   public func bytes(ofBlock index: Int?, tokens: Int = .max) -> Int {
     size(ofBlock: index, tokens: tokens) { $0.byteRange.count }
   }
 
-  /// Numbers in all weights that a token goes through: those of the experts that it does not choose are left out.
+  /// The number of parameters that one token uses; experts that it does not choose are left out.
   public var activeParameters: Int {
     (0..<description.layers).reduce(description.parameters) { count, l in
       let all = size(ofBlock: l, tokens: .max) { $0.isComputed ? 0 : $0.count }
@@ -148,7 +151,7 @@ extension Transformer {
     return all - experts + chosen.part(of: experts, tokens: tokens)
   }
 
-  /// Bytes of what lies outside the blocks and is read whole: the head, and the embedding where that is the head.
+  /// The bytes outside the blocks that are read as a whole: the head, which may be the embedding.
   public var headBytes: Int {
     tensorNames(ofBlock: nil).map { source.info($0)?.byteRange.count ?? 0 }.max() ?? 0
   }

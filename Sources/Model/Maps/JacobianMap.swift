@@ -1,19 +1,20 @@
-/// Which derivative of a model is meant: from where, to where, and how it is linearized.
+/// The definition of a derivative of a model: its input, its output, and how it is linearized.
 ///
-/// The rows of X at some tokens, at one boundary between blocks, are the input; rows of X at a later boundary, of the final
-/// norm or of the logits are the output; all other tokens' inputs are held. `MapLinearization` makes it an operator.
+/// The input is the rows of X at some tokens at one boundary between blocks; the output is rows of X at a later
+/// boundary, of the final norm or of the logits; the inputs of all other tokens are held. `MapLinearization` turns it
+/// into an operator.
 public struct JacobianMap: Hashable, Sendable {
-  /// Tokens of a prompt.
+  /// A choice of tokens of a prompt.
   public enum Tokens: Hashable, Sendable {
-    /// The last one.
+    /// The last token.
     case last
-    /// These, counted from 0, or from the end if negative (−1 is the last).
+    /// The listed tokens, counted from 0, or from the end if negative (−1 is the last).
     case listed([Int])
-    /// All but some at the beginning, where attention sinks are.
+    /// All tokens except some at the beginning, where attention sinks are.
     case all(skipping: Int = 0)
   }
 
-  /// Where the map ends.
+  /// The end of a map.
   public enum Destination: Hashable, Sendable {
     /// The boundary after this many blocks.
     case layer(Int)
@@ -21,65 +22,65 @@ public struct JacobianMap: Hashable, Sendable {
     case finalNorm
     /// The logits.
     case logits
-    /// The logit of the first id less that of the second.
+    /// The logit of the first id minus that of the second.
     case logitDifference(Int, Int)
   }
 
-  /// What becomes of several output tokens.
+  /// How several output tokens are combined.
   public enum Reduction: String, Hashable, Sendable, CaseIterable, Codable {
-    /// They follow one another.
+    /// They are kept one after another.
     case none
-    /// Their sum.
+    /// They are summed.
     case sum
-    /// Their mean.
+    /// They are averaged.
     case mean
   }
 
-  /// Which part of a block the tangents go through; the others are held.
+  /// The part of a block that tangents pass through; the other parts are held.
   public enum Part: Hashable, Sendable {
-    /// All of it.
+    /// The whole block.
     case block
-    /// X ↦ Z − X, Z the state after the attention half.
+    /// X ↦ Z − X, where Z is the state after the attention half.
     case attention
     /// Z ↦ F − Z, token by token; at X in a parallel block.
     case mlp
-    /// The attention half through one head, from 0; the results of the others are held.
+    /// The attention half through one head, counted from 0; the outputs of the others are held.
     case head(Int)
-    /// The MLP half through one expert, from 0; the results of the others are held.
+    /// The MLP half through one expert, counted from 0; the outputs of the others are held.
     case expert(Int)
   }
 
-  /// Which way a change takes through several blocks.
+  /// The path of a change through several blocks.
   public enum Path: String, Hashable, Sendable, CaseIterable, Codable {
-    /// Through all tokens that it reaches.
+    /// Through all tokens that the change reaches.
     case all
-    /// Along its own token's path alone, the other tokens held at every boundary: (I + J_l′)…(I + J_l).
+    /// Through its own token alone, with the other tokens held at every boundary: (I + J_l′)…(I + J_l).
     case own
   }
 
-  /// The boundary it begins at: 0 enters the first block, L leaves the last.
+  /// The boundary where the map starts: 0 is before the first block, L after the last.
   public var fromLayer: Int
-  /// Where it ends.
+  /// Where the map ends.
   public var to: Destination
   /// The input tokens.
   public var fromTokens: Tokens
   /// The output tokens.
   public var toTokens: Tokens
-  /// Whether one input is added at every source token: the map is the sum over them.
+  /// Whether the same input is added at every source token, so that the map is the sum over them.
   public var tiesSources = false
-  /// What becomes of several output tokens.
+  /// How several output tokens are combined.
   public var reduction = Reduction.none
-  /// Which part of the one block.
+  /// The part of the block, for a map of a single block.
   public var part = Part.block
-  /// What is held constant besides other tokens.
+  /// What is held besides other tokens.
   public var linearization = LinearizationKind.full
-  /// The way through several blocks.
+  /// The path through several blocks.
   public var path = Path.all
-  /// Whether the identity stays in a map from some tokens to the same tokens between two boundaries, with nothing reduced;
-  /// otherwise it is subtracted there, so that the map of one block is the residual Jacobian.
+  /// Whether to keep the identity in a map between two boundaries whose output tokens are its input tokens, without
+  /// reduction. By default it is subtracted, so that the map of one block is the residual Jacobian.
   public var keepsIdentity = false
 
-  /// A map; the arguments are the properties, the others as most maps have them.
+  /// Creates a map from these properties, with the others at their defaults.
   public init(
     fromLayer: Int, to: Destination, fromTokens: Tokens = .last, toTokens: Tokens = .last
   ) {
@@ -88,14 +89,14 @@ public struct JacobianMap: Hashable, Sendable {
   }
 }
 
-/// How a program is linearized: which factors are held constant, so that what is left is linear in fewer ways.
+/// The factors of a program that are held when it is linearized, which leaves it linear in fewer of them.
 public enum LinearizationKind: String, Hashable, Sendable, CaseIterable, Codable {
   /// Nothing is held: the derivative.
   case full
-  /// The weights by which tokens are mixed (attention's probabilities; a recurrence's keys, queries and decays).
+  /// The weights that mix tokens are held (attention's probabilities; a recurrence's keys, queries and decays).
   case frozenAttention = "frozen-attention"
-  /// The denominators of norms.
+  /// The denominators of norms are held.
   case frozenNorms = "frozen-norms"
-  /// Both, and gates: of a model without biases J x is then f(x) itself. Golden, arXiv 2505.24293.
+  /// Both are held, and so are gates: for a model without biases J x is then f(x) itself. Golden, arXiv 2505.24293.
   case detached
 }

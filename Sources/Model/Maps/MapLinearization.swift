@@ -1,12 +1,12 @@
 import Autodiff
 import LinearAlgebra
 
-/// The operator of a map: of one prompt, or the average over several.
+/// The operator of a map, for one prompt or averaged over several.
 ///
-/// The rows of a prompt's input follow one another, and so do those of its output; several prompts share one input, and what
-/// comes out is their mean. The blocks in between are one program with rows at all tokens that a change can reach, so the map
-/// is exact. Cost: a forward pass of the prompts, and the map's rows once more; an application then costs the products of
-/// these rows, for all prompts in one reading of the weights.
+/// The rows of a prompt's input are consecutive, and so are those of its output; several prompts share one input, and
+/// their outputs are averaged. The blocks in between form one program with rows at all tokens that a change can
+/// reach, so the map is exact. Cost: a forward pass of the prompts, and a second one of the map's rows; an
+/// application then costs the products of these rows, for all prompts in one reading of the weights.
 ///
 /// Throws `MapError`, and `ModelError` as `HiddenStates` does.
 public func linearize<S: RealScalar>(
@@ -48,19 +48,20 @@ public func linearize<S: RealScalar>(
     }, at: Matrix(rows: rows, columns: columns), rules: map.rules)
 }
 
-/// The maps from some boundaries side by side, each the sum over its source and output tokens: K = [J_a … J_z].
+/// The maps from several boundaries side by side, each summed over its source and output tokens: K = [J_a … J_z].
 ///
-/// Row l of the input (boundaries, width) is added to the states at the l-th boundary of every token but the first `skipping`
-/// of every prompt; the output (1, width or vocabulary) is the sum over all tokens of all prompts at the end, times `scale`. So
-/// one product K v costs one way through the blocks, however many boundaries there are, and one product Kᵀ u gives J_lᵀ u
-/// for all l. Without a destination it ends after the last block. Boundaries ascend. Throws as `linearize` does.
+/// Row l of the input (boundaries, width) is added to the states at the l-th boundary of every token except the first
+/// `skipping` of every prompt; the output (1, width or vocabulary) is the sum over all tokens of all prompts at the
+/// end, times `scale`. So one product K v costs one pass through the blocks, however many boundaries there are, and
+/// one product Kᵀ u gives J_lᵀ u for all l. Without a destination the map ends after the last block. Boundaries must
+/// ascend. Throws as `linearize` does.
 public func linearizeBoundaries<S: RealScalar>(
   _ boundaries: [Int], to destination: JacobianMap.Destination? = nil,
   skipping: Int = 0, of prompts: [ModelInput], in model: some Transformer, scale: Double = 1,
   as precision: S.Type = Float.self
 ) throws -> Linearization<S> {
   guard !prompts.isEmpty, let first = boundaries.first else { throw MapError.noPrompts }
-  precondition(zip(boundaries, boundaries.dropFirst()).allSatisfy(<), "boundaries ascend")
+  precondition(zip(boundaries, boundaries.dropFirst()).allSatisfy(<), "boundaries must ascend")
   var states = try HiddenStates<S>(inputs: prompts, in: model)
   var map = JacobianMap(
     fromLayer: first, to: destination ?? .layer(model.description.layers),
@@ -77,7 +78,7 @@ public func linearizeBoundaries<S: RealScalar>(
   let points = try states.points(of: model, from: first, to: end)
   let tokens = maps.map(\.between)
   let constants = (points.first?.rows ?? states.rows)(picks(tokens))
-  // Where the sources stand among all tokens in between.
+  // The rows of the sources among all tokens in between.
   var (places, start) = ([Int](), 0)
   for map in maps {
     let between = map.between
@@ -106,13 +107,13 @@ public func linearizeBoundaries<S: RealScalar>(
 /// The blocks of a map as one program.
 private struct MapProgram<S: RealScalar> {
   private let model: any Transformer
-  /// Those of the blocks passed so far.
+  /// The contexts of the blocks passed so far.
   private var contexts: [Int: AttentionContext<S>] = [:]
 
   init(_ model: any Transformer, _ points: [BlockPoint<S>]) { self.model = model }
 
-  /// What leaves the block of a point at tokens `to` of every prompt, of the states that enter it at tokens `from`; where
-  /// that is the map, what the block or a part of it adds.
+  /// The output of the point's block at tokens `to` of every prompt, for states at tokens `from` that enter it; only
+  /// what the block, or a part of it, adds if that is the whole map.
   mutating func through(
     _ point: BlockPoint<S>, _ x: Variable<S>, from: [[Int]], to: [[Int]], _ map: ResolvedMap
   ) -> Variable<S> {
@@ -133,7 +134,7 @@ private struct MapProgram<S: RealScalar> {
       return added.moved(from: from, to: to) { Matrix(rows: $0.count, columns: added.columns) }
     case .block:
       let update = block.update(stream, in: context)
-      // Of one block f itself is the map; its sum with the stream would be rounded.
+      // If the map is a single block, f itself is the result; adding the stream and subtracting it again would round.
       let isWhole = map.subtractsIdentity && map.lastBlock == map.map.fromLayer + 1
       return isWhole ? update : stream.target + update
     }
@@ -141,7 +142,7 @@ private struct MapProgram<S: RealScalar> {
 }
 
 extension JacobianMap {
-  /// What is held.
+  /// The factors that are held.
   fileprivate var rules: LinearizationRules {
     var rules = linearization.rules
     if case .head(let head) = part { rules.head = head }
@@ -149,7 +150,7 @@ extension JacobianMap {
     return rules
   }
 
-  /// Throws unless the model has the head or expert, and the logits, that the map goes through.
+  /// Throws `MapError` unless the model has the head or expert, and the logits, that the map refers to.
   public func check(_ model: some Transformer) throws(MapError) {
     if to.isLogits, !model.predictsTokens { throw .noLogits }
     guard (0..<model.description.layers).contains(fromLayer) else { return }
@@ -174,7 +175,7 @@ extension JacobianMap.Destination {
 }
 
 extension JacobianMap.Part {
-  /// Whether it begins at Z, the state after the attention half, and goes token by token.
+  /// Whether the map starts at Z, the state after the attention half, and acts token by token.
   fileprivate var isMLP: Bool {
     switch self {
     case .mlp, .expert: true
@@ -184,19 +185,19 @@ extension JacobianMap.Part {
 }
 
 extension ResolvedMap {
-  /// The row of the input that is added to each source token.
+  /// The index of the input row that is added to each source token.
   fileprivate var entries: [Int] {
     map.tiesSources ? fromTokens.map { _ in 0 } : Array(fromTokens.indices)
   }
 }
 
-/// Tokens of every prompt, with their prompts.
+/// Tokens of every prompt, each with the index of its prompt.
 private func picks(_ tokens: [[Int]]) -> [(prompt: Int, token: Int)] {
   tokens.enumerated().flatMap { prompt, tokens in tokens.map { (prompt, $0) } }
 }
 
 extension HiddenStates {
-  /// Goes through the blocks before `to` and keeps where it stood in front of those from `from` on.
+  /// Passes through the blocks before `to` and returns the points of those from `from` on.
   fileprivate mutating func points(
     of model: some Transformer, from: Int, to: Int
   ) throws -> [BlockPoint<Scalar>] {
@@ -210,7 +211,7 @@ extension HiddenStates {
 }
 
 extension BlockPoint {
-  /// The states between the halves of the block at some tokens of every prompt; the block's input in a parallel block.
+  /// The states between the two halves of the block at some tokens of every prompt; in a parallel block, its input.
   fileprivate func middle(of model: some Transformer, _ tokens: [[Int]]) -> Matrix<Scalar> {
     let block = model.block(layer)
     let x = Variable(rows(picks(tokens)))
@@ -221,7 +222,7 @@ extension BlockPoint {
 }
 
 extension Variable {
-  /// The rows at tokens `from` of every prompt as those at tokens `to`; constants where there are none.
+  /// Moves rows from tokens `from` to tokens `to` of every prompt; tokens without a row are filled with constants.
   fileprivate func moved(
     from: [[Int]], to: [[Int]], constants: ([(prompt: Int, token: Int)]) -> Matrix<Scalar>
   ) -> Variable {
@@ -246,12 +247,12 @@ extension Variable {
     return rows(taken).scatter(to: places, of: targets.count) + Variable(held)
   }
 
-  /// These rows; the variable itself if they are all of its rows.
+  /// The rows with these indices; the variable itself if these are all its rows.
   fileprivate func taken(_ indices: [Int]) -> Variable {
     indices == Array(0..<rows) ? self : rows(indices)
   }
 
-  /// The rows of all prompts, one prompt's after another's, reduced as the maps say and averaged over the prompts.
+  /// The rows of all prompts, one prompt after another, reduced according to the maps and averaged over the prompts.
   fileprivate func averaged(_ maps: [ResolvedMap]) -> Variable {
     let (map, rows) = (maps[0].map, maps[0].outputShape.rows)
     guard maps.count > 1 || map.reduction != .none else { return self }
@@ -272,12 +273,12 @@ extension Variable {
 }
 
 extension Transformer {
-  /// Whether there is a head that predicts tokens. Costs its logits of one state.
+  /// Whether the model has a head that predicts tokens. Costs the logits of one state.
   public var predictsTokens: Bool {
     logits(Variable(Matrix<Float>(rows: 1, columns: description.width))) != nil
   }
 
-  /// The states after the last block of a map as its end has them.
+  /// The states after the last block of a map, carried on to its destination.
   fileprivate func output<S: RealScalar>(
     _ x: Variable<S>, at destination: JacobianMap.Destination
   ) throws(MapError) -> Variable<S> {

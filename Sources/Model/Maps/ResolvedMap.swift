@@ -1,25 +1,26 @@
 import Autodiff
 
-/// A map with its tokens counted, checked against a model and the length of a prompt.
+/// A map with its tokens resolved, checked against a model and the length of a prompt.
 public struct ResolvedMap: Hashable, Sendable {
-  /// What was asked for.
+  /// The map requested.
   public let map: JacobianMap
-  /// The input tokens, ascending, from 0.
+  /// The input tokens, ascending, counted from 0.
   public let fromTokens: [Int]
-  /// The output tokens, likewise.
+  /// The output tokens, ascending, counted from 0.
   public let toTokens: [Int]
-  /// Blocks passed at the end: the map goes through those from `map.fromLayer` up to this one, exclusive, counted from 0.
+  /// The end of the blocks: the map passes through those from `map.fromLayer` up to this one, exclusive, counted from
+  /// 0.
   public let lastBlock: Int
   /// Whether the identity is subtracted.
   public let subtractsIdentity: Bool
-  /// Tokens of the prompt.
+  /// The number of tokens of the prompt.
   let tokens: Int
-  /// Whether a token sees only those before it.
+  /// Whether a token sees only itself and the tokens before it.
   private let isCausal: Bool
   private let width: Int
   private let outputs: Int
 
-  /// Resolves a map for a prompt of so many tokens. Throws `MapError`.
+  /// Resolves a map for a prompt of `tokens` tokens. Throws `MapError`.
   public init(
     _ map: JacobianMap, of description: ModelDescription, tokens: Int
   ) throws(MapError) {
@@ -81,12 +82,12 @@ public struct ResolvedMap: Hashable, Sendable {
     return result
   }
 
-  /// Rows and columns of the input: the source tokens, or one row where they are tied.
+  /// The rows and columns of the input: one row per source token, or a single one if they are tied.
   public var inputShape: (rows: Int, columns: Int) {
     (map.tiesSources ? 1 : fromTokens.count, width)
   }
 
-  /// Rows and columns of the output: the target tokens, or one row where they are reduced.
+  /// The rows and columns of the output: one row per target token, or a single one if they are reduced.
   public var outputShape: (rows: Int, columns: Int) {
     (map.reduction == .none ? toTokens.count : 1, outputs)
   }
@@ -98,33 +99,33 @@ public struct ResolvedMap: Hashable, Sendable {
   }
 }
 
-/// Why a map is not one of a model's.
+/// A reason why a map does not exist in a model.
 public enum MapError: Error, Equatable, CustomStringConvertible, Sendable {
-  /// There is no such boundary between blocks.
+  /// The model has no such boundary between blocks.
   case noBoundary(Int, layers: Int)
-  /// It ends where it begins, or before.
+  /// The map ends where it starts, or before.
   case backwards(from: Int, to: Int)
-  /// A token the prompt does not have.
+  /// The prompt has no such token.
   case noToken(Int, count: Int, isSource: Bool)
-  /// No tokens are left.
+  /// No tokens are selected.
   case noTokens(count: Int, isSource: Bool)
-  /// Under a causal mask nothing goes back to an earlier token.
+  /// Under a causal mask, no output token is at or after an input token.
   case unreachable(from: Int, to: Int)
-  /// A part is that of one block.
+  /// A part of a block was requested of a map of several blocks.
   case partOfOneBlock
-  /// An attention without this head, in the block counted from 1.
+  /// The attention of a block, counted from 1, has no such head.
   case noHead(Int, count: Int, layer: Int)
-  /// A block without this expert, counted likewise.
+  /// A block, counted from 1, has no such expert.
   case noExpert(Int, count: Int, layer: Int)
-  /// A token's own path begins and ends at it.
+  /// A token's own path needs the same single token as input and output.
   case ownPathOfOneToken
   /// The model predicts no tokens.
   case noLogits
   /// The vocabulary has no such id.
   case noLogit(Int, vocabulary: Int)
-  /// Maps of several prompts of which the shapes differ have no average.
+  /// The maps of several prompts have different shapes and therefore no average.
   case shapesDiffer([Int])
-  /// No prompt is left.
+  /// There are no prompts.
   case noPrompts
 
   /// What is wrong and what to do.
@@ -172,7 +173,7 @@ public enum MapError: Error, Equatable, CustomStringConvertible, Sendable {
 }
 
 extension LinearizationKind {
-  /// What is held.
+  /// The factors that are held.
   public var rules: LinearizationRules {
     var rules = LinearizationRules()
     rules.holdsMixing = self == .frozenAttention || self == .detached
