@@ -1,11 +1,11 @@
 import Autodiff
 import LinearAlgebra
 
-/// A block as nearly all families have it: a mixer and an MLP with norms around them, in one of four arrangements.
+/// The block of nearly all families: a mixer and an MLP with norms around them, in one of four arrangements.
 ///
-/// Blocks of one model may differ in any of this. A block may have one half only; the other adds nothing.
+/// Blocks of one model may differ in any of this. A block may have only one half; the other then adds nothing.
 public struct DecoderBlock: ResidualBlock {
-  /// The order of norms and sums. `after` is the identity where a family has no such norm, and so is `norm`.
+  /// The order of norms and sums. `norm` and `after` are the identity where a family has no such norm.
   public enum Arrangement: Sendable {
     /// Z = X + after(mixer(norm X)), F = Z + after′(mlp(norm′ Z)).
     case sequential
@@ -19,7 +19,7 @@ public struct DecoderBlock: ResidualBlock {
 
   /// The order of norms and sums.
   public var arrangement: Arrangement
-  /// The norm of the mixer's half.
+  /// The half in which tokens see each other.
   public var mixerNorm: (any NormWeights)?
   /// What lets tokens see each other.
   public var mixer: (any Mixer)?
@@ -27,18 +27,18 @@ public struct DecoderBlock: ResidualBlock {
   public var afterMixer: (any NormWeights)?
   /// The norm of the MLP's half.
   public var feedForwardNorm: (any NormWeights)?
-  /// What acts token by token.
+  /// The half that acts token by token.
   public var feedForward: (any FeedForward)?
   /// The norm of what the MLP adds to the stream.
   public var afterFeedForward: (any NormWeights)?
-  /// Factor of what each half adds to the stream.
+  /// The factor of what each half adds to the stream.
   public var residualScale: Double
-  /// What the block adds to the stream after both halves, of that and of a side input.
+  /// What the block adds to the stream after both halves, computed from the stream and a side input; nil in most.
   public var perLayer: PerLayerInput?
-  /// Factor of the stream itself at the block's end: F ↦ s F.
+  /// The factor s of the stream at the block's end: F ↦ s F.
   public var outputScale: Double
 
-  /// A block; its arguments are its properties.
+  /// Creates a block from its properties.
   public init(
     _ arrangement: Arrangement = .sequential, mixerNorm: (any NormWeights)? = nil,
     mixer: (any Mixer)?, afterMixer: (any NormWeights)? = nil,
@@ -60,10 +60,10 @@ public struct DecoderBlock: ResidualBlock {
   /// Whether both halves read X.
   public var isParallel: Bool { arrangement == .parallel }
 
-  /// Heads of its mixer.
+  /// The number of attention heads of its mixer.
   public var headCount: Int { mixer?.heads ?? 0 }
 
-  /// Experts among which its tokens choose.
+  /// The number of experts among which its tokens choose.
   public var expertCount: Int { feedForward?.chosenTensors?.count ?? 0 }
 
   /// Z − X.
@@ -79,7 +79,7 @@ public struct DecoderBlock: ResidualBlock {
     return arrangement == .normedStream ? h.target + mixed - x.target : mixed
   }
 
-  /// F − Z, the side input and the factor of the stream included.
+  /// F − Z, including the side input and the factor of the stream.
   public func mlp<S: RealScalar>(
     _ z: Variable<S>, in context: AttentionContext<S>
   ) -> Variable<S> {
@@ -88,7 +88,7 @@ public struct DecoderBlock: ResidualBlock {
     return outputScale == 1 ? added : S(outputScale) * (z + added) - z
   }
 
-  /// F − Z; in a parallel block of X.
+  /// F − Z; in a parallel block as a function of X.
   public func mlp<S: RealScalar>(_ z: Variable<S>) -> Variable<S> {
     guard let feedForward else { return nothing(like: z) }
     if arrangement == .normAfter {
@@ -113,7 +113,7 @@ public struct DecoderBlock: ResidualBlock {
 }
 
 extension DecoderBlock.Arrangement {
-  /// What f is in blocks without the norms called `after`, for people.
+  /// The text of f for blocks without the norms called `after`.
   public var residual: String {
     switch self {
     case .sequential:
@@ -124,10 +124,10 @@ extension DecoderBlock.Arrangement {
         + "and the sites attention and mlp are both at X"
     case .normAfter:
       "f(X) = F(X) − X, Z = norm(X + attention X), F = norm(Z + mlp Z); the stream itself is "
-        + "normalised, so f also holds what the norms take away"
+        + "normalised, so f also contains what the norms remove"
     case .normedStream:
       "f(X) = F(X) − X, Z = norm X + attention(norm X), F = norm Z + mlp(norm Z); the stream "
-        + "itself is normalised, so f also holds what the norms take away"
+        + "itself is normalised, so f also contains what the norms remove"
     }
   }
 }

@@ -3,25 +3,25 @@ import Autodiff
 import Checkpoint
 import LinearAlgebra
 
-/// A model of an embedding, blocks as `DecoderBlock` has them, a norm and a head: what most families' files make of their
+/// A model of an embedding, blocks of type `DecoderBlock`, a norm and a head, which most families assemble from their
 /// configuration and tensors.
 public struct DecoderModel: Transformer {
-  /// X⁰ = norm(projection(scale · tokens) + positions), each part where the family has it.
+  /// X⁰ = norm(projection(scale · tokens) + positions), with each part only where the family has it.
   public struct Embedding: Sendable {
-    /// One row per id.
+    /// The table of token embeddings, one row per id.
     public var tokens: StoredMatrix
-    /// Factor of the tokens' rows.
+    /// The factor of the token embeddings.
     public var scale: Double
-    /// One row per position, the first of them at this offset.
+    /// The table of position embeddings, one row per position, with the first position's row at this offset.
     public var positions: (table: StoredMatrix, offset: Int)?
-    /// To the width of the stream.
+    /// The map to the width of the stream.
     public var projection: LinearWeights?
     /// The norm of the sum.
     public var norm: (any NormWeights)?
-    /// Where the blocks' inputs of their own come from, if they have them.
+    /// The source of the blocks' side inputs, if they have them.
     public var perLayer: PerLayerInput.Source?
 
-    /// An embedding; its arguments are its properties.
+    /// Creates an embedding from its properties.
     public init(
       tokens: StoredMatrix, scale: Double = 1,
       positions: (table: StoredMatrix, offset: Int)? = nil, projection: LinearWeights? = nil,
@@ -36,20 +36,20 @@ public struct DecoderModel: Transformer {
     }
   }
 
-  /// Logits of the states after the last block.
+  /// The head, which computes logits of the states after the last block.
   public struct Head: Sendable {
     /// The norm after the last block.
     public var norm: (any NormWeights)?
-    /// From the width of the stream.
+    /// The map from the width of the stream.
     public var projection: LinearWeights?
-    /// nil in a checkpoint of a model without a head.
+    /// The map to the logits; nil in a checkpoint of a model without a head.
     public var weights: LinearWeights?
-    /// Factor of the logits.
+    /// The factor of the logits.
     public var scale: Double
-    /// c of the soft cap c · tanh(logit / c), if any.
+    /// The c of the soft cap c · tanh(logit / c); nil for no cap.
     public var softCap: Double?
 
-    /// A head; its arguments are its properties.
+    /// Creates a head from its properties.
     public init(
       norm: (any NormWeights)?, projection: LinearWeights? = nil, weights: LinearWeights?,
       scale: Double = 1, softCap: Double? = nil
@@ -59,19 +59,19 @@ public struct DecoderModel: Transformer {
     }
   }
 
-  /// Sizes and names.
+  /// The model's sizes and names.
   public let description: ModelDescription
-  /// Where the weights come from.
+  /// The source of the weights.
   public let source: any TensorSource
   private let embedding: Embedding
   let blocks: [DecoderBlock]
   private let head: Head
-  /// Of the tensors, by block.
+  /// The names of the tensors, by block.
   private let names: [Int?: [String]]
 
-  /// Puts a family's parts together, once all of them are read. `blockWord` stands before the number of a block in names;
-  /// the arrangement's function is f where `residual` gives no other, and `note` says what else there is to know.
-  /// Throws `ModelError.unreadTensor`.
+  /// Assembles a family's parts, once all of them have been read. `blockWord` precedes the number of a block in
+  /// names. The text of f is that of the blocks' arrangement unless `residual` is given; `note` adds anything else
+  /// there is to know. Throws `ModelError.unreadTensor`.
   public init(
     _ file: ModelFile, _ weights: WeightReader, width: Int, heads: Int, keyValueHeads: Int,
     feedForwardWidth: Int, positions: Int?, embedding: Embedding, blocks: [DecoderBlock],
@@ -94,7 +94,7 @@ public struct DecoderModel: Transformer {
       residual: function + (note.map { "; \($0)" } ?? ""))
   }
 
-  /// Reads blocks one by one: a file that lies about their number must not make room for them all.
+  /// Reads blocks one by one, so that a file that lies about their number does not make us allocate for all of them.
   public static func blocks(
     _ count: Int, _ read: (Int) throws -> DecoderBlock
   ) rethrows -> [DecoderBlock] {
@@ -103,15 +103,15 @@ public struct DecoderModel: Transformer {
     return blocks
   }
 
-  /// Names of the tensors of a block, or of those outside all.
+  /// The names of the tensors of a block, or of those outside all blocks.
   public func tensorNames(ofBlock index: Int?) -> [String] { names[index] ?? [] }
 
-  /// Those of the block's experts, if it has some.
+  /// The tensors of the block's experts, if it has any.
   public func chosenTensors(ofBlock index: Int) -> ChosenTensors? {
     blocks[index].feedForward?.chosenTensors
   }
 
-  /// X⁰ (tokens, width).
+  /// The embedding X⁰ (tokens, width).
   public func embed<S: RealScalar>(
     _ input: ModelInput, as precision: S.Type
   ) throws(ModelError) -> Variable<S> {
@@ -124,7 +124,7 @@ public struct DecoderModel: Transformer {
     return embedding.norm?(x) ?? x
   }
 
-  /// The block's input of its own.
+  /// The block's side input.
   public func sideInput<S: RealScalar>(
     of input: ModelInput, block index: Int, as precision: S.Type
   ) -> Matrix<S>? {
@@ -132,7 +132,7 @@ public struct DecoderModel: Transformer {
     return source(input.tokens, x, block: index)
   }
 
-  /// The block whose keys and values block `index` looks at.
+  /// The earlier block whose keys and values block `index` attends to.
   public func keyValueSource(ofBlock index: Int) -> Int? {
     blocks.indices.contains(index) ? (blocks[index].mixer as? SharedAttention)?.source : nil
   }
@@ -143,7 +143,7 @@ public struct DecoderModel: Transformer {
   /// The norm after the last block.
   public func finalNorm<S: RealScalar>(_ x: Variable<S>) -> Variable<S> { head.norm?(x) ?? x }
 
-  /// Logits (rows, vocabulary) of normalised states.
+  /// The logits (rows, vocabulary) of normalised states.
   public func logits<S: RealScalar>(_ x: Variable<S>) -> Variable<S>? {
     guard let weights = head.weights else { return nil }
     var logits = weights(head.projection?(x) ?? x)

@@ -3,29 +3,29 @@ import Autodiff
 import Checkpoint
 import LinearAlgebra
 
-/// A model of an embedding of tokens, blocks as `DecoderBlock` has them and, in some checkpoints, a head that predicts
-/// masked tokens: what the files of BERT and its relatives make of their configuration and tensors.
+/// A model of a token embedding, blocks of type `DecoderBlock` and, in some checkpoints, a head that predicts masked
+/// tokens, which BERT and its relatives assemble from their configuration and tensors.
 struct EncoderModel: Transformer {
-  /// X⁰ = projection(norm(words + positions + type)), each part where the family has it.
+  /// X⁰ = projection(norm(words + positions + type)), with each part only where the family has it.
   struct Embedding: Sendable {
-    /// One row per id.
+    /// The table of word embeddings, one row per id.
     var words: StoredMatrix
     var positions: Positions?
-    /// The embedding of the token type all tokens have here, the first.
+    /// The embedding of the first token type, which is that of all tokens here.
     var type: [Float]?
     var norm: LayerNormWeights?
-    /// To the width of the stream.
+    /// The map to the width of the stream.
     var projection: LinearWeights?
   }
 
-  /// Learned positions, one row each.
+  /// Learned positions, one row for each.
   struct Positions: Sendable {
     let table: StoredMatrix
-    /// The padding token, where there is one for positions: its own is the row of its id, the other tokens are counted
-    /// without it and begin at the next row.
+    /// The padding token, if positions have one: its position is the row of its own id; the other tokens are numbered
+    /// without it and start at the next row.
     var padding: Int?
 
-    /// Tokens there are rows for.
+    /// The number of tokens there are rows for.
     var limit: Int { table.rows - (padding.map { $0 + 1 } ?? 0) }
 
     func rows(of ids: [Int]) -> [Int] {
@@ -39,7 +39,7 @@ struct EncoderModel: Transformer {
     }
   }
 
-  /// What predicts masked tokens: U norm(φ(W x)) + c.
+  /// The head that predicts masked tokens: U norm(φ(W x)) + c.
   struct Head: Sendable {
     let transform: LinearWeights
     let activation: Activation
@@ -51,14 +51,14 @@ struct EncoderModel: Transformer {
   let source: any TensorSource
   private let embedding: Embedding
   let blocks: [DecoderBlock]
-  /// Absent where blocks end in a norm of their own.
+  /// The final norm; nil where blocks end in a norm of their own.
   private let norm: LayerNormWeights?
-  /// Absent in checkpoints of the bare encoder.
+  /// The head; nil in checkpoints of the bare encoder.
   private let head: Head?
   private let blockWords: [String]
 
-  /// Puts a family's parts together, once all of them are read. `positions` is how many tokens there may be where the
-  /// embedding has no rows for them. Throws `ModelError.unreadTensor`.
+  /// Assembles a family's parts, once all of them have been read. `positions` is the largest number of tokens, for
+  /// embeddings without rows for positions. Throws `ModelError.unreadTensor`.
   init(
     _ file: ModelFile, _ reader: EncoderReader, embedding: Embedding, blocks: [DecoderBlock],
     norm: LayerNormWeights? = nil, head: Head?, positions: Int? = nil, isCausal: Bool = false,

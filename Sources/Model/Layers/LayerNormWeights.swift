@@ -1,18 +1,18 @@
 import Autodiff
 import LinearAlgebra
 
-/// A LayerNorm as stored: gain and bias where it has them.
+/// A LayerNorm as stored, with gain and bias if it has them.
 public struct LayerNormWeights: NormWeights {
-  /// One number per feature.
+  /// The gain, one number per feature; nil for ones.
   public var gain: [Float]?
-  /// What is added to the gain: 1 where its distance from 1 is stored.
+  /// The offset of the gain: 1 if the file stores gains minus 1.
   public var offset: Double
-  /// One number per feature.
+  /// The bias, one number per feature; nil for zeros.
   public var bias: [Float]?
-  /// What is added to the variance.
+  /// The ε added to the variance.
   public let epsilon: Double
 
-  /// A norm; its arguments are its properties.
+  /// Creates a norm from its properties.
   public init(
     gain: [Float]? = nil, offset: Double = 0, bias: [Float]? = nil, epsilon: Double
   ) {
@@ -26,18 +26,18 @@ public struct LayerNormWeights: NormWeights {
   }
 }
 
-/// A LayerNorm of every head by itself, with gain and bias of every head's features.
+/// A LayerNorm of each head separately, with a gain and a bias for every head's features.
 public struct HeadNormWeights: NormWeights {
-  /// Heads.
+  /// The number of heads.
   public let heads: Int
-  /// (heads · features of a head)
+  /// The gain, (heads · features of a head).
   public let gain: [Float]
-  /// As many numbers.
+  /// The bias, of the same length.
   public var bias: [Float]?
-  /// What is added to the variance.
+  /// The ε added to the variance.
   public let epsilon: Double
 
-  /// A norm; its arguments are its properties.
+  /// Creates a norm from its properties.
   public init(heads: Int, gain: [Float], bias: [Float]? = nil, epsilon: Double) {
     (self.heads, self.gain, self.bias, self.epsilon) = (heads, gain, bias, epsilon)
   }
@@ -51,7 +51,7 @@ public struct HeadNormWeights: NormWeights {
 }
 
 extension WeightReader {
-  /// `name.weight` and, when `bias`, `name.bias`; neither of them unless `affine`.
+  /// The LayerNorm with `name.weight` and, if `bias`, `name.bias`; without either unless `affine`.
   public func layerNorm(
     _ name: String, width: Int, epsilon: Double, affine: Bool = true, bias: Bool = true
   ) throws -> LayerNormWeights {
@@ -60,7 +60,7 @@ extension WeightReader {
       bias: affine && bias ? try vector("\(name).bias", count: width) : nil, epsilon: epsilon)
   }
 
-  /// The same for heads of `size` features, which share one gain and one bias.
+  /// The LayerNorm of heads with `size` features, which share one gain and one bias.
   public func headNorm(
     _ name: String, heads: Int, size: Int, epsilon: Double
   ) throws -> HeadNormWeights {

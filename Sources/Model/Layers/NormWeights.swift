@@ -1,24 +1,24 @@
 import Autodiff
 import LinearAlgebra
 
-/// A normalisation as stored, row by row.
+/// A normalisation as stored, applied to each row.
 public protocol NormWeights: Sendable {
   /// The normalised rows.
   func callAsFunction<S: RealScalar>(_ x: Variable<S>) -> Variable<S>
 }
 
-/// An RMSNorm as stored, of all features, or of as many groups of them (heads) as the gain goes into, each by itself.
+/// An RMSNorm as stored, of all features, or of equal groups of them (heads) as long as the gain, each separately.
 public struct RMSNormWeights: NormWeights {
-  /// One number per feature of a group.
+  /// The gain, one number per feature of a group.
   public let gain: [Float]
-  /// What is added to the gain: 1 where its distance from 1 is stored.
+  /// The offset of the gain: 1 if the file stores gains minus 1.
   public var offset: Double
-  /// Factor of the gain.
+  /// The factor of the gain.
   public var scale: Double
-  /// What is added to the mean of squares.
+  /// The ε added to the mean of squares.
   public let epsilon: Double
 
-  /// A norm; its arguments are its properties.
+  /// Creates a norm from its properties.
   public init(gain: [Float], offset: Double = 0, scale: Double = 1, epsilon: Double) {
     (self.gain, self.offset, self.scale, self.epsilon) = (gain, offset, scale, epsilon)
   }
@@ -31,16 +31,16 @@ public struct RMSNormWeights: NormWeights {
   }
 }
 
-/// An RMSNorm of equal parts of the features, each by itself, with a gain for every feature.
+/// An RMSNorm of equal parts of the features, each separately, with a gain for every feature.
 public struct GroupNormWeights: NormWeights {
-  /// Parts.
+  /// The number of parts.
   public let groups: Int
-  /// One number per feature.
+  /// The gain, one number per feature.
   public let gain: [Float]
-  /// What is added to the mean of squares.
+  /// The ε added to the mean of squares.
   public let epsilon: Double
 
-  /// A norm; its arguments are its properties.
+  /// Creates a norm from its properties.
   public init(groups: Int, gain: [Float], epsilon: Double) {
     (self.groups, self.gain, self.epsilon) = (groups, gain, epsilon)
   }
@@ -51,7 +51,7 @@ public struct GroupNormWeights: NormWeights {
   }
 }
 
-/// One factor a feature, in the place of a norm: how much of a half of a block is added to the stream.
+/// One factor per feature, in place of a norm: how much of a half of a block is added to the stream.
 /// Touvron et al., arXiv 2103.17239.
 struct ScaleWeights: NormWeights {
   let factors: [Float]

@@ -2,36 +2,38 @@ import Autodiff
 import LinearAlgebra
 import Weights
 
-/// What a block adds for an input of its own, u, that follows from the token alone: norm(projection(φ(gate y) ∘ u)).
+/// The term that a block adds for its side input u, which depends on the token alone: norm(projection(φ(gate y) ∘
+/// u)).
 /// Gemma Team, "Gemma 3n", 2025.
 public struct PerLayerInput: Sendable {
-  /// From the width of the stream to that of the input.
+  /// The map from the width of the stream to that of the side input.
   public var gate: LinearWeights
-  /// φ.
+  /// The activation φ.
   public var activation: Activation
-  /// Back to the width of the stream.
+  /// The map back to the width of the stream.
   public var projection: LinearWeights
-  /// The norm of what is added.
+  /// The norm of the term added.
   public var norm: any NormWeights
 
-  /// What is added to rows `y` (rows, width) for `u` (rows, features).
+  /// The term for rows `y` (rows, width) and side input `u` (rows, features).
   func callAsFunction<S: RealScalar>(_ y: Variable<S>, _ u: Variable<S>) -> Variable<S> {
     norm(projection(gate(y).activated(by: activation) * u))
   }
 
-  /// Where the inputs of all blocks come from: 2^−½ (norm(projection(X⁰) / √d) + √p · row of the token), for p features of
-  /// a block.
+  /// The source of all blocks' side inputs: 2^−½ (norm(projection(X⁰) / √d) + √p · row of the token), for p features
+  /// per block.
   public struct Source: Sendable {
-    /// One row per id: the features of all blocks, one block after another.
+    /// The table, one row per id: the features of all blocks, one block after another.
     public var table: StoredMatrix
-    /// From the width d of the stream to the features of all blocks.
+    /// The map from the width d of the stream to the features of all blocks.
     public var projection: LinearWeights
-    /// The norm of a block's features.
+    /// The norm of one block's features.
     public var norm: any NormWeights
-    /// p.
+    /// p, the number of features per block.
     public var features: Int
 
-    /// The input of block `index` for tokens whose X⁰ is `x` (tokens, width). Precondition: the table has the tokens.
+    /// The side input of block `index` for tokens whose X⁰ is `x` (tokens, width). Precondition: the table has these
+    /// tokens.
     func callAsFunction<S: RealScalar>(
       _ tokens: [Int], _ x: Variable<S>, block index: Int
     ) -> Matrix<S> {
@@ -51,7 +53,7 @@ public struct PerLayerInput: Sendable {
 }
 
 extension DecoderReader {
-  /// The source of `p` features for each block, with as many rows as the vocabulary has ids.
+  /// The source of `p` features per block, with as many rows as the vocabulary has ids.
   func perLayerSource(_ p: Int, vocabulary: Int) throws -> PerLayerInput.Source {
     let all = p * settings.layers
     return PerLayerInput.Source(
@@ -62,7 +64,7 @@ extension DecoderReader {
       norm: try norm("model.per_layer_projection_norm", count: p), features: p)
   }
 
-  /// What a block adds for its `p` features.
+  /// The term that a block adds for its `p` features.
   func perLayerInput(_ p: Int) throws -> PerLayerInput {
     PerLayerInput(
       gate: try weights.linear(

@@ -2,20 +2,21 @@ import Autodiff
 import Checkpoint
 import LinearAlgebra
 
-/// A model of an image's patches, blocks and a norm: what the files of ViT and its relatives make of their configuration
+/// A model of an image's patches, blocks and a norm, which ViT and its relatives assemble from their configuration
 /// and tensors.
 struct VisionModel: Transformer {
-  /// X⁰ = norm(class token, registers, patches), the patches row by row, each a linear map of its pixels; learned positions
-  /// are added to all but the registers. Norm, class token and registers are there where the family has them.
+  /// X⁰ = norm(class token, registers, patches), with the patches row by row, each a linear map of its pixels;
+  /// learned positions are added to all but the registers. Norm, class token and registers exist only where the
+  /// family has them.
   struct Embedding: Sendable {
     var grid: PatchGrid
-    /// Pixels of a patch, in the order of a convolution's kernel, to features.
+    /// The map from a patch's pixels, in the order of a convolution's kernel, to features.
     var projection: LinearWeights
-    /// (width), or empty.
+    /// The class token (width); empty without one.
     var classToken: [Float] = []
-    /// (registers, width)
+    /// The registers (registers, width); empty without any.
     var registers: [Float] = []
-    /// (class token and patches, width)
+    /// The positions (class token and patches, width).
     var positions: [Float]
     var norm: LayerNormWeights?
   }
@@ -27,7 +28,7 @@ struct VisionModel: Transformer {
   private let norm: LayerNormWeights
   private let blockWord: String
 
-  /// Puts a family's parts together, once all of them are read. Throws `ModelError.unreadTensor`.
+  /// Assembles a family's parts, once all of them have been read. Throws `ModelError.unreadTensor`.
   init(
     _ file: ModelFile, _ reader: EncoderReader, embedding: Embedding, blocks: [DecoderBlock],
     norm: LayerNormWeights, blockWord: String = "encoder.layer."
@@ -77,6 +78,6 @@ struct VisionModel: Transformer {
 
   func finalNorm<S: RealScalar>(_ x: Variable<S>) -> Variable<S> { norm(x) }
 
-  /// Classes are no tokens.
+  /// nil: classes are not tokens.
   func logits<S: RealScalar>(_ x: Variable<S>) -> Variable<S>? { nil }
 }

@@ -1,54 +1,55 @@
 import Autodiff
 import LinearAlgebra
 
-/// A mixture of experts: Σₑ wₑ(x) expertₑ(x) over those a token chooses, w being the routing's weights of the router's
-/// logits, and what experts shared by all tokens add. Only experts that some row chose are evaluated.
+/// A mixture of experts: Σₑ wₑ(x) expertₑ(x) over the experts that a token chooses, where w are the routing's weights
+/// of the router's logits, plus the output of experts shared by all tokens. Only experts chosen by some row are
+/// evaluated.
 public struct ExpertMixture: FeedForward {
-  /// From the width of the stream to a logit for each expert.
+  /// The map from the width of the stream to a logit for each expert.
   public var router: LinearWeights
-  /// Which experts a token chooses, and their weights.
+  /// The choice of experts and their weights.
   public var routing: ExpertRouting
   /// The experts among which tokens choose.
   public var experts: Experts
-  /// What all tokens go through besides.
+  /// The expert that all tokens share, if there is one.
   public var shared: (any FeedForward)?
-  /// To the logit of the logistic factor of what is shared, where there is one.
+  /// The map to the logit of a logistic factor of the shared expert's output, if it has one.
   public var sharedGate: LinearWeights?
-  /// The norm of what the router reads, where it has one of its own.
+  /// The norm of the router's input, if it has one of its own.
   public var routerNorm: (any NormWeights)?
-  /// The norm of what the experts read, likewise.
+  /// The norm of the experts' input, if they have one of their own.
   public var expertNorm: (any NormWeights)?
   /// Whether weights multiply the experts' inputs instead of their outputs, as in Llama 4.
   public var scalesInput: Bool
 
-  /// The maps to a narrower stream, which the experts have for themselves, and back from their sum, where there is one.
+  /// The maps to a narrower stream for the experts, and back from their sum; nil if they read the full stream.
   public var latent: Latent?
 
-  /// Two maps around the experts.
+  /// The two maps around the experts.
   public struct Latent: Sendable {
-    /// From the width of the stream.
+    /// The map from the width of the stream.
     public var down: LinearWeights
-    /// Back to it.
+    /// The map back to the width of the stream.
     public var up: LinearWeights
 
-    /// Two maps.
+    /// Creates the maps around the experts.
     public init(down: LinearWeights, up: LinearWeights) { (self.down, self.up) = (down, up) }
   }
 
-  /// Experts, each of which is asked for when some token has chosen it.
+  /// The experts, each created when some token has chosen it.
   public struct Experts: Sendable {
-    /// What the file calls their tensors, if they are in one.
+    /// The names in the file of the tensors that contain all experts, if they are stored together.
     public var tensors: [String]
-    /// One of them.
+    /// Creates the expert with a given index.
     public var expert: @Sendable (Int) -> any FeedForward
 
-    /// Experts; the arguments are the properties.
+    /// Creates experts from their properties.
     public init(tensors: [String] = [], _ expert: @escaping @Sendable (Int) -> any FeedForward) {
       (self.tensors, self.expert) = (tensors, expert)
     }
   }
 
-  /// A mixture; its arguments are its properties.
+  /// Creates a mixture from its properties.
   public init(
     router: LinearWeights, routing: ExpertRouting, experts: Experts,
     shared: (any FeedForward)? = nil, sharedGate: LinearWeights? = nil,
@@ -64,23 +65,24 @@ public struct ExpertMixture: FeedForward {
     self.scalesInput = scalesInput
   }
 
-  /// What f is in blocks of Llama with experts in the place of the MLP, and in those that share one besides, for people.
+  /// The text of f for Llama-like blocks with experts in place of the MLP; below, for those with a shared one as
+  /// well.
   static let residual =
     "f(X) = attention(norm X) + Σ wₑ expertₑ(norm Z), Z = X + attention(norm X)"
   static let sharedResidual =
     "f(X) = attention(norm X) + Σ wₑ expertₑ(norm Z) + shared(norm Z), Z = X + attention(norm X)"
 
-  /// What there is to know of a mixture's Jacobian, for people.
+  /// What readers should know about a mixture's Jacobian.
   public static func note(chosen: Int, of count: Int) -> String {
     "the choice of \(chosen) of \(count) experts is held constant, their weights w are not"
   }
 
-  /// Those of the experts.
+  /// The tensors of the experts.
   public var chosenTensors: ChosenTensors? {
     ChosenTensors(names: experts.tensors, chosen: routing.chosen, of: router.outputs)
   }
 
-  /// The output for every row.
+  /// The output for every row of x.
   public func callAsFunction<S: RealScalar>(_ x: Variable<S>) -> Variable<S> {
     let (isChosen, weights) = routing(router((routerNorm?(x) ?? x).asGate))
     let h = expertNorm?(x) ?? x
@@ -111,24 +113,24 @@ public struct ExpertMixture: FeedForward {
   }
 }
 
-/// Tensors of which a token needs a part: those of the experts of a block.
+/// The tensors of a block's experts, of which a token needs only a part.
 public struct ChosenTensors: Sendable {
-  /// What the file calls them.
+  /// The names in the file.
   public let names: [String]
-  /// Experts a token chooses.
+  /// The number of experts that a token chooses.
   public let chosen: Int
-  /// Experts there are, all of a size.
+  /// The number of experts, all of the same size.
   public let count: Int
 
-  /// Tensors of `count` experts.
+  /// Tensors that contain `count` experts.
   public init(names: [String], chosen: Int, of count: Int) {
     (self.names, self.chosen, self.count) = (names, chosen, count)
   }
 
-  /// Of so many bytes or numbers in these tensors, those that some tokens can need.
+  /// The part of `size`, in bytes or numbers, of these tensors that the given number of tokens can need at most.
   public func part(of size: Int, tokens: Int) -> Int {
     let needed = tokens > count / chosen ? count : min(count, tokens * chosen)
-    // In two parts: the product of a size and a number of experts may not fit.
+    // Computed in two parts, because size · needed could overflow.
     return size / count * needed + size % count * needed / count
   }
 }

@@ -2,57 +2,58 @@ import Autodiff
 import Foundation
 import LinearAlgebra
 
-/// How a token chooses some of a layer's experts by the router's logits, and what they weigh.
+/// A token's choice of experts by the router's logits, and their weights.
 ///
-/// An expert's score s is the soft-max of the logits or the logistic function σ of its own. The experts of largest
-/// s + correction are chosen, in those groups of experts alone that are chosen first; the weights are s, divided by the
-/// chosen experts' sum if `isNormalised`, times `factor`. The choice is held constant, as it is near almost every point;
-/// the weights are differentiated. Jiang et al., arXiv 2401.04088; DeepSeek-AI, arXiv 2405.04434 and 2412.19437.
+/// The score s of an expert is the soft-max of the logits or the logistic function σ of its own logit. The experts
+/// with the largest s + correction are chosen, only within the groups chosen first if there are groups. The weights
+/// are s, divided by the sum over the chosen experts if `isNormalised`, times `factor`. The choice is held, since it
+/// is constant near almost every point; the weights are differentiated. Jiang et al., arXiv 2401.04088; DeepSeek-AI,
+/// arXiv 2405.04434 and 2412.19437.
 public struct ExpertRouting: Sendable {
-  /// How logits become scores.
+  /// The function from logits to scores.
   public enum Score: Equatable, Sendable {
     /// The soft-max of all logits.
     case softmax
-    /// 1 / (1 + e^−logit) of an expert's own.
+    /// The logistic function 1 / (1 + e^−logit) of the expert's own logit.
     case sigmoid
-    /// Of two experts each: what the best one left has of the soft-max over those whose logits x are near to its m,
-    /// (m − x) / max(|x|, m) ≤ the tolerance. Liu et al., arXiv 2409.12136.
+    /// For two experts, chosen one after the other: the share of the best remaining expert in the soft-max over those
+    /// whose logits x are near its logit m, (m − x) / max(|x|, m) ≤ the tolerance. Liu et al., arXiv 2409.12136.
     case near(Double)
   }
 
   /// Groups of neighbouring experts, of which a token first chooses some.
   public struct Groups: Sendable {
-    /// Groups, all of the same size.
+    /// The number of groups, all of the same size.
     public var count: Int
-    /// Groups a token chooses.
+    /// The number of groups that a token chooses.
     public var chosen: Int
-    /// Experts whose scores, the largest ones, add up to a group's: 1 for its maximum.
+    /// The number of largest scores that are summed to a group's score: 1 for the maximum.
     public var best: Int
 
-    /// Groups.
+    /// Creates groups from their properties.
     public init(count: Int, chosen: Int, best: Int) {
       (self.count, self.chosen, self.best) = (count, chosen, best)
     }
   }
 
-  /// How logits become scores.
+  /// The function from logits to scores.
   public var score: Score
-  /// Experts a token chooses.
+  /// The number of experts that a token chooses.
   public var chosen: Int
   /// Whether weights are divided by their sum over the chosen experts.
   public var isNormalised: Bool
-  /// What is added to that sum of logistic scores.
+  /// The constant added to that sum of logistic scores.
   public var epsilon = 0.0
-  /// Factor of the weights.
+  /// The factor of the weights.
   public var factor: Double
-  /// Factor of an expert's weight of its own, if they have one.
+  /// A factor of each expert's weight, if they have one.
   public var expertFactors: [Float]?
-  /// What is added to every expert's score for the choice, and not for the weights.
+  /// A correction added to every expert's score for the choice only, not for the weights.
   public var correction: [Float]?
-  /// Groups of experts, if they are chosen first.
+  /// The groups of experts; nil if there are none.
   public var groups: Groups?
 
-  /// A routing; its arguments are its properties.
+  /// Creates a routing from its properties.
   public init(
     _ score: Score = .softmax, chosen: Int, isNormalised: Bool = true, factor: Double = 1,
     expertFactors: [Float]? = nil,
@@ -67,8 +68,8 @@ public struct ExpertRouting: Sendable {
     self.groups = groups
   }
 
-  /// Of logits (rows, experts) which experts each row chooses, [expert][row], and the weights (rows, experts) of those; what
-  /// the weights of others are is left open.
+  /// The choice of experts for logits (rows, experts), as [expert][row], and the weights (rows, experts) of the
+  /// chosen ones; the weights of other experts are unspecified.
   public func callAsFunction<S: RealScalar>(
     _ logits: Variable<S>
   ) -> (isChosen: [[Bool]], weights: Variable<S>) {
@@ -84,7 +85,7 @@ public struct ExpertRouting: Sendable {
     return (isChosen, factor == 1 ? weights : S(factor) * weights)
   }
 
-  /// As `near` has it: of every row's two best experts, one after the other.
+  /// The weights for `near`: of every row's two best experts, one after the other.
   private func shares<S: RealScalar>(
     _ logits: Variable<S>, _ tolerance: Double
   ) -> (isChosen: [[Bool]], weights: Variable<S>) {
@@ -119,9 +120,10 @@ public struct ExpertRouting: Sendable {
     guard isNormalised else {
       return score == .softmax ? logits.softmax() : logits.activated(by: .logistic)
     }
-    // Scores by their sum are the soft-max of their logarithms, with those of experts that were not chosen at −∞, where
-    // score and derivative are 0: of the logits themselves, which differ from log soft-max by one number per row, or of
-    // log σ, whose derivative is σ(−logit). What is added to the sum is one more score, of nobody.
+    // Dividing scores by their sum is a soft-max of their logarithms, with −∞ for experts that were not chosen, so
+    // that their score and derivative are 0. For soft-max scores the logits themselves will do, which differ from the
+    // logarithms by one number per row; for logistic scores it is log σ, whose derivative is σ(−logit). The constant
+    // added to the sum is one more score that belongs to no expert.
     let all = epsilon > 0 ? logits.gather(columns: Array(0..<logits.columns) + [0]) : logits
     var i = -1
     return all.map { logit in
@@ -142,7 +144,7 @@ public struct ExpertRouting: Sendable {
     return (S(value), S((x < 0 ? 1 : small) / (1 + small)))
   }
 
-  /// Whether a row chooses an expert: [expert][row]. Of equals the first is chosen.
+  /// Whether a row chooses an expert, [expert][row]. Of equal ones the first is chosen.
   private func choice<S: RealScalar>(_ logits: Matrix<S>) -> [[Bool]] {
     var result = Array(
       repeating: Array(repeating: false, count: logits.rows), count: logits.columns)
@@ -153,8 +155,8 @@ public struct ExpertRouting: Sendable {
     return result
   }
 
-  /// What experts are chosen by: their scores, corrected, and −∞ outside the chosen groups. Without either the logits do,
-  /// which rise with the scores.
+  /// The numbers that experts are chosen by: their corrected scores, and −∞ outside the chosen groups. Without
+  /// correction and groups the logits are enough, since scores increase with them.
   private func ranks(_ logits: [Double]) -> [Double] {
     guard correction != nil || groups != nil else { return logits }
     var ranks = logits.map { 1 / (1 + Double.exp(-$0)) }

@@ -5,39 +5,39 @@ import LinearAlgebra
 public struct MLPWeights: FeedForward {
   /// The maps from the width of the stream to the hidden layer.
   public enum Inner: Sendable {
-    /// One, in an MLP without a gate.
+    /// One map, in an MLP without a gate.
     case up(LinearWeights)
-    /// Two.
+    /// Separate maps to gate and up.
     case gated(gate: LinearWeights, up: LinearWeights)
-    /// One matrix for both, and where among its outputs each of them lies.
+    /// One matrix for both, with the indices of each among its outputs.
     case fused(LinearWeights, gate: [Int], up: [Int])
   }
 
-  /// How gate and up meet.
+  /// How gate and up are combined.
   public enum Gating: Sendable {
     /// φ(gate) ∘ up.
     case product
-    /// g σ(slope · g) ∘ (u + 1), with g = min(gate, limit) and u = up cut off at ± limit: gpt-oss.
+    /// g σ(slope · g) ∘ (u + 1), with g = min(gate, limit) and u = up clamped to ± limit, as in gpt-oss.
     case clamped(slope: Double, limit: Double)
   }
 
-  /// To the hidden layer.
+  /// The maps to the hidden layer.
   public var inner: Inner
-  /// Back to the width of the stream.
+  /// The map back to the width of the stream.
   public var down: LinearWeights
-  /// φ.
+  /// The activation φ.
   public var activation: Activation
-  /// How gate and up meet, if there is a gate.
+  /// How gate and up are combined, if there is a gate.
   public var gating: Gating
 
-  /// An MLP; its arguments are its properties.
+  /// Creates an MLP from its properties.
   public init(
     _ inner: Inner, down: LinearWeights, activation: Activation, gating: Gating = .product
   ) {
     (self.inner, self.down, self.activation, self.gating) = (inner, down, activation, gating)
   }
 
-  /// An MLP of two or three matrices.
+  /// Creates an MLP of two or three matrices.
   public init(
     gate: LinearWeights? = nil, up: LinearWeights, down: LinearWeights, activation: Activation
   ) {
@@ -45,7 +45,7 @@ public struct MLPWeights: FeedForward {
       gate.map { .gated(gate: $0, up: up) } ?? .up(up), down: down, activation: activation)
   }
 
-  /// The output for every row.
+  /// The output for every row of x.
   public func callAsFunction<S: RealScalar>(_ x: Variable<S>) -> Variable<S> {
     switch inner {
     case .up(let up): return down(up(x).activated(by: activation))

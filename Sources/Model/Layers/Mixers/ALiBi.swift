@@ -1,10 +1,10 @@
 import Foundation
 import LinearAlgebra
 
-/// Attention with linear biases instead of positions. Press, Smith, Lewis, arXiv 2108.12409.
+/// Attention with linear biases instead of positions (ALiBi). Press, Smith, Lewis, arXiv 2108.12409.
 public enum ALiBi {
-  /// One slope per head: 2^(−8 i / n), i = 1…n, for a power n of two; for other numbers of heads those of the power below,
-  /// then every second one of the power above.
+  /// One slope per head: 2^(−8 i / n), i = 1…n, if n is a power of two; for other numbers of heads those of the power
+  /// of two below, then every second one of the power above.
   public static func slopes(heads: Int) -> [Double] {
     let power = { (n: Int) in (1...n).map { exp2(-8 * Double($0) / Double(n)) } }
     var n = 1
@@ -13,15 +13,15 @@ public enum ALiBi {
     return power(n) + between
   }
 
-  /// What is added to a scaled score: slope · (key − query).
+  /// The bias slope · (key − query), which is added to a scaled score.
   public static func bias(heads: Int) -> @Sendable (_ head: Int, _ query: Int, _ key: Int) -> Double
   {
     let slopes = slopes(heads: heads)
     return { head, query, key in slopes[head] * Double(key - query) }
   }
 
-  /// Falcon's: slope · key, each and their product rounded to bfloat16, and scaled like the scores. Rounded, it does depend
-  /// on where the sequence begins.
+  /// Falcon's bias slope · key, with both factors and their product rounded to bfloat16, scaled like the scores.
+  /// Because of the rounding it depends on where the sequence begins.
   public static func roundedBias(
     heads: Int, scale: Double
   ) -> @Sendable (_ head: Int, _ query: Int, _ key: Int) -> Double {
@@ -29,7 +29,7 @@ public enum ALiBi {
     return { head, _, key in scale * bfloat16(slopes[head] * bfloat16(Double(key))) }
   }
 
-  /// To the nearest number of 8 significant bits, to the even one of two.
+  /// Rounds to the nearest number of 8 significant bits, ties to even.
   private static func bfloat16(_ x: Double) -> Double {
     guard x != 0 else { return 0 }
     let unit = Double(sign: .plus, exponent: x.exponent - 7, significand: 1)

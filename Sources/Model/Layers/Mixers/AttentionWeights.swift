@@ -1,26 +1,26 @@
 import Autodiff
 import LinearAlgebra
 
-/// A self-attention as stored, and what kind it is: h ↦ output(attend(queries h, keys h, values h)).
+/// A self-attention as stored, with its settings: h ↦ output(attend(queries h, keys h, values h)).
 public struct AttentionWeights: Mixer {
-  /// Query heads.
+  /// The number of query heads.
   public var heads: Int
-  /// Heads of keys and values.
+  /// The number of key-value heads.
   public var keyValueHeads: Int
-  /// Features of a head's queries and keys.
+  /// The number of features of a head's queries and keys.
   public var headDimension: Int
-  /// Features of a head's values; as many if nil.
+  /// The number of features of a head's values; nil for `headDimension`.
   public var valueDimension: Int?
-  /// To queries, keys and values.
+  /// The projection to queries, keys and values.
   public var projection: QueryKeyValue
-  /// Whether each head's queries are followed by as many features of a gate: its result is multiplied by their logistic
-  /// function before it goes to the output.
+  /// Whether each head's queries are followed by as many gate features, whose logistic function multiplies the head's
+  /// result before the output projection.
   public var isGated: Bool
-  /// Back to the width of the stream.
+  /// The map back to the width of the stream.
   public var output: LinearWeights
-  /// Factor of the scores; headDimension^(−½) if nil.
+  /// The factor of the scores; nil for headDimension^(−½).
   public var scale: Double?
-  /// Queries, keys and values beyond ± this number are cut off there, after their norms.
+  /// The limit ± at which queries, keys and values are clipped, after their norms; nil for none.
   public var clip: Double?
   /// The norm of queries.
   public var queryNorm: (any NormWeights)?
@@ -28,28 +28,29 @@ public struct AttentionWeights: Mixer {
   public var keyNorm: (any NormWeights)?
   /// The norm of values.
   public var valueNorm: (any NormWeights)?
-  /// Whether the norms come after the rotation instead of before it.
+  /// Whether the norms are applied after the rotation instead of before it.
   public var rotatesFirst: Bool
-  /// The rotation by positions, if any.
+  /// The rotary embedding; nil for none.
   public var rotary: RotaryFrequencies?
   /// Which features of a head rotate together.
   public var pairing: RotaryPairing
-  /// Factor of a token's queries by its position, if they have one.
+  /// The factor of a token's queries as a function of its position; nil for none.
   public var temperature: (@Sendable (_ position: Int) -> Double)?
-  /// Whether a token sees only those before it and itself.
+  /// Whether a token sees only itself and the tokens before it.
   public var isCausal: Bool
-  /// A token sees itself and the window − 1 before it, and as many after it unless attention is causal.
+  /// The window: a token sees itself and the window − 1 tokens before it, and as many after it unless attention is
+  /// causal.
   public var window: Int?
-  /// A token sees those of its own chunk of so many tokens.
+  /// The length of chunks: a token sees only those of its own chunk; nil for no chunks.
   public var chunk: Int?
-  /// c of the soft cap c · tanh(score / c) of the scores.
+  /// The c of the soft cap c · tanh(score / c) of the scores; nil for none.
   public var softCap: Double?
-  /// What is added to the scores.
+  /// The bias added to the scores; nil for none.
   public var bias: (@Sendable (_ head: Int, _ query: Int, _ key: Int) -> Double)?
-  /// The logit of each head's sink, which joins its soft-max, if there are sinks.
+  /// The logit of each head's sink; nil for no sinks.
   public var sinks: [Float]?
 
-  /// An attention; its arguments are its properties.
+  /// Creates an attention from its properties.
   public init(
     heads: Int, keyValueHeads: Int, headDimension: Int, valueDimension: Int? = nil,
     projection: QueryKeyValue, isGated: Bool = false, output: LinearWeights, scale: Double? = nil,
@@ -72,13 +73,14 @@ public struct AttentionWeights: Mixer {
     (self.softCap, self.bias, self.sinks) = (softCap, bias, sinks)
   }
 
-  /// Attention to `h`, the rows of a stream after whatever norm comes first.
+  /// Attention over `h`, the rows of the stream after the norm, if any.
   public func callAsFunction<S: RealScalar>(
     _ h: ResidualStream<S>, in context: AttentionContext<S>
   ) -> Variable<S> {
-    // Soft-max sees differences of scores only. A bias of the keys is the same in all of them but for its rotation, so
-    // they are kept without what it is at position 0: some models' is a hundred times what tells keys apart, and would
-    // take their last digits. Norms, cuts, soft caps and sinks do see it.
+    // Soft-max depends only on differences of scores. A bias of the keys is the same in all of them except for its
+    // rotation, so keys are stored without the bias as it is at position 0: in some models it is a hundred times
+    // larger than the differences between keys and would cost their last digits. Norms, clipping, soft caps and sinks
+    // do depend on it.
     let isUnseen = keyNorm == nil && clip == nil && settings.seesDifferencesOnly
     let (projection, keyBias) = isUnseen ? projection.withoutKeyBias : (projection, nil)
     var (q, k, v) = projection(h)
@@ -108,7 +110,7 @@ public struct AttentionWeights: Mixer {
     return output(gate.map { y * $0.activated(by: .logistic).asGate } ?? y)
   }
 
-  /// The first or the second half of every head's features.
+  /// The indices of the first or the second half of every head's features.
   private func parts(_ half: Int) -> [Int] {
     (0..<heads).flatMap { h in
       let start = (2 * h + half) * headDimension
@@ -136,7 +138,7 @@ public struct AttentionWeights: Mixer {
 }
 
 extension Variable {
-  /// Every row times a number of its own.
+  /// The rows multiplied by one factor each.
   fileprivate func rows(scaledBy factors: [Scalar]) -> Variable {
     var i = -1
     return map { x in
@@ -146,8 +148,8 @@ extension Variable {
     }
   }
 
-  /// min(max(x, −limit), limit), number by number; the derivative at the limits is taken as 1. As a gate of its own it is
-  /// x · min(1, limit / |x|).
+  /// min(max(x, −limit), limit), element by element; the derivative at the limits is taken to be 1. As its own gate
+  /// it is x · min(1, limit / |x|).
   fileprivate func clamped(to limit: Scalar) -> Variable {
     let isGate = rules.holdsGates
     return map { x in

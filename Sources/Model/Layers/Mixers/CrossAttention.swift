@@ -1,10 +1,10 @@
 import Autodiff
 import LinearAlgebra
 
-/// Attention to an encoder's output, which is held constant; norms and the sum with the stream are the block's.
+/// Attention to an encoder's output, which is held; norms and the sum with the stream belong to the block.
 struct CrossAttention: Sendable {
   let heads, headDimension: Int
-  /// Factor of the scores.
+  /// The factor of the scores.
   let scale: Double
   let query, key, value, output: LinearWeights
 
@@ -22,8 +22,8 @@ struct CrossAttention: Sendable {
 }
 
 extension Transformer {
-  /// The states after an encoder's blocks, whose number stands after one of `words` in names; the weights of each may go
-  /// once it is passed. Throws `ModelError` for states that are not finite.
+  /// The states after an encoder's blocks; in tensor names the number of a block follows one of `words`, and a
+  /// block's weights may be dropped once it has been passed. Throws `ModelError` for states that are not finite.
   func encode<S: RealScalar>(
     _ states: Variable<S>, through blocks: [some ResidualBlock], after words: [String]
   ) throws(ModelError) -> Variable<S> {

@@ -1,54 +1,54 @@
 import Autodiff
 import LinearAlgebra
 
-/// The gated delta rule as stored. Of h come a gate z, steps Δ, strengths β, and, through a convolution and φ, queries,
-/// keys and values:
+/// The gated delta rule as stored. From h are computed a gate z, steps Δ, strengths β and, through a convolution and
+/// φ, queries, keys and values:
 ///
 ///     q = q / (‖q‖ √n),  k = k / ‖k‖,  S̃ = exp(softplus(Δ_τ + bias) A) S_{τ−1},
 ///     S_τ = S̃ + σ(β_τ) k_τ (v_τ − S̃ᵀ k_τ)ᵀ,  output(norm(S_τᵀ q_τ) ∘ silu(z)),
 ///
-/// each head with a state and a rate A of its own, groups of heads with queries and keys of n features. The lengths of
-/// queries and keys have ε = 10⁻⁶ under their root. Yang, Kautz, Hatamizadeh, arXiv 2412.06464.
+/// where each head has its own state and rate A, and groups of heads share queries and keys of n features. The square
+/// roots in the lengths of queries and keys contain ε = 10⁻⁶. Yang, Kautz, Hatamizadeh, arXiv 2412.06464.
 ///
-/// Where mixing weights are held, these are q, k, Δ and β, so that S is linear in v; where gates are, silu(z), and φ as its
-/// own gate.
+/// If mixing weights are held, these are q, k, Δ and β, so that S is linear in v; if gates are held, these are
+/// silu(z), and φ as its own gate.
 public struct GatedDeltaWeights: Mixer {
   /// The maps from the width of the stream to queries, keys, values and z.
   public enum Features: Sendable {
-    /// To queries, keys and values, all of each one after another, and to z.
+    /// One map to all queries, then all keys, then all values, and one to z.
     case separate(mixed: LinearWeights, gate: LinearWeights)
-    /// To all of them, by groups of heads.
+    /// One map to all of them, stored by groups of heads.
     case grouped(LinearWeights)
   }
 
   /// The maps from the width of the stream to Δ and β.
   public enum Rates: Sendable {
-    /// To Δ, and to β.
+    /// One map to Δ and one to β.
     case separate(step: LinearWeights, strength: LinearWeights)
-    /// To β and Δ, by groups of heads.
+    /// One map to β and Δ, stored by groups of heads.
     case grouped(LinearWeights)
   }
 
-  /// Heads of values, groups of heads, features of queries and keys and of values, and the rates A = −exp(A_log).
+  /// Value heads, groups of heads, features of keys and of values, and the rates A = −exp(A_log).
   public var recurrence: RecurrenceSettings
-  /// To queries, keys, values and z.
+  /// The maps to queries, keys, values and z.
   public var features: Features
-  /// To Δ and β.
+  /// The maps to Δ and β.
   public var rates: Rates
-  /// The order of the heads in values, z, Δ, β and what goes to the output.
+  /// The order of the heads in values, z, Δ, β and the input of the output map.
   public var order: HeadOrder
   /// The convolution of queries, keys and values.
   public var convolution: ConvolutionWeights
-  /// φ.
+  /// The activation φ.
   public var activation: Activation
-  /// What is added to Δ, for each head, by groups.
+  /// The bias added to Δ, one number per head, by groups.
   public var stepBias: [Float]
   /// The norm of every head's result.
   public var norm: any NormWeights
-  /// Back to the width of the stream.
+  /// The map back to the width of the stream.
   public var output: LinearWeights
 
-  /// A gated delta rule; its arguments are its properties.
+  /// Creates a gated delta rule from its properties.
   public init(
     recurrence: RecurrenceSettings, features: Features, rates: Rates, order: HeadOrder,
     convolution: ConvolutionWeights, activation: Activation, stepBias: [Float],
@@ -69,7 +69,7 @@ public struct GatedDeltaWeights: Mixer {
     let mixed = context.convolve(parts.mixed, by: convolution.converted(to: S.self))
       .activated(by: activation)
     let (n, keys) = (r.keyDimension, r.groups * r.keyDimension)
-    // x / √(Σ x² + ε) is RMSNorm with ε / n, by √n.
+    // x / √(Σ x² + ε) is an RMSNorm with ε / n, divided by √n.
     let unit = { (x: Variable<S>, length: Double) in
       x.rmsNorm(
         gain: Array(repeating: S(length / Double(n).squareRoot()), count: n),
@@ -94,7 +94,7 @@ public struct GatedDeltaWeights: Mixer {
   private func projected<S: RealScalar>(_ h: ResidualStream<S>) -> Parts<S> {
     let (n, values) = (recurrence.keyDimension, recurrence.valueDimension)
     let heads = recurrence.heads / recurrence.groups
-    // Of every group, the features in a range of its own.
+    // From every group, the features in the group's `range`.
     let pick = { (range: Range<Int>, size: Int) in
       (0..<recurrence.groups).flatMap { g in range.map { g * size + $0 } }
     }
@@ -123,28 +123,28 @@ public struct GatedDeltaWeights: Mixer {
   }
 }
 
-/// In which order the heads of a recurrence are stored: group after group or, as llama.cpp has some, in turns, one of every
-/// group before the next of each.
+/// The order in which the heads of a recurrence are stored: group by group or, as in some files of llama.cpp, in
+/// turns, one head of every group before the next of each.
 public struct HeadOrder: Sendable {
-  /// Where each head, by groups, is stored; nil where that is its number.
+  /// The stored index of each head, with heads numbered by groups; nil if they are stored in that order.
   private let places: [Int]?
 
-  /// The order; `takesTurns` where neighbours are of different groups.
+  /// Creates an order; `takesTurns` if neighbouring heads belong to different groups.
   public init(heads: Int, groups: Int, takesTurns: Bool) {
     let members = heads / groups
     places = takesTurns ? (0..<heads).map { $0 % members * groups + $0 / members } : nil
   }
 
-  /// One number for each head, as stored, group after group.
+  /// Stored numbers, one per head, reordered group by group.
   func byGroups<T>(_ stored: [T]) -> [T] { places.map { $0.map { stored[$0] } } ?? stored }
 
-  /// The features of all heads, as stored, group after group.
+  /// The stored features of all heads, reordered group by group.
   func byGroups<S>(_ stored: Variable<S>) -> Variable<S> {
     guard let places else { return stored }
     return stored.gather(columns: Self.features(of: places, stored.columns))
   }
 
-  /// The features of all heads, group after group, as they are stored.
+  /// The features of all heads, given group by group, in the stored order.
   func asStored<S>(_ features: Variable<S>) -> Variable<S> {
     guard let places else { return features }
     var heads = places

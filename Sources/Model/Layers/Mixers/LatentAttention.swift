@@ -1,59 +1,60 @@
 import Autodiff
 import LinearAlgebra
 
-/// Multi-head latent attention as stored: keys and values of all heads come out of one vector of low rank, and queries may.
+/// Multi-head latent attention as stored: the keys and values of all heads are computed from one low-rank vector, and
+/// queries may be as well.
 ///
-/// A head's queries and keys are n features of its own beside r that rotate, and the rotating keys are one for all heads:
-/// k = [up norm(c), R c′] with (c, c′) = down h. Values have a size of their own.
+/// A head's queries and keys have n features of their own and r rotated ones, and the rotated keys are shared by all
+/// heads: k = [up norm(c), R c′] with (c, c′) = down h. Values have their own size.
 /// DeepSeek-AI, arXiv 2405.04434, section 2.1.
 public struct LatentAttention: Mixer {
-  /// The way to the queries.
+  /// The maps to the queries.
   public enum Queries: Sendable {
-    /// One matrix.
+    /// A single matrix.
     case direct(LinearWeights)
-    /// up norm(down h).
+    /// A low-rank map, up norm(down h).
     case lowRank(down: LinearWeights, norm: RMSNormWeights, up: LinearWeights)
   }
 
-  /// What makes keys and values of a normalised vector of low rank.
+  /// The maps from a normalised low-rank vector to keys and values.
   public enum KeysAndValues: Sendable {
-    /// One matrix: of every head its keys, then its values.
+    /// One matrix, with each head's keys before its values.
     case together(LinearWeights)
     /// A matrix of keys for each head, and one of all values.
     case apart(keys: [LinearWeights], values: LinearWeights)
   }
 
-  /// Heads.
+  /// The number of heads.
   public var heads: Int
-  /// Features of a head's queries and keys that do not rotate, n.
+  /// n, the number of features of a head's queries and keys that do not rotate.
   public var plainDimension: Int
-  /// Those that do, r.
+  /// r, the number of features that rotate.
   public var rotatedDimension: Int
-  /// Features of a head's values.
+  /// The number of features of a head's values.
   public var valueDimension: Int
-  /// To the queries, of every head the n features before the r.
+  /// The maps to the queries, with each head's n features before its r.
   public var queries: Queries
-  /// To the vector of low rank and, after it, the keys that rotate.
+  /// The map to the low-rank vector, followed by the rotated keys.
   public var down: LinearWeights
-  /// The norm of the former.
+  /// The norm of the low-rank vector.
   public var norm: RMSNormWeights
-  /// To keys and values.
+  /// The maps to keys and values.
   public var up: KeysAndValues
-  /// Back to the width of the stream.
+  /// The map back to the width of the stream.
   public var output: LinearWeights
-  /// Factor of the scores.
+  /// The factor of the scores.
   public var scale: Double
   /// The rotation by positions.
   public var rotary: RotaryFrequencies
-  /// Which features rotate together.
+  /// Which features of a head rotate together.
   public var pairing: RotaryPairing
 
-  /// Attention to `h`, the rows of a stream after whatever norm comes first.
+  /// Attention over `h`, the rows of the stream after the norm, if any.
   public func callAsFunction<S: RealScalar>(
     _ h: ResidualStream<S>, in context: AttentionContext<S>
   ) -> Variable<S> {
     let (n, r) = (plainDimension, rotatedDimension)
-    // The first features of a head are those that rotate: scores do not depend on the order.
+    // Put the rotated features of a head first: scores do not depend on the order.
     let order = features(rotated: { head in head * (n + r) + n }, plain: { head in head * (n + r) })
     let q = context.rotate(
       queries: queryFeatures(h.target).gather(columns: order), heads: heads, by: rotary,
@@ -71,7 +72,7 @@ public struct LatentAttention: Mixer {
     return output(context.attend(queries: q, keys: keys, values: values, settings: settings))
   }
 
-  /// The features of all heads' queries or keys, those that rotate first, from where each head's begin.
+  /// The indices of the features of all heads' queries or keys, rotated ones first, given where each head's start.
   private func features(rotated: (Int) -> Int, plain: (Int) -> Int) -> [Int] {
     var result: [Int] = []
     for head in 0..<heads {
@@ -88,7 +89,7 @@ public struct LatentAttention: Mixer {
     }
   }
 
-  /// Keys that do not rotate (rows, heads · n), and values.
+  /// The keys that do not rotate (rows, heads · n), and the values.
   private func keysAndValues<S: RealScalar>(
     _ c: Variable<S>
   ) -> (keys: Variable<S>, values: Variable<S>) {

@@ -1,12 +1,12 @@
 import Autodiff
 import LinearAlgebra
 
-/// What lets the tokens of a block see each other: attention is one, a recurrence or a convolution another.
+/// The part of a block in which tokens see each other: an attention, a recurrence or a convolution.
 ///
-/// It reads the stream after whatever norm comes first; the sum with the stream is the block's. At the target tokens it
-/// answers a function of the source tokens, everything else held as the context has it.
+/// It reads the stream after the norm, if any; the sum with the stream belongs to the block. Its output at the target
+/// tokens is a function of the source tokens; everything else is held as the context has it.
 public protocol Mixer: Sendable {
-  /// Heads of an attention; 0 in other mixers.
+  /// The number of heads of an attention; 0 for other mixers.
   var heads: Int { get }
   /// The mixer's output (targets, width).
   func callAsFunction<S: RealScalar>(
@@ -15,47 +15,48 @@ public protocol Mixer: Sendable {
 }
 
 extension Mixer {
-  /// Other mixers have none.
+  /// 0, for mixers other than attention.
   public var heads: Int { 0 }
 }
 
-/// What a block does token by token: an MLP, a mixture of experts. Norms and the sum with the stream are the block's.
+/// The part of a block that acts token by token: an MLP or a mixture of experts. Norms and the sum with the stream
+/// belong to the block.
 public protocol FeedForward: Sendable {
-  /// The output for every row.
+  /// The output for every row of x.
   func callAsFunction<S: RealScalar>(_ x: Variable<S>) -> Variable<S>
-  /// The tensors of which every token chooses a part, if there are any.
+  /// The tensors of which every token uses only a part; nil if there are none.
   var chosenTensors: ChosenTensors? { get }
 }
 
 extension FeedForward {
-  /// Most have none.
+  /// nil, since most have no experts.
   public var chosenTensors: ChosenTensors? { nil }
 }
 
-/// Mixers side by side, Σ b · mixer(a · h) with factors of their own.
+/// Several mixers in parallel, Σ b · mixer(a · h), each with its own factors.
 public struct MixerSum: Mixer {
-  /// A mixer with factors of what goes in and what comes out.
+  /// A mixer with factors of its input and output.
   public struct Part: Sendable {
-    /// What is scaled.
+    /// The mixer.
     public var mixer: any Mixer
-    /// a.
+    /// The factor a of the input.
     public var input: Double
-    /// b.
+    /// The factor b of the output.
     public var output: Double
 
-    /// A part; its arguments are its properties.
+    /// Creates a part from its properties.
     public init(mixer: any Mixer, input: Double = 1, output: Double = 1) {
       (self.mixer, self.input, self.output) = (mixer, input, output)
     }
   }
 
-  /// At least one.
+  /// The parts, at least one.
   public var parts: [Part]
 
-  /// A sum.
+  /// Creates a sum of mixers.
   public init(parts: [Part]) { self.parts = parts }
 
-  /// Those of the attention among them.
+  /// The number of heads of the attention among them.
   public var heads: Int { parts.map(\.mixer.heads).max() ?? 0 }
 
   /// The sum of the mixers' outputs.
@@ -65,7 +66,7 @@ public struct MixerSum: Mixer {
     let all = parts.map { part in
       let input = part.input == 1 ? h : h.map { S(part.input) * $0 }
       var output = part.mixer(input, in: context)
-      // One head's tangents pass through the attention alone.
+      // The tangents of one head pass through the attention only.
       if output.rules.head != nil && part.mixer.heads == 0 { output = output.detached }
       return part.output == 1 ? output : S(part.output) * output
     }

@@ -5,10 +5,11 @@ import LinearAlgebra
 public enum QueryKeyValue: Sendable {
   /// Three matrices.
   case separate(query: LinearWeights, key: LinearWeights, value: LinearWeights)
-  /// One matrix for all three, and where among its outputs each of them lies.
+  /// One matrix for all three, with the indices of each among its outputs.
   case fused(LinearWeights, query: [Int], key: [Int], value: [Int])
 
-  /// Fused, all queries before all keys before all values; as many keys as queries if not said otherwise.
+  /// A fused matrix with all queries before all keys before all values; keys have as many outputs as queries unless
+  /// given.
   public static func stacked(
     _ weights: LinearWeights, width: Int, keys: Int? = nil
   ) -> QueryKeyValue {
@@ -18,7 +19,7 @@ public enum QueryKeyValue: Sendable {
       value: Array(width + keys..<width + 2 * keys))
   }
 
-  /// The same as three matrices, views of the one.
+  /// The same matrix as three views of it.
   public static func parts(
     of fused: LinearWeights, queries: Int, keys: Int
   ) -> QueryKeyValue {
@@ -27,7 +28,8 @@ public enum QueryKeyValue: Sendable {
       value: fused.outputs(queries + keys..<queries + 2 * keys))
   }
 
-  /// Fused by groups of heads: a group's queries, then its key, then its value. GGUF stacks what is grouped elsewhere.
+  /// A matrix fused by groups of heads: a group's queries, then its key, then its value. GGUF files stack such
+  /// matrices.
   public static func grouped(
     _ weights: LinearWeights, heads: Int, keyValueHeads: Int, headDimension: Int,
     in format: ModelFile.Format
@@ -49,7 +51,7 @@ public enum QueryKeyValue: Sendable {
       value: pick(queries + 1..<queries + 2))
   }
 
-  /// The same less the bias of the keys, and that bias.
+  /// The projections without the bias of the keys, and that bias.
   var withoutKeyBias: (QueryKeyValue, bias: [Float]?) {
     switch self {
     case .separate(let query, var key, let value):
@@ -63,7 +65,7 @@ public enum QueryKeyValue: Sendable {
     }
   }
 
-  /// Queries of the target rows, keys and values of the source rows.
+  /// The queries of the target rows, and the keys and values of the source rows.
   public func callAsFunction<S: RealScalar>(
     _ h: ResidualStream<S>
   ) -> (query: Variable<S>, key: Variable<S>, value: Variable<S>) {

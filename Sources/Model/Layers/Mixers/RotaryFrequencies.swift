@@ -1,53 +1,55 @@
 import Checkpoint
 import Foundation
 
-/// The frequencies of a rotary embedding: θ^(−2i/dim), stretched as the configuration says.
+/// The frequencies of a rotary embedding, θ^(−2i/dim), scaled as the configuration says.
 public struct RotaryFrequencies: Sendable {
-  /// How encoderOutputs longer than the trained one are reached.
+  /// The method that extends a model to contexts longer than those it was trained with.
   public enum Scaling: Sendable {
     /// Plain frequencies.
     case none
     /// All positions divided by a factor. Chen et al., arXiv 2306.15595.
     case linear(factor: Double)
-    /// θ raised once the sequence is longer than `trained` ("dynamic NTK").
+    /// θ raised once the sequence is longer than `trained` (dynamic NTK).
     case dynamic(factor: Double, trained: Int)
-    /// Long wavelengths divided by a factor, short ones left, those between blended. Llama 3.1.
+    /// Long wavelengths divided by a factor, short ones unchanged, those in between blended, as in Llama 3.1.
     case llama3(factor: Double, low: Double, high: Double, trained: Int)
-    /// Peng et al., arXiv 2309.00071.
+    /// YaRN. Peng et al., arXiv 2309.00071.
     case yarn(
       factor: Double, fast: Double, slow: Double, trained: Int, scale: Double, truncate: Bool)
-    /// Frequencies divided one by one, by other numbers once the sequence is longer than `trained`.
-    /// Ding et al., arXiv 2402.13753.
+    /// Frequencies divided one by one, by different numbers once the sequence is longer than `trained`. Ding et al.,
+    /// arXiv 2402.13753.
     case longrope(short: [Double], long: [Double], trained: Int, scale: Double)
-    /// The first pairs at the frequencies of a head that rotates whole, divided by a factor; the others do not rotate.
+    /// The first pairs at the frequencies of a fully rotated head, divided by a factor; the other pairs do not
+    /// rotate.
     case proportional(factor: Double, pairs: Int)
   }
 
-  /// What a family reads otherwise than Llama does.
+  /// The ways in which a family's reading of the configuration differs from Llama's.
   public struct Scheme: Sendable {
-    /// What scaling in the manner of longrope is called.
+    /// The names of scaling by longrope.
     public var longropeNames: [String]
-    /// `original_max_position_embeddings` where the file has it not beside the parameters; nil to look within.
+    /// `original_max_position_embeddings` for files that do not have it beside the parameters; nil to look among
+    /// them.
     public var original: Int?
-    /// Whether an odd number of rotated features means one more, as they go in pairs; refused otherwise.
+    /// Whether an odd number of rotated features is rounded up, since they rotate in pairs; otherwise it is refused.
     public var roundsUp: Bool
-    /// The kind of layers whose rotation it is, where `rope_parameters` has an object for every kind.
+    /// The kind of layers whose rotation this is, if `rope_parameters` has one object per kind.
     public var kind: String?
     /// The older key of θ.
     public var thetaKey: String
-    /// Whether the older `rope_scaling` is of these layers as well.
+    /// Whether the older `rope_scaling` applies to these layers as well.
     public var isScaled: Bool
-    /// The scaling where a file has no parameters.
+    /// The scaling of a file without parameters.
     public var absent: Scaling
-    /// Whether the ends of YaRN's ramp are rounded where the file does not say.
+    /// Whether the ends of YaRN's ramp are rounded if the file does not say.
     public var truncates: Bool
-    /// Keys among the parameters that the family reads by itself.
+    /// Keys among the parameters that the family reads itself.
     public var understood: [String]
-    /// Whether a file says by `short_mscale` and `long_mscale` what longrope multiplies cos and sin by. Then, as in the
-    /// reference implementation, the factors of short prompts are those of long ones as well.
+    /// Whether `short_mscale` and `long_mscale` in the file are longrope's factors of cos and sin. If so, the
+    /// frequency factors of short prompts are also used for long ones, as in the reference implementation.
     public var hasMagnitudes: Bool
 
-    /// A scheme; its arguments are its properties.
+    /// Creates a scheme from its properties.
     public init(
       longropeNames: [String] = ["longrope"], original: Int? = nil, roundsUp: Bool = false,
       kind: String? = nil, thetaKey: String = "rope_theta", isScaled: Bool = true,
@@ -60,33 +62,36 @@ public struct RotaryFrequencies: Sendable {
       self.hasMagnitudes = hasMagnitudes
     }
 
-    /// The parameters of these layers, or of all.
+    /// The parameters of these layers, or those common to all.
     fileprivate func parameters(_ c: Configuration) throws(ModelError) -> Configuration? {
       guard let kind else { return try c.optionalObject("rope_scaling", "rope_parameters") }
       let older = try isScaled ? c.optionalObject("rope_scaling") : nil
       guard let all = try c.optionalObject("rope_parameters") else { return older }
-      try c.check(older == nil, "rope_scaling", "stands beside rope_parameters: leave one of them")
+      try c.check(
+        older == nil, "rope_scaling", "conflicts with rope_parameters: remove one of them")
       let own = try all.optionalObject(kind)
       let isFlat = all.mentions("rope_type") || all.mentions("rope_theta")
       try all.check(
-        own != nil || !isFlat, kind, "is missing: parameters are those of a kind of layer")
+        own != nil || !isFlat, kind, "is missing: rope_parameters are given per kind of layer")
       return own
     }
   }
 
-  /// Features of a head the exponents are shares of. Where a family allows an odd number, one more feature rotates.
+  /// dim, the number of features of a head that the exponents refer to. Where a family allows an odd number, one more
+  /// rotates.
   public let dimension: Int
-  /// θ.
+  /// The base θ.
   public let theta: Double
-  /// How contexts longer than the trained one are reached.
+  /// The method for contexts longer than the trained ones.
   public let scaling: Scaling
-  /// Whether the angles fall with the position.
+  /// Whether the angles decrease with the position.
   public var isReversed = false
 
-  /// Reads `rope_parameters`, or the older `rope_scaling`, `rope_theta`. Throws `ModelError` for a type not known here.
+  /// Reads `rope_parameters`, or the older `rope_scaling` and `rope_theta`. Throws `ModelError` for a scaling type
+  /// that is not known here.
   ///
-  /// `dimension` is that of a head. All of it is rotated, or where there is a `defaultShare`, the share that the file
-  /// or else this says.
+  /// `dimension` is the size of a head. All of it rotates or, if there is a `defaultShare`, the share given by the
+  /// file, by default that one.
   public init(
     _ configuration: Configuration, dimension: Int, defaultShare: Double? = nil,
     defaultTheta: Double = 10_000, trained: Int, _ scheme: Scheme = Scheme()
@@ -100,16 +105,16 @@ public struct RotaryFrequencies: Sendable {
       let key = "partial_rotary_factor"
       let plain = try configuration.optionalNumber(key, "rotary_pct", "rope_pct")
       share = try parameters?.optionalNumber(key) ?? plain ?? defaultShare
-      try configuration.check(share > 0 && share <= 1, key, "must lie above 0 and not above 1")
+      try configuration.check(share > 0 && share <= 1, key, "must be above 0 and at most 1")
     }
     var rotated = Int(Double(dimension) * share)
-    // GGUF counts the features instead.
+    // GGUF gives the number of features instead.
     let key = "rope.dimension_count"
     if let count = try configuration.optionalSize(key) {
       try configuration.check(
         defaultShare == nil ? count == dimension : count <= dimension, key,
-        "is not the size of a head, nor a part of it where a part may rotate")
-      try configuration.check(count % 2 == 0, key, "is odd, and features rotate in pairs")
+        "is neither the size of a head nor, in a family that rotates only a part, a part of it")
+      try configuration.check(count % 2 == 0, key, "is odd, but features rotate in pairs")
       rotated = count
     }
     self.dimension = rotated
@@ -125,7 +130,7 @@ public struct RotaryFrequencies: Sendable {
     let within = try parameters.optionalSize("original_max_position_embeddings")
     let original = beside ?? scheme.original ?? within ?? trained
     switch try parameters.text("rope_type", "type", default: "default") {
-    // Positions in time, height and width are one in text.
+    // Positions in time, height and width coincide for text.
     case "default", "none", "mrope": scaling = .none
     case "linear": scaling = .linear(factor: try parameters.positive("factor"))
     case "dynamic":
@@ -134,7 +139,7 @@ public struct RotaryFrequencies: Sendable {
       let (low, high) = (
         try parameters.positive("low_freq_factor"), try parameters.positive("high_freq_factor")
       )
-      // Those between the bounds are blended by their distance from them.
+      // Wavelengths between the bounds are blended according to their distance from them.
       try parameters.check(high >= low, "high_freq_factor", "is less than low_freq_factor")
       scaling = .llama3(
         factor: try parameters.positive("factor"), low: low, high: high, trained: original)
@@ -148,14 +153,14 @@ public struct RotaryFrequencies: Sendable {
     case "proportional" where scheme.kind != nil:
       let key = "partial_rotary_factor"
       let share = try parameters.number(key, default: 1)
-      try parameters.check((0...1).contains(share), key, "must lie between 0 and 1")
+      try parameters.check((0...1).contains(share), key, "must be between 0 and 1")
       scaling = .proportional(
         factor: try parameters.positive("factor", default: 1),
         pairs: Int(share * Double(rotated) / 2))
     case let type:
       throw .unsupportedKey(
         file: configuration.file, key: "rope_type", value: "\"\(type)\"",
-        reason: "known are default, linear, dynamic, llama3, yarn and longrope")
+        reason: "supported are default, linear, dynamic, llama3, yarn and longrope")
     }
     for key in scheme.understood { parameters.understand(key) }
     try parameters.refuseUnread()
@@ -204,14 +209,14 @@ public struct RotaryFrequencies: Sendable {
     return .longrope(short: short, long: short, trained: original, scale: magnitude)
   }
 
-  /// Frequencies of known parameters.
+  /// Frequencies with known parameters.
   public init(dimension: Int, theta: Double, scaling: Scaling) {
     self.dimension = dimension
     self.theta = theta
     self.scaling = scaling
   }
 
-  /// Whether sequences longer than the trained ones are what the scaling is for, without an end.
+  /// Whether the scaling covers sequences of any length beyond the trained one.
   public var isUnlimited: Bool { if case .dynamic = scaling { true } else { false } }
 
   /// One frequency per pair for a sequence of `length` tokens, and the factor of cos and sin.
@@ -239,7 +244,7 @@ public struct RotaryFrequencies: Sendable {
     case .llama3(let factor, let low, let high, let trained):
       return (
         plain(theta).map { f in
-          // Rotations over the trained context: few → stretched, many → as they are.
+          // The number of rotations over the trained context: few → stretched, many → unchanged.
           let rotations = Double(trained) * f / (2 * .pi)
           if rotations < low { return f / factor }
           if rotations > high || high == low { return f }

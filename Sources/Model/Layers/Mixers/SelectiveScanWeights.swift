@@ -1,36 +1,36 @@
 import Autodiff
 import LinearAlgebra
 
-/// The selective state space of Mamba as stored. Of h come a gate z and, through a convolution and φ, x, and of x come Δ, B
-/// and C:
+/// The selective state space of Mamba as stored. From h are computed a gate z and, through a convolution and φ, x;
+/// from x are computed Δ, B and C:
 ///
 ///     Δ = softplus(step(x)),  S_τ = exp(Δ_τ A) ∘ S_{τ−1} + Δ_τ x_τ B_τᵀ,  y_τ = S_τ C_τ + D ∘ x_τ,  output(y ∘ silu(z)),
 ///
-/// every feature with a state, rates A and a step of its own, all with the same B and C. Gu, Dao, arXiv 2312.00752.
+/// where every feature has its own state, rates A and step, and all share B and C. Gu, Dao, arXiv 2312.00752.
 ///
-/// Where mixing weights are held, these are Δ, B and C, so that y is linear in x (the hidden attention of Ali, Zimerman,
-/// Wolf, arXiv 2403.01590); where gates are, silu(z), and φ as its own gate.
+/// If mixing weights are held, these are Δ, B and C, so that y is linear in x (the hidden attention of Ali, Zimerman,
+/// Wolf, arXiv 2403.01590); if gates are held, these are silu(z), and φ as its own gate.
 public struct SelectiveScanWeights: Mixer {
-  /// A head for each feature, with values of one feature, and the rates A = −exp(A_log).
+  /// One head per feature, with values of one feature, and the rates A = −exp(A_log).
   public var recurrence: RecurrenceSettings
-  /// To x.
+  /// The map to x.
   public var input: LinearWeights
-  /// To z.
+  /// The map to z.
   public var gate: LinearWeights
   /// The convolution of x.
   public var convolution: ConvolutionWeights
-  /// φ.
+  /// The activation φ.
   public var activation: Activation
-  /// From x to what Δ is made of, one after another with B and C.
+  /// The map from x to the features that Δ is computed from, followed by B and C.
   public var selection: LinearWeights
-  /// From that to Δ.
+  /// The map from those features to Δ.
   public var step: LinearWeights
-  /// D, for each feature.
+  /// D, one number per feature.
   public var skip: [Float]
-  /// Back to the width of the stream.
+  /// The map back to the width of the stream.
   public var output: LinearWeights
 
-  /// A state space; its arguments are its properties.
+  /// Creates a state space from its properties.
   public init(
     recurrence: RecurrenceSettings, input: LinearWeights, gate: LinearWeights,
     convolution: ConvolutionWeights, activation: Activation, selection: LinearWeights,

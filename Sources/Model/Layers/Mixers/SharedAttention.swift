@@ -1,20 +1,20 @@
 import Autodiff
 import LinearAlgebra
 
-/// An attention without keys and values of its own: it looks at those of an earlier block, which are held constant, so that
-/// its Jacobian goes from a token to itself alone.
+/// An attention without keys and values of its own: it attends to those of an earlier block, which are held, so that
+/// its Jacobian is zero except from a token to itself.
 public struct SharedAttention: Mixer {
   /// The earlier block, counted from 0.
   public var source: Int
-  /// To the queries.
+  /// The map to the queries.
   public var query: LinearWeights
-  /// The attention of that kind; its projection is not read.
+  /// The attention's settings; its projection is not used.
   public var attention: AttentionWeights
 
-  /// Those of the queries.
+  /// The number of query heads.
   public var heads: Int { attention.heads }
 
-  /// Attention of `h`, the rows of a stream after whatever norm comes first.
+  /// Attention over `h`, the rows of the stream after the norm, if any.
   public func callAsFunction<S: RealScalar>(
     _ h: ResidualStream<S>, in context: AttentionContext<S>
   ) -> Variable<S> {

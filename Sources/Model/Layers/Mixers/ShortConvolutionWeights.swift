@@ -1,19 +1,21 @@
 import Autodiff
 import LinearAlgebra
 
-/// A gated short convolution as stored: of h come B, C and x, one after another, and of these output(C ∘ conv(B ∘ x)).
+/// A gated short convolution as stored: from h are computed B, C and x, one after another, and then output(C ∘ conv(B
+/// ∘ x)).
 ///
-/// A token sees itself and the K − 1 before it. Where gates are held, these are B and C. Liquid AI, LFM2 technical report,
+/// A token sees itself and the K − 1 before it. If gates are held, these are B and C. Liquid AI, LFM2 technical
+/// report,
 /// arXiv 2511.23404.
 public struct ShortConvolutionWeights: Mixer {
-  /// To B, C and x.
+  /// The map to B, C and x.
   public var input: LinearWeights
   /// The convolution.
   public var convolution: ConvolutionWeights
-  /// Back to the width of the stream.
+  /// The map back to the width of the stream.
   public var output: LinearWeights
 
-  /// A gated short convolution; its arguments are its properties.
+  /// Creates a gated short convolution from its properties.
   public init(input: LinearWeights, convolution: ConvolutionWeights, output: LinearWeights) {
     (self.input, self.convolution, self.output) = (input, convolution, output)
   }

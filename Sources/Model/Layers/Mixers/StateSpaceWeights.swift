@@ -1,64 +1,65 @@
 import Autodiff
 import LinearAlgebra
 
-/// A short causal convolution of every feature by itself, as stored.
+/// A short causal convolution, separate for every feature, as stored.
 public struct ConvolutionWeights: Sendable {
-  /// Tokens K under the kernel.
+  /// K, the number of tokens under the kernel.
   public let width: Int
-  /// (features, K), a token's own weight last.
+  /// The kernel (features, K); the last weight is for the token itself.
   public let kernel: [Float]
-  /// One number per feature.
+  /// The bias, one number per feature; nil for none.
   public let bias: [Float]?
 
-  /// A convolution; its arguments are its properties.
+  /// Creates a convolution from its properties.
   public init(width: Int, kernel: [Float], bias: [Float]? = nil) {
     (self.width, self.kernel, self.bias) = (width, kernel, bias)
   }
 
-  /// In the precision of a program.
+  /// The convolution in the precision of a program.
   func converted<S: RealScalar>(to _: S.Type) -> CausalConvolution<S> {
     CausalConvolution(width: width, weights: kernel.map { S($0) }, bias: bias?.map { S($0) })
   }
 }
 
-/// The state space of Mamba 2 as stored. Of h come a gate z, steps Δ, and, through a convolution and φ, x, B and C:
+/// The state space of Mamba 2 as stored. From h are computed a gate z, steps Δ and, through a convolution and φ, x, B
+/// and C:
 ///
 ///     Δ = clamp(softplus(Δ + bias)),  S_τ = exp(Δ_τ A) S_{τ−1} + B_τ (Δ_τ x_τ)ᵀ,  y_τ = S_τᵀ C_τ + D x_τ,
 ///     output(norm(y ∘ silu(z)))  or  output(norm(y) ∘ silu(z)),
 ///
-/// each head with a state, a rate A and a step of its own, groups of heads with B and C. Dao, Gu, arXiv 2405.21060.
+/// where each head has its own state, rate A and step, and groups of heads share B and C. Dao, Gu, arXiv 2405.21060.
 ///
-/// Where mixing weights are held, these are Δ, B and C, so that y is linear in x; where gates are, silu(z), and φ as its own
-/// gate.
+/// If mixing weights are held, these are Δ, B and C, so that y is linear in x; if gates are held, these are silu(z),
+/// and φ as its own gate.
 public struct StateSpaceWeights: Mixer {
   /// Heads, groups of heads, features of B and C (keys) and of a head's x (values), and the rates A = −exp(A_log).
   public var recurrence: RecurrenceSettings
-  /// To z.
+  /// The map to z.
   public var gate: LinearWeights
-  /// To x, B and C, all heads' or groups' of each.
+  /// The map to x, B and C, each complete before the next.
   public var input: LinearWeights
-  /// To Δ.
+  /// The map to Δ.
   public var step: LinearWeights
   /// The convolution of x, B and C.
   public var convolution: ConvolutionWeights
-  /// φ.
+  /// The activation φ.
   public var activation: Activation
-  /// What is added to Δ, for each head.
+  /// The bias added to Δ, one number per head.
   public var stepBias: [Float]
-  /// What Δ is clamped to.
+  /// The limits that Δ is clamped to.
   public var stepLimits: ClosedRange<Double>
-  /// D, for each head.
+  /// D, one number per head.
   public var skip: [Float]
-  /// The norm, if any, of all of y, or of equal parts of it.
+  /// The norm of all of y, or of equal parts of it; nil for none.
   public var norm: (any NormWeights)?
   /// Whether the norm comes before the gate.
   public var normsFirst: Bool
-  /// Back to the width of the stream.
+  /// The map back to the width of the stream.
   public var output: LinearWeights
-  /// Factors of z, x, B, C and Δ as they come from h, if they have any.
+  /// The factors of z, x, B, C and Δ as computed from h; nil for none.
   public var factors: [Double]?
 
-  /// A state space; its arguments are its properties.
+  /// Creates a state space from its properties.
   public init(
     recurrence: RecurrenceSettings, gate: LinearWeights, input: LinearWeights,
     step: LinearWeights, convolution: ConvolutionWeights, activation: Activation,
@@ -107,7 +108,7 @@ public struct StateSpaceWeights: Mixer {
 }
 
 extension Variable {
-  /// Numbers within limits; outside, the nearest limit, where the derivative is 0.
+  /// The numbers clamped to `limits`; outside of them the derivative is 0.
   fileprivate func clamped(to limits: ClosedRange<Double>) -> Variable {
     guard limits.lowerBound > 0 || limits.upperBound < .infinity else { return self }
     let (low, high) = (Scalar(limits.lowerBound), Scalar(limits.upperBound))
