@@ -2,42 +2,42 @@ import Files
 import Checkpoint
 import Images
 
-/// What is done to an image before a vision transformer sees it, as preprocessor_config.json says: it is scaled, cropped,
-/// and its colours 0…255 become (v · rescale_factor − mean) / std.
+/// The preparation of an image for a vision transformer according to preprocessor_config.json: the image is scaled
+/// and cropped, and its colours 0…255 become (v · rescale_factor − mean) / std.
 ///
-/// Keys and defaults are those of transformers' processors for ViT, DeiT, CLIP, SigLIP and DINOv2 (there called Bit), which
-/// differ in nothing else, in their form that computes with Pillow.
+/// Keys and defaults are those of transformers' processors for ViT, DeiT, CLIP, SigLIP and DINOv2 (there called Bit),
+/// in their variants that compute with Pillow; they differ in nothing else.
 public struct ImageProcessor: Sendable {
-  /// The file, for messages.
+  /// The name of the file, for messages.
   private let file: String
-  /// Of the model: 3, or 1 for grey.
+  /// The number of channels of the model: 3, or 1 for grey.
   private let channels: Int
-  /// nil: not scaled.
+  /// The size to scale to; nil for no scaling.
   private let size: Size?
   private let resampling: Resampling
-  /// nil: not cropped.
+  /// The size to crop to; nil for no cropping.
   private let crop: (height: Int, width: Int)?
-  /// (channels, 256): what each level of each colour becomes.
+  /// The normalised value of each level of each colour, (channels, 256).
   private let levels: [[Float]]
 
   private enum Size {
     case sides(height: Int, width: Int)
-    /// The shorter side; the other keeps the ratio, rounded down.
+    /// Scales the shorter side to this length; the other keeps the ratio, rounded down.
     case shortestEdge(Int)
   }
 
-  /// What a kind of processor does where the file is silent.
+  /// The defaults of a kind of processor.
   private struct Defaults {
     var size: Size
     var resampling = Resampling.bicubic
-    /// Where it is cropped unless the file says otherwise.
+    /// The size to crop to unless the file says otherwise; nil for no cropping.
     var crop: Int?
-    /// Whether one number for the size means both sides; the shorter one otherwise.
+    /// Whether a single number for the size applies to both sides, rather than to the shorter one.
     var isSquare = true
     var mean: [Float] = [0.5, 0.5, 0.5]
     var deviation: [Float] = [0.5, 0.5, 0.5]
 
-    /// CLIP's and, with no other numbers, DINOv2's.
+    /// The defaults of CLIP, also those of DINOv2, with no other numbers.
     private static let clip = Self(
       size: .shortestEdge(224), crop: 224, isSquare: false,
       mean: [0.48145466, 0.4578275, 0.40821073], deviation: [0.26862954, 0.26130258, 0.27577711])
@@ -48,7 +48,7 @@ public struct ImageProcessor: Sendable {
       "Siglip": Self(size: .sides(height: 224, width: 224), isSquare: false),
     ]
 
-    /// By the names files call it by, the older ones included.
+    /// The defaults of a processor by the name that files use, including older names.
     static func named(_ processor: String) -> Defaults? {
       let endings = [
         "ImageProcessorFast", "ImageProcessorPil", "ImageProcessor", "FeatureExtractor",
@@ -60,7 +60,7 @@ public struct ImageProcessor: Sendable {
     }
   }
 
-  /// The processor of a kind of model whose file does not name one.
+  /// The processor for a model type whose file does not name one.
   private static func processor(ofType type: String) -> String {
     let kinds = [
       "clip_vision_model": "CLIP", "siglip_vision_model": "Siglip", "dinov2": "Bit",
@@ -69,20 +69,20 @@ public struct ImageProcessor: Sendable {
     return (kinds[type] ?? "ViT") + "ImageProcessor"
   }
 
-  /// Keys of published files that change the pixels, and are not read here. All are off when false or absent.
+  /// Keys of published files that change the pixels and are not supported. All are off if false or absent.
   private static let unread = [
     "do_pad", "do_flip_channel_order", "do_thumbnail", "do_align_long_axis", "do_color_quantize",
     "do_image_splitting", "crop_pct", "ensure_multiple_of", "keep_aspect_ratio", "offset",
     "size_divisor", "use_square_size",
   ]
 
-  /// Reads a preprocessor_config.json for a model of 3 channels, or of 1: of an image it gets the luma, as if Pillow's
-  /// `convert("L")` had come first. A file that names no processor means that of its `modelType`. Throws `ModelError`,
+  /// Reads a preprocessor_config.json for a model of 3 channels, or of 1, which gets the luma of an image, as after
+  /// Pillow's `convert("L")`. A file that names no processor uses that of `modelType`. Throws `ModelError`,
   /// `FileError`.
   ///
-  /// Precondition: 1 or 3 channels.
+  /// Precondition: `channels` is 1 or 3.
   public init(_ path: String, channels: Int = 3, modelType: String = "vit") throws {
-    precondition(channels == 1 || channels == 3, "grey or colours")
+    precondition(channels == 1 || channels == 3, "a model has 1 channel or 3")
     let c = Configuration(file: path, object: try ConfigurationFile(path).object)
     file = path
     self.channels = channels
@@ -91,7 +91,7 @@ public struct ImageProcessor: Sendable {
       name = try c.text(key, default: name)
       try c.checkSupported(
         Defaults.named(name) != nil, key,
-        "images are prepared as the processors of ViT, DeiT, CLIP, SigLIP and DINOv2 do it")
+        "supported are the processors of ViT, DeiT, CLIP, SigLIP and DINOv2")
     }
     guard let defaults = Defaults.named(name) else {
       throw ModelError.badKey(file: path, key: "image_processor_type", reason: "is not known")
@@ -99,7 +99,7 @@ public struct ImageProcessor: Sendable {
     for key in Self.unread {
       let value = c.value([key])?.value
       try c.checkSupported(
-        value == nil || value?.bool == false, key, "images are prepared without it")
+        value == nil || value?.bool == false, key, "images are prepared without this step")
     }
     let format = try c.text("data_format", default: "channels_first")
     try c.checkSupported(
@@ -134,7 +134,7 @@ public struct ImageProcessor: Sendable {
     levels = try Self.levels(c, defaults, channels: channels)
   }
 
-  /// One number, [height, width], {height, width} or {shortest_edge}; nil if the key is absent.
+  /// The size given as one number, [height, width], {height, width} or {shortest_edge}; nil if the key is absent.
   private static func size(
     _ key: String, _ c: Configuration, isSquare: Bool
   ) throws(ModelError) -> Size? {
@@ -163,7 +163,8 @@ public struct ImageProcessor: Sendable {
     return .sides(height: try side(object["height"]), width: try side(object["width"]))
   }
 
-  /// In the reference's precisions: scaled in double, rounded, normalised in single.
+  /// The normalised value of each level, in the reference's precisions: scaled in double, rounded, normalised in
+  /// single.
   private static func levels(
     _ c: Configuration, _ defaults: Defaults, channels: Int
   ) throws(ModelError) -> [[Float]] {
@@ -196,10 +197,10 @@ public struct ImageProcessor: Sendable {
     return levels
   }
 
-  /// An image as the model takes it. Throws `ModelError.badKey` where scaling it as the file says takes more memory than any
-  /// image may (`RGBImage.byteLimit`).
+  /// The pixel values of an image, as the model takes them. Throws `ModelError.badKey` if scaling it as the file says
+  /// would take more memory than any image may (`RGBImage.byteLimit`).
   public func pixelValues(of image: RGBImage) throws(ModelError) -> PixelValues {
-    // Grey has one level in all colours, and keeps it through what follows.
+    // Grey has equal levels in all colours, which later steps preserve.
     var image = channels == 1 ? image.grey : image
     if let (height, width) = scaledSides(of: image) {
       guard let bytes = image.bytesToResize(width: width, height: height),
@@ -228,7 +229,7 @@ public struct ImageProcessor: Sendable {
     case nil: return nil
     case .sides(let height, let width)?: return (height, width)
     case .shortestEdge(let edge)?:
-      // A product of at most 2¹⁶ and a side, 10⁶, divided as the reference does it.
+      // A product of at most 2¹⁶ and a side of up to 10⁶, divided in the same way as in the reference.
       let (short, long) = (min(image.width, image.height), max(image.width, image.height))
       let other = Int(Double(edge * long) / Double(short))
       return image.width <= image.height ? (other, edge) : (edge, other)

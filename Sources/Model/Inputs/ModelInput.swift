@@ -1,13 +1,13 @@
-/// One prompt, as a model is run on it.
+/// One prompt in the form in which a model takes it.
 public enum ModelInput: Sendable, Equatable {
   /// Token ids.
   case tokens([Int])
-  /// The decoder's token ids, and those of the encoder, at whose output the decoder looks.
+  /// The decoder's token ids, and those of the encoder, whose output the decoder attends to.
   case decoder([Int], encoder: [Int])
   /// An image.
   case image(PixelValues)
 
-  /// The ids whose states go through the blocks; an image has none.
+  /// The ids whose states pass through the blocks; an image has none.
   public var tokens: [Int] {
     switch self {
     case .tokens(let ids), .decoder(let ids, _): ids
@@ -15,19 +15,19 @@ public enum ModelInput: Sendable, Equatable {
     }
   }
 
-  /// The ids the encoder reads, where there is one.
+  /// The ids that the encoder reads; nil if there is no encoder.
   public var encoderTokens: [Int]? {
     if case .decoder(_, let ids) = self { ids } else { nil }
   }
 }
 
-/// What the models of a family are run on.
+/// The kind of input that the models of a family take.
 public enum InputKind: Sendable, Equatable {
   /// Token ids.
   case tokens
-  /// Token ids of a decoder, whose texts begin with the token `start`, and of an encoder.
+  /// Token ids of a decoder, whose texts start with the token `start`, and of an encoder.
   case decoder(start: Int)
-  /// An image of these sides.
+  /// An image of these dimensions.
   case image(channels: Int, height: Int, width: Int)
 }
 
@@ -36,7 +36,7 @@ extension InputKind: CustomStringConvertible {
   public var description: String {
     switch self {
     case .tokens: "tokens"
-    case .decoder: "tokens of a decoder, and of the encoder it looks at"
+    case .decoder: "tokens of a decoder, and of the encoder it attends to"
     case .image(let channels, let height, let width):
       "an image, as pixel values (\(channels), \(height), \(width))"
     }
@@ -44,13 +44,13 @@ extension InputKind: CustomStringConvertible {
 }
 
 extension ModelDescription {
-  /// Tokens of a prompt: an image always fills all positions.
+  /// The number of tokens of a prompt; an image always fills all positions.
   public func tokenCount(of input: ModelInput) -> Int {
     if case .image = input { positions ?? 0 } else { input.tokens.count }
   }
 
-  /// Throws `ModelError` unless the model can be run on this: another kind of input, an image of other sides, no tokens,
-  /// a token the model does not have, more tokens than positions.
+  /// Throws `ModelError` unless the model can take this input: for another kind of input, an image of another size,
+  /// no tokens, a token outside the vocabulary, or more tokens than positions.
   public func check(_ input: ModelInput) throws(ModelError) {
     switch (self.input, input) {
     case (.tokens, .tokens(let ids)): try check(ids)

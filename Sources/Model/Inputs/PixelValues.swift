@@ -2,27 +2,27 @@ import Files
 import Checkpoint
 import LinearAlgebra
 
-/// An image as vision models take it: scaled to the model's size and normalised as the model was trained.
+/// An image in the form that vision models take: scaled to the model's size and normalised as in its training.
 public struct PixelValues: Sendable, Equatable {
-  /// Colours.
+  /// The number of channels.
   public let channels: Int
-  /// Rows of pixels.
+  /// The number of rows of pixels.
   public let height: Int
-  /// Pixels a row.
+  /// The number of pixels in a row.
   public let width: Int
-  /// (channels, height, width)
+  /// The values, (channels, height, width).
   public let values: [Float]
 
-  /// Precondition: as many values as the sides say.
+  /// Creates pixel values. Precondition: there is one value per channel and pixel.
   public init(channels: Int, height: Int, width: Int, values: [Float]) {
     precondition(values.count == channels * height * width, "one value per pixel and channel")
     (self.channels, self.height, self.width) = (channels, height, width)
     self.values = values
   }
 
-  /// Reads `pixel_values` of a .safetensors file: (channels, height, width), or the same as a batch of one.
+  /// Reads the tensor `pixel_values` of a .safetensors file: (channels, height, width), or a batch of one such image.
   ///
-  /// Throws `FileError` for a file without it, or with a tensor of other sides.
+  /// Throws `FileError` for a file without it, or if its shape is another.
   public init(safetensors path: String) throws(FileError) {
     let tensor = try SafetensorsFile(path).tensor("pixel_values")
     let sides =
@@ -38,8 +38,8 @@ public struct PixelValues: Sendable, Equatable {
       values: tensor.numbers())
   }
 
-  /// The image in patches, row by row: (patches, channels · height · width of a patch), the order of features that of a
-  /// convolution's kernel. Pixels beyond the last whole patch are left out, as a convolution does.
+  /// The image's patches, row by row: (patches, channels · height · width of a patch), with features in the order of
+  /// a convolution's kernel. Pixels beyond the last whole patch are dropped, as by a convolution.
   func patches<S: RealScalar>(height h: Int, width w: Int) -> Matrix<S> {
     let (rows, columns) = (height / h, width / w)
     var elements: [S] = []

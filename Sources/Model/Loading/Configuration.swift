@@ -1,20 +1,21 @@
 import Files
 import Checkpoint
 
-/// Reads the keys of a model's configuration: a config.json, or the metadata of a GGUF file in its words.
+/// A reader of a model's configuration: a config.json, or the metadata of a GGUF file under the names of a
+/// config.json.
 ///
-/// Every key is looked up by name, with its alternatives in older spellings, checked for kind and bounds, and
-/// remembered, so that what a family never looked at can be refused when it matters.
+/// Every key is looked up by name, with its older spellings as alternatives, checked for type and range, and
+/// remembered, so that an influential key that a family never read can be refused.
 public final class Configuration {
-  /// The name that messages give it.
+  /// The name used in messages.
   public let file: String
   private let lookup: (String) -> JSONValue?
   private var read: Set<String> = []
-  /// What the file calls its keys, where that is not as they are asked for, and what goes before all of them.
+  /// The keys in the file, where they differ from those asked for, and the prefix of all keys.
   private let keys: [String: [String]]
   private let prefix: String
 
-  /// Over any source of values.
+  /// Creates a configuration over any source of values.
   init(
     file: String, prefix: String = "", keys: [String: [String]] = [:],
     lookup: @escaping (String) -> JSONValue?
@@ -32,7 +33,7 @@ public final class Configuration {
     self.init(file: file) { object[$0] }
   }
 
-  /// The value of the first of these keys that is there and not null.
+  /// The value of the first of these keys that is present and not null.
   public func value(_ keys: [String]) -> (key: String, value: JSONValue)? {
     read.formUnion(keys.flatMap { [$0] + (self.keys[$0] ?? []) })
     for key in keys {
@@ -41,13 +42,13 @@ public final class Configuration {
     return nil
   }
 
-  /// Whether a key is there at all, even if null.
+  /// Whether a key is present, even if null.
   public func mentions(_ key: String) -> Bool { lookup(key) != nil }
 
-  /// Counts a key as read that has no say in this family.
+  /// Marks a key as read that has no effect in this family.
   public func understand(_ key: String) { read.insert(key) }
 
-  /// A value of a kind, or nil when no such key is there. Throws `ModelError.badKey` for another kind.
+  /// A value of a given type, or nil if no such key is present. Throws `ModelError.badKey` for another type.
   private func optional<T>(
     _ keys: [String], _ kind: String, _ convert: (JSONValue) -> T?
   ) throws(ModelError) -> T? {
@@ -55,7 +56,7 @@ public final class Configuration {
     guard let result = convert(value) else {
       throw .badKey(file: file, key: spelled(key), reason: "must be \(kind)")
     }
-    // Of two spellings that disagree, which one counts depends on the reader's version.
+    // If two spellings disagree, which one counts depends on the reader's version.
     for other in keys where other != key {
       guard let second = lookup(other), !second.isNull, !second.agrees(with: value) else {
         continue
@@ -78,7 +79,7 @@ public final class Configuration {
     }
   }
 
-  /// A size that must be there, or else has a default.
+  /// A size that must be present unless it has a default.
   public func size(_ keys: String..., default fallback: Int? = nil) throws(ModelError) -> Int {
     let value = try optional(keys, "an integer from 1 to 2³¹") {
       $0.int.flatMap { (1...1 << 31).contains($0) ? $0 : nil }
@@ -86,12 +87,12 @@ public final class Configuration {
     return try require(value ?? fallback, keys)
   }
 
-  /// A size for which null means something: nil. `absent` where there is no such key.
+  /// A size for which null means nil; `absent` if there is no such key.
   public func nullableSize(_ key: String, absent fallback: Int?) throws(ModelError) -> Int? {
     try optionalSize(key) ?? (mentions(key) ? nil : fallback)
   }
 
-  /// How many there are of something of which there may be none: an integer from 0 to 2³¹.
+  /// A number of things that may be 0: an integer from 0 to 2³¹.
   public func count(_ keys: String..., default fallback: Int) throws(ModelError) -> Int {
     try optional(keys, "an integer from 0 to 2³¹") {
       $0.int.flatMap { (0...1 << 31).contains($0) ? $0 : nil }
@@ -105,24 +106,24 @@ public final class Configuration {
     }
   }
 
-  /// A number that must be there, or else has a default.
+  /// A number that must be present unless it has a default.
   public func number(
     _ keys: String..., default fallback: Double? = nil
   ) throws(ModelError) -> Double {
     try require(try optional(keys, "a finite number", Self.finite) ?? fallback, keys)
   }
 
-  /// A finite number.
+  /// A finite number, or nil if no such key is present.
   public func optionalNumber(_ keys: String...) throws(ModelError) -> Double? {
     try optional(keys, "a finite number", Self.finite)
   }
 
-  /// GGUF can say NaN and infinity, and so can JSON that Python wrote.
+  /// The number, if finite: GGUF can contain NaN and infinity, and so can JSON written by Python.
   private static func finite(_ value: JSONValue) -> Double? {
     value.double.flatMap { $0.isFinite ? $0 : nil }
   }
 
-  /// A small positive number, such as the ε of a norm.
+  /// A positive finite number, such as the ε of a norm, that must be present unless it has a default.
   public func positive(
     _ keys: String..., default fallback: Double? = nil
   ) throws(ModelError) -> Double {
@@ -132,7 +133,7 @@ public final class Configuration {
     return try require(value ?? fallback, keys)
   }
 
-  /// The same where null means something: nil. `absent` where there is no such key.
+  /// A positive finite number for which null means nil; `absent` if there is no such key.
   public func nullablePositive(_ key: String, absent fallback: Double?) throws(ModelError)
     -> Double?
   {
@@ -140,65 +141,65 @@ public final class Configuration {
     return try positive(key)
   }
 
-  /// An array of finite numbers that must be there.
+  /// An array of finite numbers that must be present.
   public func numbers(_ key: String) throws(ModelError) -> [Double] {
     try require(try optionalNumbers(key), [key])
   }
 
-  /// An array of finite numbers.
+  /// An array of finite numbers, or nil if no such key is present.
   public func optionalNumbers(_ key: String) throws(ModelError) -> [Double]? {
     try optional([key], "an array of finite numbers") { value in
       value.array.flatMap { Self.all($0.map(Self.finite)) }
     }
   }
 
-  /// An array of strings.
+  /// An array of strings, or nil if no such key is present.
   public func optionalTexts(_ keys: String...) throws(ModelError) -> [String]? {
     try optional(keys, "an array of strings") { value in
       value.array.flatMap { Self.all($0.map(\.string)) }
     }
   }
 
-  /// nil unless all are there.
+  /// The values, or nil if any of them is nil.
   private static func all<T>(_ values: [T?]) -> [T]? {
     let present = values.compactMap { $0 }
     return present.count == values.count ? present : nil
   }
 
-  /// True or false.
+  /// A Boolean with a default.
   public func flag(_ keys: String..., default fallback: Bool) throws(ModelError) -> Bool {
     try optional(keys, "true or false") { $0.bool } ?? fallback
   }
 
-  /// True or false where null means false.
+  /// A Boolean for which null means false; `absent` if there is no such key.
   public func nullableFlag(_ key: String, absent fallback: Bool) throws(ModelError) -> Bool {
     try flag(key, default: fallback && !mentions(key))
   }
 
-  /// A string that must be there, or else has a default.
+  /// A string that must be present unless it has a default.
   public func text(_ keys: String..., default fallback: String? = nil) throws(ModelError) -> String
   {
     try require(try optional(keys, "a string") { $0.string } ?? fallback, keys)
   }
 
-  /// A string.
+  /// A string, or nil if no such key is present.
   public func optionalText(_ keys: String...) throws(ModelError) -> String? {
     try optional(keys, "a string") { $0.string }
   }
 
-  /// An object, with keys of its own to read and to refuse.
+  /// An object as a configuration of its own, or nil if no such key is present.
   public func optionalObject(_ keys: String...) throws(ModelError) -> Configuration? {
     guard let (key, _) = value(keys) else { return nil }
     let object = try optional(keys, "an object") { $0.object }
     return object.map { object in Configuration(file: "\(file), \(spelled(key))", object: object) }
   }
 
-  /// Throws `ModelError.badKey` unless `condition` holds.
+  /// Throws `ModelError.badKey` unless `condition` is true.
   public func check(_ condition: Bool, _ key: String, _ reason: String) throws(ModelError) {
     guard condition else { throw .badKey(file: file, key: spelled(key), reason: reason) }
   }
 
-  /// Throws `ModelError.unsupportedKey`, with the key's value, unless `condition` holds.
+  /// Throws `ModelError.unsupportedKey`, with the key's value, unless `condition` is true.
   public func checkSupported(
     _ condition: Bool, _ key: String, _ reason: String
   ) throws(ModelError) {
@@ -207,8 +208,8 @@ public final class Configuration {
       file: file, key: spelled(key), value: lookup(key)?.shown ?? "absent", reason: reason)
   }
 
-  /// Throws `ModelError.unsupportedKey` if a key that changes the mathematics of some model is set to other than its
-  /// neutral value and this family has not read it.
+  /// Throws `ModelError.unsupportedKey` if a key that changes the mathematics of some model differs from its neutral
+  /// value and this family has not read it.
   public func refuseUnread() throws(ModelError) {
     for (key, neutral) in Self.influential where !isRead(key) {
       guard let value = lookup(key), !neutral(value),
@@ -216,20 +217,20 @@ public final class Configuration {
       else { continue }
       throw .unsupportedKey(
         file: file, key: spelled(key), value: value.shown,
-        reason: "this family does not have it here")
+        reason: "this family has no such option")
     }
   }
 
-  /// Whether a key was asked for, or all that the file has in its place.
+  /// Whether a key was read, or all keys of the file that replace it.
   private func isRead(_ key: String) -> Bool {
     read.contains(key) || keys[key].map { $0.allSatisfy(read.contains) } ?? false
   }
 
-  /// Keys for which null is not as if they were absent: they have no default, and null counts as false.
+  /// Keys for which null differs from absence: they have no default, and null counts as false.
   private static let meaningfulNulls: Set = ["is_causal"]
 
-  /// Keys of published configurations that change what a block computes, and when they do not. `KeyTests` holds the list
-  /// against the reference implementation.
+  /// Keys of published configurations that change what a block computes, each with a test for its neutral values.
+  /// `KeyTests` compares the list with the reference implementation.
   private static let influential: [(String, @Sendable (JSONValue) -> Bool)] = {
     let off: @Sendable (JSONValue) -> Bool = { $0.bool == false || $0.double == 0 }
     let one: @Sendable (JSONValue) -> Bool = { $0.double == 1 }
@@ -259,7 +260,7 @@ public final class Configuration {
       // Rotary parameters by kind of layer.
       ("full_attention", never), ("sliding_attention", never),
       ("llama_4_scaling_beta", off),
-      // As GGUF calls them.
+      // The names that GGUF uses.
       ("attention.scale", never), ("embedding_scale", one), ("residual_scale", one),
       ("attention.output_scale", one), ("attention.temperature_length", off),
       ("attention.temperature_scale", off), ("attention.causal", { $0.bool == true }),
@@ -278,7 +279,7 @@ public final class Configuration {
 }
 
 extension JSONValue {
-  /// Whether two values under two names of one key mean the same, as far as they are no arrays and objects.
+  /// Whether two values under two names of one key agree; arrays and objects are not compared.
   fileprivate func agrees(with other: JSONValue) -> Bool {
     switch (self, other) {
     case (.number, .number): double == other.double
@@ -288,7 +289,7 @@ extension JSONValue {
     }
   }
 
-  /// The name that messages give it.
+  /// The value as messages show it.
   var shown: String {
     switch self {
     case .null: "null"

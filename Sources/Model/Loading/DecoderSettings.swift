@@ -1,31 +1,31 @@
 import Autodiff
 
-/// Sizes and functions that every family close to Llama has.
+/// The sizes and functions that all families close to Llama share.
 public struct DecoderSettings: Sendable {
-  /// Blocks.
+  /// The number of blocks.
   public var layers: Int
-  /// Width of the residual stream.
+  /// The width of the residual stream.
   public var width: Int
-  /// Width of the MLP's hidden layer.
+  /// The width of the MLP's hidden layer.
   public var feedForwardWidth: Int
-  /// Query heads.
+  /// The number of query heads.
   public var heads: Int
-  /// Heads of keys and values.
+  /// The number of key-value heads.
   public var keyValueHeads: Int
-  /// Features of a head.
+  /// The number of features of a head.
   public var headDimension: Int
-  /// Tokens a prompt may have, if limited.
+  /// The largest number of tokens in a prompt; nil if unlimited.
   public var positions: Int?
-  /// Tokens of the prompts it was trained with.
+  /// The number of tokens of the prompts used in training.
   public var trained: Int
-  /// ε of the norms.
+  /// The ε of the norms.
   public var epsilon: Double
-  /// φ of the MLP.
+  /// The activation φ of the MLP.
   public var activation: Activation
   /// The rotation by positions.
   public var rotary: RotaryFrequencies
   /// Interleaved where llama.cpp stores pairs of rotated features side by side: scores do not depend on the order of
-  /// features within a head as long as q and k agree, so the rows are taken as they lie.
+  /// features within a head as long as q and k agree, so rows are used as stored.
   public var pairing = RotaryPairing.split
   /// Whether queries, keys and values have biases.
   public var attentionBias = false
@@ -34,7 +34,7 @@ public struct DecoderSettings: Sendable {
   /// Whether the head is the embedding.
   public var tiedHead: Bool
 
-  /// What the reference implementation takes where a file says nothing; here those of Llama.
+  /// The reference implementation's defaults for absent keys; here those of Llama.
   public struct Defaults: Sendable {
     var layers, width, feedForwardWidth, heads: Int
     var keyValueHeads, headDimension: Int?
@@ -45,9 +45,9 @@ public struct DecoderSettings: Sendable {
     var rotatedShare: Double?
     var tiedHead: Bool
 
-    /// Defaults. `keyValueHeads` is nil for as many as heads, which is also what null means; `headDimension` nil for
-    /// width / heads; `activation` key and value; `rotatedShare` that of a head's features which the file may change, nil
-    /// where all rotate.
+    /// Creates defaults. `keyValueHeads` is nil for as many as heads, which is also what null means; `headDimension`
+    /// is nil for width / heads; `activation` is a key and its value; `rotatedShare` is the share of a head's
+    /// features that rotate unless the file changes it, nil where all rotate.
     public init(
       layers: Int = 32, width: Int = 4096, feedForwardWidth: Int = 11008, heads: Int = 32,
       keyValueHeads: Int? = nil, headDimension: Int? = nil, positions: Int = 2048,
@@ -62,8 +62,8 @@ public struct DecoderSettings: Sendable {
     }
   }
 
-  /// Reads the keys of a config.json that all have; `epsilon`, `headDimension` and `activation` where they are no keys, or
-  /// not these. Throws `ModelError`.
+  /// Reads the keys of a config.json that all families share; `epsilon`, `headDimension` and `activation` are for
+  /// families whose keys for them are different or absent. Throws `ModelError`.
   public init(
     _ c: Configuration, _ defaults: Defaults = Defaults(), epsilon fixed: Double? = nil,
     headDimension size: Int? = nil, activation known: Activation? = nil,
@@ -98,9 +98,9 @@ public struct DecoderSettings: Sendable {
       "is \(keyValueHeads), which does not divide the \(heads) heads")
   }
 
-  /// The window of a block: `window` where `layer_types` says so or, without it, where `slides` does.
+  /// The window of each block: `window` where `layer_types` says so or, without it, where `slides` is true.
   ///
-  /// Throws `ModelError` for other kinds of attention, for too few or too many, and for a window that is not there.
+  /// Throws `ModelError` for other kinds of attention, a wrong number of entries, or a missing window.
   public func windows(
     _ c: Configuration, _ window: Int?, slides: @escaping (Int) -> Bool
   ) throws(ModelError) -> (Int) -> Int? {
@@ -114,9 +114,10 @@ public struct DecoderSettings: Sendable {
     return { kinds($0) == sliding ? window : nil }
   }
 
-  /// The kind of every layer: what `layer_types` says, in words of `known`, or without it `fallback`.
+  /// The kind of each block: the entry of `layer_types`, which must be one of `known`, or without that key
+  /// `fallback`.
   ///
-  /// Throws `ModelError` for other kinds, for too few or too many.
+  /// Throws `ModelError` for other kinds and for a wrong number of entries.
   public func layerKinds(
     _ c: Configuration, _ known: [String], otherwise fallback: @escaping (Int) -> String
   ) throws(ModelError) -> (Int) -> String {
@@ -126,12 +127,12 @@ public struct DecoderSettings: Sendable {
     for kind in kinds where !known.contains(kind) {
       throw .unsupportedKey(
         file: c.file, key: "layer_types", value: "\"\(kind)\"",
-        reason: "known are \(known.joined(separator: ", "))")
+        reason: "supported are \(known.joined(separator: ", "))")
     }
     return { kinds[$0] }
   }
 
-  /// The rotation of a kind of layers, where the configuration has one for each.
+  /// The rotary frequencies of one kind of blocks, if the configuration has one for each kind.
   public func rotary(
     _ c: Configuration, defaultTheta: Double = 10_000, _ scheme: RotaryFrequencies.Scheme
   ) throws(ModelError) -> RotaryFrequencies {

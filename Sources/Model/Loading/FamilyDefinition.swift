@@ -1,29 +1,30 @@
-/// A family of models as one value: what files call it, how it is read from them, and how its training began.
+/// A family of models as one value: the names files give it, how it is read from them, and how its tensors are
+/// initialised.
 ///
-/// Each file in `Families` makes one and `FamilyDefinition.builtIn` lists them. A family from elsewhere joins the list that
-/// `loadTransformer` is given.
+/// Each file in `Families` defines one, and `FamilyDefinition.builtIn` lists them. Families from other packages are
+/// added to the list passed to `loadTransformer`.
 public struct FamilyDefinition: Sendable {
-  /// What records call the family: `llama`.
+  /// The family's name in records, such as `llama`.
   public var name: String
-  /// The values of `model_type` in config.json that mean this family.
+  /// The values of `model_type` in config.json that denote this family.
   public var modelTypes: [String]
-  /// The values of `model_type` of models of text and other things (images, sound) that hold a model of this family, and
-  /// which `model_type` its configuration within theirs has where it does not say. Of such a model this part alone is read.
+  /// The values of `model_type` of multimodal models (images, sound) that contain a model of this family, each with
+  /// the `model_type` that the inner configuration has if it gives none. Of such a model only this part is read.
   public var outerTypes: [String: String]
-  /// Which part of those it is.
+  /// The part of such a model that the family reads.
   public var tower: Tower
-  /// What the residual function of a block is, for people. A model whose configuration arranges its blocks otherwise says
-  /// so in its own description.
+  /// The residual function of a block, in words for readers. A model whose configuration arranges its blocks
+  /// differently says so in its own description.
   public var residual: String
-  /// How the family's GGUF files are read, by architecture; none where llama.cpp does not have it.
+  /// The dialects of the family's GGUF files, by architecture; empty if llama.cpp does not support the family.
   public var gguf: [GGUFDialect]
-  /// How its tensors are initialised before training.
+  /// The initialisation of its tensors before training.
   public var initialisation: Initialisation
-  /// Makes the model of a file's configuration and weights. Throws `ModelError`, `FileError`.
+  /// Creates a model from a file's configuration and weights. Throws `ModelError`, `FileError`.
   public var read: @Sendable (ModelFile) throws -> any Transformer
 
-  /// A family whose `model_type` is its name unless others are given, and whose blocks are Llama's two halves unless
-  /// `residual` says otherwise.
+  /// Creates a family whose `model_type` is its name unless others are given, and whose blocks have Llama's two
+  /// halves unless `residual` says otherwise.
   public init(
     _ name: String, modelTypes: [String]? = nil, outerTypes: [String: String] = [:],
     tower: Tower = .text,
@@ -45,7 +46,7 @@ extension [FamilyDefinition] {
   /// The families of this package.
   public static var builtIn: [FamilyDefinition] { FamilyDefinition.builtIn }
 
-  /// The family of a `model_type`; of several, the first. Throws `ModelError.unknownArchitecture`.
+  /// The family of a `model_type`; if there are several, the first. Throws `ModelError.unknownArchitecture`.
   func family(ofType type: String, in file: String) throws(ModelError) -> FamilyDefinition {
     if let family = first(where: { $0.modelTypes.contains(type) }) { return family }
     throw .unknownArchitecture(
@@ -53,8 +54,8 @@ extension [FamilyDefinition] {
       known: flatMap { $0.modelTypes + $0.outerTypes.keys.sorted() }.distinct)
   }
 
-  /// The family of a GGUF file and how it is read. Throws `ModelError.unknownArchitecture`, or `unsupportedKey` for a
-  /// family that has no GGUF.
+  /// The family of a GGUF file, with its dialect. Throws `ModelError.unknownArchitecture`, or `unsupportedKey` for a
+  /// family without GGUF files.
   func family(
     of metadata: GGUFMetadata
   ) throws(ModelError) -> (family: FamilyDefinition, dialect: GGUFDialect) {
@@ -77,7 +78,7 @@ extension [FamilyDefinition] {
 }
 
 extension [String] {
-  /// Each once, in the order in which they first come.
+  /// The distinct strings, in order of their first occurrence.
   fileprivate var distinct: [String] {
     reduce(into: []) { if !$0.contains($1) { $0.append($1) } }
   }

@@ -3,7 +3,7 @@ import Autodiff
 import LinearAlgebra
 
 extension Activation {
-  /// The activation a configuration names. Throws `ModelError.unsupportedKey` for one that is not known here.
+  /// The activation that a configuration names. Throws `ModelError.unsupportedKey` for an unknown one.
   public init(
     _ configuration: Configuration, _ keys: String..., default fallback: String
   ) throws(ModelError) {
@@ -18,30 +18,30 @@ extension Activation {
     guard let activation = names[name] else {
       throw .unsupportedKey(
         file: configuration.file, key: keys[0], value: "\"\(name)\"",
-        reason: "known are \(names.keys.sorted().joined(separator: ", "))")
+        reason: "supported are \(names.keys.sorted().joined(separator: ", "))")
     }
     self = activation
   }
 }
 
 extension Configuration {
-  /// The features of a head where they are width / heads. Throws `ModelError.badKey` where that is no whole number, or
-  /// `head_dim` says otherwise.
+  /// The size of a head for families in which it is width / heads. Throws `ModelError.badKey` if that is not an
+  /// integer or `head_dim` differs from it.
   public func headDimension(width: Int, heads: Int) throws(ModelError) -> Int {
     try check(
       width % heads == 0, "num_attention_heads",
       "is \(heads), which does not divide the width \(width)")
     let stated = try size("head_dim", default: width / heads)
-    try check(stated == width / heads, "head_dim", "is not the width by the number of heads")
+    try check(stated == width / heads, "head_dim", "is not width / heads")
     return stated
   }
 
-  /// The experts a token chooses of those there are. Throws `ModelError.badKey`.
+  /// The number of experts that a token chooses, at most as many as there are. Throws `ModelError.badKey`.
   public func chosenExperts(
     _ key: String = "num_experts_per_tok", of count: Int, default fallback: Int?
   ) throws(ModelError) -> Int {
     let chosen = try size(key, default: fallback)
-    try check(chosen <= count, key, "is more than the \(count) experts there are")
+    try check(chosen <= count, key, "is more than the number of experts, \(count)")
     return chosen
   }
 }
@@ -62,7 +62,7 @@ extension StoredMatrix {
   }
 }
 
-/// The number that follows one of these words in a tensor's name, at its start or after a dot.
+/// The number that follows one of these words in a tensor's name, where the word is at the start or after a dot.
 public func blockNumber(_ name: String, after words: [String]) -> Int? {
   for word in words {
     guard let range = name.range(of: word),

@@ -1,8 +1,8 @@
 import Checkpoint
 
-/// A checkpoint as the families read it: configuration, weights, and which family it asks for.
+/// A checkpoint in the form that families read: configuration, weights, and its family.
 public struct ModelFile {
-  /// Whose names and conventions the file follows.
+  /// The format, which determines names and conventions.
   public enum Format: Sendable {
     /// config.json and safetensors.
     case huggingFace
@@ -12,25 +12,25 @@ public struct ModelFile {
 
   /// The format.
   public let format: Format
-  /// `model_type`, of a nested configuration that of the part that is read, or `general.architecture`.
+  /// `model_type`, for a nested configuration that of the part that is read, or `general.architecture`.
   public let modelType: String
-  /// `model_type` of the whole model of which this is a part.
+  /// `model_type` of the whole model that this is a part of; nil if it is not a part.
   public let outerType: String?
-  /// The keys of config.json, or the metadata under the architecture's name.
+  /// The keys of config.json, or the metadata under the architecture's prefix.
   public let configuration: Configuration
   /// The weights.
   public private(set) var tensors: any TensorSource
-  /// What else lies in the checkpoint and is not read: towers of images and sound, projectors.
+  /// The parts of the checkpoint that are not read: towers for images and sound, projectors.
   public private(set) var unread: [UnreadPart]
-  /// The family the file asks for.
+  /// The family of the file.
   public let family: FamilyDefinition
-  /// How a GGUF file of the family is read.
+  /// The dialect of a GGUF file; nil for other formats.
   let dialect: GGUFDialect?
-  /// The padding token of a GGUF file's vocabulary, if it has one.
+  /// The padding token of a GGUF file's vocabulary; nil if it has none.
   private(set) var paddingToken: Int?
 
-  /// Reads which of the families a checkpoint asks for, of a checkpoint with several parts that of `tower` if it is known,
-  /// or else the one that is. Throws `ModelError`, `FileError`.
+  /// Opens a checkpoint and finds its family. If it has several parts, `tower` is read if its type is known, and
+  /// otherwise the part whose type is. Throws `ModelError`, `FileError`.
   public init(
     _ directory: CheckpointDirectory, families: [FamilyDefinition] = .builtIn,
     tower wanted: Tower = .text
@@ -62,14 +62,14 @@ public struct ModelFile {
         GGUFMetadata(
           file: directory.path, architecture: architecture, tensors: directory.tensors
         ) {
-          // Those of xIELU stand under no architecture.
+          // The keys of xIELU have no architecture prefix.
           (file["\(architecture).\($0)"] ?? file[$0])?.json
         }, families: families)
       paddingToken = file["tokenizer.ggml.padding_token_id"]?.int
     }
   }
 
-  /// Of a GGUF file. Throws `ModelError`, `FileError`.
+  /// Creates a model file from the metadata of a GGUF file. Throws `ModelError`, `FileError`.
   init(_ metadata: GGUFMetadata, families: [FamilyDefinition] = .builtIn) throws {
     format = .gguf
     modelType = metadata.architecture
@@ -80,8 +80,8 @@ public struct ModelFile {
     configuration = try metadata.configuration(dialect)
   }
 
-  /// The same without the tensors for which `part` has a name, which then is that of a part that is not read. Throws
-  /// `FileError`.
+  /// The same file without the tensors for which `part` returns a name, which becomes the name of an unread part.
+  /// Throws `FileError`.
   func leavingOut(_ part: (_ tensor: String) -> String?) throws -> ModelFile {
     var file = self
     try file.leaveOut(part)
@@ -101,14 +101,15 @@ public struct ModelFile {
     }.sorted { $0.name < $1.name }
   }
 
-  /// The same model with random weights, as its family is initialised. Throws `ModelError`, `FileError`.
+  /// The same model with random weights, initialised as its family is. Throws `ModelError`, `FileError`.
   func initialised(seed: UInt64) throws -> ModelFile {
     var file = self
     file.tensors = try RandomInitialisation(self, seed: seed).weights(of: tensors)
     return file
   }
 
-  /// Finds tensors by canonical names that begin with `prefix`, in a folder also with one of `alternatives` in its place.
+  /// A reader of tensors by canonical names that begin with `prefix`, which in a folder may be replaced by one of
+  /// `alternatives`.
   public func weights(
     prefix: String, alternatives: [String], probe: String, basePrefixed: Bool = false
   ) -> WeightReader {
@@ -119,8 +120,8 @@ public struct ModelFile {
         architecture: configuration.value(["architectures"])?.value.array?.first?.string)
   }
 
-  /// Numbers in all weights. Tables that are computed from the configuration do not count, and what a file stores under
-  /// several names though it is one matrix counts once: the embedding, and a head that is tied to it.
+  /// The number of parameters. Tables that are computed from the configuration do not count, and a matrix stored
+  /// under several names counts once: the embedding, and a head that is tied to it.
   public var parameterCount: Int {
     let all = tensors.tensors.reduce(0) { $1.isComputed ? $0 : $0 + $1.count }
     let isTied = try? configuration.flag(
@@ -136,7 +137,7 @@ public struct ModelFile {
     }
   }
 
-  /// Whether two tensors are the same, as far as some pages of them tell.
+  /// Whether two tensors are equal, judged by some of their pages.
   private func isCopy(_ a: TensorInfo, of b: TensorInfo) -> Bool {
     guard a.shape == b.shape, a.typeName == b.typeName, let x = try? tensors.tensor(a.name).bytes,
       let y = try? tensors.tensor(b.name).bytes, x.count == y.count
@@ -148,15 +149,15 @@ public struct ModelFile {
     }
   }
 
-  /// The stored types, each once, by name.
+  /// The stored types, each once, sorted by name.
   public var storedTypes: [String] {
     Set(tensors.tensors.filter { !$0.isComputed }.map(\.typeName)).sorted()
   }
 }
 
 extension TensorInfo {
-  /// Whether what has this name, `.weight` left out, is an embedding or, if that is asked for, a head over the vocabulary:
-  /// by the last part, in all families.
+  /// Whether a tensor name without `.weight` denotes an embedding or, if requested, a head over the vocabulary:
+  /// judged by its last part, in all families.
   static func isEmbedding(_ name: String, orHead: Bool) -> Bool {
     let last = String(name.split(separator: ".").last ?? "")
     return embeddings.contains(last) || orHead && heads.contains(last)
@@ -170,8 +171,8 @@ extension TensorInfo {
     "lm_head", "embed_out", "decoder", "vocab_projector", "generator_lm_head",
   ]
 
-  /// Whether it is no weight but a table that follows from the configuration, or one that no model reads (T5 was published
-  /// with a bias of its cross-attention).
+  /// Whether the tensor is not a weight but a table computed from the configuration, or one that no model reads (T5
+  /// was published with a bias of its cross-attention).
   var isComputed: Bool {
     [
       "rope_freqs.weight", "rope_factors_long.weight", "rope_factors_short.weight", ".inv_freq",
@@ -183,11 +184,12 @@ extension TensorInfo {
   }
 }
 
-/// Opens a model: finds its family, and checks every tensor's name, shape and type before any work is done.
+/// Opens a model: finds its family and checks every tensor's name, shape and type before any work is done.
 ///
-/// Nothing is copied but norms and biases. With a `randomSeed` the weights are not the file's: they are made anew, as the
-/// reference implementation initialises the family, on disk in the folder for temporary files, of which nothing stays.
-/// `tower` is which part is meant of a model of text and images that has both parts. Throws `FileError` and `ModelError`.
+/// Nothing is copied except norms and biases. With a `randomSeed` the weights are not the file's: they are newly
+/// initialised, like the reference implementation's for the family, in a temporary file that does not outlive the
+/// process. `tower` selects the part to read of a model with a text and an image part. Throws `FileError` and
+/// `ModelError`.
 public func loadTransformer(
   _ directory: CheckpointDirectory, families: [FamilyDefinition] = .builtIn,
   tower: Tower = .text, randomSeed: UInt64? = nil

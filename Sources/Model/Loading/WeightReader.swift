@@ -3,33 +3,35 @@ import Weights
 import Checkpoint
 import LinearAlgebra
 
-/// Finds a family's tensors under their canonical names, whatever the file calls them, and checks their shapes.
+/// A reader that finds a family's tensors by their canonical names, whatever the file calls them, and checks their
+/// shapes.
 ///
-/// The canonical name is the one of the Hugging Face implementation. A GGUF file has names of its own, given by a table in
-/// which `#` stands for the number of the block, and a second one for that of an expert; `.weight` or `.bias` follows them
-/// unless they end in `.bias` or in a dot, which is left out. A folder may leave out or add a prefix.
+/// Canonical names are those of the Hugging Face implementation. A GGUF file has names of its own, given by a table
+/// in which `#` stands for the number of the block, and a second `#` for that of an expert; `.weight` or `.bias` is
+/// appended unless a name ends in `.bias` or in a dot, which is dropped. In a folder, a prefix may be missing or
+/// added.
 public struct WeightReader {
-  /// Where the tensors come from.
+  /// The source of the tensors.
   public let source: any TensorSource
   private let read = NameSet()
   private let table: [String: String]?
   private let prefix: (canonical: String, stored: String)?
-  /// What goes before every name asked for.
+  /// The prefix of every name asked for.
   private var scope = ""
-  /// Whether the checkpoint is of a model that ends before the head.
+  /// Whether the checkpoint is of a model without a head.
   let lacksHead: Bool
 
-  /// Heads that stand in the place of one over the vocabulary: of classifiers, and of reward models.
+  /// Heads that replace one over the vocabulary: those of classifiers and of reward models.
   private static let otherHeads = ["score.weight", "classifier.weight", "v_head.summary.weight"]
-  /// Parts of the names of classes that have a head over the vocabulary.
+  /// Parts of the names of classes with a head over the vocabulary.
   private static let headed = [
     "CausalLM", "LMHead", "ConditionalGeneration", "MaskedLM", "PreTraining",
   ]
 
-  /// Names of a Hugging Face folder: `prefix` is the canonical one, and the first of `alternatives` under which
-  /// `probe` is found takes its place. There is no head to read where `architecture`, the class whose weights these are if
-  /// the file says, has none, in a base model, whose names lack the prefix unless `basePrefixed`, and where a head of another
-  /// kind is there.
+  /// Creates a reader of a Hugging Face folder: `prefix` is the canonical one; the first of `alternatives` under
+  /// which `probe` is found replaces it. There is no head to read if `architecture`, the class of the weights if the
+  /// file names it, has none; in a base model, whose names lack the prefix unless `basePrefixed`; and if there is a
+  /// head of another kind.
   public init(
     _ source: any TensorSource, prefix: String, alternatives: [String], probe: String,
     basePrefixed: Bool = false, architecture: String? = nil
@@ -39,7 +41,7 @@ public struct WeightReader {
     let prefixes = [prefix] + alternatives
     let stored =
       prefixes.first { source.contains($0 + probe) }
-      // Something is missing; let the error call it as the rest is called.
+      // A tensor is missing; the error should name it like the others.
       ?? prefixes.sorted { $0.count > $1.count }
       .first { p in source.tensors.contains { $0.name.hasPrefix(p) } }
     self.prefix = (prefix, stored ?? prefix)
@@ -49,7 +51,7 @@ public struct WeightReader {
       || architecture.map { name in !Self.headed.contains { name.contains($0) } } ?? false
   }
 
-  /// Names of a GGUF file, by a table from canonical names without `.weight` or `.bias`.
+  /// Creates a reader of a GGUF file, with a table from canonical names without `.weight` or `.bias`.
   init(_ source: any TensorSource, ggufNames: [String: String]) {
     self.source = source
     table = ggufNames
@@ -60,14 +62,14 @@ public struct WeightReader {
   /// Whether the names are those of a GGUF file.
   var isGGUF: Bool { table != nil }
 
-  /// The same reader for names that all begin alike: the tensors of one block.
+  /// The same reader with a prefix for all names, such as that of one block.
   public func scoped(_ scope: String) -> WeightReader {
     var reader = self
     reader.scope += scope
     return reader
   }
 
-  /// What the file calls a tensor.
+  /// The name of a tensor in the file.
   public func storedName(_ name: String) -> String {
     let canonical = scope + name
     if let prefix {
@@ -79,7 +81,7 @@ public struct WeightReader {
     var parts = stem.split(separator: ".", omittingEmptySubsequences: false)
     var numbers: [Substring] = []
     var found = table?[stem]
-    // The first number is the block's; a later one may belong to the name.
+    // The first number is the block's; a later one may be part of the name.
     for i in parts.indices where found == nil && Int(parts[i]) != nil {
       numbers.append(parts[i])
       parts[i] = "#"
@@ -92,7 +94,8 @@ public struct WeightReader {
     return [".bias", ".scale"].contains(where: name.hasSuffix) ? name : name + suffix
   }
 
-  /// The stored tensor, remembered as read. Throws `FileError.missingTensor`, `prefixedTensor`, `unsupportedType`.
+  /// The stored tensor, which is marked as read. Throws `FileError.missingTensor`, `prefixedTensor`,
+  /// `unsupportedType`.
   private func tensor(_ canonical: String) throws(FileError) -> StoredTensor {
     let name = storedName(canonical)
     if read.names.insert(name).inserted { read.inOrder.append(name) }
@@ -102,7 +105,7 @@ public struct WeightReader {
     return try source.tensor(name)
   }
 
-  /// A tensor of this name after a prefix that is not that of a block.
+  /// A tensor of this name after a prefix other than a block's.
   private func prefixed(_ name: String) -> String? {
     source.tensors.map(\.name).first { other in
       other.hasSuffix(".\(name)")
@@ -124,8 +127,8 @@ public struct WeightReader {
     return tensor
   }
 
-  /// Throws `ModelError.unreadTensor` if a block, numbered after one of these words, has a tensor that nobody read. Of a
-  /// GGUF file every tensor must have been read, except those of a classifier after the model.
+  /// Throws `ModelError.unreadTensor` if a block, numbered after one of these words, has a tensor that was not read.
+  /// In a GGUF file every tensor must have been read, except those of a classifier after the model.
   public func refuseUnread(after words: [String]) throws(ModelError) {
     for tensor in source.tensors where !tensor.isComputed && !read.names.contains(tensor.name) {
       let isPart =
@@ -137,14 +140,14 @@ public struct WeightReader {
     }
   }
 
-  /// What `body` makes of tensors that were not read before, and what the file calls those.
+  /// The result of `body`, and the stored names of the tensors that it was the first to read.
   public func recording<T>(_ body: () throws -> T) rethrows -> (T, tensors: [String]) {
     let before = read.inOrder.count
     let result = try body()
     return (result, Array(read.inOrder[before...]))
   }
 
-  /// Whether a tensor adds nothing: some quantisers give each linear layer a bias, of zeros where the model has none.
+  /// Whether a tensor adds nothing: some quantisers give each linear layer a bias, of zeros if the model has none.
   private func isZeroBias(_ tensor: TensorInfo) -> Bool {
     guard tensor.name.hasSuffix(".bias"), tensor.shape.count == 1,
       let stored = try? source.tensor(tensor.name)
@@ -152,10 +155,10 @@ public struct WeightReader {
     return stored.numbers().allSatisfy { $0 == 0 }
   }
 
-  /// Counts a tensor as read that has no part in the model, if it is there.
+  /// Marks a tensor as read that plays no role in the model, if it exists.
   public func understand(_ canonical: String) { read.names.insert(storedName(canonical)) }
 
-  /// Whether the file has a tensor.
+  /// Whether the file has this tensor.
   public func contains(_ canonical: String) -> Bool { source.contains(storedName(canonical)) }
 
   /// A weight matrix of this shape. Throws `FileError.missingTensor`, `wrongShape`, `unsupportedType`.
@@ -172,7 +175,7 @@ public struct WeightReader {
     try tensor(canonical).matrices(count: count, rows: rows, columns: columns)
   }
 
-  /// A matrix of a single row, which in GGUF may be a vector. Throws `FileError` as `matrix` does.
+  /// A matrix of a single row, which may be a vector in GGUF. Throws `FileError` as `matrix` does.
   func row(_ canonical: String, count: Int) throws(FileError) -> StoredMatrix {
     let tensor = try tensor(canonical)
     guard isGGUF, tensor.shape == [count] else {
@@ -181,23 +184,25 @@ public struct WeightReader {
     return try tensor.rowByRow.matrix()
   }
 
-  /// The rows of a stack of matrices of this shape, one matrix after another, as a matrix. Throws `FileError` as `matrix`
-  /// does.
+  /// A stack of matrices of this shape as one matrix, the rows of one matrix after those of another. Throws
+  /// `FileError` as `matrix` does.
   func rows(_ canonical: String, shape: [Int]) throws(FileError) -> StoredMatrix {
     try tensor(canonical, shape: shape).rowByRow.matrix()
   }
 
-  /// A convolution's kernel of this shape as the linear map (first side, all others) of what lies under it.
+  /// A convolution's kernel of this shape as a linear map (first dimension, all others).
   public func kernel(_ canonical: String, shape: [Int]) throws(FileError) -> StoredMatrix {
     try tensor(canonical, shape: shape).flattened.matrix()
   }
 
-  /// A norm or a bias of this length, widened; it must be finite. Throws `FileError`, `ModelError.weightNotFinite`.
+  /// A norm or a bias of this length, widened to single precision; it must be finite. Throws `FileError`,
+  /// `ModelError.weightNotFinite`.
   public func vector(_ canonical: String, count: Int) throws -> [Float] {
     try numbers(canonical, shape: [count])
   }
 
-  /// The numbers of a small tensor of this shape, likewise. Writers of GGUF files add and leave out sides of 1.
+  /// The numbers of a small tensor of this shape, widened; they must be finite. Dimensions of 1 may be missing or
+  /// added in GGUF files.
   public func numbers(_ canonical: String, shape: [Int]) throws -> [Float] {
     let tensor = try tensor(canonical, shape: shape, ignoringOnes: isGGUF)
     let values = tensor.numbers()
@@ -207,7 +212,8 @@ public struct WeightReader {
     return values
   }
 
-  /// `name.weight` (outputs, inputs), or (inputs, outputs) when `transposed`, and, when `bias`, `name.bias`.
+  /// The linear layer with `name.weight`, stored as (outputs, inputs), or (inputs, outputs) if `transposed`, and, if
+  /// `bias`, `name.bias`.
   public func linear(
     _ name: String, outputs: Int, inputs: Int, bias: Bool, transposed: Bool = false
   ) throws -> LinearWeights {
@@ -217,8 +223,9 @@ public struct WeightReader {
       bias: bias ? try vector("\(name).bias", count: outputs) : nil, transposed: transposed)
   }
 
-  /// `q_proj`, `k_proj` and `v_proj` of an attention. A GGUF file may have them in one, all queries before all keys before
-  /// all values, where llama.cpp's converter was asked to fuse them; of Phi 2 it once always did.
+  /// The projections `q_proj`, `k_proj` and `v_proj` of an attention. A GGUF file may have them as one matrix, all
+  /// queries before all keys before all values, if llama.cpp's converter was asked to fuse them; for Phi 2 it used to
+  /// do so always.
   public func projections(
     _ attention: String, queries: Int, keys: Int, inputs: Int, bias: Bool
   ) throws -> QueryKeyValue {
@@ -233,14 +240,14 @@ public struct WeightReader {
       value: try part("v_proj", keys))
   }
 
-  /// A table with as many rows as it has: embeddings are often longer than the vocabulary.
+  /// A table with as many rows as it is stored with: embeddings are often longer than the vocabulary.
   public func table(_ canonical: String, columns: Int) throws(FileError) -> StoredMatrix {
     let tensor = try tensor(canonical)
     return try tensor.matrix(rows: tensor.shape.first ?? 0, columns: columns)
   }
 
-  /// The head over the vocabulary: as stored, or the embedding where it is tied to it and not stored by itself; nil where
-  /// the checkpoint is of a model without one.
+  /// The head over the vocabulary: as stored, or the embedding if it is tied to it and not stored separately; nil in
+  /// a checkpoint of a model without one.
   public func head(
     _ name: String, tied: Bool, to embedding: StoredMatrix, bias: Bool = false
   ) throws -> LinearWeights? {
@@ -254,7 +261,7 @@ public struct WeightReader {
   }
 }
 
-/// Grows while a model is read, whoever holds the reader.
+/// A set of names shared by all copies of a reader, which grows while a model is read.
 private final class NameSet {
   var names: Set<String> = []
   var inOrder: [String] = []

@@ -1,32 +1,34 @@
 import Files
 import Autodiff
 
-/// How GGUF files of one architecture, as llama.cpp writes them, say what a family reads in the words of a config.json.
+/// The mapping from the GGUF files of one architecture, as llama.cpp writes them, to the keys and names of a
+/// config.json.
 ///
-/// Keys and names of tensors are translated, and what a file leaves to its architecture is filled in, so that a family
-/// reads both formats by the same lines; it asks for the format only where the numbers lie in another order.
+/// Keys and tensor names are translated, and values that a file leaves to its architecture are filled in, so that a
+/// family reads both formats with the same code; it distinguishes them only where numbers are stored in another
+/// order.
 public struct GGUFDialect: Sendable {
   /// `general.architecture`.
   public var architecture: String
-  /// What tensors are called in the file, by their canonical names, as `WeightReader` has it.
+  /// The names of tensors in the file, by their canonical names, as in `WeightReader`.
   public var names: [String: String]
   /// The key of the norms' ε.
   public var epsilon: String
-  /// Where keys of this family stand, beside those all have; the first that is there counts.
+  /// The file's keys for keys of this family, beyond those that all share; the first one present counts.
   public var keys: [String: [String]]
-  /// Keys without which there is no model: the defaults of a config.json are not those of a file.
+  /// Keys that a file must have, since the defaults of a config.json do not apply to it.
   public var required: [String]
-  /// How the rows of q and k lie: which features rotate together.
+  /// The order of the rows of q and k: which features rotate together.
   public var pairing: RotaryPairing
   /// Whether the size of a head's values may differ from that of its keys.
   public var hasOwnValueLength: Bool
-  /// Whether a file of this architecture is of this family, where families share it.
+  /// Whether a file of this architecture belongs to this family, if several families share the architecture.
   public var claims: @Sendable (GGUFMetadata) -> Bool
-  /// What follows from the tensors and sizes, or from the architecture alone, by key of config.json or, to say that it was
-  /// understood, by key of the file.
+  /// The values that follow from tensors and sizes, or from the architecture alone, by key of config.json, or by key
+  /// of the file to mark that as understood.
   public var settings: @Sendable (GGUFMetadata) -> [String: JSONValue]
 
-  /// A dialect; its arguments are its properties.
+  /// Creates a dialect from its properties.
   public init(
     architecture: String, names: [String: String],
     epsilon: String = "attention.layer_norm_epsilon", keys: [String: [String]] = [:],
@@ -46,13 +48,13 @@ public struct GGUFDialect: Sendable {
     self.settings = settings
   }
 
-  /// Keys without which there is no model of most families.
+  /// The keys that files of most families must have.
   public static let essential = [
     "block_count", "context_length", "embedding_length", "feed_forward_length",
     "attention.head_count",
   ]
 
-  /// Keys of config.json that more than one family has, and where GGUF has them.
+  /// Keys of config.json that several families share, with the corresponding keys of GGUF.
   static let commonKeys: [String: [String]] = [
     "num_hidden_layers": ["block_count"], "hidden_size": ["embedding_length"],
     "num_attention_heads": ["attention.head_count"],
@@ -64,14 +66,14 @@ public struct GGUFDialect: Sendable {
     "original_max_position_embeddings": ["rope.scaling.original_context_length"],
   ]
 
-  /// The keys of windows that not all blocks have, for a family whose settings take `GGUFMetadata.layerKinds`.
+  /// The keys of windows that only some blocks have, for a family whose settings use `GGUFMetadata.layerKinds`.
   static let windowKeys: [String: [String]] = [
     "sliding_window": ["attention.sliding_window"],
     "layer_types": ["attention.sliding_window_pattern"],
     "rope_local_base_freq": ["rope.freq_base_swa"],
   ]
 
-  /// Of these, 0 is how files say that there is none.
+  /// Keys for which 0 means none.
   static let zeroIsNone: Set = [
     "attention.sliding_window", "attention.clamp_kqv", "expert_count",
   ]

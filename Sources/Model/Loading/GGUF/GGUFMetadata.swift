@@ -1,15 +1,15 @@
 import Files
 import Checkpoint
 
-/// The metadata of a GGUF file under its architecture's name, and what its tensors tell besides.
+/// The metadata of a GGUF file under its architecture's prefix, and its tensors.
 public struct GGUFMetadata: Sendable {
-  /// The name that messages give it.
+  /// The name used in messages.
   public let file: String
   /// `general.architecture`.
   public let architecture: String
-  /// The tensors.
+  /// The file's tensors.
   public let tensors: any TensorSource
-  /// A value by its key without the architecture.
+  /// A value by its key without the architecture's prefix.
   public let value: @Sendable (String) -> JSONValue?
 
   init(
@@ -27,26 +27,26 @@ public struct GGUFMetadata: Sendable {
     }
   }
 
-  /// Keys that a file may give an entry for each block; entries that are all alike are one.
+  /// Keys that may have an entry for each block; if all entries are equal, they count as one value.
   private static let ofBlocks: Set = [
     "feed_forward_length", "attention.head_count", "attention.head_count_kv", "expert_used_count",
     "expert_feed_forward_length",
   ]
 
-  /// The value of a key that is a size.
+  /// The value of a key, if it is a size.
   public func size(_ key: String) -> Int? {
     value(key)?.int.flatMap { (1...1 << 31).contains($0) ? $0 : nil }
   }
 
-  /// Whether the file has a tensor.
+  /// Whether the file has a tensor of this name.
   public func contains(_ tensor: String) -> Bool { tensors.contains(tensor) }
 
-  /// The first side of a tensor.
+  /// The first dimension of a tensor.
   public func rows(_ tensor: String) -> JSONValue? {
     tensors.tensors.first { $0.name == tensor }?.shape.first.map { .number(.integer($0)) }
   }
 
-  /// The features of a head, by default the width's share.
+  /// The number of features of a head, by default width / heads.
   public var headDimension: Int? {
     size("attention.key_length")
       ?? size("embedding_length").flatMap { width in
@@ -54,8 +54,8 @@ public struct GGUFMetadata: Sendable {
       }
   }
 
-  /// `layer_types`, or `sliding_window_pattern`, of what the file says about windows: true for each block with one, or how
-  /// many blocks there are to one without; `period` where it says nothing.
+  /// `layer_types`, or `sliding_window_pattern`, derived from what the file says about windows: whether each block
+  /// has one, or the number of blocks per block without one, which is `period` if the file does not say.
   public func layerKinds(period: Int) -> [String: JSONValue] {
     guard size("attention.sliding_window") != nil else {
       return ["sliding_window": .null, "sliding_window_pattern": .number(.integer(1))]
@@ -78,7 +78,7 @@ public struct GGUFMetadata: Sendable {
   /// Whether the file has experts.
   public var isMixture: Bool { (value("expert_count")?.double ?? 0) != 0 }
 
-  /// The keys of a config.json. Throws `ModelError.badKey`, `FileError`.
+  /// The metadata as the keys of a config.json. Throws `ModelError.badKey`, `FileError`.
   func configuration(_ dialect: GGUFDialect) throws -> Configuration {
     for key in dialect.required + [dialect.epsilon] where value(key) == nil {
       throw ModelError.badKey(file: file, key: "\(architecture).\(key)", reason: "is missing")
@@ -117,13 +117,13 @@ public struct GGUFMetadata: Sendable {
 
   // MARK: Rotation
 
-  /// `rope_scaling` of `rope.scaling.…` and of tensors of factors, if there are any.
+  /// `rope_scaling` from the keys `rope.scaling.…` and from tensors of factors, if there are any.
   private func ropeSettings() throws -> [String: JSONValue] {
     let (all, long, short) = (
       try factors("rope_freqs.weight"), try factors("rope_factors_long.weight"),
       try factors("rope_factors_short.weight")
     )
-    // Linear unless it says otherwise, and a factor of 0 means none, as llama.cpp reads it.
+    // Like llama.cpp: linear unless stated otherwise, and a factor of 0 means no scaling.
     let type = value("rope.scaling.type") ?? .string("linear")
     let factor = value("rope.scaling.factor") ?? value("rope.scale_linear")
     let (one, key) = (JSONValue.number(.integer(1)), "rope.scaling.attn_factor")
@@ -140,7 +140,7 @@ public struct GGUFMetadata: Sendable {
         throw unsupported(
           "rope.scaling.factor", factor, "the frequencies have factors of their own")
       }
-      // The same for prompts of every length.
+      // The same factors for prompts of every length.
       return [
         "rope_scaling": .members(
           ("rope_type", .string("longrope")), ("short_factor", all), ("long_factor", all),
@@ -168,7 +168,7 @@ public struct GGUFMetadata: Sendable {
       ]
     default:
       throw unsupported(
-        "rope.scaling.type", type, "known are none, linear, yarn, and longrope with its factors")
+        "rope.scaling.type", type, "supported are none, linear, yarn, and longrope with factors")
     }
   }
 
@@ -177,7 +177,7 @@ public struct GGUFMetadata: Sendable {
       file: file, key: "\(architecture).\(key)", value: value.shown, reason: reason)
   }
 
-  /// What frequencies are divided by, one per pair of features. Throws `FileError`, `ModelError.badKey`.
+  /// The divisors of the frequencies, one per pair of features. Throws `FileError`, `ModelError.badKey`.
   func factors(_ name: String) throws -> JSONValue? {
     guard contains(name) else { return nil }
     let tensor = try tensors.tensor(name)
@@ -191,7 +191,7 @@ public struct GGUFMetadata: Sendable {
 }
 
 extension JSONValue {
-  /// An object of those of the members that are there; the keys differ.
+  /// An object of those members whose value is not nil; the keys must differ.
   static func members(_ members: (key: String, value: JSONValue?)...) -> JSONValue {
     let present = members.compactMap { key, value in value.map { (key: key, value: $0) } }
     return .object((try? JSONObject(present)) ?? JSONObject())
@@ -199,8 +199,8 @@ extension JSONValue {
 }
 
 extension GGUFValue {
-  /// As JSON has it. An array of more elements than models have blocks stands for one of any length: no key here is read
-  /// from it.
+  /// The value as JSON. A longer array than any model has blocks stands for an array of any length: no key here reads
+  /// its elements.
   var json: JSONValue? {
     if let int { return .number(.integer(int)) }
     if let double { return .number(.real(double)) }

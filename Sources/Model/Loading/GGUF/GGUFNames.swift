@@ -1,9 +1,9 @@
 import Files
 import Checkpoint
 
-/// What llama.cpp calls the tensors of several families.
+/// llama.cpp's tensor names that several families share.
 extension GGUFDialect {
-  /// Of those close to Llama.
+  /// The names of families close to Llama.
   public static let decoder = [
     "model.embed_tokens": "token_embd", "model.norm": "output_norm", "lm_head": "output",
     "model.layers.#.input_layernorm": "blk.#.attn_norm",
@@ -18,17 +18,18 @@ extension GGUFDialect {
     "model.layers.#.mlp.down_proj": "blk.#.ffn_down",
   ]
 
-  /// The same with other names for some of a block's tensors, or more of them.
+  /// The same names, with some tensors of a block renamed or added.
   public static func decoder(with block: [String: String]) -> [String: String] {
     decoder.merging(inBlocks("model.layers.#.", block)) { $1 }
   }
 
-  /// Names of blocks' tensors, here and there without what goes before them.
+  /// The names of the tensors of blocks, given without the prefixes of both sides.
   public static func inBlocks(_ prefix: String, _ block: [String: String]) -> [String: String] {
     Dictionary(uniqueKeysWithValues: block.map { (prefix + $0.key, "blk.#." + $0.value) })
   }
 
-  /// Of a mixture's router and experts, all of a kind in one tensor, and of what all tokens share.
+  /// The names of a mixture's router and experts, all experts in one tensor, and of the experts that all tokens
+  /// share.
   static let experts = [
     "mlp.gate": "ffn_gate_inp", "mlp.gate.e_score_correction_bias": "exp_probs_b.bias",
     "mlp.experts.gate_up_proj": "ffn_gate_up_exps",
@@ -39,7 +40,7 @@ extension GGUFDialect {
     "mlp.shared_experts.down_proj": "ffn_down_shexp",
   ]
 
-  /// Where keys of mixtures stand.
+  /// The keys of mixtures of experts.
   static let expertKeys = [
     "num_experts": ["expert_count"], "num_local_experts": ["expert_count"],
     "n_routed_experts": ["expert_count"], "num_experts_per_tok": ["expert_used_count"],
@@ -51,7 +52,7 @@ extension GGUFDialect {
     "num_nextn_predict_layers": ["nextn_predict_layers"],
   ]
 
-  /// Norms of queries and keys, and the norms after the halves of a block.
+  /// The names of the norms of queries and keys, and of the norms after the halves of a block.
   static let headNorms = ["self_attn.q_norm": "attn_q_norm", "self_attn.k_norm": "attn_k_norm"]
   static let normsBehind = [
     "post_attention_layernorm": "post_attention_norm",
@@ -60,7 +61,7 @@ extension GGUFDialect {
 }
 
 extension GGUFMetadata {
-  /// Biases that are there or not, by the key that says so in a config.json: of the queries and of the MLP.
+  /// The keys of a config.json that say whether queries and the MLP have biases, derived from the tensors.
   public func biases(attention: String? = "attention_bias", mlp: String? = nil) -> [String:
     JSONValue]
   {
@@ -77,7 +78,8 @@ extension GGUFMetadata {
     tensors.tensors.contains { $0.name.hasPrefix("blk.") && $0.name.hasSuffix("." + name) }
   }
 
-  /// The blocks of the model, without those after them that predict further tokens, and how many those are.
+  /// The number of blocks of the model, without those after them that predict further tokens, and the number of the
+  /// latter.
   var blockCounts: [String: JSONValue] {
     let further = size("nextn_predict_layers") ?? 0
     return [

@@ -1,8 +1,9 @@
 import Files
 
-/// How llama.cpp writes models some of whose blocks are recurrent.
+/// llama.cpp's names and keys for models with recurrent blocks.
 extension GGUFDialect {
-  /// The tensors of a recurrent mixer, which the family calls `mixer` within a block. The rates and D have no ending.
+  /// The names of the tensors of a recurrent mixer, which the family calls `mixer` within a block. The rates and D
+  /// have no suffix.
   static func recurrence(_ mixer: String) -> [String: String] {
     let names = [
       "in_proj": "ssm_in", "conv1d": "ssm_conv1d", "dt_bias": "ssm_dt.bias", "A_log": "ssm_a.",
@@ -11,7 +12,7 @@ extension GGUFDialect {
     return Dictionary(uniqueKeysWithValues: names.map { ("\(mixer).\($0.key)", $0.value) })
   }
 
-  /// Where the sizes of recurrent mixers stand, under the names that one family or the other has for them.
+  /// The keys of the sizes of recurrent mixers, under the names that different families use.
   static let recurrenceKeys: [String: [String]] = {
     let keys = [
       "ssm.conv_kernel": ["conv_kernel", "mamba_d_conv", "linear_conv_kernel_dim"],
@@ -26,14 +27,15 @@ extension GGUFDialect {
       uniqueKeysWithValues: keys.flatMap { key, names in names.map { ($0, [key]) } })
   }()
 
-  /// The sizes of recurrent mixers, all of which must be there.
+  /// The sizes of recurrent mixers, all of which a file must have.
   static let recurrenceSizes = [
     "ssm.conv_kernel", "ssm.inner_size", "ssm.state_size", "ssm.time_step_rank", "ssm.group_count",
   ]
 }
 
 extension GGUFMetadata {
-  /// Features of a recurrent mixer's values, by the key that a config.json has for them: a head's share of all.
+  /// The number of features of a head's values in a recurrent mixer, under its key in a config.json: an equal share
+  /// of all.
   func valueDimension(_ key: String) -> [String: JSONValue] {
     guard let inner = size("ssm.inner_size"), let heads = size("ssm.time_step_rank") else {
       return [:]
@@ -41,7 +43,7 @@ extension GGUFMetadata {
     return [key: .number(.integer(max(inner / heads, 1)))]
   }
 
-  /// Whether the mixers' maps from the stream and their convolutions have biases, by the keys that say so.
+  /// The keys that say whether a mixer's input map and convolution have biases, derived from the tensors.
   func mixerBiases(input: String, convolution: String) -> [String: JSONValue] {
     [
       input: .bool(hasInABlock("ssm_in.bias")),
@@ -49,7 +51,7 @@ extension GGUFMetadata {
     ]
   }
 
-  /// The entries of a key that has one for every block; nil where there are too few or too many.
+  /// The entries of a key that has one per block; nil if their number is wrong.
   func entries(_ key: String) -> [Int]? {
     guard let blocks = size("block_count"), blocks <= 1 << 12, let value = value(key) else {
       return nil
@@ -58,8 +60,8 @@ extension GGUFMetadata {
     return value.int.map { Array(repeating: $0, count: blocks) }
   }
 
-  /// The entry that all blocks have for which it is not 0; null where it is 0 for all. Where they differ, or are of
-  /// another number, the value is left for the reader to refuse.
+  /// The common value of all entries that are not 0; null if all are 0. If they differ, or their number is wrong, the
+  /// value is returned as it is, for the reader to refuse.
   func entryOfSome(_ key: String) -> JSONValue {
     guard let all = entries(key) else { return value(key) ?? .null }
     let present = Set(all).subtracting([0])
@@ -67,7 +69,7 @@ extension GGUFMetadata {
     return present.first.map { .number(.integer($0)) } ?? .null
   }
 
-  /// `layer_types` and the heads of keys and values, where recurrent blocks are those without any.
+  /// `layer_types` and the number of key-value heads, where blocks without such heads are recurrent.
   func kindsByHeads(recurrent: String) -> [String: JSONValue] {
     let key = "attention.head_count_kv"
     var settings = ["num_key_value_heads": entryOfSome(key)]

@@ -1,26 +1,27 @@
-/// How the reference implementation, transformers 5, initialises a family's tensors before they are trained.
+/// The initialisation of a family's tensors before training, as in the reference implementation, transformers 5.
 ///
-/// What nearly all families have in common: matrices and embeddings are normal with mean 0 and one deviation, biases are 0,
-/// gains 1, and the embedding of the padding token is 0.
+/// Nearly all families have in common that matrices and embeddings are normal with mean 0 and the same deviation,
+/// biases are 0, gains are 1, and the embedding of the padding token is 0.
 public struct Initialisation: Sendable {
-  /// The key of config.json that the deviation stands under.
+  /// The key of the deviation in config.json.
   public var key: String
-  /// The deviation where the file does not say.
+  /// The deviation if the file gives none.
   public var deviation: Double
-  /// Whether the head is the embedding where the file does not say.
+  /// Whether the head is tied to the embedding if the file does not say.
   public var isTied: Bool
   /// Whether the embedding has a row for padding.
   public var hasPadding: Bool
-  /// Its token where the file does not say.
+  /// The padding token if the file gives none.
   public var paddingToken: Int?
-  /// Whether that is the token whatever the file says.
+  /// Whether the file's own padding token is ignored.
   public var fixesPadding = false
-  /// Whether learned positions have a row of the padding token as well.
+  /// Whether learned positions have a row for the padding token as well.
   public var padsPositions = false
-  /// What is initialised otherwise, by how canonical names end, `.weight` left out, from the file and the deviation.
+  /// The tensors that are initialised differently, by suffix of their canonical names without `.weight`, for a file
+  /// and its deviation.
   public var exceptions: @Sendable (ModelFile, Double) throws -> [(ending: String, Initialiser)]
 
-  /// An initialisation; its arguments are its properties.
+  /// Creates an initialisation from its properties.
   public init(
     key: String = "initializer_range", deviation: Double = 0.02, isTied: Bool = false,
     hasPadding: Bool = true, paddingToken: Int? = nil, fixesPadding: Bool = false,
@@ -41,24 +42,25 @@ public struct Initialisation: Sendable {
 }
 
 extension Initialiser {
-  /// As a layer of so many inputs begins in PyTorch, times a factor: uniformly, up to 1 / √inputs.
+  /// PyTorch's initialisation of a layer with this number of inputs, times a factor: uniform up to 1 / √inputs.
   static func layer(inputs: Int, times factor: Double = 1) -> Initialiser {
     .uniform(limit: factor / Double(max(inputs, 1)).squareRoot())
   }
 }
 
-/// What one tensor is filled with.
+/// The numbers that a tensor is filled with.
 public enum Initialiser: Equatable, Sendable {
-  /// One number.
+  /// The same number everywhere.
   case constant(Float)
-  /// Independent normal numbers of mean 0; those outside of ±`limit` are drawn again.
+  /// Independent normal numbers of mean 0; those outside ±`limit` are drawn again.
   case normal(deviation: Double, limit: Double = .infinity)
-  /// Independent numbers, all from −`limit` to `limit` alike.
+  /// Independent uniform numbers between −`limit` and `limit`.
   case uniform(limit: Double)
-  /// The logarithms of independent numbers, all between two alike.
+  /// Logarithms of independent uniform numbers in the range.
   case logarithms(of: ClosedRange<Double>)
-  /// Of the last side's numbers the logarithms of 1, 2, 3, …
+  /// The logarithms of 1, 2, 3, … along the last dimension.
   case countedLogarithms
-  /// What softplus makes steps of: the logarithms of these lie uniformly between those of two, and none is below `floor`.
+  /// Numbers whose softplus is a step: its logarithm is uniform between the logarithms of the range's bounds, and no
+  /// step is below `floor`.
   case stepBiases(ClosedRange<Double>, floor: Double)
 }

@@ -3,7 +3,7 @@ import Weights
 import Checkpoint
 import LinearAlgebra
 
-/// The weights of a model before its training, at random.
+/// Random weights of a model, as before its training.
 struct RandomInitialisation: Sendable {
   private let seed: UInt64
   private let deviation: Double
@@ -11,16 +11,16 @@ struct RandomInitialisation: Sendable {
   private let paddingToken: Int?
   private let padsPositions: Bool
   private let exceptions: [(ending: String, Initialiser)]
-  /// The canonical names of a GGUF file's tensors, `.weight` and `.bias` left out where they are not part of the name.
+  /// The canonical names of a GGUF file's tensors, without `.weight` and `.bias` unless these are part of the name.
   private let canonical: [String: String]
   private let isGGUF: Bool
 
-  /// Throws `ModelError`.
+  /// Creates the initialisation of a file's model. Throws `ModelError`.
   init(_ file: ModelFile, seed: UInt64) throws {
     let (c, traits) = (file.configuration, file.family.initialisation)
     self.seed = seed
     deviation = try c.positive(traits.key, default: traits.deviation)
-    try c.check(deviation <= 100, traits.key, "is more than 100")
+    try c.check(deviation <= 100, traits.key, "must be at most 100")
     isTied = try c.flag("tie_word_embeddings", default: traits.isTied)
     let key = "pad_token_id"
     let stated =
@@ -29,17 +29,18 @@ struct RandomInitialisation: Sendable {
       traits.hasPadding ? stated ?? (c.mentions(key) ? nil : traits.paddingToken) : nil
     padsPositions = traits.padsPositions
     exceptions = try traits.exceptions(file, deviation)
-    // Of two names for one, such as a gated and a plain MLP have, both are initialised alike.
+    // If two names refer to one tensor, as in a gated and a plain MLP, both are initialised alike.
     canonical = Dictionary(
       (file.dialect?.names ?? [:]).map { ($1.hasSuffix(".") ? String($1.dropLast()) : $1, $0) },
       uniquingKeysWith: { min($0, $1) })
     isGGUF = file.format == .gguf
   }
 
-  /// The weights of `file`'s model at random; its own are not read, but tables that follow from the configuration are.
+  /// Random weights for the model of `file`; its own weights are not read, except for tables computed from the
+  /// configuration.
   ///
-  /// Types of 16 and 32 bits are kept, and F64 becomes F32. What was quantised becomes BF16: it takes half of F32, and its
-  /// rounding, of each number by 2⁻⁹ of itself at most, moves a deviation by less than a millionth of itself.
+  /// Types of 16 and 32 bits are kept, and F64 becomes F32. Quantised tensors become BF16: it takes half the space of
+  /// F32, and its rounding, by at most 2⁻⁹ of each number, changes a deviation by less than one part in a million.
   /// Throws `FileError.cannotWrite`, `cannotRead`.
   func weights(of source: any TensorSource) throws(FileError) -> any TensorSource {
     try ScratchTensors(replacing: source, types: Self.type, numbers: numbers)
@@ -56,8 +57,8 @@ struct RandomInitialisation: Sendable {
 
   // MARK: One tensor
 
-  /// The name that says what a tensor is and seeds its numbers, whatever the file calls it: an embedding and the head that
-  /// is tied to it have one.
+  /// The name that identifies a tensor and seeds its numbers, whatever the file calls it: an embedding and a head
+  /// tied to it share one.
   private func name(of stored: String) -> String {
     let parts = stored.split(separator: ".", omittingEmptySubsequences: false)
     let block = parts.firstIndex { Int($0) != nil }
@@ -75,23 +76,23 @@ struct RandomInitialisation: Sendable {
     return (isEmbedding && suffix == ".weight" ? "embedding" : name) + suffix
   }
 
-  /// What a tensor is filled with, by the name that `name(of:)` gives.
+  /// The initialiser of a tensor, by the name that `name(of:)` returns.
   private func initialiser(of name: String, sides: Int) -> Initialiser {
     let stem = name.hasSuffix(".weight") ? String(name.dropLast(7)) : name
     if let (_, exception) = exceptions.first(where: { stem.hasSuffix($0.ending) }) {
       return exception
     }
     if [".bias", ".beta"].contains(where: { name.hasSuffix($0) }) { return .constant(0) }
-    // Gains of heads and the D of state spaces have two sides in GGUF.
+    // In GGUF, the gains of heads and the D of state spaces have two dimensions.
     if sides == 1 || stem.hasSuffix("norm") || stem.hasSuffix(".D") { return .constant(1) }
     return .normal(deviation: deviation)
   }
 
-  /// Numbers of a tensor, the same for the same seed, name and range.
+  /// The numbers of a tensor in a range, which depend only on the seed, the name and the range.
   private func numbers(_ tensor: TensorInfo, _ range: Range<Int>) -> [Float] {
     let name = name(of: tensor.name)
     let numbers = numbers(tensor, range, called: name)
-    // GGUF files hold what these are the logarithms of.
+    // GGUF files store the rates themselves rather than their logarithms.
     return isGGUF && name.hasSuffix(".A_log")
       ? numbers.map { Float(-Double.exp(Double($0))) } : numbers
   }
@@ -152,7 +153,7 @@ struct RandomInitialisation: Sendable {
     }
   }
 
-  /// Where the padding token's numbers lie in an embedding; a negative token counts from the end.
+  /// The range of the padding token's numbers in an embedding; a negative token counts from the end.
   private func paddingRow(of embedding: TensorInfo) -> Range<Int>? {
     guard let token = paddingToken, embedding.shape.count == 2 else { return nil }
     let (rows, columns) = (embedding.shape[0], embedding.shape[1])
@@ -161,7 +162,7 @@ struct RandomInitialisation: Sendable {
     return row * columns..<(row + 1) * columns
   }
 
-  /// FNV-1a, 64 bits, of seed, place and name.
+  /// FNV-1a hash, 64 bits, of seed, position and name.
   private func hash(_ name: String, _ start: Int) -> UInt64 {
     var hash: UInt64 = 0xCBF2_9CE4_8422_2325
     func add(_ bytes: some Sequence<UInt8>) {

@@ -4,33 +4,34 @@ import Checkpoint
 import Foundation
 import LinearAlgebra
 
-/// A checkpoint of a known model's shape with random weights, for benchmarks: what a solver costs does not depend on what
-/// a model has learnt, and 16 GB need not be downloaded.
+/// A checkpoint with the shape of a known model and random weights, for benchmarks: the cost of a solve does not
+/// depend on what a model has learned, and 16 GB need not be downloaded.
 ///
-/// Weights are independent with mean 0 and deviation 0.02, the initialiser of the reference implementation; each is the
-/// sum of four uniform numbers, which is near enough to normal and quick to make. Norms are 1. Written a piece at a time.
+/// Weights are independent with mean 0 and deviation 0.02, as initialised by the reference implementation; each is
+/// the sum of four uniform numbers, which is close enough to normal and fast to generate. Norms are 1. The file is
+/// written piece by piece.
 public struct SyntheticCheckpoint: Sendable {
   /// The shape of a model of the Llama family.
   public struct Shape: Sendable {
-    /// Width d.
+    /// The width d.
     public var width: Int
-    /// Features of the MLP's hidden layer.
+    /// The number of features of the MLP's hidden layer.
     public var feedForwardWidth: Int
-    /// Query heads.
+    /// The number of query heads.
     public var heads: Int
-    /// Heads of keys and values.
+    /// The number of key-value heads.
     public var keyValueHeads: Int
-    /// Blocks L.
+    /// The number of blocks L.
     public var layers: Int
-    /// Ids of the vocabulary.
+    /// The number of ids in the vocabulary.
     public var vocabulary: Int
-    /// Base of the rotary frequencies.
+    /// The base of the rotary frequencies.
     public var theta = 10_000.0
     /// Whether the head is the embedding.
     public var isTied = false
   }
 
-  /// The shapes that are known, by name.
+  /// The known shapes, by name.
   public static let shapes: [String: Shape] = [
     "llama-2-7b": Shape(
       width: 4096, feedForwardWidth: 11008, heads: 32, keyValueHeads: 32, layers: 32,
@@ -61,21 +62,21 @@ public struct SyntheticCheckpoint: Sendable {
       theta: 130_000, isTied: true),
   ]
 
-  /// The shape.
+  /// The model's shape.
   public var shape: Shape
-  /// F32, F16 or BF16.
+  /// The type of the weights: F32, F16 or BF16.
   public var elementType: ElementType
-  /// Of the weights.
+  /// The seed of the weights.
   public var seed: UInt64
 
-  /// A checkpoint to be written.
+  /// Creates the description of a checkpoint, to be written by `write(to:progress:)`.
   public init(shape: Shape, elementType: ElementType = .bf16, seed: UInt64 = 0) {
     self.shape = shape
     self.elementType = elementType
     self.seed = seed
   }
 
-  /// Bytes of the weights.
+  /// The bytes of the weights.
   public var byteCount: Int {
     entries.reduce(0) { $0 + $1.shape.reduce(1, *) * $1.elementType.blockBytes }
   }
@@ -106,10 +107,10 @@ public struct SyntheticCheckpoint: Sendable {
     return result
   }
 
-  /// Writes `model.safetensors` and `config.json` into a folder, which is made if missing; `progress` is called with the share done,
-  /// and ends the work if it throws.
+  /// Writes `model.safetensors` and `config.json` into a folder, which is created if missing; `progress` is called
+  /// with the share done and stops the work if it throws.
   ///
-  /// Throws `FileError.cannotWrite`, and what `progress` throws; then nothing of it stays.
+  /// Throws `FileError.cannotWrite`, and whatever `progress` throws; nothing that was written then remains.
   public func write(to folder: String, progress: (Double) throws -> Void = { _ in }) throws {
     let isNew = !FileManager.default.fileExists(atPath: folder)
     do { try writeFiles(into: folder, progress: progress) } catch {
@@ -152,7 +153,7 @@ public struct SyntheticCheckpoint: Sendable {
     }
   }
 
-  /// `count` random weights. Four 16-bit parts of one draw, added: variance 4 · 2³² / 12.
+  /// `count` random weights, each the sum of four 16-bit parts of one draw, with variance 4 · 2³² / 12.
   @inline(never)  // inlined, it crashes the optimiser of Swift 6.3.1
   private func append(
     _ count: Int, to writer: SafetensorsWriter, _ generator: inout SeededGenerator
@@ -165,7 +166,7 @@ public struct SyntheticCheckpoint: Sendable {
       numbers[i] = (Float(sum) - Float(2 * 0xFFFF)) * scale
     }
     guard elementType == .bf16 else { return try writer.append(numbers) }
-    // Rounded to nearest; ties hardly happen.
+    // Rounded to nearest; ties are rare.
     let halves = numbers.map { UInt16(truncatingIfNeeded: ($0.bitPattern &+ 0x8000) >> 16) }
     let result = halves.withUnsafeBytes { bytes in Result { try writer.append(stored: bytes) } }
     try result.get()

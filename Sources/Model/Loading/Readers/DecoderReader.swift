@@ -1,23 +1,24 @@
 import Checkpoint
 import LinearAlgebra
 
-/// Reads the parts of a decoder under the names that Llama gave them and that the families close to it kept.
+/// A reader of the parts of a decoder, under the names that Llama introduced and related families kept.
 public struct DecoderReader {
-  /// Finds the tensors.
+  /// The reader of tensors.
   public let weights: WeightReader
-  /// Sizes and functions.
+  /// The sizes and functions.
   public let settings: DecoderSettings
-  /// What norms add to their stored gains.
+  /// The offset that norms add to their stored gains.
   let gainOffset: Double
 
-  /// Of names under `weights`.
+  /// Creates a reader of names under `weights`.
   public init(_ weights: WeightReader, _ settings: DecoderSettings, gainOffset: Double = 0) {
     self.weights = weights
     self.settings = settings
     self.gainOffset = gainOffset
   }
 
-  /// Of a folder, with or without the prefix `model.`, or of a GGUF file, whose norms store what they multiply by.
+  /// Creates a reader of a folder, with or without the prefix `model.`, or of a GGUF file, whose norms store their
+  /// gains without offset.
   public init(_ file: ModelFile, _ settings: DecoderSettings, gainOffset: Double = 0) {
     var settings = settings
     if let dialect = file.dialect { settings.pairing = dialect.pairing }
@@ -32,7 +33,7 @@ public struct DecoderReader {
     DecoderReader(weights.scoped("model.layers.\(l)."), settings, gainOffset: gainOffset)
   }
 
-  /// The RMSNorm of this name, with `count` gains or as many as the width.
+  /// The RMSNorm of this name, with `count` gains, by default as many as the width.
   public func norm(_ name: String, count: Int? = nil) throws -> RMSNormWeights {
     RMSNormWeights(
       gain: try weights.vector(name + ".weight", count: count ?? settings.width),
@@ -47,16 +48,16 @@ public struct DecoderReader {
     return norm
   }
 
-  /// What the norms of queries and keys go over.
+  /// The features that the norms of queries and keys are taken over.
   public enum HeadNorms: Sendable {
-    /// The features of each head.
+    /// The features of each head separately.
     case each
-    /// Those of all heads together.
+    /// The features of all heads together.
     case all
   }
 
-  /// `q_proj`, `k_proj`, `v_proj`, `o_proj`; the last has a bias where the others do unless `outputBias` says otherwise. With
-  /// the RMSNorms `q_norm` and `k_norm` if `norms` says what they go over.
+  /// The attention made of `q_proj`, `k_proj`, `v_proj` and `o_proj`; the last has a bias if the others do unless
+  /// `outputBias` says otherwise. With the RMSNorms `q_norm` and `k_norm` over the features given by `norms`, if any.
   public func attention(
     window: Int? = nil, outputBias: Bool? = nil, norms: HeadNorms? = nil
   ) throws -> AttentionWeights {
@@ -76,7 +77,7 @@ public struct DecoderReader {
     return attention
   }
 
-  /// The attention these projections make.
+  /// The attention with these projections.
   public func attention(
     _ projection: QueryKeyValue, output: LinearWeights, window: Int?
   ) -> AttentionWeights {
@@ -86,8 +87,8 @@ public struct DecoderReader {
       rotary: settings.rotary, pairing: settings.pairing, window: window)
   }
 
-  /// `gate_proj`, if there is a gate, `up_proj`, `down_proj` of an MLP of this name, and of this width if it is not that of
-  /// all.
+  /// The MLP made of `gate_proj`, if there is a gate, `up_proj` and `down_proj` under this name, of this width or the
+  /// common one.
   public func mlp(
     _ name: String = "mlp", width inner: Int? = nil, isGated: Bool = true
   ) throws -> MLPWeights {
@@ -101,7 +102,7 @@ public struct DecoderReader {
       activation: s.activation)
   }
 
-  /// `gate_up_proj`, of whose outputs the first half are the gate's, and `down_proj`, without biases.
+  /// The MLP made of `gate_up_proj`, with the gate as the first half of its outputs, and `down_proj`, without biases.
   public func fusedMLP() throws -> MLPWeights {
     let s = settings
     let fused = try weights.linear(
@@ -116,10 +117,10 @@ public struct DecoderReader {
 }
 
 extension DecoderModel {
-  /// Reads embedding, head and, one after another, the blocks. `note` says what there is to know besides the family's
-  /// residual function.
+  /// Reads embedding, head and, one after another, the blocks. `note` is added to the text of the family's residual
+  /// function.
   ///
-  /// Throws `FileError`, `ModelError`; `ModelError.unreadTensor` for a tensor of a block that was not read.
+  /// Throws `FileError`, `ModelError`; `ModelError.unreadTensor` if a tensor of a block was not read.
   public init(
     _ file: ModelFile, _ reader: DecoderReader, norm: any NormWeights, embeddingScale: Double = 1,
     embeddingNorm: (any NormWeights)? = nil, logitScale: Double = 1, logitCap: Double? = nil,

@@ -1,14 +1,14 @@
 import Autodiff
 import Weights
 
-/// Reads what encoders of text and of images have in common: sizes, and blocks whose projections are separate.
+/// A reader of what encoders of text and of images have in common: sizes, and blocks with separate projections.
 struct EncoderReader {
   let weights: WeightReader
   let layers, width, feedForwardWidth, heads: Int
   let epsilon: Double
   let activation: Activation
 
-  /// What the reference implementation takes where a file says nothing; here that of BERT.
+  /// The reference implementation's defaults for absent keys; here those of BERT.
   struct Defaults {
     var layers = 12
     var width = 768
@@ -18,15 +18,15 @@ struct EncoderReader {
     var activation = "gelu"
   }
 
-  /// What the tensors of a block are called.
+  /// The names of a block's tensors.
   struct Names {
-    /// What stands before the block's number, after the model's prefix.
+    /// The prefix of the block's number, after the model's prefix.
     var blocks = "encoder.layer."
     var attentionNorm, query, key, value, output, mlpNorm, up, down: String
-    /// The factors of what each half adds to the stream, where there are any.
+    /// The factors of what each half adds to the stream; nil if there are none.
     var scales: (attention: String, mlp: String)?
 
-    /// BERT's, ViT's and DINOv2's share these.
+    /// The names shared by BERT, ViT and DINOv2.
     static func bert(
       attentionNorm: String = "attention.output.LayerNorm", projections: String = "attention.self",
       mlpNorm: String = "output.LayerNorm", up: String = "intermediate.dense",
@@ -38,14 +38,14 @@ struct EncoderReader {
         down: down, scales: scales)
     }
 
-    /// CLIP's and SigLIP's, and but for the names of norms those of others that began in fairseq.
+    /// The names of CLIP and SigLIP and, except for the norms, of other models that originated in fairseq.
     static let clip = Names(
       blocks: "encoder.layers.", attentionNorm: "layer_norm1", query: "self_attn.q_proj",
       key: "self_attn.k_proj", value: "self_attn.v_proj", output: "self_attn.out_proj",
       mlpNorm: "layer_norm2", up: "mlp.fc1", down: "mlp.fc2")
   }
 
-  /// Sizes and functions that were read already.
+  /// Creates a reader with sizes and functions that have been read already.
   init(
     _ weights: WeightReader, layers: Int, width: Int, feedForwardWidth: Int, heads: Int,
     epsilon: Double, activation: Activation
@@ -56,7 +56,8 @@ struct EncoderReader {
     self.activation = activation
   }
 
-  /// The keys of a config.json, with the defaults of the reference implementation. Throws `ModelError`.
+  /// Creates a reader from the keys of a config.json, with the reference implementation's defaults. Throws
+  /// `ModelError`.
   init(
     _ c: Configuration, _ weights: WeightReader, _ defaults: Defaults = Defaults(),
     isCausal: Bool = false
@@ -64,7 +65,7 @@ struct EncoderReader {
     let width = try c.size("hidden_size", default: defaults.width)
     let heads = try c.size("num_attention_heads", default: defaults.heads)
     _ = try c.headDimension(width: width, heads: heads)
-    // There is no mask whatever it says.
+    // There is no causal mask, whatever the file says.
     if !isCausal { c.understand("is_causal") }
     self.init(
       weights, layers: try c.size("num_hidden_layers", default: defaults.layers), width: width,
@@ -73,8 +74,9 @@ struct EncoderReader {
       activation: try Activation(c, "hidden_act", default: defaults.activation))
   }
 
-  /// The blocks of `model` (with its dot), where every token sees all others unless `attention` says otherwise; `bias` is
-  /// whether queries, keys and values have biases, `feedForward` reads an MLP of another kind.
+  /// Reads the blocks of `model` (with its dot), in which every token sees all others unless `attention` says
+  /// otherwise; `bias` is whether queries, keys and values have biases, and `feedForward` reads an MLP of another
+  /// kind.
   func blocks(
     of model: String, _ arrangement: DecoderBlock.Arrangement, _ names: Names = .bert(),
     bias: Bool = true, attention: (inout AttentionWeights) -> Void = { _ in },
@@ -96,7 +98,7 @@ struct EncoderReader {
     }
   }
 
-  /// The attention of a block.
+  /// Reads the attention of a block.
   func attention(
     _ block: WeightReader, _ names: Names, bias: Bool = true
   ) throws -> AttentionWeights {
@@ -111,7 +113,7 @@ struct EncoderReader {
       output: try projection(names.output, true), isCausal: false)
   }
 
-  /// The MLP of a block.
+  /// Reads the MLP of a block.
   func mlp(_ block: WeightReader, _ names: Names) throws -> MLPWeights {
     MLPWeights(
       up: try block.linear(names.up, outputs: feedForwardWidth, inputs: width, bias: true),
@@ -119,7 +121,8 @@ struct EncoderReader {
       activation: activation)
   }
 
-  /// A norm's `weight` and `bias`, in old files `gamma` and `beta`; of as many features as the stream unless said otherwise.
+  /// Reads a norm's `weight` and `bias`, in old files `gamma` and `beta`; by default with as many features as the
+  /// stream.
   func norm(
     _ name: String, in block: WeightReader? = nil, count: Int? = nil
   ) throws -> LayerNormWeights {
@@ -134,13 +137,13 @@ struct EncoderReader {
 
   // MARK: Text
 
-  /// A table of embeddings, (rows, width of the embedding).
+  /// Reads a table of embeddings, (rows, width of the embedding).
   func table(_ name: String, rows: Int, columns: Int? = nil) throws -> StoredMatrix {
     try weights.matrix("\(name).weight", rows: rows, columns: columns ?? width)
   }
 
-  /// The head of a masked language model: its three maps, and where the output's bias is if not by its own name. nil in
-  /// checkpoints without one.
+  /// Reads the head of a masked language model: its three maps, and the output's bias if it has another name. nil in
+  /// checkpoints without a head.
   func head(
     transform: String, norm: String, output: String, bias: String, activation: Activation,
     words: StoredMatrix, isTied: Bool

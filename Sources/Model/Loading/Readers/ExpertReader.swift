@@ -3,26 +3,26 @@ import Checkpoint
 import LinearAlgebra
 import Weights
 
-/// How a file stores the experts of a block.
+/// The layout of a block's experts in a file.
 ///
-/// Every expert may have tensors of its own, `prefix.7.gate.weight`, as published checkpoints have it; there may be one of
-/// all experts for each matrix, `prefix.gate.weight`, as GGUF has it; or one for gate and up, and one for down, as recent
-/// implementations hold them.
+/// Every expert may have tensors of its own, `prefix.7.gate.weight`, as in published checkpoints; there may be one
+/// tensor of all experts for each matrix, `prefix.gate.weight`, as in GGUF; or one for gate and up and one for down,
+/// as in recent implementations.
 public struct ExpertLayout: Sendable {
-  /// What stands before all names.
+  /// The prefix of all names.
   public var prefix: String
-  /// An expert's matrices.
+  /// The names of an expert's matrices.
   public var parts: (gate: String, up: String, down: String)
-  /// The tensors of all experts' gates and ups, and of all their downs, the whole of what follows the prefix.
+  /// The names, after the prefix, of the tensors that contain all experts' gates and ups, and all their downs.
   public var stacks: (gateAndUp: String, down: String)
-  /// Whether those two hold matrices (inputs, outputs).
+  /// Whether these two tensors store matrices as (inputs, outputs).
   public var isTransposed: Bool
-  /// Whether gate and up alternate among the outputs, instead of all gates coming before all ups.
+  /// Whether gate and up alternate among the outputs, instead of all gates preceding all ups.
   public var alternates: Bool
   /// Whether stacked experts have biases.
   public var bias: Bool
 
-  /// A layout; its arguments are its properties.
+  /// Creates a layout from its properties.
   public init(
     prefix: String = "mlp.experts",
     parts: (gate: String, up: String, down: String) = ("gate_proj", "up_proj", "down_proj"),
@@ -35,10 +35,10 @@ public struct ExpertLayout: Sendable {
 }
 
 extension DecoderReader {
-  /// The experts of a block, read where they are stored when a token has chosen them; nothing is copied.
+  /// The experts of a block, each read in place when a token has chosen it; nothing is copied.
   ///
-  /// Where gate and up lie in one transposed matrix, they come out of one product with it, and are then taken apart: a copy
-  /// of 2 · width numbers a vector, beside a product of as many times the width of the stream.
+  /// If gate and up are in one transposed matrix, one product computes both, and they are then separated: this copies
+  /// 2 · width numbers per vector, against a product of that many times the width of the stream.
   public func experts(
     _ count: Int, width inner: Int, _ layout: ExpertLayout = ExpertLayout(),
     gating: MLPWeights.Gating = .product
@@ -52,7 +52,7 @@ extension DecoderReader {
     }
   }
 
-  /// `mlp.gate` and `mlp.experts`, and `mlp.shared_experts` if they have a width.
+  /// The mixture made of `mlp.gate`, `mlp.experts` and, if it has a width, `mlp.shared_experts`.
   public func mixture(
     of count: Int, width inner: Int, _ routing: ExpertRouting, shared: Int? = nil
   ) throws -> ExpertMixture {
@@ -83,11 +83,11 @@ extension DecoderReader {
       let (gates, ups) = (try stack(gate, inner, width), try stack(up, inner, width))
       return ({ .gated(gate: gates($0), up: ups($0)) }, try stack(down, width, inner))
     }
-    // Nothing else is there: let the error name what is missing.
+    // If no layout matches, the error should name what is missing.
     if weights.contains(prefix + layout.stacks.down) {
       return try expertStacks(count, inner, layout)
     }
-    // One by one: a file that lies about their number must not make room for them all.
+    // One by one, so that a file that lies about their number does not make us allocate for all of them.
     var (gates, ups, downs): ([LinearWeights], [LinearWeights], [LinearWeights]) = ([], [], [])
     for e in 0..<count {
       let part = { (name: String, outputs: Int, inputs: Int) in
@@ -101,7 +101,7 @@ extension DecoderReader {
     return ({ [gates, ups] in .gated(gate: gates[$0], up: ups[$0]) }, { [downs] in downs[$0] })
   }
 
-  /// Gates and ups of all experts in one tensor.
+  /// The gates and ups of all experts, from one tensor.
   private func expertStacks(
     _ count: Int, _ inner: Int, _ layout: ExpertLayout
   ) throws -> Parts {
@@ -126,7 +126,7 @@ extension DecoderReader {
     return ({ .fused(both($0), gate: gate, up: up) }, down)
   }
 
-  /// One matrix an expert out of a tensor of all.
+  /// The matrices of all experts, from one tensor.
   private func expertStack(
     _ name: String, bias: String?, _ count: Int, outputs: Int, inputs: Int,
     isTransposed: Bool = false
@@ -143,19 +143,19 @@ extension DecoderReader {
 // MARK: Mixtral's names
 
 extension DecoderReader {
-  /// `block_sparse_moe` as published, `mlp` as the reference implementation calls it now.
+  /// The prefix: `block_sparse_moe` as published, `mlp` in the current reference implementation.
   var mixtralPrefix: String {
     ["gate.weight", "router.weight", "experts.gate_up_proj"].contains {
       weights.contains("mlp." + $0)
     } ? "mlp" : "block_sparse_moe"
   }
 
-  /// The experts' w1, w3, w2.
+  /// The layout of the experts' w1, w3 and w2.
   var mixtralExperts: ExpertLayout {
     ExpertLayout(prefix: mixtralPrefix + ".experts", parts: ("w1", "w3", "w2"))
   }
 
-  /// The router, `gate`, or as some implementations call it, `router`.
+  /// The router, named `gate` or, in some implementations, `router`.
   func mixtralRouter(_ count: Int) throws -> LinearWeights {
     let names = ["gate", "router"].map { "\(mixtralPrefix).\($0)" }
     let name = names.first { weights.contains($0 + ".weight") } ?? names[0]

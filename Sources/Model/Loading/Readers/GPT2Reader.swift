@@ -1,8 +1,8 @@
 import Autodiff
 import LinearAlgebra
 
-/// Reads what GPT-2 and the families that took over its names have in common: sizes, norms and MLPs of blocks, and what lies
-/// before and after the blocks.
+/// A reader of what GPT-2 and families with its names have in common: sizes, norms and MLPs of blocks, and the
+/// tensors before and after the blocks.
 struct GPT2Reader {
   let weights: WeightReader
   let layers, width, heads, headDimension, feedForwardWidth, positions: Int
@@ -10,7 +10,7 @@ struct GPT2Reader {
   let activation: Activation
   let isTied: Bool
 
-  /// What the reference implementation takes where a file says nothing; here that of GPT-2.
+  /// The reference implementation's defaults for absent keys; here those of GPT-2.
   struct Defaults {
     var layers = 12
     var width = 768
@@ -20,7 +20,7 @@ struct GPT2Reader {
     var isTied = true
   }
 
-  /// What the keys that differ from family to family are called, in order of preference; here as GPT-2 has them.
+  /// The names of the keys that differ between families, in order of preference; here those of GPT-2.
   struct Keys {
     var layers = "n_layer"
     var width = "n_embd"
@@ -34,7 +34,7 @@ struct GPT2Reader {
     _ file: ModelFile, _ defaults: Defaults = Defaults(), _ keys: Keys = Keys()
   ) throws(ModelError) {
     let c = file.configuration
-    // The base model has the names without the prefix.
+    // The base model's names lack the prefix.
     weights = file.weights(prefix: "transformer.", alternatives: [""], probe: "wte.weight")
     layers = try c.size(keys.layers, "num_hidden_layers", default: defaults.layers)
     width = try c.size(keys.width, "hidden_size", default: defaults.width)
@@ -48,12 +48,12 @@ struct GPT2Reader {
     isTied = try c.flag("tie_word_embeddings", default: defaults.isTied)
   }
 
-  /// A norm of a block.
+  /// Reads a norm of a block.
   func norm(_ name: String, in block: WeightReader) throws -> LayerNormWeights {
     try block.layerNorm(name, width: width, epsilon: epsilon)
   }
 
-  /// The MLP of a block, of two maps with biases.
+  /// Reads the MLP of a block, which has two maps with biases.
   func mlp(
     up: String, down: String, in block: WeightReader, transposed: Bool = false
   ) throws -> MLPWeights {
@@ -67,9 +67,10 @@ struct GPT2Reader {
 }
 
 extension DecoderModel {
-  /// Reads embedding, final norm and head, and one after another the blocks; with a table of positions if they are learned.
+  /// Reads embedding, final norm and head and, one after another, the blocks; also a table of positions if they are
+  /// learned.
   ///
-  /// Throws `FileError`, `ModelError`; `ModelError.unreadTensor` for a tensor of a block that was not read.
+  /// Throws `FileError`, `ModelError`; `ModelError.unreadTensor` if a tensor of a block was not read.
   init(
     _ file: ModelFile, _ reader: GPT2Reader, learnsPositions: Bool, keyValueHeads: Int? = nil,
     headBias: Bool = false, block: (_ weights: WeightReader, _ index: Int) throws -> DecoderBlock

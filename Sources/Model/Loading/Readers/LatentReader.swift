@@ -3,12 +3,12 @@ import Checkpoint
 import Foundation
 import LinearAlgebra
 
-/// Sizes of a latent attention.
+/// The sizes of a latent attention.
 struct LatentSizes {
   let plain, rotated, value, keyValueRank: Int
-  /// nil where queries come out of one matrix.
+  /// The rank of the queries; nil if they come from a single matrix.
   let queryRank: Int?
-  /// Factor of the scores.
+  /// The factor of the scores.
   let scale: Double
 
   /// Reads the keys of DeepSeek's models. Throws `ModelError`.
@@ -18,11 +18,12 @@ struct LatentSizes {
     value = try c.size("v_head_dim", default: 128)
     keyValueRank = try c.size("kv_lora_rank", default: 512)
     queryRank = try c.nullableSize("q_lora_rank", absent: 1536)
-    // Each at most 2³¹.
+    // Each size is at most 2³¹.
     try c.check(
       heads <= (1 << 31) / (plain + max(rotated, value)), "num_attention_heads",
       "makes more than 2³¹ features of all heads")
-    // The keys of a head are rotated ones, one for all, and its own: as many heads of them as of queries.
+    // Each head's keys consist of rotated ones, shared by all heads, and its own, so there are as many key heads as
+    // query heads.
     let keyHeads = try c.size("num_key_value_heads", default: heads)
     try c.check(keyHeads == heads, "num_key_value_heads", "is not the number of heads")
     for key in ["head_dim", "qk_head_dim"] { c.understand(key) }
@@ -30,7 +31,7 @@ struct LatentSizes {
       try Self.magnitude(c) / Double(plain + rotated).squareRoot()
   }
 
-  /// m² with YaRN's m = 0.1 · mscale_all_dim · ln factor + 1.
+  /// m², with YaRN's m = 0.1 · mscale_all_dim · ln factor + 1.
   private static func magnitude(_ c: Configuration) throws(ModelError) -> Double {
     guard let rope = try c.optionalObject("rope_scaling", "rope_parameters") else { return 1 }
     let kind = try rope.text("rope_type", "type", default: "default")
@@ -43,15 +44,16 @@ struct LatentSizes {
 }
 
 extension DecoderReader {
-  /// `q_proj`, or `q_a_proj`, `q_a_layernorm` and `q_b_proj`; `kv_a_proj_with_mqa`, `kv_a_layernorm`, `kv_b_proj`; `o_proj`.
-  /// llama.cpp may have `kv_b_proj` as the keys of every head, transposed, and the values of all.
+  /// The attention made of `q_proj`, or `q_a_proj`, `q_a_layernorm` and `q_b_proj`; `kv_a_proj_with_mqa`,
+  /// `kv_a_layernorm`, `kv_b_proj`; and `o_proj`. llama.cpp may split `kv_b_proj` into the keys of every head,
+  /// transposed, and the values of all.
   func latentAttention(_ sizes: LatentSizes) throws -> LatentAttention {
     let (s, n, v, rank) = (settings, sizes.plain, sizes.value, sizes.keyValueRank)
     let size = n + sizes.rotated
     let linear = { (name: String, outputs: Int, inputs: Int, bias: Bool) in
       try weights.linear("self_attn.\(name)", outputs: outputs, inputs: inputs, bias: bias)
     }
-    // Their ε is no key.
+    // No key gives the ε of these norms.
     let norm = { (name: String, count: Int) in
       RMSNormWeights(
         gain: try weights.vector("self_attn.\(name).weight", count: count), epsilon: 1e-6)

@@ -1,13 +1,13 @@
-/// An image as a vision model cuts it up: its sides and those of a patch, in pixels.
+/// The division of an image into patches: the sides of both, in pixels.
 struct PatchGrid: Sendable {
   let image: (height: Int, width: Int)
   let patch: (height: Int, width: Int)
   let channels: Int
 
-  /// Patches. Pixels beyond the last whole one are left out, as a convolution does.
+  /// The number of patches. Pixels beyond the last whole patch are dropped, as by a convolution.
   var count: Int { (image.height / patch.height) * (image.width / patch.width) }
 
-  /// `image_size`, `patch_size`, `num_channels`. Throws `ModelError`.
+  /// Reads `image_size`, `patch_size` and `num_channels`. Throws `ModelError`.
   init(_ c: Configuration, patch fallback: Int, image side: Int = 224) throws(ModelError) {
     image = try c.sides("image_size", default: side)
     patch = try c.sides("patch_size", default: fallback)
@@ -19,7 +19,7 @@ struct PatchGrid: Sendable {
 }
 
 extension Configuration {
-  /// Height and width: one number for both, or an array of two.
+  /// Height and width, given as one number for both or an array of two.
   fileprivate func sides(
     _ key: String, default fallback: Int
   ) throws(ModelError) -> (height: Int, width: Int) {
@@ -34,7 +34,7 @@ extension Configuration {
 }
 
 extension EncoderReader {
-  /// The convolution that makes features of patches, as the linear map of a patch's pixels.
+  /// Reads the convolution that computes features of patches, as a linear map of a patch's pixels.
   func patches(_ name: String, _ grid: PatchGrid, bias: Bool = true) throws -> LinearWeights {
     LinearWeights(
       weights: try weights.kernel(

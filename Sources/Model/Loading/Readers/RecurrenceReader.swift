@@ -3,12 +3,12 @@ import Checkpoint
 import Files
 
 extension WeightReader {
-  /// The rates A = −exp(A_log) of a recurrence; GGUF files hold A.
+  /// Reads the rates A = −exp(A_log) of a recurrence; GGUF files store A.
   func rates(_ name: String, shape: [Int]) throws -> [Double] {
     try numbers(name, shape: shape).map { isGGUF ? Double($0) : -Double.exp(Double($0)) }
   }
 
-  /// A convolution of every feature by itself, of a kernel stored (features, 1, width).
+  /// Reads a convolution that is separate for every feature, with a kernel stored as (features, 1, width).
   func convolution(
     _ name: String, features: Int, width: Int, bias: Bool
   ) throws -> ConvolutionWeights {
@@ -17,8 +17,8 @@ extension WeightReader {
       bias: bias ? try vector("\(name).bias", count: features) : nil)
   }
 
-  /// A state space under the names of Mamba 2: `in_proj` to z, x, B, C and Δ, one after another, `conv1d`, `A_log`,
-  /// `dt_bias`, `D`, `norm` and `out_proj`.
+  /// Reads a state space under the names of Mamba 2: `in_proj` to z, x, B, C and Δ, one after another, `conv1d`,
+  /// `A_log`, `dt_bias`, `D`, `norm` and `out_proj`.
   func stateSpace(
     _ name: String, _ s: StateSpaceSettings, width: Int, activation: Activation
   ) throws -> StateSpaceWeights {
@@ -49,25 +49,25 @@ extension WeightReader {
   }
 }
 
-/// Sizes of a state space as Mamba 2 and the families with its mixer have it.
+/// The sizes of a state space in Mamba 2 and in the families with its mixer.
 struct StateSpaceSettings {
   var heads, groups: Int
-  /// Features of B and C, and of a head's x.
+  /// The number of features of B and C, and of a head's x.
   var keyDimension, valueDimension: Int
-  /// Tokens under the convolution's kernel.
+  /// The number of tokens under the convolution's kernel.
   var width: Int
   var convolutionBias = true
   var inputBias = false
   var outputBias = false
   var stepLimits = 0...Double.infinity
-  /// ε of the norm of each group; nil without one.
+  /// The ε of the norm of each group; nil without a norm.
   var normEpsilon: Double?
   var normsFirst = false
 
-  /// Features of all heads' x.
+  /// The number of features of x in all heads.
   var features: Int { heads * valueDimension }
 
-  /// Throws `ModelError.badKey` if the groups do not divide the heads, or a size is beyond all models'.
+  /// Throws `ModelError.badKey` if the groups do not divide the heads, or a size exceeds that of any model.
   func check(_ c: Configuration, groups key: String, heads: String) throws(ModelError) {
     try c.check(
       self.heads % groups == 0, key,
@@ -78,13 +78,14 @@ struct StateSpaceSettings {
 }
 
 extension Configuration {
-  /// Throws `ModelError.badKey` if so many heads of a size have more features together than any model.
+  /// Throws `ModelError.badKey` if the features of this many heads of a size exceed those of any model.
   func checkFeatures(_ key: String, _ heads: Int, _ size: Int) throws(ModelError) {
     let (product, overflow) = heads.multipliedReportingOverflow(by: size)
     try check(!overflow && product <= 1 << 28, key, "makes more than 2²⁸ features of all heads")
   }
 
-  /// What steps are clamped to: an array of two numbers, of which the second may be infinite, in either spelling of that.
+  /// The limits of steps: an array of two numbers, of which the second may be infinite, in either spelling of
+  /// infinity.
   func stepLimits(_ keys: String...) throws(ModelError) -> ClosedRange<Double> {
     guard let (key, value) = value(keys) else { return 0...Double.infinity }
     let numbers = (value.array ?? []).compactMap { number in
@@ -97,7 +98,7 @@ extension Configuration {
     return numbers[0]...numbers[1]
   }
 
-  /// An array of so many finite numbers; ones where there is none.
+  /// An array of `count` finite numbers; ones if the key is absent.
   func factors(_ key: String, count: Int) throws(ModelError) -> [Double] {
     guard value([key]) != nil else { return Array(repeating: 1, count: count) }
     let values = try numbers(key)

@@ -1,7 +1,7 @@
 import Checkpoint
 import LinearAlgebra
 
-/// What the routing of DeepSeek V3 and of those built like it takes where a file says nothing.
+/// The defaults of DeepSeek V3's routing and its variants for absent keys.
 struct SigmoidRoutingDefaults {
   var chosen: Int
   var factor: Double
@@ -12,15 +12,16 @@ struct SigmoidRoutingDefaults {
 }
 
 extension Configuration {
-  /// Shares of a soft-max over all experts, divided by the chosen ones' sum where the file says so. Throws `ModelError`.
+  /// Reads a routing by shares of a soft-max over all experts, divided by the chosen ones' sum if the file says so.
+  /// Throws `ModelError`.
   func softmaxRouting(of count: Int, chosen: Int) throws(ModelError) -> ExpertRouting {
     ExpertRouting(
       chosen: try chosenExperts(of: count, default: chosen),
       isNormalised: try flag("norm_topk_prob", default: false))
   }
 
-  /// Logistic scores, in the groups whose two best experts are best first, divided by their sum unless the file says
-  /// otherwise. Throws `ModelError`.
+  /// Reads a routing by logistic scores, within the groups with the best sum of their two best experts, divided by
+  /// their sum unless the file says otherwise. Throws `ModelError`.
   func sigmoidRouting(
     of count: Int, _ defaults: SigmoidRoutingDefaults
   ) throws(ModelError) -> ExpertRouting {
@@ -29,7 +30,7 @@ extension Configuration {
       "this family's scores are logistic functions")
     try checkSupported(
       try text("topk_method", default: "noaux_tc") == "noaux_tc", "topk_method",
-      "known for this family is noaux_tc")
+      "this family supports only noaux_tc")
     var routing = ExpertRouting(
       .sigmoid, chosen: try chosenExperts(of: count, default: defaults.chosen),
       isNormalised: try nullableFlag("norm_topk_prob", absent: true),
@@ -39,14 +40,15 @@ extension Configuration {
     return routing
   }
 
-  /// `n_group` groups of which `topk_group` are chosen, nil for a single one. Throws `ModelError.badKey`.
+  /// Reads `n_group` and `topk_group`, the number of groups and of those chosen; nil for a single group. Throws
+  /// `ModelError.badKey`.
   func expertGroups(
     of count: Int, chosen: Int, best: Int, _ groups: Int? = nil, _ open: Int? = nil
   ) throws(ModelError) -> ExpertRouting.Groups? {
     let groups = try size("n_group", default: groups)
     let open = try size("topk_group", default: open)
     try check(count % groups == 0, "n_group", "does not divide the \(count) experts")
-    try check(open <= groups, "topk_group", "is more than the \(groups) groups there are")
+    try check(open <= groups, "topk_group", "is more than the number of groups, \(groups)")
     let members = count / groups
     try check(members >= best || groups == 1, "n_group", "makes groups of \(members) experts")
     try check(
@@ -57,13 +59,13 @@ extension Configuration {
 }
 
 extension ModelFile {
-  /// The same without the blocks after the `layers` of the model that predict further tokens. Throws `ModelError.badKey`,
-  /// `FileError`.
+  /// The same file without the blocks after the model's `layers` that predict further tokens. Throws
+  /// `ModelError.badKey`, `FileError`.
   func withoutFurtherBlocks(_ layers: Int) throws -> ModelFile {
     let count = try configuration.count(
       "num_nextn_predict_layers", "num_mtp_layers", default: 1)
     let words = [format == .gguf ? "blk." : "layers."]
-    // What joins a state and the next token's embedding marks them.
+    // They are recognised by the tensor that joins a state with the next token's embedding.
     let further = Set(
       tensors.tensors.compactMap { tensor -> Int? in
         guard tensor.name.contains("eh_proj"), let l = blockNumber(tensor.name, after: words),
@@ -78,18 +80,18 @@ extension ModelFile {
   }
 }
 
-/// What DeepSeek and those built like it have in the place of MLPs: MLPs in the first blocks, and in the others mixtures
-/// beside experts that all tokens go through.
+/// The feed-forward halves of DeepSeek and similar models: MLPs in the first blocks; in the others, mixtures with
+/// experts that all tokens share.
 struct LeadingDenseMixtures {
-  /// Experts among which tokens choose.
+  /// The number of experts among which tokens choose.
   let count: Int
-  /// Hidden features of one of them, and of those that all tokens share.
+  /// The numbers of hidden features of one expert, and of the shared experts.
   let width, shared: Int
-  /// Blocks without experts.
+  /// The number of blocks without experts.
   let dense: Int
   let routing: ExpertRouting
 
-  /// Reads the sizes, which have these defaults; `shared` counts experts. Throws `ModelError`.
+  /// Reads the sizes, with these defaults; `shared` is a number of experts. Throws `ModelError`.
   init(
     _ c: Configuration, of count: Int, _ routing: ExpertRouting, width: Int, shared: Int, dense: Int
   ) throws(ModelError) {
@@ -99,11 +101,11 @@ struct LeadingDenseMixtures {
     self.dense = try c.count("first_k_dense_replace", default: dense)
   }
 
-  /// What there is to know, for people.
+  /// A note about the choice of experts, in words for readers.
   var note: String { ExpertMixture.note(chosen: routing.chosen, of: count) }
 
-  /// That of block `l`. The choice is corrected by `mlp.gate.e_score_correction_bias`, if there is one; `mlp.shared_experts`
-  /// are there unless their width is 0.
+  /// Reads the feed-forward half of block `l`. The choice is corrected by `mlp.gate.e_score_correction_bias`, if
+  /// present; `mlp.shared_experts` must be present unless its width is 0.
   func feedForward(_ l: Int, _ block: DecoderReader) throws -> any FeedForward {
     guard l >= dense else { return try block.mlp() }
     var mixture = try block.mixture(
@@ -117,6 +119,6 @@ struct LeadingDenseMixtures {
 }
 
 extension Initialiser {
-  /// What corrects the choice of experts is zero at first.
+  /// The correction of the choice of experts, initially zero.
   static let uncorrected = (ending: "e_score_correction_bias", Initialiser.constant(0))
 }
