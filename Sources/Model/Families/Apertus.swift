@@ -3,8 +3,8 @@ import Checkpoint
 import Foundation
 
 extension FamilyDefinition {
-  /// Apertus: the block of Llama with norms of the heads' queries and keys, and an MLP without a gate whose activation,
-  /// xIELU, has learned parameters in every block.
+  /// Apertus: the block of Llama with norms of the heads' queries and keys, and an MLP without a gate whose
+  /// activation, xIELU, has learned parameters in every block.
   ///
   /// X ↦ Z = X + attention(norm X), F = Z + mlp(norm Z). Apertus Team, arXiv 2509.14233.
   public static let apertus = FamilyDefinition(
@@ -15,7 +15,7 @@ extension FamilyDefinition {
 extension DecoderModel {
   fileprivate init(apertus file: ModelFile) throws {
     let c = file.configuration
-    // One that is learned is each block's own.
+    // A learned activation is separate for each block.
     let isLearned = try c.text("hidden_act", default: "xielu") == "xielu"
     var s = try DecoderSettings(
       c,
@@ -27,7 +27,7 @@ extension DecoderModel {
         scaling: .llama3(factor: 8, low: 1, high: 4, trained: 8192))
     }
     s.attentionBias = try c.flag("attention_bias", default: false)
-    // The norms are there whatever it says.
+    // The norms are present whatever the key says.
     c.understand("qk_norm")
     let curves = isLearned && file.format == .gguf ? try c.curves(blocks: s.layers) : nil
     try c.refuseUnread()
@@ -43,7 +43,7 @@ extension DecoderModel {
 }
 
 extension XIELU {
-  /// Of a block's tensors.
+  /// Reads the parameters of a block's tensors.
   fileprivate init(_ block: WeightReader) throws {
     let parameter = { (name: String, shape: [Int]) in
       Double(try block.numbers("mlp.act_fn.\(name)", shape: shape)[0])
@@ -55,7 +55,7 @@ extension XIELU {
 }
 
 extension Configuration {
-  /// Of all blocks, as GGUF has them.
+  /// The parameters of all blocks, as GGUF stores them.
   fileprivate func curves(blocks: Int) throws(ModelError) -> [XIELU] {
     func parameters(_ name: String) throws(ModelError) -> [Double] {
       let numbers = try numbers("xielu.\(name)")
@@ -83,7 +83,7 @@ extension GGUFDialect {
 }
 
 extension Initialisation {
-  /// Both curvatures are 0.8 at first; α⁻ counts from β.
+  /// Both curvatures are initially 0.8; the stored α⁻ does not include β.
   fileprivate static let apertus = Initialisation(
     paddingToken: 3,
     exceptions: { _, _ in

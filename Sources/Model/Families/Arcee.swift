@@ -1,7 +1,7 @@
 import Checkpoint
 
 extension FamilyDefinition {
-  /// Arcee (AFM): the block of Llama, in whose MLP a squared ReLU stands in place of gate and SiLU.
+  /// Arcee (AFM): the block of Llama with a squared ReLU in place of gate and SiLU.
   ///
   /// X ↦ Z = X + attention(norm X), F = Z + mlp(norm Z). Arcee AI, *AFM-4.5B*, 2025; So et al., arXiv 2109.08668.
   public static let arcee = FamilyDefinition("arcee", gguf: .arcee) {

@@ -4,12 +4,12 @@ import Checkpoint
 import LinearAlgebra
 
 extension FamilyDefinition {
-  /// BART: the decoder; see `BART`.
+  /// BART's decoder; see `BART`.
   public static let bart = FamilyDefinition(
     "bart",
-    residual: "of the decoder, the encoder's output held constant: f(X) = F(X) − X, "
+    residual: "of the decoder, with the encoder's output held: f(X) = F(X) − X, "
       + "Y = norm(X + attention X), Z = norm(Y + cross Y), F = norm(Z + mlp Z); the stream itself "
-      + "is normalised, so f also holds what the norms take away; the site attention is both "
+      + "is normalised, so f also contains what the norms remove; the site attention is both "
       + "attentions; no norm follows the last block, so the last block normed is the same as "
       + "residual",
     initialisation: Initialisation(
@@ -18,19 +18,19 @@ extension FamilyDefinition {
   ) { try BART($0) }
 }
 
-/// The decoder of BART, a T5 in BERT's manner: norms after each sum, biases, learned positions.
+/// The decoder of BART, which is a T5 with the conventions of BERT: norms after each sum, biases, learned positions.
 ///
 /// A block is X ↦ Y = norm(X + attention X), Z = norm(Y + cross Y), F = norm(Z + mlp Z); the attention half is Z − X.
-/// Cross-attention looks at the output of the encoder, which runs once on its own tokens and is held constant. The head is
-/// the embedding, and a bias that files carry along. Lewis et al., arXiv 1910.13461.
+/// Cross-attention attends to the output of the encoder, which runs once on its own tokens and is held. The head is
+/// the embedding plus a bias stored in the file. Lewis et al., arXiv 1910.13461.
 struct BART: Transformer {
-  /// Words and positions of one of the two stacks, normalised.
+  /// The embedding of words and positions of one of the two stacks, normalised.
   struct Embedding: Sendable {
     let words, positions: StoredMatrix
     let scale: Double
     let norm: LayerNormWeights
 
-    /// Positions begin after two rows that no token has.
+    /// The number of rows before the first position, which no token uses.
     static let offset = 2
 
     func callAsFunction<S: RealScalar>(_ tokens: [Int]) throws(ModelError) -> Variable<S> {
@@ -48,7 +48,7 @@ struct BART: Transformer {
   private let embedding, encoderEmbedding: Embedding
   private let encoder: [DecoderBlock]
   private let decoder: [BARTBlock]
-  /// nil in a checkpoint of a model without one.
+  /// The head; nil in a checkpoint of a model without one.
   private let head: LinearWeights?
 
   /// Reads a model of this family. Throws `ModelError`, `FileError`.
@@ -83,7 +83,7 @@ struct BART: Transformer {
     let start = try c.optionalID("decoder_start_token_id") ?? 2
     try c.refuseUnread()
 
-    // Tied, they are one matrix under any of its names; stored more than once, each stack has its own.
+    // If tied, they are one matrix under any of its names; if stored more than once, each stack has its own.
     let words = { (stack: String) in
       let names = ["\(stack).embed_tokens", "shared", "decoder.embed_tokens"].map { "model.\($0)" }
       return try decoder.table(
@@ -100,7 +100,7 @@ struct BART: Transformer {
     (self.embedding, encoderEmbedding) = (try embedding("decoder"), try embedding("encoder"))
     self.encoder = try encoder.blocks(of: "model.", .normAfter, .bart)
     var blocks: [BARTBlock] = []
-    // One by one: a file that lies about their number must not make room for them all.
+    // One by one, so that a file that lies about their number does not make us allocate for all of them.
     for l in 0..<decoder.layers {
       blocks.append(try BARTBlock(decoder, weights.scoped("model.decoder.layers.\(l).")))
     }

@@ -2,11 +2,11 @@ import Autodiff
 import LinearAlgebra
 
 extension FamilyDefinition {
-  /// BLOOM: the block of GPT-2 with ALiBi instead of positions, a norm after the embedding, and queries, keys and values
-  /// that come head by head from one matrix.
+  /// BLOOM: the block of GPT-2 with ALiBi instead of positions, a norm after the embedding, and queries, keys and
+  /// values of each head adjacent in one matrix.
   ///
-  /// With `apply_residual_connection_post_layernorm` the sums begin at the normed stream: Z = norm X + attention(norm X),
-  /// F = norm′ Z + mlp(norm′ Z); f is F(X) − X then as well. Scao et al., arXiv 2211.05100.
+  /// With `apply_residual_connection_post_layernorm` the sums start from the normalised stream: Z = norm X +
+  /// attention(norm X), F = norm′ Z + mlp(norm′ Z); f is F(X) − X in this case too. Scao et al., arXiv 2211.05100.
   public static let bloom = FamilyDefinition(
     "bloom", gguf: .bloom, initialisation: Initialisation(isTied: true, hasPadding: false)
   ) { try DecoderModel(bloom: $0) }
@@ -22,7 +22,8 @@ extension DecoderModel {
     let epsilon = try c.positive("layer_norm_epsilon", default: 1e-5)
     let sumsNormed = try c.flag("apply_residual_connection_post_layernorm", default: false)
     let isTied = try c.flag("tie_word_embeddings", default: true)
-    // Products in as many slices as the training had, to round as it did; transformers leaves out their biases then.
+    // The products are computed in as many slices as in training, to round alike; transformers then omits their
+    // biases.
     let isSliced =
       try c.number("pretraining_tp", default: 1) > 1
       && (try c.flag("slow_but_exact", default: false))
@@ -77,7 +78,7 @@ extension GGUFDialect {
         "transformer.h.#.post_attention_layernorm": "blk.#.ffn_norm",
       ]) { $1 })
 
-  /// Those Falcon took over.
+  /// The names that Falcon took over.
   static let bloomNames = [
     "transformer.word_embeddings": "token_embd", "transformer.ln_f": "output_norm",
     "lm_head": "output",

@@ -3,17 +3,17 @@ import Files
 extension FamilyDefinition {
   /// BERT: an encoder whose blocks normalise after each sum instead of before each half.
   ///
-  /// A block is X ↦ Z = norm(X + attention X), F = norm(Z + mlp Z), every token seeing all others. f = F − X, although the
-  /// block has no path along which X passes unchanged; attention's half is Z − X, the MLP's F − Z. X⁰ is the normalised sum
-  /// of the embeddings of words, positions and the first token type. The last block ends in its own norm and none follows,
-  /// so its Jacobian after the final norm is the plain one.
+  /// A block is X ↦ Z = norm(X + attention X), F = norm(Z + mlp Z), with every token seeing all others. f = F − X,
+  /// although X passes through no part of the block unchanged; the attention half is Z − X, that of the MLP F − Z. X⁰
+  /// is the normalised sum of the embeddings of words, positions and the first token type. The last block ends in its
+  /// own norm and no final norm follows, so its Jacobian after the final norm is the plain one.
   /// Devlin et al., arXiv 1810.04805.
   public static let bert = FamilyDefinition(
     "bert", residual: normedEncoder, gguf: .bert,
     initialisation: Initialisation(isTied: true, paddingToken: 0)
   ) { try EncoderModel(bert: $0) }
 
-  /// What f is in encoders that normalise after each sum.
+  /// The text of f for encoders that normalise after each sum.
   static let normedEncoder =
     DecoderBlock.Arrangement.normAfter.residual
     + "; no norm follows the last block, so the last block normed is the same as residual"
@@ -52,23 +52,23 @@ extension EncoderModel {
 }
 
 extension Configuration {
-  /// Of an encoder a GGUF file says that it is one.
+  /// Checks that attention is bidirectional, which the GGUF file of an encoder states.
   func requireWholeAttention() throws(ModelError) {
     let key = "attention.causal"
     try checkSupported(
       try !flag(key, default: false), key, "every token sees all others")
   }
 
-  /// Learned positions are all there are now; distances instead of them were given up by the reference.
+  /// Checks that positions are absolute: the reference implementation dropped relative ones.
   func requireAbsolutePositions() throws(ModelError) {
     let key = "position_embedding_type"
     try checkSupported(
-      try text(key, default: "absolute") == "absolute", key, "known is absolute")
+      try text(key, default: "absolute") == "absolute", key, "only absolute ones are")
   }
 }
 
 extension GGUFDialect {
-  /// Of the encoder alone: heads are left out.
+  /// The names and keys of the encoder; heads are not converted.
   fileprivate static let bert = GGUFDialect(
     architecture: "bert",
     names: [

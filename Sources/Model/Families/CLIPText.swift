@@ -1,6 +1,6 @@
 extension FamilyDefinition {
-  /// The text tower of CLIP: a decoder in an encoder's names, which makes one vector of a text's last state instead of
-  /// predicting tokens.
+  /// CLIP's text tower: a decoder with an encoder's names, which produces one vector from a text's last state instead
+  /// of predicting tokens.
   ///
   /// Radford et al., arXiv 2103.00020.
   public static let clipText = FamilyDefinition(
@@ -39,7 +39,8 @@ extension EncoderReader.Defaults {
 }
 
 extension Initialisation {
-  /// Of CLIP's towers: what begins a half of a block, or ends it, has a deviation of its own, after Radford et al., 2019.
+  /// The initialisation of CLIP's towers: maps that start a half of a block and maps that end it have different
+  /// deviations, after Radford et al., 2019.
   static let clip = Initialisation(
     key: "initializer_factor", deviation: 1, hasPadding: false,
     exceptions: { file, factor in

@@ -1,6 +1,6 @@
 extension FamilyDefinition {
-  /// The vision tower of CLIP: ViT with a norm before the first block; the norm after the last is of the class token,
-  /// which is what the tower is asked for.
+  /// CLIP's vision tower: ViT with a norm before the first block; the norm after the last block applies to the class
+  /// token, which is the tower's output.
   ///
   /// Radford et al., arXiv 2103.00020.
   public static let clipVision = FamilyDefinition(
@@ -13,7 +13,7 @@ extension FamilyDefinition {
 }
 
 extension VisionModel {
-  /// The towers of CLIP, and, without a class token and a norm before the first block, of SigLIP.
+  /// The tower of CLIP and, without a class token and a norm before the first block, of SigLIP.
   init(
     tower file: ModelFile, _ defaults: EncoderReader.Defaults, patch: Int, hasClassToken: Bool
   ) throws {

@@ -2,8 +2,8 @@ import Autodiff
 import LinearAlgebra
 
 extension FamilyDefinition {
-  /// CodeGen: the block of GPT-J with queries, values and keys in one matrix, of which each of the four machines it was
-  /// trained on had a part.
+  /// CodeGen: the block of GPT-J with queries, values and keys in one matrix, divided into parts for the four
+  /// machines it was trained on.
   ///
   /// F = X + attention(norm X) + mlp(norm X). Nijkamp et al., arXiv 2203.13474.
   public static let codeGen = FamilyDefinition(
@@ -14,8 +14,8 @@ extension FamilyDefinition {
 extension DecoderModel {
   fileprivate init(codeGen file: ModelFile) throws {
     let (r, parts) = (try GPT2Reader.gptJ(file), 4)
-    try file.configuration.check(r.width % parts == 0, "n_embd", "is no multiple of \(parts)")
-    // Of each part first the queries, then the values, then the keys.
+    try file.configuration.check(r.width % parts == 0, "n_embd", "is not a multiple of \(parts)")
+    // Each part contains first queries, then values, then keys.
     let size = r.width / parts
     let rows = { (kind: Int) -> [Int] in
       (0..<parts).flatMap { part in

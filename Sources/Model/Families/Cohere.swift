@@ -1,8 +1,9 @@
 import Checkpoint
 
 extension FamilyDefinition {
-  /// Cohere's Command R and R+, and Aya 23: both halves read X behind one norm without a bias, neighbours in a head rotate
-  /// together, and the logits have a factor. Heads of R+ have norms of their own for queries and keys.
+  /// Cohere's Command R and R+, and Aya 23: both halves read X after one norm without a bias, neighbouring features
+  /// of a head rotate together, and the logits are multiplied by a factor. R+ has norms of the heads' queries and
+  /// keys.
   ///
   /// F = X + attention(norm X) + mlp(norm X). Aryabumi et al., arXiv 2405.15032.
   public static let cohere = FamilyDefinition(
@@ -39,7 +40,7 @@ extension DecoderModel {
 }
 
 extension DecoderSettings {
-  /// Of Cohere, and of its successor with windows.
+  /// The settings of Cohere and of its successor with windows.
   init(cohere c: Configuration, theta: Double) throws(ModelError) {
     try self.init(
       c,
@@ -48,14 +49,14 @@ extension DecoderSettings {
         tiedHead: true),
       epsilon: try c.positive("layer_norm_eps", default: 1e-5))
     try c.check(
-      heads * headDimension == width, "head_dim", "is not the width by the number of heads")
+      heads * headDimension == width, "head_dim", "is not width / heads")
     pairing = .interleaved
     attentionBias = try c.flag("attention_bias", default: false)
   }
 }
 
 extension DecoderBlock {
-  /// A block of Cohere around an attention.
+  /// A block of Cohere with the given attention.
   init(cohere block: DecoderReader, _ attention: AttentionWeights) throws {
     let norm = try block.layerNorm("input_layernorm", bias: false)
     try self.init(
@@ -75,6 +76,6 @@ extension GGUFDialect {
 }
 
 extension Initialisation {
-  /// Its padding token, and the head that is the embedding.
+  /// The padding token of Cohere, whose head is tied to the embedding.
   static let cohere = Initialisation(isTied: true, paddingToken: 0)
 }

@@ -1,8 +1,8 @@
 import Checkpoint
 
 extension FamilyDefinition {
-  /// Cohere 2 (Command R7B, Command A, Tiny Aya): the block of Cohere, three of four blocks with a sliding window and
-  /// rotation, the fourth seeing everything and without positions.
+  /// Cohere 2 (Command R7B, Command A, Tiny Aya): the block of Cohere; three of four blocks have a sliding window and
+  /// rotary positions, the fourth sees all tokens and has no positions.
   ///
   /// F = X + attention(norm X) + mlp(norm X). Cohere Team, arXiv 2504.00698.
   public static let cohere2 = FamilyDefinition(
@@ -20,7 +20,7 @@ extension DecoderModel {
     let window = try c.nullableSize("sliding_window", absent: 4096)
     let period = try c.size("sliding_window_pattern", default: 4)
     try c.check(
-      window != nil || period == 1, "sliding_window", "is null, and most blocks need it")
+      window != nil || period == 1, "sliding_window", "is null, but most blocks need it")
     let windows = try s.windows(c, window) { ($0 + 1) % period != 0 }
     try c.refuseUnread()
     let reader = DecoderReader(file, s)

@@ -2,14 +2,14 @@ import Weights
 import Autodiff
 
 extension FamilyDefinition {
-  /// DINOv2, with or without registers: ViT whose halves are scaled, feature by feature, before they are added to the
-  /// stream; the largest has a gated MLP. Registers are tokens after the class token without positions.
+  /// DINOv2, with or without registers: ViT with a factor per feature on what each half adds to the stream; the
+  /// largest model has a gated MLP. Registers are tokens without positions after the class token.
   ///
   /// Oquab et al., arXiv 2304.07193; Darcet et al., arXiv 2309.16588.
   public static let dinov2 = FamilyDefinition(
     "dinov2", modelTypes: ["dinov2", "dinov2_with_registers"],
     residual: DecoderBlock.Arrangement.sequential.residual
-      + "; token 0 is the class token, then come the registers, if there are any, and the patches "
+      + "; token 0 is the class token, then come the registers, if any, and the patches "
       + "row by row",
     initialisation: .dinov2
   ) { try VisionModel(dinov2: $0) }
@@ -49,7 +49,8 @@ extension VisionModel {
 }
 
 extension EncoderReader {
-  /// The MLP's width is a multiple of the stream's; of a gated one two thirds of that, and a multiple of 8.
+  /// Reads the sizes. The MLP's width is a multiple of the stream's; if gated, two thirds of that, rounded to a
+  /// multiple of 8.
   fileprivate init(dinov2 c: Configuration, _ weights: WeightReader) throws(ModelError) {
     let width = try c.size("hidden_size", default: 768)
     let ratio = try c.size("mlp_ratio", default: 4)
@@ -66,7 +67,7 @@ extension EncoderReader {
       activation: isGated ? .silu : try Activation(c, "hidden_act", default: "gelu"))
   }
 
-  /// Gate and rest in one matrix.
+  /// Reads an MLP whose gate and up are in one matrix.
   fileprivate func gatedMLP(_ block: WeightReader) throws -> any FeedForward {
     let inner = feedForwardWidth
     let both = try block.linear(
@@ -85,7 +86,7 @@ extension EncoderReader.Names {
 }
 
 extension Initialisation {
-  /// As ViT's; halves of blocks begin with one scale, and registers with nothing.
+  /// ViT's initialisation; the scales of a block's halves are all equal at first, and registers are 0.
   fileprivate static let dinov2 = Initialisation(
     hasPadding: false,
     exceptions: { file, deviation in

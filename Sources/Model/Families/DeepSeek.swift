@@ -3,17 +3,17 @@ import Checkpoint
 import Files
 
 extension FamilyDefinition {
-  /// DeepSeek V2, V2.5 and V2-Lite: latent attention, and after the first blocks a mixture of experts with an MLP that all
-  /// tokens go through in the place of the MLP.
+  /// DeepSeek V2, V2.5 and V2-Lite: latent attention and, after the first blocks, a mixture of experts with a shared
+  /// one in place of the MLP.
   ///
-  /// Weights are shares of a soft-max over all experts, times a factor; of groups of experts those with the best one are
-  /// chosen first, where there are any. DeepSeek-AI, arXiv 2405.04434.
+  /// Weights are shares of a soft-max over all experts, times a factor; if there are groups of experts, those with
+  /// the best expert are chosen first. DeepSeek-AI, arXiv 2405.04434.
   public static let deepSeekV2 = FamilyDefinition(
     "deepseek_v2", residual: ExpertMixture.sharedResidual, gguf: .deepSeek { !$0.isSigmoid }
   ) { try DecoderModel(deepSeek: $0, .v2) }
 
-  /// DeepSeek V3, V3.1 and R1: as V2, but scores are logistic functions of the logits, a correction takes part in the choice
-  /// alone, and a group counts as much as its two best experts. DeepSeek-AI, arXiv 2412.19437.
+  /// DeepSeek V3, V3.1 and R1: V2 with logistic functions of the logits as scores, a correction that affects only the
+  /// choice, and groups ranked by the sum of their two best experts. DeepSeek-AI, arXiv 2412.19437.
   public static let deepSeekV3 = FamilyDefinition(
     "deepseek_v3", residual: ExpertMixture.sharedResidual, gguf: .deepSeek { $0.isSigmoid },
     initialisation: Initialisation(exceptions: { _, _ in [Initialiser.uncorrected] })
@@ -36,7 +36,7 @@ extension DecoderModel {
         ? .init(layers: 61, width: 7168, feedForwardWidth: 18432, heads: 128, positions: 4096)
         : .init(),
       headDimension: sizes.rotated)
-    // Neighbours always in V2 and in GGUF.
+    // Neighbours always rotate together in V2 and in GGUF.
     s.pairing = try isV3 && !c.nullableFlag("rope_interleave", absent: true) ? .split : .interleaved
     s.attentionBias = try c.flag("attention_bias", default: false)
     if !isV3 { s.mlpBias = try c.flag("mlp_bias", default: false) }
@@ -46,7 +46,7 @@ extension DecoderModel {
     let mixtures = try LeadingDenseMixtures(
       c, of: count, routing, width: isV3 ? 2048 : 1407, shared: isV3 ? 1 : 2, dense: isV3 ? 3 : 0)
     try c.checkSupported(
-      c.number("moe_layer_freq", default: 1) == 1, "moe_layer_freq", "experts are in every block")
+      c.number("moe_layer_freq", default: 1) == 1, "moe_layer_freq", "every block has experts")
     let file = isV3 ? try file.withoutFurtherBlocks(s.layers) : file
     try c.refuseUnread()
     let reader = DecoderReader(file, s)
@@ -65,12 +65,12 @@ extension DecoderModel {
 }
 
 extension Configuration {
-  /// V2's: shares of a soft-max, in the groups with the best expert first.
+  /// V2's routing: shares of a soft-max, within the groups with the best experts.
   fileprivate func groupedRouting(of count: Int) throws(ModelError) -> ExpertRouting {
     let method = try text("topk_method", default: "greedy")
     try checkSupported(
       ["greedy", "group_limited_greedy"].contains(method), "topk_method",
-      "known are greedy and group_limited_greedy")
+      "supported are greedy and group_limited_greedy")
     try checkSupported(
       try text("scoring_func", default: "softmax") == "softmax", "scoring_func",
       "this family's scores are a soft-max")
@@ -86,13 +86,13 @@ extension Configuration {
 }
 
 extension GGUFMetadata {
-  /// 2 stands for the logistic function; files from before the key are of V2.
+  /// Whether scores are logistic, given by the value 2; files older than the key are of V2.
   fileprivate var isSigmoid: Bool { value("expert_gating_func")?.int == 2 }
 }
 
 extension GGUFDialect {
-  /// Files hold the sizes of the one head that a head's keys and values become where they are not made out of the vector of
-  /// low rank, and beside them the heads' own; older ones only these.
+  /// The dialect of both. Files contain the sizes of the single head that a head's keys and values become if they are
+  /// left in low rank, and beside them the heads' own sizes; older files contain only the latter.
   fileprivate static func deepSeek(
     claims: @escaping @Sendable (GGUFMetadata) -> Bool
   ) -> GGUFDialect {
@@ -131,7 +131,7 @@ extension GGUFDialect {
             ?? .number(.integer(0)),
           "num_nextn_predict_layers": .number(.integer(0)),
         ]
-        // m of cos and sin is taken to be that of the scores, of which files hold a tenth.
+        // The m of cos and sin is assumed to be that of the scores, of which files contain a tenth.
         let yarn = "rope.scaling."
         if file.value(yarn + "type")?.string == "yarn" {
           let m = file.value(yarn + "yarn_log_multiplier")?.double.map {

@@ -1,7 +1,7 @@
 import Autodiff
 
 extension FamilyDefinition {
-  /// DistilBERT: BERT without token types, and half as deep.
+  /// DistilBERT: BERT without token types and with half as many blocks.
   ///
   /// Sanh et al., arXiv 1910.01108.
   public static let distilBERT = FamilyDefinition(
@@ -26,7 +26,7 @@ extension EncoderModel {
     let limit = try c.size("max_position_embeddings", default: 512)
     let vocabulary = try c.size("vocab_size", default: 30522)
     let isTied = try c.flag("tie_word_embeddings", default: true)
-    // Sinusoidal positions are stored like learned ones.
+    // Sinusoidal positions are stored in the same way as learned ones.
     c.understand("is_causal")
     try c.refuseUnread()
 

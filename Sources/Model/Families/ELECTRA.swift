@@ -1,10 +1,10 @@
 import Weights
 
 extension FamilyDefinition {
-  /// ELECTRA, generator or discriminator: BERT whose embeddings may be narrower than the stream and are mapped to it once
-  /// they are normalised.
+  /// ELECTRA, generator or discriminator: BERT with embeddings that may be narrower than the stream and are mapped to
+  /// it after they are normalised.
   ///
-  /// Clark et al., arXiv 2003.10555. The generator alone predicts tokens.
+  /// Clark et al., arXiv 2003.10555. Only the generator predicts tokens.
   public static let electra = FamilyDefinition(
     "electra", residual: normedEncoder,
     initialisation: Initialisation(isTied: true, paddingToken: 0)

@@ -2,11 +2,12 @@ import Autodiff
 import Checkpoint
 
 extension FamilyDefinition {
-  /// ERNIE 4.5 with experts: a block of Llama whose features rotate with their neighbours, and in some blocks a mixture of
-  /// experts, perhaps with an MLP that all tokens go through, in the place of the MLP.
+  /// ERNIE 4.5 with experts: a block of Llama in which neighbouring features rotate together, with a mixture of
+  /// experts, possibly with a shared one, in place of the MLP in some blocks.
   ///
-  /// X ↦ Z = X + attention(norm X), F = Z + Σₑ wₑ expertₑ(norm Z) + shared(norm Z). Scores are a soft-max, divided by the
-  /// chosen experts' sum; a correction takes part in the choice alone. Baidu-ERNIE-Team, ERNIE 4.5 Technical Report, 2025.
+  /// X ↦ Z = X + attention(norm X), F = Z + Σₑ wₑ expertₑ(norm Z) + shared(norm Z). Scores are a soft-max, divided by
+  /// the sum over the chosen experts; a correction affects only the choice. Baidu-ERNIE-Team, ERNIE 4.5 Technical
+  /// Report, 2025.
   public static let ernie45MoE = FamilyDefinition(
     "ernie4_5_moe", residual: ExpertMixture.sharedResidual, gguf: .ernie45MoE,
     initialisation: Initialisation(
@@ -27,7 +28,7 @@ extension DecoderModel {
     s.mlpBias = s.attentionBias
     let count = try c.size("moe_num_experts", "num_experts", default: 64)
     let chosen = try c.size("moe_k", "num_experts_per_tok", default: 6)
-    try c.check(chosen <= count, "moe_k", "is more than the \(count) experts there are")
+    try c.check(chosen <= count, "moe_k", "is more than the number of experts, \(count)")
     let inner = try c.size("moe_intermediate_size", default: 1536)
     let shared = try c.count("moe_num_shared_experts", default: 2) * inner
     let (first, step) = (
@@ -35,7 +36,7 @@ extension DecoderModel {
       try c.size("moe_layer_interval", default: 1)
     )
     let last = try c.number("moe_layer_end_index", default: -1)
-    // A sum of shares below this would not be divided by.
+    // A smaller sum of shares would not be divided by.
     try c.checkSupported(
       try c.number("moe_norm_min", default: 1e-12) <= 1e-6, "moe_norm_min", "it must be small")
     try c.refuseUnread()
@@ -58,7 +59,7 @@ extension DecoderModel {
 }
 
 extension DecoderReader {
-  /// The correction is a row of one.
+  /// Reads a mixture whose correction is stored as a matrix of one row.
   fileprivate func ernieMixture(
     of count: Int, chosen: Int, width inner: Int, shared: Int
   ) throws -> ExpertMixture {

@@ -1,7 +1,7 @@
 import Checkpoint
 
 extension FamilyDefinition {
-  /// ERNIE 4.5, the dense models: the block of Llama, in whose heads neighbours rotate together.
+  /// ERNIE 4.5, the dense models: the block of Llama in which neighbouring features of a head rotate together.
   ///
   /// X ↦ Z = X + attention(norm X), F = Z + mlp(norm Z). Baidu ERNIE Team, *ERNIE 4.5 Technical Report*, 2025.
   public static let ernie = FamilyDefinition(

@@ -2,10 +2,10 @@ import Checkpoint
 import Files
 
 extension FamilyDefinition {
-  /// EXAONE 4.0: norms behind the halves of a block instead of before them, RMSNorms over the features of every query and
-  /// key, and in the larger models a sliding window in three of four blocks, the others without rotation.
+  /// EXAONE 4.0: norms after the halves of a block instead of before them, RMSNorms over the features of every query
+  /// and key, and in the larger models a sliding window in three of four blocks, while the others do not rotate.
   ///
-  /// X ↦ Z = X + norm(attention(X)), F = Z + norm(mlp(Z)); f = F − X, the norms included.
+  /// X ↦ Z = X + norm(attention(X)), F = Z + norm(mlp(Z)); f = F − X, including the norms.
   /// LG AI Research, arXiv 2507.11407.
   public static let exaone4 = FamilyDefinition(
     "exaone4", residual: olmo2.residual, gguf: .exaone4
@@ -17,7 +17,7 @@ extension DecoderModel {
     let c = file.configuration
     let s = try DecoderSettings(c, .init(feedForwardWidth: 16384, epsilon: 1e-5))
     let window = try c.nullableSize("sliding_window", absent: 4096)
-    // Files say 0 or null where there is no window.
+    // Files have 0 or null if there is no window.
     if window == nil { c.understand("sliding_window_pattern") }
     let slides = try window == nil ? { _ in false } : s.exaonePattern(c)
     let windows = try s.windows(c, window, slides: slides)
@@ -25,7 +25,7 @@ extension DecoderModel {
     let reader = DecoderReader(file, s)
     try self.init(
       file, reader, norm: reader.norm("model.norm"),
-      note: "the norms stand behind the halves"
+      note: "the norms come after the halves"
     ) { block, l in
       var attention = try block.attention(window: windows(l), norms: .each)
       if window != nil, windows(l) == nil { attention.rotary = nil }
@@ -35,7 +35,7 @@ extension DecoderModel {
 }
 
 extension DecoderSettings {
-  /// Which blocks have a window: those of an L in a pattern such as LLLG, which repeats and never counts for the last
+  /// The blocks with a window: those with an L in a pattern such as LLLG, which repeats and never applies to the last
   /// block, or all but every n-th.
   fileprivate func exaonePattern(_ c: Configuration) throws(ModelError) -> (Int) -> Bool {
     let key = "sliding_window_pattern"

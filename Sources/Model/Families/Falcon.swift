@@ -3,11 +3,11 @@ import Checkpoint
 import LinearAlgebra
 
 extension FamilyDefinition {
-  /// Falcon in its three forms: of 7b, F = X + attention(norm X) + mlp(norm X) with one key-value head for all; of 40b and
-  /// 180b, with some key-value heads and a norm for each half; of 11b, with some and one norm. The rw models are like
-  /// BLOOM, with ALiBi and one half after the other.
+  /// Falcon in its three forms: 7b, F = X + attention(norm X) + mlp(norm X) with a single key-value head; 40b and
+  /// 180b, with several key-value heads and a norm for each half; 11b, with several and a single norm. The rw models
+  /// resemble BLOOM, with ALiBi and one half after the other.
   ///
-  /// Almazrouei et al., arXiv 2311.16867; Penedo et al., arXiv 2306.01116. The first published files call themselves
+  /// Almazrouei et al., arXiv 2311.16867; Penedo et al., arXiv 2306.01116. The first published files use the names
   /// RefinedWeb (40b) and RefinedWebModel (7b, rw).
   public static let falcon = FamilyDefinition(
     "falcon", modelTypes: ["falcon", "RefinedWeb", "RefinedWebModel"], gguf: .falcon,
@@ -45,7 +45,7 @@ extension DecoderModel {
     let isTied = try c.flag("tie_word_embeddings", default: true)
     let layout = "tensor_data_layout"
     try c.checkSupported(
-      try c.text(layout, default: "jploski") == "jploski", layout, "known is jploski")
+      try c.text(layout, default: "jploski") == "jploski", layout, "only jploski is")
     try c.refuseUnread()
 
     let weights = file.weights(
@@ -96,7 +96,7 @@ extension DecoderModel {
 }
 
 extension GGUFDialect {
-  /// Two norms are one more; with one, or with one key-value head, the forms do not differ.
+  /// The dialect. Two norms show as one more tensor; with one norm, or one key-value head, the forms do not differ.
   fileprivate static let falcon = GGUFDialect(
     architecture: "falcon",
     names: bloomNames.merging(

@@ -4,7 +4,8 @@ import Files
 import LinearAlgebra
 
 extension FamilyDefinition {
-  /// Falcon-H1: attention and a state space of Mamba 2 side by side in every block, with factors on everything.
+  /// Falcon-H1: attention and a state space of Mamba 2 in parallel in every block, with factors on all inputs and
+  /// outputs.
   ///
   /// X ↦ Z = X + a · attention(a′ · norm X) + m · mixer(m′ · norm X), F = Z + mlp(norm Z). Zuo et al., arXiv 2507.22448.
   public static let falconH1 = FamilyDefinition(
@@ -18,7 +19,7 @@ extension FamilyDefinition {
         guard file.format == .huggingFace else {
           throw ModelError.unsupportedKey(
             file: file.configuration.file, key: "general.architecture", value: "\"falcon-h1\"",
-            reason: "its weights are times factors that the file does not have, so nothing says "
+            reason: "its weights include factors that the file does not state, so it is unknown "
               + "what they were before training; open a folder of config.json and safetensors")
         }
         return [("A_log", .countedLogarithms)]
@@ -46,7 +47,7 @@ extension DecoderModel {
     try self.init(
       file, reader, norm: reader.norm("model.final_layernorm"), embeddingScale: embedding,
       logitScale: logits,
-      note: "f(X)ₜ as a function of xₛ holds the block's inputs at all other tokens"
+      note: "for f(X)ₜ as a function of xₛ the block's inputs at all other tokens are held"
     ) { block, _ in
       var attended = try block.attention()
       attended.scale = keys / Double(s.headDimension).squareRoot()
@@ -86,18 +87,19 @@ extension StateSpaceSettings {
     normsFirst = try c.flag("mamba_norm_before_gate", default: true)
   }
 
-  /// The size of a head from `mamba_d_head`, which may be left to the number of heads, checked against all features.
+  /// Sets the size of a head from `mamba_d_head`, which may be left to follow from the number of heads, and checks it
+  /// against all features.
   mutating func setHeads(_ c: Configuration, features: Int) throws {
     let isAutomatic = c.value(["mamba_d_head"]).map { $0.value.string == "auto" } ?? true
     valueDimension = isAutomatic ? max(features / heads, 1) : try c.size("mamba_d_head")
     try check(c, groups: "mamba_n_groups", heads: "mamba_n_heads")
     try c.check(
       self.features == features, "mamba_n_heads",
-      "makes \(self.features) features of all heads instead of \(features)")
+      "gives \(self.features) features of all heads instead of \(features)")
   }
 }
 
-/// down(φ(a · gate x) ∘ up x) · b.
+/// The MLP down(φ(a · gate x) ∘ up x) · b.
 private struct ScaledMLP: FeedForward {
   let gate, up, down: LinearWeights
   let activation: Activation
@@ -120,8 +122,8 @@ private struct ScaledMLP: FeedForward {
 }
 
 extension GGUFDialect {
-  /// Weights are stored times their factors. llama.cpp has the gate before the norm, and the name of the MLP's norm has no
-  /// ending.
+  /// The dialect. Stored weights include their factors. llama.cpp applies the gate before the norm, and the name of
+  /// the MLP's norm has no suffix.
   fileprivate static let falconH1 = GGUFDialect(
     architecture: "falcon-h1",
     names: decoder(

@@ -1,5 +1,5 @@
 extension FamilyDefinition {
-  /// Every family that can be read, each from a file of its own in this folder. Messages list them in this order.
+  /// All supported families, each defined in a file of its own in this folder. Messages list them in this order.
   static let builtIn: [FamilyDefinition] = [
     .llama, .qwen2, .qwen3, .gemma, .gemma2, .gemma3, .olmo, .olmo2, .phi3, .mixtral,
     .gptOSS, .qwen2MoE, .qwen3MoE, .olmoe, .deepSeekV2, .deepSeekV3, .glm4MoE, .llama4,

@@ -1,8 +1,8 @@
 import Checkpoint
 
 extension FamilyDefinition {
-  /// GLM-4 of 2024 (glm-4-9b-hf, glm-edge): a block of Llama with gate and up in one matrix, of whose heads the first half
-  /// rotates, neighbour with neighbour.
+  /// GLM-4 of 2024 (glm-4-9b-hf, glm-edge): a block of Llama with gate and up in one matrix, and heads in which the
+  /// first half rotates, in pairs of neighbours.
   ///
   /// X ↦ Z = X + attention(norm X), F = Z + mlp(norm Z). GLM Team, arXiv 2406.12793.
   public static let glm = FamilyDefinition(
@@ -26,7 +26,7 @@ extension DecoderModel {
 }
 
 extension DecoderSettings {
-  /// Of GLM, and of its successor with more norms.
+  /// The settings of GLM and of its successor with more norms.
   init(glm c: Configuration) throws(ModelError) {
     try self.init(
       c,
@@ -39,13 +39,14 @@ extension DecoderSettings {
 }
 
 extension GGUFDialect {
-  /// llama.cpp keeps the name that the first models had, whose queries, keys and values are one matrix.
+  /// The dialect. llama.cpp kept the architecture name of the first models, which have queries, keys and values in
+  /// one matrix.
   fileprivate static let glm = GGUFDialect(
     architecture: "chatglm", names: decoder(with: ["mlp.gate_up_proj": "ffn_up"]),
     epsilon: "attention.layer_norm_rms_epsilon", pairing: .interleaved, settings: { $0.biases() })
 }
 
 extension Initialisation {
-  /// Its padding token.
+  /// The initialisation, with GLM's padding token.
   static let glm = Initialisation(paddingToken: 151_329)
 }

@@ -17,7 +17,7 @@ extension DecoderModel {
     try file.configuration.refuseUnread()
     let reader = DecoderReader(file, s)
     try self.init(file, reader, norm: reader.norm("model.norm")) { block, _ in
-      // The second norm's name is that of the first norm of the MLP elsewhere.
+      // The second norm has the name that other families give to the first norm of the MLP.
       try DecoderBlock(
         mixerNorm: block.norm("input_layernorm"),
         mixer: block.attention(outputBias: false),

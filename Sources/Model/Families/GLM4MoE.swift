@@ -3,8 +3,8 @@ import Checkpoint
 import Files
 
 extension FamilyDefinition {
-  /// GLM-4.5, 4.6 and their Air: a block of Llama with norms of queries and keys where the file says so, half of a head
-  /// rotating, and after the first blocks DeepSeek V3's mixture of experts in the place of the MLP.
+  /// GLM-4.5 and 4.6, including Air: a block of Llama, optionally with norms of queries and keys, in which half of a
+  /// head rotates, and after the first blocks DeepSeek V3's mixture of experts in place of the MLP.
   ///
   /// X ↦ Z = X + attention(norm X), F = Z + Σₑ wₑ expertₑ(norm Z) + shared(norm Z). GLM-4.5 Team, arXiv 2508.06471.
   public static let glm4MoE = FamilyDefinition(
@@ -42,7 +42,7 @@ extension DecoderModel {
 }
 
 extension GGUFDialect {
-  /// A file's blocks include those that predict further tokens.
+  /// The dialect. The number of blocks in a file includes those that predict further tokens.
   fileprivate static let glm4MoE = GGUFDialect(
     architecture: "glm4moe",
     names: decoder(

@@ -2,9 +2,11 @@ import Autodiff
 import LinearAlgebra
 
 extension FamilyDefinition {
-  /// GPT-2: X ↦ Z = X + attention(norm X), F = Z + mlp(norm Z), learned positions, the head mostly the embedding.
+  /// GPT-2: X ↦ Z = X + attention(norm X), F = Z + mlp(norm Z), with learned positions and a head that is usually the
+  /// embedding.
   ///
-  /// Weight matrices are stored (inputs, outputs), but in GGUF. The scores may also be divided by the number of the block.
+  /// Weight matrices are stored as (inputs, outputs), except in GGUF. The scores may also be divided by the block's
+  /// number.
   /// Radford et al., *Language Models are Unsupervised Multitask Learners*, 2019.
   public static let gpt2 = FamilyDefinition(
     "gpt2", gguf: .gpt2, initialisation: .gpt2
@@ -39,13 +41,13 @@ extension DecoderModel {
 }
 
 extension GGUFDialect {
-  /// What lies before and after GPT-2's blocks.
+  /// The names of the tensors before and after GPT-2's blocks.
   static let gpt2Ends = [
     "transformer.wte": "token_embd", "transformer.wpe": "position_embd",
     "transformer.ln_f": "output_norm", "lm_head": "output",
   ]
 
-  /// What all of GPT-2's tensors are called.
+  /// The names of all of GPT-2's tensors.
   static let gpt2Names = gpt2Ends.merging(
     inBlocks(
       "transformer.h.#.",
@@ -59,7 +61,7 @@ extension GGUFDialect {
 }
 
 extension Initialisation {
-  /// The maps back into the stream are smaller by the root of how many of them add up: two a block.
+  /// The maps back into the stream are scaled down by the square root of their number, two per block.
   static let gpt2 = Initialisation(
     isTied: true, hasPadding: false,
     exceptions: { file, deviation in

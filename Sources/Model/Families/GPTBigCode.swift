@@ -2,8 +2,8 @@ import Autodiff
 import LinearAlgebra
 
 extension FamilyDefinition {
-  /// GPT-BigCode: StarCoder, SantaCoder, and the first Granite Code models. The block of GPT-2, in which all heads mostly
-  /// share one key and one value.
+  /// GPT-BigCode: StarCoder, SantaCoder, and the first Granite Code models. The block of GPT-2, usually with one key
+  /// and one value shared by all heads.
   ///
   /// X ↦ Z = X + attention(norm X), F = Z + mlp(norm Z). Li et al., arXiv 2305.06161; Ben Allal et al., arXiv 2301.03988.
   public static let gptBigCode = FamilyDefinition(
@@ -42,7 +42,7 @@ extension DecoderModel {
 }
 
 extension GGUFDialect {
-  /// The converter writes models of one shared key and value only.
+  /// The dialect. The converter supports only models with one shared key and value.
   fileprivate static let gptBigCode = GGUFDialect(
     architecture: "starcoder", names: gpt2Names)
 }

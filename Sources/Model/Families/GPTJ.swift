@@ -2,8 +2,8 @@ import Autodiff
 import LinearAlgebra
 
 extension FamilyDefinition {
-  /// GPT-J: F = X + attention(norm X) + mlp(norm X) with one norm, the first features of every head rotated in neighbouring
-  /// pairs, and a head with a bias.
+  /// GPT-J: F = X + attention(norm X) + mlp(norm X) with one norm, the first features of every head rotated in pairs
+  /// of neighbours, and a head with a bias.
   ///
   /// Wang, Komatsuzaki, *GPT-J-6B*, 2021.
   public static let gptJ = FamilyDefinition(
@@ -23,7 +23,7 @@ extension DecoderModel {
     }
   }
 
-  /// Of GPT-J and of CodeGen, which differ in where queries, keys and values come from.
+  /// Assembles GPT-J or CodeGen, which differ in how queries, keys and values are stored.
   init(
     gptJ file: ModelFile, _ r: GPT2Reader,
     projection: (_ reader: GPT2Reader, _ block: WeightReader) throws -> QueryKeyValue
@@ -51,7 +51,7 @@ extension DecoderModel {
 }
 
 extension GPT2Reader {
-  /// With the defaults of GPT-J and CodeGen. Throws `ModelError`.
+  /// Reads with the defaults of GPT-J and CodeGen. Throws `ModelError`.
   static func gptJ(_ file: ModelFile) throws(ModelError) -> GPT2Reader {
     try GPT2Reader(
       file, .init(layers: 28, width: 4096, heads: 16, positions: 2048, isTied: false))
@@ -59,8 +59,9 @@ extension GPT2Reader {
 }
 
 extension GGUFDialect {
-  /// llama.cpp names the tensors but neither writes nor reads such files; ggml's description of the format has the keys, and
-  /// GPT4All reads both so (gpt4all-backend/gptj.cpp, October 2023). None of them knows a size of the MLP.
+  /// The dialect. llama.cpp names the tensors but neither writes nor reads such files; the keys are those in ggml's
+  /// description of the format, and GPT4All reads both in this way (gpt4all-backend/gptj.cpp, October 2023). Neither
+  /// has a key for the size of the MLP.
   fileprivate static let gptJ = GGUFDialect(
     architecture: "gptj",
     names: gpt2Ends.merging(

@@ -2,7 +2,7 @@ import Autodiff
 import LinearAlgebra
 
 extension FamilyDefinition {
-  /// GPT-Neo: the block of GPT-2, with scores that are not scaled and attention that is global in some blocks and in a
+  /// GPT-Neo: the block of GPT-2 with unscaled scores, and attention that is global in some blocks and limited to a
   /// window in others.
   ///
   /// Black et al., *GPT-Neo*, 2021, doi 10.5281/zenodo.5297715.
@@ -39,8 +39,8 @@ extension DecoderModel {
     }
   }
 
-  /// Which blocks are local. `attention_types` is pairs of a list of kinds and how often it comes; by default 12 times
-  /// global and local in turn.
+  /// The blocks with local attention. `attention_types` consists of pairs of a list of kinds and a number of
+  /// repetitions; by default global and local alternate 12 times.
   private static func localBlocks(
     _ c: Configuration, count: Int
   ) throws(ModelError) -> (_ block: Int) -> Bool {
@@ -55,15 +55,15 @@ extension DecoderModel {
         else {
           throw .badKey(
             file: c.file, key: key,
-            reason: "must be pairs of a list of \"global\" and \"local\", and how often it comes")
+            reason: "must be pairs of a list of \"global\" and \"local\" and a repeat count")
         }
         parts.append((kinds.map { $0.string == "local" }, times))
       }
     }
-    // Each part has fewer kinds than the file bytes, and no more times than there are blocks.
+    // Each part has fewer kinds than the file has bytes, and is not repeated more often than there are blocks.
     let stated = parts.reduce(0.0) { $0 + Double($1.isLocal.count) * Double($1.times) }
     try c.check(
-      stated == Double(count), key, "speaks of other than \(count) blocks")
+      stated == Double(count), key, "does not describe \(count) blocks")
     let isLocal = { (block: Int) in
       var rest = block
       for (isLocal, times) in parts {
@@ -72,7 +72,7 @@ extension DecoderModel {
       }
       return false
     }
-    // The same written out, which counts for some versions of the reference.
+    // The same list written out, which some versions of the reference use instead.
     let spelledOut = "attention_layers"
     if let kinds = try c.optionalTexts(spelledOut) {
       try c.check(

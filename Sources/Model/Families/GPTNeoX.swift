@@ -3,8 +3,8 @@ import Checkpoint
 import LinearAlgebra
 
 extension FamilyDefinition {
-  /// GPT-NeoX, and Pythia: both halves read X, F = X + attention(norm X) + mlp(norm′ X), or one after the other; a part of
-  /// every head is rotated. Queries, keys and values come head by head from one matrix.
+  /// GPT-NeoX and Pythia: both halves read X, F = X + attention(norm X) + mlp(norm′ X), or one follows the other; a
+  /// part of every head rotates. Queries, keys and values of each head are adjacent in one matrix.
   ///
   /// Black et al., arXiv 2204.06745; Biderman et al., arXiv 2304.01373.
   public static let gptNeoX = FamilyDefinition(
@@ -28,7 +28,7 @@ extension DecoderModel {
     let hasBias = try c.flag("attention_bias", default: true)
     let isParallel = try c.flag("use_parallel_residual", default: true)
     let isTied = try c.flag("tie_word_embeddings", default: false)
-    // It is one, whether the file says so or not.
+    // It is a decoder, whether the file says so or not.
     _ = try c.flag("is_decoder", default: true)
     try c.refuseUnread()
 
@@ -63,7 +63,7 @@ extension DecoderModel {
       blocks: blocks,
       head: Head(
         norm: try weights.layerNorm("gpt_neox.final_layer_norm", width: width, epsilon: epsilon),
-        // Published files say embed_out.
+        // Published files call it embed_out.
         weights: try weights.head(
           weights.contains("embed_out.weight") ? "embed_out" : "lm_head", tied: isTied, to: tokens)
       ),

@@ -3,8 +3,8 @@ import Checkpoint
 import LinearAlgebra
 
 extension FamilyDefinition {
-  /// gpt-oss: a block of Llama whose attention has biases and a sink a head, in a window in every second block, with a
-  /// mixture of experts in the place of the MLP whose gate and up are cut off.
+  /// gpt-oss: a block of Llama with attention biases, one sink per head, a window in every second block, and a
+  /// mixture of experts with clamped gate and up in place of the MLP.
   ///
   /// X ↦ Z = X + attention(norm X), F = Z + Σₑ wₑ expertₑ(norm Z), w the soft-max of the router over the experts a token
   /// chooses. OpenAI, arXiv 2508.10925.
@@ -12,7 +12,7 @@ extension FamilyDefinition {
     "gpt_oss", residual: ExpertMixture.residual, gguf: .gptOSS,
     initialisation: Initialisation(exceptions: {
       [
-        // In GGUF the router is called as others' are.
+        // In GGUF the router has the name used by other families.
         ("proj_bias", .constant(0)), ("mlp.router.bias", .normal(deviation: $1)),
         ("mlp.gate.bias", .normal(deviation: $1)),
         ("self_attn.sinks", .normal(deviation: $1)),
@@ -24,7 +24,7 @@ extension FamilyDefinition {
 extension DecoderModel {
   fileprivate init(gptOSS file: ModelFile) throws {
     let c = file.configuration
-    // llama.cpp does not write that the ends of YaRN's ramp are not rounded.
+    // llama.cpp does not record that the ends of YaRN's ramp are not rounded.
     let isGGUF = file.format == .gguf
     var s = try DecoderSettings(
       c,
@@ -63,7 +63,7 @@ extension DecoderModel {
 }
 
 extension RotaryFrequencies.Scaling {
-  /// What a configuration without rotary parameters means.
+  /// The scaling of a configuration without rotary parameters.
   fileprivate static let gptOSS = RotaryFrequencies.Scaling.yarn(
     factor: 32, fast: 32, slow: 1, trained: 4096, scale: 0.1 * Double.log(32) + 1, truncate: false)
 }

@@ -2,8 +2,8 @@ import Autodiff
 import Checkpoint
 
 extension FamilyDefinition {
-  /// Gemma: a block of Llama with a GELU in its gated MLP, heads of a size of their own, norms that store their gain less 1,
-  /// and an embedding that enters times √width.
+  /// Gemma: a block of Llama with GELU in its gated MLP, an independent head size, norms that store their gains minus
+  /// 1, and an embedding multiplied by √width.
   ///
   /// X ↦ Z = X + attention(norm X), F = Z + mlp(norm Z). Gemma Team, arXiv 2403.08295.
   public static let gemma = FamilyDefinition(
@@ -38,8 +38,8 @@ extension DecoderModel {
 }
 
 extension Activation {
-  /// The first files say `gelu` and mean its tanh approximation, by this name alone; later ones add `hidden_activation`,
-  /// which then must agree.
+  /// Gemma's activation. The first files say `gelu` and mean its tanh approximation, only under this key; later ones
+  /// add `hidden_activation`, which must then agree.
   fileprivate static func ofGemma(_ c: Configuration) throws(ModelError) -> Activation {
     let (first, later) = ("hidden_act", "hidden_activation")
     let isLegacy = try c.optionalText(first) ?? "gelu" == "gelu"
@@ -53,14 +53,14 @@ extension Activation {
 }
 
 extension GGUFDialect {
-  /// The norms are stored as what they multiply by; so they are of Gemma 2.
+  /// The dialect, in which norms store their full gains; Gemma 2's do as well.
   fileprivate static let gemma = GGUFDialect(
     architecture: "gemma", names: decoder, epsilon: "attention.layer_norm_rms_epsilon",
     settings: { $0.biases() })
 }
 
 extension Initialisation {
-  /// All norms multiply by 1, which is stored less 1 in a folder; so they do in Gemma 2.
+  /// The initialisation, in which all norms have a gain of 1, stored minus 1 in a folder; Gemma 2's is the same.
   static let gemma = Initialisation(
     isTied: true, paddingToken: 0,
     exceptions: { file, _ in [("norm", .constant(file.format == .gguf ? 1 : 0))] })

@@ -28,8 +28,8 @@ extension DecoderModel {
     let scoreCap = try c.nullablePositive("attn_logit_softcapping", absent: 50)
     let logitCap = try c.nullablePositive("final_logit_softcapping", absent: 30)
     let window = try c.nullableSize("sliding_window", absent: 4096)
-    try c.check(window != nil, "sliding_window", "is null, and every other block needs it")
-    // The first block slides, the second does not, and so on.
+    try c.check(window != nil, "sliding_window", "is null, but every other block needs it")
+    // The first block has a window, the second does not, and so on.
     let windows = try s.windows(c, window) { $0 % 2 == 0 }
     try c.refuseUnread()
     let reader = DecoderReader(file, s, gainOffset: 1)
@@ -47,7 +47,7 @@ extension DecoderModel {
 }
 
 extension DecoderReader {
-  /// The block of this attention and a gated MLP with norms before and behind both.
+  /// The block with this attention and a gated MLP, with norms before and after both.
   func gemma(_ attention: any Mixer) throws -> DecoderBlock {
     try DecoderBlock(
       mixerNorm: norm("input_layernorm"),
@@ -62,7 +62,8 @@ extension DecoderReader {
 extension GGUFDialect {
   static let gemmaNorms = normsBehind.merging(["pre_feedforward_layernorm": "ffn_norm"]) { $1 }
 
-  /// No key has the scale of the scores. It is that of the heads' size but in the largest model, of 46 blocks.
+  /// The dialect. No key gives the scale of the scores, which follows from the head size except in the largest model,
+  /// of 46 blocks.
   fileprivate static let gemma2 = GGUFDialect(
     architecture: "gemma2",
     names: decoder(with: gemmaNorms),
@@ -74,8 +75,8 @@ extension GGUFDialect {
 }
 
 extension GGUFMetadata {
-  /// What Gemma divides the squares of its scores by: the size of a head, but in the largest model, of so many blocks, the
-  /// width by the number of heads.
+  /// The number whose square root Gemma divides its scores by: the head size, except in the largest model, with that
+  /// many blocks, where it is width / heads.
   func gemmaScale(largest: Int) -> [String: JSONValue] {
     var scale = headDimension
     if size("block_count") == largest, let width = size("embedding_length") {

@@ -2,11 +2,11 @@ import Checkpoint
 import Files
 
 extension FamilyDefinition {
-  /// Gemma 3, as text alone or within a model of text and images: Gemma 2 with norms of queries and keys instead of soft
-  /// caps, and five blocks with a sliding window to one without, the two kinds at rotary bases of their own.
+  /// Gemma 3, on its own or within a multimodal model: Gemma 2 with norms of queries and keys instead of soft caps,
+  /// and five blocks with a sliding window for each one without, each kind with its own rotary base.
   ///
-  /// X ↦ Z = X + norm(attention(norm X)), F = Z + norm(mlp(norm Z)); f = F − X, the norms behind the halves included.
-  /// With `use_bidirectional_attention` (EmbeddingGemma) tokens see those after them as well.
+  /// X ↦ Z = X + norm(attention(norm X)), F = Z + norm(mlp(norm Z)); f = F − X, the norms after the halves included.
+  /// With `use_bidirectional_attention` (EmbeddingGemma), tokens also see those after them.
   /// Gemma Team, arXiv 2503.19786.
   public static let gemma3 = FamilyDefinition(
     "gemma3", modelTypes: ["gemma3_text"], outerTypes: ["gemma3": "gemma3_text"],
@@ -32,11 +32,11 @@ extension DecoderModel {
     let isCausal = try !c.flag("use_bidirectional_attention", default: false)
     if !isCausal { c.understand("is_causal") }
     let stated = try c.nullableSize("sliding_window", absent: 4096)
-    // Half of it lies on either side where there are two.
+    // For bidirectional attention, half of the window is on either side.
     let window = isCausal ? stated : stated.map { $0 / 2 + 1 }
     let period = try c.size("sliding_window_pattern", default: 6)
     try c.check(
-      window != nil || period == 1, "sliding_window", "is null, and most blocks need it")
+      window != nil || period == 1, "sliding_window", "is null, but most blocks need it")
     let windows = try s.windows(c, window) { ($0 + 1) % period != 0 }
     try c.refuseUnread()
     let reader = DecoderReader(file, s, gainOffset: 1)
@@ -54,7 +54,7 @@ extension DecoderModel {
 }
 
 extension GGUFDialect {
-  /// No key has the scale of the scores, nor older files the base of the blocks with windows.
+  /// The dialect. No key gives the scale of the scores; older files also lack the rotary base of blocks with windows.
   fileprivate static let gemma3 = GGUFDialect(
     architecture: "gemma3", names: decoder(with: gemmaNorms.merging(headNorms) { $1 }),
     epsilon: "attention.layer_norm_rms_epsilon", keys: windowKeys,

@@ -2,8 +2,8 @@ import Checkpoint
 import Files
 
 extension GGUFDialect {
-  /// Of blocks that see everything the file has the size of a head and, in place of the share that rotates, what the
-  /// frequencies are divided by; of those with a window the size of a head under keys of their own.
+  /// The dialect. For blocks that see all tokens, the file has the head size and, in place of the rotated share, the
+  /// divisors of the frequencies; for blocks with a window, the head size has keys of its own.
   static let gemma4 = GGUFDialect(
     architecture: "gemma4",
     names: [
@@ -29,7 +29,7 @@ extension GGUFDialect {
       "head_dim": ["attention.key_length_swa"], "top_k_experts": ["expert_used_count"],
       "num_kv_shared_layers": ["attention.shared_kv_layers"],
       "hidden_size_per_layer_input": ["embedding_length_per_layer_input"],
-      // Of blocks with a window all of a head rotates.
+      // In blocks with a window, all of a head rotates.
       "partial_rotary_factor": ["rope.dimension_count_swa"],
     ]) { $1 },
     required: essential + [
@@ -71,7 +71,7 @@ extension GGUFMetadata {
     if size("rope.dimension_count_swa") == size("attention.key_length_swa") {
       settings["partial_rotary_factor"] = .null
     }
-    // Blocks at the end may be twice as wide.
+    // The last blocks may be twice as wide.
     if let widths = value("feed_forward_length")?.array, let first = widths.first?.int,
       first <= 1 << 30
     {

@@ -3,21 +3,21 @@ import Checkpoint
 import LinearAlgebra
 
 extension FamilyDefinition {
-  /// Gemma 4, as text alone or within a model of text, images and sound: the norms of Gemma 3 with plain gains, values
-  /// normalised as well, heads of another size in blocks without a window, and perhaps, besides each MLP, a mixture of
-  /// experts; inputs of the blocks' own; or blocks at the end that look at the keys and values of earlier ones.
+  /// Gemma 4, on its own or within a multimodal model: the norms of Gemma 3 with full gains, normalised values,
+  /// another head size in blocks without a window and, in some models, a mixture of experts beside each MLP, side
+  /// inputs of the blocks, or final blocks that attend to the keys and values of earlier ones.
   ///
   /// Gemma Team, "Gemma 4 model card", 2026.
   public static let gemma4 = FamilyDefinition(
     "gemma4", modelTypes: ["gemma4_text"], outerTypes: ["gemma4": "gemma4_text"],
     residual: "f(X) = F(X) − X, F = s (Y + P), Y = Z + norm(mlp(norm Z)), "
-      + "Z = X + norm(attention(norm X)); s is a number of the block, and P what it adds for an "
-      + "input of its own that follows from the token and is held constant, where it has one",
+      + "Z = X + norm(attention(norm X)); s is a factor of the block, and P is what it adds for a "
+      + "side input that depends on the token and is held, if it has one",
     gguf: .gemma4, initialisation: Initialisation(isTied: true, paddingToken: 0)
   ) { try DecoderModel(gemma4: $0) }
 }
 
-/// What Gemma 4 reads besides the settings all have.
+/// Gemma 4's settings beyond those that all families share.
 private struct Gemma4Settings {
   var full: (Int) -> Bool
   var shared, sideWidth: Int
@@ -29,10 +29,10 @@ private struct Gemma4Settings {
     let kinds = try s.layerKinds(c, ["sliding_attention", "full_attention"]) {
       ($0 + 1) % 6 == 0 ? "full_attention" : "sliding_attention"
     }
-    // The last block is full whatever the list says.
+    // The last block sees all tokens, whatever the list says.
     full = { $0 == s.layers - 1 || kinds($0) == "full_attention" }
     shared = try c.optionalID("num_kv_shared_layers") ?? 0
-    try c.check(shared < s.layers, "num_kv_shared_layers", "leaves no block with keys")
+    try c.check(shared < s.layers, "num_kv_shared_layers", "leaves no block with its own keys")
     let side = "hidden_size_per_layer_input"
     sideWidth = try c.optionalID(side) ?? (c.mentions(side) ? 0 : 256)
     sharesProjection = try c.flag("attention_k_eq_v", default: false)
@@ -47,7 +47,7 @@ private struct Gemma4Settings {
     }
     let attention = try c.optionalText("use_bidirectional_attention") ?? "vision"
     try c.checkSupported(
-      attention == "vision", "use_bidirectional_attention", "text sees what comes before it")
+      attention == "vision", "use_bidirectional_attention", "text tokens see only earlier ones")
     let size = try c.size("global_head_dim", default: 512)
     let keys = try c.optionalSize("num_global_key_value_heads")
     var (sizes, groups): ([Int: Int], [Int: Int]) = ([:], [:])
@@ -64,7 +64,8 @@ private struct Gemma4Settings {
     }
   }
 
-  /// The block whose keys and values block `l` looks at: the last of its kind that has some, if they are of its sizes.
+  /// The block whose keys and values block `l` attends to: the last one of its kind with keys of its own, if the
+  /// sizes match.
   func source(of l: Int, in layers: Int) -> Int? {
     let last = l < layers - shared ? nil : (0..<layers - shared).last { full($0) == full(l) }
     return last.flatMap {
@@ -96,7 +97,7 @@ extension DecoderModel {
     var notes = ["X⁰ is the embedding times √width"]
     if g.shared > 0 {
       notes.append(
-        "the last \(g.shared) blocks look at keys and values of earlier ones, which are held")
+        "the last \(g.shared) blocks attend to keys and values of earlier ones, which are held")
     }
     if g.hasMixture { notes.append(ExpertMixture.note(chosen: g.chosen, of: g.experts)) }
     try self.init(
@@ -163,7 +164,7 @@ extension DecoderReader {
         "\(name).\(part)", outputs: outputs, inputs: inputs, bias: s.attentionBias)
     }
     let query = try linear("q_proj", queries, s.width)
-    // What a block that shares has of its own keys is in some files and in no model.
+    // The key projections of a block without its own keys are in some files but unused by the model.
     let unread =
       ["k_proj", "v_proj"].flatMap { ["\($0).weight", "\($0).bias"] } + ["k_norm.weight"]
     if source != nil { for part in unread { weights.understand("\(name).\(part)") } }
@@ -182,7 +183,7 @@ extension DecoderReader {
     return attention
   }
 
-  /// The router reads Z by a norm of its own, with gains over √width.
+  /// Reads a mixture whose router applies its own norm to Z, with gains divided by √width.
   private func gemma4Mixture(_ g: Gemma4Settings) throws -> ExpertMixture {
     let s = settings
     return ExpertMixture(

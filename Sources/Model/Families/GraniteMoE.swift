@@ -3,11 +3,10 @@ import Checkpoint
 import Files
 
 extension FamilyDefinition {
-  /// Granite 3 with experts: the block of Granite, whose halves have a factor, with a mixture of experts in the place of the
-  /// MLP.
+  /// Granite 3 with experts: the block of Granite with a mixture of experts in place of the MLP.
   ///
-  /// X ↦ Z = X + r attention(norm X), F = Z + r Σₑ wₑ expertₑ(norm Z), w the soft-max of the router over the experts a token
-  /// chooses. Granite Team, *Granite 3.0 Language Models*, 2024; Shen et al., arXiv 2408.13359.
+  /// X ↦ Z = X + r attention(norm X), F = Z + r Σₑ wₑ expertₑ(norm Z), where w is the soft-max of the router over the
+  /// experts that a token chooses. Granite Team, *Granite 3.0 Language Models*, 2024; Shen et al., arXiv 2408.13359.
   public static let graniteMoE = FamilyDefinition(
     "granitemoe",
     residual: "f(X) = r attention(norm X) + r Σ wₑ expertₑ(norm Z), Z = X + r attention(norm X)",
@@ -43,7 +42,7 @@ extension DecoderModel {
 }
 
 extension DecoderReader {
-  /// `block_sparse_moe`, whose experts' tensors have names of their own in published files.
+  /// Reads `block_sparse_moe`, whose experts' tensors have different names in published files.
   func graniteMixture(
     of count: Int, chosen: Int, width inner: Int
   ) throws -> ExpertMixture {

@@ -3,8 +3,8 @@ import Checkpoint
 import Files
 
 extension FamilyDefinition {
-  /// Granite 4: state spaces of Mamba 2 in most blocks and attention, mostly without positions, in the others; an MLP that
-  /// all tokens share beside a mixture of experts, or alone.
+  /// Granite 4: state spaces of Mamba 2 in most blocks and attention, usually without positions, in the others; a
+  /// shared MLP, alone or beside a mixture of experts.
   ///
   /// X ↦ Z = X + r · mixer(norm X), F = Z + r · (Σₑ wₑ expertₑ(norm Z) + shared(norm Z)).
   public static let graniteMoEHybrid = FamilyDefinition(
@@ -34,9 +34,9 @@ extension DecoderModel {
     let kinds = try s.layerKinds(c, [linear, full, "mamba", "attention"]) { _ in linear }
     try c.refuseUnread()
     let reader = DecoderReader(file, s)
-    // GGUF has the factors in single precision.
+    // GGUF stores the factors in single precision.
     let note =
-      "f(X)ₜ as a function of xₛ holds the block's inputs at all other tokens; r = "
+      "for f(X)ₜ as a function of xₛ the block's inputs at all other tokens are held; r = "
       + "\(Float(factors.residual))"
     try self.init(
       file, reader, norm: reader.norm("model.norm"), embeddingScale: factors.embedding,
@@ -82,7 +82,7 @@ extension StateSpaceSettings {
 }
 
 extension DecoderReader {
-  /// `shared_mlp`, alone or with `block_sparse_moe`.
+  /// Reads `shared_mlp`, alone or with `block_sparse_moe`.
   fileprivate func graniteMixture(
     _ count: Int, _ routing: ExpertRouting?, shared width: Int
   ) throws -> any FeedForward {
@@ -113,7 +113,8 @@ extension DecoderReader {
 }
 
 extension GGUFDialect {
-  /// Blocks with a state space have no heads of keys and values. Attention has positions unless the file says otherwise.
+  /// The dialect. Blocks with a state space have no key-value heads. Attention has positions unless the file says
+  /// otherwise.
   fileprivate static let graniteMoEHybrid = GGUFDialect(
     architecture: "granitehybrid",
     names: decoder(

@@ -1,7 +1,7 @@
 import Checkpoint
 
 extension FamilyDefinition {
-  /// Helium 1: the block of Llama, in whose heads neighbours rotate together.
+  /// Helium 1: the block of Llama in which neighbouring features of a head rotate together.
   ///
   /// X ↦ Z = X + attention(norm X), F = Z + mlp(norm Z). Kyutai, *Helium 1*, 2025.
   public static let helium = FamilyDefinition(
@@ -21,7 +21,7 @@ extension DecoderModel {
     s.attentionBias = try c.flag("attention_bias", default: false)
     s.mlpBias = try c.flag("mlp_bias", default: false)
     try c.check(
-      s.heads * s.headDimension == s.width, "head_dim", "is not the width by the number of heads")
+      s.heads * s.headDimension == s.width, "head_dim", "is not width / heads")
     try c.refuseUnread()
     let reader = DecoderReader(file, s)
     try self.init(file, reader, norm: reader.norm("model.norm")) { block, _ in

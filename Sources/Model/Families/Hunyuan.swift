@@ -2,8 +2,7 @@ import Checkpoint
 import Foundation
 
 extension FamilyDefinition {
-  /// Hunyuan V1, the dense models: the block of Llama with norms of the heads' queries and keys, which come after the
-  /// rotation.
+  /// Hunyuan V1, the dense models: the block of Llama with norms of the heads' queries and keys after the rotation.
   ///
   /// X ↦ Z = X + attention(norm X), F = Z + mlp(norm Z). Tencent Hunyuan Team, *Hunyuan 0.5B to 7B*, 2025.
   public static let hunyuan = FamilyDefinition(
@@ -20,7 +19,7 @@ extension DecoderModel {
       s.rotary = stretched
       s.positions = try c.size("max_position_embeddings", default: 2048)
     }
-    // The norms are there whatever it says.
+    // The norms are present whatever the key says.
     c.understand("use_qk_norm")
     try c.refuseUnread()
     let reader = DecoderReader(file, s)
@@ -38,7 +37,8 @@ extension DecoderModel {
 }
 
 extension RotaryFrequencies {
-  /// With an α, what calls itself dynamic is not: θ is θ α^(d / (d − 2)) for sequences of every length.
+  /// The frequencies with an α, which are called dynamic but are not: θ becomes θ α^(d / (d − 2)) for sequences of
+  /// any length.
   fileprivate init?(hunyuan c: Configuration, _ plain: RotaryFrequencies) throws(ModelError) {
     guard case .dynamic = plain.scaling,
       let parameters = try c.optionalObject("rope_scaling", "rope_parameters"),

@@ -3,10 +3,10 @@ import Checkpoint
 import Files
 
 extension FamilyDefinition {
-  /// LFM2: gated short convolutions in most blocks, attention with norms of queries and keys in the others.
+  /// LFM2: gated short convolutions in most blocks, and attention with norms of queries and keys in the others.
   ///
-  /// X ↦ Z = X + mixer(norm X), F = Z + mlp(norm Z). A convolution of width K sees a token and the K − 1 before it: further
-  /// back, f(X)ₜ does not depend on xₛ. Liquid AI, arXiv 2511.23404.
+  /// X ↦ Z = X + mixer(norm X), F = Z + mlp(norm Z). A convolution of width K sees a token and the K − 1 before it;
+  /// f(X)ₜ does not depend on xₛ further back. Liquid AI, arXiv 2511.23404.
   public static let lfm2 = FamilyDefinition(
     "lfm2", outerTypes: ["lfm2_vl": "lfm2"],
     residual: "f(X) = mixer(norm X) + mlp(norm Z), Z = X + mixer(norm X), the mixer a short "
@@ -41,7 +41,7 @@ extension DecoderModel {
 }
 
 extension Configuration {
-  /// The width of the MLP, which may be stated before it is adjusted.
+  /// The width of the MLP, which the file may state before adjustment.
   fileprivate func adjustedWidth(_ stated: Int) throws(ModelError) -> Int {
     let isAdjusted = try flag("block_auto_adjust_ff_dim", default: true)
     let multiplier = try nullablePositive("block_ffn_dim_multiplier", absent: 1)
@@ -55,14 +55,14 @@ extension Configuration {
   }
 }
 
-/// What configurations of LFM2 say of their convolutions.
+/// The settings of LFM2's convolutions.
 struct ShortConvolutionSettings {
   let width: Int
   let bias: Bool
-  /// Which blocks have one.
+  /// Whether a block has a convolution.
   let isConvolution: (Int) -> Bool
 
-  /// Also whether the head is tied.
+  /// Reads the settings; also sets whether the head is tied.
   init(_ c: Configuration, _ s: inout DecoderSettings) throws {
     s.tiedHead = try c.flag("tie_embedding", default: s.tiedHead)
     width = try c.size("conv_L_cache", default: 3)
@@ -75,7 +75,7 @@ struct ShortConvolutionSettings {
     isConvolution = { kinds($0) == convolution }
   }
 
-  /// What there is to know of the blocks.
+  /// A note about the blocks' Jacobians, in words for readers.
   var note: String {
     "a convolution sees a token and the \(width - 1) before it: from further back the block's "
       + "Jacobian is 0"
@@ -83,7 +83,7 @@ struct ShortConvolutionSettings {
 }
 
 extension DecoderReader {
-  /// `conv`, or `self_attn` with its output and its norms of queries and keys under names of their own.
+  /// Reads `conv`, or `self_attn` with LFM2's names for its output and its norms of queries and keys.
   func lfm2Mixer(_ c: ShortConvolutionSettings, _ l: Int) throws -> any Mixer {
     let (s, size) = (settings, settings.headDimension)
     if c.isConvolution(l) {
@@ -106,7 +106,7 @@ extension DecoderReader {
     return attention
   }
 
-  /// `feed_forward`: w1 is the gate, w3 goes up and w2 down.
+  /// Reads `feed_forward`, in which w1 is the gate, w3 the up and w2 the down projection.
   func lfm2MLP(width: Int) throws -> MLPWeights {
     let part = { (name: String, outputs: Int, inputs: Int) in
       try weights.linear("feed_forward.\(name)", outputs: outputs, inputs: inputs, bias: false)
@@ -118,8 +118,8 @@ extension DecoderReader {
 }
 
 extension GGUFDialect {
-  /// Blocks of convolutions have no heads of keys and values. The final norm has the name of one behind the embedding, and
-  /// the width of the MLP is stated as it is.
+  /// The dialect. Blocks with convolutions have no key-value heads. The final norm has the name of a norm after the
+  /// embedding, and the width of the MLP is stored after adjustment.
   static func lfm2(_ architecture: String) -> GGUFDialect {
     GGUFDialect(
       architecture: architecture,

@@ -2,8 +2,8 @@ import Autodiff
 import Checkpoint
 
 extension FamilyDefinition {
-  /// LFM2 with experts: the mixers of LFM2, and in all but the first blocks mixtures of experts, chosen by their scores plus
-  /// a correction of each and weighed by the scores.
+  /// LFM2 with experts: the mixers of LFM2 and, in all but the first blocks, mixtures of experts that are chosen by
+  /// their scores plus a correction and weighted by their scores.
   ///
   /// X ↦ Z = X + mixer(norm X), F = Z + Σₑ wₑ expertₑ(norm Z). Liquid AI, arXiv 2511.23404.
   public static let lfm2MoE = FamilyDefinition(
@@ -35,7 +35,7 @@ extension DecoderModel {
       isNormalised: try c.flag("norm_topk_prob", default: true),
       factor: try c.number("routed_scaling_factor", default: 1))
     routing.epsilon = 1e-6
-    // No config.json has the key. 2 stands for the logistic function.
+    // The key occurs in no config.json. 2 denotes the logistic function.
     let function = "expert_gating_func"
     try c.checkSupported(
       try c.number(function, default: 2) == 2, function,

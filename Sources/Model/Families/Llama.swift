@@ -1,10 +1,11 @@
 import Checkpoint
 
 extension FamilyDefinition {
-  /// Llama and the models built like it: Llama 2 and 3, CodeLlama, Vicuna, Orca, SmolLM2, Mistral, Ministral 8B.
+  /// Llama and models of the same architecture: Llama 2 and 3, CodeLlama, Vicuna, Orca, SmolLM2, Mistral, Ministral
+  /// 8B.
   ///
-  /// A block is X ↦ Z = X + attention(norm X), F = Z + mlp(norm Z), with RMSNorm, rotary embedding, grouped-query attention
-  /// (in a sliding window for Mistral) and a gated MLP. f = F − X is both halves' sum.
+  /// A block is X ↦ Z = X + attention(norm X), F = Z + mlp(norm Z), with RMSNorm, rotary embedding, grouped-query
+  /// attention (in a sliding window for Mistral) and a gated MLP. f = F − X is the sum of both halves.
   /// Touvron et al., arXiv 2302.13971; Jiang et al., arXiv 2310.06825.
   public static let llama = FamilyDefinition(
     "llama", modelTypes: ["llama", "mistral", "ministral"],
@@ -26,11 +27,11 @@ extension DecoderModel {
       s.attentionBias = try c.flag("attention_bias", default: false)
       s.mlpBias = try c.flag("mlp_bias", default: false)
     }
-    // In GGUF both are llama.
+    // In GGUF both architectures are called llama.
     let slides = isMistral || file.format == .gguf
     let window =
       slides ? try c.nullableSize("sliding_window", absent: isMistral ? 4096 : nil) : nil
-    // Of Mistral's blocks all have one, of Ministral's those that the file says.
+    // All blocks of Mistral have a window; of Ministral, those that the file names.
     let windows = isMinistral ? try s.windows(c, window) { _ in true } : { _ in window }
     try c.refuseUnread()
     let reader = DecoderReader(file, s)

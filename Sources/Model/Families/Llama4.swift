@@ -3,11 +3,12 @@ import Checkpoint
 import Foundation
 
 extension FamilyDefinition {
-  /// The text model of Llama 4: a block of Llama that attends within chunks of the prompt with queries and keys normalised
-  /// after their rotation, but for some blocks, which do not rotate and see everything; and in some blocks a mixture of
-  /// experts with an MLP that all tokens go through in the place of the MLP.
+  /// The text model of Llama 4: a block of Llama that attends within chunks of the prompt, with queries and keys
+  /// normalised after their rotation, except in some blocks that do not rotate and see all tokens; in some blocks, a
+  /// mixture of experts with a shared one in place of the MLP.
   ///
-  /// X ↦ Z = X + attention(norm X), F = Z + Σₑ expertₑ(wₑ norm Z) + shared(norm Z), w the logistic function of the router.
+  /// X ↦ Z = X + attention(norm X), F = Z + Σₑ expertₑ(wₑ norm Z) + shared(norm Z), where w is the logistic function
+  /// of the router.
   public static let llama4 = FamilyDefinition(
     "llama4_text", outerTypes: ["llama4": "llama4_text"],
     residual: "f(X) = attention(norm X) + Σ expertₑ(wₑ norm Z) + shared(norm Z), "
@@ -66,13 +67,13 @@ extension DecoderModel {
   }
 }
 
-/// What a block's attention does: by `no_rope_layers`, in which 1 stands for a rotation, and `layer_types`.
+/// The kinds of attention by block: from `no_rope_layers`, where 1 means rotation, and `layer_types`.
 private struct AttentionKinds {
   let rotates: (Int) -> Bool
   let chunk: (Int) -> Int?
-  /// Whether queries and keys that rotate are normalised.
+  /// Whether queries and keys are normalised in blocks that rotate.
   let isNormed: Bool
-  /// Factor of queries that do not, by their position.
+  /// The factor of queries in blocks that do not rotate, as a function of the position.
   let temperature: (@Sendable (Int) -> Double)?
 
   init(_ c: Configuration, layers: Int) throws(ModelError) {
@@ -90,11 +91,11 @@ private struct AttentionKinds {
       for kind in kinds where kind != "full_attention" && kind != "chunked_attention" {
         throw .unsupportedKey(
           file: c.file, key: "layer_types", value: "\"\(kind)\"",
-          reason: "known for this family are full_attention and chunked_attention")
+          reason: "this family has full_attention and chunked_attention")
       }
       try c.check(
         size != nil || !kinds.contains("chunked_attention"), "attention_chunk_size",
-        "is not set, and blocks of chunked attention need it")
+        "is not set, but blocks with chunked attention need it")
       chunk = { kinds[$0] == "chunked_attention" ? size : nil }
     } else {
       chunk = { rotates($0) ? size : nil }
@@ -115,7 +116,7 @@ private struct AttentionKinds {
 }
 
 extension DecoderSettings {
-  /// Which blocks have experts: `moe_layers`, or every `interleave_moe_layer_step`-th.
+  /// The blocks with experts: those in `moe_layers`, or every `interleave_moe_layer_step`-th.
   fileprivate func mixtures(_ c: Configuration) throws(ModelError) -> (Int) -> Bool {
     let step = try c.size("interleave_moe_layer_step", default: 1)
     guard let listed = try c.optionalNumbers("moe_layers") else { return { ($0 + 1) % step == 0 } }
@@ -124,8 +125,9 @@ extension DecoderSettings {
 }
 
 extension GGUFDialect {
-  /// Files say neither the length of a chunk nor how queries grow, and of the blocks that do not rotate only by a window
-  /// of 0 that there are none. The largest model is the one without norms of queries and keys.
+  /// The dialect. Files give neither the length of a chunk nor the growth of queries, and about blocks that do not
+  /// rotate only, by a window of 0, that there are none. The largest model is the one without norms of queries and
+  /// keys.
   fileprivate static let llama4 = GGUFDialect(
     architecture: "llama4",
     names: decoder(with: [

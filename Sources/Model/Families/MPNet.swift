@@ -1,6 +1,6 @@
 extension FamilyDefinition {
-  /// MPNet: BERT without token types, its positions counted as RoBERTa's, whose scores have a learned bias besides that
-  /// depends on how far query and key are apart and that all blocks share.
+  /// MPNet: BERT without token types, with RoBERTa's numbering of positions and a learned bias of the scores that
+  /// depends on the distance between query and key and is shared by all blocks.
   ///
   /// Song et al., arXiv 2004.09297.
   public static let mpnet = FamilyDefinition(
@@ -19,7 +19,7 @@ extension EncoderModel {
     let limit = try c.size("max_position_embeddings", default: 512)
     let vocabulary = try c.size("vocab_size", default: 30527)
     let isTied = try c.flag("tie_word_embeddings", default: true)
-    // The reference has this many buckets and this padding token whatever the file says.
+    // The reference uses this number of buckets and this padding token whatever the file says.
     let (used, padding, key) = (32, 1, "relative_attention_num_buckets")
     let buckets = try c.size(key, default: used)
     try c.check(buckets >= used, key, "is less than the \(used) that are used")

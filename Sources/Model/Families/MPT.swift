@@ -3,11 +3,11 @@ import Checkpoint
 import LinearAlgebra
 
 extension FamilyDefinition {
-  /// MPT: the block of GPT-2 without any bias, ALiBi instead of positions, and queries, keys and values from one matrix,
-  /// cut off where they exceed `clip_qkv`.
+  /// MPT: the block of GPT-2 without biases, with ALiBi instead of positions, and with queries, keys and values from
+  /// one matrix, clipped at `clip_qkv`.
   ///
-  /// MosaicML, *Introducing MPT-7B*, 2023. What its own code could do besides (learned positions, norms of queries and
-  /// keys, other norms), no published checkpoint of transformers' form has; it is refused.
+  /// MosaicML, *Introducing MPT-7B*, 2023. Further options of its original code (learned positions, norms of queries
+  /// and keys, other norms) occur in no published checkpoint in the format of transformers and are refused.
   public static let mpt = FamilyDefinition(
     "mpt", gguf: .mpt, initialisation: Initialisation(isTied: true, hasPadding: false)
   ) { try DecoderModel(mpt: $0) }

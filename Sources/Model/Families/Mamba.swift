@@ -3,8 +3,8 @@ import Checkpoint
 import Files
 
 extension FamilyDefinition {
-  /// Mamba: blocks that are a selective state space alone, F = X + mixer(norm X); Mamba 2: the same with one rate and step
-  /// per head and a norm behind the gate.
+  /// Mamba: blocks that consist of a selective state space only, F = X + mixer(norm X); Mamba 2: the same with one
+  /// rate and step per head and a norm after the gate.
   ///
   /// f(X)ₜ depends on xₛ through the state and, within the width of the convolution, directly; there is no MLP.
   /// Gu, Dao, arXiv 2312.00752; Dao, Gu, arXiv 2405.21060.
@@ -84,7 +84,7 @@ extension DecoderModel {
     }
   }
 
-  /// Embedding, blocks of a mixer behind a norm, a norm and the head, under the names of Mamba.
+  /// Assembles embedding, blocks of a norm and a mixer, the final norm and the head, under the names of Mamba.
   private init(
     recurrent file: ModelFile, layers: Int, width: Int, heads: Int, groups: Int, inner: Int,
     tied: Bool, mixer: (WeightReader, _ epsilon: Double) throws -> any Mixer
@@ -95,7 +95,7 @@ extension DecoderModel {
     try c.refuseUnread()
     let weights = file.weights(
       prefix: "backbone.", alternatives: ["", "model."], probe: "norm_f.weight")
-    // As the first published files call it.
+    // The name in the first published files.
     let older = "backbone.embedding.weight"
     let tokens = try weights.table(
       weights.contains(older) ? older : "backbone.embeddings.weight", columns: width)
@@ -114,12 +114,12 @@ extension DecoderModel {
         norm: try norm(weights, "backbone.norm_f"),
         weights: try weights.head("lm_head", tied: isTied, to: tokens)),
       residual: file.family.residual,
-      note: "f(X)ₜ as a function of xₛ holds the block's inputs at all other tokens")
+      note: "for f(X)ₜ as a function of xₛ the block's inputs at all other tokens are held")
   }
 }
 
 extension Configuration {
-  /// The width of the stream times `expand`, rounded down, or what GGUF has in its place.
+  /// The width of the stream times `expand`, rounded down, or GGUF's own value for it.
   fileprivate func expandedWidth(_ width: Int) throws(ModelError) -> Int {
     if let stated = try optionalSize("ssm.inner_size") { return stated }
     let factor = try positive("expand", default: 2)
@@ -129,7 +129,7 @@ extension Configuration {
 }
 
 extension Initialisation {
-  /// Of the two, Mamba ties its head to the embedding where the file does not say.
+  /// The initialisation. Mamba ties its head to the embedding if the file does not say; Mamba 2 does not.
   fileprivate static let mamba = Initialisation(
     deviation: 0.1, hasPadding: false,
     exceptions: { file, _ in
@@ -160,7 +160,7 @@ extension Initialisation {
 }
 
 extension Configuration {
-  /// How the biases of steps begin. Throws `ModelError.badKey`.
+  /// The initialisation of step biases. Throws `ModelError.badKey`.
   func stepBiases() throws(ModelError) -> Initialiser {
     let least = try positive("time_step_min", "mamba_dt_min", default: 0.001)
     let most = try positive("time_step_max", "mamba_dt_max", default: 0.1)
@@ -169,7 +169,7 @@ extension Configuration {
     return .stepBiases(least...most, floor: floor)
   }
 
-  /// Features that steps are made of, a sixteenth of the width unless stated.
+  /// The number of features that steps are computed from, a sixteenth of the width unless stated.
   fileprivate func timeStepRank(_ width: Int) throws(ModelError) -> Int {
     let automatic = (width + 15) / 16
     let isAutomatic = value(["time_step_rank"])?.value.string == "auto"

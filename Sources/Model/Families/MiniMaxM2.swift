@@ -3,11 +3,11 @@ import Checkpoint
 import Files
 
 extension FamilyDefinition {
-  /// MiniMax-M2: a block of Llama with RMSNorms over all queries and all keys of a token, a part of a head rotating, and a
-  /// mixture of experts in the place of the MLP.
+  /// MiniMax-M2: a block of Llama with RMSNorms over all queries and all keys of a token, partly rotated heads, and a
+  /// mixture of experts in place of the MLP.
   ///
-  /// X ↦ Z = X + attention(norm X), F = Z + Σₑ wₑ expertₑ(norm Z). Scores are logistic functions of the logits, divided by
-  /// the chosen experts' sum; a correction takes part in the choice alone.
+  /// X ↦ Z = X + attention(norm X), F = Z + Σₑ wₑ expertₑ(norm Z). Scores are logistic functions of the logits,
+  /// divided by the sum over the chosen experts; a correction affects only the choice.
   public static let miniMaxM2 = FamilyDefinition(
     "minimax_m2", residual: ExpertMixture.residual, gguf: .miniMaxM2,
     initialisation: Initialisation(exceptions: { _, _ in [Initialiser.uncorrected] })
@@ -17,7 +17,7 @@ extension FamilyDefinition {
 extension DecoderModel {
   fileprivate init(miniMaxM2 file: ModelFile) throws {
     let c = file.configuration
-    // The features that rotate, as published files count them, unless a share is given.
+    // Published files give the number of rotated features, unless a share is given.
     let size = try c.size("head_dim", default: 128)
     let rotated = try c.size("rotary_dim", default: size)
     let s = try DecoderSettings(
@@ -31,7 +31,7 @@ extension DecoderModel {
     try c.checkSupported(
       try c.text("scoring_func", default: "sigmoid") == "sigmoid", "scoring_func",
       "this family's scores are logistic functions")
-    // The norms are always there.
+    // The norms are always present.
     c.understand("use_qk_norm")
     try c.refuseUnread()
     let reader = DecoderReader(file, s)

@@ -2,8 +2,8 @@ import Checkpoint
 import Foundation
 
 extension FamilyDefinition {
-  /// Ministral 3, as text alone or within Mistral 3: a block of Mistral whose queries grow with their position p,
-  /// q ↦ (1 + β log(1 + ⌊p / n⌋)) q, for the n tokens that prompts had at first.
+  /// Ministral 3, on its own or within Mistral 3: a block of Mistral in which queries grow with their position p, q ↦
+  /// (1 + β log(1 + ⌊p / n⌋)) q, where n is the original context length.
   ///
   /// X ↦ Z = X + attention(norm X), F = Z + mlp(norm Z). Liu et al., arXiv 2601.08584.
   public static let ministral3 = FamilyDefinition(
@@ -44,7 +44,7 @@ extension DecoderModel {
 }
 
 extension GGUFDialect {
-  /// Files of the same architecture may hold a Mistral, whose queries do not grow.
+  /// The dialect. Files of the same architecture may contain a Mistral, whose queries do not grow.
   fileprivate static let ministral3 = GGUFDialect(
     architecture: "mistral3", names: decoder, epsilon: "attention.layer_norm_rms_epsilon",
     keys: [

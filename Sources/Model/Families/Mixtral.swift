@@ -1,10 +1,10 @@
 import Checkpoint
 
 extension FamilyDefinition {
-  /// Mixtral: a block of Mistral whose MLP is a mixture of some of its experts: X ↦ Z = X + attention(norm X),
-  /// F = Z + Σₑ wₑ(norm Z) expertₑ(norm Z), w the soft-max of the router over the experts a token chooses.
+  /// Mixtral: a block of Mistral with a mixture of experts in place of the MLP: X ↦ Z = X + attention(norm X), F = Z
+  /// + Σₑ wₑ(norm Z) expertₑ(norm Z), where w is the soft-max of the router over the experts that a token chooses.
   ///
-  /// The choice is held constant, as it is near almost every point; the weights w are differentiated.
+  /// The choice is held, since it is constant near almost every point; the weights w are differentiated.
   /// Jiang et al., arXiv 2401.04088.
   public static let mixtral = FamilyDefinition(
     "mixtral", residual: ExpertMixture.residual, gguf: .mixtral
@@ -40,7 +40,7 @@ extension DecoderModel {
 }
 
 extension GGUFDialect {
-  /// Every expert had tensors of its own until April 2024 (llama.cpp, pull request 6387).
+  /// The dialect. Until April 2024 every expert had tensors of its own (llama.cpp, pull request 6387).
   fileprivate static let mixtral = GGUFDialect(
     architecture: "llama",
     names: decoder(with: [

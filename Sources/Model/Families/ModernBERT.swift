@@ -2,8 +2,9 @@ import Weights
 import Autodiff
 
 extension FamilyDefinition {
-  /// ModernBERT: an encoder with rotary positions and gated MLPs that normalises before each half, most of its blocks
-  /// looking at a window around each token. The first block's attention has no norm: what it reads was just normalised.
+  /// ModernBERT: an encoder with rotary positions and gated MLPs that normalises before each half; most of its blocks
+  /// attend to a window around each token. The attention of the first block has no norm, since its input has just
+  /// been normalised.
   ///
   /// Warner et al., arXiv 2412.13663.
   public static let modernBERT = FamilyDefinition(
@@ -82,7 +83,7 @@ extension EncoderModel {
   }
 }
 
-/// The head that predicts masked tokens, as the configuration has it.
+/// The settings of the head that predicts masked tokens.
 private struct MaskedHead {
   let isTied, transformBias, outputBias: Bool
   let activation: Activation
@@ -94,7 +95,7 @@ private struct MaskedHead {
     activation = try Activation(c, "classifier_activation", default: "gelu")
   }
 
-  /// nil in a bare encoder, and in a classifier, whose own head begins like this one.
+  /// Reads the head; nil in a bare encoder, and in a classifier, whose own head has similar tensors.
   func read(
     _ weights: WeightReader, _ words: StoredMatrix, norm: (String) throws -> LayerNormWeights
   ) throws -> EncoderModel.Head? {
@@ -110,7 +111,7 @@ private struct MaskedHead {
 }
 
 extension Configuration {
-  /// Which blocks look at a window, and what of it lies on one side of a token, the token counted.
+  /// The blocks with a window, and the size of the window to one side of a token, including the token.
   fileprivate func modernWindows(
     layers: Int
   ) throws(ModelError) -> (isLocal: [Bool], window: Int) {
@@ -125,13 +126,14 @@ extension Configuration {
       kinds.count == layers, "layer_types", "has \(kinds.count) entries for \(layers) blocks")
     try checkSupported(
       kinds.allSatisfy { $0 == full || $0 == local }, "layer_types",
-      "known are \(full) and \(local)")
+      "supported are \(full) and \(local)")
     return (kinds.map { $0 == local }, window)
   }
 }
 
 extension Initialisation {
-  /// All matrices are cut off at some deviations; those that write to the stream, and the head's, are of a smaller one.
+  /// The initialisation. All matrices are truncated at some multiple of their deviation; those that write to the
+  /// stream, and the head's, have a smaller deviation.
   fileprivate static let modernBERT = Initialisation(
     isTied: true, hasPadding: false,
     exceptions: { file, deviation in
@@ -139,7 +141,7 @@ extension Initialisation {
       let layers = Double(try c.size("num_hidden_layers", default: 22))
       let key = "initializer_cutoff_factor"
       let cutoff = try c.nullablePositive(key, absent: 2) ?? 3
-      // Numbers beyond are drawn again, of which there must be an end.
+      // Numbers outside are drawn again, so enough must lie inside.
       try c.check(cutoff >= 0.1, key, "is less than 0.1")
       let normal = { (deviation: Double) in
         Initialiser.normal(deviation: deviation, limit: cutoff * deviation)
@@ -149,7 +151,7 @@ extension Initialisation {
       return [
         (".Wqkv", normal(deviation)), (".Wi", normal(deviation)), (".Wo", out),
         ("embedding", normal(deviation)), ("head.dense", out), ("decoder", out),
-        // A GGUF file's part of the head, which is not read.
+        // The part of the head in a GGUF file, which is not read.
         ("cls", out),
         ("classifier", normal(1 / width.squareRoot())),
       ]
@@ -157,7 +159,7 @@ extension Initialisation {
 }
 
 extension GGUFDialect {
-  /// Of the encoder alone: no file has the whole head.
+  /// The dialect of the encoder; no file contains the whole head.
   fileprivate static let modernBERT = GGUFDialect(
     architecture: "modern-bert",
     names: [

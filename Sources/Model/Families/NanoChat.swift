@@ -1,8 +1,8 @@
 import Checkpoint
 
 extension FamilyDefinition {
-  /// NanoChat: norms without gains, of the embedding and of rotated queries and keys too; an MLP of a squared ReLU without
-  /// a gate; a soft cap on the logits. Heads rotate against the usual sense.
+  /// NanoChat: norms without gains, also of the embedding and of rotated queries and keys; an MLP with a squared ReLU
+  /// and no gate; a soft cap on the logits. Heads rotate in the opposite direction.
   ///
   /// X ↦ Z = X + attention(norm X), F = Z + mlp(norm Z). Karpathy, *nanochat*, 2025.
   public static let nanoChat = FamilyDefinition(
@@ -46,7 +46,7 @@ extension DecoderModel {
 }
 
 extension Initialisation {
-  /// The maps from attention back into the stream are smaller by the root of twice the number of blocks.
+  /// The initialisation. The maps from attention back into the stream are scaled down by √(2 · number of blocks).
   fileprivate static let nanoChat = Initialisation(
     paddingToken: 1,
     exceptions: { file, deviation in

@@ -1,8 +1,8 @@
 import Checkpoint
 
 extension FamilyDefinition {
-  /// Nemotron 3 and 4, Minitron: LayerNorms that store their gains less 1, an MLP of a squared ReLU without a gate, and a
-  /// part of every head rotated.
+  /// Nemotron 3 and 4, Minitron: LayerNorms that store their gains minus 1, an MLP with a squared ReLU and no gate,
+  /// and partly rotated heads.
   ///
   /// X ↦ Z = X + attention(norm X), F = Z + mlp(norm Z). Parmar et al., arXiv 2402.16819; Muralidharan et al.,
   /// arXiv 2407.14679.
@@ -34,7 +34,7 @@ extension DecoderModel {
 }
 
 extension GGUFDialect {
-  /// The norms are stored as what they multiply by.
+  /// The dialect, in which norms store their full gains.
   fileprivate static let nemotron = GGUFDialect(
     architecture: "nemotron", names: decoder,
     keys: ["norm_eps": ["attention.layer_norm_epsilon"]],
@@ -42,7 +42,7 @@ extension GGUFDialect {
 }
 
 extension Initialisation {
-  /// All norms multiply by 2, stored less 1 in a folder.
+  /// The initialisation, in which all norms have a gain of 2, stored minus 1 in a folder.
   fileprivate static let nemotron = Initialisation(
     deviation: 0.0134,
     exceptions: { file, _ in [("norm", .constant(file.format == .gguf ? 2 : 1))] })

@@ -1,7 +1,7 @@
 import Autodiff
 import Checkpoint
 
-/// What configurations say of the experts.
+/// The settings of the experts.
 struct NemotronMixture {
   let count, inner, shared: Int
   let latent: Int?
@@ -16,7 +16,7 @@ struct NemotronMixture {
     let chosenGroups = try c.size("topk_group", default: 1)
     try c.check(
       count % groups == 0, "n_group", "is \(groups), which does not divide the \(count) experts")
-    try c.check(chosenGroups <= groups, "topk_group", "is more than the \(groups) groups there are")
+    try c.check(chosenGroups <= groups, "topk_group", "is more than the \(groups) groups")
     routing = ExpertRouting(
       .sigmoid, chosen: try c.chosenExperts(of: count, default: 2),
       isNormalised: try c.flag("norm_topk_prob", default: true),
@@ -24,7 +24,7 @@ struct NemotronMixture {
       groups: groups > 1 ? .init(count: groups, chosen: chosenGroups, best: 2) : nil)
   }
 
-  /// `mixer` of a block.
+  /// Reads the `mixer` of a block with experts.
   func read(_ block: DecoderReader) throws -> any FeedForward {
     let (weights, s) = (block.weights.scoped("mixer."), block.settings)
     let width = latent ?? s.width
@@ -49,7 +49,7 @@ struct NemotronMixture {
     return mixture
   }
 
-  /// Each by itself, or all in one tensor for each of two matrices.
+  /// Reads the experts, stored separately or as one tensor for each of the two matrices.
   private func stored(
     _ weights: WeightReader, _ width: Int
   ) throws -> [(up: LinearWeights, down: LinearWeights)] {

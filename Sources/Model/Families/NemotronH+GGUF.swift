@@ -1,8 +1,8 @@
 import Files
 
 extension GGUFDialect {
-  /// A block's half is attention where it has heads of keys and values, an MLP or a mixture where it has a width, and else
-  /// a state space. Nothing rotates, though files count features that would.
+  /// The dialect. A block is an attention if it has key-value heads, an MLP or a mixture if it has a width, and
+  /// otherwise a state space. Nothing rotates, although files give a number of rotated features.
   static func nemotronH(_ architecture: String) -> GGUFDialect {
     GGUFDialect(
       architecture: architecture,

@@ -3,10 +3,10 @@ import Checkpoint
 import Files
 
 extension FamilyDefinition {
-  /// Nemotron-H and Nemotron 3: blocks of one half only, F = X + half(norm X), the half a state space of Mamba 2, attention
-  /// without positions, an MLP without a gate, or a mixture of such with one that all tokens share.
+  /// Nemotron-H and Nemotron 3: blocks of a single half, F = X + half(norm X), which is a state space of Mamba 2, an
+  /// attention without positions, an MLP without a gate, or a mixture of such MLPs with a shared one.
   ///
-  /// A block whose half acts token by token has no Jacobian from one token to another: it is 0.
+  /// For a block whose half acts token by token, the Jacobian from one token to another is 0.
   /// NVIDIA, arXiv 2504.03624.
   public static let nemotronH = FamilyDefinition(
     "nemotron_h",
@@ -22,7 +22,7 @@ extension DecoderModel {
     let c = file.configuration
     let kinds = try c.nemotronKinds()
     let epsilon = try c.positive("layer_norm_epsilon", default: 1e-5)
-    // In the words of Llama's families.
+    // Keys that the reference understands as well.
     c.understand("num_hidden_layers")
     var s = try DecoderSettings(
       c,
@@ -30,7 +30,7 @@ extension DecoderModel {
         layers: kinds.count, feedForwardWidth: 21504, keyValueHeads: 8, headDimension: 128,
         positions: 4096, activation: ("mlp_hidden_act", "relu2")), epsilon: epsilon)
     s.layers = kinds.count
-    // Stated for training; the model has neither.
+    // Used in training only; the model has neither.
     for key in ["attention_bias", "sliding_window"] { c.understand(key) }
     s.mlpBias = try c.flag("mlp_bias", default: false)
     let space = try StateSpaceSettings(nemotron: file, epsilon: epsilon)
@@ -63,7 +63,7 @@ extension DecoderModel {
       },
       head: Head(
         norm: try reader.norm("backbone.norm_f"),
-        // Whatever `tie_word_embeddings` says.
+        // Never tied, whatever `tie_word_embeddings` says.
         weights: try weights.head("lm_head", tied: false, to: tokens)),
       residual: file.family.residual,
       note: mixture.map { ExpertMixture.note(chosen: $0.routing.chosen, of: $0.count) })
@@ -89,11 +89,11 @@ extension Initialisation {
     })
 }
 
-/// What a block consists of.
+/// The kind of a block.
 private enum NemotronKind { case recurrence, attention, mlp, experts }
 
 extension Configuration {
-  /// The blocks by `layers_block_type`, or by the letters of `hybrid_override_pattern`.
+  /// The kinds of all blocks, from `layers_block_type` or from the letters of `hybrid_override_pattern`.
   fileprivate func nemotronKinds() throws(ModelError) -> [NemotronKind] {
     let key = "layers_block_type"
     let words: [String: NemotronKind] = [
@@ -111,7 +111,7 @@ extension Configuration {
       ?? [.recurrence, .experts, .attention, .mlp]
     try check(
       !kinds.contains { $0 == nil }, stated == nil ? pattern : key,
-      "has a kind of block that is not known; known are linear_attention (M), full_attention (*), "
+      "has an unknown kind of block; supported are linear_attention (M), full_attention (*), "
         + "mlp (-) and moe (E)")
     try check(
       !kinds.isEmpty, stated == nil ? pattern : key, "does not have an entry for every block")
@@ -131,7 +131,7 @@ extension StateSpaceSettings {
     convolutionBias = try c.flag("use_conv_bias", "mamba_conv_bias", default: true)
     inputBias = try c.flag("use_bias", default: false)
     (outputBias, normEpsilon) = (inputBias, epsilon)
-    // Whatever `time_step_limit` says; llama.cpp has no limits.
+    // Whatever `time_step_limit` says: llama.cpp has no limits.
     let least = try c.number("time_step_min", "mamba_dt_min", default: 0.001)
     stepLimits = (file.format == .gguf ? 0 : least)...Double.infinity
     try check(c, groups: "n_groups", heads: "mamba_num_heads")
@@ -139,7 +139,7 @@ extension StateSpaceSettings {
 }
 
 extension DecoderReader {
-  /// `mixer`, without positions and biases.
+  /// Reads `mixer` as an attention without positions and biases.
   fileprivate func nemotronAttention() throws -> AttentionWeights {
     let s = settings
     let (queries, keys) = (s.heads * s.headDimension, s.keyValueHeads * s.headDimension)

@@ -2,10 +2,11 @@ import Files
 import Autodiff
 
 extension FamilyDefinition {
-  /// Nomic's BERT: rotary positions instead of learned ones, a gated MLP, and no biases but those of norms.
+  /// Nomic's BERT: rotary positions instead of learned ones, a gated MLP, and biases in norms only.
   ///
-  /// Nussbaum et al., arXiv 2402.01613. Published files have the keys of GPT-2's configuration, and those of the reference
-  /// BERT's. Mixtures of experts (version 2) are refused, and so is what no published checkpoint of version 1 has.
+  /// Nussbaum et al., arXiv 2402.01613. Published files have the keys of GPT-2's configuration; those of the
+  /// reference implementation have BERT's. Mixtures of experts (version 2) are refused, and so are options that no
+  /// published checkpoint of version 1 uses.
   public static let nomicBERT = FamilyDefinition(
     "nomic_bert", residual: normedEncoder, gguf: .nomicBERT,
     initialisation: Initialisation(isTied: true, paddingToken: 0)
@@ -77,7 +78,7 @@ extension EncoderModel {
 }
 
 extension Configuration {
-  /// `hidden_act`, or what published files call the whole MLP.
+  /// The activation: `hidden_act`, or the name of the whole MLP in published files.
   fileprivate func nomicActivation() throws(ModelError) -> Activation {
     guard value(["hidden_act"]) == nil, value(["activation_function"]) != nil else {
       return try Activation(self, "hidden_act", default: "silu")
@@ -88,13 +89,13 @@ extension Configuration {
     return .silu
   }
 
-  /// What the code that published files were made for could do besides.
+  /// Refuses further options of the code that published files were written for.
   fileprivate func refuseOtherNomic() throws(ModelError) {
     for key in [
       "prenorm", "parallel_block", "use_rms_norm", "qkv_proj_bias", "mlp_fc1_bias",
       "mlp_fc2_bias", "rotary_emb_interleaved", "causal",
     ] {
-      try checkSupported(try !flag(key, default: false), key, "known is false")
+      try checkSupported(try !flag(key, default: false), key, "only false is")
     }
     for key in ["rotary_emb_scale_base", "rotary_scaling_factor"] {
       try checkSupported(value([key]) == nil, key, "angles are not scaled")

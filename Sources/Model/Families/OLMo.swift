@@ -1,7 +1,7 @@
 import Checkpoint
 
 extension FamilyDefinition {
-  /// OLMo: a block of Llama with LayerNorms that have no weights, and queries, keys and values clipped if the file says so.
+  /// OLMo: a block of Llama with LayerNorms without weights, and optionally clipped queries, keys and values.
   ///
   /// X ↦ Z = X + attention(norm X), F = Z + mlp(norm Z). Groeneveld et al., arXiv 2402.00838.
   public static let olmo = FamilyDefinition(
@@ -12,7 +12,7 @@ extension FamilyDefinition {
 extension DecoderModel {
   fileprivate init(olmo file: ModelFile) throws {
     let c = file.configuration
-    // No config.json has the key, GGUF has.
+    // The key occurs in GGUF, but in no config.json.
     let norm = LayerNormWeights(
       epsilon: try c.positive("attention.layer_norm_epsilon", default: 1e-5))
     var s = try DecoderSettings(c, epsilon: norm.epsilon)
@@ -23,7 +23,7 @@ extension DecoderModel {
     try self.init(
       file, reader, norm: norm,
       note: clip.map {
-        // GGUF has it in single precision.
+        // GGUF stores it in single precision.
         "queries, keys and values are clipped at ±\(Float($0)), where their derivative is 0"
       }
     ) { block, _ in

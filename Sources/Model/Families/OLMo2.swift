@@ -4,7 +4,8 @@ extension FamilyDefinition {
   /// OLMo 2: norms after the halves of a block instead of before them, and RMSNorms over all queries and all keys of a
   /// token.
   ///
-  /// X ↦ Z = X + norm(attention(X)), F = Z + norm(mlp(Z)); f = F − X, the norms included. OLMo Team, arXiv 2501.00656.
+  /// X ↦ Z = X + norm(attention(X)), F = Z + norm(mlp(Z)); f = F − X, including the norms. OLMo Team, arXiv
+  /// 2501.00656.
   public static let olmo2 = FamilyDefinition(
     "olmo2",
     residual: "f(X) = F(X) − X = norm(attention(X)) + norm(mlp(Z)), Z = X + norm(attention(X))",
@@ -21,7 +22,7 @@ extension DecoderModel {
     let reader = DecoderReader(file, s)
     try self.init(
       file, reader, norm: reader.norm("model.norm"),
-      note: "the norms stand after the halves"
+      note: "the norms come after the halves"
     ) { block, _ in
       try block.normsBehind(block.attention(norms: .all))
     }
@@ -29,7 +30,7 @@ extension DecoderModel {
 }
 
 extension DecoderReader {
-  /// The block of this attention and a gated MLP with norms behind both, and none before them.
+  /// The block with this attention and a gated MLP, with norms after both and none before them.
   func normsBehind(_ attention: AttentionWeights) throws -> DecoderBlock {
     try DecoderBlock(
       mixer: attention,
@@ -40,7 +41,7 @@ extension DecoderReader {
 }
 
 extension GGUFDialect {
-  /// OLMo 3 has windows in files of the same architecture.
+  /// The dialect. OLMo 3, which has windows, uses the same architecture name.
   fileprivate static let olmo2 = GGUFDialect(
     architecture: "olmo2", names: decoder(with: headNorms.merging(normsBehind) { $1 }),
     epsilon: "attention.layer_norm_rms_epsilon",

@@ -2,10 +2,11 @@ import Checkpoint
 import Files
 
 extension FamilyDefinition {
-  /// OLMo 3: OLMo 2 with a sliding window in three of four blocks; what stretches rotary frequencies does so in the others
-  /// alone.
+  /// OLMo 3: OLMo 2 with a sliding window in three of four blocks; scaling of rotary frequencies applies only to the
+  /// others.
   ///
-  /// X ↦ Z = X + norm(attention(X)), F = Z + norm(mlp(Z)); f = F − X, the norms included. OLMo Team, arXiv 2512.13961.
+  /// X ↦ Z = X + norm(attention(X)), F = Z + norm(mlp(Z)); f = F − X, including the norms. OLMo Team, arXiv
+  /// 2512.13961.
   public static let olmo3 = FamilyDefinition(
     "olmo3", residual: olmo2.residual, gguf: .olmo3, initialisation: Initialisation(paddingToken: 1)
   ) { try DecoderModel(olmo3: $0) }
@@ -18,7 +19,8 @@ extension DecoderModel {
     var s = try DecoderSettings(
       c, .init(epsilon: 1e-5, theta: theta), rotary: .init(kind: "full_attention"))
     s.attentionBias = try c.flag("attention_bias", default: false)
-    // The older rope_theta is of the other blocks alone, as the reference reads it; published files say the default.
+    // As in the reference, the older rope_theta applies only to the other blocks; published files have the default
+    // there.
     let local = try s.rotary(
       c, defaultTheta: theta,
       .init(kind: "sliding_attention", thetaKey: "rope_local_base_freq", isScaled: false))
@@ -26,13 +28,13 @@ extension DecoderModel {
     let period = try c.size("sliding_window_pattern", default: 4)
     try c.check(
       window != nil || period == 1 || c.value(["layer_types"]) != nil, "sliding_window",
-      "is null, and most blocks need it")
+      "is null, but most blocks need it")
     let windows = try s.windows(c, window) { ($0 + 1) % period != 0 }
     try c.refuseUnread()
     let reader = DecoderReader(file, s)
     try self.init(
       file, reader, norm: reader.norm("model.norm"),
-      note: "the norms stand behind the halves"
+      note: "the norms come after the halves"
     ) { block, l in
       var attention = try block.attention(window: windows(l), norms: .all)
       if windows(l) != nil { attention.rotary = local }

@@ -2,10 +2,10 @@ import Autodiff
 import Checkpoint
 
 extension FamilyDefinition {
-  /// OLMoE: a block of Llama with a mixture of experts in the place of the MLP, RMSNorms over all queries and all keys of a
-  /// token, and perhaps a limit to queries, keys and values behind them.
+  /// OLMoE: a block of Llama with a mixture of experts in place of the MLP, RMSNorms over all queries and all keys of
+  /// a token and, optionally, clipping of queries, keys and values after them.
   ///
-  /// X ↦ Z = X + attention(norm X), F = Z + Σₑ wₑ expertₑ(norm Z), w the soft-max over all experts.
+  /// X ↦ Z = X + attention(norm X), F = Z + Σₑ wₑ expertₑ(norm Z), where w is the soft-max over all experts.
   /// Muennighoff et al., arXiv 2409.02060.
   public static let olmoe = FamilyDefinition(
     "olmoe", residual: ExpertMixture.residual, gguf: .olmoe,

@@ -3,9 +3,9 @@ import LinearAlgebra
 
 extension FamilyDefinition {
   /// OPT: the block of GPT-2 with separate projections, or (`do_layer_norm_before` false, as in opt-350m) with the norms
-  /// after the sums: Z = norm(X + attention X), F = norm′(Z + mlp Z). f is F(X) − X then as well.
+  /// after the sums: Z = norm(X + attention X), F = norm′(Z + mlp Z). f is F(X) − X in this case too.
   ///
-  /// The table of positions begins with two rows that are not used, and the embedding may be narrower than the stream.
+  /// The table of positions starts with two unused rows, and the embedding may be narrower than the stream.
   /// Zhang et al., arXiv 2205.01068; Galactica, Taylor et al., arXiv 2211.09085.
   public static let opt = FamilyDefinition(
     "opt", initialisation: Initialisation(key: "init_std", isTied: true, paddingToken: 1)

@@ -2,8 +2,8 @@ import Autodiff
 import LinearAlgebra
 
 extension FamilyDefinition {
-  /// Persimmon: the block of GPT-NeoX, one half after the other, with norms of the heads' queries and keys and a squared
-  /// ReLU; half of every head is rotated.
+  /// Persimmon: the sequential block of GPT-NeoX with norms of the heads' queries and keys and a squared ReLU; half
+  /// of every head rotates.
   ///
   /// X ↦ Z = X + attention(norm X), F = Z + mlp(norm Z). Elsen et al., *Releasing Persimmon-8B*, 2023.
   public static let persimmon = FamilyDefinition(
@@ -21,7 +21,7 @@ extension DecoderModel {
         activation: ("hidden_act", "relu2"), rotatedShare: 0.5),
       epsilon: try c.positive("layer_norm_eps", default: 1e-5))
     _ = try c.headDimension(width: s.width, heads: s.heads)
-    // As many as of queries whatever the file says.
+    // As many as query heads, whatever the file says.
     s.keyValueHeads = s.heads
     let normsHeads = try c.flag("qk_layernorm", default: true)
     try c.refuseUnread()

@@ -1,8 +1,8 @@
 import Autodiff
 
 extension FamilyDefinition {
-  /// Phi 1, 1.5 and 2: F = X + attention(norm X) + mlp(norm X) with one norm and biases everywhere, a part of every head
-  /// rotated.
+  /// Phi 1, 1.5 and 2: F = X + attention(norm X) + mlp(norm X) with one norm, biases everywhere, and partly rotated
+  /// heads.
   ///
   /// Gunasekar et al., arXiv 2306.11644; Li et al., arXiv 2309.05463.
   public static let phi = FamilyDefinition(

@@ -2,8 +2,8 @@ import Checkpoint
 import LinearAlgebra
 
 extension FamilyDefinition {
-  /// Phi-3, Phi-3.5 mini and medium, and Phi-4: a block of Llama whose queries, keys and values come out of one matrix, and
-  /// gate and up of another; perhaps only a part of a head rotates.
+  /// Phi-3, Phi-3.5 mini and medium, and Phi-4: a block of Llama with queries, keys and values in one matrix and gate
+  /// and up in another; in some models only a part of a head rotates.
   ///
   /// X ↦ Z = X + attention(norm X), F = Z + mlp(norm Z). Abdin et al., arXiv 2404.14219.
   public static let phi3 = FamilyDefinition(
@@ -40,14 +40,14 @@ extension DecoderModel {
 }
 
 extension DecoderSettings {
-  /// Throws `ModelError.unsupportedKey` where the rotation is scaled in another way than Phi's.
+  /// Throws `ModelError.unsupportedKey` if the rotation is scaled in a way that Phi does not use.
   func requireLongrope(_ c: Configuration) throws(ModelError) {
     switch rotary.scaling {
     case .none, .longrope: break
     default:
       throw .unsupportedKey(
         file: c.file, key: "rope_type", value: "\(rotary.scaling)",
-        reason: "known for this family are default and longrope")
+        reason: "this family has default and longrope")
     }
   }
 }

@@ -3,8 +3,8 @@ import Checkpoint
 import LinearAlgebra
 
 extension FamilyDefinition {
-  /// Phi-3.5-MoE and Phi-mini-MoE: a block of Llama with LayerNorms and a mixture of two experts a token in the place of the
-  /// MLP, each of which weighs what it has of a soft-max over those near to it.
+  /// Phi-3.5-MoE and Phi-mini-MoE: a block of Llama with LayerNorms and a mixture of two experts per token in place
+  /// of the MLP, each weighted by its share of a soft-max over the experts whose logits are near its own.
   ///
   /// X ↦ Z = X + attention(norm X), F = Z + Σₑ wₑ expertₑ(norm Z). Abdin et al., arXiv 2404.14219; Liu et al., arXiv
   /// 2409.12136.
@@ -52,7 +52,7 @@ extension DecoderModel {
 }
 
 extension GGUFDialect {
-  /// No key has how near to the best an expert must be; what cos and sin are multiplied by is llama.cpp's.
+  /// The dialect. No key says how near an expert must be; the factor of cos and sin is llama.cpp's.
   fileprivate static let phiMoE = GGUFDialect(
     architecture: "phimoe",
     names: decoder(with: [

@@ -1,9 +1,9 @@
 import Checkpoint
 
 extension FamilyDefinition {
-  /// Qwen2 and Qwen2.5: a block of Llama whose queries, keys and values have biases, and whose later blocks may attend in a
-  /// sliding window; alone, or as the model of text in Qwen2-VL and Qwen2.5-VL, whose three positions of a token are one in
-  /// text.
+  /// Qwen2 and Qwen2.5: a block of Llama with biases of queries, keys and values, in which later blocks may have a
+  /// sliding window; on its own, or as the text model of Qwen2-VL and Qwen2.5-VL, in which the three positions of a
+  /// token coincide for text.
   ///
   /// X ↦ Z = X + attention(norm X), F = Z + mlp(norm Z). Yang et al., arXiv 2407.10671.
   public static let qwen2 = FamilyDefinition(
@@ -41,7 +41,8 @@ extension DecoderModel {
 }
 
 extension DecoderSettings {
-  /// The window of a block of Qwen: none without `use_sliding_window`, else from block `max_window_layers` on.
+  /// The window of each block of Qwen: none without `use_sliding_window`, otherwise from block `max_window_layers`
+  /// on.
   func qwenWindows(
     _ c: Configuration, from block: Double = 28
   ) throws(ModelError) -> (Int) -> Int? {

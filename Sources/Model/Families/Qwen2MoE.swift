@@ -2,10 +2,11 @@ import Autodiff
 import Checkpoint
 
 extension FamilyDefinition {
-  /// Qwen1.5-MoE and Qwen2-57B-A14B: a block of Qwen2 with a mixture of experts in the place of the MLP, and an MLP beside
-  /// it that all tokens go through, times the logistic function of a gate. Some blocks may be without experts.
+  /// Qwen1.5-MoE and Qwen2-57B-A14B: a block of Qwen2 with a mixture of experts in place of the MLP, and a shared MLP
+  /// beside it that is multiplied by the logistic function of a gate. Some blocks may have no experts.
   ///
-  /// Weights are the experts' shares of a soft-max over all, not divided by their sum unless the file says so.
+  /// Weights are the experts' shares of a soft-max over all of them, not divided by their sum unless the file says
+  /// so.
   /// Yang et al., arXiv 2407.10671.
   public static let qwen2MoE = FamilyDefinition(
     "qwen2_moe",
@@ -27,7 +28,7 @@ extension DecoderModel {
     s.attentionBias = try c.flag("qkv_bias", default: true)
     let last = try c.number("max_window_layers", default: 28)
     let isUsed = try c.flag("use_sliding_window", default: false)
-    // 0 where it is not used.
+    // 0 if it is not used.
     c.understand("sliding_window")
     let window = isUsed ? try c.nullableSize("sliding_window", absent: 4096) : nil
     let windows = try s.windows(c, window) { $0 % 2 == 0 && Double($0) < last }
@@ -54,7 +55,7 @@ extension DecoderModel {
 }
 
 extension Configuration {
-  /// Which blocks have experts: every `decoder_sparse_step`-th but those of `mlp_only_layers`.
+  /// The blocks with experts: every `decoder_sparse_step`-th except those in `mlp_only_layers`.
   func qwenMixtures() throws(ModelError) -> (Int) -> Bool {
     let step = try size("decoder_sparse_step", default: 1)
     let dense = Set(try optionalNumbers("mlp_only_layers") ?? [])
@@ -63,7 +64,7 @@ extension Configuration {
 }
 
 extension DecoderReader {
-  /// A mixture of `mlp.experts` with `mlp.shared_expert` behind `mlp.shared_expert_gate`.
+  /// Reads a mixture of `mlp.experts` with `mlp.shared_expert`, gated by `mlp.shared_expert_gate`.
   func sharedMixture(
     of count: Int, width inner: Int, _ routing: ExpertRouting, shared: Int
   ) throws -> ExpertMixture {
@@ -85,7 +86,7 @@ extension GGUFDialect {
     ]) { $1 },
     settings: { $0.biases(attention: "qkv_bias") })
 
-  /// Of the expert that all tokens go through, and its gate.
+  /// The names of the shared expert and its gate.
   static let sharedExpert = [
     "mlp.shared_expert.gate_proj": "ffn_gate_shexp", "mlp.shared_expert.up_proj": "ffn_up_shexp",
     "mlp.shared_expert.down_proj": "ffn_down_shexp",

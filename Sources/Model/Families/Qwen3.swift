@@ -1,8 +1,8 @@
 import Checkpoint
 
 extension FamilyDefinition {
-  /// Qwen3: a block of Llama with an RMSNorm over the features of every query and key before they rotate, heads of a size
-  /// of their own, and Qwen2's windows; alone, or as the model of text in Qwen3-VL.
+  /// Qwen3: a block of Llama with an RMSNorm over the features of every query and key before the rotation, an
+  /// independent head size, and Qwen2's windows; on its own, or as the text model of Qwen3-VL.
   ///
   /// X ↦ Z = X + attention(norm X), F = Z + mlp(norm Z). Yang et al., arXiv 2505.09388.
   public static let qwen3 = FamilyDefinition(
@@ -21,7 +21,7 @@ extension DecoderModel {
         feedForwardWidth: 22016, keyValueHeads: 32, headDimension: 128,
         positions: isText ? 32768 : 128_000, theta: isText ? 10_000 : 500_000))
     s.attentionBias = try c.flag("attention_bias", default: false)
-    // In the model of images and text no block has one.
+    // In the multimodal model no block has a window.
     let windows = isText ? try s.qwenWindows(c) : { _ in nil }
     try c.refuseUnread()
     let reader = DecoderReader(file, s)

@@ -2,9 +2,9 @@ import Autodiff
 import Checkpoint
 
 extension FamilyDefinition {
-  /// Qwen3-30B-A3B, Qwen3-235B-A22B and Qwen3-Coder: a block of Qwen3 with a mixture of experts in the place of the MLP,
-  /// w the soft-max of the router over all experts, or over the chosen ones where the file says so. Some blocks may be
-  /// without experts.
+  /// Qwen3-30B-A3B, Qwen3-235B-A22B and Qwen3-Coder: a block of Qwen3 with a mixture of experts in place of the MLP,
+  /// where w is the soft-max of the router over all experts, or over the chosen ones if the file says so. Some blocks
+  /// may have no experts.
   ///
   /// X ↦ Z = X + attention(norm X), F = Z + Σₑ wₑ expertₑ(norm Z). Yang et al., arXiv 2505.09388.
   public static let qwen3MoE = FamilyDefinition(
@@ -46,7 +46,7 @@ extension DecoderModel {
 }
 
 extension GGUFDialect {
-  /// llama.cpp always divides the weights by their sum, and has experts in every block.
+  /// The dialect. llama.cpp always divides the weights by their sum, and has experts in every block.
   fileprivate static let qwen3MoE = GGUFDialect(
     architecture: "qwen3moe", names: decoder(with: headNorms.merging(experts) { $1 }),
     epsilon: "attention.layer_norm_rms_epsilon", keys: expertKeys,

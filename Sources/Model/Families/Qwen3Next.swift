@@ -2,8 +2,8 @@ import Autodiff
 import Checkpoint
 
 extension FamilyDefinition {
-  /// Qwen3-Next: three blocks of the gated delta rule to one of gated attention, with mixtures of experts and one that all
-  /// tokens share in the place of MLPs. Some blocks may be without experts.
+  /// Qwen3-Next: three blocks of the gated delta rule for each one of gated attention, with mixtures of experts and a
+  /// shared one in place of MLPs. Some blocks may have no experts.
   ///
   /// X ↦ Z = X + mixer(norm X), F = Z + Σₑ wₑ expertₑ(norm Z) + σ(gate(norm Z)) shared(norm Z).
   /// Yang, Kautz, Hatamizadeh, arXiv 2412.06464; Qiu et al., arXiv 2505.06708.
@@ -26,7 +26,7 @@ extension FamilyDefinition {
 }
 
 extension DecoderModel {
-  /// Qwen3-Next, and Qwen3.5 with experts.
+  /// Assembles Qwen3-Next, or Qwen3.5 with experts.
   init(
     deltaMixture file: ModelFile, _ defaults: DecoderSettings.Defaults, experts: Int, chosen: Int,
     isNormalised: Bool, hasExperts: (Int) -> Bool

@@ -2,10 +2,10 @@ import Autodiff
 import Checkpoint
 
 extension FamilyDefinition {
-  /// Qwen3.5: three blocks of the gated delta rule to one of attention, whose result has a gate of its own.
+  /// Qwen3.5: three blocks of the gated delta rule for each one of gated attention.
   ///
-  /// X ↦ Z = X + mixer(norm X), F = Z + mlp(norm Z); the mixer of most blocks is a recurrence over the tokens behind a short
-  /// convolution. f(X)ₜ depends on xₛ through the state and, within the width of the convolution, directly.
+  /// X ↦ Z = X + mixer(norm X), F = Z + mlp(norm Z); the mixer of most blocks is a recurrence over the tokens after a
+  /// short convolution. f(X)ₜ depends on xₛ through the state and, within the width of the convolution, directly.
   /// Yang, Kautz, Hatamizadeh, arXiv 2412.06464; Qiu et al., arXiv 2505.06708.
   public static let qwen3_5 = FamilyDefinition(
     "qwen3_5", modelTypes: ["qwen3_5_text"], outerTypes: ["qwen3_5": "qwen3_5_text"],
@@ -40,7 +40,7 @@ extension DecoderModel {
 }
 
 extension Initialisation {
-  /// Gains are kept less 1 but those of the recurrences, and those of GGUF files.
+  /// The initialisation. Gains are stored minus 1, except those of the recurrences, and those in GGUF files.
   static let deltaRule = Initialisation(exceptions: { file, deviation in
     [
       ("linear_attn.A_log", .logarithms(of: 0.01...16)), ("linear_attn.norm", .constant(1)),
@@ -50,10 +50,10 @@ extension Initialisation {
   })
 }
 
-/// What configurations of Qwen3-Next and Qwen3.5 say of their recurrences.
+/// The settings of the recurrences of Qwen3-Next and Qwen3.5.
 struct DeltaRuleSettings {
   let groups, heads, keyDimension, valueDimension, width: Int
-  /// Which blocks have one.
+  /// Whether a block has a recurrence.
   let isLinear: (Int) -> Bool
 
   init(_ c: Configuration, _ s: inout DecoderSettings) throws {
@@ -74,14 +74,14 @@ struct DeltaRuleSettings {
     isLinear = { kinds($0) == linear }
   }
 
-  /// What there is to know of the blocks.
+  /// A note about the blocks' Jacobians, in words for readers.
   let note =
-    "the gated delta rule is a recurrence over the tokens: f(X)ₜ as a function of xₛ holds the "
-    + "block's inputs at all other tokens"
+    "the gated delta rule is a recurrence over the tokens: for f(X)ₜ as a function of xₛ the "
+    + "block's inputs at all other tokens are held"
 }
 
 extension DecoderReader {
-  /// `self_attn`, with norms of queries and keys, and a gate beside every head's queries.
+  /// Reads `self_attn`, with norms of queries and keys, and a gate beside every head's queries.
   func gatedAttention() throws -> AttentionWeights {
     let (s, size) = (settings, settings.headDimension)
     let (queries, keys) = (s.heads * size, s.keyValueHeads * size)
@@ -97,8 +97,8 @@ extension DecoderReader {
     return attention
   }
 
-  /// `linear_attn`, with four maps from the stream, or with two, by groups, as Qwen3-Next has them. GGUF files of it have
-  /// the one of these in two, whole, and of Qwen3.5 the heads in turns.
+  /// Reads `linear_attn`, with four maps from the stream, or with two, stored by groups, as in Qwen3-Next. GGUF files
+  /// of Qwen3-Next split one of these into two, each complete; those of Qwen3.5 store the heads in turns.
   func deltaRule(_ d: DeltaRuleSettings) throws -> GatedDeltaWeights {
     let (keys, values) = (d.groups * d.keyDimension, d.heads * d.valueDimension)
     let has = { (name: String) in weights.contains("linear_attn.\(name).weight") }
@@ -137,7 +137,8 @@ extension DecoderReader {
 }
 
 extension GGUFDialect {
-  /// Of Qwen3-Next and Qwen3.5, with experts or without. Weights of experts are shares of those a token chooses.
+  /// The dialect of Qwen3-Next and Qwen3.5, with experts or without. Weights of experts are shares among those that a
+  /// token chooses.
   static func deltaRule(_ architecture: String) -> GGUFDialect {
     let block = [
       "post_attention_layernorm": "post_attention_norm", "linear_attn.in_proj_qkv": "attn_qkv",

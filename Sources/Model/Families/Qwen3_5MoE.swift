@@ -1,7 +1,7 @@
 import Checkpoint
 
 extension FamilyDefinition {
-  /// Qwen3.5 with experts: its blocks with mixtures of experts, and one that all tokens share, in the place of MLPs.
+  /// Qwen3.5 with experts: its blocks with mixtures of experts and a shared one in place of MLPs.
   ///
   /// X ↦ Z = X + mixer(norm X), F = Z + Σₑ wₑ expertₑ(norm Z) + σ(gate(norm Z)) shared(norm Z).
   public static let qwen3_5MoE = FamilyDefinition(

@@ -1,9 +1,9 @@
 extension FamilyDefinition {
-  /// RoBERTa, and XLM-RoBERTa, which differs from it in nothing: BERT whose positions are counted from after the id of
-  /// the padding token, and whose padding has a position of its own.
+  /// RoBERTa, and XLM-RoBERTa, which is the same: BERT whose positions are counted from after the padding token's id,
+  /// and whose padding has a position of its own.
   ///
-  /// Liu et al., arXiv 1907.11692; Conneau et al., arXiv 1911.02116. llama.cpp writes both as BERT, less the positions
-  /// that no token has.
+  /// Liu et al., arXiv 1907.11692; Conneau et al., arXiv 1911.02116. llama.cpp writes both as BERT, without the
+  /// positions that no token has.
   public static let roberta = FamilyDefinition(
     "roberta", modelTypes: ["roberta", "xlm-roberta"], residual: normedEncoder,
     initialisation: Initialisation(isTied: true, paddingToken: 1, padsPositions: true)
@@ -43,11 +43,12 @@ extension EncoderModel {
 }
 
 extension Configuration {
-  /// The padding token that positions are counted from, which must leave some. Throws `ModelError.badKey`.
+  /// The padding token that positions are counted from, which must leave positions for other tokens. Throws
+  /// `ModelError.badKey`.
   fileprivate func positionPadding(of limit: Int) throws(ModelError) -> Int {
     let padding = try optionalID("pad_token_id") ?? 1
     try check(
-      padding < limit - 1, "pad_token_id", "leaves none of \(limit) positions to other tokens")
+      padding < limit - 1, "pad_token_id", "leaves none of the \(limit) positions for other tokens")
     return padding
   }
 }

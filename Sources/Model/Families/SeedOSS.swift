@@ -1,7 +1,7 @@
 import Checkpoint
 
 extension FamilyDefinition {
-  /// Seed-OSS: the block of Llama with biases of queries, keys and values, and heads of a size of their own.
+  /// Seed-OSS: the block of Llama with biases of queries, keys and values, and an independent head size.
   ///
   /// X ↦ Z = X + attention(norm X), F = Z + mlp(norm Z). ByteDance Seed Team, *Seed-OSS*, 2025.
   public static let seedOSS = FamilyDefinition(
@@ -33,7 +33,7 @@ extension DecoderModel {
 }
 
 extension GGUFDialect {
-  /// The norm before the MLP has the name that other families give one after the attention.
+  /// The dialect. The norm before the MLP has the name that other families give to a norm after the attention.
   fileprivate static let seedOSS = GGUFDialect(
     architecture: "seed_oss",
     names: decoder(with: ["post_attention_layernorm": "post_attention_norm"]),

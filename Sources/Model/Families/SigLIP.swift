@@ -1,5 +1,5 @@
 extension FamilyDefinition {
-  /// The vision tower of SigLIP: ViT without a class token. A head that pools its last states is no part of it.
+  /// SigLIP's vision tower: ViT without a class token. The head that pools its last states is not part of it.
   ///
   /// Zhai et al., arXiv 2303.15343.
   public static let siglipVision = FamilyDefinition(
@@ -15,8 +15,9 @@ extension FamilyDefinition {
 }
 
 extension Initialisation {
-  /// Matrices after Glorot and Bengio, the patches' after LeCun: normal of deviation 1/√inputs once it is cut off at 2
-  /// deviations, which takes its own down to 0.87962566 of what is drawn. No key changes any of it.
+  /// The initialisation. Matrices are initialised after Glorot and Bengio, the patches' after LeCun: normal with
+  /// deviation 1/√inputs after truncation at 2 deviations, which reduces it to 0.87962566 of the deviation drawn
+  /// from. No key changes this.
   fileprivate static let siglip = Initialisation(
     hasPadding: false,
     exceptions: { file, _ in

@@ -1,7 +1,7 @@
 import Checkpoint
 
 extension FamilyDefinition {
-  /// SmolLM3: a block of Llama, of which every fourth does not rotate its queries and keys.
+  /// SmolLM3: a block of Llama, in which every fourth block does not rotate its queries and keys.
   ///
   /// X ↦ Z = X + attention(norm X), F = Z + mlp(norm Z). Bakouch et al., "SmolLM3: smol, multilingual, long-context
   /// reasoner", 2025; Yang et al., arXiv 2501.18795.
@@ -39,8 +39,8 @@ extension DecoderModel {
 }
 
 extension DecoderSettings {
-  /// Whether a block rotates its queries and keys: where `no_rope_layers` is 1 (sic) or, without it, all but every
-  /// `no_rope_layer_interval`-th. Throws `ModelError`.
+  /// The blocks that rotate their queries and keys: those for which `no_rope_layers` is 1 (sic) or, without it, all
+  /// but every `no_rope_layer_interval`-th. Throws `ModelError`.
   public func rotatedLayers(_ c: Configuration) throws(ModelError) -> (Int) -> Bool {
     let period = try c.size("no_rope_layer_interval", default: 4)
     guard c.value(["no_rope_layers"]) != nil else { return { ($0 + 1) % period != 0 } }

@@ -2,10 +2,10 @@ import Autodiff
 import Checkpoint
 
 extension FamilyDefinition {
-  /// StableLM: the block of Llama with LayerNorms and a part of every head rotated, Z = X + attention(norm X),
-  /// F = Z + mlp(norm Z) with a gated MLP; or (12b) both halves after one norm, with norms of the heads' queries and keys.
+  /// StableLM: the block of Llama with LayerNorms and partly rotated heads, Z = X + attention(norm X), F = Z +
+  /// mlp(norm Z) with a gated MLP; in 12b, both halves follow one norm, with norms of the heads' queries and keys.
   ///
-  /// Bellagente et al., arXiv 2402.17834. The first published files call themselves stablelm_epoch.
+  /// Bellagente et al., arXiv 2402.17834. The first published files use the name stablelm_epoch.
   public static let stableLM = FamilyDefinition(
     "stablelm", modelTypes: ["stablelm", "stablelm_epoch"], gguf: .stableLM
   ) { try DecoderModel(stableLM: $0) }
@@ -55,7 +55,8 @@ extension DecoderModel {
 }
 
 extension GGUFDialect {
-  /// The tensors tell of norms and parallel halves; the key of the latter is true in files whose halves are not.
+  /// The dialect. Norms and parallel halves are recognised by the tensors: the key for parallel halves is also true
+  /// in files without them.
   fileprivate static let stableLM = GGUFDialect(
     architecture: "stablelm",
     names: decoder(with: [

@@ -1,8 +1,8 @@
 import Checkpoint
 
 extension FamilyDefinition {
-  /// StarCoder 2: the block of Llama with LayerNorms, an MLP without a gate, biases everywhere, and perhaps a sliding
-  /// window.
+  /// StarCoder 2: the block of Llama with LayerNorms, an MLP without a gate, biases everywhere and, in some models, a
+  /// sliding window.
   ///
   /// X ↦ Z = X + attention(norm X), F = Z + mlp(norm Z). Lozhkov et al., arXiv 2402.19173.
   public static let starCoder2 = FamilyDefinition(

@@ -1,6 +1,6 @@
 import Checkpoint
 
-/// What the blocks of both stacks have: attention, its norm, and, under `mlp`, the rest.
+/// The names that the blocks of both stacks share: attention, its norm, and the MLP as sublayer `mlp`.
 private func stack(_ name: String, _ short: String, mlp: Int) -> [String: String] {
   let (block, stored) = ("transformer.\(name).block.#.layer.", "\(short).blk.#.")
   let dense = "\(block)\(mlp).DenseReluDense."
@@ -19,7 +19,8 @@ private func stack(_ name: String, _ short: String, mlp: Int) -> [String: String
 }
 
 extension GGUFDialect {
-  /// What is not in the file is as in every published T5: biases reach 128 tokens, and a gate is of the tanh GELU.
+  /// The dialect. Values that files lack are those of all published T5 models: biases reach 128 tokens, and a gate
+  /// uses tanh GELU.
   static let t5 = GGUFDialect(
     architecture: "t5",
     names: [

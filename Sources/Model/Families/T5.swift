@@ -4,30 +4,30 @@ import Checkpoint
 import LinearAlgebra
 
 extension FamilyDefinition {
-  /// T5, its version 1.1 and what was trained from that: the decoder; see `T5`.
+  /// T5, its version 1.1 and models derived from it: the decoder; see `T5`.
   public static let t5 = FamilyDefinition(
     "t5",
-    residual: "of the decoder, the encoder's output held constant: f(X) = attention(norm X) + "
+    residual: "of the decoder, with the encoder's output held: f(X) = attention(norm X) + "
       + "cross(norm Y) + mlp(norm Z), Y = X + attention(norm X), Z = Y + cross(norm Y); the site "
       + "attention is both attentions", gguf: .t5, initialisation: .t5
   ) { try T5($0) }
 }
 
-/// The decoder of T5, of its version 1.1 and of what was trained from that (lm-adapted, Flan).
+/// The decoder of T5, of its version 1.1 and of models trained from that (lm-adapted, Flan).
 ///
-/// A block is X ↦ Y = X + attention(norm X), Z = Y + cross(norm Y), F = Z + mlp(norm Z), and f = F − X is the sum of all
-/// three; the attention half is both attentions, Z − X. RMSNorm, no biases, scores unscaled, with a learned bias that
-/// depends on how far query and key are apart and that all blocks of a stack share. Cross-attention looks at the output
-/// of the encoder, which runs once on its own tokens and is held constant. The first version has a ReLU MLP and scales
-/// the states by width^−½ before the head, which is the embedding; version 1.1 has a gated MLP and a head of its own.
-/// Raffel et al., arXiv 1910.10683; Shazeer, arXiv 2002.05202.
+/// A block is X ↦ Y = X + attention(norm X), Z = Y + cross(norm Y), F = Z + mlp(norm Z), and f = F − X is the sum of
+/// all three; the attention half is both attentions, Z − X. It has RMSNorm, no biases, and unscaled scores with a
+/// learned bias that depends on the distance between query and key and is shared by all blocks of a stack.
+/// Cross-attention attends to the output of the encoder, which runs once on its own tokens and is held. The first
+/// version has a ReLU MLP and scales the states by width^−½ before the head, which is the embedding; version 1.1 has
+/// a gated MLP and a head of its own. Raffel et al., arXiv 1910.10683; Shazeer, arXiv 2002.05202.
 struct T5: Transformer {
   struct Stack: Sendable {
     let blocks: [T5Block]
     let norm: RMSNormWeights
   }
 
-  /// What the configuration says, with the reference's defaults.
+  /// The configuration, with the reference implementation's defaults.
   struct Settings: Sendable {
     let width, feedForwardWidth, heads, headDimension, decoderLayers, encoderLayers, buckets,
       reach: Int
@@ -51,7 +51,7 @@ struct T5: Transformer {
       try c.check(
         reach > buckets / 2 && reach <= 1 << 20, "relative_attention_max_distance",
         "must be more than half of the buckets and at most 2²⁰")
-      // `relu`, `gated-gelu`, …; gelu in a gate is its tanh approximation.
+      // `relu`, `gated-gelu`, …; gelu in a gate means its tanh approximation.
       let projection = try c.text("feed_forward_proj", default: "relu")
       let parts = projection.split(separator: "-", omittingEmptySubsequences: false)
       try c.check(
@@ -61,7 +61,7 @@ struct T5: Transformer {
       activation = try Activation(
         c, "dense_act_fn", default: projection == "gated-gelu" ? "gelu_new" : String(parts.last!))
       isTied = try c.flag("tie_word_embeddings", default: true)
-      // Null is false there.
+      // Null means false here.
       let scale = "scale_decoder_outputs"
       scalesLogits = try c.flag(scale, default: isTied && !c.mentions(scale))
       let pad = try c.optionalID("pad_token_id") ?? 0
@@ -78,7 +78,7 @@ struct T5: Transformer {
   let description: ModelDescription
   let source: any TensorSource
   let embedding: StoredMatrix
-  /// nil in a checkpoint of a model without one.
+  /// The head; nil in a checkpoint of a model without one.
   let head: LinearWeights?
   let encoder, decoder: Stack
 
@@ -89,7 +89,7 @@ struct T5: Transformer {
     let weights = file.weights(
       prefix: "transformer.", alternatives: [""],
       probe: "decoder.final_layer_norm.weight", basePrefixed: true)
-    // One matrix under any of its names.
+    // One matrix, stored under any of its names.
     let names = ["shared", "decoder.embed_tokens", "encoder.embed_tokens"].map {
       "transformer.\($0).weight"
     }
@@ -139,7 +139,7 @@ struct T5: Transformer {
 }
 
 extension T5.Stack {
-  /// The encoder's or the decoder's weights.
+  /// Reads the encoder or the decoder.
   fileprivate init(
     _ weights: WeightReader, _ stack: String, _ s: T5.Settings, isDecoder: Bool
   ) throws {
@@ -161,7 +161,7 @@ extension T5.Stack {
     let bias = RelativeBias(
       (0..<s.buckets).map { table.row($0) }, reach: s.reach, isCausal: isDecoder)
     var blocks: [T5Block] = []
-    // One by one: a file that lies about their number must not make room for them all.
+    // One by one, so that a file that lies about their number does not make us allocate for all of them.
     for l in 0..<(isDecoder ? s.decoderLayers : s.encoderLayers) {
       let block = "\(stack)block.\(l).layer."
       let own = try projections(block + "0.SelfAttention")
@@ -196,14 +196,14 @@ extension T5.Stack {
   }
 }
 
-/// A block of the decoder, or without cross-attention of the encoder.
+/// A block of the decoder or, without cross-attention, of the encoder.
 struct T5Block: ResidualBlock {
   let attentionNorm: RMSNormWeights
   let selfAttention: AttentionWeights
-  /// Behind a norm.
+  /// The cross-attention with its norm; nil in the encoder.
   let cross: (norm: RMSNormWeights, attention: CrossAttention)?
   let mlpNorm: RMSNormWeights
-  /// With a gate in version 1.1.
+  /// The MLP, gated in version 1.1.
   let feedForward: MLPWeights
 
   var headCount: Int { selfAttention.heads }
@@ -220,8 +220,9 @@ struct T5Block: ResidualBlock {
 }
 
 extension Initialisation {
-  /// Each matrix by its inputs, times one factor; queries also by what scores are not divided by. The embedding is of
-  /// deviation 1 times the factor, and gains are the factor.
+  /// The initialisation. The deviation of each matrix is a common factor divided by the root of its inputs; that of
+  /// queries also includes the division that scores lack. The embedding's deviation is the factor, and gains are the
+  /// factor.
   fileprivate static let t5 = Initialisation(
     key: "initializer_factor", deviation: 1, isTied: true, hasPadding: false,
     exceptions: { file, factor in

@@ -1,14 +1,15 @@
 extension FamilyDefinition {
-  /// The vision transformer: an encoder of an image's patches after a class token.
+  /// The vision transformer (ViT): an encoder of a class token and an image's patches.
   ///
-  /// A block is X ↦ Z = X + attention(norm X), F = Z + mlp(norm Z), every token seeing all others; f = F − X. X⁰ has the
-  /// class token as token 0 and then the patches row by row, each a linear map of its pixels, plus learned positions.
+  /// A block is X ↦ Z = X + attention(norm X), F = Z + mlp(norm Z), with every token seeing all others; f = F − X. X⁰
+  /// has the class token as token 0, followed by the patches row by row, each a linear map of its pixels, plus
+  /// learned positions.
   /// Dosovitskiy et al., arXiv 2010.11929.
   public static let vit = FamilyDefinition(
     "vit", residual: classTokenFirst, initialisation: .vit
   ) { try VisionModel(vit: $0) }
 
-  /// What f is in blocks of an image's tokens, and which tokens these are.
+  /// The text of f for blocks of an image's tokens, including which tokens these are.
   static let classTokenFirst =
     DecoderBlock.Arrangement.sequential.residual
     + "; token 0 is the class token, the others are the patches row by row"
@@ -41,7 +42,8 @@ extension VisionModel {
 }
 
 extension Initialisation {
-  /// What is added to the patches is cut off at 2, the limit and not the deviations.
+  /// The initialisation. What is added to the patches is truncated at ±2, an absolute limit and not a multiple of the
+  /// deviation.
   static let vit = Initialisation(
     hasPadding: false,
     exceptions: { _, deviation in
