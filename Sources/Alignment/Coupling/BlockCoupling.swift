@@ -1,30 +1,31 @@
 public import LinearAlgebra
 
-/// Jacobian Jᵢ seen in the singular basis of Jⱼ, and how far that is from diag(s_{i,1} … s_{i,K}).
+/// The Jacobian Jᵢ in the singular basis of Jⱼ, and its distance from diag(s_{i,1} … s_{i,K}).
 ///
 ///     form same     A_K(i|j) = U_{j,K}ᵀ Jᵢ V_{j,K}                            (K, K)
 ///     form crossed  B_K(i|j) = V_{j,K}ᵀ Jᵢ U_{j,K}
 ///     misfit        m_K(i|j) = ‖A* − S_{i,K}‖_F / ‖(s_{i,1} … s_{i,K})‖_p     A* = A or |A|
 ///
-/// m(i|i) = 0 for the form `same`; m is unchanged when either Jacobian is multiplied by a positive number, and by the
-/// common sign of a pair (uₖ, vₖ). It may exceed 1. With s₁ ≥ … ≥ s_K, m^(1) = m^(2) ‖S_K‖_F / tr S_K, so
-/// m^(2)/√K ≤ m^(1) ≤ m^(2). Not symmetric in i and j. Every rank K' < K is contained: its A is the leading block.
+/// m(i|i) = 0 for the form `same`; m does not change if either Jacobian is multiplied by a positive number, or a pair
+/// (uₖ, vₖ) by a common sign. It may exceed 1. With s₁ ≥ … ≥ s_K, m^(1) = m^(2) ‖S_K‖_F / tr S_K, so m^(2)/√K ≤ m^(1)
+/// ≤ m^(2). It is not symmetric in i and j. Every smaller rank K′ < K is included: its A is the leading block.
 ///
 /// Aubry et al., "Transformer Block Coupling and its Correlation with Generalization in LLMs", arXiv 2407.07810.
 public struct BlockCoupling: Sendable {
-  /// Which product `matrix` is.
+  /// The product that `matrix` is.
   public let form: CouplingForm
-  /// A or B (K, K).
+  /// The matrix A or B (K, K).
   public let matrix: Matrix<Double>
-  /// s_{i,1} … s_{i,K}, largest first: of Jᵢ, not of the basis.
+  /// s_{i,1} … s_{i,K}, largest first: the singular values of Jᵢ, not of the basis.
   public let singularValues: [Double]
-  /// ⟨image a, image b⟩ (K, K): what bounds of the coupling need to know of the images outside the basis; nil if it was not kept.
+  /// ⟨image a, image b⟩ (K, K), from which bounds of the coupling take the images' part outside the basis; nil if not
+  /// kept.
   public let imageGram: Matrix<Double>?
 
   /// The largest rank, K.
   public var rank: Int { singularValues.count }
 
-  /// A known matrix A or B (K, K) and the K leading singular values of Jᵢ.
+  /// Creates a coupling from a known matrix A or B (K, K) and the K leading singular values of Jᵢ.
   public init(
     form: CouplingForm, matrix: Matrix<Double>, singularValues: [Double],
     imageGram: Matrix<Double>? = nil
@@ -39,10 +40,10 @@ public struct BlockCoupling: Sendable {
     self.imageGram = imageGram
   }
 
-  /// From the images of one side of the basis and the vectors of the other.
+  /// Computes the coupling from the images of one side of the basis and the vectors of the other.
   ///
-  /// `images` (K, d): row k is Jᵢ v_{j,k} (same) or Jᵢ u_{j,k} (crossed). `basis` (K, d): row k is u_{j,k} or v_{j,k}.
-  /// Cost K² d.
+  /// `images` (K, d): row k is Jᵢ v_{j,k} (same) or Jᵢ u_{j,k} (crossed). `basis` (K, d): row k is u_{j,k} or
+  /// v_{j,k}. Cost: K² d.
   public init(
     form: CouplingForm, images: Matrix<Double>, basis: Matrix<Double>, singularValues: [Double]
   ) {
@@ -52,7 +53,8 @@ public struct BlockCoupling: Sendable {
       singularValues: singularValues, imageGram: .product(images, .none, images, .transposed))
   }
 
-  /// By applying Jᵢ to the K leading vectors of `other`, K the number of values given. Cost K applications.
+  /// Computes the coupling by applying Jᵢ to the K leading vectors of `other`, where K is the number of values given.
+  /// Cost: K applications.
   public init(
     form: CouplingForm, of jacobian: any LinearOperator, singularValues: [Double],
     inBasisOf other: SingularTriplets
@@ -68,7 +70,7 @@ public struct BlockCoupling: Sendable {
       singularValues: singularValues)
   }
 
-  /// m_K'(i|j) for a rank K' ≤ K (K by default); nil when tr S_{i,K'} = 0 or a number is not finite.
+  /// m_K′(i|j) for a rank K′ ≤ K (K by default); nil if tr S_{i,K′} = 0 or a number is not finite.
   public func misfit(
     rank requested: Int? = nil, sign: CouplingSign = .signed,
     normalisation: CouplingNormalisation = .frobenius
@@ -80,7 +82,7 @@ public struct BlockCoupling: Sendable {
     for a in 0..<k {
       for b in 0..<k {
         let entry = sign == .signed ? matrix[a, b] : abs(matrix[a, b])
-        // Divided before it is squared: the scale of the Jacobian cannot overflow.
+        // Divided before squaring, so that the scale of the Jacobian cannot cause an overflow.
         let difference = (entry - (a == b ? singularValues[a] : 0)) / norm
         square += difference * difference
       }
@@ -88,7 +90,7 @@ public struct BlockCoupling: Sendable {
     return square.isFinite ? square.squareRoot() : nil
   }
 
-  /// A score of the misfit; nil when that is.
+  /// A score of the misfit; nil if the misfit is nil.
   public func score(
     _ score: CouplingScore = .oneMinus, rank: Int? = nil, sign: CouplingSign = .signed,
     normalisation: CouplingNormalisation = .frobenius
@@ -96,7 +98,7 @@ public struct BlockCoupling: Sendable {
     misfit(rank: rank, sign: sign, normalisation: normalisation).map(score.callAsFunction)
   }
 
-  /// |A_K'| (K', K'): what a heat map of the pair shows.
+  /// |A_K′| (K′, K′), as shown in a heat map of the pair.
   public func magnitudes(rank requested: Int? = nil) -> Matrix<Double> {
     let k = checked(requested)
     return Matrix((0..<k).map { a in matrix.row(a).prefix(k).map(abs) })

@@ -1,40 +1,45 @@
 public import LinearAlgebra
 import RealModule
 
-/// How far the coupling of a pair may be from that of the Jacobians in exact arithmetic.
+/// A bound on the difference between the coupling of a pair and that of the Jacobians in exact arithmetic.
 ///
-/// N = ‖A* − S‖_F with A = Uⱼᵀ Jᵢ Vⱼ, K × K. True vectors vₐ = Σ_b p_b v̂_b + p′ lean out of the found ones by ‖p′‖ ≤ θₐ and
-/// lie along another found one by |p_b| ≤ β_ab, and so do left ones (`TripletBounds`). With D = A* − S, G = D/N, to first order
+/// N = ‖A* − S‖_F with A = Uⱼᵀ Jᵢ Vⱼ, K × K. True vectors vₐ = Σ_b p_b v̂_b + p′ have a part of norm ‖p′‖ ≤ θₐ
+/// outside the found ones and components |p_b| ≤ β_ab along other found ones, and so do left vectors
+/// (`TripletBounds`). With D = A* − S, G = D/N, to first order
 ///
 ///     ΔN = Σₐ ⟨p′ₐ, Jᵢᵀ Uⱼ G eₐ⟩ + ⟨q′ₐ, Jᵢ Vⱼ Gᵀ eₐ⟩ + Σ_ab (p_ab (Aᵀ G)_ba + q_ab (A Gᵀ)_ba) + ⟨G, Uⱼᵀ Eᵢ Vⱼ − ΔS⟩
 ///
-/// **Directions.** p′ₐ and q′ₐ lie in the d − K′ dimensions outside the found triplets, and come of a random start block and of
-/// rounding: changing the signs of the start block's parts along the true singular vectors changes those of p′ₐ and nothing else.
-/// Against a vector w that knows nothing of it, ⟨p′ₐ, w⟩ then has mean 0 and the variance ‖p′ₐ‖² ‖P w‖² / (d − K′) at a generic w, P the
-/// projector onto the outside; and contributions of different a and sides have no covariance. The same is supposed of rounding
-/// errors (N. Higham and T. Mary, SIAM J. Sci. Comput. 41, 2019). So the bound is the root of the sum of squares
+/// **Directions.** p′ₐ and q′ₐ lie in the d − K′ dimensions outside the found triplets and result from a random start
+/// block and from rounding: changing the signs of the start block's components along the true singular vectors
+/// changes the signs of p′ₐ and nothing else. For a vector w that is independent of it, ⟨p′ₐ, w⟩ then has mean 0 and,
+/// for a generic w, variance ‖p′ₐ‖² ‖P w‖² / (d − K′), where P is the projector onto the outside; contributions of
+/// different a and sides are uncorrelated. The same is assumed of rounding errors (N. Higham and T. Mary, SIAM J.
+/// Sci. Comput. 41, 2019). So the bound is the square root of
 ///
 ///     Var = Σₐ (θₐ² + Σ_{b > K} β_ab²) (‖P Jᵢᵀ Uⱼ G eₐ‖² + ‖P Jᵢ Vⱼ Gᵀ eₐ‖²) / (d − K′)
 ///         + 2 Σ_ab β_ab² ((Aᵀ G)_ba² + (A Gᵀ)_ba²) + e² + Σₐ (∂N/∂sₐ · Δsₐ)²
 ///
-/// with θ, β, e (entries of Eᵢ) and Δs at as many standard deviations as `JacobianSpread` says. It is no worst case: that is
-/// √(d − K′) times as large and more, where p′ₐ is all along w. The norms are of what is known: the images' Gram matrix C gives
-/// ‖Jᵢ Vⱼ h‖² = hᵀ C h, and from i's own triplets, O = Uᵢᵀ Uⱼ and S ≥ what is outside of them,
+/// with θ, β, e (entries of Eᵢ) and Δs at the number of standard deviations given by `JacobianSpread`. It is not a
+/// worst case, in which p′ₐ is parallel to w: that is larger by a factor of √(d − K′) or more. The norms are computed
+/// from known quantities: the images' Gram matrix C gives ‖Jᵢ Vⱼ h‖² = hᵀ C h and, with i's own triplets, O = Uᵢᵀ Uⱼ
+/// and S a bound on the part outside them,
 ///
 ///     ‖Jᵢᵀ Uⱼ g‖² ≤ Σ_b max(σ_b² − S², 0) (O g)_b² + S² ‖g‖².
 ///
-/// **Remainder.** N is convex, N + ⟨G, Δ⟩ ≤ ‖D + Δ‖ ≤ N + ⟨G, Δ⟩ + ‖Δ‖²/(2N), and no more than ‖Δ‖ away; of second order in the
-/// leanings ωₐ² = θₐ² + Σ β_ab² are Σ ωₐ² (σ_{i,1} + ‖A‖_F). Of |A|, entries smaller than their error may change signs.
+/// **Remainder.** N is convex, N + ⟨G, Δ⟩ ≤ ‖D + Δ‖ ≤ N + ⟨G, Δ⟩ + ‖Δ‖²/(2N), and changes by at most ‖Δ‖; the terms
+/// of second order in ωₐ² = θₐ² + Σ β_ab² are Σ ωₐ² (σ_{i,1} + ‖A‖_F). In |A|, entries smaller than their error may
+/// change sign.
 public struct CouplingBound {
-  /// The images' matrices (K, K) and (K′, K), and what they are of.
+  /// The coupling, whose images (K, K) and (K′, K) the bound uses.
   let coupling: BlockCoupling
   let gram: Matrix<Double>
   let own: JacobianSpread
   let basis: JacobianSpread
   let overlap: Matrix<Double>
 
-  /// Of a coupling with its images' Gram matrix; nil without it. `overlap` (K′, K) has the products of i's found vectors on the
-  /// side of Jᵢ's outputs, rows, with the vectors of j that images are compared with.
+  /// Creates a bound for a coupling that has its images' Gram matrix; nil without it. `overlap` (K′, K) contains the
+  /// products of i's found vectors on the side of Jᵢ's outputs, as rows, with the vectors of j that images are
+  /// compared with.
   public init?(
     _ coupling: BlockCoupling, own: JacobianSpread, basis: JacobianSpread, overlap: Matrix<Double>
   ) {
@@ -45,15 +50,15 @@ public struct CouplingBound {
     self.overlap = overlap
   }
 
-  /// N and how far it may be off: all that readings in different norms have in common.
+  /// N and its bound, which readings in different norms have in common.
   public struct Numerator: Sendable {
-    /// N.
+    /// The numerator N.
     public let value: Double
-    /// |ΔN|.
+    /// A bound on |ΔN|.
     public let bound: Double
     fileprivate let singularValues, errors: [Double]
 
-    /// |Δm| of the misfit m = N/‖s‖_p; nil where that is not known to be defined.
+    /// A bound on |Δm| of the misfit m = N/‖s‖_p; nil if m is not certain to be defined.
     public func misfitBound(_ normalisation: CouplingNormalisation) -> Double? {
       let size = normalisation.norm(singularValues)
       guard size > 0, size.isFinite else { return nil }
@@ -68,7 +73,8 @@ public struct CouplingBound {
     }
   }
 
-  /// N at this rank and sign; with `isInvariant` that of the misfit that does not depend on rotations inside clusters.
+  /// N at this rank and sign; with `isInvariant`, that of the misfit that does not depend on rotations within
+  /// clusters.
   public func numerator(rank k: Int, sign: CouplingSign, isInvariant: Bool = false) -> Numerator {
     let parts = isInvariant ? basis.clusters.partition(of: k) : (0..<k).map { $0..<$0 + 1 }
     let values = Array(coupling.singularValues.prefix(k))
@@ -77,13 +83,13 @@ public struct CouplingBound {
       value: norm, bound: error, singularValues: values, errors: Array(own.valueErrors.prefix(k)))
   }
 
-  /// N and |ΔN|.
+  /// N and the bound on |ΔN|.
   private func numerator(
     _ k: Int, _ sign: CouplingSign, _ parts: [Range<Int>], _ s: [Double]
   ) -> (Double, Double) {
     let a = coupling.matrix
     let all = coupling.rank
-    // G · N, and what S contributes to its diagonal: the mean over a cluster.
+    // G · N, and what S contributes to its diagonal: its mean over each cluster.
     var g = Matrix<Double>(rows: k, columns: k)
     for r in 0..<k { for c in 0..<k { g[r, c] = sign == .signed ? a[r, c] : abs(a[r, c]) } }
     var slopes = [Double](repeating: 0, count: k)
@@ -131,7 +137,7 @@ public struct CouplingBound {
       var (out, mix, size) = (basis.outside[i] * basis.outside[i], 0.0, 0.0)
       let isOwn = parts.first { $0.contains(i) } ?? i..<i + 1
       for b in 0..<basis.mixing.columns where b != i {
-        // Inside a cluster a common rotation changes nothing.
+        // A common rotation within a cluster changes nothing.
         let beta = isOwn.contains(b) ? 0 : basis.mixing[i, b]
         if b >= all {
           out += beta * beta
@@ -159,7 +165,7 @@ public struct CouplingBound {
     return (norm, min(linear, size) + second)
   }
 
-  /// Of entries whose sign is not known, what their magnitudes may do beside their first order.
+  /// The change of magnitudes beyond first order, from entries whose sign is uncertain.
   private func kinks(_ a: Matrix<Double>, _ g: Matrix<Double>, _ k: Int, error: Double) -> Double {
     var square = 0.0
     for r in 0..<k {
@@ -171,7 +177,7 @@ public struct CouplingBound {
     return square.squareRoot()
   }
 
-  /// ‖P Jᵢ V_k‖² + ‖P Jᵢᵀ U_k‖², of every found b the squares of A's row and column, and ‖A‖_F.
+  /// ‖P Jᵢ V_k‖² + ‖P Jᵢᵀ U_k‖²; for every found b the squares of A's row and column; and ‖A‖_F.
   private func wholeNorms(_ k: Int) -> (outside: Double, entries: [Double], matrix: Double) {
     let a = coupling.matrix
     let rest = own.rest * own.rest
@@ -203,14 +209,14 @@ extension Matrix<Double> {
 }
 
 extension BlockCoupling {
-  /// The misfit of this rank where single vectors are not determined: the root mean square over all rotations Q of u's and v's
-  /// together inside the clusters of j's values.
+  /// The misfit of this rank if single vectors are not determined: the root mean square over all rotations Q of the u
+  /// and v together within the clusters of j's values.
   ///
   ///     E ‖QᵀAQ − S‖² = ‖A‖² + ‖S‖² − 2 Σ_c tr A_cc tr S_c / n_c = ‖A − S̄‖² + Σ_c ‖S_c − S̄_c‖²,   S̄_c = (tr S_c / n_c) I
   ///
-  /// over the clusters c of n_c values, single ones among them, since E QᵀA_ccQ = (tr A_cc / n_c) I over the orthogonal group.
-  /// tr A_cc = tr(Jᵢ V_c U_cᵀ) depends on the pair of subspaces alone, not on the vectors chosen in them. Without clusters, m.
-  /// nil where a cluster is cut at the rank, and as `misfit` is.
+  /// over the clusters c of n_c values, including single ones, since E QᵀA_ccQ = (tr A_cc / n_c) I over the
+  /// orthogonal group. tr A_cc = tr(Jᵢ V_c U_cᵀ) depends only on the pair of subspaces, not on the vectors chosen in
+  /// them. Without clusters, it is m. nil if the rank cuts a cluster, and where `misfit` is nil.
   public func invariantMisfit(
     rank k: Int, clusters: SingularClusters, normalisation: CouplingNormalisation = .frobenius
   ) -> Double? {

@@ -1,5 +1,5 @@
 extension CouplingMatrix {
-  /// The table of those Jacobians i and bases j whose names are accepted.
+  /// The table restricted to the Jacobians i and bases j whose names are accepted.
   public func restricted(
     rows isRow: (Int) -> Bool, columns isColumn: (Int) -> Bool
   ) -> CouplingMatrix {

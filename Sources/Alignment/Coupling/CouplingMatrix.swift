@@ -1,17 +1,17 @@
-/// One way of reading couplings: everything a number of a table depends on besides the pair.
+/// One way of reading couplings: everything besides the pair that an entry of a table depends on.
 public struct CouplingSetting: Sendable, Hashable, Codable {
-  /// K.
+  /// The rank K.
   public var rank: Int
-  /// A or |A|.
+  /// Whether A or |A| is compared.
   public var sign: CouplingSign
-  /// p.
+  /// The norm p of the denominator.
   public var normalisation: CouplingNormalisation
-  /// A or B.
+  /// The form, A or B.
   public var form: CouplingForm
-  /// What is made of the misfit.
+  /// The score computed from the misfit.
   public var score: CouplingScore
 
-  /// A setting; by default the paper's.
+  /// Creates a setting; by default that of the paper.
   public init(
     rank: Int, sign: CouplingSign = .signed, normalisation: CouplingNormalisation = .frobenius,
     form: CouplingForm = .same, score: CouplingScore = .oneMinus
@@ -38,18 +38,18 @@ public struct CouplingSetting: Sendable, Hashable, Codable {
   }
 }
 
-/// What is common to all Jacobians of a table; what varies, or is not common, is nil.
+/// What all Jacobians of a table have in common; nil for what varies.
 public struct CouplingPlace: Sendable, Hashable, Codable {
   /// The block of the Jacobians i.
   public var layer: Int?
   /// The block of the bases j.
   public var basisLayer: Int?
-  /// The input token, from 0.
+  /// The input token, counted from 0.
   public var fromToken: Int?
-  /// The output token, from 0.
+  /// The output token, counted from 0.
   public var toToken: Int?
 
-  /// A place.
+  /// Creates a place from its properties.
   public init(
     layer: Int? = nil, basisLayer: Int? = nil, fromToken: Int? = nil, toToken: Int? = nil
   ) {
@@ -61,7 +61,7 @@ public struct CouplingPlace: Sendable, Hashable, Codable {
 
   private enum CodingKeys: String, CodingKey { case layer, basisLayer, fromToken, toToken }
 
-  /// All four keys; what is nil is `null`.
+  /// Encodes all four keys; nil becomes `null`.
   public func encode(to encoder: any Encoder) throws {
     var values = encoder.container(keyedBy: CodingKeys.self)
     try values.encode(layer, forKey: .layer)
@@ -75,34 +75,36 @@ public struct CouplingPlace: Sendable, Hashable, Codable {
 ///
 /// Missing entries are nil, never 0.
 public struct CouplingMatrix: Sendable, Equatable {
-  /// What the rows and columns run over.
+  /// What the rows and columns range over.
   public let kind: CouplingKind
-  /// Which blocks and tokens all of them have in common.
+  /// The blocks and tokens that all Jacobians have in common.
   public let place: CouplingPlace
-  /// How the entries are to be read.
+  /// How the entries were read.
   public internal(set) var setting: CouplingSetting
-  /// Names of the Jacobians i: blocks from 1, or tokens from 0.
+  /// The names of the Jacobians i: blocks counted from 1, or tokens counted from 0.
   public let rows: [Int]
-  /// Names of the bases j.
+  /// The names of the bases j.
   public let columns: [Int]
-  /// Scores (rows, columns).
+  /// The scores (rows, columns).
   public internal(set) var matrix: [[Double?]]
-  /// Per row, the score at the null level; nil when ‖J‖_F is not known.
+  /// The score at the null level, one per row; nil if ‖J‖_F is not known.
   public internal(set) var null: [Double?]?
-  /// How far each entry may be off (`CouplingBound`), nil where the entry is; nil where it is not known.
+  /// The bound of each entry (`CouplingBound`), nil for missing entries; nil if unknown.
   public internal(set) var bound: [[Double?]]?
-  /// The entries as they are where single vectors are not determined: of `BlockCoupling.invariantMisfit`, nil where a cluster of
-  /// the basis is cut at the rank. nil when no cluster concerns any basis, or A has its entries' magnitudes.
+  /// The entries where single vectors are not determined, by `BlockCoupling.invariantMisfit`; an entry is nil if the
+  /// rank cuts a cluster of the basis. nil if no basis has a cluster, or for the magnitudes |A|.
   public internal(set) var invariant: [[Double?]]?
-  /// How far those may be off.
+  /// The bounds of those entries.
   public internal(set) var invariantBound: [[Double?]]?
-  /// Whether a row and a column of one name are one and the same Jacobian, in the form `same`: a pair that says nothing.
+  /// Whether a row and a column with the same name are the same Jacobian, in the form `same`: such a pair carries no
+  /// information.
   public let diagonalIsTrivial: Bool
 
-  /// Reads a table of couplings, all of the setting's form and of its rank at least.
+  /// Creates a table from couplings that all have the setting's form and at least its rank.
   ///
-  /// `couplings[i][j]` is Jacobian i in the basis of j. `nulls` has one level per row. `comparesSameJacobians` says that
-  /// equal names mean equal Jacobians: true across depth, false when, say, the tokens of two different blocks are compared.
+  /// `couplings[i][j]` is Jacobian i in the basis of j. `nulls` has one level per row. `comparesSameJacobians` says
+  /// whether equal names mean equal Jacobians: true across depth, false when, say, the tokens of two different blocks
+  /// are compared.
   public init(
     kind: CouplingKind, setting: CouplingSetting, rows: [Int], columns: [Int],
     couplings: [[BlockCoupling]], nulls: [NullLevel]? = nil, comparesSameJacobians: Bool = true,
@@ -110,11 +112,11 @@ public struct CouplingMatrix: Sendable, Equatable {
   ) {
     precondition(
       couplings.count == rows.count && couplings.allSatisfy { $0.count == columns.count },
-      "a table of other sides than its names")
+      "the table does not have the dimensions of its names")
     precondition(nulls == nil || nulls?.count == rows.count, "one null level per row")
     precondition(
       couplings.allSatisfy { $0.allSatisfy { $0.form == setting.form } },
-      "couplings of another form than the setting")
+      "the couplings do not have the setting's form")
     self.init(
       kind: kind, setting: setting, rows: rows, columns: columns,
       matrix: couplings.map {
@@ -135,7 +137,7 @@ public struct CouplingMatrix: Sendable, Equatable {
       }, comparesSameJacobians: comparesSameJacobians, place: place)
   }
 
-  /// A table of scores that are known, with the score at the null level per row. The rest as above.
+  /// Creates a table of known scores, with the score at the null level per row; the rest as above.
   public init(
     kind: CouplingKind, setting: CouplingSetting, rows: [Int], columns: [Int],
     matrix: [[Double?]], null: [Double?]?, comparesSameJacobians: Bool,
@@ -144,7 +146,7 @@ public struct CouplingMatrix: Sendable, Equatable {
     precondition(
       matrix.count == rows.count && matrix.allSatisfy { $0.count == columns.count }
         && null.map { $0.count == rows.count } ?? true,
-      "a table of other sides than its names")
+      "the table does not have the dimensions of its names")
     self.kind = kind
     self.place = place
     self.setting = setting
@@ -155,13 +157,13 @@ public struct CouplingMatrix: Sendable, Equatable {
     diagonalIsTrivial = comparesSameJacobians && setting.form == .same
   }
 
-  /// The same with what is known of its entries' errors. Precondition: of the matrix's sides.
+  /// The same table with bounds of its entries. Precondition: they have the table's dimensions.
   public func with(
     bound: [[Double?]]?, invariant: [[Double?]]? = nil, invariantBound: [[Double?]]? = nil
   ) -> CouplingMatrix {
     var result = self
     (result.bound, result.invariant, result.invariantBound) = (bound, invariant, invariantBound)
-    precondition(result.hasSides, "a table of other sides than its names")
+    precondition(result.hasSides, "the table does not have the dimensions of its names")
     return result
   }
 
@@ -171,8 +173,8 @@ public struct CouplingMatrix: Sendable, Equatable {
     }
   }
 
-  /// The same couplings read with another norm and score. `spectra` are the singular values of the rows' Jacobians, in the
-  /// order of `rows`; an entry whose row has fewer than the rank is nil.
+  /// The same couplings in another norm and score. `spectra` are the singular values of the rows' Jacobians, in the
+  /// order of `rows`; an entry is nil if its row has fewer values than the rank.
   public func read(
     _ normalisation: CouplingNormalisation, _ score: CouplingScore, spectra: [[Double]]
   ) -> CouplingMatrix {
@@ -194,7 +196,7 @@ public struct CouplingMatrix: Sendable, Equatable {
     let scores = { (table: [[Double?]]) in
       zip(table, ratios).map { row, ratio in row.map { convert($0, ratio) } }
     }
-    // Bounds of misfits scale as these do.
+    // Bounds of misfits scale in the same way.
     let bounds = { (table: [[Double?]], errors: [[Double?]]) -> [[Double?]] in
       zip(zip(table, errors), ratios).map { rows, ratio in
         zip(rows.0, rows.1).map { value, error in
@@ -213,15 +215,16 @@ public struct CouplingMatrix: Sendable, Equatable {
     return result
   }
 
-  /// The mean of the entries that are there; nil when none is.
+  /// The mean of the entries that exist; nil if there are none.
   ///
-  /// `excluded` leaves out the pairs of a Jacobian with itself. The crossed form has none: its diagonal always counts.
+  /// `excluded` leaves out the pairs of a Jacobian with itself. The crossed form has no such pairs: its diagonal
+  /// always counts.
   public func mean(diagonal: DiagonalMode = .excluded) -> Double? {
     mean(of: matrix, diagonal)
   }
 
-  /// How far that mean may be off, for errors of one direction in all entries: the mean of their bounds; nil where one that counts is
-  /// not known.
+  /// A bound on the error of that mean, if the errors of all entries have the same sign: the mean of their bounds;
+  /// nil if one of them is unknown.
   public func meanBound(diagonal: DiagonalMode = .excluded) -> Double? {
     guard let bound else { return nil }
     let missing = zip(matrix, bound).map { zip($0, $1).map { $0 != nil && $1 == nil ? 1.0 : nil } }
@@ -241,12 +244,12 @@ public struct CouplingMatrix: Sendable, Equatable {
 }
 
 extension [CouplingMatrix] {
-  /// The mean of the tables' means; nil when none has one.
+  /// The mean of the tables' means; nil if none has one.
   public func mean(diagonal: DiagonalMode) -> Double? {
     MeanEstimate(compactMap { $0.mean(diagonal: diagonal) })?.mean
   }
 
-  /// How far that mean may be off; nil where it is not known of a table that has a mean.
+  /// A bound on the error of that mean; nil if it is unknown for a table that has a mean.
   public func meanBound(diagonal: DiagonalMode) -> Double? {
     let counted = filter { $0.mean(diagonal: diagonal) != nil }
     let bounds = counted.compactMap { $0.meanBound(diagonal: diagonal) }
@@ -261,7 +264,7 @@ extension CouplingMatrix: Codable {
     case bound, meanBound, invariant, invariantBound
   }
 
-  /// Reads what `encode(to:)` writes; the mean is recomputed.
+  /// Decodes what `encode(to:)` writes; the mean is recomputed.
   public init(from decoder: any Decoder) throws {
     let values = try decoder.container(keyedBy: CodingKeys.self)
     kind = try values.decode(CouplingKind.self, forKey: .kind)
@@ -278,11 +281,11 @@ extension CouplingMatrix: Codable {
     guard hasSides, null == nil || null?.count == rows.count else {
       throw DecodingError.dataCorruptedError(
         forKey: .matrix, in: values,
-        debugDescription: "the matrix is not \(rows.count) × \(columns.count), as its names say")
+        debugDescription: "the matrix is not \(rows.count) × \(columns.count), unlike its names")
     }
   }
 
-  /// One object; missing numbers are `null`, and so is `null` itself when no level is known.
+  /// Encodes one object; missing numbers are `null`, and so is `null` itself if no level is known.
   public func encode(to encoder: any Encoder) throws {
     try place.encode(to: encoder)
     try setting.encode(to: encoder)
@@ -298,7 +301,7 @@ extension CouplingMatrix: Codable {
     try values.encode(meanBound(), forKey: .meanBound)
     try values.encode(invariant, forKey: .invariant)
     try values.encode(invariantBound, forKey: .invariantBound)
-    // The same under its first name, which is true of the form `same` only.
+    // The mean under its former name, which is correct only for the form `same`.
     try values.encode(mean(), forKey: .meanOffDiagonal)
   }
 }

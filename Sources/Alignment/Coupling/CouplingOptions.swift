@@ -1,6 +1,6 @@
 import RealModule
 
-/// What is compared with the singular values: the entries of A as they are, or their magnitudes.
+/// What is compared with the singular values: the entries of A, or their magnitudes.
 ///
 /// They differ only for anti-aligned pairs: uⱼ = uᵢ, vⱼ = −vᵢ has misfit 2 signed and 0 absolute.
 public enum CouplingSign: String, Sendable, Codable, CaseIterable {
@@ -10,16 +10,16 @@ public enum CouplingSign: String, Sendable, Codable, CaseIterable {
   case absolute
 }
 
-/// The norm ‖(s₁ … s_K)‖_p a misfit is divided by. The numerator is always Frobenius.
+/// The norm ‖(s₁ … s_K)‖_p that a misfit is divided by. The numerator is always in the Frobenius norm.
 public enum CouplingNormalisation: Sendable, Hashable {
   /// p = 2, ‖S_K‖_F: the default.
   case frobenius
-  /// p = 1, tr S_K. For a flat spectrum it makes scores grow with K by itself; see `NullLevel`.
+  /// p = 1, tr S_K. For a flat spectrum it makes scores increase with K on its own; see `NullLevel`.
   case trace
   /// Any other p ≥ 1.
   case p(Double)
 
-  /// p.
+  /// The exponent p.
   public var exponent: Double {
     switch self {
     case .frobenius: 2
@@ -30,7 +30,7 @@ public enum CouplingNormalisation: Sendable, Hashable {
 
   /// ‖s‖_p of singular values s ≥ 0.
   public func norm(_ s: some Sequence<Double>) -> Double {
-    // Scaled by the largest, so that no power over- or underflows.
+    // Scaled by the largest value, so that no power overflows or underflows.
     let scale = s.reduce(0, max)
     guard scale > 0, scale.isFinite else { return scale }
     return switch self {
@@ -42,10 +42,10 @@ public enum CouplingNormalisation: Sendable, Hashable {
 }
 
 extension CouplingNormalisation: RawRepresentable, Codable, CaseIterable {
-  /// The two that have names: `frobenius` and `trace`.
+  /// The two named ones: `frobenius` and `trace`.
   public static let allCases: [CouplingNormalisation] = [.frobenius, .trace]
 
-  /// `frobenius`, `trace`, or `p=` and a number; nil unless that number is finite and at least 1.
+  /// Reads `frobenius`, `trace`, or `p=` and a number; nil unless that number is finite and at least 1.
   public init?(rawValue: String) {
     switch rawValue {
     case "frobenius": self = .frobenius
@@ -57,7 +57,7 @@ extension CouplingNormalisation: RawRepresentable, Codable, CaseIterable {
     }
   }
 
-  /// The spelling in options and files.
+  /// The spelling used in options and files.
   public var rawValue: String {
     switch self {
     case .frobenius: "frobenius"
@@ -67,7 +67,7 @@ extension CouplingNormalisation: RawRepresentable, Codable, CaseIterable {
   }
 }
 
-/// Which side of the basis of j meets which side of Jᵢ.
+/// Which side of j's basis is combined with which side of Jᵢ.
 public enum CouplingForm: String, Sendable, Codable, CaseIterable {
   /// A = Uⱼᵀ Jᵢ Vⱼ.
   case same
@@ -75,19 +75,19 @@ public enum CouplingForm: String, Sendable, Codable, CaseIterable {
   case crossed
 }
 
-/// Which forms are computed: each costs K products per pair.
+/// The forms to compute; each costs K products per pair.
 public enum CouplingForms: String, Sendable, Codable, CaseIterable {
-  /// A alone.
+  /// Only A.
   case same
-  /// B alone.
+  /// Only B.
   case crossed
-  /// A and B.
+  /// Both A and B.
   case both
 
-  /// The form that tables show.
+  /// The form shown in tables.
   public var shown: CouplingForm { self == .crossed ? .crossed : .same }
 
-  /// What is computed.
+  /// The forms that are computed.
   public var computed: [CouplingForm] {
     switch self {
     case .same: [.same]
@@ -97,11 +97,11 @@ public enum CouplingForms: String, Sendable, Codable, CaseIterable {
   }
 }
 
-/// A number made of a misfit m.
+/// A score computed from a misfit m.
 public enum CouplingScore: String, Sendable, Codable, CaseIterable {
-  /// m itself: 0 is aligned. (A plot of −m shows its negative.)
+  /// m itself, where 0 means aligned. (A plot of −m shows its negative.)
   case misfit
-  /// 1 − m: 1 is aligned, without a lower bound.
+  /// 1 − m, where 1 means aligned; it has no lower bound.
   case oneMinus = "one-minus"
   /// 1 − m².
   case oneMinusSquare = "one-minus-square"
@@ -115,19 +115,19 @@ public enum CouplingScore: String, Sendable, Codable, CaseIterable {
     }
   }
 
-  /// How far the score is off where the misfit is off by `bound`.
+  /// The error of the score for an error of the misfit of at most `bound`.
   public func bound(misfit: Double, _ bound: Double) -> Double {
     self == .oneMinusSquare ? bound * (2 * misfit + bound) : bound
   }
 
-  /// How far the misfit is off where the score is off by `bound`.
+  /// The error of the misfit for an error of the score of at most `bound`.
   func misfitBound(_ bound: Double, misfit: Double) -> Double {
     guard self == .oneMinusSquare else { return bound }
-    // b with b (2m + b) = bound.
+    // The b with b (2m + b) = bound.
     return bound / (misfit + (misfit * misfit + bound).squareRoot())
   }
 
-  /// The misfit m ≥ 0 that has this score.
+  /// The misfit m ≥ 0 with this score.
   public func misfit(_ score: Double) -> Double {
     switch self {
     case .misfit: score
@@ -137,32 +137,32 @@ public enum CouplingScore: String, Sendable, Codable, CaseIterable {
   }
 }
 
-/// What stands for the last block, which in a trained model also prepares the final norm.
+/// What represents the last block, which in a trained model also prepares the final norm.
 public enum LastBlockMode: String, Sendable, Codable, CaseIterable {
-  /// Like every other block: F^L(X) − X, before the final norm.
+  /// The residual Jacobian, as for every other block: F^L(X) − X, before the final norm.
   case residual
-  /// Left out.
+  /// Nothing: the last block is left out.
   case drop
-  /// The Jacobian of final_norm(F^L(X)), minus the identity when input and output token are the same.
+  /// The Jacobian of final_norm(F^L(X)), minus the identity if input and output token are the same.
   case normed
 }
 
-/// Whether a mean over pairs contains the pairs of a Jacobian with itself.
+/// Whether a mean over pairs includes the pairs of a Jacobian with itself.
 public enum DiagonalMode: String, Sendable, Codable, CaseIterable {
-  /// Left out: their misfit is 0 by definition.
+  /// They are left out: their misfit is 0 by definition.
   case excluded
-  /// Kept; over L blocks this adds (1 − mean)/L to the mean of a `one-minus` score.
+  /// They are included; over L blocks this adds (1 − mean)/L to the mean of a `one-minus` score.
   case included
 }
 
-/// Which Jacobians a table compares. J^l_{t₁t₂}: of block l, from input token t₁ to output token t₂.
+/// The Jacobians that a table compares; J^l_{t₁t₂} is that of block l from input token t₁ to output token t₂.
 public enum CouplingKind: String, Sendable, Codable, CaseIterable {
-  /// One pair of tokens, all pairs of blocks (l, l').
+  /// One pair of tokens, all pairs of blocks (l, l′).
   case depth
-  /// Blocks l, l' fixed, tokens vary: J^l_{tt} against J^{l'}_{t't'}.
+  /// Fixed blocks l and l′, varying tokens: J^l_{tt} against J^{l′}_{t′t′}.
   case tokens = "self"
-  /// Common input token: J^l_{t₁t₂} against J^{l'}_{t₁t₂'}.
+  /// A common input token: J^l_{t₁t₂} against J^{l′}_{t₁t₂′}.
   case contextInput = "context-input"
-  /// Common output token: J^l_{t₁t₂} against J^{l'}_{t₁'t₂}.
+  /// A common output token: J^l_{t₁t₂} against J^{l′}_{t₁′t₂}.
   case contextOutput = "context-output"
 }

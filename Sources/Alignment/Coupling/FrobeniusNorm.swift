@@ -1,10 +1,10 @@
-/// ‖J‖_F of a Jacobian that is known by some triplets only, or by all.
+/// ‖J‖_F of a Jacobian of which some or all triplets are known.
 public struct FrobeniusNorm: Sendable, Equatable, Codable {
   /// ‖J‖_F, or an estimate of it.
   public let value: Double
-  /// One standard error of `value`; 0 when exact, nil when one probe gives none.
+  /// One standard error of `value`; 0 if exact, nil for a single probe.
   public let standardError: Double?
-  /// Whether `value` comes from all singular values.
+  /// Whether `value` was computed from all singular values.
   public let isExact: Bool
 
   /// ‖J‖_F = (Σ σₖ²)^½ from all min(m, n) singular values.
@@ -14,13 +14,13 @@ public struct FrobeniusNorm: Sendable, Equatable, Codable {
     isExact = true
   }
 
-  /// The deflated estimate of Hutchinson's type,
+  /// The deflated Hutchinson estimate
   ///
   ///     ‖J‖_F² = Σ_{k ≤ K} σₖ² + ‖J (I − V Vᵀ)‖_F²,    E ‖J (I − V Vᵀ) z‖² = ‖J (I − V Vᵀ)‖_F²
   ///
-  /// for probes z with E z zᵀ = I (signs ±1, or standard normal). `squaredProbeNorms` are ‖J (I − V Vᵀ) z‖²; the
-  /// large triplets are exact, so the probes only carry the tail. Unbiased for the square; the standard error of
-  /// the root is that of the square over 2 ‖J‖_F.
+  /// for probes z with E z zᵀ = I (signs ±1, or standard normal). `squaredProbeNorms` are ‖J (I − V Vᵀ) z‖². The
+  /// large triplets are exact, so the probes only estimate the tail. The square is unbiased; the standard error of
+  /// the root is that of the square divided by 2 ‖J‖_F.
   ///
   /// Hutchinson 1989; deflated as in Meyer et al., "Hutch++", SOSA 2021.
   public init(singularValues s: [Double], squaredProbeNorms: [Double]) {

@@ -1,50 +1,51 @@
 public import LinearAlgebra
 
-/// What is known of a Jacobian's found triplets for the bounds of its couplings: how far they lean, and how large the Jacobian is
-/// beyond them, at `deviations` standard deviations of directions that are not known.
+/// What bounds of couplings need to know about a Jacobian's found triplets: the errors of their vectors, and the size
+/// of the Jacobian beyond them, at `deviations` standard deviations for unknown directions.
 public struct JacobianSpread: Sendable {
-  /// Standard deviations that a bound allows.
+  /// The number of standard deviations that a bound allows for.
   public static let deviations = 2.0
-  /// The same of noise, which was seen on a few vectors of one prompt only.
+  /// The same for noise, which was measured with only a few vectors of one prompt.
   static let noiseDeviations = 4.0
-  /// The largest of some dozens of about normal numbers is so many of their standard deviations.
+  /// The largest of a few dozen roughly normal numbers, in their standard deviations.
   static let largest = 3.0
 
   /// σ̂ of all found triplets.
   let values: [Double]
-  /// |σ̂ₐ − σₐ| of those asked for.
+  /// |σ̂ₐ − σₐ| of the requested triplets.
   let valueErrors: [Double]
-  /// θₐ of those asked for.
+  /// θₐ of the requested triplets.
   let outside: [Double]
-  /// β_ab between those asked for and all found ones.
+  /// β_ab between the requested and all found triplets.
   let mixing: Matrix<Double>
-  /// S, the norm of what was not found.
+  /// S, a bound on the norm of the part not found.
   let rest: Double
-  /// Of an entry uᵀ E v, not relative.
+  /// The noise of an entry uᵀ E v, absolute.
   let noise: Double
-  /// Dimensions in which a vector can lean out of the found space.
+  /// The number of dimensions outside the found space.
   let dimensions: Double
-  /// Which values are not told apart.
+  /// The clusters of values that cannot be told apart.
   public let clusters: SingularClusters
 
-  /// Of found triplets and their operator's noise; vectors are of length `dimension`.
+  /// Creates a spread from found triplets and their operator's noise, for vectors of length `dimension`.
   ///
-  /// The gaps behind the cut are those to the last found value, if no certificate says that they are larger: bounds of couplings
-  /// suppose that nothing was missed.
+  /// Unless a certificate shows that they are larger, the gaps after the cut are those to the last found value:
+  /// bounds of couplings assume that nothing was missed.
   public init(_ t: SingularTriplets, noise: OperatorNoise?, dimension: Int) {
     let further = t.further?.singularValues ?? []
     values = t.singularValues + further
     let first = values.first ?? 0
     let last = values.last ?? 0
     clusters = SingularClusters(t, noise: noise ?? .none)
-    // Norms of products' errors vary little, so that their largest is nearly each of them; entries are about normal.
+    // Norms of products' errors vary little, so that their largest is close to each of them; entries are roughly
+    // normal.
     let deviations = Self.noiseDeviations
     let spread = OperatorNoise(
       products: (noise?.products ?? 0) * deviations / OperatorNoise.safetyFactor,
       entries: (noise?.entries ?? 0) * deviations / OperatorNoise.entryFactor / Self.largest)
     self.noise = spread.entries * first
-    // A measured residual norm has the rounding of its products in it: the two add up in squares, and `TripletBounds` adds them up
-    // as they are.
+    // A measured residual norm contains the rounding of its products: the two add up in squares, but `TripletBounds`
+    // adds them without squaring.
     let products = spread.products * first
     let beyondNoise = { (norm: Double) in
       let size = norm * Self.deviations

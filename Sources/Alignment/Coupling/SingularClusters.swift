@@ -1,23 +1,25 @@
 public import LinearAlgebra
 
-/// Runs of singular values that lie so close together that their single vectors are not determined, only the space of all.
+/// Runs of singular values that are too close to determine single vectors; only the space of all vectors of a run is
+/// determined.
 ///
-/// Neighbours σₐ ≥ σ_b belong together where
+/// Neighbours σₐ ≥ σ_b belong together if
 ///
-///     σₐ − σ_b < 10 · max(tolerance · σ₁, noise of products · σ₁, residual norms of those that were asked for)
+///     σₐ − σ_b < 10 · max(tolerance · σ₁, noise of products · σ₁, residual norms of the requested triplets)
 ///
-/// since an error ε of the operator turns their vectors by about ε/(σₐ − σ_b).
+/// since an error ε of the operator rotates their vectors by about ε/(σₐ − σ_b).
 public struct SingularClusters: Sendable, Equatable {
-  /// Positions from 0 among all found values, further ones included; two or more in each, in order.
+  /// The index ranges among all found values, including further ones; each has two or more, in ascending order.
   public let ranges: [Range<Int>]
 
-  /// Gaps below so many times the error are no gaps.
+  /// Gaps of fewer than this many times the error do not count as gaps.
   public static let factor = 10.0
 
-  /// Known clusters.
+  /// Creates clusters from known ranges.
   public init(_ ranges: [Range<Int>]) { self.ranges = ranges }
 
-  /// Of the triplets that were asked for, and those beyond them as far as a cluster reaches that begins among them.
+  /// The clusters of the requested triplets, and of those beyond them as far as a cluster that starts among the
+  /// requested ones extends.
   public init(_ t: SingularTriplets, noise: OperatorNoise = .none) {
     let values = t.singularValues + (t.further?.singularValues ?? [])
     let asked = t.singularValues.count
@@ -38,12 +40,12 @@ public struct SingularClusters: Sendable, Equatable {
     self.ranges = ranges
   }
 
-  /// Whether a cut after the first k values goes through a cluster.
+  /// Whether a cut after the first k values splits a cluster.
   public func isCut(after k: Int) -> Bool {
     ranges.contains { $0.lowerBound < k && k < $0.upperBound }
   }
 
-  /// Whether a cluster concerns the first k.
+  /// Whether a cluster includes any of the first k values.
   public func concerns(first k: Int) -> Bool { ranges.contains { $0.lowerBound < k } }
 
   /// The partition of 0 ..< k into clusters and single values.

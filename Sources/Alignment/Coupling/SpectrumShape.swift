@@ -1,17 +1,17 @@
-/// What singular values s₁ ≥ s₂ ≥ … say about themselves.
+/// Properties of a list of singular values s₁ ≥ s₂ ≥ ….
 public enum SpectrumShape {
-  /// (sₖ − sₖ₊₁)/s₁, one fewer than there are values; nil when s₁ = 0.
+  /// (sₖ − sₖ₊₁)/s₁, one fewer than there are values; nil if s₁ = 0.
   ///
-  /// Where a gap is 0 to working accuracy, the vectors on both sides of it are not determined.
+  /// If a gap is 0 to working accuracy, the vectors on both sides of it are not determined.
   public static func relativeGaps(_ s: [Double]) -> [Double]? {
     guard let first = s.first, first > 0, first.isFinite else { return nil }
     return zip(s, s.dropFirst()).map { ($0 - $1) / first }
   }
 
-  /// 1/s₁(l) against l by ordinary least squares; a straight line is the predecessor's fourth property.
+  /// The fit of 1/s₁(l) against l by ordinary least squares; a straight line is the predecessor's fourth property.
   ///
-  /// `leading[i]` is s₁ of block `layers[i]`; blocks before `start` are left out (the authors' code starts at 10). nil when
-  /// fewer than 3 remain, or one of them has s₁ = 0.
+  /// `leading[i]` is s₁ of block `layers[i]`; blocks before `start` are left out (the authors' code starts at 10).
+  /// nil if fewer than 3 remain, or one of them has s₁ = 0.
   public static func inverseLeadingFit(
     leading: [Double], layers: [Int], from start: Int = 1
   ) -> LineFit? {

@@ -1,19 +1,19 @@
 public import LinearAlgebra
 
-/// How much two spaces of leading singular vectors have in common, whatever the order and the gaps inside them.
+/// How much two spaces of leading singular vectors overlap, regardless of the order and the gaps within them.
 ///
 ///     left = ‖U_{i,K}ᵀ U_{j,K}‖_F² / K,    right = ‖V_{i,K}ᵀ V_{j,K}‖_F² / K,    both in [0, 1]
 ///
-/// 1 iff the spaces are equal, 0 iff orthogonal, K/d on average for independent ones. Symmetric in i and j.
-/// Aubry et al., arXiv 2407.07810, the released code's "projection"; the chance level is derived here:
-/// a unit vector has a mean squared component K/d in a random space of dimension K.
+/// 1 iff the spaces are equal, 0 iff they are orthogonal, K/d on average for independent ones. Symmetric in i and j.
+/// It is the "projection" of the released code of Aubry et al., arXiv 2407.07810; the chance level is derived here: a
+/// unit vector has a mean squared component K/d in a random space of dimension K.
 public struct SubspaceOverlap: Sendable, Equatable, Codable {
-  /// Of the left vectors.
+  /// The overlap of the left vectors.
   public let left: Double
-  /// Of the right vectors.
+  /// The overlap of the right vectors.
   public let right: Double
 
-  /// Of the first K vectors of each side. Cost 2 K² d. Precondition: both have K triplets.
+  /// The overlap of the first K vectors of each side. Cost: 2 K² d. Precondition: both have K triplets.
   public init(_ i: SingularTriplets, _ j: SingularTriplets, rank k: Int) {
     left = Self.overlap(i.leftVectors, j.leftVectors, rank: k)
     right = Self.overlap(i.rightVectors, j.rightVectors, rank: k)
@@ -28,14 +28,14 @@ public struct SubspaceOverlap: Sendable, Equatable, Codable {
     return cosines.elements.reduce(0) { $0 + $1 * $1 } / Double(k)
   }
 
-  /// How far `left` and `right` may be off where the spaces are off by ‖sin Θ‖_F = `i` and `j`.
+  /// A bound on the errors of `left` and `right` if the spaces have errors ‖sin Θ‖_F of at most `i` and `j`.
   ///
-  /// ‖UᵢᵀUⱼ‖_F² = tr Pᵢ Pⱼ, and a projector changes by √2 ‖sin Θ‖_F: |Δ| ≤ √2 (‖sin Θᵢ‖ + ‖sin Θⱼ‖) √K / K, and no
-  /// more than 1.
+  /// ‖UᵢᵀUⱼ‖_F² = tr Pᵢ Pⱼ, and a projector changes by √2 ‖sin Θ‖_F: |Δ| ≤ √2 (‖sin Θᵢ‖ + ‖sin Θⱼ‖) √K / K, and at
+  /// most 1.
   public static func bound(_ i: Double, _ j: Double, rank k: Int) -> Double {
     min(1, (2 / Double(k)).squareRoot() * (i + j))
   }
 
-  /// K/d, the mean for independent spaces.
+  /// K/d, the mean overlap of independent spaces.
   public static func chance(rank k: Int, width d: Int) -> Double { Double(k) / Double(d) }
 }

@@ -1,22 +1,22 @@
 public import LinearAlgebra
 
-/// The part of rank k of an averaged Jacobian J: Σ σᵢ uᵢ vᵢᵀ, and how far it is from J.
+/// The rank-k approximation of an averaged Jacobian J, Σ σᵢ uᵢ vᵢᵀ, and its distance from J.
 public struct LensLayer: Sendable {
   /// σ₁ ≥ σ₂ ≥ … (k).
   public let singularValues: [Double]
-  /// (k, d), rows are vectors.
+  /// The left vectors uᵢ as rows, (k, d).
   public let leftVectors: Matrix<Double>
-  /// (k, d), rows are vectors.
+  /// The right vectors vᵢ as rows, (k, d).
   public let rightVectors: Matrix<Double>
   /// An estimate of ‖J − Σ σᵢ uᵢ vᵢᵀ‖_F.
   ///
-  /// By Pythagoras √(‖W J − its part of rank k‖² + ‖(I − Wᵀ W) J‖²): the first is known, the second what the probes say. The
-  /// probes are independent of W, so they need no correction for having been used.
+  /// It is √(‖W J − its rank-k approximation‖² + ‖(I − Wᵀ W) J‖²), by Pythagoras: the first term is known, the second
+  /// is estimated with the probes. The probes are independent of W, so no correction for their use is needed.
   public let truncationError: Double
   /// An estimate of ‖J‖_F.
   public let frobeniusNorm: Double
 
-  /// Of M J in the directions of a sketch. Throws `LAPACKError` for what is not finite.
+  /// The approximation from M J in the directions of a sketch. Throws `LAPACKError` if a number is not finite.
   public init(_ product: Matrix<Double>, in sketch: LensSketch, rank: Int) throws(LAPACKError) {
     let s = sketch.basis.rows
     let inside = product.prefix(s)
@@ -33,10 +33,10 @@ public struct LensLayer: Sendable {
     frobeniusNorm = product.frobeniusNorm
   }
 
-  /// Σ σᵢ uᵢ vᵢᵀ (d, d).
+  /// The matrix Σ σᵢ uᵢ vᵢᵀ (d, d).
   public var product: Matrix<Double> { Self.product(singularValues, leftVectors, rightVectors) }
 
-  /// Σ σᵢ uᵢ vᵢᵀ (d, d) of vectors in rows.
+  /// The matrix Σ σᵢ uᵢ vᵢᵀ (d, d) for vectors given as rows.
   public static func product(
     _ values: [Double], _ left: Matrix<Double>, _ right: Matrix<Double>
   ) -> Matrix<Double> {

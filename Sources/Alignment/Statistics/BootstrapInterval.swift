@@ -2,8 +2,8 @@ import LinearAlgebra
 
 /// A percentile interval of a statistic over prompts (or models), by resampling them with replacement.
 ///
-/// For statistics whose distribution is not known, such as a correlation of the means of models over their prompts. Too short for
-/// few of them; of a plain mean, `MeanInterval` is not.
+/// It is meant for statistics whose distribution is not known, such as a correlation of the means of models over
+/// their prompts. With few values it is too short; for a plain mean, use `MeanInterval`, which is not.
 ///
 /// Efron & Tibshirani, *An Introduction to the Bootstrap*, 1993, chapter 13.
 public struct BootstrapInterval: Sendable, Equatable, Codable {
@@ -11,15 +11,15 @@ public struct BootstrapInterval: Sendable, Equatable, Codable {
   public let lower: Double
   /// The (1 + level)/2 quantile.
   public let upper: Double
-  /// Probability between them, e.g. 0.95.
+  /// The probability between them, such as 0.95.
   public let level: Double
-  /// Resamples on which the statistic was defined.
+  /// The number of resamples on which the statistic was defined.
   public let resamples: Int
 
-  /// The interval of `statistic`, which is given the drawn indices 0 ..< count, count of them.
+  /// The interval of `statistic`, which receives `count` indices drawn from 0 ..< count.
   ///
-  /// Indices rather than values, so that pairs are drawn together. nil when fewer than 2 things can be drawn, or the
-  /// statistic is missing on more than half of the draws. The same seed gives the same interval.
+  /// It receives indices rather than values, so that pairs are drawn together. nil if there are fewer than 2 items to
+  /// draw, or if the statistic is undefined on more than half of the draws. The same seed gives the same interval.
   public init?(
     count: Int, level: Double = 0.95, resamples: Int = 2000, seed: UInt64 = 0,
     statistic: ([Int]) -> Double?
@@ -27,14 +27,16 @@ public struct BootstrapInterval: Sendable, Equatable, Codable {
     self.init(strata: [count], level: level, resamples: resamples, seed: seed) { statistic($0[0]) }
   }
 
-  /// The same for things in strata, such as the prompts of several models: each stratum is resampled within itself.
+  /// The interval for items in strata, such as the prompts of several models: each stratum is resampled within
+  /// itself.
   ///
-  /// `statistic` is given the indices drawn in each. nil when no stratum has 2 things to draw from, else as above.
+  /// `statistic` receives the indices drawn in each stratum. nil if no stratum has 2 items to draw, and otherwise as
+  /// above.
   public init?(
     strata counts: [Int], level: Double = 0.95, resamples: Int = 2000, seed: UInt64 = 0,
     statistic: ([[Int]]) -> Double?
   ) {
-    precondition(level > 0 && level < 1 && resamples >= 1, "a level in (0, 1) and some resamples")
+    precondition(level > 0 && level < 1 && resamples >= 1, "a level outside (0, 1) or no resamples")
     guard counts.contains(where: { $0 >= 2 }) else { return nil }
     var generator = SeededGenerator(seed: seed)
     var draws = counts.map { [Int](repeating: 0, count: $0) }
@@ -42,7 +44,7 @@ public struct BootstrapInterval: Sendable, Equatable, Codable {
     for _ in 0..<resamples {
       for (s, count) in counts.enumerated() {
         for i in 0..<count {
-          // The high word of a product is uniform enough (bias count/2⁶⁴) and the same in every release.
+          // The high word of the product is uniform enough (bias count/2⁶⁴) and the same in every release.
           draws[s][i] = Int(UInt64(count).multipliedFullWidth(by: generator.next()).high)
         }
       }
@@ -56,7 +58,7 @@ public struct BootstrapInterval: Sendable, Equatable, Codable {
     self.resamples = values.count
   }
 
-  /// The quantile of sorted values, linear between neighbours.
+  /// The quantile of sorted values, with linear interpolation between neighbours.
   static func quantile(_ q: Double, sorted values: [Double]) -> Double {
     let position = q * Double(values.count - 1)
     let below = Int(position)

@@ -4,9 +4,9 @@ public struct LineFit: Sendable, Equatable, Codable {
   public let slope: Double
   /// a = ȳ − b x̄.
   public let intercept: Double
-  /// R² = 1 − Σ residual² / Σ (y − ȳ)²; nil when y is constant.
+  /// R² = 1 − Σ residual² / Σ (y − ȳ)²; nil if y is constant.
   public let rSquared: Double?
-  /// Points.
+  /// The number of points.
   public let count: Int
 
   /// The line through (xᵢ, yᵢ); nil for fewer than 3 points, a constant x, or a number that is not finite.
@@ -19,15 +19,15 @@ public struct LineFit: Sendable, Equatable, Codable {
   }
 }
 
-/// Means and centred second moments of n ≥ 3 pairs of finite numbers.
+/// Means and central second moments of n ≥ 3 pairs of finite numbers.
 struct PairMoments {
   let meanX, meanY, xx, yy, xy: Double
   let xIsConstant, yIsConstant: Bool
-  /// 1 − r² = Σ residual² / Σ (y − ȳ)², from the residuals themselves, so that it keeps its digits when |r| is near 1.
+  /// 1 − r² = Σ residual² / Σ (y − ȳ)², from the residuals themselves, so that it stays accurate when |r| is near 1.
   let unexplained: Double
 
   init?(_ x: [Double], _ y: [Double]) {
-    precondition(x.count == y.count, "\(x.count) against \(y.count) numbers")
+    precondition(x.count == y.count, "\(x.count) numbers x, \(y.count) numbers y")
     guard x.count >= 3, x.allSatisfy(\.isFinite), y.allSatisfy(\.isFinite) else { return nil }
     let n = Double(x.count)
     let (meanX, meanY) = (x.reduce(0, +) / n, y.reduce(0, +) / n)
@@ -35,10 +35,10 @@ struct PairMoments {
     (self.meanX, self.meanY) = (meanX, meanY)
     xx = dx.reduce(0) { $0 + $1 * $1 }
     yy = dy.reduce(0) { $0 + $1 * $1 }
-    // Numbers so large that their squares overflow say nothing.
+    // Numbers whose squares overflow cannot be used.
     guard xx.isFinite, yy.isFinite else { return nil }
     xy = zip(dx, dy).reduce(0) { $0 + $1.0 * $1.1 }
-    // Equal numbers, not a variance of 0: the mean of equal numbers may be off by an ulp.
+    // Compare the numbers, not the variance with 0: the mean of equal numbers may be off by an ulp.
     xIsConstant = x.min() == x.max() || xx == 0
     yIsConstant = y.min() == y.max() || yy == 0
     let slope = xy / xx

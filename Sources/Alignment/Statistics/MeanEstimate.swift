@@ -1,18 +1,18 @@
-/// A mean and how well it is known.
+/// A mean and its standard error.
 public struct MeanEstimate: Sendable, Equatable, Codable {
-  /// Values.
+  /// The number of values.
   public let count: Int
   /// Their mean.
   public let mean: Double
   /// s/√n with the sample deviation s (n − 1 degrees of freedom); nil for one value.
   public let standardError: Double?
 
-  /// A known mean and its standard error.
+  /// Creates an estimate from a known mean and its standard error.
   public init(count: Int, mean: Double, standardError: Double?) {
     (self.count, self.mean, self.standardError) = (count, mean, standardError)
   }
 
-  /// Of some values; nil when there are none.
+  /// The mean of some values; nil if there are none.
   public init?(_ values: [Double]) {
     guard !values.isEmpty else { return nil }
     let n = Double(values.count)

@@ -1,23 +1,24 @@
-/// The mean of dᵢ = bᵢ − aᵢ over pairs, say the same prompts in two models, and whether it can be told from 0.
+/// The mean of dᵢ = bᵢ − aᵢ over pairs, such as the same prompts in two models, and whether it differs significantly
+/// from 0.
 ///
 ///     t = d̄ / (s_d / √n),    p = P(|T| ≥ |t|),  T of Student's distribution with n − 1 degrees of freedom
 ///
-/// Pairs keep what differs from prompt to prompt out of the comparison.
+/// Pairing removes the variation from prompt to prompt from the comparison.
 public struct PairedDifference: Sendable, Equatable, Codable {
-  /// Pairs n.
+  /// The number of pairs n.
   public let count: Int
   /// d̄.
   public let mean: Double
   /// s_d / √n.
   public let standardError: Double
-  /// Of the mean: Student's, which holds 0 unless p is below 1 − its level.
+  /// Student's interval of the mean, which contains 0 unless p is below 1 − its level.
   public let interval: MeanInterval
-  /// Two-sided p of Student's paired test; 1 when all differences are 0.
+  /// The two-sided p-value of Student's paired test; 1 if all differences are 0.
   public let pValue: Double
 
-  /// From a to b; nil for fewer than 2 pairs, or a number that is not finite.
+  /// The difference from a to b; nil for fewer than 2 pairs, or if a number is not finite.
   public init?(from a: [Double], to b: [Double]) {
-    precondition(a.count == b.count, "\(a.count) against \(b.count) numbers")
+    precondition(a.count == b.count, "\(a.count) numbers a, \(b.count) numbers b")
     let differences = zip(a, b).map { $1 - $0 }
     guard let estimate = MeanEstimate(differences), let error = estimate.standardError,
       error.isFinite, let interval = MeanInterval(estimate)

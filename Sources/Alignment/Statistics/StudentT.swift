@@ -11,9 +11,9 @@ public enum StudentT {
 
   /// The t with P(|T| ≤ t) = level at ν ≥ 1 degrees of freedom.
   ///
-  /// By halving an interval, since P(|T| ≥ t) falls with t: to the last bits it has.
+  /// Computed by bisection, since P(|T| ≥ t) decreases with t, down to adjacent floating-point numbers.
   public static func quantile(level: Double, degreesOfFreedom nu: Int) -> Double {
-    precondition(level > 0 && level < 1 && nu >= 1, "a level in (0, 1) and some degrees of freedom")
+    precondition(level > 0 && level < 1 && nu >= 1, "level outside (0, 1) or no degrees of freedom")
     var (low, high) = (0.0, 1.0)
     while twoSidedP(t: high, degreesOfFreedom: nu) > 1 - level { (low, high) = (high, 2 * high) }
     while true {
@@ -27,7 +27,7 @@ public enum StudentT {
     }
   }
 
-  /// P(|T| ≥ |t|) for t = r (ν/(1 − r²))^½, where ν/(ν + t²) is just 1 − r².
+  /// P(|T| ≥ |t|) for t = r (ν/(1 − r²))^½, where ν/(ν + t²) is exactly 1 − r².
   static func twoSidedP(
     oneMinusRSquared: Double, rSquared: Double, degreesOfFreedom nu: Int
   ) -> Double {
@@ -46,9 +46,9 @@ public func incompleteBeta(_ x: Double, _ a: Double, _ b: Double) -> Double {
   incompleteBeta(x, 1 - x, a, b)
 }
 
-/// The same for y = 1 − x, given apart since near x = 1 the difference has lost its digits.
+/// The same for given x and y = 1 − x, since near x = 1 the difference has lost its digits.
 private func incompleteBeta(_ x: Double, _ y: Double, _ a: Double, _ b: Double) -> Double {
-  precondition(a > 0 && b > 0, "parameters of a beta function are positive")
+  precondition(a > 0 && b > 0, "the parameters of a beta function must be positive")
   guard x > 0 else { return x.isNaN ? .nan : 0 }
   guard y > 0 else { return 1 }
   return x <= (a + 1) / (a + b + 2)
@@ -59,7 +59,7 @@ private func incompleteBeta(_ x: Double, _ y: Double, _ a: Double, _ b: Double) 
 private func betaFraction(_ x: Double, _ y: Double, _ a: Double, _ b: Double) -> Double {
   let logarithm =
     a * .log(x) + b * .log(y) - (.logGamma(a) + .logGamma(b) - .logGamma(a + b))
-  // Numerators C and denominators D of successive convergents, each as the ratio to the one before.
+  // Numerators C and denominators D of successive convergents, each relative to the previous one.
   let tiny = Double.leastNormalMagnitude
   var (c, d, fraction) = (1.0, 0.0, 1.0)
   for step in 1...10_000 {

@@ -1,4 +1,4 @@
-/// ‖x‖, scaled by the largest entry, so that no square over- or underflows. NaN or infinite when an entry is.
+/// ‖x‖, scaled by the largest entry, so that no square overflows or underflows. NaN or infinite if an entry is.
 func euclideanNorm(_ x: borrowing Span<Double>) -> Double {
   var scale = 0.0
   for i in x.indices {

@@ -1,27 +1,27 @@
 public import LinearAlgebra
 
-/// The paths of all tokens of one prompt in the plane of their two main directions.
+/// The paths of all tokens of one prompt, projected onto the plane of their two principal directions.
 ///
-/// The states of all tokens and layers are stacked, (L + 1) n rows in ℝᵈ, centred by their mean, and projected on the
-/// first two right singular vectors; the sign of each is the one that makes its largest component positive. One polyline
-/// per token, in layer order. The directions come from the smaller Gram matrix, which squares the singular values: exact to
-/// 10⁻⁸ of the first, and cheap. Cost O(r² max((L + 1) n, d)), r the smaller of the two.
-/// After the pictures of Aubry et al., arXiv 2407.07810; the details are a choice made here.
+/// The states of all tokens and layers are stacked, (L + 1) n rows in ℝᵈ, centred, and projected onto the first two
+/// right singular vectors, each with the sign that makes its largest component positive. There is one polyline per
+/// token, in layer order. The directions are computed from the smaller Gram matrix, which squares the singular
+/// values: accurate to 10⁻⁸ of the first, and cheap. Cost: O(r² max((L + 1) n, d)), where r is the smaller of the
+/// two. After the pictures of Aubry et al., arXiv 2407.07810, with details chosen here.
 public struct PathPicture: Sendable {
   /// (x, y) of token t at layer l, at `[t][l]`.
   public let polylines: [[SIMD2<Double>]]
-  /// The shares of the total variance along the two directions; 0 when nothing varies.
+  /// The shares of the total variance along the two directions; 0 if nothing varies.
   public let explainedVariance: SIMD2<Double>
 
-  /// Of X⁰ … X^L, each (n, d); of the tokens from `first` on, as if there were no others.
+  /// The picture of X⁰ … X^L, each (n, d), for the tokens from `first` on, as if there were no others.
   ///
-  /// One token far from all others, as the first one often is, takes both directions for itself.
-  /// Throws `LAPACKError` when a state is not finite. Precondition: one shape for all layers, which has the token.
+  /// A token far from all others, as the first one often is, would determine both directions. Throws `LAPACKError` if
+  /// a state is not finite. Precondition: all layers have the same shape, which includes token `first`.
   public init(states: [Matrix<Double>], from first: Int = 0) throws(LAPACKError) {
     let d = states.first?.columns ?? 0
     let n = (states.first?.rows ?? 0) - first
     precondition(
-      states.allSatisfy { $0.rows == n + first && $0.columns == d }, "layers of different shapes")
+      states.allSatisfy { $0.rows == n + first && $0.columns == d }, "layers differ in shape")
     precondition(n >= 0, "a picture from token \(first) of \(n + first)")
     let count = states.count * n
     var stacked = Matrix<Double>(
@@ -39,7 +39,7 @@ public struct PathPicture: Sendable {
     )
     for k in squares.indices where squares[k] > 0 {
       let vector = Matrix([Array(vectors.row(k))])
-      // A wide matrix' eigenvector is the left one: Xᵀ l = σ v; else X v = σ l.
+      // The eigenvector of a wide matrix is the left vector, Xᵀ l = σ v; otherwise X v = σ l.
       let other = Matrix.product(vector, .none, stacked, isWide ? .none : .transposed)
       let direction = isWide ? other : vector
       let largest = direction.elements.max { abs($0) < abs($1) } ?? 1

@@ -1,38 +1,39 @@
 public import LinearAlgebra
 
-/// The trajectory metrics of all tokens of one prompt, in float64.
+/// The trajectory metrics of all tokens of one prompt, in double precision.
 public struct Trajectory: Sendable, Equatable {
   /// ‖x_t^l‖ (L + 1, tokens), l = 0 … L: before block 1, then after each block, before the final norm.
   public let norms: [[Double]]
-  /// Per token; +∞ when its unit steps cancel.
+  /// The line-shape score per token; +∞ if its unit steps cancel.
   public let lineShapeScore: [Double]
-  /// Per token, the steps that were left out of the line-shape score because they were zero.
+  /// The number of steps per token that the line-shape score leaves out because they are zero.
   public let zeroSteps: [Int]
   /// a_l (L, tokens).
   public let growthPerBlock: [[Double]]
-  /// Per token, the mean of a_l over blocks.
+  /// The mean of a_l over blocks, per token.
   public let growth: [Double]
-  /// Per token; nil where |growth| < 10⁻¹².
+  /// The expodistance per token; nil where |growth| < 10⁻¹².
   public let expodistance: [Double?]
 }
 
-/// Collects a `Trajectory` from one layer's states at a time, so that they need not all be kept: memory 2 n d.
+/// Computes a `Trajectory` from one layer's states at a time, so that not all layers need to be kept: memory 2 n d.
 public struct TrajectoryAccumulator: Sendable {
   private var previous: Matrix<Double>?
   /// ‖x_t^l‖ of the layers seen so far.
   public private(set) var norms: [[Double]] = []
-  /// One a token, of the layers seen so far.
+  /// The line shape of each token, over the layers seen so far.
   public private(set) var shapes: [LineShape] = []
 
-  /// Nothing seen yet.
+  /// An accumulator that has seen no layers yet.
   public init() {}
 
-  /// Layers seen so far: L + 1 at the end.
+  /// The number of layers seen so far: L + 1 at the end.
   public var layers: Int { norms.count }
 
-  /// The states X^l (n, d) of the next layer, l = 0 first, in whatever precision; widened before anything is computed.
+  /// Adds the states X^l (n, d) of the next layer, starting with l = 0, in any precision; they are converted to
+  /// double first.
   ///
-  /// Throws `TrajectoryError.notFinite`. Precondition: one shape for all layers.
+  /// Throws `TrajectoryError.notFinite`. Precondition: all layers have the same shape.
   public mutating func append<Scalar: RealScalar>(
     _ states: Matrix<Scalar>
   ) throws(TrajectoryError) {
@@ -46,7 +47,7 @@ public struct TrajectoryAccumulator: Sendable {
       row.append(norm)
     }
     if let previous {
-      precondition(previous.rows == n && previous.columns == d, "layers of different shapes")
+      precondition(previous.rows == n && previous.columns == d, "layers differ in shape")
       for t in 0..<n {
         shapes[t].append(
           from: previous.elements.span.extracting(t * d..<(t + 1) * d),
@@ -59,9 +60,9 @@ public struct TrajectoryAccumulator: Sendable {
     previous = x
   }
 
-  /// The metrics of the layers seen.
+  /// The metrics of the layers seen so far.
   ///
-  /// Throws `TrajectoryError`: no block, a zero state, a token no block moved.
+  /// Throws `TrajectoryError` if there is no block, for a zero state, and for a token that no block moved.
   public func trajectory() throws(TrajectoryError) -> Trajectory {
     guard layers >= 2 else { throw .noBlocks }
     var growths: [ExponentialGrowth] = []
@@ -78,14 +79,15 @@ public struct TrajectoryAccumulator: Sendable {
   }
 }
 
-/// A per-token number of one prompt, summed up: the first token apart, since with a beginning-of-sequence token it is an outlier.
+/// A summary of a per-token number in one prompt; the first token is kept apart, since a beginning-of-sequence token
+/// is an outlier.
 public struct TokenSummary: Sendable, Equatable {
-  /// Of the first token.
+  /// The number of the first token.
   public let first: Double?
-  /// The mean over the tokens after it that have the number; nil when none has.
+  /// The mean over the other tokens that have the number; nil if none has.
   public let others: Double?
 
-  /// Of one number per token. Infinite ones have no mean and count as missing.
+  /// The summary of one number per token. Infinite numbers count as missing.
   public init(_ values: [Double?]) {
     first = values.first ?? nil
     others = MeanEstimate(values.dropFirst().compactMap { $0 }.filter(\.isFinite))?.mean

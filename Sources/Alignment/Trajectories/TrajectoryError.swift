@@ -1,15 +1,15 @@
-/// A path on which a trajectory metric is not defined.
+/// A path for which a trajectory metric is not defined.
 public enum TrajectoryError: Error, Equatable, Sendable, CustomStringConvertible {
-  /// Fewer than two states: no step was taken.
+  /// There are fewer than two states, so no step.
   case noBlocks
-  /// Every step of this token is zero: no direction at all.
+  /// Every step of this token is zero, so the path has no direction.
   case noSteps(token: Int)
   /// ‖x^l‖ = 0, which has no logarithm.
   case zeroNorm(layer: Int, token: Int)
-  /// A state holds NaN or infinity.
+  /// A state contains NaN or infinity.
   case notFinite(layer: Int, token: Int)
 
-  /// What is wrong, and what to do.
+  /// What is wrong and what to do.
   public var description: String {
     switch self {
     case .noBlocks:
