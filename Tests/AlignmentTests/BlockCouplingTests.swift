@@ -13,8 +13,8 @@ private func pair(seed: UInt64) -> (RandomJacobian, RandomJacobian) {
   )
 }
 
-// A is a sum of d products of numbers below s₁ with rounding ε each, twice: its entries are right to about d ε s₁, and m to
-// K d ε s₁/‖S_K‖ ≤ K d ε ≈ 3e-14 here. 1e-12 leaves room.
+// A is a sum of d products of numbers below s₁ with rounding ε each, twice: its entries are accurate to about d ε s₁,
+// and m to K d ε s₁/‖S_K‖ ≤ K d ε ≈ 3e-14 here. 1e-12 leaves a margin.
 private let tolerance = 1e-12
 
 @Suite struct BlockCouplingTests {
@@ -66,8 +66,8 @@ private let tolerance = 1e-12
     }
   }
 
-  /// Jacobians (10, 10) whose singular values are some percent apart: LAPACK's vectors, here and there, are right to ε s₁ over
-  /// the gap, some 1e-14.
+  /// Jacobians (10, 10) whose singular values are a few percent apart: LAPACK's vectors, here and in numpy, are
+  /// accurate to ε s₁ over the gap, about 1e-14.
   @Test func agreesWithNumpy() throws {
     let reference = try Reference.load().coupling
     let jacobians = try reference.jacobians.map { rows in
@@ -114,7 +114,7 @@ private let tolerance = 1e-12
       u: withSigns(j.triplets.leftVectors, signs), values: j.triplets.singularValues,
       v: withSigns(j.triplets.rightVectors, signs))
     for form in CouplingForm.allCases {
-      // Flipping pair k multiplies row and column k of A, so the diagonal stays and no entry changes its magnitude.
+      // Flipping pair k multiplies row and column k of A, so the diagonal stays and no entry changes in magnitude.
       let m = try #require(i.coupling(in: j, rank: k, form: form).misfit())
       #expect(
         close(try #require(i.coupling(in: flipped, rank: k, form: form).misfit()), m, tolerance))
@@ -141,7 +141,7 @@ private let tolerance = 1e-12
         #expect(close(m1, m2 * ratio, 1e-14))
         #expect(m1 <= m2 * (1 + 1e-15))
         #expect(m1 >= m2 / Double(rank).squareRoot() * (1 - 1e-15))
-        // ‖s‖_p falls with p, so misfits rise.
+        // ‖s‖_p decreases with p, so misfits increase.
         let between = try #require(
           coupling.misfit(rank: rank, sign: sign, normalisation: .p(1.5)))
         #expect(between >= m1 * (1 - 1e-14) && between <= m2 * (1 + 1e-14))
@@ -157,7 +157,7 @@ private let tolerance = 1e-12
     let coupling = i.coupling(in: anti, rank: k)
     #expect(close(try #require(coupling.misfit()), 2, tolerance))
     #expect(try #require(coupling.misfit(sign: .absolute)) < tolerance)
-    // Nothing bounds a score 1 − m from below by 0.
+    // A score 1 − m may be negative.
     #expect(try #require(coupling.score()) < 0)
   }
 
@@ -179,7 +179,7 @@ private let tolerance = 1e-12
     let same = try #require(i.coupling(in: symmetric, rank: k).misfit())
     let crossed = try #require(i.coupling(in: symmetric, rank: k, form: .crossed).misfit())
     #expect(close(crossed, same, tolerance))
-    // But a Jacobian whose sides differ is no better than chance with itself, crossed.
+    // A Jacobian whose left and right vectors differ is no better than chance with itself, crossed.
     #expect(try #require(i.coupling(in: i, rank: k, form: .crossed).misfit()) > 0.5)
   }
 

@@ -6,17 +6,18 @@ private let d = 64
 private let k = 6
 private let found = 10
 
-/// How the singular vectors of one Jacobian lie to those of the other.
+/// The relation between the singular vectors of one Jacobian and those of the other.
 enum AlignmentKind: CaseIterable { case aligned, partly, unrelated, clustered }
 
-/// Jacobians in exact arithmetic, and what a solver finds of them through an operator that is a little off.
+/// Jacobians in exact arithmetic, and the triplets a solver finds through a slightly wrong operator.
 private struct Solved {
   let exact: RandomJacobian
   let applied: Matrix<Double>
   let triplets: SingularTriplets
   let noise: OperatorNoise
 
-  /// A Rayleigh–Ritz step in a space that leans from the true one in random directions, the last vectors most.
+  /// A Rayleigh–Ritz step in a space that deviates from the true one in random directions, mostly in its last
+  /// vectors.
   init(_ exact: RandomJacobian, error: Double, rounding: Double, _ random: inout SeededGenerator)
     throws
   {
@@ -83,7 +84,7 @@ private func jacobians(
   _ alignment: AlignmentKind, _ random: inout SeededGenerator
 ) -> (RandomJacobian, RandomJacobian) {
   var values = (0..<d).map { 3 / (1 + 0.3 * Double($0)) }
-  // Two copies of one value but for 1e-9, inside the ranks that are looked at.
+  // Two copies of one value up to 1e-9, within the ranks examined.
   if alignment == .clustered { values[3] = values[2] * (1 - 1e-9) }
   let j = RandomJacobian(values, width: d, generator: &random)
   let share =
@@ -107,8 +108,8 @@ private func jacobians(
 }
 
 @Suite struct CouplingBoundTests {
-  /// Against exact arithmetic nothing is off by more than its bound, for operators that are off by rounding, for spaces that lean, and
-  /// for both; and bounds are not far from the error, in the median, except where a cluster leaves it open.
+  /// No error relative to exact arithmetic exceeds its bound, for operators with rounding, for deviating spaces, and
+  /// for both; and the bounds are close to the errors, in the median, except where a cluster leaves the value open.
   @Test(arguments: AlignmentKind.allCases, [(1e-4, 0.0), (0.0, 1e-6), (1e-5, 1e-6)])
   func nothingIsOffByMore(alignment: AlignmentKind, sizes: (error: Double, rounding: Double)) throws
   {
@@ -140,20 +141,20 @@ private func jacobians(
           let bound = try #require(
             bounds.numerator(rank: rank, sign: .signed, isInvariant: true).misfitBound(.frobenius))
           #expect(abs(invariant - whole) <= bound, "invariant \(form) \(rank), seed \(seed)")
-          // Not more is open than single vectors.
+          // The uncertainty is no larger than that of single vectors.
           #expect(bound < 0.01)
         }
       }
     }
     ratios.sort()
-    // Rounding enters three times as large as the largest of a sample.
+    // Rounding enters with three times the largest of a sample.
     let most = sizes.rounding == 0 ? 50.0 : 100
     if alignment != .clustered {
       #expect(ratios[ratios.count / 2] < most, "\(ratios[ratios.count / 2])")
     }
   }
 
-  /// What the clustered Jacobians are for: the plain misfit is not known, and its bound says so.
+  /// With clusters the plain misfit is not determined, and its bound says so.
   @Test func aClusterLeavesThePlainMisfitOpen() throws {
     var random = SeededGenerator(seed: 1)
     let (x, y) = jacobians(.clustered, &random)
@@ -184,7 +185,7 @@ private func jacobians(
       v: .product(q, .none, t.triplets.rightVectors))
   }
 
-  /// A sum of d products of numbers below 3 with rounding ε, twice, then K² such: 1e-12 leaves room.
+  /// A sum of d products of numbers below 3 with rounding ε, twice, then of K² of these: 1e-12 leaves a margin.
   @Test(arguments: [1, 2, 3] as [UInt64])
   func rotationsInsideClustersDoNotShow(seed: UInt64) throws {
     var random = SeededGenerator(seed: seed)
@@ -210,8 +211,8 @@ private func jacobians(
     }
   }
 
-  /// It is the root mean square over rotations: of 4000 the mean has a relative deviation of about 1/√4000 of that of one, here a
-  /// few percent.
+  /// It is the root mean square over rotations: the mean of 4000 has a relative deviation of about 1/√4000 of that of
+  /// one, here a few percent.
   @Test func itIsTheMeanOverRotations() throws {
     var random = SeededGenerator(seed: 7)
     let (i, j) = jacobians(.partly, &random)
@@ -224,7 +225,7 @@ private func jacobians(
       for range in clusters.ranges {
         let block = random.normalMatrix(rows: range.count, columns: range.count)
           .orthonormalizedRows()
-        // Householder's Q of normal rows is uniform but for signs; these are made so.
+        // Householder's Q of normal rows is uniform except for signs, which are randomised here.
         for a in range {
           let sign = random.next() & 1 == 0 ? 1.0 : -1
           for b in range { q[a, b] = sign * block[a - range.lowerBound, b - range.lowerBound] }

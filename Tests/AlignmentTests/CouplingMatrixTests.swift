@@ -6,7 +6,7 @@ import Testing
 private let d = 16
 private let k = 4
 
-/// Four blocks' couplings in one form.
+/// The couplings of four blocks in one form.
 private func table(_ form: CouplingForm, seed: UInt64 = 1) -> [[BlockCoupling]] {
   var generator = SeededGenerator(seed: seed)
   let blocks = (0..<4).map { _ in
@@ -86,7 +86,7 @@ private func matrix(
     #expect(object["form"] as? String == setting.form.rawValue)
     #expect(object["score"] as? String == "one-minus")
     #expect(object["rows"] as? [Int] == [1, 2, 5, 9])
-    // The parser of untyped JSON may miss the last bit.
+    // The parser of untyped JSON may be wrong in the last bit.
     for key in ["meanNontrivial", "meanOffDiagonal"] {
       let mean = try #require(object[key] as? Double)
       #expect(close(mean, try #require(result.mean()), 1e-13))

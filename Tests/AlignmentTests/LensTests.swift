@@ -5,7 +5,8 @@ import Testing
 @testable import Alignment
 
 @Suite struct Lens {
-  /// What a fit does, on matrices: J of `boundaries` boundaries, the mean over `prompts` prompts that differ by a share.
+  /// A lens fit on matrices: the Jacobians J of `boundaries` boundaries, each the mean over `prompts` prompts that
+  /// differ by a share.
   struct Case {
     let matrices: [[Matrix<Double>]]  // by prompt and boundary, sums over positions
     let positions: [Int]
@@ -52,7 +53,7 @@ import Testing
       return sums
     }
 
-    /// Of K Kᵀ Ω, from the first prompt alone.
+    /// A sketch of K Kᵀ Ω from the first prompt alone.
     func sketch(samples: Int, probes: Int) -> LensSketch {
       var generator = SeededGenerator(seed: 5)
       let d = matrices[0][0].rows
@@ -66,7 +67,8 @@ import Testing
     }
   }
 
-  /// In the whole space everything is exact: the triplets are the mean's, and the error that of the best part of the rank.
+  /// In the whole space everything is exact: the triplets are those of the mean, and the error that of the best
+  /// approximation of the rank.
   @Test func theWholeSpaceIsExact() throws {
     let c = Case(harmonic(20))
     let sketch = LensSketch(width: 20)
@@ -83,9 +85,10 @@ import Testing
     }
   }
 
-  /// The error that is estimated is the one that is made. The variance of ‖Ω R‖²/q is 2 Σρᵢ⁴/q of the singular values ρ of what is
-  /// missed; with q = 8 and at least 8 of them alike a standard deviation is at most √(2/64) = 18 % of the square, so a factor of
-  /// √2 on the norm, which is at least 2.8 of them, is for this seed safe and for a wrong estimate out of reach.
+  /// The estimated error is the actual one. The variance of ‖Ω R‖²/q is 2 Σρᵢ⁴/q for the singular values ρ of the
+  /// part missed; with q = 8 and at least 8 of them equal, a standard deviation is at most √(2/64) = 18 % of the
+  /// square. A factor of √2 on the norm, at least 2.8 deviations, is safe for this seed and out of reach for a wrong
+  /// estimate.
   @Test(arguments: [slow, flat, steep])
   func theErrorIsMeasured(values: [Double]) throws {
     let c = Case(values)
@@ -101,7 +104,7 @@ import Testing
     }
   }
 
-  /// Σ n ‖S/n − J‖² / (P − 1) / N, computed as it is written.
+  /// Σ n ‖S/n − J‖² / (P − 1) / N, computed directly.
   @Test func theStandardErrorIsThatOfTheMean() throws {
     let c = Case(harmonic(12), spread: 0.5)
     let sums = c.sums(LensSketch(width: 12))
@@ -120,11 +123,12 @@ import Testing
     }
   }
 
-  /// Prompts whose Jacobians scatter independently about one mean: what the two halves say of two such means, σ √(2/N), is what the
-  /// scatter over prompts says, but for chance. Both sum some 3 · 20² independent squares; a factor of 1.5 is far out of reach.
+  /// For prompts whose Jacobians scatter independently about one mean, the two halves estimate the difference of two
+  /// such means, σ √(2/N), as the scatter over prompts does, up to chance. Both sum about 3 · 20² independent
+  /// squares; a factor of 1.5 is far out of reach.
   @Test func theHalvesTellTheNoise() throws {
     let c = Case(harmonic(20), prompts: 8, spread: 0.5)
-    // Equal positions, for each of which the scatter is the same.
+    // Equal numbers of positions, each with the same scatter.
     let sums = c.sums(LensSketch(width: 20))
     for l in 0..<3 {
       let noise = try #require(sums.noise(l))
@@ -133,7 +137,7 @@ import Testing
     }
   }
 
-  /// Parts of the prompts, added, are all of them, up to the order of the sums.
+  /// The sums over parts of the prompts add up to the sums over all, up to the order of summation.
   @Test func sumsAreAdded() throws {
     let c = Case(harmonic(10))
     let sketch = c.sketch(samples: 4, probes: 3)
@@ -148,7 +152,7 @@ import Testing
     }
   }
 
-  /// The basis is orthonormal, and probes lie outside; samples for the whole space are the whole space.
+  /// The basis is orthonormal, and probes lie outside it; samples that span the whole space give the whole space.
   @Test func theProbesLieOutside() {
     let c = Case(harmonic(15))
     let sketch = c.sketch(samples: 5, probes: 4)
@@ -159,7 +163,7 @@ import Testing
   }
 }
 
-/// Decaying like trained models' Jacobians, not at all, and all at once.
+/// Spectra that decay like those of trained models' Jacobians, not at all, and at once.
 private let slow: [Double] = (1...60).map { 10 / Double($0).squareRoot() }
 private let flat = [Double](repeating: 1, count: 60)
 private let steep: [Double] = (0..<60).map { $0 < 12 ? 5 : 0.05 }

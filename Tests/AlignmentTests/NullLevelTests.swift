@@ -3,10 +3,10 @@ import LinearAlgebra
 import Testing
 
 @Suite struct NullLevelTests {
-  /// The mean of m² over random bases, against the formula.
+  /// The mean of m² over random bases, compared with the formula.
   ///
-  /// 400 independent bases; m² varies by less than 15 % from one to the next, so its mean is known to 0.8 %. The formula
-  /// takes entries for normal and independent, which at d = 60 is off by terms of order 1/d. Together within 2 %.
+  /// 400 independent bases; m² varies by less than 15 % between them, so its mean is known to 0.8 %. The formula
+  /// assumes normal and independent entries, which at d = 60 is off by terms of order 1/d. Together within 2 %.
   @Test(arguments: CouplingSign.allCases, CouplingNormalisation.allCases)
   func simulationAgrees(sign: CouplingSign, normalisation: CouplingNormalisation) throws {
     let (d, k) = (60, 12)
@@ -62,7 +62,7 @@ import Testing
     #expect(norm.isExact && norm.standardError == 0)
   }
 
-  /// E ‖J (I − VVᵀ) z‖² is the tail: 4000 probes bring the estimate within 4 of its own standard errors.
+  /// E ‖J (I − VVᵀ) z‖² is the tail: with 4000 probes the estimate is within 4 of its own standard errors.
   @Test(arguments: [0, 3, 10])
   func probesEstimateWhatTheTripletsLeaveOut(known: Int) throws {
     let d = 20

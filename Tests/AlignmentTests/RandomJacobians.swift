@@ -26,14 +26,14 @@ struct RandomJacobian {
         tolerance: 0, seed: 0))
   }
 
-  /// c J, by c > 0.
+  /// c J for c > 0.
   func scaled(by c: Double) -> RandomJacobian {
     RandomJacobian(
       u: triplets.leftVectors, values: triplets.singularValues.map { c * $0 },
       v: triplets.rightVectors)
   }
 
-  /// Coupling of this Jacobian in the basis of another.
+  /// The coupling of this Jacobian in the basis of another.
   func coupling(
     in other: RandomJacobian, rank k: Int, form: CouplingForm = .same
   ) -> BlockCoupling {

@@ -2,7 +2,7 @@ import Alignment
 import Foundation
 import Testing
 
-/// What `make_fixtures.py` wrote: results of scipy and numpy.
+/// The results of scipy and numpy written by `make_fixtures.py`.
 struct Reference: Decodable, Sendable {
   struct CorrelationCase: Decodable, Sendable {
     let x, y, z: [Double]

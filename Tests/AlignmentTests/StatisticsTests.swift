@@ -4,8 +4,8 @@ import Testing
 @testable import Alignment
 
 @Suite struct CorrelationTests {
-  /// Both sides sum at most 40 numbers in float64. r and p near 0 or 1 lose digits to cancellation; the fourth case has
-  /// 1 − r² ≈ 1e-5, where p ≈ 1e-70 is a 14th power of it, so 1e-9 asks for eleven digits of 1 − r².
+  /// Both sides sum at most 40 numbers in double precision. r and p near 0 or 1 lose digits to cancellation; the
+  /// fourth case has 1 − r² ≈ 1e-5, of which p ≈ 1e-70 is a 14th power, so 1e-9 requires eleven digits of 1 − r².
   @Test func agreesWithScipy() throws {
     for c in try Reference.load().correlations {
       let got = try #require(Correlation(c.x, c.y))
@@ -18,7 +18,7 @@ import Testing
 
       let rank = try #require(RankCorrelation(c.x, c.y))
       #expect(close(rank.rho, c.rho, 1e-12))
-      // At |ρ| = 1 scipy's own p is what rounding leaves.
+      // At |ρ| = 1 scipy's own p is rounding error.
       #expect(close(rank.pValue, c.rankP, 1e-9, floor: abs(c.rho) > 0.999_999 ? 10 : 0))
       let partial = try #require(PartialCorrelation(c.x, c.y, given: c.z))
       #expect(close(partial.r, c.partialR, 1e-11))
@@ -49,7 +49,7 @@ import Testing
     #expect(close(moved.r, -plain.r, 1e-13))
     #expect(close(moved.pValue, plain.pValue, 1e-11))
     #expect(close(moved.slope, -2 / 3 * plain.slope, 1e-13))
-    // Ranks see only the order.
+    // Ranks depend only on the order.
     let cubed = RankCorrelation(c.x.map { $0 * $0 * $0 }, c.y)
     #expect(cubed == RankCorrelation(c.x, c.y))
   }
@@ -74,7 +74,7 @@ import Testing
     #expect(LineFit([1, 2, 3], [7, 7, 7])?.rSquared == nil)
     #expect(LineFit([1, 2, 3], [7, 7, 7])?.slope == 0)
     #expect(PartialCorrelation([1, 2, 4], [1, 3, 2], given: [2, 1, 5]) == nil)
-    // x is a linear function of z: nothing of it is left.
+    // x is a linear function of z: nothing remains of it.
     let z = [0.1, 0.7, 1.3, 2.9, 3.3]
     #expect(PartialCorrelation(z.map { 3 * $0 + 1 }, [1, 5, 2, 4, 3], given: z) == nil)
     #expect(MeanEstimate([]) == nil)
@@ -95,7 +95,7 @@ import Testing
 }
 
 @Suite struct StudentTTests {
-  /// x^a (1 − x)^b/B(a, b) carries the rounding of its logarithm, of order 100 ε here, and as much in log Γ.
+  /// x^a (1 − x)^b/B(a, b) inherits the rounding of its logarithm, of order 100 ε here, and as much from log Γ.
   @Test func tailsAgreeWithScipy() throws {
     for c in try Reference.load().tails {
       let p = StudentT.twoSidedP(t: c.t, degreesOfFreedom: c.degreesOfFreedom)
@@ -104,7 +104,7 @@ import Testing
     }
   }
 
-  /// scipy.stats.t.ppf, at levels from nearly 0 to nearly 1.
+  /// scipy.stats.t.ppf at levels from nearly 0 to nearly 1.
   @Test(arguments: [
     (0.95, 1, 12.706204736174694), (0.95, 2, 4.302652729749462), (0.95, 3, 3.1824463052837078),
     (0.95, 7, 2.3646242515927853), (0.95, 15, 2.131449545559774), (0.95, 31, 2.0395134463964077),
@@ -113,7 +113,8 @@ import Testing
     (0.999999, 2, 999.9992499854659), (0.01, 5, 0.013171984672646872),
   ]) func quantilesAgreeWithScipy(level: Double, nu: Int, t: Double) {
     let got = StudentT.quantile(level: level, degreesOfFreedom: nu)
-    // 1 − level keeps 16 digits less those of the level's nines, and t changes by half of what that does, or less.
+    // 1 − level has 16 digits minus the number of nines in the level, and the relative change of t is at most half of
+    // its own.
     #expect(close(got, t, 1e-10), "\(got), scipy \(t)")
   }
 
@@ -128,7 +129,8 @@ import Testing
 }
 
 @Suite struct PairedDifferenceTests {
-  /// At most 32 numbers are summed; t inherits what the differences lose, some ε of |a| / |b − a|, here at most 100 ε.
+  /// At most 32 numbers are summed; t inherits what the differences lose, a few ε times |a| / |b − a|, here at most
+  /// 100 ε.
   @Test func agreesWithScipy() throws {
     for c in try Reference.load().pairs {
       let got = try #require(PairedDifference(from: c.a, to: c.b))
@@ -136,7 +138,7 @@ import Testing
       #expect(close(got.mean, c.mean, 1e-13) && close(got.standardError, c.standardError, 1e-13))
       #expect(close(got.pValue, c.pValue, 1e-10), "p \(got.pValue), scipy \(c.pValue)")
       #expect(got.interval.lower <= got.mean && got.mean <= got.interval.upper)
-      // The interval holds 0 where the test does not tell the difference from it.
+      // The interval contains 0 unless the test finds the difference significant.
       #expect((got.interval.lower <= 0 && 0 <= got.interval.upper) == (got.pValue >= 0.05))
       let back = try #require(PairedDifference(from: c.b, to: c.a))
       #expect(back.mean == -got.mean && back.pValue == got.pValue)
@@ -158,8 +160,8 @@ import Testing
 }
 
 @Suite struct MeanIntervalTests {
-  /// Of 20,000 samples of normal values 95 % of the intervals hold the true mean, within 4 standard deviations of such a count,
-  /// √(0.95 · 0.05 / 20000) = 0.0015 each.
+  /// Of 20,000 samples of normal values, 95 % of the intervals contain the true mean, within 4 standard deviations of
+  /// such a count, √(0.95 · 0.05 / 20000) = 0.0015 each.
   @Test(arguments: [2, 4, 8, 16]) func coversAsOftenAsItSays(count: Int) throws {
     var generator = SeededGenerator(seed: UInt64(count))
     let trials = 20_000
@@ -195,8 +197,9 @@ import Testing
     #expect(Self.mean(values, seed: 3) != Self.mean(values, seed: 4))
   }
 
-  /// Of a mean it is nearly the normal one, mean ± 1.96 · standard error, with the deviation of n instead of n − 1. A quantile of
-  /// 4000 resamples is itself uncertain by about 4 % of the standard error, and the rest is the skewness of the sample.
+  /// For a mean it is close to the normal interval, mean ± 1.96 · standard error, with the deviation of n instead of
+  /// n − 1. A quantile of 4000 resamples is itself uncertain by about 4 % of the standard error, and the rest is the
+  /// skewness of the sample.
   @Test func itIsNearlyTheNormalOneForAMean() throws {
     var generator = SeededGenerator(seed: 9)
     let values = (0..<100).map { _ in generator.normal() }
@@ -220,7 +223,8 @@ import Testing
     #expect(interval.resamples <= 2000)
   }
 
-  /// Each stratum is drawn within itself, as often as it has things; a stratum of one is always that one.
+  /// Each stratum is resampled within itself, as often as it has items; a stratum of one item always yields that
+  /// item.
   @Test func strataKeepTheirOwn() throws {
     var draws = 0
     let interval = BootstrapInterval(strata: [3, 1, 2], seed: 5) { drawn in
@@ -230,7 +234,7 @@ import Testing
       return Double(drawn[0].reduce(0, +) + drawn[2].reduce(0, +))
     }
     #expect(draws == 2000)
-    // Sums run from 0 to 6 + 2, and their outer 2.5 % are not reached by chance alone.
+    // Sums range from 0 to 6 + 2, and chance does not reach their outer 2.5 %.
     #expect(try #require(interval).lower < 4 && interval!.upper > 4)
     let plain = BootstrapInterval(count: 4, seed: 5) { Double($0.reduce(0, +)) }
     #expect(plain == BootstrapInterval(strata: [4], seed: 5) { Double($0[0].reduce(0, +)) })

@@ -18,7 +18,7 @@ import Testing
     #expect(SubspaceOverlap.overlap(i, shifted, rank: 3) == 0)
   }
 
-  /// d = 40, K = 8: one draw scatters about 0.2 by some 0.02, so 300 draws give the mean to 0.6 %.
+  /// d = 40, K = 8: a single draw varies by about 0.02 around 0.2, so 300 draws give the mean to 0.6 %.
   @Test func independentSpacesOverlapByChance() {
     let (d, k, draws) = (40, 8, 300)
     var generator = SeededGenerator(seed: 2)
@@ -43,7 +43,7 @@ import Testing
     let overlap = SubspaceOverlap(i.triplets, j.triplets, rank: 4)
     #expect(close(overlap.left, 1, 1e-13))
     #expect(overlap.right < 0.99)
-    // The whole space overlaps with itself.
+    // The whole space overlaps completely with itself.
     #expect(close(SubspaceOverlap(i.triplets, j.triplets, rank: 10).right, 1, 1e-13))
   }
 }

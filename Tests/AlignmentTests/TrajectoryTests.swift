@@ -2,7 +2,7 @@ import Alignment
 import LinearAlgebra
 import Testing
 
-/// The score of a path whose steps are these.
+/// The line shape of a path with these steps.
 private func shape(steps: [[Double]]) -> LineShape {
   var path = [Array(repeating: 0.5, count: steps[0].count)]
   for step in steps { path.append(zip(path.last!, step).map(+)) }
@@ -13,7 +13,7 @@ private func shape(steps: [[Double]]) -> LineShape {
   @Test func oneDirectionScoresOneWhateverTheLengths() throws {
     let direction = [3.0, -1, 2]
     let line = shape(steps: [1, 7, 0.25, 2].map { c in direction.map { c * $0 } })
-    // Four unit steps, each right to some ulps.
+    // Four unit steps, each accurate to a few ulps.
     #expect(close(try #require(line.score), 1, 1e-14))
     #expect(line.steps == 4 && line.zeroSteps == 0)
   }
@@ -61,7 +61,7 @@ private func shape(steps: [[Double]]) -> LineShape {
     let norms = (0...10).map { 0.3 * (0..<$0).reduce(1.0) { value, _ in value * 1.5 } }
     let growth = try ExponentialGrowth(norms: norms)
     #expect(close(growth.mean, 0.405_465_108_108_164_4, 1e-14))  // ln 1.5
-    // a is right to a few ε of the logarithms, so its relative variance is of order ε².
+    // a is accurate to a few ε of the logarithms, so its relative variance is of order ε².
     #expect(try #require(growth.expodistance) < 1e-28)
   }
 
@@ -70,7 +70,7 @@ private func shape(steps: [[Double]]) -> LineShape {
     let (plain, scaled) = (
       try ExponentialGrowth(norms: norms), try ExponentialGrowth(norms: norms.map { $0 * 1e150 })
     )
-    // Logarithms near 345 are right to 6e-14.
+    // Logarithms near 345 are accurate to 6e-14.
     #expect(close(scaled.mean, plain.mean, 1e-12))
     #expect(close(try #require(scaled.expodistance), try #require(plain.expodistance), 1e-11))
     #expect(try #require(plain.expodistance) > 0)
@@ -107,7 +107,7 @@ private func shape(steps: [[Double]]) -> LineShape {
     return try accumulator.trajectory()
   }
 
-  /// numpy computes the same sums of at most 9 terms in another order: some ε; expodistance divides by a small mean.
+  /// numpy computes the same sums of at most 9 terms in another order: a few ε; expodistance divides by a small mean.
   @Test func agreesWithNumpy() throws {
     let path = try Reference.load().path
     let got = try Self.accumulate(path.states, in: Double.self)
@@ -123,7 +123,7 @@ private func shape(steps: [[Double]]) -> LineShape {
     #expect(got.norms.count == 7 && got.growthPerBlock.count == 6 && got.zeroSteps == [0, 0, 0, 0])
   }
 
-  /// Rounding a state to single precision moves it by 6e-8 of its norm, a step by some times that.
+  /// Rounding a state to single precision changes it by 6e-8 of its norm, and a step by a few times that.
   @Test func singlePrecisionStatesGiveTheSameToTheirPrecision() throws {
     let path = try Reference.load().path
     let (double, single) = (
@@ -176,7 +176,7 @@ private func shape(steps: [[Double]]) -> LineShape {
 }
 
 @Suite struct PathPictureTests {
-  /// Paths that lie in a plane are drawn without distortion: all distances are kept.
+  /// Paths in a plane are drawn without distortion: all distances are preserved.
   @Test func planesAreDrawnAsTheyAre() throws {
     var generator = SeededGenerator(seed: 1)
     let (layers, n, d) = (4, 3, 12)
@@ -206,7 +206,7 @@ private func shape(steps: [[Double]]) -> LineShape {
     #expect(close(picture.explainedVariance.y, path.explainedVariance[1], 1e-12))
   }
 
-  /// One far token takes the whole variance; without it the others' plane is what it is when they are alone.
+  /// One distant token takes the whole variance; without it, the others are drawn in the plane they have when alone.
   @Test func withoutAFarTokenTheOthersHaveTheirOwnPlane() throws {
     var generator = SeededGenerator(seed: 2)
     let (layers, n, d) = (5, 4, 6)
@@ -220,7 +220,7 @@ private func shape(steps: [[Double]]) -> LineShape {
     let expected = try PathPicture(states: alone)
     #expect(others.polylines == expected.polylines)
     #expect(others.explainedVariance == expected.explainedVariance)
-    // Beside (10⁴)² the others' variance of about 1 per entry is less than 10⁻⁶ of the whole.
+    // Relative to (10⁴)², the others' variance of about 1 per entry is less than 10⁻⁶ of the whole.
     #expect(all.explainedVariance.x > 1 - 1e-6 && others.explainedVariance.x < 0.9)
   }
 

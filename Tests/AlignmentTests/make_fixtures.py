@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Make Fixtures/: what scipy and numpy say about statistics, trajectories and couplings.
+"""Writes Fixtures/: results of scipy and numpy for statistics, trajectories and couplings.
 
 Needs numpy and scipy; the same bytes every time.
 """
@@ -21,7 +21,7 @@ def lists(n, slope, noise, seed):
 
 
 def partial(x, y, z):
-    """r and p of the residuals on z, with n − 3 degrees of freedom."""
+    """Returns r and p of the residuals on z, with n − 3 degrees of freedom."""
     line_x, line_y = stats.linregress(z, x), stats.linregress(z, y)
     rx = x - line_x.intercept - line_x.slope * z
     ry = y - line_y.intercept - line_y.slope * z
@@ -44,7 +44,7 @@ def correlation(n, slope, noise, seed, ties=False):
 
 
 def paired(n, shift, noise, seed):
-    """Student's paired test of b − a."""
+    """Returns Student's paired test of b − a."""
     generator = np.random.default_rng(seed)
     a = generator.normal(size=n)
     b = a + shift + noise * generator.normal(size=n)
@@ -54,7 +54,7 @@ def paired(n, shift, noise, seed):
 
 
 def scores(n, prompts, threshold, seed):
-    """Models with a number a prompt and a score; what linregress, spearmanr and residuals on ln(width) say of them."""
+    """Returns models with a number per prompt and a score; results of linregress, spearmanr, residuals on ln(width)."""
     generator = np.random.default_rng(seed)
     depth = generator.integers(12, 81, n)
     width = 64 * generator.integers(8, 129, n)
@@ -100,7 +100,7 @@ def path(layers, tokens, width, seed):
 
 
 def couplings(blocks, width, ranks, seed):
-    """Misfits of all pairs, straight from the definition; row = Jacobian i, column = basis of j."""
+    """Returns the misfits of all pairs by their definition; row = Jacobian i, column = basis of j."""
     generator = np.random.default_rng(seed)
     shared = generator.normal(size=(width, width))
     jacobians = [shared + 0.6 * generator.normal(size=(width, width)) for _ in range(blocks)]

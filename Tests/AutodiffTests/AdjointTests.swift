@@ -8,9 +8,9 @@ private func dot<S: RealScalar>(_ a: Matrix<S>, _ b: Matrix<S>) -> Double {
 
 /// ⟨u, J v⟩ = ⟨Jᵀ u, v⟩ for random u, v.
 ///
-/// Each side is a chain of fewer than 10 roundings a term over sums of at most 32 terms, so it is off by at most
-/// c ε (‖u‖ ‖J v‖ + ‖Jᵀ u‖ ‖v‖) times the growth inside the program (weights of norm about 5 in two layers): c = 1000 in
-/// all, far below the O(1) error of a wrong rule.
+/// Each side is a chain of fewer than 10 rounding errors per term in sums of at most 32 terms, so it is off by at
+/// most c ε (‖u‖ ‖J v‖ + ‖Jᵀ u‖ ‖v‖) times the growth inside the program (weights of norm about 5 in two layers): c =
+/// 1000 in all, far below the O(1) error of a wrong rule.
 private func adjointDefect<S: RealScalar>(_ program: Program, rows: Int, as _: S.Type) -> Double {
   let linearization = program.linearized(
     at: program.point(rows: rows, seed: 7).converted(to: S.self))

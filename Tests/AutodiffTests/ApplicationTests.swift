@@ -3,9 +3,9 @@ import LinearAlgebra
 import Testing
 import Weights
 
-/// b vectors at once are b vectors one by one, to the bit, in any order and after wider and narrower applications; the
-/// input is left alone and every number of the output is written. Of two rows each, so that they are as many as stored
-/// matrices take with one order of summation, less one pair.
+/// b vectors at once give the same bits as b vectors one by one, in any order and after wider and narrower
+/// applications; the input stays unchanged and every number of the output is written. Each vector has two rows, so
+/// that there are as many as products with stored matrices take in one order of summation, minus one pair.
 @Test(arguments: Program.all) func companionsDoNotMatter(program: Program) {
   let a = program.linearized(at: program.point(rows: 2, seed: 7).converted(to: Float.self))
   var generator = SeededGenerator(seed: 3)
@@ -27,7 +27,7 @@ import Weights
   #expect(y == together.0 && v == before)
 }
 
-/// Applying is no evaluation: the program runs once, however often its derivative is applied.
+/// An application does not evaluate: the program runs once, however often its derivative is applied.
 @Test func programRunsOnce() {
   var runs = 0
   let a = linearize(
@@ -40,7 +40,7 @@ import Weights
   #expect(runs == 1)
 }
 
-/// Rows are independent points: J of three rows is block diagonal, its blocks the J of each row.
+/// Rows are independent: J of three rows is block diagonal, and its blocks are the J of each row.
 @Test(arguments: [Program.rmsNorm, .softmax, .gatedUnit, .layerNormGroups])
 func rowsAreIndependent(program: Program) {
   let x = program.point(rows: 3, seed: 5)
@@ -59,7 +59,7 @@ func rowsAreIndependent(program: Program) {
   }
 }
 
-/// A row at rest changes nothing for the others, to the bit; the rows are the operators of its batch.
+/// An inactive row does not change the others, to the bit; the rows are the operators of the batch.
 @Test(arguments: [Program.rmsNorm, .softmax, .gatedUnit, .layerNormGroups])
 func rowsAtRestDoNotMatter(program: Program) throws {
   let rows = program.linearized(at: program.point(rows: 4, seed: 5)).rows
@@ -90,7 +90,7 @@ func rowsAtRestDoNotMatter(program: Program) throws {
   #expect(a.workspaceBytes(vectors: 2) == 2 * a.workspaceBytes(vectors: 1))
 }
 
-/// Sequences that look at others' keys and values: as each token by itself, to rounding.
+/// Sequences that attend to others' keys and values give, up to rounding, what each token gives by itself.
 @Test func sequencesLookElsewhere() {
   var generator = SeededGenerator(seed: 6)
   let settings = AttentionSettings(

@@ -2,12 +2,12 @@ import Autodiff
 import LinearAlgebra
 import Testing
 
-/// Attention in single precision against the same program in double.
+/// Attention in single precision, compared with the same program in double.
 @Suite struct AttentionPrecisionTests {
   private static let (tokens, d) = (12, 8)
 
-  /// x (1, d + 2 d) ↦ attention of the query x₁ to `tokens` keys and values, those of token 5 being x₂ and x₃ less the
-  /// offsets; keys and values all have an offset in common, which soft-max does not see.
+  /// x (1, d + 2 d) ↦ attention of the query x₁ to `tokens` keys and values, those of token 5 being x₂ and x₃ minus
+  /// the offsets; all keys and all values have an offset in common, to which soft-max is invariant.
   private func linearized<S: RealScalar>(
     _ precision: S.Type, offset: Double, sharpness: Double
   ) -> Linearization<S> {
@@ -16,7 +16,7 @@ import Testing
     let settings = AttentionSettings(
       heads: 1, keyValueHeads: 1, headDimension: d, scale: sharpness,
       visible: { _, count in 0..<count })
-    // Numbers that single precision holds, the offset added: its rounding is not what is asked about.
+    // Numbers that are exact in single precision with the offset added, since its rounding is not tested here.
     let round = { (m: Matrix<Double>) in
       Matrix(
         rows: m.rows, columns: m.columns, elements: m.elements.map { ($0 * 256).rounded() / 256 })
@@ -43,10 +43,11 @@ import Testing
       }, at: x.converted(to: S.self))
   }
 
-  /// What all keys and values share costs no digits of J v and Jᵀ u.
+  /// What all keys and values have in common costs no accuracy of J v and Jᵀ u.
   ///
-  /// Each is a chain of some ten roundings over sums of 12 terms, and scores of up to about 30 in double precision leave
-  /// probabilities with 10⁻⁷: 2·10⁻⁶ ‖J‖ is ample. Products with the offset itself would be off by 10³ times as much.
+  /// Each is a chain of about ten rounding errors over sums of 12 terms, and scores of up to about 30 in double
+  /// precision leave errors of 10⁻⁷ in probabilities: 2·10⁻⁶ ‖J‖ is ample. Products with the offset itself would be
+  /// off by 10³ times as much.
   @Test(arguments: [0, 300, 4096] as [Double])
   func commonOffsetsCostNothing(offset: Double) throws {
     let single = linearized(Float.self, offset: offset, sharpness: 1).materialized()
@@ -57,7 +58,8 @@ import Testing
     #expect((adjoint.transposed - double).frobeniusNorm <= 2e-6 * size)
   }
 
-  /// Where one key takes nearly all, the derivative is small and as precise: what is left of p ≈ 1 is what the others have.
+  /// If one key takes nearly all the probability, the derivative is small and equally accurate: 1 − p is computed
+  /// from the other keys.
   @Test(arguments: [5, 20, 60] as [Double])
   func saturationCostsNothing(sharpness: Double) throws {
     let (single, double) = (
@@ -65,12 +67,12 @@ import Testing
       linearized(Double.self, offset: 0, sharpness: sharpness)
     )
     let (n, d) = (3 * Self.d, Self.d)
-    // By query and key alone; the values' own way is not small.
+    // Only the part through query and key; the direct path of the values is not small.
     let part = { (j: Matrix<Double>) in j.narrowed(to: 2 * d) }
     let exact = part(double.materialized())
     let size = exact.frobeniusNorm
     #expect(size > 0)
-    // A score of some hundred, from a product in double precision of rounded numbers, is exact here; its exponential
+    // A score of a few hundred, from a product in double precision of rounded numbers, is exact here; its exponential
     // is rounded once.
     #expect((part(single.materialized()) - exact).frobeniusNorm <= 5e-6 * size)
     #expect((part(single.adjoint.materialized().transposed) - exact).frobeniusNorm <= 5e-6 * size)

@@ -3,7 +3,7 @@ import Foundation
 import LinearAlgebra
 import Testing
 
-/// What a sink does to an attention, and values of another size than keys; `Program` holds their derivatives.
+/// The effect of a sink on an attention, and values of another size than keys; `Program` covers their derivatives.
 @Suite struct AttentionSinkTests {
   private static let (tokens, d, e) = (5, 4, 3)
 
@@ -27,7 +27,7 @@ import Testing
     return generator.normalMatrix(rows: Self.tokens, columns: Self.e)
   }
 
-  /// pᵢ = exp(sᵢ) / (Σⱼ exp(sⱼ) + exp(sink)), a sum of at most 5 terms: rounding is some 10⁻¹⁵.
+  /// pᵢ = exp(sᵢ) / (Σⱼ exp(sⱼ) + exp(sink)), a sum of at most 5 terms: rounding is about 10⁻¹⁵.
   @Test(arguments: [[-3, 2], [0, 700], [-2000, -0.5]] as [[Double]])
   func aSinkTakesItsShare(sinks: [Double]) {
     let (out, queries, keys) = attention(sinks, valueDimension: Self.e, values: values)
@@ -47,7 +47,7 @@ import Testing
     }
   }
 
-  /// Values with features of zeros besides give the same features, and zeros.
+  /// Values with additional features of zeros give the same features, and zeros.
   @Test func narrowValuesAreWideOnesCutOff() {
     let wide = Matrix(
       (0..<Self.tokens).map { Array(values.row($0)) + [0] })

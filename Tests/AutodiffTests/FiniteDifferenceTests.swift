@@ -26,7 +26,7 @@ import Testing
   #expect((exact - difference).frobeniusNorm < 1e-6 * (1 + exact.frobeniusNorm))
 }
 
-/// The value of a linearization is that of the plain evaluation, to the bit: one source for both.
+/// The value of a linearization equals that of the plain evaluation to the bit, since both run the same code.
 @Test(arguments: Program.all) func linearizationKeepsTheValue(program: Program) {
   let x = program.point(rows: 3, seed: 7)
   #expect(program.linearized(at: x).value == program(Variable(x), fixed: Variable(x)).value)

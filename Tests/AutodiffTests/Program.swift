@@ -3,7 +3,7 @@ import Autodiff
 import LinearAlgebra
 import Testing
 
-/// One program for every primitive and a few compositions, written once for both precisions.
+/// A program for every primitive and a few compositions, written once for both precisions.
 enum Program: Hashable, Sendable, CustomTestStringConvertible {
   case identity, independent, linear, linearTransposed, sums, gainAndShift, frozenFactor, gather
   case joined
@@ -12,13 +12,13 @@ enum Program: Hashable, Sendable, CustomTestStringConvertible {
   case activation(Activation)
   case attention(String, softCap: Bool)
   case contextAttention
-  /// With values of another size than keys, and sinks.
+  /// Attention with sinks and values of another size than keys.
   case sinkAttention(String)
-  /// Of several active tokens in each of two sequences.
+  /// Attention with several active tokens in each of two sequences.
   case mixingAttention(String)
-  /// By the delta rule if strengths "β" are among the inputs; active are those before the slash.
+  /// A recurrence, by the delta rule if the inputs include strengths "β"; those before the slash are active.
   case recurrence(String)
-  /// The same with several sources and targets a reach.
+  /// The same with several sources and targets per reach.
   case wideRecurrence(String)
 
   static let all: [Program] =
@@ -43,7 +43,7 @@ enum Program: Hashable, Sendable, CustomTestStringConvertible {
 
   var testDescription: String { "\(self)" }
 
-  /// Features of x.
+  /// The number of features of x.
   var columns: Int {
     switch self {
     case .attention, .sinkAttention, .mixingAttention, .recurrence, .wideRecurrence: 32
@@ -51,13 +51,13 @@ enum Program: Hashable, Sendable, CustomTestStringConvertible {
     }
   }
 
-  /// A lively point of `rows` rows.
+  /// A generic point of `rows` rows.
   func point(rows: Int, seed: UInt64) -> Matrix<Double> {
     var generator = SeededGenerator(seed: seed)
     return generator.normalMatrix(rows: rows, columns: columns)
   }
 
-  /// The program's value at x; `fixed` is the point of linearization, for what is held constant.
+  /// The program's value at x; `fixed` is the point of linearization, for inputs that are held.
   func callAsFunction<S: RealScalar>(_ x: Variable<S>, fixed: Variable<S>) -> Variable<S> {
     let n = columns
     switch self {
@@ -75,7 +75,7 @@ enum Program: Hashable, Sendable, CustomTestStringConvertible {
       let all = Variable.joined([part, x, fixed.columns(0..<2), part])
       return all * all
     case .rows:
-      // The last row twice, the first perhaps not at all, and put elsewhere.
+      // The last row twice, the first one possibly not at all, and placed elsewhere.
       let last = x.rows - 1
       let taken = x.rows([last, x.rows / 2, last])
       return (taken * taken).scatter(to: [0, last, x.rows / 2], of: x.rows) + x
@@ -102,7 +102,7 @@ enum Program: Hashable, Sendable, CustomTestStringConvertible {
           visible: { q, _ in max(0, q - 3)..<q + 1 },
           bias: { h, q, k in Double(h + 1) * Double(k - q) / 10 }))
     case .sinkAttention(let active):
-      // 4 · 5 + 2 · 5 + 2 · 1 = 32. The first head's sink takes nearly nothing, the last one's nearly all.
+      // 4 · 5 + 2 · 5 + 2 · 1 = 32. The first head's sink takes almost nothing, the last one's almost all.
       return attention(
         x, fixed, active, sizes: (5, 1),
         AttentionSettings(
@@ -110,13 +110,13 @@ enum Program: Hashable, Sendable, CustomTestStringConvertible {
           sinks: [-9, 0, 1.5, 9]))
     case .mixingAttention(let active): return mixingAttention(x, fixed, active)
     case .recurrence(let inputs):
-      // Of the sources one is the target, one is near it, and one so far away that its own tokens do not reach it.
+      // One source is the target, one is near it, and one is so far away that its own tokens do not reach it.
       return recurrence(
         x, fixed, inputs,
         (0..<x.rows).map { TokenReach(source: [1, 5, 4][$0 % 3], target: 5, width: 3) })
     case .wideRecurrence(let inputs):
-      // Targets before, among and after the sources, and tokens between that nothing reaches; a second reach for the last
-      // row of several.
+      // Targets before, among and after the sources, and tokens in between that nothing reaches; if there are several
+      // rows, the last one has a second reach.
       let wide = x.rows < 3 ? x.rows : x.rows - 1
       let first = TokenReach(
         sources: Array([3, 4, 20].prefix(wide)), targets: [0, 4, 5, 12, 21], width: 3)
@@ -135,8 +135,8 @@ enum Program: Hashable, Sendable, CustomTestStringConvertible {
     }
   }
 
-  /// 4 query heads on 2 key-value heads of these features: x (rows, 32) holds query, key and value; those not named in
-  /// `active` are constants.
+  /// 4 query heads and 2 key-value heads of these features: x (rows, 32) contains query, key and value; those not
+  /// named in `active` are constants.
   private func attention<S: RealScalar>(
     _ x: Variable<S>, _ fixed: Variable<S>, _ active: String, sizes: (key: Int, value: Int),
     _ settings: AttentionSettings
@@ -165,8 +165,9 @@ enum Program: Hashable, Sendable, CustomTestStringConvertible {
     return selectedAttention(queries: q, keys: k, values: v, rows: rows, settings: settings)
   }
 
-  /// 4 query heads on 2 key-value heads of 4 features. The last row of x is a token of a sequence of its own, the others are
-  /// neighbours and others of another sequence; the last token of each sequence asks besides, with its row's query.
+  /// 4 query heads and 2 key-value heads of 4 features. The last row of x is a token of a sequence of its own, the
+  /// others are tokens of another sequence, some of them neighbours; the last token of each sequence is also a
+  /// target, with its row's query.
   private func mixingAttention<S: RealScalar>(
     _ x: Variable<S>, _ fixed: Variable<S>, _ active: String
   ) -> Variable<S> {
@@ -199,8 +200,8 @@ enum Program: Hashable, Sendable, CustomTestStringConvertible {
       queries: q.rows(picks), keys: k, values: v, rows: rows, settings: settings)
   }
 
-  /// 4 heads with two values each, in two groups of queries and keys of 4, one rate per head by the delta rule and one per
-  /// head and key without. What goes in is convolved first, so that a source reaches three tokens.
+  /// 4 heads with two values each, in two groups of queries and keys of 4; one rate per head with the delta rule, one
+  /// per head and key without. The inputs are convolved first, so that a source reaches three tokens.
   private func recurrence<S: RealScalar>(
     _ x: Variable<S>, _ fixed: Variable<S>, _ inputs: String, _ reaches: [TokenReach]
   ) -> Variable<S> {
@@ -262,7 +263,7 @@ private func matrix<S: RealScalar>(_ m: Int, _ n: Int, seed: UInt64) -> Matrix<S
   return generator.normalMatrix(rows: m, columns: n).converted(to: S.self)
 }
 
-/// Stored in double precision, whatever the program runs in.
+/// Stored in double precision, whatever precision the program runs in.
 private func weights(_ m: Int, _ n: Int, seed: UInt64) -> StoredMatrix {
   StoredMatrix(matrix(m, n, seed: seed) as Matrix<Double>)
 }

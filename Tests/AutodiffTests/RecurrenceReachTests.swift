@@ -3,12 +3,14 @@ import LinearAlgebra
 import Testing
 import Weights
 
-/// Recurrences behind convolutions from some tokens to some: against whole sequences, and against narrower reaches.
+/// Recurrences after convolutions from some tokens to some others, compared with whole sequences and with narrower
+/// reaches.
 @Suite struct RecurrenceReachTests {
-  /// Of 20 tokens, more than a scan keeps one state for.
+  /// The number of tokens, more than a scan saves one state for.
   private static let count = 20
   private static let all = Array(0..<count)
-  /// From where to where: all to all, all to one, one to some, gaps before, between and after, targets before the sources.
+  /// The sources and targets: all to all, all to one, one to some, gaps before, between and after, targets before the
+  /// sources.
   static let reaches = [
     TokenReach(sources: all, targets: all, width: 3),
     TokenReach(sources: all, targets: [19], width: 3),
@@ -19,7 +21,7 @@ import Weights
   ]
 
   /// A mixer of 4 heads whose queries, keys and values are convolved features of x (tokens, 32), and whose steps and
-  /// strengths are features as they are.
+  /// strengths are features without convolution.
   struct Mixer<S: RealScalar>: Sendable {
     let isDelta: Bool
     let ratesPerKey: Bool
@@ -52,7 +54,7 @@ import Weights
       return sequences.map { RecurrenceCache(all, rows: $0) }
     }
 
-    /// Linearized at the sources of some reaches in sequences that `x` holds.
+    /// Linearized at the sources of some reaches in the sequences contained in `x`.
     func linearized(
       _ x: Matrix<S>, _ sequences: [Range<Int>], _ reaches: [(sequence: Int, reach: TokenReach)]
     ) -> Linearization<S> {
@@ -92,10 +94,11 @@ import Weights
     return generator.normalMatrix(rows: rows, columns: 32)
   }
 
-  /// J column by column against (f(X + h eᵢ) − f(X − h eᵢ)) / 2h of the whole sequence; the value is the sequence's.
+  /// J, column by column, against (f(X + h eᵢ) − f(X − h eᵢ)) / 2h of the whole sequence; the value equals that of
+  /// the sequence.
   ///
-  /// h = 6e-6 ≈ ε^⅓ balances rounding, ε |f| / h ≈ 4e-11 |f|, and truncation, h² |f‴| / 6 ≈ 6e-12 |f‴|, |f‴| at most some
-  /// thousands here.
+  /// h = 6e-6 ≈ ε^⅓ balances rounding, ε |f| / h ≈ 4e-11 |f|, and truncation, h² |f‴| / 6 ≈ 6e-12 |f‴|, where |f‴| is
+  /// at most a few thousand here.
   @Test(arguments: reaches, [(false, false), (false, true), (true, false)])
   func wholeSequence(reach: TokenReach, kind: (isDelta: Bool, ratesPerKey: Bool)) {
     let mixer = Mixer<Double>(isDelta: kind.isDelta, ratesPerKey: kind.ratesPerKey)
@@ -122,7 +125,7 @@ import Weights
     }
   }
 
-  /// A wide reach holds the narrow ones from each source to each target, which take no steps through the sequence.
+  /// A wide reach contains the narrow ones from each source to each target, which take no steps through the sequence.
   ///
   /// Both compute the same products of a few dozen numbers of size 1 in another order.
   @Test(arguments: [false, true]) func partsOfAWideReach(isDelta: Bool) {
@@ -142,7 +145,7 @@ import Weights
     }
   }
 
-  /// Reaches of one sequence and of others, side by side, are each by itself, to the bit.
+  /// Several reaches, of the same sequence and of others, each give the same bits as alone.
   @Test(arguments: [false, true]) func reachesDoNotMix(isDelta: Bool) {
     let mixer = Mixer<Float>(isDelta: isDelta, ratesPerKey: !isDelta)
     let x = Self.point(rows: 25).converted(to: Float.self)
@@ -173,7 +176,7 @@ import Weights
     }
   }
 
-  /// Nothing goes to earlier tokens, to the last bit.
+  /// Earlier tokens are not influenced at all.
   @Test(arguments: [false, true]) func nothingGoesBack(isDelta: Bool) {
     let mixer = Mixer<Double>(isDelta: isDelta, ratesPerKey: false)
     let x = Self.point()
@@ -187,7 +190,7 @@ import Weights
     }
   }
 
-  /// The same bits for any number of threads.
+  /// The result is the same to the bit for any number of threads.
   @Test(arguments: [false, true]) func threads(isDelta: Bool) {
     let mixer = Mixer<Float>(isDelta: isDelta, ratesPerKey: !isDelta)
     let x = Self.point().converted(to: Float.self)

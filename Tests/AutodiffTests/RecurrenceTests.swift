@@ -2,9 +2,9 @@ import Autodiff
 import LinearAlgebra
 import Testing
 
-/// Convolutions and recurrences over sequences against their formulas written down plainly.
+/// Convolutions and recurrences over sequences, compared with direct implementations of their formulas.
 @Suite struct RecurrenceTests {
-  /// y_τ = b + Σᵢ w[i] x_{τ−K+1+i}, for two sequences that lie one after another and do not see each other.
+  /// y_τ = b + Σᵢ w[i] x_{τ−K+1+i}, for two consecutive sequences that do not see each other.
   @Test func convolution() {
     var generator = SeededGenerator(seed: 3)
     let x = generator.normalMatrix(rows: 7, columns: 3)
@@ -67,7 +67,7 @@ import Testing
     }
   }
 
-  /// At a target, a recurrence of selected tokens is that of the whole sequence, to the bit.
+  /// At a target, the recurrence of selected tokens equals that of the whole sequence to the bit.
   @Test func selectionKeepsTheValue() {
     var generator = SeededGenerator(seed: 5)
     let make = { (columns: Int) in Variable(generator.normalMatrix(rows: 8, columns: columns)) }

@@ -8,9 +8,10 @@ import Testing
 
 @testable import Autodiff
 
-/// The answers do not depend on the number of threads, nor on what else the process computes.
+/// The answers depend neither on the number of threads nor on other work in the process.
 struct ThreadCountTests {
-  /// A gated unit, large enough that its products, its elementwise maps and LAPACK's decomposition could be shared out.
+  /// A gated unit that is large enough for its products, elementwise maps and LAPACK's factorisations to be
+  /// parallelised.
   private static func solve(_ kind: SolverKind, threads: Int) throws -> SingularTriplets {
     var generator = SeededGenerator(seed: 1)
     let (width, hidden) = (280, 500)
@@ -31,7 +32,7 @@ struct ThreadCountTests {
   func solvesAreTheSameToTheBit(kind: SolverKind) throws {
     let alone = try Self.solve(kind, threads: 1)
     let found = Mutex<[SingularTriplets?]>(Array(repeating: nil, count: 6))
-    // Beside each other, with two, three and four threads: nothing of the process's is switched.
+    // Several at the same time, with two, three and four threads: no global setting is changed.
     DispatchQueue.concurrentPerform(iterations: 6) { i in
       let triplets = try? Self.solve(kind, threads: 2 + i % 3)
       found.withLock { $0[i] = triplets }

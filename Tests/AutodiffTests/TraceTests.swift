@@ -2,7 +2,7 @@ import Autodiff
 import LinearAlgebra
 import Testing
 
-/// Variables of two programs do not mix: a position on one trace means nothing on another.
+/// Variables of two programs do not mix: a position is meaningless on another trace.
 @Suite struct TraceTests {
   @Test func anOuterVariableInAnInnerProgram() async {
     await #expect(processExitsWith: .failure) {
@@ -54,7 +54,7 @@ import Testing
     }
   }
 
-  /// What is cached is constant, and so is what is evaluated with it.
+  /// Cached variables are constants, and so is everything evaluated with them.
   @Test func activeKeysAreNotCached() async {
     await #expect(processExitsWith: .failure) {
       let settings = AttentionSettings(heads: 1, keyValueHeads: 1, headDimension: 2, scale: 1)
@@ -66,7 +66,7 @@ import Testing
     }
   }
 
-  /// `detached` says that the other program's variable is held constant: d(x · f(x))/dx with f(x) fixed.
+  /// `detached` makes the other program's variable constant: d(x · f(x))/dx with f(x) fixed.
   @Test func detachedIsTheWay() {
     let x = Matrix<Double>([[2, 3]])
     let inner = linearize(

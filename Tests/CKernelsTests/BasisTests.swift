@@ -6,9 +6,9 @@ import Testing
 extension KernelTests {
   /// C ← B Yᵀ, Y ← Y − Cᵀ B in double precision.
   @Suite struct Basis {
-    /// Each entry is a sum of n (of count + 1) products, in any order: |error| ≤ (n + 2) u Σ |terms| for C, and for Y
-    /// (count + 3) u Σ |terms| beside what the error of C brings along, at most that of C times |B|. B and Y are of order
-    /// one and their terms at most 36 in size; the factor 4 covers what roundoff is neglected in that.
+    /// Each entry is a sum of n (or count + 1) products, in any order: |error| ≤ (n + 2) u Σ |terms| for C, and for Y
+    /// (count + 3) u Σ |terms| plus the error propagated from C, at most that of C times |B|. B and Y are of order
+    /// one and their terms at most 36 in size; the factor 4 covers neglected rounding.
     @Test(
       "the projection equals the plain loops",
       arguments: [(1, 1, 1), (3, 7, 2), (5, 300, 9), (40, 515, 8), (33, 64, 12), (0, 5, 3)])
@@ -40,7 +40,7 @@ extension KernelTests {
             results.append(c + y)
           }
         }
-        #expect(results[0] == results[1], "threads change no bit, set \(set)")
+        #expect(results[0] == results[1], "threads must not change a bit, set \(set)")
       }
     }
   }

@@ -21,7 +21,7 @@ extension KernelTests {
               Engine.current, type.rawValue, $0.baseAddress! + offset, &widened,
               Int64(expected.count))
           }
-          // The bits of a NaN say nothing; hardware may quiet one that signals.
+          // The bits of a NaN do not matter; hardware may quiet a signalling one.
           let differing = widened.indices.filter {
             widened[$0].bitPattern != expected[$0].bitPattern
               && !(widened[$0].isNaN && expected[$0].isNaN)

@@ -15,7 +15,7 @@ extension GuardedMatrix {
     return y
   }
 
-  /// Weight (r, c) as the products in double precision take it.
+  /// Weight (r, c) as products in double precision use it.
   fileprivate func weight(_ r: Int, _ c: Int) -> Double {
     guard elementType == .f64 else { return Double(widened[r * columns + c]) }
     return (kernel.data + r * Int(kernel.row_bytes) + 8 * c).loadUnaligned(as: Double.self)
@@ -30,7 +30,7 @@ private func twoSum(_ a: Double, _ b: Double) -> (sum: Double, error: Double) {
   return (sum, (a - (sum - z)) + (b - z))
 }
 
-/// Vectors `chosen` of an (n, b) block, side by side.
+/// The vectors `chosen` of an (n, b) block, contiguous.
 private func taken(_ chosen: [Int], of x: [Double], vectors b: Int) -> [Double] {
   (0..<x.count / b).flatMap { i in chosen.map { x[i * b + $0] } }
 }
@@ -43,13 +43,14 @@ private func normals(_ count: Int, seed: UInt64) -> [Double] {
 extension KernelTests {
   /// The products in double precision.
   @Suite struct DoubleProducts {
-    /// A reference that sums every product exactly split in two, with the errors of its sums carried along: good to
-    /// u |sum| + n² u² Σ |terms|, u = 2⁻⁵³, of which the second part is below u Σ |terms| for n < 2²⁶. So with the
-    /// kernels' own n + 2 roundings a term:
+    /// The reference sums every product, split exactly in two, and carries the errors of its sums along: accurate to
+    /// u |sum| + n² u² Σ |terms|, u = 2⁻⁵³, whose second part is below u Σ |terms| for n < 2²⁶. So with the kernels'
+    /// own n + 2 rounding errors per term:
     ///
     ///     |error| ≤ (n + 5) u (Σ |w| |x| + |y₀|)
     ///
-    /// 513 rows and 1280 columns: more than a group of groups of rows, more strips than one, and none of either whole.
+    /// 513 rows and 1280 columns: more than one group of groups of rows, more than one strip, and neither a whole
+    /// number.
     @Test(
       "equal sums of twice the precision",
       arguments: ElementType.allCases.filter(\.isGGUF), [(19, 512), (513, 1280)])
@@ -61,7 +62,7 @@ extension KernelTests {
       for direction in Direction.allCases {
         let n = w.inputs(direction), count = w.outputs(direction), most = widths.max()!
         let x = normals(n * most, seed: 5), before = normals(count * most, seed: 6)
-        // Of some outputs only: all would take long.
+        // Only some of the outputs, since all would take long.
         let places = stride(from: 0, to: count, by: shape.rows < 100 ? 5 : 89).map { $0 }
         var (values, magnitudes): ([Double], [Double]) = ([], [])
         for i in places {
@@ -121,7 +122,7 @@ extension KernelTests {
       }
     }
 
-    /// Weights of 0.5 to 0.5 + 2⁻¹ in steps of 2⁻⁷ and whole numbers below 2²⁰ give sums below 2⁵³ steps: nothing is rounded.
+    /// Weights from 0.5 to 1 in steps of 2⁻⁷ and integers below 2²⁰ give sums below 2⁵³ steps: nothing is rounded.
     @Test("sums that are representable are exact", arguments: [6, 48, 140])
     func exact(b: Int) throws {
       let (rows, columns) = (35, 777)

@@ -4,7 +4,7 @@ import Foundation
 import LinearAlgebra
 import Testing
 
-/// All tests of the kernels. Each makes the engines it wants.
+/// All tests of the kernels. Each creates the engines it needs.
 @Suite enum KernelTests {
   /// Runs `body` once with each instruction set that this processor has, on one thread.
   static func withEachInstructionSet(_ body: (Engine.InstructionSet) throws -> Void) rethrows {
@@ -30,7 +30,7 @@ enum Fixture {
   }
 }
 
-/// A stored matrix of ordinary random numbers that ends where readable memory ends, at any alignment.
+/// A stored matrix of ordinary random numbers that ends at the end of readable memory, at any alignment.
 final class GuardedMatrix {
   private let memory: UnsafeMutableRawPointer
   private let length: Int
@@ -41,7 +41,7 @@ final class GuardedMatrix {
   var rows: Int { Int(kernel.rows) }
   var columns: Int { Int(kernel.columns) }
 
-  /// `gap` bytes lie between the rows; an odd number brings them to every alignment.
+  /// `gap` bytes separate the rows; an odd number yields every alignment.
   init(_ type: ElementType, rows: Int, columns: Int, seed: UInt64, gap: Int = 0) throws {
     var generator = SeededGenerator(seed: seed)
     let blocks = columns / type.blockLength
@@ -53,7 +53,7 @@ final class GuardedMatrix {
     memory = mmap(nil, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
     mprotect(memory + pages * page, page, PROT_NONE)
     let base = memory + pages * page - max(rows * stride - gap, 0)
-    // The first eight blocks of the quantised fixtures are ordinary.
+    // The first eight blocks of the quantised fixtures have ordinary scales.
     let stored = type.blockLength > 1 ? try Fixture.bytes("\(type.name).blocks") : []
     for r in 0..<rows {
       for k in 0..<blocks {
@@ -65,7 +65,7 @@ final class GuardedMatrix {
         case .bf16:
           place.storeBytes(of: UInt16(Float(value).bitPattern >> 16), as: UInt16.self)
         case .f16:
-          // 2⁻³ to 2² in magnitude, by its bits.
+          // Magnitudes from 2⁻³ to 2², by their bits.
           let bits = generator.next()
           place.storeBytes(
             of: UInt16(bits & 0x83FF) | UInt16(12 + bits >> 20 % 5) << 10, as: UInt16.self)
@@ -93,7 +93,7 @@ final class GuardedMatrix {
   deinit { munmap(memory, length) }
 }
 
-/// Which of the two products.
+/// The two directions of a product.
 enum Direction: CaseIterable {
   case forward, adjoint
 }
@@ -119,7 +119,7 @@ extension GuardedMatrix {
     return y
   }
 
-  /// The product in double precision, and Σ |w| |x| beside it, both (outputs, b).
+  /// The product in double precision, and Σ |w| |x|, both (outputs, b).
   func oracle(_ direction: Direction, _ x: [Float], vectors b: Int) -> (
     values: [Double], magnitudes: [Double]
   ) {

@@ -5,7 +5,7 @@ import LinearAlgebra
 import Synchronization
 import Testing
 
-/// What the tasks of these tests share.
+/// State shared by the tasks of these tests.
 private final class Board: @unchecked Sendable {
   let counts: UnsafeMutablePointer<Int32>
   let count: Int
@@ -18,7 +18,7 @@ private final class Board: @unchecked Sendable {
   }
   deinit { counts.deallocate() }
 
-  /// Index i adds one to place i, then does what is nested.
+  /// Index i increments entry i, then runs the nested job.
   func run() {
     ck_parallel_for(
       Engine.current, Int64(count),
@@ -91,7 +91,7 @@ extension KernelTests {
       engine.use {
         let found = Mutex<Set<UInt>>([UInt(bitPattern: Engine.current)])
         Engine.forEach(64) { _ in
-          usleep(50)  // long enough for all threads to come
+          usleep(50)  // long enough for all threads to join
           let current = UInt(bitPattern: Engine.current)
           found.withLock { _ = $0.insert(current) }
         }
@@ -114,7 +114,7 @@ extension KernelTests {
       #expect(outer.instructionSet == .best)
     }
 
-    /// The calling thread as the system lists it: PROCESS/task/THREAD.
+    /// The calling thread as listed by the system: PROCESS/task/THREAD.
     private static var threadName: String? {
       try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/thread-self")
     }
@@ -134,7 +134,7 @@ extension KernelTests {
       let ours = names.withLock { $0 }.subtracting([try #require(Self.threadName)])
       #expect(!ours.isEmpty)
       for name in ours {
-        // The system strikes a thread off its list a moment after it has ended.
+        // The system removes a thread from its list a moment after it has ended.
         for _ in 0..<10_000 where FileManager.default.fileExists(atPath: "/proc/\(name)") {
           usleep(1000)
         }
@@ -142,7 +142,7 @@ extension KernelTests {
       }
     }
 
-    /// What the portable kernels give is what they give alone, whatever other engines do meanwhile.
+    /// The portable kernels give the same result whatever other engines do at the same time.
     @Test("engines of other instruction sets and threads change no bit of each other's products")
     func enginesDoNotMix() throws {
       let w = try GuardedMatrix(.bf16, rows: 130, columns: 300, seed: 1)

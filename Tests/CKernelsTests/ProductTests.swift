@@ -11,7 +11,7 @@ extension KernelTests {
   @Suite struct Products {
     static let widths = [1, 2, 3, 5, 8, 9, 16, 17, 31, 32, 33, 64]
 
-    /// Odd shapes, the columns made of whole blocks.
+    /// Odd shapes, with columns that are a whole number of blocks.
     static func shapes(_ type: ElementType) -> [(rows: Int, columns: Int)] {
       switch type.blockLength {
       case 1: [(1, 1), (3, 5), (17, 33), (513, 1029)]
@@ -20,7 +20,8 @@ extension KernelTests {
       }
     }
 
-    /// A sum of n products, in any order, each term rounded at most n + 1 times (and once more when it joins what was there):
+    /// A sum of n products, in any order, each term rounded at most n + 1 times (and once more when added to existing
+    /// values):
     ///
     ///     |error| ≤ (n + 2) u (Σ |w| |x| + |y₀|) / (1 − (n + 2) u)
     @Test(
@@ -28,7 +29,7 @@ extension KernelTests {
       arguments: ElementType.allCases.filter(\.isGGUF))
     func equalsOracle(type: ElementType) throws {
       for (rows, columns) in Self.shapes(type) {
-        // Odd gaps bring rows to odd addresses.
+        // Odd gaps put rows at odd addresses.
         for gap in rows < 100 ? [0, 1, 4] : [0] {
           let w = try GuardedMatrix(type, rows: rows, columns: columns, seed: 1, gap: gap)
           for direction in Direction.allCases {
@@ -42,8 +43,8 @@ extension KernelTests {
                 for (padding, accumulating) in [(0, false), (3, false), (5, true)] {
                   let ldx = b + padding, ldy = b + 2 * padding
                   let input = lanes(Array(0..<b), of: x, vectors: 64, stride: ldx)
-                  // Full of NaN where nothing may be read; other NaN bits than the arithmetic makes where nothing
-                  // may be written.
+                  // NaN where nothing may be read; NaN with bits that arithmetic does not produce where nothing may
+                  // be written.
                   let untouched = Float(nan: 0x1234, signaling: false)
                   var y = [Float](repeating: untouched, count: count * ldy)
                   if accumulating {
@@ -78,19 +79,21 @@ extension KernelTests {
 
     /// A term is rounded once as a product, then in every sum it is part of:
     ///
-    ///     forward    ≤ 64 times in its strip's (256 columns in 4 lanes or more), n / 256 times with other strips', and
-    ///                ≤ 5 times when at most 16 lanes are summed
-    ///     adjoint    ≤ 32 times in its rows', 32 times in its part's (1024 rows), n / 1024 times with other parts'
-    ///     of many    ≤ 64 times in its columns', 16 times in its part's, n / 1024 times with other parts'
+    ///     forward    ≤ 64 times in the sum of its strip (256 columns in 4 lanes or more), n / 256 times in those of
+    ///     other strips,
+    ///                and ≤ 5 times when at most 16 lanes are summed
+    ///     adjoint    ≤ 32 times in the sum of its rows, 32 times in that of its part (1024 rows), n / 1024 times in
+    ///     those of
+    ///                other parts
     ///
-    /// and |error| ≤ d u / (1 − d u) Σ |w| |x| for d roundings. A sum whose first terms are 1 loses everything it is added
-    /// that is below 2⁻²⁴: without parts, all terms of 2⁻²⁵ that follow in their lane, more than the bound.
+    /// and |error| ≤ d u / (1 − d u) Σ |w| |x| for d rounding errors. A sum that starts with 1 loses every later term
+    /// below 2⁻²⁴: without parts, all terms of 2⁻²⁵ that follow in its lane, which is more than the bound.
     @Test("long sums are summed in parts", arguments: [0, 25, 30])
     func parts(exponent: Int) throws {
       let (n, few, small) = (16384, 3, Float(sign: .plus, exponent: -exponent, significand: 1))
       for direction in Direction.allCases {
         let (rows, columns) = direction == .forward ? (few, n) : (n, few)
-        // The exponent 0 stands for random terms of one sign.
+        // The exponent 0 stands for random terms of the same sign.
         let random = normal(few * n, seed: 17).map(abs)
         let weights = (0..<rows * columns).map { i in
           let term = direction == .forward ? i % columns : i / columns
@@ -153,7 +156,7 @@ extension KernelTests {
         KernelTests.withEachInstructionSet { set in
           let together = w.product(direction, x, vectors: most)
           for b in 1...most {
-            // In another order each time, so that every vector travels in many positions.
+            // In another order each time, so that every vector occurs in many positions.
             let chosen = (0..<b).map { ($0 * 5 + b) % most }
             let some = w.product(direction, lanes(chosen, of: x, vectors: most), vectors: b)
             #expect(
@@ -164,7 +167,7 @@ extension KernelTests {
       }
     }
 
-    /// Many vectors are served in portions, each as if it came alone.
+    /// Many vectors are split into portions, each computed as if it came alone.
     @Test("vectors beyond a portion change nothing", arguments: [ElementType.f32, .f16, .q4_1])
     func portions(type: ElementType) throws {
       let w = try GuardedMatrix(type, rows: 45, columns: 288, seed: 15, gap: 4)

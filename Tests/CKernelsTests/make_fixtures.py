@@ -13,7 +13,7 @@ from gguf.quants import dequantize
 
 FOLDER = Path(__file__).parent / "Fixtures"
 
-# Where the halves that scale a block lie in it.
+# The offsets of the halves that scale a block.
 HALVES = {
     "Q4_0": [0], "Q4_1": [0, 2], "Q5_0": [0], "Q5_1": [0, 2], "Q8_0": [0],
     "Q2_K": [80, 82], "Q3_K": [108], "Q4_K": [0, 2], "Q5_K": [0, 2], "Q6_K": [208],
@@ -24,12 +24,12 @@ EXTREMES = [0x0000, 0x8000, 0x0001, 0x83FF, 0x0400, 0x7BFF, 0xFBFF, 0x7C00, 0xFC
 
 
 def scaled(generator, count, size, halves, values):
-    """`count` blocks of random bytes, their halves replaced."""
+    """Returns `count` blocks of random bytes with their halves replaced."""
     blocks = generator.integers(0, 256, (count, size), dtype=np.uint8)
     for place in halves:
         chosen = np.resize(np.roll(values, place // 2 % 7), count)
         blocks[:, place : place + 2] = chosen.astype("<u2").view(np.uint8).reshape(-1, 2)
-    # Two types have no half in one piece. The nibbles of one lie on top of four words; of the other it is an exponent.
+    # Two types have no half in one piece: one has its nibbles at the top of four words, the other has an exponent.
     if not halves and size == 56:
         for i in range(4):
             nibble = (np.resize(values, count) >> 4 * i & 15).astype(np.uint8)
@@ -53,7 +53,7 @@ def main():
             length, size = GGML_QUANT_SIZES[kind]
             ordinary = generator.normal(0, 0.1, 8).astype(np.float16).view(np.uint16)
             every = np.repeat(np.arange(256, dtype=np.uint8)[:, None], size, axis=1)
-            if length == 256:  # long enough to hold sixteen values at once
+            if length == 256:  # long enough for sixteen values at once
                 every = every[::16] ^ (np.arange(size, dtype=np.uint8) & 15)
             blocks = np.concatenate([
                 scaled(generator, 8, size, halves, ordinary),
@@ -62,7 +62,7 @@ def main():
             ])
             write(name, blocks, dequantize(blocks, kind).ravel())
 
-        # All halves; bf16 of every sign and exponent; doubles that round, over- and underflow.
+        # All halves; bf16 of every sign and exponent; doubles that round, overflow and underflow.
         halves = np.arange(1 << 16, dtype="<u2")[::7].copy()
         write("F16", halves, dequantize(halves.view(np.uint8), GGMLQuantizationType.F16))
         write("BF16", halves, dequantize(halves.view(np.uint8), GGMLQuantizationType.BF16))

@@ -40,7 +40,7 @@ import Testing
     }
   }
 
-  /// ARPACK's state is global: without the lock these solves would mix.
+  /// ARPACK's state is global: without the lock, concurrent solves would corrupt each other.
   @Test func concurrentSolvesDoNotMix() async throws {
     try await withThrowingTaskGroup(of: Void.self) { group in
       for seed in 0..<8 as Range<UInt64> {
@@ -60,7 +60,7 @@ import Testing
     }
   }
 
-  /// A solve inside a product would wait for its own lock; it is told so instead.
+  /// A solve inside a product would wait for its own lock, so it throws instead.
   @Test func aSolveInsideAnOperatorIsAnError() throws {
     let inner = slow()
     var heard: (any Error)?

@@ -3,7 +3,7 @@ import LinearAlgebra
 import TestSupport
 import Testing
 
-/// A batch that counts joint applications and holds the solver to the protocol.
+/// A batch that counts joint applications and checks that the solver respects the protocol.
 private final class WatchedBatch: BatchedOperator {
   private let base: OperatorBatch
   var passes = 0
@@ -46,17 +46,17 @@ private final class WatchedBatch: BatchedOperator {
 @Suite struct BatchTests {
   private func members(_ r: Int, rows: Int = 90, columns: Int = 80) -> [DenseOperator] {
     (0..<r).map { p in
-      // Different decays, so that the solves end at different times.
+      // Different rates of decay, so that the solves end at different times.
       let values = (0..<80).map { 1 / (1 + Double($0) * (0.2 + 0.7 * Double(p))) }
       return operatorWithSpectrum(values, rows: rows, columns: columns, seed: UInt64(p))
     }
   }
 
-  /// An operator of a batch is solved as it is alone with the same block: the same bits.
+  /// The answer for an operator in a batch is that of a single solve with the same block size, to the bit.
   @Test(arguments: [2, 3, 5], [(90, 80), (80, 90)])
   func equalsSingleSolves(r: Int, shape: (Int, Int)) throws {
     let operators = members(r, rows: shape.0, columns: shape.1)
-    // Wide enough for the 8 vectors that measure residual norms in one application, in the batch as alone.
+    // Wide enough to measure residual norms of 8 vectors in one application, in the batch and alone.
     let solver = BlockLanczosSolver(blockSize: 4, width: 40, seed: 3)
     let together = try solver.partialSVDs(of: OperatorBatch(operators), count: 4)
     #expect(together.count == r)
@@ -66,7 +66,7 @@ private final class WatchedBatch: BatchedOperator {
       #expect(found.singularValues == alone.singularValues)
       #expect(found.leftVectors == alone.leftVectors)
       #expect(found.rightVectors == alone.rightVectors)
-      // Vectors may be more: a shorter block is padded to the length of the others'.
+      // The number of vectors may be larger: a shorter block is padded to the length of the others.
       #expect(found.report.applications.passes == alone.report.applications.passes)
     }
   }
@@ -79,15 +79,15 @@ private final class WatchedBatch: BatchedOperator {
     #expect(batch.widest <= max(32, r))
     #expect(found.allSatisfy { $0.report.isConverged })
     let passes = found.map(\.report.applications.passes)
-    // Shared, not summed: no operator takes part in more passes than there were.
+    // Passes are shared, not summed: no operator takes part in more passes than there were.
     #expect(passes.max()! <= batch.passes)
     if r > 1 {
       #expect(batch.passes < passes.reduce(0, +))
-      #expect(batch.activeSizes.contains { $0 < r }, "an operator that is done is left out")
+      #expect(batch.activeSizes.contains { $0 < r }, "a finished operator is left out")
     }
   }
 
-  /// Every solver answers for a batch, together or in turn, and says which operator was to blame.
+  /// Every solver answers for a batch, together or in turn, and reports which operator caused an error.
   @Test(arguments: SolverKind.allCases)
   func everySolverTakesBatches(kind: SolverKind) throws {
     let operators = members(3)
@@ -112,7 +112,7 @@ private final class WatchedBatch: BatchedOperator {
     }
   }
 
-  /// Nearly all triplets: every basis becomes the whole space, and they are solved one after another.
+  /// For nearly all triplets every basis grows to the whole space, so the operators are solved one after another.
   @Test(arguments: [79, 80])
   func nearlyFullRequestsAreSolvedInTurn(count: Int) throws {
     let batch = WatchedBatch(members(3))

@@ -3,7 +3,7 @@ import LinearAlgebra
 import TestSupport
 import Testing
 
-/// The settings of the block and the randomized solver: each changes something that can be seen.
+/// Each setting of the block and the randomized solver has an observable effect.
 @Suite struct BlockSolverTests {
   private func slow() -> DenseOperator {
     operatorWithSpectrum(
@@ -67,7 +67,7 @@ import Testing
     }
   }
 
-  /// Copies of a value are found up to the width of the block.
+  /// Copies of a value are found, up to the width of the block.
   @Test(arguments: [3, 8])
   func findsRepeatedValuesUpToTheBlock(copies: Int) throws {
     let values = Array(repeating: 3.0, count: copies) + jacobianLike(60).map { $0 / 28 }

@@ -4,10 +4,10 @@ import LinearAlgebra
 import TestSupport
 import Testing
 
-/// What solvers say of the triplets they did not find.
+/// What solvers prove about the triplets they did not find.
 @Suite struct CertificateTests {
-  /// The same map on every one of `copies` parts of its input: values repeated that often, which is what an ordinary
-  /// checkpoint made of equal parts looks like.
+  /// The same map on each of `copies` parts of the input: values repeated that often, as in an ordinary checkpoint
+  /// made of equal parts.
   private func equalBlocks(_ values: [Double], copies: Int) -> ClosureOperator {
     let part = operatorWithSpectrum(values, rows: values.count, columns: values.count, seed: 3)
     let each = { (x: [Double], product: (Matrix<Double>) -> Matrix<Double>) in
@@ -22,7 +22,7 @@ import Testing
   private func expectAll(_ found: SingularTriplets, _ values: [Double], _ message: Comment) {
     #expect(found.report.isConverged, message)
     for (i, value) in found.singularValues.enumerated() {
-      // The residual norm bounds the error of a value (Weyl), and the search takes no less for equal.
+      // The residual norm bounds the error of a value (Weyl), and the search treats smaller differences as equal.
       #expect(abs(value - values[i]) <= 2.1e-5 * values[0], message)
     }
   }
@@ -42,7 +42,7 @@ import Testing
     }
   }
 
-  /// Sixteen solves share an application, two vectors each.
+  /// Sixteen solves share applications, with two vectors each.
   @Test func narrowBlocksLoseNothing() throws {
     let values = jacobianLike(8)
     let a = (0..<16).map { _ in equalBlocks(values, copies: 12) }
@@ -54,7 +54,7 @@ import Testing
     }
   }
 
-  /// A clear gap: every solver proves the count, and S lies between the next value and the last one.
+  /// With a clear gap, every solver proves the count, and S lies between the next value and the last one.
   @Test(arguments: SolverKind.allCases, [(120, 120), (150, 90), (90, 150)])
   func provesWhatIsThere(kind: SolverKind, shape: (Int, Int)) throws {
     let values = jacobianLike(90)
@@ -69,7 +69,7 @@ import Testing
     #expect(certificate.outside < values[5])
     #expect(found.report.applications == a.count)
     #expect(certificate.applications.passes < found.report.applications.passes)
-    // Further triplets are triplets, as good as they say.
+    // Further triplets satisfy the equations as accurately as reported.
     let products = (a.apply(further.rightVectors), a.applyAdjoint(further.leftVectors))
     for (i, sigma) in further.singularValues.enumerated() {
       let norms = [
@@ -81,7 +81,7 @@ import Testing
     }
   }
 
-  /// A cluster at the cut is followed to its end, unless it has none within reach.
+  /// A cluster at the cut is followed to its end, if the end is within reach.
   @Test(arguments: SolverKind.allCases)
   func followsAClusterToItsEnd(kind: SolverKind) throws {
     let cluster = (0..<9).map { 2 + 1e-7 * Double($0) }
@@ -120,7 +120,7 @@ import Testing
     }
   }
 
-  /// Of a zero map nothing is missing; beside values of 0 nothing is proven of what is small.
+  /// In a zero map nothing is missing; beside values of 0, nothing is proven about small ones.
   @Test(arguments: SolverKind.allCases)
   func degenerateMaps(kind: SolverKind) throws {
     let zero = try kind.solver().partialSVD(

@@ -3,7 +3,7 @@ import LinearAlgebra
 import TestSupport
 import Testing
 
-/// What every solver promises beside the numbers.
+/// What every solver guarantees besides the numbers.
 @Suite struct ContractTests {
   @Test(arguments: SolverKind.allCases, problems)
   func keepsTheOperatorsContractAndCounts(kind: SolverKind, problem: Problem) throws {
@@ -124,12 +124,12 @@ import Testing
       return
     }
     #expect(stop.reason == .rounding && stop.remedy.contains("tolerance"))
-    // As a tolerance it is met: the largest residual norm, rounded up to two digits.
+    // The reported residual would do as a tolerance: it is the largest residual norm, rounded up to two digits.
     let worst = found.residualNorms.max()! / found.singularValues[0]
     let residual = try #require(stop.residual)
     #expect(residual >= worst && residual <= 1.1 * worst)
     #expect(throws: NotConverged.self) { try found.requireConverged() }
-    // Still the right triplets, to the precision there is.
+    // The triplets are still correct, to the available precision.
     for (i, value) in found.singularValues.enumerated() {
       #expect(abs(value - jacobianLike(60)[i]) <= 1e-6 * 56)
     }

@@ -3,7 +3,7 @@ import LinearAlgebra
 import TestSupport
 import Testing
 
-/// Every solver against chosen spectra and against LAPACK.
+/// Every solver is compared with chosen spectra and with LAPACK.
 @Suite struct DenseOracleTests {
   @Test(arguments: SolverKind.allCases, problems)
   func findsTheLargestTriplets(kind: SolverKind, problem: Problem) throws {
@@ -13,7 +13,7 @@ import Testing
       .partialSVD(of: a, count: problem.count).requireConverged()
     let largest = problem.value(0)
 
-    // |σ̂ − σ| ≤ ‖residual‖ ≤ tolerance · σ₁ for some σ of A (Weyl); the rest is rounding of the operator's making.
+    // |σ̂ − σ| ≤ ‖residual‖ ≤ tolerance · σ₁ for some σ of A (Weyl); the rest is rounding in the operator.
     let slack = (tolerance + 1e-13) * largest + 1e-300
     #expect(found.singularValues.count == problem.count)
     for (i, value) in found.singularValues.enumerated() {
@@ -21,7 +21,7 @@ import Testing
     }
     #expect(found.singularValues == found.singularValues.sorted(by: >))
 
-    // 1e-12: a few hundred roundings of 1e-16 in products of length ≤ 150, with room.
+    // 1e-12: a few hundred rounding errors of 1e-16 in products of length ≤ 150, with a margin.
     #expect(orthonormalityDefect(found.leftVectors) < 1e-12)
     #expect(orthonormalityDefect(found.rightVectors) < 1e-12)
     #expect(found.leftVectors.columns == problem.rows)
@@ -40,7 +40,7 @@ import Testing
       let backward = zip(x.row(i), found.rightVectors.row(i)).map { ($0 - sigma * $1) }
       let norm = max(
         Matrix([forward]).frobeniusNorm, Matrix([backward]).frobeniusNorm)
-      // The products are recomputed in another grouping: equal to rounding of ‖A‖.
+      // The products are recomputed with another grouping: equal up to rounding of ‖A‖.
       #expect(abs(found.residualNorms[i] - norm) <= 1e-13 * problem.value(0) + 1e-300)
       #expect(norm <= 1e-6 * problem.value(0) + 1e-300)
     }
@@ -65,7 +65,7 @@ import Testing
     }
   }
 
-  /// The signs are not LAPACK's choice: the first of the largest entries of v, those within a hundredth, is positive.
+  /// The signs do not depend on LAPACK: the first of the largest entries of v, those within a hundredth, is positive.
   @Test(arguments: problems)
   func denseVectorsHaveFixedSigns(problem: Problem) throws {
     let found = try DenseSolver().partialSVD(of: problem.makeOperator(), count: problem.count)
@@ -76,7 +76,8 @@ import Testing
     }
   }
 
-  /// A spectrum like a residual Jacobian's, at the default tolerance, in the precision models are computed in.
+  /// A spectrum like that of a residual Jacobian, at the default tolerance, in the precision that models are computed
+  /// in.
   @Test(arguments: SolverKind.allCases, [1, 10, 30])
   func reachesTheDefaultToleranceInSinglePrecision(kind: SolverKind, count: Int) throws {
     let values = jacobianLike(200)

@@ -3,12 +3,13 @@ import LinearAlgebra
 import RealModule
 import TestSupport
 
-/// A real matrix with chosen eigenvalues, normal or not, and how many to ask for.
+/// A real matrix with chosen eigenvalues, normal or not, and the number to request.
 struct EigenProblem: Sendable, CustomStringConvertible {
   let name: String
-  /// Real ones, and of every pair the one with the positive imaginary part.
+  /// The real eigenvalues, and of every pair the one with the positive imaginary part.
   let values: [Complex<Double>]
-  /// How far the basis is from orthogonal: the condition of its random part is about 10 for 1, and 1 for 0.
+  /// The deviation of the basis from orthogonality: the condition number of its random part is about 10 for 1, and 1
+  /// for 0.
   let skew: Double
   let count: Int
   var description: String { "\(name), k = \(count)" }
@@ -21,7 +22,7 @@ struct EigenProblem: Sendable, CustomStringConvertible {
     self.init(name, values.map { Complex($0, 0) }, skew: skew, count: count)
   }
 
-  /// All n of them, by falling modulus.
+  /// All n eigenvalues, in descending order of modulus.
   var all: [Complex<Double>] {
     values.flatMap { $0.imaginary == 0 ? [$0] : [$0, $0.conjugate] }
       .sorted { $0.length > $1.length }
@@ -46,7 +47,7 @@ struct EigenProblem: Sendable, CustomStringConvertible {
     var generator = SeededGenerator(seed: seed)
     let q = generator.normalMatrix(rows: n, columns: n).orthonormalizedRows()
     var (s, inverse) = (Matrix<Double>.identity(n), Matrix<Double>.identity(n))
-    // I + c eⱼ eᵢᵀ, i < j, many of them: each inverse is I − c eⱼ eᵢᵀ.
+    // The product of many I + c eⱼ eᵢᵀ with i < j: the inverse of each is I − c eⱼ eᵢᵀ.
     for _ in 0..<(skew > 0 ? 2 * n : 0) {
       let j = Int(generator.next() % UInt64(n - 1)) + 1
       let i = Int(generator.next() % UInt64(j))

@@ -5,7 +5,7 @@ import RealModule
 import TestSupport
 import Testing
 
-/// A x − λ x, in the plainest way.
+/// ‖A x − λ x‖, computed directly.
 private func residualNorm(
   _ a: Matrix<Double>, _ λ: Complex<Double>, _ x: ArraySlice<Double>, _ y: ArraySlice<Double>
 ) -> Double {
@@ -20,7 +20,7 @@ private func residualNorm(
   return squares.reduce(0, +).squareRoot()
 }
 
-/// The same eigenvalues, each of the wanted taken once.
+/// The largest distance between the two lists, with each wanted eigenvalue matched once.
 private func largestDistance(_ found: [Complex<Double>], _ wanted: [Complex<Double>]) -> Double {
   var left = wanted
   return found.reduce(0) { worst, λ in
@@ -32,8 +32,9 @@ private func largestDistance(_ found: [Complex<Double>], _ wanted: [Complex<Doub
 }
 
 @Suite struct EigensolverTests {
-  /// The residual norm bounds the distance to an eigenvalue times the condition of the eigenvectors (Bauer and Fike), which
-  /// is at most some hundred for these bases; 10⁻¹¹ is far below what another eigenvalue would differ by.
+  /// The distance to an eigenvalue is bounded by the residual norm times the condition number of the eigenvectors
+  /// (Bauer and Fike), which is at most a few hundred for these bases; 10⁻¹¹ is far less than the distance to another
+  /// eigenvalue.
   @Test(arguments: EigensolverKind.allCases, eigenProblems)
   func findsTheChosenSpectrum(kind: EigensolverKind, problem: EigenProblem) throws {
     let a = problem.matrix()
@@ -70,7 +71,8 @@ private func largestDistance(_ found: [Complex<Double>], _ wanted: [Complex<Doub
     #expect(strict.count.vjp == 0)
   }
 
-  /// Of a pair the one with the positive imaginary part comes first, the other follows, and only the last may be missing.
+  /// The member of a pair with the positive imaginary part comes first, the other follows, and only the last may be
+  /// missing.
   @Test(arguments: EigensolverKind.allCases, eigenProblems)
   func pairsStandTogether(kind: EigensolverKind, problem: EigenProblem) throws {
     let found = try kind.solver(tolerance: 1e-9)
@@ -94,8 +96,8 @@ private func largestDistance(_ found: [Complex<Double>], _ wanted: [Complex<Doub
     }
   }
 
-  /// A rotation by one angle in every plane: one pair, which one start vector spans at once. Both solvers give what there
-  /// is, and its modulus is 1.
+  /// A rotation by the same angle in every plane has one pair, which one start vector spans at once. Both solvers
+  /// return what there is, with modulus 1.
   @Test(arguments: EigensolverKind.allCases)
   func rotationHasItsAngle(kind: EigensolverKind) throws {
     let problem = EigenProblem(
@@ -109,8 +111,8 @@ private func largestDistance(_ found: [Complex<Double>], _ wanted: [Complex<Doub
     #expect(found.residualNorms.allSatisfy { $0 < 1e-9 })
   }
 
-  /// A Jordan block: its eigenvalue is defective, and known no better than to the n-th root of rounding; the residual is
-  /// small all the same, and it is the residual that is promised.
+  /// A Jordan block's eigenvalue is defective, and accurate only to the n-th root of rounding; the residual is small
+  /// all the same, and only the residual is guaranteed.
   @Test(arguments: EigensolverKind.allCases)
   func defectiveEigenvaluesHaveSmallResiduals(kind: EigensolverKind) throws {
     let n = 30
@@ -119,7 +121,7 @@ private func largestDistance(_ found: [Complex<Double>], _ wanted: [Complex<Doub
     (a[0, 1], a[1, 2]) = (1, 1)
     let found = try kind.solver(tolerance: 1e-9).eigenpairs(of: DenseOperator(a), count: 3)
     #expect(found.report.isConverged)
-    // (10⁻¹⁶)^⅓, times some.
+    // (10⁻¹⁶)^⅓, with a margin.
     for λ in found.values { #expect((λ - Complex(2, 0)).length < 1e-3) }
   }
 
@@ -157,7 +159,7 @@ private func largestDistance(_ found: [Complex<Double>], _ wanted: [Complex<Doub
     let a = SinglePrecisionOperator(DenseOperator(problem.matrix()))
     let found = try ARPACKEigensolver().eigenpairs(of: a, count: problem.count)
     #expect(found.report.isConverged)
-    // Bauer and Fike, with the condition of the eigenvectors as above.
+    // Bauer and Fike, with the condition number of the eigenvectors as above.
     #expect(largestDistance(found.values, problem.all) < 1e-3 * problem.all[0].length)
   }
 

@@ -3,12 +3,12 @@ import LinearAlgebra
 import TestSupport
 import Testing
 
-/// The factorisation, iterated from outside.
+/// The factorisation when iterated from outside.
 @Suite struct FactorisationTests {
   private func matrix(_ basis: OrthonormalBasis) -> Matrix<Double> { basis.vectors(from: 0) }
 
-  /// After every step A V = U H and Aᵀ U = V Hᵀ, but for the pending block, and the residual norms are what products say.
-  /// 1e-12: some hundred roundings at sizes ≤ 50 and values ≤ 56.
+  /// After every step A V = U H and Aᵀ U = V Hᵀ, except for the pending block, and the residual norms agree with
+  /// products. 1e-12: about a hundred rounding errors at sizes ≤ 50 and values ≤ 56.
   @Test(arguments: [1, 3, 7], [(50, 30), (30, 30), (30, 50)])
   func everyStepIsAFactorisation(block: Int, shape: (Int, Int)) throws {
     let given = operatorWithSpectrum(jacobianLike(30), rows: shape.0, columns: shape.1, seed: 1)
@@ -21,7 +21,7 @@ import Testing
       let (u, v, h) = (matrix(process.left), matrix(process.right), process.projected)
       #expect(orthonormalityDefect(u) < 1e-13 && orthonormalityDefect(v) < 1e-13)
       #expect(h.rows == process.left.count && h.columns == process.right.count)
-      // Of the side that is applied altogether: A V = U H with U pending, Aᵀ U = V Hᵀ with V pending.
+      // On the side that is fully applied: A V = U H with U pending, Aᵀ U = V Hᵀ with V pending.
       let (x, y, small) = process.direction == .adjoint ? (v, u, h.transposed) : (u, v, h)
       let products =
         process.direction == .adjoint
@@ -37,7 +37,7 @@ import Testing
         #expect(abs(max(forward, backward) - ritz.residualNorms[i]) < 1e-12 * 56)
       }
     }
-    // One block a step; the last ones hold the whole space.
+    // One block per step; the last bases span the whole space.
     #expect(process.isComplete && process.right.count == 30)
     #expect(a.applications[0].passes == steps)
     let all = try process.ritzTriplets(30)
@@ -50,7 +50,7 @@ import Testing
     Matrix([zip(x.elements, y.elements).map { $0 - s * $1 }]).frobeniusNorm
   }
 
-  /// Values rise to the true ones, from below, and a start block of the answer is the answer.
+  /// Values increase to the true ones from below, and a start block that spans the answer gives it at once.
   @Test func aStartBlockOfOnesOwn() throws {
     let given = operatorWithSpectrum(jacobianLike(60), rows: 60, columns: 60, seed: 2)
     let oracle = try DenseSolver().partialSVD(of: given, count: 3)

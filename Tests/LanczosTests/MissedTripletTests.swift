@@ -5,11 +5,12 @@ import Testing
 
 @testable import Lanczos
 
-/// Values that a single start vector does not see.
+/// Values that a single start vector cannot find.
 @Suite struct MissedTripletTests {
   private static let n = 128
 
-  /// Repeated at the top, across the cut, below it; clusters; all alike; the identity and something small.
+  /// Repeated values at the top, across the cut and below it; clusters; all values equal; the identity plus a small
+  /// map.
   private static let spectra: [(name: String, values: [Double])] = [
     ("12 equal", Array(repeating: 5, count: 12) + fall(4.5, n - 12)),
     ("30 equal", Array(repeating: 5, count: 30) + fall(4.5, n - 30)),
@@ -30,7 +31,7 @@ import Testing
     (0..<count).map { first + (last - first) * Double($0) / Double(count - 1) }
   }
 
-  /// Converged is the whole answer: every value is as large as the true one less the tolerance.
+  /// A converged answer is complete: every value is as large as the true one minus the tolerance.
   @Test(arguments: spectra.indices, [false, true])
   func arpackMissesNothing(spectrum: Int, single: Bool) throws {
     let values = Self.spectra[spectrum].values.sorted(by: >)
@@ -39,7 +40,7 @@ import Testing
       let a: any LinearOperator = single ? SinglePrecisionOperator(dense) : dense
       let found = try ARPACKSolver(seed: seed).partialSVD(of: a, count: 10).requireConverged()
       for (i, value) in found.singularValues.enumerated() {
-        // The residual norm bounds the error of a value (Weyl); the search takes less for equal.
+        // The residual norm bounds the error of a value (Weyl); the search treats smaller differences as equal.
         #expect(abs(value - values[i]) <= 2.1e-5 * values[0], "σ\(i), seed \(seed)")
       }
       #expect(orthonormalityDefect(found.rightVectors) < 1e-12)
@@ -47,7 +48,7 @@ import Testing
     }
   }
 
-  /// A tall and a wide operator, the second of which is solved as its adjoint.
+  /// A tall and a wide operator; the latter is solved as its adjoint.
   @Test(arguments: [(150, 60), (60, 150)])
   func inBothOrientations(shape: (Int, Int)) throws {
     let values = Array(repeating: 3.0, count: 9) + Self.fall(2, 51)
@@ -58,7 +59,7 @@ import Testing
     }
   }
 
-  /// p = 2: ‖g‖² / 2 is exponential, P(‖g‖ < η) = 1 − e^(−η²/2).
+  /// For p = 2, ‖g‖² / 2 is exponential: P(‖g‖ < η) = 1 − e^(−η²/2).
   @Test func leastNormIsTheQuantile() {
     let exact = (-2 * log1p(-1e-6)).squareRoot()
     #expect(abs(OutsideSpace.leastNorm(of: 2, failureProbability: 1e-6) / exact - 1) < 1e-6)

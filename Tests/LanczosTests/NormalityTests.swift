@@ -5,7 +5,7 @@ import RealModule
 import TestSupport
 import Testing
 
-/// ‖AᵀA − AAᵀ‖_F / ‖A‖_F², by its formula.
+/// ‖AᵀA − AAᵀ‖_F / ‖A‖_F², computed by the formula.
 private func departure(_ a: Matrix<Double>) -> Double {
   let commutator = a.gram(.transposed) - a.gram()
   return commutator.frobeniusNorm / (a.frobeniusNorm * a.frobeniusNorm)
@@ -17,7 +17,7 @@ private func departure(_ a: Matrix<Double>) -> Double {
     return generator.normalMatrix(rows: n, columns: n)
   }
 
-  /// Few dimensions are gone through one by one.
+  /// In few dimensions all unit vectors are used.
   @Test(arguments: [1, 5, 40, 64])
   func smallOperatorsAreMeasuredExactly(order: Int) throws {
     let a = random(order, seed: UInt64(order))
@@ -27,14 +27,14 @@ private func departure(_ a: Matrix<Double>) -> Double {
     #expect(found.standardError == 0 && found.frobeniusError == 0)
   }
 
-  /// Gaussian matrices, the worst case, in which no few directions hold most; and spectra that decay as Jacobians' do. Six
-  /// standard errors are exceeded by chance in one of 10⁸ tests.
+  /// Gaussian matrices are the worst case, in which no few directions contain most of the norm; the other spectra
+  /// decay like those of Jacobians. Six standard errors are exceeded by chance in one of 10⁸ tests.
   @Test(arguments: [100, 200], [1, 2, 3] as [UInt64])
   func largeOnesAreEstimated(order: Int, seed: UInt64) throws {
     let spectrum = (0..<order).map { 56 * Double.pow(Double($0 + 1), -0.6) }
     let decaying = operatorWithSpectrum(spectrum, rows: order, columns: order, seed: seed)
     for a in [random(order, seed: seed), decaying.matrix] {
-      // Another seed: the matrices are made by the same generator.
+      // Another seed, since the matrices are drawn from the same generator.
       let found = try DepartureFromNormality(of: DenseOperator(a), seed: seed + 100)
       #expect(found.standardError > 0 && found.standardError < 0.15 * found.value)
       #expect(abs(found.value - departure(a)) < 6 * found.standardError)
@@ -51,17 +51,17 @@ private func departure(_ a: Matrix<Double>) -> Double {
     }
   }
 
-  /// A = u vᵀ with u ⟂ v: all eigenvalues are 0, and the departure is the whole norm.
+  /// A = u vᵀ with u ⟂ v: all eigenvalues are 0, so the departure is the whole norm.
   @Test func nilpotentMatricesDepartMost() throws {
     var a = Matrix<Double>(rows: 90, columns: 90)
     a[3, 70] = 7
     let found = try DepartureFromNormality(of: DenseOperator(a))
-    // One direction of C is u, one v: the sketch holds both.
+    // C has two directions, u and v, which the sketch contains.
     #expect(abs(found.value - 2.0.squareRoot()) < 1e-9)
     #expect(abs(found.henriciBound - 1) < 1e-4)
   }
 
-  /// Henrici's departure itself, of matrices whose eigenvalues are chosen, is at least its bound.
+  /// For matrices with chosen eigenvalues, Henrici's departure is at least its bound.
   @Test(arguments: eigenProblems)
   func theBoundHolds(problem: EigenProblem) throws {
     let a = problem.matrix()
@@ -97,7 +97,7 @@ private func departure(_ a: Matrix<Double>) -> Double {
     }
   }
 
-  /// 1/L ln σᵢ of the product, where that can still be formed.
+  /// 1/L ln σᵢ of the product, where the product can still be formed.
   @Test(arguments: [1, 3, 8])
   func areTheSingularValuesOfTheProduct(depth: Int) throws {
     let factors = factors(depth, order: 24, scale: 0.8)
@@ -107,11 +107,11 @@ private func departure(_ a: Matrix<Double>) -> Double {
     let found = try LyapunovExponents(
       of: factors.map { DenseOperator($0) }, count: 5, tolerance: 1e-10, sweeps: 500)
     #expect(found.isConverged)
-    // The last change, over one minus the rate of convergence; a tenth of it is left to the small product.
+    // The last change divided by one minus the rate of convergence; a tenth is left for the small product.
     for (a, b) in zip(found.values, wanted) { #expect(abs(a - b) < 1e-8) }
   }
 
-  /// The sum of all exponents is the growth of volume: 1/L ln |det P|, whatever the depth. Here σ₁ / σₙ is 10⁴⁰.
+  /// The sum of all exponents is the growth of volume, 1/L ln |det P|, at any depth. Here σ₁ / σₙ is 10⁴⁰.
   @Test func deepProductsLoseNothing() throws {
     let growth = [1.5, 1.1, 0.8, 0.5, 0.2]
     var generator = SeededGenerator(seed: 5)

@@ -2,7 +2,8 @@ import Lanczos
 import LinearAlgebra
 import Testing
 
-/// What a Krylov method orthogonalises against. 1e-12: some hundred roundings at sizes ≤ 60, with room.
+/// The basis that a Krylov method orthogonalises against. 1e-12: about a hundred rounding errors at sizes ≤ 60, with
+/// a margin.
 struct OrthonormalBasisTests {
   @Test(arguments: [1, 4, 7])
   func aBasisGrowsToTheWholeSpaceAndExplainsEveryBlock(width: Int) {
@@ -24,7 +25,7 @@ struct OrthonormalBasisTests {
     }
   }
 
-  /// Zero rows and rows inside the basis add random directions that no row sees.
+  /// Zero rows and rows within the basis add random directions that no row contains.
   @Test func aBasisReplacesWhatIsNotNew() {
     var generator = SeededGenerator(seed: 3)
     var basis = OrthonormalBasis(dimension: 9)

@@ -3,9 +3,9 @@ import LinearAlgebra
 import TestSupport
 import Testing
 
-/// Operators whose products are mostly rounding: something large cancels inside them.
+/// Operators whose products are mostly rounding, because large terms cancel inside them.
 @Suite struct RoundingTests {
-  /// (A + c I) v − c v in single precision, for a c of `size` · ‖A‖: products are off by about 6·10⁻⁸ · size of ‖A‖.
+  /// (A + c I) v − c v in single precision, with c = `size` · ‖A‖: products are off by about 6·10⁻⁸ · size · ‖A‖.
   private func cancelling(_ size: Double, adjointSeed: UInt64 = 1) -> ClosureOperator {
     let n = 60
     let make = { operatorWithSpectrum(jacobianLike(n), rows: n, columns: n, seed: $0) }
@@ -19,7 +19,7 @@ import Testing
       adjoint: { around($0, other.applyAdjoint(Matrix([$0]))) })
   }
 
-  /// They have an adjoint; what they lack is digits, and that is a result with a reason.
+  /// The adjoint is correct but inaccurate, which is a result with a reason, not an error.
   @Test(arguments: SolverKind.allCases, [1e5, 1e7, 1e9])
   func roundingIsNoWrongAdjoint(kind: SolverKind, size: Double) throws {
     let found = try kind.solver().partialSVD(of: cancelling(size), count: 3)
@@ -30,7 +30,7 @@ import Testing
     #expect(try #require(stop.residual) > 1e-5)
   }
 
-  /// With digits left to tell, a wrong adjoint is one: its defect is about 1/√n, rounding 6·10⁻⁸ · size.
+  /// With enough accuracy left, a wrong adjoint is recognised: its defect is about 1/√n, rounding 6·10⁻⁸ · size.
   @Test(arguments: SolverKind.allCases, [1, 1e3] as [Double])
   func aWrongAdjointIsStillSeen(kind: SolverKind, size: Double) throws {
     let error = try #require(throws: OperatorError.self) {

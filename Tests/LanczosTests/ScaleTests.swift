@@ -4,10 +4,10 @@ import LinearAlgebra
 import TestSupport
 import Testing
 
-/// Solvers do not know the size of an operator.
+/// Solvers do not depend on the scale of an operator.
 @Suite struct ScaleTests {
-  /// s (I − P), P the cyclic shift of n = 64: σ = 2 s |sin(π k / n)|, all but two of them twice. Products are rounded to
-  /// single precision, whose range s² leaves.
+  /// s (I − P), where P is the cyclic shift of n = 64: σ = 2 s |sin(π k / n)|, all but two of them twice. Products
+  /// are rounded to single precision, in which s² overflows or underflows.
   @Test(arguments: SolverKind.allCases, [1e-30, 1e-12, 1, 1e12, 1e30])
   func anySize(kind: SolverKind, scale: Double) throws {
     let n = 64
@@ -23,7 +23,7 @@ import Testing
     }
   }
 
-  /// The same problem at another power of two: the same bits but for the exponent.
+  /// The same problem scaled by a power of two gives the same bits, except for the exponent.
   @Test(arguments: SolverKind.allCases)
   func powersOfTwoChangeNothing(kind: SolverKind) throws {
     let values = jacobianLike(60)

@@ -1,8 +1,8 @@
 import Lanczos
 import Testing
 
-/// `auto` takes the dense SVD for more than a quarter of a small spectrum and the block solver for the rest; a solver asked
-/// for by name is the one that answers.
+/// `auto` uses the dense SVD for more than a quarter of a small spectrum and the block solver otherwise; a solver
+/// requested by name is the one used.
 @Test func autoIsDecidedByTheShareOfTheSpectrum() {
   #expect(SolverKind.auto.chosen(for: 64, width: 256) == .block)
   #expect(SolverKind.auto.chosen(for: 65, width: 256) == .dense)

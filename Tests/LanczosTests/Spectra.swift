@@ -4,7 +4,7 @@ import LinearAlgebra
 import TestSupport
 import Testing
 
-/// A chosen spectrum, in a shape, and how many triplets to ask for.
+/// A chosen spectrum, the shape of the matrix, and the number of triplets to request.
 struct Problem: Sendable, CustomTestStringConvertible {
   let name: String
   let values: [Double]
@@ -29,10 +29,10 @@ struct Problem: Sendable, CustomTestStringConvertible {
   func value(_ i: Int) -> Double { i < values.count ? values[i] : 0 }
 }
 
-/// What decays like the residual Jacobians of a trained transformer.
+/// A spectrum that decays like those of residual Jacobians of a trained transformer.
 func jacobianLike(_ n: Int) -> [Double] { (0..<n).map { 56 * pow(Double($0 + 1), -0.6) } }
 
-/// σᵢ = value(i), i = 0 …, n − 1.
+/// The spectrum σᵢ = value(i), i = 0 … n − 1.
 private func spectrum(_ n: Int, _ value: (Double) -> Double) -> [Double] {
   (0..<n).map { value(Double($0)) }
 }
@@ -45,8 +45,8 @@ private let slow = spectrum(100) { 1 - 0.009 * $0 }
 private let identity = spectrum(40) { _ in 1 }
 private let identityPlusSmall = spectrum(40) { 1 + 1e-9 * $0 }
 
-/// Each of these has broken somebody's solver. No value is repeated more often than any solver's block is wide: copies
-/// beyond the first cannot be seen by a Krylov space in exact arithmetic (see `repeatedValues`).
+/// Spectra that are known to break solvers. No value is repeated more often than any solver's block is wide: in exact
+/// arithmetic, a Krylov space contains no further copies (see `repeatedValues`).
 let problems: [Problem] = [
   Problem("power", jacobianLike(120), rows: 120, columns: 120, count: 10),
   Problem("power, tall", jacobianLike(60), rows: 150, columns: 60, count: 7),
@@ -74,7 +74,7 @@ let problems: [Problem] = [
   Problem("1 × 9", [5], rows: 1, columns: 9, count: 1),
 ]
 
-/// ‖R Rᵀ − I‖_max: how far rows are from orthonormal.
+/// ‖R Rᵀ − I‖_max, the deviation of rows from orthonormality.
 func orthonormalityDefect(_ r: Matrix<Double>) -> Double {
   let gram = Matrix.product(r, .none, r, .transposed)
   return (gram - .identity(r.rows)).elements.map(abs).max() ?? 0

@@ -4,9 +4,9 @@ import Testing
 @testable import Lanczos
 @testable import truth
 
-/// A small part of benchmarks/truth: spectra that mislead solvers, held against the truth.
+/// A small part of benchmarks/truth: spectra that mislead solvers, compared with their exact values.
 @Suite struct TruthTests {
-  /// Nothing is missed, and no value or vector is off by more than its bound.
+  /// Nothing is missed, and no value or vector has an error larger than its bound.
   @Test(arguments: HardSpectrum.allCases, SolverCase.all)
   func nothingIsMissed(kind: HardSpectrum, solver: SolverCase) throws {
     let (size, count) = kind == .cycle ? (20, 5) : (64, 10)
@@ -26,7 +26,7 @@ import Testing
     }
   }
 
-  /// The bench sees what is missed: narrow blocks without the check miss copies of a value, converged.
+  /// The benchmark notices misses: narrow blocks without a search miss copies of a value and still converge.
   @Test func withoutTheCheckSomethingIs() throws {
     let problems = try (0..<16).map {
       try HardProblem(.equalAtTop, size: 64, count: 10, seed: UInt64($0), start: 3)
@@ -38,14 +38,14 @@ import Testing
     #expect(verdicts.contains { $0.missed && $0.converged })
   }
 
-  /// The truth is what LAPACK finds, and the single-precision map is that map up to its rounding.
+  /// LAPACK finds the exact values, and the single-precision map equals the exact one up to its rounding.
   @Test(arguments: HardSpectrum.allCases) func truthIsTrue(kind: HardSpectrum) throws {
     let size = kind == .cycle ? 20 : 48
     let problem = try HardProblem(kind, size: size, count: 5, seed: 1, start: 2)
     let meant = problem.meant().materialized()
     let found = try meant.singularValueDecomposition()
     for (value, truth) in zip(found.values, problem.values) {
-      // √(n k) u of a decomposition, and a few roundings for each reflection.
+      // √(n k) u for a factorisation, and a few rounding errors for each reflection.
       #expect(abs(value - truth) <= 1e-14 * problem.values[0])
     }
     let single = problem.applied(in: .float32).materialized()

@@ -2,7 +2,7 @@ import LinearAlgebra
 import TestSupport
 import Testing
 
-/// What is asked of operators, one or many: counted, cut to a width, and not believed.
+/// Applications of one or many operators: they are counted, split to a width, and verified.
 @Suite struct CheckedOperatorTests {
   private func random(_ rows: Int, _ columns: Int, seed: UInt64) -> Matrix<Double> {
     var generator = SeededGenerator(seed: seed)
@@ -17,7 +17,8 @@ import Testing
     #expect(a.applications[0].passes == 3)
   }
 
-  /// Blocks of any sizes, some empty, in applications of any width, of one operator or several: each vector's product.
+  /// Blocks of any size, some empty, in applications of any width, of one or several operators, give each vector's
+  /// product.
   @Test(arguments: [1, 2, 3, 7, 100], [ProductDirection.forward, .adjoint])
   func cutsBlocksToAWidth(width: Int, direction: ProductDirection) throws {
     let members = (0..<4).map { DenseOperator(random(6, 5, seed: UInt64($0))) }
@@ -33,7 +34,7 @@ import Testing
         let wanted =
           direction == .forward ? members[p].apply(block) : members[p].applyAdjoint(block)
         #expect(product.rows == block.rows)
-        // The same sums of at most 6 terms of size 10, perhaps in another order.
+        // The same sums of at most 6 terms of size 10, possibly in another order.
         #expect((product - wanted).frobeniusNorm < 1e-13)
       }
     }
@@ -41,7 +42,7 @@ import Testing
     #expect(strict.map(\.count) == a.applications)
   }
 
-  /// A tall operator is the given one or its adjoint; what is counted is what was given.
+  /// A tall operator is the given one or its adjoint; counts refer to the given one.
   @Test(arguments: [(6, 4), (4, 6), (5, 5)])
   func tallOperatorsAreTurned(rows: Int, columns: Int) throws {
     let given = StrictOperator(DenseOperator(random(rows, columns, seed: 3)))
@@ -70,7 +71,7 @@ import Testing
     #expect(error.member == 1)
   }
 
-  /// The member and the direction of the operator as it was given.
+  /// Errors name the member, and the direction of the operator as it was given.
   @Test(arguments: [false, true])
   func namesTheMemberThatIsNotFinite(isTall: Bool) throws {
     let sick = ClosureOperator(

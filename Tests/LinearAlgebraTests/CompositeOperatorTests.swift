@@ -2,13 +2,13 @@ import LinearAlgebra
 import TestSupport
 import Testing
 
-/// An operator made of others, with the matrix it must be.
+/// A composite operator and the matrix that it must equal.
 struct MadeOperator: Sendable, CustomTestStringConvertible {
   let name: String
-  /// The operator, of members that record what is asked of them.
+  /// Creates the operator from members that record their applications.
   let make: @Sendable (_ watched: (Matrix<Double>) -> any LinearOperator) -> any LinearOperator
   let matrix: Matrix<Double>
-  /// Products of members that one vector costs.
+  /// The number of members' products that one vector costs.
   let cost: Int
   var testDescription: String { name }
 }
@@ -24,7 +24,7 @@ private func combination(_ terms: [(Double, Matrix<Double>)]) -> Matrix<Double> 
   return sum
 }
 
-/// Rows and columns of a matrix that maps matrices of `width` columns, row after row.
+/// Selects rows and columns of a matrix that maps row-major matrices of `width` columns.
 private func restriction(
   _ a: Matrix<Double>, inputRows: [Int], outputRows: [Int], width: (input: Int, output: Int)
 ) -> Matrix<Double> {
@@ -38,7 +38,7 @@ private let (square, other) = (random(6, 6, seed: 4), random(6, 6, seed: 5))
 private let (left, middle, right) = (
   random(3, 8, seed: 6), random(8, 4, seed: 7), random(4, 6, seed: 8)
 )
-/// From 4 rows of 3 to 5 rows of 2.
+/// A map from 4 rows of 3 to 5 rows of 2.
 private let wide = random(10, 12, seed: 9)
 private let (some, others) = (RowSelection([2, 0], of: 4), RowSelection([4, 1, 3], of: 5))
 
@@ -107,10 +107,10 @@ private let made = [
     matrix: combination([(1, .product(square, .none, square)), (0.5, square.transposed)]), cost: 3),
 ]
 
-/// Operators made of operators are the matrices their formulas say, keep the contract, and cost what they say.
+/// Composite operators equal the matrices of their formulas, respect the contract, and cost what they document.
 @Suite struct CompositeOperatorTests {
-  /// Matrices here have entries of size 1 and sides of at most 12, chains at most four factors: sums of some hundred terms
-  /// of size up to 100, each rounded to 10⁻¹⁶ of it.
+  /// Matrices here have entries of size 1 and at most 12 rows and columns, chains have at most four factors: sums of
+  /// a few hundred terms of size up to 100, each with a relative rounding error of 10⁻¹⁶.
   private static let rounding = 1e-12
 
   private func dense(_ made: MadeOperator) -> any LinearOperator { made.make { DenseOperator($0) } }
@@ -139,8 +139,8 @@ private let made = [
     try CheckedOperator(operation).checkAdjoint(seed: seed)
   }
 
-  /// Every member is given an output full of NaN and must find its input unchanged, as the whole does; each costs what is
-  /// said, in one call of all vectors.
+  /// Every member gets an output full of NaN and must find its input unchanged, like the whole; each costs what is
+  /// documented, in one call with all vectors.
   @Test(arguments: made, [1, 3])
   func keepsTheContract(made: MadeOperator, vectors: Int) {
     var members: [StrictOperator] = []
@@ -158,7 +158,7 @@ private let made = [
     let counts = members.map(\.count)
     #expect(counts.reduce(0) { $0 + $1.jvp + $1.vjp } == 2 * made.cost * vectors)
     #expect(counts.reduce(0) { $0 + $1.passes } == 2 * made.cost)
-    // Buffers hold what the last application left; it does not show in the next one.
+    // Buffers contain the results of the last application, which must not affect the next one.
     #expect(strict.apply(v) == y && strict.applyAdjoint(u) == x)
   }
 
@@ -177,7 +177,8 @@ private let made = [
     }
   }
 
-  /// Fewer vectors after more, and more again: buffers are as long as the widest application, and no number is left over.
+  /// Fewer vectors after more, and more again: buffers are as long as the widest application, and old numbers are not
+  /// used.
   @Test(arguments: made)
   func widthsMayChange(made: MadeOperator) {
     let operation = dense(made)

@@ -2,7 +2,7 @@ import LinearAlgebra
 import TestSupport
 import Testing
 
-/// ‖R Rᵀ − I‖_max: how far rows are from orthonormal.
+/// ‖R Rᵀ − I‖_max, the deviation of rows from orthonormality.
 private func orthonormalityDefect(_ r: Matrix<Double>) -> Double {
   (Matrix.product(r, .none, r, .transposed) - .identity(r.rows)).elements.map(abs).max() ?? 0
 }
@@ -12,7 +12,8 @@ private func random(_ m: Int, _ n: Int, seed: UInt64 = 1) -> Matrix<Double> {
   return generator.normalMatrix(rows: m, columns: n)
 }
 
-/// What LAPACK is asked for, by its defining properties. 1e-12: some hundred roundings at sizes ≤ 60, with room.
+/// The results of LAPACK satisfy their definitions. 1e-12: about a hundred rounding errors at sizes ≤ 60, with a
+/// margin.
 @Suite struct DecompositionTests {
   @Test(arguments: [(1, 1), (1, 7), (7, 1), (20, 20), (30, 12), (12, 30)])
   func singularValueDecompositionRestoresTheMatrix(shape: (Int, Int)) throws {
@@ -63,7 +64,7 @@ private func random(_ m: Int, _ n: Int, seed: UInt64 = 1) -> Matrix<Double> {
   }
 }
 
-/// The identity but for rounding, of which `dsyevr` misses pairs in one matrix out of some thirty.
+/// The identity up to rounding, for which `dsyevr` misses pairs in about one matrix out of thirty.
 @Test(arguments: [3, 10, 12, 24, 40])
 func eigenpairsOfWhatIsNearlyTheIdentity(n: Int) throws {
   for seed in 0..<60 as Range<UInt64> {
@@ -75,13 +76,13 @@ func eigenpairsOfWhatIsNearlyTheIdentity(n: Int) throws {
       #expect(values.count == count && vectors.rows == count)
       #expect(values == values.sorted(by: >))
       #expect(orthonormalityDefect(vectors) < 1e-12)
-      // Some hundred roundings of numbers of order one.
+      // About a hundred rounding errors of numbers of order one.
       #expect((Matrix.product(vectors, .none, a) - vectors).frobeniusNorm < 1e-13 * Double(n))
     }
   }
 }
 
-/// Half a product, and the other half by symmetry.
+/// Half of the product is computed, the other half follows by symmetry.
 @Test(arguments: [(1, 1), (3, 9), (9, 3), (0, 4), (4, 0)])
 func gramMatricesAreProducts(shape: (Int, Int)) {
   let a = random(shape.0, shape.1)
@@ -92,7 +93,7 @@ func gramMatricesAreProducts(shape: (Int, Int)) {
   }
 }
 
-/// Operators and the numbers they are tested with.
+/// Operators, and the random numbers they are tested with.
 @Suite struct OperatorAlgebraTests {
   @Test(arguments: [(5, 9), (9, 5), (70, 66), (1, 1)], [1, 7, 64])
   func materializedGivesTheMatrixBack(shape: (Int, Int), block: Int) {
@@ -118,7 +119,7 @@ func gramMatricesAreProducts(shape: (Int, Int)) {
     let a = first.normalMatrix(rows: 100, columns: 100)
     #expect(a == again.normalMatrix(rows: 100, columns: 100))
     #expect(a != other.normalMatrix(rows: 100, columns: 100))
-    // 10⁴ samples: the mean has deviation 10⁻², the variance √2 · 10⁻²; five of them.
+    // 10⁴ samples: the mean has deviation 10⁻², the variance √2 · 10⁻²; allow five of these.
     let mean = a.elements.reduce(0, +) / 1e4
     let variance = a.elements.reduce(0) { $0 + $1 * $1 } / 1e4
     #expect(abs(mean) < 0.05 && abs(variance - 1) < 0.08)

@@ -2,7 +2,7 @@ import Foundation
 import LinearAlgebra
 import Testing
 
-/// Why a solve stopped, kept and read again.
+/// Why a solve stopped, written and read back.
 @Suite struct StopTests {
   private typealias Outcome = ConvergenceReport.Outcome
 
@@ -31,11 +31,11 @@ import Testing
     #expect(stop.residual == nil && stop.description == "used up: raise it")
   }
 
-  /// Two digits, rounded up, so that the number would do as a tolerance.
+  /// Two digits, rounded up, so that the number can serve as a tolerance.
   @Test(arguments: [(1.301e-5, 1.4e-5), (1.3e-5, 1.3e-5), (0.0999, 0.1), (3.0, 3.0), (0, 0)])
   func residualIsRoundedUp(residual: Double, stated: Double) throws {
     let found = try #require(Stop(.rounding, residual: residual, remedy: "").residual)
-    // A number of two digits may come out one digit up when its quotient rounds up.
+    // A number of two digits may become one unit larger if its quotient rounds up.
     #expect(found >= residual && found <= stated * 1.11)
   }
 }

@@ -3,11 +3,12 @@ import LinearAlgebra
 import TestSupport
 import Testing
 
-/// Bounds against what is true: operators with chosen spectra, found triplets with chosen errors, and noise.
+/// Bounds compared with true errors: operators with chosen spectra, found triplets with chosen errors, and noise.
 @Suite struct TripletBoundsTests {
   private static let n = 40
 
-  /// Decaying, clustered at the top and across K = 5, repeated, with a gap after K, without one, small beside the noise.
+  /// Spectra that decay, are clustered at the top and across K = 5, repeat values, have a gap after K or none, or are
+  /// small relative to the noise.
   private static let spectra: [(name: String, values: [Double])] = [
     ("1/k", spectrum { 1 / ($0 + 1) }),
     ("geometric", spectrum { pow(0.7, $0) }),
@@ -25,18 +26,18 @@ import Testing
     (0..<n).map { value(Double($0)) }.sorted(by: >)
   }
 
-  /// An operator, what was applied in its place, and what was found.
+  /// An operator, the operator applied instead, and the triplets found.
   private struct Found {
     let exact: (left: Matrix<Double>, values: [Double], right: Matrix<Double>)
     let triplets: SingularTriplets
     let noise: OperatorNoise
   }
 
-  /// The leading right vectors turned by about `error`, the later ones by more, and a Rayleigh–Ritz step in Ã = A + E.
+  /// The leading right vectors rotated by about `error`, later ones by more, and a Rayleigh–Ritz step in Ã = A + E.
   private static func find(
     _ values: [Double], error: Double, noise size: Double, asked: Int, found: Int, seed: UInt64
   ) throws -> Found {
-    // Not the operator's own numbers again.
+    // Another seed, so that the numbers are not those of the operator.
     var random = SeededGenerator(seed: seed + 1000)
     let a = operatorWithSpectrum(values, rows: n + 3, columns: n, seed: seed).matrix
     var e = random.normalMatrix(rows: n + 3, columns: n)
@@ -44,7 +45,7 @@ import Testing
     var applied = a
     for i in a.elements.indices { applied.elements[i] += e.elements[i] }
     let exact = try a.singularValueDecomposition()
-    // Turned vectors of the operator that was applied.
+    // Rotated vectors of the operator that was applied.
     var v = try applied.singularValueDecomposition().right.prefix(found)
     for i in 0..<found {
       let turn = error * pow(1.5, Double(i)) / Double(n).squareRoot()
@@ -58,7 +59,7 @@ import Testing
     let residuals = (0..<found).map { i in
       (0..<n).reduce(0) { $0 + pow(x[i, $1] - sigma[i] * v[i, $1], 2) }.squareRoot()
     }
-    // S: the norm of what was applied without what was found.
+    // S: the norm of the applied operator without the found triplets.
     var rest = applied
     for i in 0..<rest.rows {
       for j in 0..<n { for c in 0..<found { rest[i, j] -= u[c, i] * sigma[c] * v[c, j] } }
@@ -71,7 +72,7 @@ import Testing
       rest = rest - onto
     }
     let outside = try rest.singularValueDecomposition().values[0]
-    // The premises to the letter: ‖E‖ bounds E on all vectors, and the entries are those of E.
+    // The premises are satisfied exactly: ‖E‖ bounds E for all vectors, and the entries are those of E.
     let inside = Matrix.product(.product(u, .none, e), .none, v, .transposed)
     let noise = OperatorNoise(
       products: try e.singularValueDecomposition().values[0] / sigma[0],
@@ -91,7 +92,7 @@ import Testing
     return Found(exact: exact, triplets: triplets, noise: noise)
   }
 
-  /// Every bound holds, for values, vectors, mixing and subspaces.
+  /// Every bound is satisfied, for values, vectors, mixing and subspaces.
   @Test(arguments: spectra.indices, [0, 1e-8, 1e-4, 0.05])
   func hold(spectrum: Int, error: Double) throws {
     let values = Self.spectra[spectrum].values
@@ -114,12 +115,12 @@ import Testing
           let sine = { (rows: Range<Int>) in
             1 - rows.reduce(0) { $0 + along[$1, a] * along[$1, a] }
           }
-          // A sine from 1 − cos² is known to √(10 ε) ≈ 5e-8 only.
+          // A sine computed from 1 − cos² is accurate only to √(10 ε) ≈ 5e-8.
           #expect(
             max(0, sine(0..<found)).squareRoot() <= bounds.outside[a] + 1e-7, "\(a) outside")
           #expect(max(0, sine(a..<a + 1)).squareRoot() <= bounds.vectors[a] + 1e-7, "vector \(a)")
           for b in 0..<found where b != a {
-            // The truth's own vectors are LAPACK's: off by some 20 ε over a gap of half of σ₁ and more, where this matters.
+            // The true vectors are LAPACK's: off by about 20 ε over a gap of at least half of σ₁, where this matters.
             #expect(abs(along[b, a]) <= bounds.mixing[a, b] + 2e-14, "\(a) along \(b)")
           }
         }
@@ -136,7 +137,7 @@ import Testing
     }
   }
 
-  /// And they say something: where a value is separated from the rest, its bound is near the error.
+  /// The bounds are useful: if a value is separated from the rest, its bound is close to the error.
   @Test(arguments: [0, 1, 5, 7])
   func areNotVacuous(spectrum: Int) throws {
     var (values, vectors): ([Double], [Double]) = ([], [])
@@ -155,13 +156,14 @@ import Testing
         vectors.append(bounds.vectors[i] / difference)
       }
     }
-    // Medians. Residual norms and gaps decide a vector's angle, so that its bound is the error nearly; of a value it takes
-    // the residual norms of all triplets before it, and the largest of the rest for each of them.
+    // These are medians. Residual norms and gaps determine a vector's angle, so that its bound nearly equals the
+    // error; the bound of a value includes the residual norms of all triplets before it, and the largest of the rest
+    // for each of them.
     #expect(values.sorted()[50] < 40)
     #expect(vectors.sorted()[50] < 2)
   }
 
-  /// A triplet that is missing is bounded by S: returned values are below the true ones by no more than the bound.
+  /// A missed triplet is bounded by S: returned values are below the true ones by at most the bound.
   @Test func missedValuesAreBounded() throws {
     let values = [5, 4, 3, 2, 1, 0.5]
     let bounds = TripletBounds(
@@ -170,11 +172,11 @@ import Testing
       #expect(values[i] - [5, 3, 2][i] <= bounds.values[i])
       #expect(bounds.values[i] < [1e-11, 1 + 1e-11, 2 + 1e-11][i])
     }
-    // Nothing is known of vectors whose values something else may have.
+    // Nothing is known about vectors whose values another triplet may have.
     #expect(bounds.vectors == [bounds.vectors[0], 1, 1])
   }
 
-  /// They do not depend on the unit that values are in, up to the range of numbers.
+  /// Bounds do not depend on the unit of the values, within the range of floating-point numbers.
   @Test(arguments: [1e-200, 1e200]) func scale(unit: Double) {
     let bounds = { (unit: Double) in
       TripletBounds(
@@ -187,7 +189,7 @@ import Testing
     }
   }
 
-  /// Nothing but zeros, and nothing left out.
+  /// A zero operator, of which nothing is left out.
   @Test func zeroOperator() {
     let bounds = TripletBounds(singularValues: [0, 0], residualNorms: [0, 0], outside: 0)
     #expect(bounds.values == [0, 0])
@@ -195,7 +197,7 @@ import Testing
   }
 }
 
-/// Noise: measured against a twin, and from products at another scale.
+/// Noise, measured against a twin, and from products at another scale.
 @Suite struct OperatorNoiseTests {
   private static func triplets(_ a: DenseOperator, _ count: Int) throws -> SingularTriplets {
     let (u, values, v) = try a.matrix.singularValueDecomposition()
@@ -207,7 +209,8 @@ import Testing
         applications: ApplicationCount(), subspaceDimension: count, tolerance: 1, seed: 0))
   }
 
-  /// E of a known size is found to be of that size, its entries included, and the twin of itself has none.
+  /// The noise of an E of known size is measured as that size, including its entries, and is zero relative to the
+  /// operator itself.
   @Test(arguments: [1, 2, 3, 10]) func againstATwin(count: Int) throws {
     let a = operatorWithSpectrum((1...50).map { 3 / Double($0) }, rows: 60, columns: 50, seed: 1)
     let found = try Self.triplets(a, count)
@@ -217,14 +220,14 @@ import Testing
     for i in matrix.elements.indices { matrix.elements[i] += 1e-6 * random.normal() }
     let noise = try OperatorNoise(of: DenseOperator(matrix), against: a, triplets: found)
     let unit = 1e-6 * OperatorNoise.safetyFactor / 3
-    // Norms of 60 normal numbers vary by a tenth; the largest of a few entries is 0.05 to 4 of their size.
+    // Norms of 60 normal numbers vary by a tenth; the largest of a few entries is 0.05 to 4 times their deviation.
     #expect((0.8...1.6).contains(noise.products / (unit * 60.0.squareRoot())))
     let entry = 1e-6 * OperatorNoise.entryFactor / 3
     #expect((0.05...4).contains(noise.entries / entry))
     #expect(try OperatorNoise(of: a, against: a, triplets: found) == .none)
   }
 
-  /// Without a twin: single precision shows, double precision too, each at its size.
+  /// Without a twin, the rounding of single and of double precision is measured, each with its size.
   @Test func withoutATwin() throws {
     let a = operatorWithSpectrum((1...50).map { 3 / Double($0) }, rows: 50, columns: 50, seed: 1)
     let found = try Self.triplets(a, 10)
@@ -234,12 +237,12 @@ import Testing
     #expect((0.5...4).contains(measured.products / true_.products))
     // Entries are the largest of 120, in two samples of the rounding.
     #expect((0.3...5).contains(measured.entries / true_.entries))
-    // A product of 50 terms: about √50 ε, with the safety factor and a margin.
+    // A product of 50 terms: about √50 ε, times the safety factor and a margin.
     let double = try OperatorNoise(ofRoundingIn: a, triplets: found)
     #expect(double.products > 0 && double.products < 100 * Double.ulpOfOne)
   }
 
-  /// An operator whose values are all 0 has no size to relate to.
+  /// If all values are 0, the noise has no size to be relative to.
   @Test func ofZero() throws {
     let zero = DenseOperator(Matrix(rows: 4, columns: 4))
     #expect(try OperatorNoise(ofRoundingIn: zero, triplets: Self.triplets(zero, 2)) == .none)

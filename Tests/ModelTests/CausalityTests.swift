@@ -4,9 +4,9 @@ import Testing
 
 @testable import Model
 
-/// Nothing flows against the mask.
+/// No influence passes against the mask.
 @Suite struct CausalityTests {
-  /// J is zero, to the last bit, when the target comes before the source.
+  /// J is exactly zero if the target comes before the source.
   @Test(arguments: Fixture.plain, Site.all)
   func futureHasNoInfluence(_ fixture: Fixture, _ site: Site) throws {
     guard try fixture.load().description.isCausal else { return }
@@ -25,13 +25,13 @@ import Testing
     for (point, (source, target)) in product(points, [(3, 2), (expected.last, 0), (0, 3)]) {
       let tokens = TokenSelection(source: source, target: target)
       let j = residualJacobian(model, at: point, [(0, tokens)], site: site)
-      // Some fixtures' heads look away from most tokens, but from none to the last bit.
+      // In some fixtures heads pay little attention to most tokens, but to none exactly zero.
       #expect(j.materialized().frobeniusNorm > 1e-4)
     }
   }
 
-  /// A token sees itself and the window − 1 before it, in one block; the next one back has no influence, and the
-  /// last one inside has.
+  /// In one block, a token sees itself and the window − 1 tokens before it: the next one back has no influence, and
+  /// the last one inside has.
   @Test(arguments: Site.all) func window(_ site: Site) throws {
     let fixture = Fixture(name: "mistral", form: .folder)
     try expectZero(fixture, site) { last in [(last - 5, last), (0, 5), (0, last)] }

@@ -4,7 +4,7 @@ import Testing
 
 @testable import Model
 
-/// Residual Jacobians against what a derivative is.
+/// Residual Jacobians satisfy the definition of a derivative.
 @Suite struct DerivativeTests {
   /// The last token to itself, one in the middle, and a pair of tokens.
   private static func selections(_ expected: Expected) -> [TokenSelection] {
@@ -17,8 +17,8 @@ import Testing
 
   /// ⟨u, J v⟩ = ⟨Jᵀ u, v⟩ for several vectors at once, in both precisions.
   ///
-  /// Each side is a sum of width terms that went through a few hundred roundings: 10³ ε of ‖u‖‖J v‖ + ‖Jᵀ u‖‖v‖ is ample,
-  /// and far below what a wrong rule costs.
+  /// Each side is a sum of width terms after a few hundred rounding errors: 10³ ε (‖u‖‖J v‖ + ‖Jᵀ u‖‖v‖) is ample,
+  /// and far below the defect of a wrong rule.
   @Test(arguments: Fixture.plain, Site.all) func adjoint(_ fixture: Fixture, _ site: Site) throws {
     try checkAdjoint(fixture, site, Double.self)
     try checkAdjoint(fixture, site, Float.self)
@@ -36,7 +36,7 @@ import Testing
       let v = generator.normalMatrix(rows: 3, columns: j.inputDimension)
       let u = generator.normalMatrix(rows: 3, columns: j.outputDimension)
       let (jv, jtu) = (j.apply(v), j.applyAdjoint(u))
-      let dots = Matrix.product(u, .none, jv, .transposed)  // (3, 3): every u with every v
+      let dots = Matrix.product(u, .none, jv, .transposed)  // (3, 3): each u with each v
       let scale = u.frobeniusNorm * jv.frobeniusNorm + jtu.frobeniusNorm * v.frobeniusNorm
       expectClose(
         dots.elements, Matrix.product(jtu, .none, v, .transposed).elements,
@@ -44,11 +44,11 @@ import Testing
     }
   }
 
-  /// Column by column, J eᵢ = (f(X + h eᵢ) − f(X − h eᵢ)) / 2h with row t1 of the whole sequence moved and row t2 of the
-  /// whole sequence's update read: the path by selection against the path by sequence.
+  /// Column by column, J eᵢ = (f(X + h eᵢ) − f(X − h eᵢ)) / 2h, where row t₁ of the whole sequence is changed and row
+  /// t₂ of its update is read: this compares the computation for selected tokens with that of the whole sequence.
   ///
-  /// h = 6e-6 ≈ ε^⅓ balances rounding, ε |f| / h ≈ 4e-11 |f|, and truncation, h² |f‴| / 6 ≈ 6e-12 |f‴|; |f‴| is at most a
-  /// few thousand times |f′| at these points.
+  /// h = 6e-6 ≈ ε^⅓ balances rounding, ε |f| / h ≈ 4e-11 |f|, and truncation, h² |f‴| / 6 ≈ 6e-12 |f‴|; |f‴| is at
+  /// most a few thousand times |f′| at these points.
   @Test(arguments: Fixture.plain, Site.all)
   func finiteDifference(_ fixture: Fixture, _ site: Site) throws {
     let (model, expected) = (try fixture.load(), try fixture.expected())
@@ -86,8 +86,8 @@ import Testing
     }
   }
 
-  /// Z = X + attention(X), F = Z + mlp(Z): I + J = (I + J_mlp)(I + J_attention) for a token to itself, up to rounding.
-  /// Where both halves read X, J = J_mlp + J_attention.
+  /// Z = X + attention(X), F = Z + mlp(Z): I + J = (I + J_mlp)(I + J_attention) from a token to itself, up to
+  /// rounding. If both halves read X, J = J_mlp + J_attention.
   @Test(arguments: Fixture.plain) func chainRule(_ fixture: Fixture) throws {
     let (model, expected) = (try fixture.load(), try fixture.expected())
     let path = try Path<Double>(of: [expected.input], through: model)
@@ -108,7 +108,7 @@ import Testing
     }
   }
 
-  /// The linearization's value is what the sequence's update adds at the target, at every site and for pairs as well.
+  /// The value of the linearization is the update of the sequence at the target, at every site and also for pairs.
   @Test(arguments: Fixture.plain, Site.all) func value(_ fixture: Fixture, _ site: Site) throws {
     let (model, expected) = (try fixture.load(), try fixture.expected())
     let path = try Path<Double>(of: [expected.input], through: model)
@@ -126,7 +126,7 @@ import Testing
       #expect(value.rows == 1)
       expectClose(value.elements, Array(update.row(tokens.target)), 1e-13)
     }
-    // And what it adds is the step from one hidden state to the next.
+    // The update is the step from one hidden state to the next.
     guard site.site == .block, !site.normed else { return }
     for (l, point) in path.points.enumerated() {
       let value = residualJacobian(model, at: point, [(0, TokenSelection(expected.last))]).value
@@ -136,5 +136,5 @@ import Testing
   }
 }
 
-/// Every pair.
+/// All pairs of an element of a and one of b.
 func product<A, B>(_ a: [A], _ b: [B]) -> [(A, B)] { a.flatMap { x in b.map { (x, $0) } } }

@@ -4,7 +4,7 @@ import Testing
 
 @testable import Model
 
-/// What is held of mixers that are recurrences and convolutions.
+/// The factors that are held in mixers that are recurrences or convolutions.
 @Suite struct DetachedRecurrenceTests {
   private static let fixtures = [
     "mamba", "mamba-odd", "mamba2", "mamba2-odd", "lfm2", "lfm2-odd", "lfm2_moe", "qwen3_next",
@@ -12,12 +12,12 @@ import Testing
     "nemotron_h", "nemotron_h-odd", "granitemoehybrid", "granitemoehybrid-odd",
   ].map { Fixture(name: $0, form: .folder) }
 
-  /// Detached and without biases a block is linear in its input: J X = f(X), X all tokens.
+  /// A detached block without biases is linear in its input: J X = f(X), where X contains all tokens.
   ///
-  /// Both sides round a few hundred sums alike.
+  /// Both sides round a few hundred sums in the same way.
   @Test(arguments: fixtures) func detachedIsHomogeneous(_ fixture: Fixture) throws {
     var draft = try Draft(of: fixture.name)
-    // Those of steps and of the choice of experts are inside what is held.
+    // The biases of steps and of the choice of experts are part of what is held.
     for (entry, _) in draft.tensors
     where entry.name.hasSuffix("bias")
       && !["dt_", "correction"].contains(where: entry.name.contains)

@@ -5,9 +5,10 @@ import Testing
 
 @testable import Model
 
-/// What of a mixture's experts is counted as read.
+/// How many of a mixture's experts count as read.
 @Suite struct ExpertCostTests {
-  /// Three matrices of 24 × 14 float32 an expert, five experts a block of which a token chooses two; all stored forms.
+  /// Three 24 × 14 float32 matrices per expert, and five experts per block, of which a token chooses two; all stored
+  /// forms.
   @Test(arguments: Fixture.all.filter { $0.name == "mixtral" && $0.form != .bfloat16 })
   func mixtral(_ fixture: Fixture) throws {
     let model = try fixture.load()
@@ -32,7 +33,7 @@ import Testing
     #expect(model.bytes(ofBlock: 0, tokens: 1) == model.bytes(ofBlock: 0, tokens: .max))
   }
 
-  /// Sizes and numbers of experts as a file may claim them do not overflow.
+  /// Sizes and numbers of experts that a file may claim do not overflow.
   @Test func largeNumbers() {
     let all = ChosenTensors(names: [], chosen: 1 << 31, of: 1 << 31)
     #expect(all.part(of: .max, tokens: .max) == .max)
@@ -40,7 +41,7 @@ import Testing
     #expect(half.part(of: 1 << 62, tokens: 1) == 1 << 61)
   }
 
-  /// Gate and up out of one transposed product, alternating: as out of two, derivative included.
+  /// Alternating gate and up from one transposed product equal those from two products, including derivatives.
   @Test func fusedMatrices() {
     var random = SeededGenerator(seed: 3)
     let (gate, up) = (
@@ -57,14 +58,15 @@ import Testing
         activation: .silu),
       MLPWeights(.fused(both, gate: [0, 2, 4], up: [1, 3, 5]), down: down, activation: .silu)
     )
-    // Sums of five products in another order.
+    // Sums of five products, in another order.
     let (a, b) = (linearize({ apart($0) }, at: x), linearize({ fused($0) }, at: x))
     expectClose(b.value.elements, a.value.elements, 1e-14)
     let (j, k): (Matrix<Double>, Matrix<Double>) = (a.materialized(), b.materialized())
     expectClose(k.elements, j.elements, 1e-14)
   }
 
-  /// g σ(a g) (u + 1) with both cut off: by its parts where nothing is cut, constant in what is.
+  /// g σ(a g) (u + 1) with both clamped: equals its factors where nothing is clamped, and is constant in what is
+  /// clamped.
   @Test func clampedGating() {
     let identity = { (row: [Double]) in
       LinearWeights(weights: .init(Matrix<Double>(rows: 1, columns: 2, elements: row)))
@@ -81,7 +83,7 @@ import Testing
       let x = Matrix<Double>([[g, u]])
       let jacobian = linearize({ mlp($0) }, at: x)
       #expect(abs(jacobian.value[0, 0] - expected(g, u)) < 1e-14)
-      // h²: 10⁻¹⁰ of third derivatives below 10.
+      // Truncation h²: 10⁻¹⁰ of third derivatives below 10.
       let h = 1e-5
       let slopes = [
         (expected(g + h, u) - expected(g - h, u)) / (2 * h),

@@ -5,20 +5,20 @@ import Model
 import Testing
 import Weights
 
-/// How tokens choose experts, in the ways of published models.
+/// The choice of experts in the ways of published models.
 @Suite struct ExpertRoutingTests {
-  /// The weights of one token's experts, 0 for those it does not choose.
+  /// The weights of one token's experts; 0 for those not chosen.
   private func weights(_ routing: ExpertRouting, _ logits: [Double]) -> [Double] {
     let (isChosen, weights) = routing(Variable(Matrix<Double>([logits])))
     return logits.indices.map { isChosen[$0][0] ? weights.value[0, $0] : 0 }
   }
 
   private func expect(_ found: [Double], _ wanted: [Double]) {
-    // Some ten roundings of numbers below 3.
+    // About ten rounding errors of numbers below 3.
     for (a, b) in zip(found, wanted) { #expect(abs(a - b) < 1e-14, "\(found), not \(wanted)") }
   }
 
-  /// e^logit is 1, 2, 5 of 8.
+  /// The values of e^logit are 1, 2 and 5, which sum to 8.
   @Test func softmaxOverAllOrOverTheChosen() {
     let logits = [0, log(2.0), log(5.0)]
     expect(weights(.init(chosen: 2, isNormalised: false), logits), [0, 0.25, 0.625])
@@ -26,7 +26,7 @@ import Weights
     expect(weights(.init(chosen: 2, factor: 3), logits), [0, 6.0 / 7, 15.0 / 7])
   }
 
-  /// σ is 0.5, 0.75, 0.25; the correction lets the last be chosen and does not weigh.
+  /// σ is 0.5, 0.75 and 0.25; the correction makes the last one chosen but does not affect its weight.
   @Test func sigmoidWithACorrectionThatOnlyChooses() {
     let logits = [0, log(3.0), -log(3.0)]
     let routing = ExpertRouting(.sigmoid, chosen: 2, factor: 2.5, correction: [0, 0, 1])
@@ -38,7 +38,7 @@ import Weights
     expect(weights(plain, logits), [0.5 * 2.5, 0.75 * 2.5, 0])
   }
 
-  /// Scores 0.9, 0.1 and 0.6, 0.5: the first group has the largest, the second the larger sum.
+  /// Scores 0.9, 0.1 and 0.6, 0.5: the first group has the largest score, the second the larger sum.
   @Test func groupsAreChosenByTheirBest() {
     let logits = [0.9, 0.1, 0.6, 0.5].map { log($0 / (1 - $0)) }
     let routing = { (best: Int) in
@@ -50,26 +50,27 @@ import Weights
     expect(weights(routing(2), logits), [0, 0, 0.6, 0])
   }
 
-  /// The best weighs with what is within a third of it, the second with what is left of that.
+  /// The best expert's weight is its share among those within a third of it, the second one's its share among the
+  /// rest.
   @Test func sharesOfThoseNear() {
     let routing = ExpertRouting(.near(1.0 / 3), chosen: 2)
     // (2 − 1.5) / 2 and (1.5 − 1.2) / 1.5 are near, (2 − 1.2) / 2 is not.
     let logits = [1.5, -3, 2, 1.2]
     let share = { (x: Double, y: Double) in exp(x) / (exp(x) + exp(y)) }
     expect(weights(routing, logits), [share(1.5, 1.2), 0, share(2, 1.5), 0])
-    // Alone, each weighs 1; and below 0 an expert's own size counts.
+    // An expert without near ones has weight 1; below 0, an expert's own magnitude counts.
     expect(weights(routing, [4, 2, -1]), [1, 1, 0])
     expect(weights(routing, [-1, -1.4, -9]), [share(-1, -1.4), 1, 0])
   }
 
-  /// Logits so low that σ is 0 in single precision still weigh by their ratios.
+  /// Logits so low that σ is 0 in single precision still give weights in proportion.
   @Test func smallScoresKeepTheirRatios() {
     let routing = ExpertRouting(.sigmoid, chosen: 2)
     let (_, weights) = routing(Variable(Matrix<Float>([[-200, -200 + Float(log(3.0)), -300]])))
     #expect(abs(weights.value[0, 0] - 0.25) < 1e-5 && abs(weights.value[0, 1] - 0.75) < 1e-5)
   }
 
-  /// Mixtures whose derivatives are tried.
+  /// Mixtures whose derivatives are tested.
   enum Kind: String, CaseIterable, CustomTestStringConvertible {
     case normalised, plain, sigmoid, grouped, shared, input, near
 
@@ -105,8 +106,8 @@ import Weights
     }
   }
 
-  /// J v is the central difference and J's adjoint Jᵀ: truncation h² |f‴| / 6 and rounding ε |f| / h are below 10⁻⁸ for
-  /// h = 10⁻⁵ and values and derivatives of size up to 100; no choice changes within h.
+  /// J v equals the central difference, and Jᵀ is J's adjoint: truncation h² |f‴| / 6 and rounding ε |f| / h are
+  /// below 10⁻⁸ for h = 10⁻⁵ and values and derivatives of size up to 100; no choice changes within h.
   @Test(arguments: Kind.allCases) func derivative(kind: Kind) {
     let mixture = kind.mixture
     var random = SeededGenerator(seed: 7)

@@ -6,9 +6,9 @@ import Testing
 
 @testable import Model
 
-/// What a family cannot compute rightly is refused, and every tensor of every fixture is looked at.
+/// A family refuses what it cannot compute correctly, and every tensor of every fixture is checked.
 @Suite struct FamilyRefusalTests {
-  /// A change of a fixture's configuration, by dotted keys; nil takes a key away.
+  /// A change of a fixture's configuration, by dotted keys; nil removes a key.
   struct Change: Sendable, CustomTestStringConvertible {
     let fixture: String
     let key: String
@@ -60,7 +60,7 @@ import Testing
     Change("stablelm", "rope_parameters.rope_type", "\"proportional\""),
   ]
 
-  /// Keys that ask for another model's mathematics.
+  /// Keys that ask for the mathematics of another model.
   @Test(arguments: unsupported) func unsupportedKey(_ change: Change) throws {
     let error = try #require(throws: ModelError.self) { try change.draft().load() }
     guard case .unsupportedKey(let file, change.lastKey, _, _) = error else {
@@ -81,9 +81,9 @@ import Testing
     Change("gpt_neo", "attention_types", "[[\"global\", 3]]"),
     Change("gpt_neo", "attention_types", "7"), Change("gpt_neo", "attention_types", nil),
     Change("gpt_neox", "rope_parameters.partial_rotary_factor", "1.5"),
-    // 0.05 of a head of 16 is less than a feature.
+    // 0.05 of a head of 16 is less than one feature.
     Change("gpt_neox", "rope_parameters.partial_rotary_factor", "0.05"),
-    // One feature, or three, that rotate: the reference computes something else, or nothing.
+    // With one or three rotated features, the reference computes something else, or nothing.
     Change("stablelm", "rope_parameters.partial_rotary_factor", "0.11"),
     Change("stablelm", "rope_parameters.partial_rotary_factor", "0.31"),
     Change("phi", "rope_parameters.partial_rotary_factor", "0.11"),
@@ -103,20 +103,20 @@ import Testing
     Change("stablelm", "num_key_value_heads", nil),
   ]
 
-  /// Keys that are missing without a default that fits, of the wrong kind, or out of bounds.
+  /// Keys that are missing without a suitable default, of the wrong type, or out of range.
   @Test(arguments: bad) func badKey(_ change: Change) throws {
     let error = try #require(throws: ModelError.self) { try change.draft().load() }
     guard case .badKey(let file, let key, _) = error else {
       Issue.record("\(error)")
       return
     }
-    // A head's size and its share are seen together, and so are heads and the width.
+    // The size of a head and its rotated share are checked together, and so are heads and the width.
     let place = ["partial_rotary_factor": "head_dim", "n_head": "num_attention_heads"]
     #expect([change.lastKey, place[change.lastKey]].contains(key))
     #expect(error.description.contains(file) && error.description.contains(key))
   }
 
-  /// Poolers and classifiers stand behind what is computed here.
+  /// Whether a tensor is used: poolers and classifiers come after what is computed here.
   private static func isNeeded(_ tensor: String) -> Bool {
     ![
       "pooler.", "classifier.", "embeddings.mask_token", "head.probe", "head.attention.",
@@ -124,8 +124,8 @@ import Testing
     ].contains { tensor.hasPrefix($0) }
   }
 
-  /// What may be absent: a head that the configuration ties, the map that says of encoders that they have one, a bias that
-  /// is 0 without, and words of which there are other copies.
+  /// Whether a tensor may be absent: a head that the configuration ties, the tensor by which a head of an encoder is
+  /// recognised, a bias that defaults to 0, and words of which there are other copies.
   private static func mayBeAbsent(_ tensor: String, in name: String) -> Bool {
     let optional = [
       "t5-gated": ["lm_head.weight"], "bart": ["final_logits_bias"],
@@ -138,7 +138,7 @@ import Testing
       ].contains(tensor)
   }
 
-  /// The name that is asked for where a tensor has two.
+  /// The name that errors use for a tensor with two names.
   private static func otherName(of tensor: String) -> String? {
     tensor == "embed_out.weight"
       ? "lm_head.weight"
@@ -164,11 +164,11 @@ import Testing
     }
   }
 
-  /// A matrix that is a vector, or the other way round.
+  /// A matrix in place of a vector, or the reverse, is refused.
   @Test(arguments: Fixture.names) func wrongShape(_ name: String) throws {
     for entry in try Draft(of: name).tensors.map(\.entry) where Self.isNeeded(entry.name) {
       let tensor = entry.name
-      // A matrix of one row is as good as its row, and of unread copies of the words nobody asks the shape.
+      // A matrix of one row is as good as the row, and the shape of unused copies of the words is not checked.
       if entry.shape.first == 1 && entry.shape.count == 2
         || tensor == "shared.weight" && name == "bart-bare"
       {
@@ -186,14 +186,14 @@ import Testing
     }
   }
 
-  /// A number of blocks that the file does not have takes no room before it is found out, nor does one it has more of.
+  /// A wrong number of blocks is noticed before memory is allocated for them, and so are blocks beyond the number.
   @Test(arguments: Fixture.names) func numberOfBlocks(_ name: String) throws {
     let keys = [
       "decoder_layers", "num_hidden_layers", "n_layer", "n_layers", "num_layers",
     ]
     for count in [1, 2_147_483_648] {
       var draft = try Draft(of: name)
-      // Where a list has an entry for each block, nothing else can lie about their number.
+      // If a list has an entry for each block, the number of blocks cannot be wrong.
       guard draft.configuration["layers_block_type"] == nil else { return }
       let key = try #require(keys.first { draft.configuration[$0] != nil })
       if draft.configuration[key] as? Int == count { continue }
@@ -209,7 +209,8 @@ import Testing
       }
       let error = try #require(throws: (any Error).self) { try draft.load() }
       #expect(error is ModelError || error is FileError)
-      // Without the kinds of its blocks another one may be read as one it is not; a table of all blocks' inputs tells too.
+      // Without the kinds of its blocks, a block may be read as another kind; a table of all blocks' inputs also
+      // tells.
       let tells = [".1.", "per_layer"].contains { "\(error)".contains($0) }
       #expect(count > 1 || mixed || tells)
     }

@@ -6,12 +6,12 @@ import Testing
 
 @testable import Model
 
-/// A committed checkpoint, in one of the forms it is kept in.
+/// A committed checkpoint, in one of its stored forms.
 struct Fixture: Sendable, CustomTestStringConvertible {
   enum Form: String, Sendable, CaseIterable {
-    /// config.json as it is written today, and safetensors.
+    /// config.json in its current spelling, and safetensors.
     case folder
-    /// The same weights in the spelling of published files: keys, names of tensors, tables among them.
+    /// The same weights in the spelling of published files: keys, tensor names, additional tables.
     case published
     case gguf
     /// The same numbers as BF16.
@@ -21,7 +21,7 @@ struct Fixture: Sendable, CustomTestStringConvertible {
   let name: String
   let form: Form
 
-  /// Every folder of Fixtures/; none if they cannot be listed, which `ReferenceTests.fixtures` notices.
+  /// All folders of Fixtures/; empty if they cannot be listed, which `ReferenceTests.fixtures` notices.
   static let names: [String] = {
     guard let root = try? fixturePath(""),
       let found = try? FileManager.default.contentsOfDirectory(atPath: root)
@@ -29,9 +29,9 @@ struct Fixture: Sendable, CustomTestStringConvertible {
     return found.filter { isThere("\($0)/expected.json") }.sorted()
   }()
 
-  /// Every checkpoint, once.
+  /// Every checkpoint once.
   static let plain = names.map { Fixture(name: $0, form: .folder) }
-  /// Every checkpoint in every form it has.
+  /// Every checkpoint in all of its forms.
   static let all = Form.allCases.flatMap { form in
     names.map { Fixture(name: $0, form: form) }.filter { fixture in
       switch form {
@@ -72,25 +72,25 @@ struct Fixture: Sendable, CustomTestStringConvertible {
   }
 }
 
-/// What expected.json holds of this module's concern; Fixtures/README.md explains it.
+/// The part of expected.json that concerns this module; Fixtures/README.md documents it.
 struct Expected: Decodable {
   struct Cross: Decodable {
     let inputToken, outputToken: Int
     let sigma: [[Double]]
   }
 
-  /// How published files differ.
+  /// The differences of published files.
   struct Published: Decodable {
     let modelType: String
-    /// What stands before names here, and what there.
+    /// The prefix of names here, and the published one.
     let prefix: [String]
-    /// Tables that are no weights, by shape.
+    /// Tables that are not weights, by shape.
     let buffers: [String: [Int]]
   }
 
   let published: Published?
   let modelType: String
-  /// Empty where the prompt is an image.
+  /// Empty if the prompt is an image.
   let tokenIds: [Int]
   let encoderTokenIds: [Int]?
   let pixelValues: [[[Float]]]?
@@ -118,7 +118,7 @@ func fixturePath(_ name: String) throws -> String {
   try #require(Bundle.module.resourceURL).appending(path: "Fixtures/\(name)").path()
 }
 
-/// A checkpoint to be altered before it is written to a folder of its own and opened.
+/// A checkpoint to be modified before it is written to a folder of its own and opened.
 struct Draft {
   var configuration: [String: Any]
   var tensors: [(entry: SafetensorsWriter.Entry, numbers: [Float])]
@@ -132,7 +132,7 @@ struct Draft {
     }
   }
 
-  /// As published files spell it.
+  /// A draft in the spelling of published files.
   init(published name: String) throws {
     try self.init(of: name, configuration: "config.published.json")
     guard let published = try Fixture(name: name, form: .published).expected().published else {
@@ -150,7 +150,7 @@ struct Draft {
     }
   }
 
-  /// Changes one tensor's shape or numbers.
+  /// Changes the shape or the numbers of one tensor.
   mutating func alter(
     _ name: String, _ change: (inout [Int], inout [Float]) -> Void
   ) throws {
@@ -162,7 +162,7 @@ struct Draft {
 
   func load() throws -> any Transformer { try loadTransformer(open()) }
 
-  /// The folder goes away again; what is mapped stays readable.
+  /// Opens the checkpoint; its folder is removed, but mapped files stay readable.
   func open() throws -> CheckpointDirectory {
     let folder = FileManager.default.temporaryDirectory.appending(path: UUID().uuidString)
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
@@ -174,14 +174,14 @@ struct Draft {
   }
 }
 
-/// A forward pass with everything that lies on its way.
+/// A forward pass with its intermediate results.
 struct Path<Scalar: RealScalar> {
   /// The point at every block.
   let points: [BlockPoint<Scalar>]
   /// X⁰ … X^L of every prompt: `states[l][p]` (tokens, width).
   let states: [[Matrix<Scalar>]]
   let logits: Matrix<Scalar>?
-  /// What the prompts' encoders made.
+  /// The outputs of the prompts' encoders.
   let encoderOutputs: [Variable<Scalar>]
 
   init(of prompts: [[Int]], through model: some Transformer) throws {
@@ -201,7 +201,8 @@ struct Path<Scalar: RealScalar> {
   }
 }
 
-/// The residual function of one block on a whole sequence, X ↦ f(X) (tokens, width): what Jacobians are checked against.
+/// The residual function of one block on a whole sequence, X ↦ f(X) (tokens, width), which Jacobians are checked
+/// against.
 ///
 /// At the MLP site it is a function of Z instead of X.
 func sequenceUpdate(
@@ -222,7 +223,7 @@ func sequenceUpdate(
   }
 }
 
-/// What enters the function of a site: X, or Z for the MLP.
+/// The input of the function of a site: X, or Z for the MLP.
 func sequenceInput(
   _ model: some Transformer, at point: BlockPoint<Double>, _ x: Matrix<Double>, site: JacobianSite,
   encoderOutputs: [Variable<Double>]
@@ -248,7 +249,7 @@ func largest(_ x: some Sequence<some BinaryFloatingPoint>) -> Double {
   x.reduce(0) { $0.isNaN ? $0 : max($0, Double($1.magnitude)) }
 }
 
-/// max |x − y| ≤ tolerance · scale, the scale by default that of y; NaN is no agreement.
+/// Expects max |x − y| ≤ tolerance · scale, by default the scale of y; NaN fails.
 func expectClose<A: BinaryFloatingPoint, B: BinaryFloatingPoint>(
   _ x: [A], _ y: [B], _ tolerance: Double, scale: Double? = nil, _ comment: Comment? = nil,
   sourceLocation: SourceLocation = #_sourceLocation

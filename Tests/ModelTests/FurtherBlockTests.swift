@@ -3,7 +3,7 @@ import Testing
 
 @testable import Model
 
-/// Blocks after the model's own, there to predict more than one token at a time: no part of the model.
+/// Blocks after the model's own that predict more than one token at a time are not part of the model.
 @Suite struct FurtherBlockTests {
   private func draft(_ name: String, _ tensors: [String]) throws -> Draft {
     var draft = try Draft(of: name)
@@ -20,7 +20,7 @@ import Testing
       model.description.unread == [UnreadPart(name: "layers.2", tensors: 2, bytes: 24)])
   }
 
-  /// Without what marks such a block, or beyond their number, a block belongs to another model.
+  /// A further block is refused without the tensors that mark it, or beyond the number of such blocks.
   @Test(arguments: ["deepseek_v3", "glm4_moe"]) func othersAreRefused(_ name: String) throws {
     #expect(throws: ModelError.self) { try draft(name, ["input_layernorm.weight"]).load() }
     var none = try draft(name, ["eh_proj.weight"])

@@ -6,9 +6,10 @@ import Testing
 @testable import Checkpoint
 @testable import Model
 
-/// GGUF files whose writers laid the same numbers out otherwise: older ones, and those asked to.
+/// GGUF files with other layouts of the same numbers: from older writers, or by an option of the writer.
 @Suite struct GGUFLayoutTests {
-  /// q, k and v in one, weights and biases: all of Phi 2 until 2024, any family with the converter's `--fuse-qkv`.
+  /// q, k and v in one matrix, with weights and biases: Phi 2 until 2024, and any family with the converter's
+  /// `--fuse-qkv`.
   @Test(arguments: [
     "llama", "llama-biased", "mistral", "qwen2", "qwen3", "gemma", "olmo", "olmo2", "mixtral",
     "phi", "stablelm", "ministral3",
@@ -30,7 +31,7 @@ import Testing
     }
   }
 
-  /// Every expert's matrices by themselves.
+  /// Each expert has matrices of its own.
   @Test(arguments: ["mixtral", "mixtral-dense"]) func separateExperts(_ name: String) throws {
     try expectSame(name) { tensors in
       for (stored, stack) in tensors {
@@ -45,9 +46,9 @@ import Testing
     }
   }
 
-  /// Qwen3-Next's queries, keys, values and gates in one, by groups of heads, as the first files had them.
+  /// Queries, keys, values and gates of Qwen3-Next in one matrix, by groups of heads, as in the first files.
   @Test func groupedFeatures() throws {
-    // Of each of two groups, five features of a query and a key, and six of two heads' values and of their gates.
+    // Each of two groups has five features of a query and of a key, and six of two heads' values and of their gates.
     let (groups, sizes) = (2, [5, 5, 6, 6])
     try expectSame("qwen3_next") { tensors in
       let parts = ["qkv", "gate"].map { tensors.removeValue(forKey: "blk.0.attn_\($0).weight") }
@@ -66,7 +67,7 @@ import Testing
     }
   }
 
-  /// What is written again, quantised, loses sides of 1 at the end of what GGUF calls the sides.
+  /// Requantised files lose trailing dimensions of 1.
   @Test func sidesOfOne() throws {
     try expectSame("falcon_h1-normed") { tensors in
       for l in 0..<2 {
@@ -77,8 +78,8 @@ import Testing
     }
   }
 
-  /// Blocks without heads of keys and values are those with a recurrence; where the others differ, or the entries are not
-  /// one for every block, the key is at fault.
+  /// Blocks without key-value heads are recurrent; if the other entries differ, or there is not one for every block,
+  /// the key is refused.
   @Test(arguments: ["lfm2", "nemotron_h-experts"]) func headsByBlock(_ name: String) throws {
     let file = try GGUFFile(fixturePath("\(name)/model.gguf"))
     let architecture = try #require(file["general.architecture"]?.string)
@@ -94,7 +95,7 @@ import Testing
     }
   }
 
-  /// One matrix fewer, or one of other sides: an error that names the tensor, not another layout.
+  /// A missing matrix, or one of another shape, gives an error that names the tensor, not another layout.
   @Test func refused() throws {
     let missing = try #require(throws: FileError.self) {
       try load("mixtral") { $0["blk.1.ffn_up_exps.weight"] = nil }
@@ -115,11 +116,11 @@ import Testing
         }
       }
     }
-    #expect(both.description.contains("blk.0.attn_") && both.description.contains("no part"))
+    #expect(both.description.contains("blk.0.attn_") && both.description.contains("not part"))
   }
 
-  /// The size of GPT-J's MLP is four times the width where the file, as is usual, does not have it; without the features
-  /// that rotate there is no model.
+  /// The size of GPT-J's MLP is four times the width if the file, as usual, does not give it; without the number of
+  /// rotated features the file is refused.
   @Test func gptJ() throws {
     let file = try GGUFFile(fixturePath("gptj/model.gguf"))
     func load(without key: String) throws -> ModelDescription {
@@ -143,7 +144,7 @@ import Testing
     init(_ shape: [Int], _ values: [Float]) { (self.shape, self.values) = (shape, values) }
   }
 
-  /// A fixture's GGUF file with other tensors.
+  /// The model of a fixture's GGUF file with other tensors.
   private func load(
     _ name: String, _ change: (inout [String: Numbers]) throws -> Void
   ) throws -> any Transformer {
@@ -161,7 +162,7 @@ import Testing
         ) { file["\(architecture).\($0)"]?.json }))
   }
 
-  /// The same states and logits, up to the order in which a product of other sides adds.
+  /// Expects the same states and logits, up to the order of summation in products of other shapes.
   private func expectSame(
     _ name: String, _ change: (inout [String: Numbers]) throws -> Void
   ) throws {

@@ -5,9 +5,9 @@ import Testing
 
 @testable import Model
 
-/// What the metadata of a GGUF file means, as llama.cpp reads it.
+/// The metadata of a GGUF file has the meaning that llama.cpp gives it.
 @Suite struct GGUFSettingTests {
-  /// Frequencies of the llama fixture's file with more metadata.
+  /// The frequencies of the llama fixture's file with additional metadata.
   private func frequencies(_ extra: [String: JSONValue]) throws -> [Double] {
     try sizes(extra).rotary.frequencies(length: 9).values
   }
@@ -21,7 +21,7 @@ import Testing
     return settings
   }
 
-  /// The configuration of a fixture's file with more metadata; `.null` takes some away.
+  /// The configuration of a fixture's file with additional metadata; `.null` removes a key.
   private func configuration(
     _ name: String, _ dialect: GGUFDialect, _ extra: [String: JSONValue]
   ) throws -> Configuration {
@@ -42,7 +42,7 @@ import Testing
     }
   }
 
-  /// A factor without a type is linear; so is one under the older key; 0 and type none are no factor.
+  /// A factor without a type is linear, also under the older key; 0 and type none mean no factor.
   @Test func scaling() throws {
     let (plain, two) = (try frequencies([:]), JSONValue.number(.real(2)))
     let halved = plain.map { $0 / 2 }
@@ -57,7 +57,7 @@ import Testing
     #expect(try frequencies(["rope.scaling.type": .string("linear")]) == plain)
   }
 
-  /// Yarn as the reference has it, where llama.cpp has the same.
+  /// YaRN as in the reference, where llama.cpp agrees with it.
   @Test func yarn() throws {
     let scaling: [String: JSONValue] = [
       "rope.scaling.type": .string("yarn"), "rope.scaling.factor": .number(.real(4)),
@@ -93,13 +93,13 @@ import Testing
   ])
   func refused(_ key: String, _ value: JSONValue) throws {
     let error = try #require(throws: ModelError.self) { try sizes([key: value]) }
-    // A factor lies among the parameters that it makes.
+    // A factor is reported among the parameters that it belongs to.
     let place = key == "rope.scaling.factor" ? "llama.rope.scaling" : "llama.\(key)"
     #expect(error.description.contains("model.gguf"))
     #expect(error.description.contains(place), "\(error)")
   }
 
-  /// An entry for each block, all alike, is one for all; other lengths and differing ones are not.
+  /// Equal entries for all blocks count as one value; other lengths and differing entries are refused.
   @Test func arraysOfEqualEntries() throws {
     func array(_ values: Int...) -> JSONValue { .array(values.map { .number(.integer($0)) }) }
     let plain = try sizes([:])
@@ -115,11 +115,11 @@ import Testing
     }
   }
 
-  /// Zero is how files say that there is none.
+  /// Zero means that there is none.
   @Test(arguments: ["expert_count", "attention.clamp_kqv", "attention.sliding_window"])
   func none(_ key: String) throws { _ = try sizes([key: .number(.integer(0))]) }
 
-  /// Families that llama.cpp does not have are refused for that reason, all else by its name.
+  /// Families that llama.cpp does not support are refused for that reason, all others by name.
   @Test(arguments: [
     ("gpt_neo", "no such architecture"), ("opt", "no such architecture"),
     ("vit", "no such architecture"), ("rwkv7", "is not known"), ("gpt_neox", "is not known"),
@@ -143,7 +143,7 @@ import Testing
     #expect(error.description.contains(url.lastPathComponent))
   }
 
-  /// The largest Gemma 2 divides its scores by √(width / heads), all others by the root of a head's size.
+  /// The largest Gemma 2 divides its scores by √(width / heads), the others by the root of the head size.
   @Test func gemma2Scale() throws {
     func scale(_ blocks: Int) throws -> Double {
       let metadata = GGUFMetadata(
@@ -168,8 +168,8 @@ import Testing
 
   // MARK: Llama 4, Gemma 4, Mistral 3
 
-  /// Every fourth block sees everything and does not rotate, but where there is a window of 0: then none. Only the largest
-  /// model does without norms of queries and keys, and what says otherwise of the blocks is refused.
+  /// Every fourth block sees all tokens and does not rotate, unless a window of 0 says that there are no such blocks.
+  /// Only the largest model has no norms of queries and keys; contradicting settings of the blocks are refused.
   @Test func llama4() throws {
     let dialect = try #require(FamilyDefinition.llama4.gguf.first)
     func value(_ key: String, _ extra: [String: JSONValue]) throws -> JSONValue? {
@@ -195,7 +195,7 @@ import Testing
     #expect(error?.description.contains("llama4.attention.sliding_window_pattern") == true)
   }
 
-  /// Heads that rotate in part only where files say it by divisors, and widths that are not once or twice one number.
+  /// Refused are partly rotated heads unless the file has divisors, and widths other than one number and twice that.
   @Test(arguments: [
     ("rope.dimension_count_swa", JSONValue.number(.integer(2))),
     ("feed_forward_length", .array([10, 20, 20, 20].map { .number(.integer($0)) })),
@@ -210,7 +210,8 @@ import Testing
     #expect(error?.description.contains("gemma4.\(key)") == true, "\(error as Any)")
   }
 
-  /// A Mistral in a file of Ministral 3's architecture, as the converter writes Mistral Small: its queries do not grow.
+  /// A Mistral in a file with Ministral 3's architecture, as the converter writes Mistral Small: its queries do not
+  /// grow.
   @Test func mistralSmall() throws {
     let dialect = try #require(FamilyDefinition.ministral3.gguf.first)
     let plain = [

@@ -6,10 +6,11 @@ import Testing
 
 @testable import Model
 
-/// A fixture's GGUF file against its folder: one model, whatever the order in which each lays its numbers out.
+/// A fixture's GGUF file and its folder are one model, whatever the order in which each stores its numbers.
 struct GGUFTwin: Sendable, CustomTestStringConvertible {
   let name: String
-  /// `altered.gguf` has the weights of a folder whose config.json says what GGUF cannot; altered.json makes up for it.
+  /// `altered.gguf` has the weights of a folder whose config.json has settings that GGUF lacks; altered.json adapts
+  /// it.
   let isAltered: Bool
 
   var testDescription: String { name }
@@ -45,8 +46,8 @@ struct GGUFTwin: Sendable, CustomTestStringConvertible {
     #expect(types.count >= 20)
   }
 
-  /// The weights are the same numbers and the arithmetic is; GGUF keeps ε of the norms, θ and the rotary factors as
-  /// float32, 6e-8 each, and Gemma's gains are rounded once more when 1 is added.
+  /// The weights and the arithmetic are the same; GGUF stores the ε of norms, θ and the rotary factors in float32,
+  /// with errors of 6e-8 each, and Gemma's gains are rounded once more when 1 is added.
   @Test(arguments: GGUFTwin.all) func agrees(_ twin: GGUFTwin) throws {
     let expected = try Fixture(name: twin.name, form: .folder).expected()
     let models = (try twin.load(), try twin.loadFolder())
@@ -59,7 +60,7 @@ struct GGUFTwin: Sendable, CustomTestStringConvertible {
     for (l, (x, y)) in zip(here.sigma, there.sigma).enumerated() {
       expectClose(x, y, 1e-6, "σ \(l)")
     }
-    // The head of another task is left out.
+    // A head for another task is left out.
     if let x = here.logits { expectClose(x, try #require(there.logits), 1e-6, "logits") }
     let encoders = ["bert", "modernbert", "nomic_bert"]
     #expect((here.logits == nil) == encoders.contains(models.0.description.family))
@@ -68,7 +69,7 @@ struct GGUFTwin: Sendable, CustomTestStringConvertible {
     #expect(models.0.description.vocabulary == models.1.description.vocabulary)
   }
 
-  /// What a block's tensors are called decides what is read ahead of it, and let go behind.
+  /// The names of a block's tensors decide what is read ahead of it and dropped after it.
   @Test(arguments: GGUFTwin.all) func tensorsOfBlocks(_ twin: GGUFTwin) throws {
     let model = try twin.load()
     for l in 0..<model.description.layers {
@@ -80,7 +81,8 @@ struct GGUFTwin: Sendable, CustomTestStringConvertible {
     }
   }
 
-  /// One key after another missing or hostile: a model or an error that says what is wrong, and no crash.
+  /// If one key after another is missing or hostile, the result is a model or an error that says what is wrong, never
+  /// a crash.
   @Test(arguments: GGUFTwin.all) func hostileMetadata(_ twin: GGUFTwin) throws {
     let file = try GGUFFile(twin.path)
     let architecture = try #require(file["general.architecture"]?.string)

@@ -4,7 +4,7 @@ import Model
 import TestSupport
 import Testing
 
-/// preprocessor_config.json against transformers' processors that compute with Pillow.
+/// preprocessor_config.json, compared with transformers' processors that compute with Pillow.
 struct ImageProcessorTests {
   struct Processed: Decodable, Sendable, CustomTestStringConvertible {
     let image, settings: String
@@ -41,7 +41,8 @@ struct ImageProcessorTests {
 
   @Test func allAreThere() { #expect(Processed.all.count == 36) }
 
-  /// Within one level of 255, the one bit that decoders of JPEG may differ by; a PNG to a few roundings of single precision.
+  /// JPEG agrees within one level of 255, by which decoders may differ; PNG to a few rounding errors of single
+  /// precision.
   @Test(arguments: Processed.all) func reference(_ expected: Processed) throws {
     let scratch = try ScratchFolder()
     let processor = try Self.processor(
@@ -65,7 +66,7 @@ struct ImageProcessorTests {
     }
   }
 
-  /// What changes the pixels and is not done here, or cannot be.
+  /// Steps that change the pixels and are not supported, or are impossible, are refused.
   @Test(arguments: [
     (#"{"do_pad": true}"#, "do_pad"),
     (#"{"crop_pct": 0.9}"#, "crop_pct"),
@@ -101,7 +102,7 @@ struct ImageProcessorTests {
       message.contains("\(key)") && message.contains("preprocessor_config.json"), "\(message)")
   }
 
-  /// A file that names no processor means that of the model's kind.
+  /// A file that names no processor uses that of the model's type.
   @Test(arguments: [
     ("clip_vision_model", "CLIPImageProcessor"),
     ("siglip_vision_model", "SiglipImageProcessorFast"),
@@ -117,7 +118,7 @@ struct ImageProcessorTests {
     #expect(try unnamed.pixelValues(of: image) == named.pixelValues(of: image))
   }
 
-  /// Off is as good as absent.
+  /// A step that is off counts as absent.
   @Test func neutral() throws {
     let scratch = try ScratchFolder()
     _ = try Self.processor(
@@ -125,7 +126,7 @@ struct ImageProcessorTests {
       in: scratch)
   }
 
-  /// A size that is within the bounds, and an image that it makes too much of.
+  /// A size within the bounds that makes an image too large is refused.
   @Test func tooLarge() throws {
     let scratch = try ScratchFolder()
     let tall = RGBImage(width: 1, height: 5000, pixels: .init(repeating: 0, count: 15000))

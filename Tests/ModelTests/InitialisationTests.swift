@@ -8,24 +8,24 @@ import Testing
 
 @testable import Model
 
-/// How transformers initialises a fixture's tensors, from initialisation.json.
+/// The initialisation of a fixture's tensors by transformers, from initialisation.json.
 struct ExpectedInitialisation: Decodable {
   struct Kind: Decodable {
-    /// What all numbers are, or else the deviation they are drawn with, or how far from 0 those lie that are all alike.
+    /// The value of all numbers, or the deviation of normal ones, or the bound of uniform ones.
     let constant, deviation, uniform: Double?
-    /// Normal numbers beyond are drawn again.
+    /// The bound beyond which normal numbers are drawn again.
     let limit: Double?
-    /// What the numbers are in this order, or between which two they lie.
+    /// The values in order, or the bounds that they lie between.
     let values: [Double]?
     let low, high: Double?
-    /// The row of zeros in the embedding.
+    /// The row of the embedding that is zero.
     let zeroRow: Int?
     let names: [String]
   }
 
   let folder, changed: [Kind]
   let gguf: [Kind]?
-  /// With which keys in config.json `changed` is expected.
+  /// The keys in config.json for which `changed` is expected.
   let keys: [String: Double]
 
   static let all = Result {
@@ -37,7 +37,7 @@ struct ExpectedInitialisation: Decodable {
   }
 }
 
-/// A fixture in one of the forms whose initialisation is known.
+/// A fixture in one of the forms with a known initialisation.
 struct UntrainedModel: Sendable, CustomTestStringConvertible {
   enum Form: String, CaseIterable { case folder, changed, gguf }
 
@@ -63,7 +63,7 @@ struct UntrainedModel: Sendable, CustomTestStringConvertible {
     try #require(try ExpectedInitialisation.all.get()[name])
   }
 
-  /// What is expected of a tensor: the number of its block is left open.
+  /// The expected initialisation of a tensor, by a name in which the number of its block is left open.
   func kinds() throws -> (String) -> ExpectedInitialisation.Kind? {
     let expected = try expected()
     let kinds =
@@ -101,13 +101,13 @@ extension TensorSource {
   fileprivate func numbers(_ name: String) throws -> [Float] { try tensor(name).numbers() }
 }
 
-/// Numbers that should be normal with mean 0, gathered in units of the deviation they should have.
+/// Numbers that should be normal with mean 0, collected in units of their expected deviation.
 private struct Sample {
   var (count, sum, squares, inside) = (0.0, 0.0, 0.0, 0.0)
-  /// Which distribution it should be.
+  /// The distribution that is expected.
   var shape = Shape.normal
 
-  /// Distributions of deviation 1, before any is cut off.
+  /// Distributions with deviation 1 before truncation.
   enum Shape: Equatable {
     case normal
     case cutOff(at: Double)
@@ -119,7 +119,7 @@ private struct Sample {
       case .normal: return (1, 3, 0.6826894921)
       case .uniform: return (1, 9 / 5, 1 / 3.0.squareRoot())
       case .cutOff(let c):
-        // By parts, with the density φ and what is left, Z: E x² = 1 − 2cφ/Z, E x⁴ = 3 E x² − 2c³φ/Z.
+        // By parts, with the density φ and the remaining probability Z: E x² = 1 − 2cφ/Z, E x⁴ = 3 E x² − 2c³φ/Z.
         let z = erf(c / 2.0.squareRoot())
         let tail = 2 * c * exp(-c * c / 2) / (2 * Double.pi).squareRoot() / z
         return (1 - tail, 3 * (1 - tail) - c * c * tail, 0.6826894921 / z)
@@ -151,8 +151,8 @@ private struct Sample {
     }
   }
 
-  /// Mean 0, the moments and the share within 1 of its shape, each to 5 standard errors: (E x²/N)^½, ((E x⁴ − (E x²)²)/N)^½,
-  /// (p(1 − p)/N)^½.
+  /// Checks the mean, the moments and the share within ±1 of the expected distribution, each to 5 standard errors: (E
+  /// x²/N)^½, ((E x⁴ − (E x²)²)/N)^½, (p(1 − p)/N)^½.
   func expectShape(
     _ comment: Comment, sourceLocation: SourceLocation = #_sourceLocation
   ) {
@@ -174,7 +174,7 @@ private struct Sample {
     #expect(try ExpectedInitialisation.all.get().keys.sorted() == Fixture.names)
   }
 
-  /// Every tensor alone, which the fixtures' sizes let many seeds make up for, and all of a model together.
+  /// Every tensor separately, with many seeds to make up for its small size, and all tensors of a model together.
   @Test(arguments: UntrainedModel.all) func asTransformers(_ model: UntrainedModel) throws {
     let kind = try model.kinds()
     var (samples, everything) = ([String: Sample](), Sample())
@@ -190,7 +190,7 @@ private struct Sample {
           expectClose(numbers, values, 1e-6, "\(info.name)")
         }
         if let low = expected.low, let high = expected.high {
-          // To the rounding of the bounds.
+          // Up to rounding of the bounds.
           let margin = 1e-5 * (high - low)
           #expect(
             numbers.allSatisfy { (low - margin...high + margin).contains(Double($0)) },
@@ -211,11 +211,11 @@ private struct Sample {
       }
     }
     for (name, sample) in samples { sample.expectShape("\(name)") }
-    // Some families have none that are simply normal.
+    // Some families have no tensors that are simply normal.
     if everything.count > 0 { everything.expectShape("all tensors") }
   }
 
-  /// The untrained twin is a model like any other, and its own weights may be anything.
+  /// The untrained twin is a model like any other, whatever the file's own weights are.
   @Test(arguments: Fixture.names) func runs(_ name: String) throws {
     var draft = try Draft(of: name)
     for i in draft.tensors.indices {
@@ -227,14 +227,14 @@ private struct Sample {
     #expect(path.states.joined().allSatisfy { $0.elements.allSatisfy(\.isFinite) })
   }
 
-  /// Falcon-H1's weights are times factors that GGUF files do not have.
+  /// Falcon-H1's stored weights include factors that GGUF files do not state.
   @Test func factorsUnknown() throws {
     let file = try UntrainedModel(name: "falcon_h1", form: .gguf).file()
     let error = #expect(throws: ModelError.self) { try file.initialised(seed: 0) }
     #expect(error?.description.contains("falcon-h1") == true)
   }
 
-  // MARK: What the numbers depend on
+  // MARK: Dependence of the numbers
 
   @Test func seeds() throws {
     let model = UntrainedModel(name: "llama", form: .folder)
@@ -248,7 +248,7 @@ private struct Sample {
     }
   }
 
-  /// A tensor's name and the seed make its numbers: not its place in the file, not the format.
+  /// The numbers depend on a tensor's name and the seed, not on its position in the file or the format.
   @Test(arguments: ["llama", "lfm2", "mamba", "mamba2", "nemotron_h-dense"])
   func formats(_ name: String) throws {
     let folder = try UntrainedModel(name: name, form: .folder).random(seed: 3).tensors
@@ -263,7 +263,7 @@ private struct Sample {
     }
   }
 
-  /// A head that is tied to the embedding is the embedding, also where a file stores both.
+  /// A head that is tied to the embedding equals it, also if a file stores both.
   @Test(arguments: [("gemma", "model.embed_tokens"), ("gpt2", "transformer.wte"), ("t5", "shared")])
   func tiedHead(_ name: String, _ embedding: String) throws {
     var draft = try Draft(of: name)
@@ -281,14 +281,14 @@ private struct Sample {
 
   // MARK: Tables
 
-  /// What follows from the configuration is not drawn.
+  /// Tables that follow from the configuration are not random.
   @Test func computedTables() throws {
     let model = UntrainedModel(name: "llama3-rope", form: .gguf)
     let (random, file) = (try model.random(seed: 0).tensors, try model.file().tensors)
     #expect(try random.numbers("rope_freqs.weight") == file.numbers("rope_freqs.weight"))
   }
 
-  /// Tensors of every stored type, one of them of several pieces.
+  /// Tensors of every stored type, one of them in several pieces.
   private struct Table: TensorSource {
     let path = "table"
     let tensors: [TensorInfo]
@@ -330,7 +330,7 @@ private struct Sample {
     #expect(throws: FileError.self) { try source.tensor("ids") }
   }
 
-  /// Pieces are drawn apart and do not repeat one another; the row of padding may lie across two.
+  /// Pieces are drawn separately and do not repeat; the padding row may extend across two.
   @Test(arguments: [1, -2]) func pieces(_ padding: Int) throws {
     let (rows, width) = (3, ScratchTensors.pieceLength * 3 / 4)
     let table = Table([("model.embed_tokens.weight", [rows, width], .f32)])
@@ -345,7 +345,7 @@ private struct Sample {
     sample.expectShape("\(numbers.count) numbers")
   }
 
-  /// A padding token that the embedding does not have is none.
+  /// A padding token outside the embedding counts as none.
   @Test(arguments: [-4, 3, 1 << 40]) func paddingElsewhere(_ padding: Int) throws {
     let table = Table([("model.embed_tokens.weight", [3, 64], .f32)])
     let numbers = try random(table, keys: ["pad_token_id": padding])
@@ -353,7 +353,7 @@ private struct Sample {
     #expect(numbers.allSatisfy { $0 != 0 })
   }
 
-  /// Names of old files; a bias is 0 and a gain 1 by either.
+  /// Names in old files: a bias is 0 and a gain 1 under either name.
   @Test func oldNames() throws {
     let source = try random(
       Table([("a.LayerNorm.gamma", [9], .f32), ("a.LayerNorm.beta", [9], .f32)]))
@@ -368,7 +368,7 @@ private struct Sample {
     }
   }
 
-  /// Positions of ViT are cut off at ±2, whatever the deviation; the others are not.
+  /// ViT's positions are truncated at ±2, whatever the deviation; other tensors are not.
   @Test func truncation() throws {
     var draft = try Draft(of: "vit")
     draft.configuration["initializer_range"] = 2
@@ -376,7 +376,8 @@ private struct Sample {
     let random = try file.initialised(seed: 0).tensors
     let numbers = try random.numbers("embeddings.position_embeddings")
     #expect(numbers.allSatisfy { abs($0) <= 2 })
-    // Of a normal distribution cut off at ±1 deviation, x² has the mean 0.29113, and its own deviation is 0.970 of that.
+    // For a normal distribution truncated at ±1 deviation, x² has the mean 0.29113 and a deviation of 0.970 times
+    // that.
     let mean = numbers.reduce(0) { $0 + Double($1 * $1) } / Double(numbers.count)
     #expect(abs(mean / (4 * 0.29113) - 1) <= 5 * 0.970 / Double(numbers.count).squareRoot())
     #expect(

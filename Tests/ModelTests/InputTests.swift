@@ -6,7 +6,7 @@ import Testing
 
 @testable import Model
 
-/// What a model can be run on, and what it is not.
+/// The inputs that a model accepts and those it refuses.
 @Suite struct InputTests {
   private static func model(_ name: String) throws -> any Transformer {
     try Fixture(name: name, form: .folder).load()
@@ -19,7 +19,7 @@ import Testing
         values: Array(repeating: 1, count: channels * height * width)))
   }
 
-  /// Another kind of input, or an image of other sides.
+  /// Another kind of input, or an image of another size, is refused.
   @Test(arguments: ["llama", "bert", "t5", "vit"], 0..<5)
   func wrongInput(_ name: String, _ number: Int) throws {
     let inputs: [ModelInput] = [
@@ -42,7 +42,7 @@ import Testing
     #expect(error.description.contains(needed))
   }
 
-  /// The encoder's tokens are held to the same rules as the decoder's.
+  /// The encoder's tokens are checked like the decoder's.
   @Test func encoderTokens() throws {
     let model = try Self.model("t5")
     #expect(throws: ModelError.emptyPrompt) {
@@ -51,12 +51,12 @@ import Testing
     #expect(throws: ModelError.tokenOutOfRange(id: 31, vocabulary: 31)) {
       try HiddenStates<Float>(inputs: [.decoder([1], encoder: [31])], in: model)
     }
-    // Distances beyond the reach are one bucket, in both directions.
+    // Distances beyond the reach share one bucket, in both directions.
     let long = Array(repeating: 7, count: 400)
     _ = try HiddenStates<Float>(inputs: [.decoder(long, encoder: long)], in: model)
   }
 
-  /// An encoder's weight that is no number is named.
+  /// A weight of an encoder that is not finite is named.
   @Test func encoderNotFinite() throws {
     let name = "encoder.block.1.layer.1.DenseReluDense.wo.weight"
     var draft = try Draft(of: "t5")
@@ -67,7 +67,7 @@ import Testing
     }
   }
 
-  /// One pass over the encoder for all prompts that share its tokens, one set of keys and values for each.
+  /// The encoder runs once for all prompts with the same tokens, which share one set of keys and values.
   @Test func sharedContext() throws {
     let model = try Self.model("t5")
     let path = try Path<Float>(
@@ -107,7 +107,7 @@ import Testing
     #expect(throws: FileError.self) {
       try PixelValues(safetensors: file("pixels", [2, 3, 4]))
     }
-    // Patches of 2 × 2, row by row; the third row of pixels is left out.
+    // Patches of 2 × 2, row by row; the third row of pixels is dropped.
     let patches: Matrix<Double> = expected.patches(height: 2, width: 2)
     #expect(Array(patches.row(0)) == [0, 1, 4, 5, 12, 13, 16, 17])
     #expect(Array(patches.row(1)) == [2, 3, 6, 7, 14, 15, 18, 19])
@@ -116,7 +116,7 @@ import Testing
 
   // MARK: Names and keys of old files
 
-  /// BERT's norms were first stored as gamma and beta, its head's bias under the head or the matrix.
+  /// BERT's norms were originally stored as gamma and beta, and its head's bias under the head or the matrix.
   @Test func oldNames() throws {
     let expected = try Fixture(name: "bert", form: .folder).expected()
     var draft = try Draft(of: "bert")
@@ -130,7 +130,7 @@ import Testing
     expectClose(try #require(path.logits).elements, try #require(expected.lastLogits), 1e-9)
   }
 
-  /// T5's embedding may lie under either stack's name, and its head be stored although it is tied.
+  /// T5's embedding may be stored under either stack's name, and its head even if it is tied.
   @Test(arguments: ["decoder.embed_tokens.weight", "encoder.embed_tokens.weight"])
   func embeddingNames(_ stored: String) throws {
     let expected = try Fixture(name: "t5", form: .folder).expected()
@@ -153,7 +153,7 @@ import Testing
     ("vit", "num_channels", 1),
   ]
 
-  /// Keys that ask for another model than there is, or that the weights do not fit.
+  /// Keys that ask for another model, or that do not match the weights, are refused.
   @Test(arguments: refused.indices) func refusedKey(_ i: Int) throws {
     let (name, key, value) = Self.refused[i]
     var draft = try Draft(of: name)

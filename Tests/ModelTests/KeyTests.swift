@@ -6,8 +6,8 @@ import Testing
 
 @testable import Model
 
-/// Every key that the reference implementation asks a configuration for, changed one at a time: what is computed is what
-/// the reference computes then, or the key is refused. Fixtures/README.md says what keys.json holds.
+/// Every key that the reference implementation reads from a configuration is changed, one at a time: either the
+/// result is what the reference computes, or the key is refused. Fixtures/README.md documents keys.json.
 @Suite struct KeyTests {
   static let names = (try? answers().keys.sorted()) ?? []
 
@@ -16,7 +16,7 @@ import Testing
     return try #require(JSONSerialization.jsonObject(with: data) as? [String: [String: Any]])
   }
 
-  /// A change of a configuration; the reference answers with numbers, or not at all.
+  /// A change of a configuration; the reference answers with numbers, or fails.
   private struct Change: CustomStringConvertible {
     let key: String
     let value: Any
@@ -54,8 +54,8 @@ import Testing
 
   @Test func fixtures() { #expect(Self.names.count >= 30) }
 
-  /// The stored decimals have nine digits. What the reference does not answer to need not be refused: that a key nobody
-  /// reads is of the wrong kind does not matter here.
+  /// The stored decimals have nine digits. Changes for which the reference fails need not be refused: an unused key
+  /// of the wrong type does not matter here.
   @Test(arguments: names) func followedOrRefused(_ name: String) throws {
     let (plain, changes) = try Self.changes(name)
     let expected = try Fixture(name: name, form: .folder).expected()

@@ -4,9 +4,9 @@ import Testing
 
 @testable import Model
 
-/// Maps between tokens and boundaries against what a derivative is, on every family.
+/// Maps between tokens and boundaries satisfy the definition of a derivative, in every family.
 @Suite struct MapTests {
-  /// Maps of several kinds between the boundaries of a model with so many blocks.
+  /// Maps of several kinds between the boundaries of a model.
   private static func maps(_ description: ModelDescription) -> [JacobianMap] {
     let layers = description.layers
     let make = {
@@ -33,8 +33,8 @@ import Testing
     ]
   }
 
-  /// The states at boundary `to` of whole sequences that have states `x` at boundary `from`: no row is chosen, nothing is
-  /// taken from an earlier pass but what lies before the map.
+  /// The states at boundary `to` of whole sequences with states `x` at boundary `from`: no rows are selected, and
+  /// nothing is taken from an earlier pass except what lies before the map.
   private static func forward(
     _ model: some Transformer, _ path: Path<Double>, _ x: Matrix<Double>, _ map: ResolvedMap
   ) -> Variable<Double> {
@@ -52,7 +52,7 @@ import Testing
     return x
   }
 
-  /// The map's output for the states x at its first boundary, moved by v: (sources, width).
+  /// The map's output when the states x at its first boundary are changed by v: (sources, width).
   private static func value(
     _ model: some Transformer, _ path: Path<Double>, _ map: ResolvedMap, moved v: Matrix<Double>,
     by step: Double
@@ -74,12 +74,12 @@ import Testing
 
   /// J v against central differences of the plain pass over whole sequences, extrapolated from two steps.
   ///
-  /// With D(h) = (f(x + h v) − f(x − h v)) / 2h and |v| = 1, (4 D(h/2) − D(h)) / 3 is off by h⁴ |f⁗′| / 480 and by about
-  /// 2 ε |f| / h of rounding. For h = 2 · 10⁻⁶ |x| that is 4 · 10⁻²⁶ |x|⁴ |f⁗′| and 2 · 10⁻¹⁰ |f| / |x|, |f| / |x| being up to
-  /// 100 |f′|; a larger h would step over more of the kinks of ReLU and of values that are cut off.
+  /// With D(h) = (f(x + h v) − f(x − h v)) / 2h and |v| = 1, (4 D(h/2) − D(h)) / 3 is off by h⁴ |f⁗′| / 480 and by
+  /// about 2 ε |f| / h of rounding. For h = 2 · 10⁻⁶ |x| these are 4 · 10⁻²⁶ |x|⁴ |f⁗′| and 2 · 10⁻¹⁰ |f| / |x|,
+  /// where |f| / |x| is up to 100 |f′|; a larger h would cross more of the kinks of ReLU and of clipped values.
   @Test(arguments: Fixture.plain) func finiteDifference(_ fixture: Fixture) throws {
     let (model, expected) = (try fixture.load(), try fixture.expected())
-    // Backwards: where it goes forwards a unit of one of ReLU's models lies 10⁻⁶ from its kink.
+    // Backwards, because forwards a unit of one of the ReLU models is 10⁻⁶ from its kink.
     var input = expected.input
     if case .tokens(let ids) = input { input = .tokens(ids.reversed()) }
     let path = try Path<Double>(of: [input], through: model)
@@ -106,7 +106,7 @@ import Testing
       let best = zip(wide, narrow).map { (4 * $1 - $0) / 3 }
       let jv = j.apply(Matrix(rows: 1, columns: v.elements.count, elements: v.elements))
       expectClose(jv.elements, best, 1e-7, scale: max(largest(best), 1e-3), "\(map)")
-      // Its value is the plain pass's.
+      // The value is that of the plain pass.
       expectClose(
         j.value.elements, Self.value(model, path, resolved, moved: v, by: 0), 1e-12,
         "the value of \(map)")
@@ -130,7 +130,7 @@ import Testing
     }
   }
 
-  /// One block and one token is the residual Jacobian, the same to the bit; so are its halves.
+  /// For one block and one token the map is the residual Jacobian, to the bit; so it is for its halves.
   @Test(arguments: Fixture.plain) func oneBlockIsTheResidualJacobian(_ fixture: Fixture) throws {
     let (model, expected) = (try fixture.load(), try fixture.expected())
     let path = try Path<Float>(of: [expected.input], through: model)
@@ -147,9 +147,9 @@ import Testing
     }
   }
 
-  /// The heads' Jacobians add up to the attention half's where nothing but a linear map follows the heads.
+  /// The heads' Jacobians sum to that of the attention half if only a linear map follows the heads.
   ///
-  /// In double precision the sums differ by a few roundings of each.
+  /// In double precision the sums differ by a few rounding errors of each.
   @Test(arguments: ["llama", "gpt2", "gpt_oss", "deepseek_v3"])
   func headsAddUp(_ name: String) throws {
     let fixture = Fixture(name: name, form: .folder)
@@ -167,8 +167,8 @@ import Testing
     expectClose(sum.elements, whole.elements, 1e-12)
   }
 
-  /// K = [J_a … J_z]: each part is the map from its boundary with tied sources and summed targets; over prompts of several
-  /// lengths it is the sum.
+  /// K = [J_a … J_z]: each part is the map from its boundary with tied sources and summed targets; over prompts of
+  /// several lengths it is the sum.
   @Test(arguments: ["llama", "mixtral", "falcon", "mamba", "qwen3_next"])
   func boundariesSideBySide(_ name: String) throws {
     let fixture = Fixture(name: name, form: .folder)
@@ -196,7 +196,7 @@ import Testing
     }
   }
 
-  /// The mean over prompts, as one operator, is the mean of their operators.
+  /// The mean over prompts as one operator equals the mean of their operators.
   @Test(arguments: ["llama", "gemma2", "lfm2", "falcon_h1"]) func average(_ name: String) throws {
     let fixture = Fixture(name: name, form: .folder)
     let (model, expected) = (try fixture.load(), try fixture.expected())
@@ -212,9 +212,10 @@ import Testing
       mean.elements, zip(each[0].elements, each[1].elements).map { ($0 + $1) / 2 }, 1e-12)
   }
 
-  /// Detached, what is left is linear: J x = f(x) for a family without biases, whatever its mixers, norms and gates are.
+  /// A detached block is linear: J x = f(x) for a family without biases, with any mixers, norms and gates.
   ///
-  /// In single precision f is off by some hundred roundings of numbers up to the stream's size: 10⁻⁵ of that.
+  /// In single precision f is off by about a hundred rounding errors of numbers of up to the stream's size: 10⁻⁵ of
+  /// that.
   @Test(
     arguments: [
       "llama", "mistral", "qwen3", "gemma", "gemma2", "gemma3", "mixtral", "olmo", "olmo2",
@@ -237,7 +238,7 @@ import Testing
     }
   }
 
-  /// Maps a model does not have.
+  /// Maps that a model does not have are refused.
   @Test func refusals() throws {
     let model = try Fixture(name: "llama", form: .folder).load()
     let refused = { (change: (inout JacobianMap) -> Void) -> MapError? in

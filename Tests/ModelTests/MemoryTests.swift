@@ -7,9 +7,9 @@ import Testing
 
 @testable import Model
 
-/// Weights stay where they are stored, and a linearization keeps vectors only.
+/// Weights are used where they are stored, and a linearization saves only vectors.
 @Suite struct MemoryTests {
-  /// Every matrix lies inside its tensor's bytes of the mapped file, be it all of it or some of its rows.
+  /// Every matrix lies within its tensor's bytes of the mapped file, whether it is all of it or some of its rows.
   @Test(arguments: Fixture.all) func weightsAreMapped(_ fixture: Fixture) throws {
     let model = try fixture.load()
     let matrices = Self.matrices(in: model)
@@ -19,7 +19,7 @@ import Testing
       let bytes = UnsafeRawBufferPointer(start: matrix.base, count: matrix.byteCount)
       #expect(mapped.contains { $0.contains(bytes) })
     }
-    // At least two of a mixer or an MLP, one of which a block may have alone, and the embedding.
+    // At least two matrices of a mixer or an MLP, since a block may have only one of these, and the embedding.
     #expect(matrices.count > 2 * model.description.layers)
   }
 
@@ -29,7 +29,7 @@ import Testing
     return Mirror(reflecting: value).children.flatMap { matrices(in: $0.value) }
   }
 
-  /// Twice the width, twice the workspace; no part of it grows with the width's square.
+  /// Twice the width needs twice the workspace; no part of it grows with the square of the width.
   @Test(arguments: JacobianSite.allCases) func workspaceIsLinear(_ site: JacobianSite) throws {
     let bytes = try [16, 32, 64].map { width in
       let model = try Self.model(width: width)
@@ -38,13 +38,13 @@ import Testing
       #expect(j.workspaceBytes(vectors: 6) == 6 * j.workspaceBytes(vectors: 1))
       return j.workspaceBytes(vectors: 1)
     }
-    // Affine in the width: the attention's scratch depends on the number of tokens alone.
+    // Affine in the width, because the attention's scratch memory depends only on the number of tokens.
     #expect(bytes[2] - bytes[1] == 2 * (bytes[1] - bytes[0]))
     #expect(bytes[2] < 64 * 64 * MemoryLayout<Float>.stride)
   }
 
-  /// What was kept of the point is all an application needs, and none changes it: whatever lies between, the same question
-  /// has the same answer to the last bit.
+  /// An application uses only saved values and changes none: the same input gives the same bits, whatever was applied
+  /// in between.
   @Test func applicationsLeaveNoTrace() throws {
     let fixture = Fixture(name: "llama", form: .folder)
     let (model, expected) = (try fixture.load(), try fixture.expected())
@@ -64,7 +64,7 @@ import Testing
     #expect(j.apply(doubled).elements == first.0.elements.map { 2 * $0 })
   }
 
-  /// Two blocks of this width with a hidden layer and heads in proportion.
+  /// Two blocks of this width, with a hidden layer and heads in proportion.
   private static func model(width: Int) throws -> any Transformer {
     var draft = try Draft(of: "llama")
     draft.configuration.merge([
@@ -91,7 +91,7 @@ import Testing
 }
 
 extension UnsafeRawBufferPointer {
-  /// Whether these bytes are some of this memory's.
+  /// Whether these bytes are part of this memory.
   fileprivate func contains(_ part: UnsafeRawBufferPointer) -> Bool {
     guard let start = baseAddress, let first = part.baseAddress else { return false }
     return start <= first && first + part.count <= start + count

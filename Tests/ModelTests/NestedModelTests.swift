@@ -5,18 +5,18 @@ import Testing
 
 @testable import Model
 
-/// Models of text and other things: the part that is meant is read as it would be alone, and the rest is named.
+/// Multimodal models: the requested part is read as it would be alone, and the other parts are named.
 @Suite struct NestedModelTests {
-  /// A published kind of whole around a fixture's model of text.
+  /// A published kind of multimodal model around a fixture's text model.
   struct Whole: Sendable, CustomTestStringConvertible {
     let type, fixture: String
-    /// What stands before the names of the model of text, in the place of `model.`, and before its head's.
+    /// The prefix of the text model's names, in place of `model.`, and that of its head.
     var prefix = "language_model.model."
     var head = "language_model."
-    /// Another name for the model of text within it, or none.
+    /// Another name of the text model within it; nil if there is none.
     var inner: String?
     var saysInner = true
-    /// Whether the keys of text are among those of the whole.
+    /// Whether the keys of the text model are among those of the whole model.
     var isFlat = false
     var others = ["vision_tower.encoder.layers.0.w", "multi_modal_projector.linear_1.weight"]
 
@@ -63,13 +63,13 @@ import Testing
       var text = draft.configuration
       text["architectures"] = nil
       text["model_type"] = saysInner ? inner ?? text["model_type"] : nil
-      // Three positions of a token, which are one in text.
+      // The three positions of a token, which coincide for text.
       if type.hasPrefix("qwen2_"), var rope = text["rope_parameters"] as? [String: Any] {
         rope["rope_type"] = "mrope"
         rope["mrope_section"] = [1, 1, 1]
         text["rope_parameters"] = rope
       }
-      // Persimmon has as many heads of keys as of queries whatever is said.
+      // Persimmon has as many key heads as query heads, whatever the file says.
       if fixture == "persimmon" { text["num_key_value_heads"] = 1 }
       let whole: [String: Any] = [
         "model_type": type, "architectures": ["SomeForConditionalGeneration"],
@@ -99,7 +99,7 @@ import Testing
     #expect(model.description.unread.reduce(0) { $0 + $1.tensors } == whole.others.count)
   }
 
-  /// Nothing says what the model of text is: an error that names the key.
+  /// Without a configuration of the text model, the error names the key.
   @Test(arguments: ["llava", "gemma3", "clip"]) func withoutConfiguration(_ type: String) throws {
     var draft = try Draft(of: "llama")
     draft.configuration = ["model_type": type, "text_config": NSNull()]
@@ -109,7 +109,7 @@ import Testing
 
   // MARK: Two models that are read alone
 
-  /// CLIP or SigLIP of two fixtures.
+  /// A CLIP or SigLIP made of two fixtures.
   private func pair(_ type: String, text: String?, images: String) throws -> Draft {
     var draft = try Draft(of: images)
     let vision = draft.configuration
@@ -140,7 +140,7 @@ import Testing
     #expect(model.description.unread.map(\.name).contains("logit_scale"))
   }
 
-  /// What CLIP was once published with beside the configuration of text counts in its place.
+  /// The additional text configuration that CLIP was originally published with takes precedence.
   @Test func olderConfiguration() throws {
     var draft = try pair("clip", text: "clip_text_model", images: "clip_vision_model")
     draft.configuration["text_config_dict"] = draft.configuration["text_config"]
@@ -148,7 +148,7 @@ import Testing
     try expectSame(draft.load(), "clip_text_model")
   }
 
-  /// Of SigLIP only the part that reads images is known, and is what is read.
+  /// Only the image part of SigLIP is supported, and is read whichever part is requested.
   @Test(arguments: [Tower.text, .images]) func siglip(_ tower: Tower) throws {
     let draft = try pair("siglip", text: nil, images: "siglip_vision_model")
     try expectSame(try loadTransformer(draft.open(), tower: tower), "siglip_vision_model")

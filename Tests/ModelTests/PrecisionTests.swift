@@ -5,12 +5,13 @@ import Testing
 
 @testable import Model
 
-/// Single precision against double where a model has large numbers that do not matter.
+/// Single precision compared with double, for models with large numbers that do not affect the result.
 @Suite struct PrecisionTests {
-  /// Key biases of some hundreds, as Qwen2.5's first blocks have: J v and Jᵀ u in single precision keep their digits.
+  /// With key biases of a few hundred, as in the first blocks of Qwen2.5, J v and Jᵀ u in single precision stay
+  /// accurate.
   ///
-  /// The bound is of the kind of AttentionPrecisionTests', over a whole block: some hundred roundings of 6·10⁻⁸ that mostly
-  /// cancel, 4·10⁻⁶ σ₁. With the bias in every product it is 10⁻⁴ and more.
+  /// The bound is like that of AttentionPrecisionTests, over a whole block: about a hundred rounding errors of 6·10⁻⁸
+  /// that mostly cancel, 4·10⁻⁶ σ₁. With the bias in every product it would be 10⁻⁴ and more.
   @Test(arguments: [0, 300] as [Float], [JacobianSite.block, .attention])
   func keyBiases(size: Float, site: JacobianSite) throws {
     let model = try Self.biased(size)
@@ -18,7 +19,7 @@ import Testing
     let (single, double) = (
       try Path<Float>(of: prompts, through: model), try Path<Double>(of: prompts, through: model)
     )
-    // The first block, whose input is the same in both.
+    // The first block, whose input is the same in both precisions.
     for tokens in [TokenSelection(6), TokenSelection(source: 2, target: 6)] {
       let a = residualJacobian(model, at: single.points[0], [(0, tokens)], site: site)
       let exact = residualJacobian(model, at: double.points[0], [(0, tokens)], site: site)
@@ -33,7 +34,7 @@ import Testing
     }
   }
 
-  /// Prompts beside it change nothing.
+  /// Other prompts in the batch change nothing.
   @Test func companionsDoNotMatter() throws {
     let model = try Self.biased(300)
     let (prompt, other) = ([3, 7, 11, 2, 30, 5, 8], [9, 1, 4])
@@ -49,7 +50,7 @@ import Testing
     }
   }
 
-  /// The final norm follows a whole block only.
+  /// The final norm can only follow a whole block.
   @Test(arguments: [JacobianSite.attention, .mlp]) func normedHalves(site: JacobianSite) async {
     if site == .attention {
       await #expect(processExitsWith: .failure) { try Self.normed(.attention) }
@@ -65,8 +66,8 @@ import Testing
       model, at: path.points[0], [(0, TokenSelection(1))], site: site, normed: true)
   }
 
-  /// Qwen2's fixture with key biases of this size in the two slowest of the five pairs of features, which positions turn
-  /// little: 0.004 and 0.0006 a token, as in the models that have such.
+  /// Qwen2's fixture with key biases of this size in the two slowest of the five pairs of features, which rotate
+  /// little: by 0.004 and 0.0006 per token, as in the models that have such biases.
   private static func biased(_ size: Float) throws -> any Transformer {
     var draft = try Draft(of: "qwen2")
     for name in draft.tensors.map(\.entry.name) where name.hasSuffix("k_proj.bias") && size > 0 {

@@ -4,7 +4,7 @@ import Testing
 
 @testable import Model
 
-/// Folders whose config.json says that their weights are quantised.
+/// Folders whose config.json declares quantised weights.
 @Suite struct QuantizedModelTests {
   private func refusal(_ quantization: [String: Any]) throws -> String {
     var draft = try Draft(of: "llama")
@@ -13,7 +13,7 @@ import Testing
     return error?.description ?? ""
   }
 
-  /// Methods without a reader are refused by name, and so are variants of those with one, before any tensor is looked for.
+  /// Methods without a reader are refused by name, as are unsupported variants, before any tensor is looked up.
   @Test(
     arguments: [
       ("aqlm", [:]), ("hqq", [:]), ("quanto", [:]), ("torchao", [:]), ("eetq", [:]),
@@ -38,7 +38,7 @@ import Testing
     #expect(message.contains("transform_config"))
   }
 
-  /// Nothing is quantised there, whatever the configuration says: all modules were left alone.
+  /// Plain tensors are read as they are, whatever the configuration says: all modules were left unquantised.
   @Test func plainWeightsStayPlain() throws {
     var draft = try Draft(of: "llama")
     draft.configuration["quantization_config"] = [
@@ -48,7 +48,7 @@ import Testing
       try draft.load().description.parameters == Draft(of: "llama").load().description.parameters)
   }
 
-  /// Parameters are weights, not what is stored for them.
+  /// The parameters counted are weights, not stored numbers.
   @Test(arguments: Fixture.quantized.filter { !$0.name.hasSuffix("oss") })
   func parametersAreWeights(_ fixture: Fixture) throws {
     let model = try fixture.load()

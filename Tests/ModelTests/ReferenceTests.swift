@@ -4,18 +4,18 @@ import Testing
 
 @testable import Model
 
-/// Logits, states and spectra against those of another implementation in double precision.
+/// Logits, states and spectra, compared with those of another implementation in double precision.
 @Suite struct ReferenceTests {
   @Test func fixtures() { #expect(Fixture.names.count >= 6) }
 
-  /// Both sides round about 10² operations of 10² terms at ε = 2e-16 here; the stored decimals are exact. GGUF keeps ε of
-  /// the norms, θ and the rotary factors as float32, 6e-8 each.
+  /// Both sides round about 10² operations of 10² terms at ε = 2e-16; the stored decimals are exact. GGUF stores the
+  /// ε of norms, θ and the rotary factors as float32, with errors of 6e-8 each.
   @Test(arguments: Fixture.all + Fixture.quantized) func doublePrecision(_ fixture: Fixture) throws
   {
     try compare(fixture, Double.self, tolerance: fixture.form == .gguf ? 1e-6 : 1e-9)
   }
 
-  /// 6e-8 a rounding, some hundred of them one after another with random signs, gains above 1 in between.
+  /// About a hundred successive rounding errors of 6e-8 with random signs, amplified by gains above 1 in between.
   @Test(arguments: Fixture.all + Fixture.quantized) func singlePrecision(_ fixture: Fixture) throws
   {
     try compare(fixture, Float.self, tolerance: 3e-5)
@@ -65,7 +65,7 @@ import Testing
       expected.sigmaLastBlockNormed, tolerance, "σ normed")
   }
 
-  /// The forms of a fixture are one model, down to its description.
+  /// All forms of a fixture are one model, including its description.
   @Test(arguments: Fixture.all) func description(_ fixture: Fixture) throws {
     let model = try fixture.load().description
     let plain = try Fixture(name: fixture.name, form: .folder).load().description
@@ -76,7 +76,7 @@ import Testing
     #expect(model.keyValueHeads == plain.keyValueHeads)
     #expect(model.feedForwardWidth == plain.feedForwardWidth)
     #expect(model.positions == plain.positions)
-    // Factors of blocks are 1 where a file leaves them out.
+    // The factors of blocks are 1 if a file leaves them out.
     let factors = try fixture.load().source.tensors.count { $0.name.hasSuffix("layer_scalar") }
     #expect(model.parameters - factors == plain.parameters)
     #expect(model.family == plain.family)

@@ -6,14 +6,14 @@ import Testing
 
 @testable import Model
 
-/// What cannot be computed rightly is refused with an error that names its place.
+/// What cannot be computed correctly is refused with an error that names its location.
 @Suite struct RefusalTests {
-  /// A configuration that must be refused: what is changed in a good one, and what the error must name.
+  /// A configuration that must be refused: the change to a valid one, and what the error must name.
   struct Setting: Sendable, CustomTestStringConvertible {
     let key: String
-    /// nil takes the key away; a JSON text otherwise.
+    /// A JSON text; nil removes the key.
     let value: String?
-    /// Where it is refused, if not at the key itself.
+    /// The key at which it is refused, if not the changed one.
     let place: String
 
     init(_ key: String, _ value: String?, at place: String? = nil) {
@@ -71,7 +71,7 @@ import Testing
     #"{"rope_type": 3}"#: "rope_type",
   ].map { Setting("rope_parameters", $0, at: $1) }
 
-  /// Keys that are missing, of the wrong kind, or out of bounds.
+  /// Keys that are missing, of the wrong type, or out of range.
   @Test(arguments: sizes + kinds + rotary) func badKey(_ setting: Setting) throws {
     let error = try #require(throws: ModelError.self) { try setting.draft().load() }
     guard case .badKey(let file, let key, _) = error else {
@@ -102,7 +102,7 @@ import Testing
     Setting("quantization_config", #"{"quant_method": "aqlm"}"#, at: "quant_method"),
   ]
 
-  /// Keys that ask for another model's mathematics.
+  /// Keys that ask for the mathematics of another model.
   @Test(arguments: unsupported) func unsupportedKey(_ setting: Setting) throws {
     let error = try #require(throws: ModelError.self) { try setting.draft().load() }
     guard case .unsupportedKey(let file, let key, _, _) = error else {
@@ -129,7 +129,7 @@ import Testing
     expectClose(try #require(path.logits).elements, try #require(expected.lastLogits), 1e-9)
   }
 
-  /// What a family has besides must be right as well: kind, bounds, one part with another.
+  /// A family's own keys are checked as well: type, range, and consistency.
   @Test(arguments: [
     ("mixtral", Setting("num_experts_per_tok", "6")),
     ("mixtral", Setting("num_local_experts", "0")),
@@ -148,7 +148,7 @@ import Testing
   ])
   func badKey(of family: String, _ setting: Setting) throws {
     var draft = try setting.draft(of: family)
-    // The older spelling of rotary keys stands beside these.
+    // The older spelling of the rotary keys would conflict with these.
     if family == "phi3" { draft.configuration["rope_parameters"] = nil }
     let error = try #require(throws: ModelError.self) { try draft.load() }
     guard case .badKey(_, setting.place, _) = error else {
@@ -157,7 +157,7 @@ import Testing
     }
   }
 
-  /// What one family reads is refused by another that has it not.
+  /// A key that one family reads is refused by another that does not support it.
   @Test(arguments: [
     ("qwen2", Setting("layer_types", #"["chunked_attention", "", ""]"#)),
     ("qwen2", Setting("mlp_bias", "true")), ("qwen3", Setting("clip_qkv", "8")),
@@ -180,7 +180,7 @@ import Testing
     }
   }
 
-  /// Mistral's window is 4096 where a file does not mention it, and none where it says null.
+  /// Mistral's window is 4096 if a file does not mention it, and there is none if it is null.
   @Test func windowByDefault() throws {
     let windows = try [nil, "null", "7"].map { value in
       let model = try Setting("sliding_window", value).draft(of: "mistral").load()
@@ -205,7 +205,7 @@ import Testing
 
   // MARK: Tensors
 
-  /// A number of blocks that the file does not have takes no room before it is found out.
+  /// A wrong number of blocks is noticed before memory is allocated for them.
   @Test func manyBlocks() throws {
     let error = try #require(throws: FileError.self) {
       try Setting("num_hidden_layers", "2147483648").draft().load()
@@ -213,9 +213,9 @@ import Testing
     #expect(error.description.contains("model.layers.3."))
   }
 
-  /// Of every tensor with one row more.
+  /// Every tensor is refused with one row more.
   @Test(arguments: ["llama", "llama-biased"]) func wrongShape(_ name: String) throws {
-    // The embedding says itself how many rows it has; with other than the head's, the head is refused.
+    // The embedding determines its own number of rows; if the head's differs, the head is refused.
     let names = try Draft(of: name).tensors.map(\.entry.name)
     for tensor in names where tensor != "model.embed_tokens.weight" {
       var draft = try Draft(of: name)
@@ -236,7 +236,7 @@ import Testing
     #expect(error.description.contains(file) && error.description.contains(tensor))
   }
 
-  /// Biases, or whole blocks, that the configuration does not speak of would be left out of the computation.
+  /// Biases, or whole blocks, that the configuration does not mention would be left out of the computation.
   @Test(arguments: [
     Setting("attention_bias", "false", at: "proj.bias"),
     Setting("mlp_bias", "false", at: "proj.bias"),
@@ -254,7 +254,7 @@ import Testing
     #expect(file.hasSuffix("/model.safetensors") && error.description.hasPrefix(file))
   }
 
-  /// What is computed from the configuration may lie in the file as well.
+  /// The file may also contain tables computed from the configuration.
   @Test func computedTensor() throws {
     var draft = try Draft(of: "llama")
     let name = "model.layers.0.self_attn.rotary_emb.inv_freq"
@@ -262,7 +262,7 @@ import Testing
     _ = try draft.load()
   }
 
-  /// NaN or infinity in a norm, a bias: found when the model is opened.
+  /// NaN or infinity in a norm or a bias is found when the model is opened.
   @Test(arguments: [Float.nan, .infinity, -.infinity])
   func vectorNotFinite(_ value: Float) throws {
     for tensor in [
@@ -276,8 +276,8 @@ import Testing
     }
   }
 
-  /// NaN or infinity in a matrix: found when its block is passed, and not before. (Of an infinity, a bounded activation
-  /// makes a number again; NaN passes all of them.)
+  /// NaN or infinity in a matrix is found when its block is passed, not earlier. (A bounded activation makes infinity
+  /// finite again; NaN passes through all of them.)
   @Test(arguments: [
     (Float.nan, "silu"), (.nan, "relu"), (.nan, "relu2"), (.nan, "gelu"), (.nan, "gelu_new"),
     (.nan, "quick_gelu"), (.nan, "tanh"), (.nan, "sigmoid"), (.infinity, "silu"),
@@ -297,7 +297,7 @@ import Testing
     }
   }
 
-  /// A row of the embedding is looked at when its token comes.
+  /// A row of the embedding is checked when its token occurs.
   @Test func embeddingNotFinite() throws {
     var draft = try Draft(of: "llama")
     try draft.alter("model.embed_tokens.weight") { $1[9 * 24] = .nan }
@@ -308,7 +308,7 @@ import Testing
     }
   }
 
-  /// Weights that are numbers and states that are not any more: told apart from damage.
+  /// States that overflow although the weights are finite are distinguished from damage.
   @Test func overflow() throws {
     var draft = try Draft(of: "llama")
     try draft.alter("model.layers.1.mlp.down_proj.weight") { $1 = $1.map { $0 < 0 ? -3e38 : 3e38 } }
@@ -316,7 +316,7 @@ import Testing
     var hidden = try HiddenStates<Float>([[3, 4, 5]], in: model)
     _ = try hidden.advance(through: model)
     #expect(throws: ModelError.stateNotFinite(layer: 2)) { try hidden.advance(through: model) }
-    // Double precision has room for it.
+    // Double precision has enough range.
     var wide = try HiddenStates<Double>([[3, 4, 5]], in: model)
     for _ in 0..<3 { _ = try wide.advance(through: model) }
   }
@@ -341,7 +341,7 @@ import Testing
   }
 }
 
-/// The error of this tensor, which names its file.
+/// The error for this tensor names its file.
 func expectNotFinite<T>(
   _ name: String, _ body: () throws -> T, sourceLocation: SourceLocation = #_sourceLocation
 ) {

@@ -5,8 +5,8 @@ import Testing
 
 @testable import Model
 
-/// Frequencies and attention factors against those recorded from another implementation, for settings as a config.json
-/// has them.
+/// Frequencies and attention factors, compared with those recorded from another implementation, for settings in the
+/// form of a config.json.
 @Suite struct RotaryFrequencyTests {
   struct Case: Sendable, CustomTestStringConvertible {
     struct Expected: Decodable, Sendable {
@@ -28,7 +28,7 @@ import Testing
       let positions: Int
       let at_lengths: [Case.Expected]
     }
-    // A recording that cannot be read leaves no cases, which `recording` notices.
+    // An unreadable recording yields no cases, which `recording` notices.
     guard let path = try? fixturePath("rotary.json"),
       let data = FileManager.default.contents(atPath: path),
       let recorded = try? JSONDecoder().decode([Recorded].self, from: data),
@@ -64,7 +64,7 @@ import Testing
     }
   }
 
-  /// θ beside the older key; θ within wins; without any it is 10⁴.
+  /// θ beside the older key; θ among the parameters takes precedence; the default is 10⁴.
   @Test func base() throws {
     func theta(_ json: String) throws -> Double {
       let object = try #require(JSONValue.parse(Array(json.utf8), source: "config.json").object)

@@ -4,10 +4,10 @@ import Testing
 
 @testable import Model
 
-/// What is computed together is what is computed one by one: sums come in another order, nothing else changes.
+/// Computing several things together gives what computing each alone does, up to the order of summation.
 @Suite struct TogetherTests {
-  /// Prompts of several lengths, the shortest of one token; of a decoder, two with one encoder's tokens and two with others;
-  /// images, whose length is always the same.
+  /// Prompts of several lengths, the shortest with one token; for a decoder, two with the same encoder tokens and two
+  /// with others; images, which always have the same length.
   static func prompts(_ expected: Expected) -> [ModelInput] {
     if case .image(let image) = expected.input {
       return [1, -1, 0.5, 2].map { factor in
@@ -23,7 +23,7 @@ import Testing
     return zip(prompts, [encoder, [3, 4], encoder, encoder + [5]]).map { .decoder($0, encoder: $1) }
   }
 
-  /// Jacobians as rows of one linearization: its matrix is block diagonal, and its blocks are those.
+  /// Jacobians as rows of one linearization: its matrix is block diagonal, with the single Jacobians as blocks.
   @Test(arguments: Fixture.plain, Site.all)
   func selections(_ fixture: Fixture, _ site: Site) throws {
     let (model, expected) = (try fixture.load(), try fixture.expected())
@@ -57,13 +57,13 @@ import Testing
     }
   }
 
-  /// Prompts that go through the blocks together have the states and logits of each by itself.
+  /// Prompts that are computed together have the states and logits of each alone.
   @Test(arguments: Fixture.plain) func prompts(_ fixture: Fixture) throws {
     try comparePrompts(fixture.load(), fixture.expected(), Double.self)
     try comparePrompts(fixture.load(), fixture.expected(), Float.self)
   }
 
-  /// Also where the rotary frequencies depend on the length of a prompt.
+  /// The same, if the rotary frequencies depend on the length of a prompt.
   @Test func promptsOfSeveralFrequencies() throws {
     let (model, expected) = (try Self.dynamicModel(), try Self.longExpected())
     try comparePrompts(model, expected, Double.self)
@@ -82,7 +82,7 @@ import Testing
     try Fixture(name: "llama", form: .folder).expected()
   }
 
-  /// Trained on 5 positions, stretched for longer prompts.
+  /// Trained on 5 positions, with scaling for longer prompts.
   private static func dynamicModel() throws -> any Transformer {
     var draft = try Draft(of: "llama")
     draft.configuration["max_position_embeddings"] = 5

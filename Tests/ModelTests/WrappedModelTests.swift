@@ -6,10 +6,10 @@ import Testing
 
 @testable import Model
 
-/// Checkpoints whose tensors are not named as their model's: wrapped, a part of another, without a head, or with one that is
-/// stored twice.
+/// Checkpoints whose tensor names differ from their model's: wrapped, part of another model, without a head, or with
+/// a head that is stored twice.
 @Suite struct WrappedModelTests {
-  /// What stands where in names.
+  /// The prefixes and names of a wrapped checkpoint.
   struct Wrapping: Sendable, CustomTestStringConvertible {
     let testDescription: String
     let rename: @Sendable (String) -> String
@@ -61,7 +61,7 @@ import Testing
     #expect(!model.tensorNames(ofBlock: 1).isEmpty && model.bytes(ofBlock: 1) > 0)
   }
 
-  /// Matrices of an adapter are added to those of the model first.
+  /// Matrices of an adapter must be merged into those of the model first.
   @Test func adapters() throws {
     var draft = try Draft(of: "llama")
     draft.tensors = draft.tensors.map {
@@ -73,7 +73,7 @@ import Testing
     #expect(error.description.contains(name) && error.description.contains("merge_and_unload"))
   }
 
-  /// Another prefix is named in the error, and not read on a guess.
+  /// An unknown prefix is named in the error, and not guessed.
   @Test func unknownPrefix() throws {
     var draft = try Draft(of: "llama")
     draft.tensors = draft.tensors.map {
@@ -90,7 +90,7 @@ import Testing
 
   // MARK: Heads
 
-  /// Base models and classifiers have no head over the vocabulary, and are read without.
+  /// Base models and classifiers have no head over the vocabulary and are read without one.
   @Test(
     arguments: [
       ("llama", "LlamaModel", "model.", true),
@@ -101,7 +101,7 @@ import Testing
       ("phi", "PhiModel", "model.", true), ("gptj", "GPTJModel", "transformer.", true),
       ("stablelm", "StableLmForSequenceClassification", "", true),
       ("opt-bare", "OPTModel", "model.", true),
-      // As embedding models were published: a base model whose configuration names the class it was made of.
+      // As embedding models were published: a base model whose configuration names the class it was made from.
       ("llama", "LlamaForCausalLM", "model.", true),
       ("llama", "LlamaForCausalLM", "", false), ("llama", nil, "", false),
     ] as [(String, String?, String, Bool)])
@@ -121,7 +121,7 @@ import Testing
       let error = #expect(throws: FileError.self) { try draft.load() }
       #expect(error?.description.contains("lm_head.weight") == true)
       #expect(error?.description.contains("download") == false)
-      // A reward model says by its tensors what its configuration does not.
+      // A reward model is recognised by its tensors, not by its configuration.
       draft.tensors.append((.init(name: "score.weight", shape: [1, 2]), [1, 2]))
       #expect(try Path<Double>(of: [expected.input], through: draft.load()).logits == nil)
       return
@@ -133,7 +133,8 @@ import Testing
     expectClose(Array(last.row(expected.last)), try #require(expected.hiddenLastToken.last), 1e-9)
   }
 
-  /// A head that is tied and stored all the same counts once; one that differs is used, as the reference does, and counts.
+  /// A head that is tied and nevertheless stored counts once; one that differs is used, as in the reference, and
+  /// counts.
   @Test(arguments: ["llama-biased", "qwen2", "gpt2", "gemma"]) func tiedHead(_ name: String) throws
   {
     let fixture = Fixture(name: name, form: .folder)
@@ -160,7 +161,7 @@ import Testing
 
   // MARK: Configurations
 
-  /// Two spellings of one key that disagree: which one counts has changed between versions of the reference.
+  /// Two spellings of one key that disagree are refused: which one counts differs between versions of the reference.
   @Test(
     arguments: [
       ("gpt2", "hidden_size", 99), ("gpt2", "num_attention_heads", 1),
@@ -177,8 +178,7 @@ import Testing
     }
   }
 
-  /// Attention without a causal mask, which decoders are turned into encoders by: not computed here, and an encoder has
-  /// none anyway.
+  /// Decoders without a causal mask, which serve as encoders, are not supported; an encoder has no mask anyway.
   @Test(arguments: Fixture.names, ["false", "null"])
   func maskTurnedOff(_ name: String, _ value: String) throws {
     var draft = try Draft(of: name)
@@ -194,7 +194,7 @@ import Testing
     }
   }
 
-  /// ALiBi in Falcon is said to be that of one of the reference's two implementations.
+  /// A note says which of the reference's two implementations Falcon's ALiBi follows.
   @Test func falconsALiBi() throws {
     for (name, isSaid) in [("falcon-alibi", true), ("falcon", false)] {
       let residual = try Fixture(name: name, form: .folder).load().description.residual

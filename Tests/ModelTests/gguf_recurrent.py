@@ -1,11 +1,11 @@
-"""What llama.cpp's converter makes of recurrent and hybrid families, for make_gguf.py.
+"""The GGUF files that llama.cpp's converter writes for recurrent and hybrid families, for make_gguf.py.
 
-What is ordinary of them (attention, experts, norms) is written as of all others; here is the rest.
+Their attention, experts and norms are written as for all other families; the rest is here.
 """
 import gguf
 import numpy as np
 
-# What config.json says and GGUF cannot, as in make_gguf.CASES.
+# Settings that config.json has and GGUF lacks, as in make_gguf.CASES.
 UNLIMITED = [0.0, {"__float__": "Infinity"}]
 CASES = {
     "falcon_h1": {},
@@ -30,10 +30,10 @@ ARCHITECTURES = {
     "qwen3_5_text": "qwen35", "qwen3_5_moe_text": "qwen35moe", "qwen3_next": "qwen3next",
 }
 
-# Of mixers whose in_proj, conv1d and norm are those of Mamba 2.
+# Mixers whose in_proj, conv1d and norm are those of Mamba 2.
 STATE_SPACES = ("falcon_h1", "granitemoehybrid", "mamba2", "nemotron_h")
 DELTA_RULE = ("qwen3_5_text", "qwen3_5_moe_text", "qwen3_next")
-# Qwen3.5's heads of values, group after group there, are one of each group after another here.
+# Qwen3.5's value heads are stored group by group in folders, and in turns, one of each group, in GGUF.
 TURNS = ("qwen3_5_text", "qwen3_5_moe_text")
 
 
@@ -52,7 +52,7 @@ def architecture(config):
 
 
 def plain(config):
-    """The configuration in the words of make_gguf, sizes as they are used."""
+    """Returns the configuration under make_gguf's names, with effective sizes."""
     config, kind = dict(config), config["model_type"]
     epsilon = {"lfm2": "norm_eps", "lfm2_moe": "norm_eps"}.get(kind, "layer_norm_epsilon")
     if epsilon in config:
@@ -70,7 +70,7 @@ def plain(config):
 
 
 def inner(config):
-    """Features of a state space's values, groups of its heads, features of a head's keys, heads, and its kernel."""
+    """Returns a state space's value features, groups of heads, key features of a head, heads, and kernel size."""
     kind, width = config["model_type"], config["hidden_size"]
     if kind == "mamba":
         return config["intermediate_size"], None, config["state_size"], config["time_step_rank"], config["conv_kernel"]
@@ -94,7 +94,7 @@ def inner(config):
 
 
 def write_without_attention(writer, config):
-    """All sizes of Mamba and Mamba 2."""
+    """Returns all sizes of Mamba and Mamba 2."""
     writer.add_context_length(2**20)
     writer.add_embedding_length(config["hidden_size"])
     writer.add_feed_forward_length(0)
@@ -104,7 +104,7 @@ def write_without_attention(writer, config):
 
 
 def write(writer, config):
-    """What the families have besides sizes of attention and MLPs."""
+    """Returns the families' metadata besides the sizes of attention and MLPs."""
     kind, layers = config["model_type"], config["num_hidden_layers"]
     if kind in STATE_SPACES + DELTA_RULE + ("mamba",):
         features, groups, state, heads, kernel = inner(config)
@@ -142,7 +142,7 @@ def write(writer, config):
         case "nemotron_h":
             kinds = config["layers_block_type"]
             writer.add_head_count_kv([heads if k == "full_attention" else 0 for k in kinds])
-            # Of a size that it would have without a key of its own, though nothing rotates.
+            # The size it would have without a key of its own, although nothing rotates.
             writer.add_rope_dimension_count(config["hidden_size"] // config["num_attention_heads"])
             width = config.get("moe_intermediate_size", config["intermediate_size"])
             writer.add_feed_forward_length([width if k in ("mlp", "moe") else 0 for k in kinds])
@@ -167,7 +167,7 @@ def write(writer, config):
             if kind in TURNS:
                 writer.add_rope_dimension_sections([11, 11, 10, 0])
             if kind == "qwen3_5_text" and period > 1:
-                # Of the block that predicts a further token there are some tensors.
+                # Some tensors of the block that predicts a further token.
                 writer.add_block_count(layers + 1)
                 writer.add_nextn_predict_layers(1)
                 for name in (f"blk.{layers}.attn_norm.weight", f"blk.{layers}.nextn.eh_proj.weight"):
@@ -178,7 +178,7 @@ def write(writer, config):
 
 
 def prepared(config, state):
-    """The tensors of recurrent mixers, and what else has a name or an order of its own."""
+    """Returns the tensors of recurrent mixers, and others with special names or orders."""
     kind, result = config["model_type"], {}
     for name, value in state.items():
         if name.endswith(".A_log"):
@@ -207,7 +207,7 @@ def prepared(config, state):
 
 
 def scaled(config, state):
-    """Falcon-H1's weights times the factors of what comes in and what goes out."""
+    """Returns Falcon-H1's weights times the factors of their inputs and outputs."""
     features, groups, keys, heads, _ = inner(config)
     parts = np.repeat(
         config["ssm_multipliers"],
@@ -226,7 +226,7 @@ def scaled(config, state):
 
 
 def halved(config, state):
-    """Granite's MLP for all tokens as a gate and the way up, beside experts or in their place."""
+    """Returns Granite's shared MLP as gate and up, beside experts or in their place."""
     stem = "mlp.shared_experts" if config["num_local_experts"] else "mlp"
     for name, value in state.items():
         block, _, part = name.partition(".shared_mlp.")
@@ -240,14 +240,14 @@ def halved(config, state):
 
 
 def in_turns(tensor, groups, size, axis=0):
-    """The heads along an axis, group after group, as one of each group after another."""
+    """Reorders the heads along an axis from group by group to one of each group in turn."""
     shape = tensor.shape
     apart = tensor.reshape(*shape[:axis], groups, -1, size, *shape[axis + 1:])
     return apart.swapaxes(axis, axis + 1).reshape(shape)
 
 
 def delta_rule(config, state):
-    """Qwen3-Next's and Qwen3.5's tensors: gains are stored less 1 but those of the recurrences."""
+    """Returns Qwen3-Next's and Qwen3.5's tensors: gains are stored minus 1, except those of the recurrences."""
     features, groups, keys, heads, _ = inner(config)
     size = features // heads
     for name, value in state.items():
@@ -278,7 +278,7 @@ def delta_rule(config, state):
 
 
 def merged(config, state):
-    """Names of merged experts as the converter has them."""
+    """Returns the converter's names of merged experts."""
     for name, value in state.items():
         if config["model_type"] == "lfm2_moe" and ".feed_forward.experts." in name:
             name = name.removeprefix("model.")

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Make Fixtures/NAME for every case in families/: a tiny random checkpoint, and what it must give.
+"""Writes Fixtures/NAME for every case in families/: a tiny random checkpoint and its expected results.
 
 Needs torch, transformers, safetensors and gguf. `make_family_fixtures.py [NAME…]` writes the named fixtures again, by
 default all, byte for byte; Fixtures/README.md says what is in them.
@@ -25,13 +25,13 @@ HERE = pathlib.Path(__file__).parent
 
 @dataclasses.dataclass(frozen=True)
 class Published:
-    """How the first published checkpoint of the family differs from what transformers writes today."""
+    """The differences of the family's first published checkpoint from what transformers writes today."""
 
-    # The keys of config.json, from those of today.
+    # The published keys of config.json, given the current ones.
     config: Callable[[dict], dict] = lambda config: config
-    # What stands before the tensors' names today, and what there.
+    # The prefix of tensor names today, and the published one.
     prefix: tuple[str, str] = ("", "")
-    # Tensors that are no weights, under their published names, by shape.
+    # Tensors that are not weights, under their published names, by shape.
     buffers: dict[str, tuple] = dataclasses.field(default_factory=dict)
     # Whether transformers reads the published configuration as the same model.
     same: bool = True
@@ -39,31 +39,31 @@ class Published:
 
 @dataclasses.dataclass(frozen=True)
 class Case:
-    """A fixture: a configuration with its weights and prompt, drawn from the seed."""
+    """A fixture: a configuration, with weights and prompt drawn from the seed."""
 
     anatomy: Anatomy
     config: PreTrainedConfig
     seed: int
-    # Input and output token of the cross Jacobians.
+    # The input and output token of the cross Jacobians.
     cross: tuple[int, int] = (3, 7)
-    # Tokens of the prompt.
+    # The tokens of the prompt.
     length: int = 9
     published: Published = Published()
-    # Arguments of the model besides the prompt, by name; expected.json holds them too, an encoder's `input_ids` as
+    # Arguments of the model besides the prompt, by name; expected.json contains them too, an encoder's `input_ids` as
     # `encoder_token_ids`.
     inputs: dict = dataclasses.field(default_factory=dict)
-    # The tensors as a checkpoint stores them, from the parameters of the model.
+    # The tensors in the form that a checkpoint stores, from the model's parameters.
     stored: Callable[[dict], dict] = lambda state: state
 
 
 def respelled(config, renamed, **others):
-    """A configuration with some keys under other names (None: left out), and some with other values."""
+    """Returns a configuration with some keys renamed (None: removed), and some with other values."""
     names = {key: renamed.get(key, key) for key in config}
     return {names[key]: value for key, value in config.items() if names[key] is not None} | others
 
 
 def older_rotary(config, theta="rope_theta", share="partial_rotary_factor"):
-    """`rope_parameters` and `dtype` as they were spelled before transformers 5."""
+    """Returns `rope_parameters` and `dtype` in the spelling before transformers 5."""
     config = dict(config)
     rope = dict(config.pop("rope_parameters", {}))
     if rope:
@@ -76,7 +76,7 @@ def older_rotary(config, theta="rope_theta", share="partial_rotary_factor"):
 
 
 def experts_apart(state, parts=("gate_proj", "up_proj", "down_proj"), block="mlp"):
-    """Every expert's matrices by themselves, as published files have them; `block` is what they call the mixture."""
+    """Returns separate matrices for every expert, as in published files; `block` is their name of the mixture."""
     stored = {}
     for name, tensor in state.items():
         stem, _, part = name.rpartition(".")
@@ -95,7 +95,7 @@ def experts_apart(state, parts=("gate_proj", "up_proj", "down_proj"), block="mlp
 
 
 def read_back(config):
-    """The keys of a config.json as transformers reads them: infinite numbers have a spelling of their own."""
+    """Returns the keys of a config.json as transformers reads them: infinite numbers have a special spelling."""
 
     def plain(value):
         if isinstance(value, dict) and "__float__" in value:
@@ -106,7 +106,7 @@ def read_back(config):
 
 
 def spelled(config, case):
-    """config.json as transformers writes it, and as the first published checkpoint spells it."""
+    """Writes config.json as transformers does, and in the spelling of the first published checkpoint."""
     config.architectures = [type(meta_model(config, case.anatomy)).__name__]
     config.dtype = "float32"
     new = json.loads(config.to_json_string())
@@ -154,7 +154,7 @@ def make(name, case):
 
 
 def cases():
-    """CASES of every module in families/."""
+    """Returns CASES of every module in families/."""
     found = {}
     for path in sorted((HERE / "families").glob("*.py")):
         found |= importlib.import_module(f"families.{path.stem}").CASES

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Make Fixtures/: tiny random checkpoints of the Llama family, rotary settings, and what they must give.
+"""Writes Fixtures/: tiny random checkpoints of the Llama family, rotary settings, and their expected results.
 
 Needs torch, transformers, safetensors and gguf. `make_fixtures.py` writes every fixture again, byte for byte;
 Fixtures/README.md says what is in them.
 
-reference.py says how the expectations come about; make_family_fixtures.py makes those of the other families.
+reference.py computes the expectations; make_family_fixtures.py writes those of the other families.
 """
 import json
 import pathlib
@@ -30,7 +30,7 @@ FIXTURES = pathlib.Path(__file__).parent / "Fixtures"
 
 
 def write_configs(folder, config, dtype="float32"):
-    """config.json as transformers 5 spells it, config.published.json as published checkpoints mostly do."""
+    """Writes config.json as transformers 5 spells it, config.published.json as most published checkpoints do."""
     new = json.loads(config.to_json_string(use_diff=False))
     kept = (
         "architectures attention_bias bos_token_id eos_token_id head_dim hidden_act hidden_size "
@@ -51,7 +51,7 @@ def write_configs(folder, config, dtype="float32"):
 
 
 def write_shards(folder, state):
-    """Two shards and their index; the cut falls inside a block, as it does in large checkpoints."""
+    """Writes two shards and their index; the cut falls within a block, as in large checkpoints."""
     names = sorted(state)
     halves = (names[: len(names) // 2], names[len(names) // 2 :])
     index = {"metadata": {"total_size": sum(4 * t.numel() for t in state.values())}, "weight_map": {}}
@@ -63,7 +63,7 @@ def write_shards(folder, state):
 
 
 def write_gguf(path, config, state, name):
-    """The same weights as a GGUF file of architecture llama, all F32."""
+    """Writes the same weights as a GGUF file of architecture llama, all F32."""
     writer = gguf.GGUFWriter(path, "llama")
     rope = config.rope_parameters
     head_dim = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
@@ -86,7 +86,7 @@ def write_gguf(path, config, state, name):
         writer.add_sliding_window(config.sliding_window)
 
     if rope["rope_type"] == "llama3":
-        # What the inverse frequencies are divided by: plain ones over scaled ones.
+        # The divisors of the inverse frequencies: plain ones over scaled ones.
         with lifted():
             scaled, _ = modeling_rope_utils.ROPE_INIT_FUNCTIONS["llama3"](config, "cpu")
         plain = rope["rope_theta"] ** (-np.arange(0, head_dim, 2) / head_dim)
@@ -124,7 +124,7 @@ CASES = {
             rope_parameters=rope(10000.0), tie_word_embeddings=False),
         11, (3, 7), 9),
     "llama3-rope": (
-        # 12 dimensions a head: rotary wavelengths on all three sides of the two bounds.
+        # 12 dimensions per head: rotary wavelengths below, between and above the two bounds.
         LlamaConfig(
             **COMMON, hidden_size=24, num_hidden_layers=3, num_attention_heads=2, num_key_value_heads=1,
             head_dim=12, intermediate_size=36, max_position_embeddings=512, rms_norm_eps=1e-5,
@@ -225,7 +225,7 @@ LENGTHS = (1, 64, 65, 100, 1000)
 
 
 def make_rotary():
-    """rotary.json: for settings as a config.json has them, frequencies and attention factor at some lengths."""
+    """Writes rotary.json: frequencies and attention factors at some lengths, for settings as in a config.json."""
     cases = []
     for name, positions, parameters in ROTARY:
         config = LlamaConfig(

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Make the GGUF twins of the fixtures of other families than Llama's, all F32, as llama.cpp's converter writes them.
+"""Writes the GGUF twins of the fixtures of families other than Llama, all F32, as llama.cpp's converter does.
 
 Needs gguf and safetensors. `make_gguf.py [NAME…]` reads Fixtures/NAME and writes, by default for every case below,
-- Fixtures/NAME/model.gguf, where GGUF says everything that config.json does, or else
-- Fixtures/NAME/altered.gguf and altered.json: the same weights, and what of config.json becomes of it there.
+- Fixtures/NAME/model.gguf, if GGUF can express everything in config.json, or else
+- Fixtures/NAME/altered.gguf and altered.json: the same weights, and the changes that this makes to config.json.
 """
 import json
 import pathlib
@@ -17,8 +17,9 @@ import gguf_recurrent
 
 FIXTURES = pathlib.Path(__file__).parent / "Fixtures"
 
-# What config.json says and GGUF cannot, and what it says instead (None: nothing), by fixture. Others GGUF cannot
-# hold at all: BLOOM's sums of normed streams, Falcon with ALiBi, Phi's norms of heads, a dynamic theta, odd rotations.
+# Settings that config.json has and GGUF lacks, and their values instead (None: absent), by fixture. Others cannot be
+# stored in GGUF at all: BLOOM's sums of normalised streams, Falcon with ALiBi, Phi's norms of heads, a dynamic theta,
+# odd rotations.
 CASES = {
     "apertus": {},
     "arcee": {},
@@ -88,7 +89,8 @@ CASES = {
     "phimoe": {"router_jitter_noise": 0.01},
     "phimoe-odd": {
         "router_jitter_noise": 0.01,
-        # The factors of prompts longer than the first ones, and llama.cpp's own magnitude: √(1 + ln(64/6) / ln 6).
+        # The factors of prompts longer than the original context, and llama.cpp's own magnitude: √(1 + ln(64/6) / ln
+        # 6).
         "rope_parameters": {
             "rope_type": "longrope", "rope_theta": 300.0, "original_max_position_embeddings": 6,
             "short_factor": [1.2, 1.7, 2.0, 4.0], "long_factor": [1.2, 1.7, 2.0, 4.0],
@@ -117,12 +119,12 @@ ARCHITECTURES = {
     "qwen3_moe": "qwen3moe",
 }
 
-# Families whose features that rotate together are neighbours there.
+# Families in which llama.cpp stores features that rotate together as neighbours.
 PERMUTED = (
     "arcee", "granite", "granitemoe", "granitemoehybrid", "ministral3", "mixtral", "olmo", "smollm3")
 
 
-# Encoders, whose heads the converter leaves out, and what their names begin with.
+# Encoders, whose heads the converter leaves out, and the prefixes of their names.
 ENCODERS = {"bert": "bert.", "modernbert": "model.", "nomic_bert": "nomic_bert."}
 
 # The number of experts, by family.
@@ -133,12 +135,12 @@ EXPERTS = ("num_local_experts", "num_experts", "n_routed_experts", "moe_num_expe
 
 
 def first(config, *keys, default=None):
-    """The first of these keys that says something."""
+    """Returns the value of the first of these keys that is present."""
     return next((config[k] for k in keys if config.get(k) is not None), default)
 
 
 def write_sizes(writer, config):
-    """Sizes and functions; returns (heads, key-value heads, features of a head)."""
+    """Writes sizes and functions; returns (heads, key-value heads, features of a head)."""
     kind = config["model_type"]
     width = first(config, "hidden_size", "n_embd", "d_model")
     heads = first(config, "num_attention_heads", "n_head", "n_heads", "num_heads")
@@ -185,13 +187,13 @@ def write_sizes(writer, config):
     if config.get("clip_qkv"):
         writer.add_clamp_kqv(config["clip_qkv"])
     if "use_parallel_residual" in config:
-        # For StableLM the converter writes true where config.json says nothing.
+        # For StableLM the converter writes true if config.json does not say.
         writer.add_parallel_residual(config["use_parallel_residual"] or kind == "stablelm")
     return heads, key_value, size
 
 
 def llama3_factors(rope, size):
-    """What the frequencies of a head are divided by."""
+    """Returns the divisors of a head's frequencies."""
     frequencies = rope["rope_theta"] ** (-np.arange(0, size, 2) / size)
     turns = rope["original_max_position_embeddings"] * frequencies / (2 * np.pi)
     low, high = rope["low_freq_factor"], rope["high_freq_factor"]
@@ -200,7 +202,7 @@ def llama3_factors(rope, size):
 
 
 def write_rotation(writer, config, size):
-    """θ, features that rotate, and how they are stretched."""
+    """Writes θ, the number of rotated features, and their scaling."""
     rope = config.get("rope_parameters")
     if config.get("rotary_dim"):
         writer.add_rope_dimension_count(config["rotary_dim"])
@@ -230,7 +232,7 @@ def write_rotation(writer, config, size):
         if rope.get("attention_factor"):
             writer.add_rope_scaling_yarn_attn_factor(rope["attention_factor"])
         if rope.get("mscale_all_dim"):
-            # Of latent attention it was once written otherwise, and still is.
+            # For latent attention it used to be written differently, and still may be.
             share = 0.1 if "kv_lora_rank" in config else 1
             writer.add_rope_scaling_yarn_log_mul(share * rope["mscale_all_dim"])
         if "beta_fast" in rope:
@@ -250,7 +252,7 @@ def write_rotation(writer, config, size):
 
 
 def write_others(writer, config):
-    """What one family alone has."""
+    """Writes the metadata that only one family has."""
     match config["model_type"]:
         case "falcon":
             writer.add_tensor_data_layout("jploski")
@@ -294,7 +296,7 @@ def write_others(writer, config):
             write_grouped_routing(writer, config, config["model_type"] == "deepseek_v3")
         case "glm4_moe":
             write_grouped_routing(writer, config, True)
-            # Of the block that predicts a further token there are some tensors.
+            # Some tensors of the block that predicts a further token.
             layers = config["num_hidden_layers"]
             writer.add_nextn_predict_layers(1)
             for name in (f"blk.{layers}.attn_norm.weight", f"blk.{layers}.nextn.eh_proj.weight"):
@@ -315,7 +317,7 @@ def write_others(writer, config):
 
 
 def write_gemma4(writer, config):
-    """Sizes of two kinds of blocks, and divisors that keep most of a head from rotating in those without a window."""
+    """Writes the sizes of two kinds of blocks, and divisors that keep most of a head fixed in those without a window."""
     slides = [kind == "sliding_attention" for kind in config["layer_types"]]
     layers, shared = len(slides), config["num_kv_shared_layers"]
     own = config["per_layer_config"][str(layers - 1)]
@@ -343,7 +345,7 @@ def write_gemma4(writer, config):
 
 
 def write_grouped_routing(writer, config, is_sigmoid):
-    """The routing of DeepSeek's models and of those built like them."""
+    """Writes the routing of DeepSeek's models and of similar ones."""
     writer.add_leading_dense_block_count(config["first_k_dense_replace"])
     writer.add_expert_shared_count(config["n_shared_experts"])
     writer.add_expert_weights_scale(config["routed_scaling_factor"])
@@ -359,20 +361,20 @@ def write_grouped_routing(writer, config, is_sigmoid):
 
 
 def neighbours(tensor, heads):
-    """Rows of q or k (weights or biases) in the order in which features that rotate together are neighbours."""
+    """Reorders rows of q or k (weights or biases) so that features that rotate together are neighbours."""
     halves = tensor.reshape(heads, 2, -1, *tensor.shape[1:])
     return halves.swapaxes(1, 2).reshape(tensor.shape)
 
 
 def stacked(tensor, key_value, size):
-    """Rows of a fused projection, group by group of heads, as all queries, all keys, all values."""
+    """Reorders rows of a projection fused by groups of heads as all queries, all keys, all values."""
     groups = tensor.reshape(key_value, -1, size, *tensor.shape[1:])
     parts = (groups[:, :-2], groups[:, -2], groups[:, -1])
     return np.concatenate([part.reshape(-1, *tensor.shape[1:]) for part in parts])
 
 
 def experts(state, alternating, transposed):
-    """All experts' matrices of a kind in one tensor; `transposed` ones lie so, of `alternating` ones so do gate and up."""
+    """Stacks all experts' matrices of a kind in one tensor; they may be `transposed`, and gate and up `alternating`."""
     result, apart = {}, {}
     for name, value in state.items():
         stem, _, part = name.partition(".experts")
@@ -401,7 +403,7 @@ def experts(state, alternating, transposed):
 
 
 def latent_keys(state, config):
-    """The keys of every head apart from the values, and transposed."""
+    """Separates the keys of every head from the values, and transposes them."""
     result, plain = {}, config["qk_nope_head_dim"]
     for name, value in state.items():
         if "kv_b_proj" not in name:
@@ -414,7 +416,7 @@ def latent_keys(state, config):
 
 
 def head_norms(state):
-    """StableLM's norms of heads in one tensor for the queries and one for the keys."""
+    """Stacks StableLM's norms of heads in one tensor for the queries and one for the keys."""
     result, apart = {}, {}
     for name, value in state.items():
         stem, _, part = name.partition(".norms.")
@@ -426,7 +428,7 @@ def head_norms(state):
 
 
 def curves(writer, state):
-    """Apertus's parameters of activations, one number per block, as metadata; the other tensors."""
+    """Writes Apertus's activation parameters as metadata, one number per block; returns the other tensors."""
     for part in ("alpha_n", "alpha_p", "beta", "eps"):
         values = [float(value.item()) for name, value in sorted(state.items()) if name.endswith(f"act_fn.{part}")]
         if values:
@@ -435,7 +437,7 @@ def curves(writer, state):
 
 
 def converted(config, state, heads, key_value, size):
-    """The tensors as the converter gives them to the map of names."""
+    """Returns the tensors as the converter passes them to the map of names."""
     kind = config["model_type"]
     if kind in gguf_recurrent.KINDS:
         state = gguf_recurrent.prepared(config, state)
@@ -459,7 +461,7 @@ def converted(config, state, heads, key_value, size):
             if name.endswith("layer_scalar") or ".experts." in name:
                 name += ".weight"
             block = name.removeprefix("model.layers.").split(".")[0]
-            # No weights by their names: the map does not know them.
+            # Not weights by their names: the map does not know them.
             if name.endswith("router.scale"):
                 name = f"blk.{block}.ffn_gate_inp.scale"
             if name.endswith("router.per_expert_scale"):
@@ -501,7 +503,7 @@ def make(name):
     config = json.loads((folder / "config.json").read_text())
     state = load_file(folder / "model.safetensors")
     kind, changes = config["model_type"], CASES[name]
-    # A head of another task is left out as well, and parameters of activations are no tensors.
+    # The head of another task is left out as well, and activation parameters are not tensors.
     is_whole = not changes and kind != "apertus" and kind not in ENCODERS
     path = folder / ("model.gguf" if is_whole else "altered.gguf")
     if not is_whole:

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Make Fixtures/initialisation.json: how transformers initialises every tensor of every fixture.
+"""Writes Fixtures/initialisation.json: how transformers initialises every tensor of every fixture.
 
 Needs torch, transformers, safetensors and gguf. The initialisers of transformers are run with functions in place of
 torch's that write the deviation they were asked for, marked, instead of numbers of that deviation; so what is left in a
@@ -29,12 +29,12 @@ from reference import LLAMA, stored_tensors
 
 FIXTURES = pathlib.Path(__file__).parent / "Fixtures"
 
-# Keys as a checkpoint might have them, other than the defaults.
+# Keys that a checkpoint might have, with other values than the defaults.
 CHANGED = {"opt": {"init_std": 0.07}, "bart": {"init_std": 0.07}, "t5": {"initializer_factor": 0.5}}
 OTHERS = {"initializer_range": 0.05}
 
-
-# Kinds that are more than a deviation; a tensor that is of one holds −FIRST_KIND less its place here.
+# Kinds of initialisation beyond a deviation; a tensor of such a kind contains −FIRST_KIND minus its index here.
+# Deviations are multiplied by this, far below the kinds and all constants.
 KINDS, FIRST_KIND = [], 10_000
 # Deviations are written times this, far below the kinds and all constants.
 MARK = -1e15
@@ -52,16 +52,16 @@ def fill_with_kind(tensor, kind):
 
 
 def rounded(x):
-    return float(f"{x:.6g}")  # GGUF has it in single precision
+    return float(f"{x:.6g}")  # GGUF stores it in single precision
 
 
 @contextlib.contextmanager
 def recording(share):
-    """Inside, normal numbers are their deviation, marked, or their kind, and uniform ones all at this share of their range."""
+    """In this context, normal numbers become their marked deviation or kind, uniform ones this share of their range."""
 
     def normal(tensor, mean=0.0, std=1.0, a=-math.inf, b=math.inf, **_):
         assert mean == 0 and a == -b
-        # A limit that is far out might as well not be there.
+        # A distant limit has no effect.
         if b > 10 * std:
             return fill(tensor, MARK * std)
         return fill_with_kind(tensor, {"deviation": rounded(std), "limit": rounded(b)})
@@ -71,7 +71,7 @@ def recording(share):
         return fill_with_kind(tensor, {"uniform": rounded(math.sqrt(6 / (inputs + outputs)))})
 
     def lecun(tensor):
-        # What is cut off at two deviations has a deviation of 0.8796… of what is drawn.
+        # Truncation at two deviations leaves 0.8796… of the deviation drawn from.
         inputs, _ = torch.nn.init._calculate_fan_in_and_fan_out(tensor)
         return normal(tensor, std=(s := inputs**-0.5 / 0.87962566103423978), a=-2 * s, b=2 * s)
 
@@ -98,14 +98,14 @@ def recording(share):
 
 
 def state(config, anatomy, stored, share=0.0):
-    """What a checkpoint of the untrained model would hold, deviations in place of numbers."""
+    """Returns the contents of a checkpoint of the untrained model, with deviations in place of numbers."""
     with recording(share):
         model = anatomy.make(copy.deepcopy(config))
     return stored({name: value.detach() for name, value in stored_tensors(model).items()})
 
 
 def states(config, anatomy, stored):
-    """The same with uniform numbers at either end of their range."""
+    """Returns the same with uniform numbers at either end of their range."""
     return [state(config, anatomy, stored, share) for share in (0.0, 1.0)]
 
 
@@ -150,7 +150,7 @@ def summary(tensors, highest=None):
 
 
 def in_gguf(name, config, tensors):
-    """The tensors of the fixture's GGUF file, made of these."""
+    """Returns the tensors of the fixture's GGUF file, made from these."""
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder) / name / "model.gguf"
         path.parent.mkdir()
@@ -168,7 +168,7 @@ def in_gguf(name, config, tensors):
 
 
 def default_padding(config):
-    """The configuration of a GGUF file without a vocabulary."""
+    """Returns the configuration of a GGUF file without a vocabulary."""
     config = copy.deepcopy(config)
     token = type(config)().pad_token_id
     config.pad_token_id = token if token is not None and token < config.vocab_size else None
@@ -184,7 +184,7 @@ def expectation(name, config, anatomy, stored):
     for key, value in keys.items():
         setattr(changed, key, value)
     result |= {"keys": keys, "changed": summary(*states(changed, anatomy, stored))}
-    # The weights of Falcon-H1 are times factors there, and nothing says what they were.
+    # Falcon-H1's weights include factors there, and nothing says which.
     is_known = config.model_type != "falcon_h1"
     if is_known and (name in make_fixtures.CASES or name in make_gguf.CASES):
         both = states(default_padding(config), anatomy, stored)
@@ -193,7 +193,7 @@ def expectation(name, config, anatomy, stored):
 
 
 def main():
-    """Of the named fixtures, by default of all."""
+    """Writes the file for the named fixtures, by default for all."""
     names, path = sys.argv[1:], FIXTURES / "initialisation.json"
     result = json.loads(path.read_text()) if names else {}
     for name, (config, *_) in make_fixtures.CASES.items():

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Make Fixtures/keys.json: what transformers computes when one key of a fixture's config.json is changed.
+"""Writes Fixtures/keys.json: what transformers computes if one key of a fixture's config.json is changed.
 
 Needs torch, transformers and safetensors. The keys are all that the family's code and the code that all families share
 ask a configuration for, whatever the file says of them; each is taken away, set to null, and set to one or two other
@@ -25,7 +25,7 @@ import make_family_fixtures
 from reference import LLAMA, lifted
 
 FIXTURES = pathlib.Path(__file__).parent / "Fixtures"
-# The plain form of every family, and those forms whose code takes other ways.
+# The plain form of every family, and forms that use other parts of its code.
 NAMES = (
     "llama llama3-rope mistral qwen2 qwen2-window qwen3 gemma gemma2 gemma3 olmo olmo2 olmo3 smollm3 ministral "
     "ministral3 exaone4 phi3 phi3-long mixtral gpt_oss qwen2_moe qwen3_moe olmoe deepseek_v2 deepseek_v3 glm4_moe "
@@ -39,17 +39,17 @@ NAMES = (
     "gemma4-shared mamba mamba2 falcon_h1 granitemoehybrid"
 ).split()
 
-# What only says how a model is run or called, or what is made of its output; no key for a test.
+# Keys that only affect how a model is run or named, or how its output is used; not tested.
 LEFT_OUT = {
     "model_type", "architectures", "transformers_version", "dtype", "torch_dtype", "name_or_path", "id2label",
     "label2id", "num_labels", "return_dict", "output_attentions", "output_hidden_states", "problem_type",
     "auto_map", "base_config_key", "sub_configs", "per_layer_config", "is_heterogeneous", "experts_implementation",
     "per_layer_attributes", "base_model_tp_plan", "base_model_pp_plan", "base_model_fsdp_plan", "base_model_ep_plan",
     "return_unused_kwargs", "quantization_config",
-    # Of the start of training; the reference implementation divides matrices that it has just loaded, too.
+    # Keys for the start of training; the reference implementation also divides matrices that it has just loaded.
     "rescale_prenorm_residual",
 }
-# Keys that are known from other families, or from files older than the code.
+# Keys known from other families, or from files older than the code.
 GENERIC = {
     "is_causal": True, "is_decoder": None, "add_cross_attention": None, "is_encoder_decoder": None,
     "cross_attention_hidden_size": None, "tie_encoder_decoder": None, "tie_word_embeddings": None,
@@ -66,10 +66,10 @@ ROTARY = [
     {"rope_type": "default", "rope_theta": 10000.0, "partial_rotary_factor": 0.5},
     {"rope_type": "yarn", "rope_theta": 10000.0, "factor": 2.0, "original_max_position_embeddings": 8},
 ]
-# What changes something only together, by fixture.
+# Keys that change something only together, by fixture.
 TOGETHER = {
     "bloom": [{"slow_but_exact": True, "pretraining_tp": 2}, {"slow_but_exact": True, "pretraining_tp": 1}],
-    # One feature of a head is to rotate, and three.
+    # One rotated feature of a head, and three.
     **{
         name: [
             {"rope_parameters": {"rope_type": "default", "rope_theta": 10000.0, "partial_rotary_factor": share}}
@@ -79,7 +79,7 @@ TOGETHER = {
     "qwen2-window": [{"use_sliding_window": False, "layer_types": None}],
     "gemma2": [{"layer_types": None, "sliding_window": 2}],
 }
-# Where a word is no activation.
+# Keys for which a word is not an activation.
 WORDS = {
     "position_embedding_type": ["relative_key"], "norm_type": ["layernorm", "rmsnorm"],
     "feed_forward_proj": ["gelu", "gated-silu", "gated-relu"], "rope_type": ["linear", "dynamic"],
@@ -88,7 +88,7 @@ WORDS = {
 
 
 def asked_for(config):
-    """The keys that the code asks a configuration for."""
+    """Returns the keys that the code reads from a configuration."""
     modules = [sys.modules[type(config).__module__], masking_utils, configuration_utils]
     modeling = type(config).__module__.replace("configuration_", "modeling_")
     modules.append(importlib.import_module(modeling))
@@ -103,7 +103,7 @@ def asked_for(config):
 
 
 def keys(config, stored):
-    """Every key, with the value that it has where the file does not say otherwise."""
+    """Returns every key with its value in the file or its default."""
     declared = {f.name for f in dataclasses.fields(config)} if dataclasses.is_dataclass(config) else set()
     names = declared | set(config.to_dict()) | set(stored) | set(config.attribute_map) | asked_for(config)
     found = dict(GENERIC)
@@ -118,7 +118,7 @@ def keys(config, stored):
 
 
 def others(key, value):
-    """Other values than this one."""
+    """Returns values other than this one."""
     if isinstance(value, bool):
         return [not value]
     if key in WORDS:
@@ -151,16 +151,16 @@ def others(key, value):
 def anatomy(name):
     cases = make_family_fixtures.cases()
     parts = cases[name].anatomy if name in cases else LLAMA
-    # With ALiBi, which any Falcon may be given, "eager" adds the biases twice.
+    # With ALiBi, which any Falcon may have, "eager" adds the biases twice.
     return dataclasses.replace(parts, attention="sdpa") if name.startswith("falcon") else parts
 
 
 def answer(folder, parts, inputs):
-    """Some numbers of the last state and of the logits, or None where the reference has no answer."""
+    """Returns some numbers of the last state and of the logits, or None if the reference fails."""
     config = AutoConfig.from_pretrained(folder)
     model_class = getattr(transformers, json.loads((folder / "config.json").read_text())["architectures"][0])
     module = sys.modules[model_class.__module__]
-    # In double precision experts are evaluated one by one.
+    # In double precision, experts are evaluated one by one.
     has_experts = any(
         getattr(config, key, None) for key in ("num_local_experts", "num_experts", "n_routed_experts"))
     options = {"experts_implementation": "eager"} if has_experts and config.model_type != "llama4_text" else {}
@@ -168,7 +168,7 @@ def answer(folder, parts, inputs):
         model, found = model_class.from_pretrained(
             folder, config=config, dtype=torch.float64, attn_implementation=parts.attention, output_loading_info=True,
             **options)
-        # Files may be without buffers, which keep what they are made with.
+        # Files may lack buffers, which then keep their initial values.
         missing = set(found["missing_keys"]) - {name for name, _ in model.named_buffers()}
         if missing or found["mismatched_keys"] or found["error_msgs"]:
             return None
@@ -188,11 +188,11 @@ def alike(x, y):
 
 
 def outcome(folder, config, parts, inputs, plain):
-    """"same", "none", or the numbers."""
+    """Returns "same", "none", or the numbers."""
     (folder / "config.json").write_text(json.dumps(config))
     try:
         found = answer(folder, parts, inputs)
-    except Exception:  # whatever it says of a configuration that it does not take
+    except Exception:  # any error for a configuration that it does not accept
         return "none"
     if found is None or not all(abs(x) < 1e30 for x in found):
         return "none"

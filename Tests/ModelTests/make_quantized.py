@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Make Fixtures/quantized/NAME: a tiny Llama in some formats of quantised weights, a tiny gpt-oss in its own, and what
-their dequantised weights give.
+"""Writes Fixtures/quantized/NAME: a tiny Llama in some formats of quantised weights, a tiny gpt-oss in its own, and
+the results of their dequantised weights.
 
 Needs torch, transformers and safetensors; Tests/CheckpointTests/quantization.py has the formats.
 """
@@ -24,7 +24,7 @@ from quantization import FORMATS, mxfp4_experts  # noqa: E402
 NAMES = [
     "fp8-ragged", "fp8-rows", "llm-int8", "mxfp4-packed", "int4-zeros", "awq", "gptq-ordered",
     "nf4-nested"]
-# Alone in its format, as modules are that a quantiser is told to leave.
+# Separate in its format, like modules that a quantiser is told to skip.
 PLAIN = "model.layers.1.mlp.up_proj"
 
 

@@ -1,6 +1,6 @@
-"""What a tiny model of transformers must give, in float64: weights, states, spectra of residual Jacobians.
+"""The expected results of a tiny model of transformers in float64: weights, states, spectra of residual Jacobians.
 
-The expectations are those of the modules of transformers themselves, with every number in float64: their float32
+The expectations are computed by the modules of transformers themselves, with every number in float64: their float32
 islands (norms, softmax, rotary angles) are lifted too. Jacobians are full, spectra come from a dense SVD.
 """
 import contextlib
@@ -21,22 +21,22 @@ RANKS = (3, 6)
 
 @dataclasses.dataclass(frozen=True)
 class Anatomy:
-    """Where the parts of a model are: paths of modules, and the halves of a block."""
+    """The locations of a model's parts: paths of modules, and the halves of a block."""
 
     blocks: str
-    # The final norm and the head; None where the family has none.
+    # The final norm and the head; None if the family has none.
     norm: str | None
     head: str | None
     # F − Z as a function of Z (of X in a parallel block), token by token: mlp(block, z).
     mlp: Callable | None = None
     # The module of a block whose input is Z, the state between the halves; None in a parallel block.
     middle: str | None = None
-    # The logits from what the head gives: logits(model, y).
+    # The logits from the head's output: logits(model, y).
     logits: Callable = lambda model, y: y
     model_class: type = AutoModelForCausalLM
-    # The argument that the prompt's tokens are; None where there are none.
+    # The argument for the prompt's tokens; None if there are none.
     prompt: str | None = "input_ids"
-    # Which of its implementations of attention.
+    # The implementation of attention to use.
     attention: str = "eager"
 
     def make(self, config, **options):
@@ -62,7 +62,7 @@ class Lifted:
 
 @contextlib.contextmanager
 def lifted(*modules):
-    """Inside, what these modules of transformers ask for in float32 they get in float64."""
+    """In this context, these modules of transformers get float64 where they ask for float32."""
     modules = (*modules, modeling_rope_utils)
     to_float, proxy = torch.Tensor.float, Lifted()
     try:
@@ -79,20 +79,20 @@ def lifted(*modules):
 
 
 def meta_model(config, anatomy):
-    """The model of `config` without numbers."""
+    """Returns the model of `config` without numbers."""
     with torch.device("meta"):
         return anatomy.make(config)
 
 
 def stored_tensors(model):
-    """The parameters, and what of the buffers a checkpoint of a trained model has other than zero."""
+    """Returns the parameters, and those buffers that are not zero in a checkpoint of a trained model."""
     return dict(model.named_parameters()) | {
         name: value for name, value in model.named_buffers() if name.endswith(("e_score_correction_bias", "expert_bias"))
     }
 
 
 def double_model(config, anatomy, state):
-    """The model of `config` with the weights `state`, in float64. Call inside `lifted(…)`."""
+    """Returns the model of `config` with the weights `state`, in float64. Call inside `lifted(…)`."""
     model = anatomy.make(config, dtype=torch.float64)
     assert all(t.dtype == torch.float64 for t in model.buffers() if t.is_floating_point())
     parameters = stored_tensors(model)
@@ -107,7 +107,7 @@ def double_model(config, anatomy, state):
 
 
 def expectations(config, anatomy, state, inputs, cross):
-    """What expected.json holds of the model with the weights `state`.
+    """Returns the contents of expected.json for the model with the weights `state`.
 
     `inputs` are the arguments of the model, `cross` is (input token, output token) of the cross Jacobians.
     """
@@ -120,7 +120,7 @@ def _expectations(model, anatomy, inputs, cross):
     blocks, calls = list(model.get_submodule(anatomy.blocks)), []
 
     def record(block, args, kwargs):
-        # What blocks leave behind for later ones stays as the model's own pass left it.
+        # Caches that blocks leave for later ones stay as the model's own pass left them.
         kwargs = {k: copy.copy(v) if isinstance(v, MutableMapping) else v for k, v in kwargs.items()}
         x, *args = args or [kwargs.pop("hidden_states")]
         calls.append((block, x, args, kwargs))
@@ -136,7 +136,7 @@ def _expectations(model, anatomy, inputs, cross):
         return y[0] if isinstance(y, tuple) else y
 
     def attention(block, x, args, kwargs):
-        """Z."""
+        """Returns Z, the state between the halves."""
         if not anatomy.middle:
             return run(block, x, args, kwargs) - anatomy.mlp(block, x)
         found = []
@@ -158,7 +158,7 @@ def _expectations(model, anatomy, inputs, cross):
     last = calls[0][1].shape[1] - 1
 
     def jacobian(function, block, x, args, kwargs, source=last, target=last):
-        """Of row `target` of function(X) − X with respect to row `source` of X, all other rows held fixed."""
+        """Returns the Jacobian of row `target` of function(X) − X by row `source` of X, with all other rows fixed."""
 
         def rows(row):
             changed = torch.cat([x[:, :source], row[None, None], x[:, source + 1 :]], dim=1)
@@ -196,7 +196,7 @@ def _expectations(model, anatomy, inputs, cross):
 
 
 def couplings(jacobians):
-    """1 − m for every pair (row = Jacobian i, column = basis of j), frobenius normalisation."""
+    """Returns 1 − m for every pair (row = Jacobian i, column = basis of j), with Frobenius normalisation."""
     factors = [torch.linalg.svd(j) for j in jacobians]
     result = {}
     for rank in RANKS:
@@ -216,7 +216,7 @@ def couplings(jacobians):
 
 
 def trajectories(states):
-    """Of states (L + 1, tokens, d): line-shape score, growth and expodistance of every token."""
+    """Returns line-shape score, growth and expodistance of every token for states (L + 1, tokens, d)."""
     steps = states[1:] - states[:-1]
     units = steps / steps.norm(dim=-1, keepdim=True)
     growth = states.norm(dim=-1).log().diff(dim=0)  # (L, tokens)
@@ -232,9 +232,9 @@ def trajectories(states):
 
 
 def lively_weights(config, anatomy, seed, rounded_to=torch.float32):
-    """Random weights under which a forgotten gain, bias or transposition shows; exact in `rounded_to`.
+    """Returns random weights that reveal a forgotten gain, bias or transposition; exact in `rounded_to`.
 
-    One for each parameter: a head tied to the embedding has none of its own.
+    There is one tensor per parameter: a head tied to the embedding has none of its own.
     """
     model = meta_model(config, anatomy)
     parameters, shapes = stored_tensors(model), model.state_dict()
@@ -253,7 +253,7 @@ def lively_weights(config, anatomy, seed, rounded_to=torch.float32):
         elif isinstance(owner, torch.nn.Embedding):
             value = 0.9 * noise
         else:
-            # Of a stack of matrices (experts), those of each.
+            # For a stack of matrices (experts), each one's inputs.
             inputs = math.prod(shape[2:] if len(shape) == 3 else shape[1:])
             inputs = shape[0] if isinstance(owner, Conv1D) else inputs
             value = 1.2 * noise / math.sqrt(inputs)
@@ -262,7 +262,7 @@ def lively_weights(config, anatomy, seed, rounded_to=torch.float32):
 
 
 def token_ids(config, seed, length):
-    """A random prompt with one token twice, so that positions matter."""
+    """Returns a random prompt with one token twice, so that positions matter."""
     ids = np.random.default_rng(seed + 1000).integers(3, config.vocab_size, length).tolist()
     ids[-2] = ids[1]
     return ids

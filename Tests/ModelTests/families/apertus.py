@@ -15,7 +15,7 @@ def published(config):
 
 
 def stored(state):
-    """The slope of the activation and its limit are no parameters, but stored."""
+    """The slope of the activation and its limit are not parameters, but are stored."""
     stems = [name.removesuffix("alpha_p") for name in state if name.endswith("alpha_p")]
     return state | {s + k: torch.tensor(v) for s in stems for k, v in [("beta", 0.5), ("eps", -1e-6)]}
 
@@ -33,7 +33,7 @@ CASES = {
                 rope_type="llama3", rope_theta=1000.0, factor=8.0, low_freq_factor=1.0,
                 high_freq_factor=4.0, original_max_position_embeddings=16)),
         seed=411, published=Published(config=published), stored=stored),
-    # An activation that is not learned, and the frequencies that a file without any has.
+    # An activation that is not learned, and the default frequencies.
     "apertus-odd": Case(
         APERTUS,
         ApertusConfig(

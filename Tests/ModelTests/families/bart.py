@@ -22,7 +22,7 @@ def published(config):
 
 
 def stored(state):
-    """With the bias of the logits, which is no parameter."""
+    """With the bias of the logits, which is not a parameter."""
     return state | {"final_logits_bias": torch.zeros(1, state["model.shared.weight"].shape[0])}
 
 
@@ -34,7 +34,7 @@ CASES = {
             encoder_attention_heads=5, decoder_attention_heads=2, encoder_ffn_dim=17, decoder_ffn_dim=28),
         seed=421, length=9, cross=(4, 7), inputs=encoder(8, 1), stored=stored,
         published=Published(config=published, prefix=("model.", ""))),
-    # Without a head; words are scaled.
+    # Without a head; the embedding is scaled.
     "bart-bare": Case(
         anatomy(AutoModel, "", None),
         BartConfig(

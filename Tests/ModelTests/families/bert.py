@@ -28,7 +28,7 @@ CASES = {
         seed=311, cross=(7, 3),
         published=Published(
             config=published, prefix=("bert.", ""), buffers={"embeddings.position_ids": (1, 24)})),
-    # The encoder alone, with its pooler; one head.
+    # Only the encoder, with its pooler; one head.
     "bert-bare": Case(
         anatomy(AutoModel, "", None),
         BertConfig(

@@ -7,7 +7,8 @@ from transformers.models.bloom import modeling_bloom
 from make_family_fixtures import Case, Published, older_rotary, respelled
 from reference import Anatomy
 
-# It writes √(2/π) with eight digits, in the function and in a derivative of its own: lifted like float32 is.
+# It writes √(2/π) with eight digits, in the function and in its own derivative: raised to float64 like float32
+# operations.
 modeling_bloom.BloomGelu.forward = lambda _, x: torch.nn.functional.gelu(x, approximate="tanh")
 
 
@@ -33,9 +34,9 @@ PUBLISHED = Published(
 COMMON = dict(vocab_size=31, n_layer=2, bos_token_id=1, eos_token_id=2)
 
 CASES = {
-    # Six heads: the slopes of four, and two from between those of eight.
+    # Six heads: the slopes of four, and two from those of eight.
     "bloom": Case(BLOOM, BloomConfig(**COMMON, hidden_size=18, n_head=6), seed=701, published=PUBLISHED),
-    # One head, and sums that begin at the normed stream.
+    # One head, and sums that start from the normalised stream.
     "bloom-normed": Case(
         dataclasses.replace(BLOOM, mlp=normed),
         BloomConfig(

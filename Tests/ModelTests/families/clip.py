@@ -11,7 +11,7 @@ def anatomy(norm, prompt):
         mlp=lambda block, z: block.mlp(block.layer_norm2(z)), model_class=AutoModel, prompt=prompt)
 
 
-# As in openai/clip-vit-base-patch32, one tower by itself.
+# As in openai/clip-vit-base-patch32, with each tower separate.
 def published(stem, tokens):
     return Published(
         config=older_rotary, prefix=("", f"{stem}."), buffers={f"{stem}.embeddings.position_ids": (1, tokens)})
@@ -41,7 +41,7 @@ CASES = {
             hidden_size=20, num_hidden_layers=3, num_attention_heads=2, intermediate_size=36, image_size=12,
             patch_size=4),
         seed=393, cross=(7, 3), inputs=image(3, 12, 12, seed=1), published=published("vision_model", 10)),
-    # Sides that are no multiple of the patch's; one channel, one head.
+    # An image size that is not a multiple of the patch size; one channel, one head.
     "clip_vision_model-odd": Case(
         VISION,
         CLIPVisionConfig(

@@ -7,7 +7,7 @@ CODEGEN = Anatomy(
     blocks="transformer.h", norm="transformer.ln_f", head="lm_head",
     mlp=lambda block, x: block.mlp(block.ln_1(x)))
 
-# Salesforce/codegen-350M-mono: the causal mask among the tensors.
+# Salesforce/codegen-350M-mono: the tensors include the causal mask.
 PUBLISHED = Published(
     config=lambda config: respelled(older_rotary(config), {"n_inner": None} if config["n_inner"] is None else {}),
     buffers={f"transformer.h.{l}.attn.causal_mask": (1, 1, 24, 24) for l in range(2)})
@@ -18,7 +18,7 @@ CASES = {
     "codegen": Case(
         CODEGEN, CodeGenConfig(**COMMON, n_embd=16, n_layer=2, n_head=2, rotary_dim=4), seed=431,
         published=PUBLISHED),
-    # Three heads on four machines, which rotate whole.
+    # Three heads for four machines, fully rotated.
     "codegen-odd": Case(
         CODEGEN,
         CodeGenConfig(

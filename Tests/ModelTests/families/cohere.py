@@ -24,7 +24,7 @@ CASES = {
             **COMMON, hidden_size=16, num_hidden_layers=2, num_attention_heads=4,
             num_key_value_heads=2, intermediate_size=24),
         seed=321, published=Published(config=older_rotary)),
-    # Norms of heads as in Command R+, a head of its own.
+    # Norms of heads as in Command R+, and a separate head.
     "cohere-normed": Case(
         COHERE,
         CohereConfig(
@@ -33,7 +33,7 @@ CASES = {
             logit_scale=1.7, layer_norm_eps=1e-3, hidden_act="gelu",
             rope_parameters=dict(rope_type="default", rope_theta=500.0)),
         seed=322, cross=(0, 5), length=7, published=Published(config=older_rotary)),
-    # The fourth block of five sees everything.
+    # The fourth of five blocks sees all tokens.
     "cohere2": Case(
         COHERE,
         Cohere2Config(

@@ -16,7 +16,7 @@ V3 = Published(
 GLM4 = Published(
     config=lambda config: respelled(older_rotary(config), {"num_mtp_layers": "num_nextn_predict_layers"}))
 
-# In double precision the experts are evaluated one by one.
+# In double precision, experts are evaluated one by one.
 COMMON = dict(
     vocab_size=37, bos_token_id=1, eos_token_id=2, max_position_embeddings=64,
     experts_implementation="eager")
@@ -34,7 +34,7 @@ CASES = {
                 rope_type="yarn", rope_theta=1000.0, factor=4.0, beta_fast=2.0, beta_slow=0.1,
                 mscale=0.707, mscale_all_dim=0.707, original_max_position_embeddings=16)),
         seed=431, published=V2, stored=experts_apart),
-    # Queries out of one matrix, biases, no groups, plain rotation, values larger than keys.
+    # Queries from a single matrix, biases, no groups, plain rotation, values larger than keys.
     "deepseek_v2-odd": Case(
         LLAMA,
         DeepseekV2Config(
@@ -58,7 +58,7 @@ CASES = {
                 rope_type="yarn", rope_theta=1000.0, factor=4.0, beta_fast=2.0, beta_slow=0.1,
                 mscale=1.0, mscale_all_dim=1.0, original_max_position_embeddings=16)),
         seed=433, published=V3, stored=experts_apart),
-    # Halves of a head rotate together, weights as they are; m of YaRN differs from that of all dimensions.
+    # The halves of a head rotate together, weights are not normalised; YaRN's m differs from that of all dimensions.
     "deepseek_v3-odd": Case(
         LLAMA,
         DeepseekV3Config(
@@ -83,7 +83,7 @@ CASES = {
             n_shared_experts=1, num_experts_per_tok=2, first_k_dense_replace=1, use_qk_norm=True,
             attention_bias=True),
         seed=435, published=GLM4, stored=experts_apart),
-    # All of a head rotates, there are groups and a factor.
+    # All of a head rotates; there are groups and a factor.
     "glm4_moe-odd": Case(
         LLAMA,
         Glm4MoeConfig(

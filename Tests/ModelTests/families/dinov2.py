@@ -22,7 +22,7 @@ NAMES = {
 
 
 def stored(state):
-    """Files kept the names of the first implementation, which has the gate and the rest of the MLP in one."""
+    """Published files have the names of the first implementation, with gate and up of the MLP in one matrix."""
     result = {}
     for name, value in state.items():
         if ".mlp.up_proj." in name:
@@ -48,7 +48,7 @@ CASES = {
             hidden_size=20, num_hidden_layers=3, num_attention_heads=2, mlp_ratio=2, image_size=12, patch_size=4),
         seed=411, cross=(7, 3), inputs=image(3, 12, 12, seed=1), stored=stored,
         published=Published(config=published, prefix=("", "dinov2."))),
-    # A gated MLP, as the largest has it, and the head of a classifier; one head, no mask token.
+    # A gated MLP, as in the largest model, and the head of a classifier; one head, no mask token.
     "dinov2-gated": Case(
         anatomy(AutoModelForImageClassification, "dinov2."),
         Dinov2Config(

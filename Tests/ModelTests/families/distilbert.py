@@ -24,7 +24,7 @@ CASES = {
             vocab_size=31, max_position_embeddings=24, dim=20, n_layers=3, n_heads=2, hidden_dim=36,
             activation="relu"),
         seed=341, cross=(7, 3), published=Published(config=published, prefix=("distilbert.", ""))),
-    # The encoder alone; one head.
+    # Only the encoder; one head.
     "distilbert-bare": Case(
         anatomy(AutoModel, "", None),
         DistilBertConfig(

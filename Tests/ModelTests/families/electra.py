@@ -26,7 +26,7 @@ CASES = {
         seed=351, cross=(7, 3),
         published=Published(
             config=published, prefix=("electra.", ""), buffers={"embeddings.position_ids": (1, 24)})),
-    # The encoder alone; one head, and embeddings as wide as the stream.
+    # Only the encoder; one head, and embeddings as wide as the stream.
     "electra-bare": Case(
         anatomy(AutoModel, "", None),
         ElectraConfig(

@@ -35,7 +35,7 @@ CASES = {
                 rope_type="llama3", rope_theta=500.0, factor=4.0, low_freq_factor=1.0,
                 high_freq_factor=4.0, original_max_position_embeddings=16)),
         seed=282, cross=(0, 5), length=7, published=PUBLISHED),
-    # The list of kinds left to the pattern.
+    # The kinds of blocks given only by the pattern.
     "exaone4-pattern": Case(
         NORMS_BEHIND,
         Exaone4Config(

@@ -16,7 +16,7 @@ SEQUENTIAL = dataclasses.replace(
 
 
 def refined_web(model_type, *left_out):
-    """tiiuae/falcon-7b and falcon-40b, at first: a name of their own, and fewer keys."""
+    """tiiuae/falcon-7b and falcon-40b as first published: another name, and fewer keys."""
     renamed = {
         "num_attention_heads": "n_head", "num_hidden_layers": "n_layer", "num_kv_heads": "n_head_kv"}
     left = (
@@ -34,18 +34,18 @@ COMMON = dict(vocab_size=31, num_hidden_layers=2, bos_token_id=1, eos_token_id=2
 ROPE = {"rope_type": "default", "rope_theta": 10000.0}
 
 CASES = {
-    # As 7b: one key-value head for all.
+    # As in 7b: a single key-value head.
     "falcon": Case(
         ONE_NORM, FalconConfig(**COMMON, hidden_size=18, num_attention_heads=3, rope_parameters=ROPE),
         seed=901, published=refined_web("RefinedWebModel", "num_kv_heads")),
-    # As 40b: groups of heads, a norm for each half.
+    # As in 40b: groups of heads, a norm for each half.
     "falcon-two-norms": Case(
         TWO_NORMS,
         FalconConfig(
             **COMMON, hidden_size=24, num_attention_heads=4, num_kv_heads=2, rope_parameters=ROPE,
             new_decoder_architecture=True),
         seed=902, length=8, cross=(2, 5), published=refined_web("RefinedWeb", "multi_query")),
-    # As 11b: groups of heads, one norm.
+    # As in 11b: groups of heads, one norm.
     "falcon-one-norm": Case(
         ONE_NORM,
         FalconConfig(
@@ -53,7 +53,7 @@ CASES = {
             new_decoder_architecture=True, num_ln_in_parallel_attn=1, ffn_hidden_size=25,
             max_position_embeddings=24, layer_norm_epsilon=1e-3, tie_word_embeddings=False),
         seed=903, published=Published(config=older_rotary)),
-    # As rw: ALiBi with slopes that bfloat16 does not hold, one half after the other, biases.
+    # As in rw: ALiBi with slopes that bfloat16 cannot represent, one half after the other, biases.
     "falcon-alibi": Case(
         SEQUENTIAL,
         FalconConfig(

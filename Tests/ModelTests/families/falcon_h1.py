@@ -15,7 +15,7 @@ COMMON = dict(
     vocab_size=37, pad_token_id=0, bos_token_id=1, eos_token_id=2, max_position_embeddings=64)
 
 CASES = {
-    # tiiuae/Falcon-H1-0.5B-Base: a factor on everything, no norm.
+    # tiiuae/Falcon-H1-0.5B-Base: factors on everything, no norm.
     "falcon_h1": Case(
         FALCON_H1,
         FalconH1Config(
@@ -26,7 +26,8 @@ CASES = {
             ssm_in_multiplier=1.3, ssm_out_multiplier=0.7, mlp_multipliers=[0.9, 0.6],
             ssm_multipliers=[0.8, 1.1, 0.7, 0.5, 1.4]),
         seed=731, published=PUBLISHED),
-    # A norm of two groups before the gate, biases everywhere, the width of the state space from that of the stream.
+    # A norm of two groups before the gate, biases everywhere, the width of the state space derived from that of the
+    # stream.
     "falcon_h1-odd": Case(
         FALCON_H1,
         FalconH1Config(

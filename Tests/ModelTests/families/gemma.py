@@ -17,11 +17,11 @@ GEMMA2 = Anatomy(
         block.mlp(block.pre_feedforward_layernorm(z))),
     logits=capped)
 
-# google/gemma-7b says gelu and means its tanh approximation; its head is the embedding without a word.
+# google/gemma-7b says gelu and means its tanh approximation; its head is the embedding, without a key that says so.
 PUBLISHED = Published(
     config=lambda config: respelled(
         older_rotary(config), {"tie_word_embeddings": None}, hidden_act="gelu"))
-# google/gemma-2-9b: no list of the blocks' kinds, and keys of other implementations besides.
+# google/gemma-2-9b: no list of the kinds of blocks, and additional keys of other implementations.
 PUBLISHED2 = Published(
     config=lambda config: respelled(
         older_rotary(config), {"layer_types": None}, hidden_act="gelu_pytorch_tanh",
@@ -30,7 +30,7 @@ PUBLISHED2 = Published(
 
 
 def by_kind(config):
-    """Rotary parameters by kind of layer, as they were spelled before transformers 5."""
+    """Rotary parameters by kind of layer, in the spelling before transformers 5."""
     kinds = config["rope_parameters"]
     full = dict(kinds["full_attention"])
     return older_rotary(config | {"rope_parameters": full}) | {
@@ -38,7 +38,7 @@ def by_kind(config):
 
 
 def nested(config):
-    """google/gemma-3-4b-it: text within a model of text and images."""
+    """google/gemma-3-4b-it: the text part of a multimodal model."""
     text = respelled(by_kind(config), {"layer_types": None}, sliding_window_pattern=2)
     return {
         "model_type": "gemma3", "architectures": ["Gemma3ForConditionalGeneration"],
@@ -52,7 +52,7 @@ NESTED = Published(
     buffers={
         "vision_tower.vision_model.encoder.layers.0.self_attn.q_proj.weight": (4, 4),
         "multi_modal_projector.mm_input_projection_weight": (4, 16)})
-# google/gemma-3-1b-it: text alone.
+# google/gemma-3-1b-it: a text-only model.
 PUBLISHED3 = Published(
     config=lambda config: by_kind(config) | {"cache_implementation": "hybrid", "sliding_window_pattern": 6})
 
@@ -61,7 +61,7 @@ GEMMA4 = Anatomy(
 
 
 def nested4(config):
-    """google/gemma-4-E2B-it: text within a model of text, images and sound."""
+    """google/gemma-4-E2B-it: the text part of a multimodal model."""
     return {
         "model_type": "gemma4", "architectures": ["Gemma4ForConditionalGeneration"],
         "text_config": {k: v for k, v in config.items() if k not in ("architectures", "dtype")},
@@ -81,7 +81,7 @@ CASES = {
             **COMMON, hidden_size=18, num_hidden_layers=3, num_attention_heads=3,
             num_key_value_heads=1, head_dim=8, intermediate_size=26),
         seed=211, published=PUBLISHED),
-    # Biases, a head of its own, one head of attention.
+    # Biases, a separate head, a single attention head.
     "gemma-odd": Case(
         LLAMA,
         GemmaConfig(
@@ -90,7 +90,7 @@ CASES = {
             hidden_act="silu", rms_norm_eps=1e-3, tie_word_embeddings=False,
             rope_parameters=dict(rope_type="linear", rope_theta=500.0, factor=2.5)),
         seed=212, cross=(1, 5), length=7, published=Published(config=older_rotary)),
-    # Caps that are felt, every other block in a window of 4.
+    # Caps with a noticeable effect, every other block with a window of 4.
     "gemma2": Case(
         GEMMA2,
         Gemma2Config(
@@ -98,7 +98,7 @@ CASES = {
             num_key_value_heads=2, head_dim=6, intermediate_size=30, query_pre_attn_scalar=11,
             sliding_window=4, attn_logit_softcapping=2.5, final_logit_softcapping=3.5),
         seed=213, cross=(5, 8), length=10, published=PUBLISHED2),
-    # No caps, no windows, the defaults of what is not said.
+    # No caps, no windows, and defaults for absent keys.
     "gemma2-odd": Case(
         GEMMA2,
         Gemma2Config(
@@ -107,7 +107,7 @@ CASES = {
             attn_logit_softcapping=None, final_logit_softcapping=None, attention_bias=True,
             layer_types=["full_attention"] * 2, tie_word_embeddings=False),
         seed=214, cross=(0, 6), length=7, published=Published(config=older_rotary)),
-    # Every other block in a window of 4, the others at positions divided by 8.
+    # Every other block with a window of 4, the others with positions divided by 8.
     "gemma3": Case(
         GEMMA2,
         Gemma3TextConfig(
@@ -118,7 +118,7 @@ CASES = {
                 full_attention=dict(rope_type="linear", rope_theta=500.0, factor=8.0),
                 sliding_attention=dict(rope_type="default", rope_theta=30.0))),
         seed=215, cross=(5, 8), length=10, published=NESTED),
-    # Biases, a cap of the logits, a head of its own, heads that do not make up the width.
+    # Biases, a cap of the logits, a separate head, heads whose sizes do not add up to the width.
     "gemma3-odd": Case(
         GEMMA2,
         Gemma3TextConfig(
@@ -143,7 +143,8 @@ CASES = {
                 full_attention=dict(rope_type="default", rope_theta=300.0),
                 sliding_attention=dict(rope_type="default", rope_theta=20.0))),
         seed=217, cross=(5, 4), length=8, published=Published(config=by_kind)),
-    # Inputs of the blocks' own, heads of another size in the full block, of which three quarters do not rotate.
+    # Side inputs of the blocks, and another head size in the full block, in which three quarters of a head do not
+    # rotate.
     "gemma4": Case(
         GEMMA4,
         Gemma4TextConfig(
@@ -152,7 +153,7 @@ CASES = {
             hidden_size_per_layer_input=3, vocab_size_per_layer_input=37, sliding_window=4,
             layer_types=["sliding_attention", "full_attention", "full_attention"]),
         seed=218, cross=(5, 8), length=10, published=PUBLISHED4),
-    # A mixture beside the MLP, keys that are values too, biases, a cap of the logits.
+    # A mixture beside the MLP, keys that are also values, biases, a cap of the logits.
     "gemma4-mixture": Case(
         GEMMA4,
         Gemma4TextConfig(
@@ -164,7 +165,7 @@ CASES = {
             final_logit_softcapping=3.5, attention_bias=True, rms_norm_eps=1e-3,
             experts_implementation="eager"),
         seed=219, cross=(2, 4), length=7, published=PUBLISHED4),
-    # The last two blocks look at the keys and values of the first two, and have MLPs of twice the width.
+    # The last two blocks attend to the keys and values of the first two and have MLPs of twice the width.
     "gemma4-shared": Case(
         GEMMA4,
         Gemma4TextConfig(

@@ -15,7 +15,7 @@ COMMON = dict(
 PLAIN = COMMON | dict(
     hidden_size=16, num_hidden_layers=2, num_attention_heads=2, num_key_value_heads=1, head_dim=8,
     intermediate_size=24, rms_norm_eps=1e-5)
-# Heads of a size of their own, of which 6 of 10 features rotate; no biases.
+# An independent head size, of which 6 of 10 features rotate; no biases.
 ODD = COMMON | dict(
     hidden_size=14, num_hidden_layers=2, num_attention_heads=2, num_key_value_heads=2, head_dim=10,
     intermediate_size=19, attention_bias=False, hidden_act="gelu", rms_norm_eps=1e-3,

@@ -7,7 +7,7 @@ GPT2 = Anatomy(
     blocks="transformer.h", norm="transformer.ln_f", head="lm_head", middle="ln_2",
     mlp=lambda block, z: block.mlp(block.ln_2(z)))
 
-# openai-community/gpt2: tensors without a prefix, and the causal mask among them.
+# openai-community/gpt2: tensors without a prefix, including the causal mask.
 PUBLISHED = Published(
     config=lambda config: respelled(
         older_rotary(config),
@@ -23,7 +23,7 @@ COMMON = dict(vocab_size=31, n_positions=24, bos_token_id=1, eos_token_id=2)
 CASES = {
     "gpt2": Case(
         GPT2, GPT2Config(**COMMON, n_embd=20, n_layer=3, n_head=2), seed=101, published=PUBLISHED),
-    # One head, no scale but that of the block's number, a head of its own.
+    # One head, no scale except the block's number, a separate head.
     "gpt2-odd": Case(
         GPT2,
         GPT2Config(

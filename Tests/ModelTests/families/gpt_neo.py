@@ -7,7 +7,7 @@ GPT_NEO = Anatomy(
     blocks="transformer.h", norm="transformer.ln_f", head="lm_head", middle="ln_2",
     mlp=lambda block, z: block.mlp(block.ln_2(z)))
 
-# EleutherAI/gpt-neo-1.3B: masks among the tensors.
+# EleutherAI/gpt-neo-1.3B: the tensors include masks.
 PUBLISHED = Published(
     config=lambda config: respelled(
         older_rotary(config), {"tie_word_embeddings": None}, gradient_checkpointing=False),
@@ -18,7 +18,7 @@ PUBLISHED = Published(
 COMMON = dict(vocab_size=31, max_position_embeddings=24, bos_token_id=1, eos_token_id=2)
 
 CASES = {
-    # A window of 4 under a prompt of 10; the cross pair lies just inside it.
+    # A window of 4 and a prompt of 10; the cross pair lies just inside the window.
     "gpt_neo": Case(
         GPT_NEO,
         GPTNeoConfig(

@@ -10,7 +10,7 @@ SEQUENTIAL = Anatomy(
     blocks="gpt_neox.layers", norm="gpt_neox.final_layer_norm", head="lm_head",
     middle="post_attention_layernorm", mlp=PARALLEL.mlp)
 
-# EleutherAI/pythia-70m: rotary_pct, and masks and frequencies among the tensors.
+# EleutherAI/pythia-70m: rotary_pct, and tensors that include masks and frequencies.
 PUBLISHED = Published(
     config=lambda config: respelled(
         older_rotary(config, theta="rotary_emb_base", share="rotary_pct"), {"is_decoder": None}),
@@ -25,7 +25,7 @@ COMMON = dict(
 
 
 def stored(state):
-    """The head as published files call it."""
+    """The head under its published name."""
     return {k.replace("lm_head.", "embed_out."): v for k, v in state.items()}
 
 
@@ -36,7 +36,7 @@ CASES = {
             **COMMON, hidden_size=32, num_attention_heads=2, intermediate_size=36,
             rope_parameters={"rope_type": "default", "rope_theta": 10000.0, "partial_rotary_factor": 0.25}),
         seed=301, published=PUBLISHED, stored=stored),
-    # One head, stretched rotation of 6 of its 18 features, no biases in the attention.
+    # One head, scaled rotation of 6 of its 18 features, no biases in the attention.
     "gpt_neox-sequential": Case(
         SEQUENTIAL,
         GPTNeoXConfig(

@@ -8,19 +8,19 @@ from reference import LLAMA
 GPT_OSS = dataclasses.replace(
     LLAMA, mlp=lambda block, z: block.mlp(block.post_attention_layernorm(z))[0])
 
-# openai/gpt-oss-20b, but for MXFP4.
+# openai/gpt-oss-20b, except for MXFP4.
 PUBLISHED = Published(
     config=lambda config: respelled(
         older_rotary(config), {}, experts_per_token=config["num_experts_per_tok"],
         initial_context_length=16))
 
-# In double precision the experts are evaluated one by one.
+# In double precision, experts are evaluated one by one.
 COMMON = dict(
     vocab_size=37, bos_token_id=1, eos_token_id=2, max_position_embeddings=64,
     experts_implementation="eager")
 
 CASES = {
-    # Gates and ups beyond 0.9 are cut off: some are.
+    # Gates and ups are clamped at 0.9, which affects some of them.
     "gpt_oss": Case(
         GPT_OSS,
         GptOssConfig(
@@ -31,7 +31,7 @@ CASES = {
                 rope_type="yarn", rope_theta=150000.0, factor=32.0, beta_fast=7.5, beta_slow=0.3,
                 original_max_position_embeddings=16, truncate=False)),
         seed=401, published=PUBLISHED),
-    # The blocks' kinds the other way round, no biases in attention, one expert.
+    # The kinds of blocks in reverse, no biases in attention, one expert.
     "gpt_oss-odd": Case(
         GPT_OSS,
         GptOssConfig(

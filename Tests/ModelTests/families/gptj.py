@@ -7,7 +7,7 @@ GPTJ = Anatomy(
     blocks="transformer.h", norm="transformer.ln_f", head="lm_head",
     mlp=lambda block, z: block.mlp(block.ln_1(z)))
 
-# EleutherAI/gpt-j-6B: masks among the tensors.
+# EleutherAI/gpt-j-6B: the tensors include masks.
 PUBLISHED = Published(
     config=lambda config: respelled(
         older_rotary(config), {}, gradient_checkpointing=False, rotary=True, scale_attn_weights=True),
@@ -20,7 +20,7 @@ COMMON = dict(vocab_size=31, n_layer=2, n_positions=24, bos_token_id=1, eos_toke
 CASES = {
     "gptj": Case(
         GPTJ, GPTJConfig(**COMMON, n_embd=24, n_head=3, rotary_dim=4), seed=401, published=PUBLISHED),
-    # One head, rotated as a whole; the head tied, but with its bias.
+    # One head, fully rotated; the output head is tied, but has its own bias.
     "gptj-odd": Case(
         GPTJ,
         GPTJConfig(

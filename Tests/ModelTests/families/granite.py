@@ -23,7 +23,7 @@ CASES = {
             embedding_multiplier=3.0, residual_multiplier=0.22, logits_scaling=8.0,
             tie_word_embeddings=True),
         seed=311, published=PUBLISHED),
-    # Scores without a factor, a negative one for the halves; biases everywhere.
+    # Scores without a factor, a negative factor for the halves; biases everywhere.
     "granite-odd": Case(
         GRANITE,
         GraniteConfig(

@@ -3,23 +3,23 @@ from transformers import GraniteMoeHybridConfig
 from make_family_fixtures import Case, Published, older_rotary, respelled
 from reference import Anatomy
 
-# The MLP's half is not a module of its own.
+# The MLP half is not a separate module.
 GRANITE = Anatomy(
     blocks="model.layers", norm="model.norm", head="lm_head",
     logits=lambda model, y: y / model.config.logits_scaling)
 
 LEGACY = {"linear_attention": "mamba", "full_attention": "attention"}
 
-# ibm-granite/granite-4.0-tiny-preview: the kinds of blocks in their older words.
+# ibm-granite/granite-4.0-tiny-preview: older names of the kinds of blocks.
 PUBLISHED = Published(
     config=lambda config: respelled(
         older_rotary(config), {}, layer_types=[LEGACY[kind] for kind in config["layer_types"]]),
-    # transformers keeps the words.
+    # transformers keeps these names.
     same=False)
 
 
 def as_published(state):
-    """The experts under the names of published files."""
+    """The experts under their published names."""
     names = {
         "experts.gate_up_proj": "input_linear.weight", "experts.down_proj": "output_linear.weight",
         "router.weight": "router.layer.weight",
@@ -32,7 +32,7 @@ def as_published(state):
     return stored
 
 
-# In double precision the experts are evaluated one by one.
+# In double precision, experts are evaluated one by one.
 COMMON = dict(
     vocab_size=37, pad_token_id=0, bos_token_id=1, eos_token_id=2, max_position_embeddings=64,
     experts_implementation="eager")

@@ -13,7 +13,7 @@ COMMON = dict(
     vocab_size=31, bos_token_id=1, eos_token_id=2, pad_token_id=0, max_position_embeddings=64)
 
 CASES = {
-    # What calls itself dynamic is a larger theta.
+    # The scaling called dynamic is a larger theta.
     "hunyuan_v1_dense": Case(
         LLAMA,
         HunYuanDenseV1Config(

@@ -9,13 +9,13 @@ LFM2 = dataclasses.replace(
     LLAMA, norm="model.embedding_norm", middle="ffn_norm",
     mlp=lambda block, z: block.feed_forward(block.ffn_norm(z)))
 
-# LiquidAI/LFM2-1.2B: the blocks of attention by number.
+# LiquidAI/LFM2-1.2B: the indices of the blocks with attention.
 PUBLISHED = Published(
     config=lambda config: respelled(
         older_rotary(config), {"layer_types": None}, full_attn_idxs=[1],
         block_ff_dim=config["intermediate_size"],
         tie_embedding=config["tie_word_embeddings"]),
-    # transformers keeps the list of numbers too.
+    # transformers keeps the list of indices as well.
     same=False)
 
 COMMON = dict(vocab_size=37, bos_token_id=1, eos_token_id=2, max_position_embeddings=64)
@@ -28,7 +28,7 @@ CASES = {
             num_key_value_heads=2, intermediate_size=33, block_multiple_of=8,
             layer_types=["conv", "full_attention", "conv"]),
         seed=711, cross=(5, 7), published=PUBLISHED),
-    # Biases, a kernel of five tokens from the second of which the cross Jacobians come, an MLP as wide as it is stated.
+    # Biases, a kernel of five tokens, the cross Jacobians from its second token, an MLP of the stated width.
     "lfm2-odd": Case(
         LFM2,
         Lfm2Config(

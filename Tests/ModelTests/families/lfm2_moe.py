@@ -10,7 +10,7 @@ PUBLISHED = Published(
 
 
 def apart(state):
-    """Every expert's matrices by themselves, as published files have them."""
+    """Separate matrices for every expert, as in published files."""
     stored = {}
     for name, tensor in state.items():
         stem, _, part = name.rpartition(".")
@@ -25,7 +25,7 @@ def apart(state):
     return stored
 
 
-# In double precision the experts are evaluated one by one.
+# In double precision, experts are evaluated one by one.
 COMMON = dict(
     vocab_size=37, bos_token_id=1, eos_token_id=2, max_position_embeddings=64,
     experts_implementation="eager")
@@ -40,7 +40,8 @@ CASES = {
             num_dense_layers=1, num_experts=4, num_experts_per_tok=2,
             layer_types=["conv", "full_attention", "conv"]),
         seed=751, cross=(6, 7), length=8, published=PUBLISHED, stored=apart),
-    # Experts in every block, in one tensor, without corrections, their weights as they are, times a factor.
+    # Experts in every block, in one tensor, without corrections, with weights that are not normalised, times a
+    # factor.
     "lfm2_moe-odd": Case(
         LFM2,
         Lfm2MoeConfig(

@@ -7,7 +7,7 @@ from reference import LLAMA
 
 
 def mlp(block, z):
-    """The mixture gives its router's logits as well."""
+    """The mixture, which also returns its router's logits."""
     y = block.feed_forward(block.post_attention_layernorm(z))
     return (y[0] if block.is_moe_layer else y).view(z.shape)
 
@@ -21,7 +21,7 @@ PUBLISHED = Published(
 COMMON = dict(vocab_size=37, bos_token_id=1, eos_token_id=2, max_position_embeddings=64)
 
 CASES = {
-    # Chunks of 4 tokens, but in the second block, which does not rotate.
+    # Chunks of 4 tokens, except in the second block, which does not rotate.
     "llama4": Case(
         LLAMA4,
         Llama4TextConfig(
@@ -33,7 +33,7 @@ CASES = {
                 rope_type="llama3", rope_theta=5000.0, factor=8.0, low_freq_factor=1.0,
                 high_freq_factor=4.0, original_max_position_embeddings=16)),
         seed=441, published=PUBLISHED),
-    # No norms of queries and keys, two experts, biases, kinds of blocks against what rotates; no temperature.
+    # No norms of queries and keys, two experts, biases, kinds of blocks that contradict the rotation; no temperature.
     "llama4-odd": Case(
         LLAMA4,
         Llama4TextConfig(

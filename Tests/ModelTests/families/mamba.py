@@ -5,7 +5,7 @@ from reference import Anatomy
 
 MAMBA = Anatomy(blocks="backbone.layers", norm="backbone.norm_f", head="lm_head")
 
-# As transformers 4 wrote it.
+# As written by transformers 4.
 PUBLISHED = Published(
     config=lambda config: respelled(config, {"dtype": "torch_dtype"}, torch_dtype="float32"))
 
@@ -16,7 +16,8 @@ CASES = {
         MAMBA,
         MambaConfig(**COMMON, hidden_size=16, num_hidden_layers=2, state_size=5),
         seed=721, published=PUBLISHED),
-    # Biases in both projections and none in the convolution, of a kernel of two tokens; three parts of a step.
+    # Biases in both projections and none in the convolution, with a kernel of two tokens; steps computed from three
+    # features.
     "mamba-odd": Case(
         MAMBA,
         MambaConfig(
@@ -30,7 +31,7 @@ CASES = {
             **COMMON, hidden_size=16, num_hidden_layers=2, num_heads=4, head_dim=8, n_groups=2,
             state_size=5),
         seed=723, published=PUBLISHED),
-    # Steps are cut off on both sides, one head of a group is as large as the stream.
+    # Steps are clamped on both sides; one head of a single group is as large as the stream.
     "mamba2-odd": Case(
         MAMBA,
         Mamba2Config(

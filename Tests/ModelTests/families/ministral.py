@@ -8,7 +8,7 @@ PUBLISHED = Published(config=older_rotary)
 
 
 def nested(config):
-    """mistralai/Ministral-3-3B-Instruct-2512: text within a model of text and images."""
+    """mistralai/Ministral-3-3B-Instruct-2512: the text part of a multimodal model."""
     text = {k: v for k, v in config.items() if k not in ("architectures", "dtype")}
     return {
         "model_type": "mistral3", "architectures": ["Mistral3ForConditionalGeneration"],
@@ -34,7 +34,7 @@ CASES = {
             layer_types=["full_attention", "sliding_attention", "sliding_attention"],
             rope_parameters=dict(rope_type="default", rope_theta=500.0)),
         seed=291, cross=(5, 8), length=9, published=PUBLISHED),
-    # Queries grow every third token; yarn whose ramp is felt.
+    # Queries grow every third token; YaRN with a noticeable ramp.
     "ministral3": Case(
         LLAMA,
         Ministral3Config(

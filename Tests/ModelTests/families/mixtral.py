@@ -8,11 +8,11 @@ PUBLISHED = Published(config=older_rotary)
 
 
 def apart(state):
-    """As published files have the experts."""
+    """The experts as in published files."""
     return experts_apart(state, ("w1", "w3", "w2"), "block_sparse_moe")
 
 
-# In double precision the experts are evaluated one by one.
+# In double precision, experts are evaluated one by one.
 COMMON = dict(
     vocab_size=37, bos_token_id=1, eos_token_id=2, max_position_embeddings=64,
     experts_implementation="eager")
@@ -24,7 +24,7 @@ CASES = {
             **COMMON, hidden_size=24, num_hidden_layers=3, num_attention_heads=4,
             num_key_value_heads=2, intermediate_size=14, num_local_experts=5),
         seed=241, published=PUBLISHED, stored=apart),
-    # All experts in one tensor; one of three is chosen, so that its weight is 1 whatever the router says.
+    # All experts in one tensor; one of three is chosen, so that its weight is 1 for any router.
     "mixtral-stacked": Case(
         LLAMA,
         MixtralConfig(
@@ -33,7 +33,7 @@ CASES = {
             num_experts_per_tok=1, rms_norm_eps=1e-3, sliding_window=4, tie_word_embeddings=True,
             rope_parameters=dict(rope_type="default", rope_theta=200.0)),
         seed=242, cross=(4, 6), length=8, published=PUBLISHED),
-    # All are.
+    # All experts are chosen.
     "mixtral-dense": Case(
         LLAMA,
         MixtralConfig(

@@ -30,14 +30,14 @@ SIZES = dict(
     pad_token_id=0)
 
 CASES = {
-    # A window of 2 on either side, in two blocks of three.
+    # A window of 2 on either side, in two of three blocks.
     "modernbert": Case(
         anatomy(AutoModelForMaskedLM, "model.", "head"),
         ModernBertConfig(
             **SIZES, hidden_size=20, num_hidden_layers=4, num_attention_heads=2, intermediate_size=17,
             local_attention=4),
         seed=381, cross=(5, 4), published=Published(config=published, prefix=("model.", "model."))),
-    # The encoder alone, with biases everywhere; every second block looks at a window of 5, which makes 2 on either side.
+    # Only the encoder, with biases everywhere; every second block has a window of 5, which is 2 on either side.
     "modernbert-odd": Case(
         anatomy(AutoModel, "", None),
         ModernBertConfig(

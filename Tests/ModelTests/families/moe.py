@@ -11,7 +11,7 @@ GRANITE = dataclasses.replace(
 
 
 def mixtral_names(state):
-    """As published files have the experts."""
+    """The experts as in published files."""
     stored = experts_apart(state, ("w1", "w3", "w2"), "block_sparse_moe")
     return {name.replace("block_sparse_moe.router.", "block_sparse_moe.gate."): t for name, t in stored.items()}
 
@@ -44,7 +44,7 @@ def minimax(config):
 # baidu/ERNIE-4.5-21B-A3B-PT, microsoft/Phi-3.5-MoE-instruct and ibm-granite/granite-3.0-1b-a400m-base.
 PUBLISHED = Published(config=older_rotary)
 
-# In double precision the experts are evaluated one by one.
+# In double precision, experts are evaluated one by one.
 COMMON = dict(
     vocab_size=37, bos_token_id=1, eos_token_id=2, max_position_embeddings=64,
     experts_implementation="eager")
@@ -71,7 +71,7 @@ CASES = {
             intermediate_size=20, moe_intermediate_size=6, moe_num_experts=4, moe_k=2,
             moe_num_shared_experts=2),
         seed=453, published=PUBLISHED, stored=ernie_names),
-    # The middle block alone has experts, without one for all; biases.
+    # Only the middle block has experts, without a shared one; biases.
     "ernie4_5_moe-odd": Case(
         LLAMA,
         Ernie4_5_MoeConfig(
@@ -80,7 +80,7 @@ CASES = {
             moe_num_shared_experts=0, moe_layer_start_index=0, moe_layer_end_index=2,
             moe_layer_interval=2, use_bias=True, rms_norm_eps=1e-3, tie_word_embeddings=False),
         seed=454, cross=(0, 5), length=7, published=PUBLISHED),
-    # Experts of logits within a third of the best weigh together.
+    # Experts whose logits are within a third of the best one share the weight.
     "phimoe": Case(
         LLAMA,
         PhimoeConfig(

@@ -19,7 +19,7 @@ CASES = {
         seed=361, cross=(14, 3), length=16,
         published=Published(
             config=published, prefix=("mpnet.", ""), buffers={"embeddings.position_ids": (1, 24)})),
-    # The encoder alone, with its pooler; one head, and more buckets than are used.
+    # Only the encoder, with its pooler; one head, and more buckets than are used.
     "mpnet-bare": Case(
         anatomy(AutoModel, "", None),
         MPNetConfig(

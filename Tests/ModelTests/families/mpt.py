@@ -25,7 +25,7 @@ def published(config):
 COMMON = dict(vocab_size=31, n_layers=2, max_seq_len=24, bos_token_id=1, eos_token_id=2)
 
 CASES = {
-    # A number of heads that is no power of two; queries, keys and values are cut off often.
+    # A number of heads that is not a power of two; queries, keys and values are often clipped.
     "mpt": Case(
         MPT, MptConfig(**COMMON, d_model=18, n_heads=3, attn_config={"clip_qkv": 1.1}), seed=801,
         published=Published(config=published)),

@@ -15,7 +15,7 @@ CASES = {
             **COMMON, hidden_size=16, num_hidden_layers=2, num_attention_heads=2,
             num_key_value_heads=1, head_dim=8, intermediate_size=24),
         seed=371, published=PUBLISHED),
-    # Heads of a size of their own, of which 6 of 10 features rotate.
+    # An independent head size, of which 6 of 10 features rotate.
     "nemotron-odd": Case(
         LLAMA,
         NemotronConfig(

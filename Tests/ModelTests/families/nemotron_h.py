@@ -7,7 +7,7 @@ NEMOTRON_H = Anatomy(blocks="model.layers", norm="model.norm_f", head="lm_head")
 
 LETTERS = {"linear_attention": "M", "moe": "E", "full_attention": "*", "mlp": "-"}
 
-# nvidia/NVIDIA-Nemotron-Nano-9B-v2: the blocks by letters.
+# nvidia/NVIDIA-Nemotron-Nano-9B-v2: the kinds of blocks as letters.
 PUBLISHED = Published(
     config=lambda config: respelled(
         config, {"layers_block_type": None, "mtp_layers_block_type": None, "dtype": "torch_dtype"},
@@ -17,7 +17,7 @@ PUBLISHED = Published(
 
 
 def published_names(state):
-    """Every expert's matrices by themselves, and the prefix of published files."""
+    """Separate matrices for every expert, and the published prefix."""
     stored = {}
     for name, tensor in state.items():
         name = name.replace("model.", "backbone.", 1)
@@ -29,7 +29,7 @@ def published_names(state):
     return stored
 
 
-# In double precision the experts are evaluated one by one.
+# In double precision, experts are evaluated one by one.
 COMMON = dict(
     vocab_size=37, pad_token_id=0, bos_token_id=1, eos_token_id=2, max_position_embeddings=64,
     experts_implementation="eager", use_mamba_kernels=False)
@@ -44,7 +44,7 @@ CASES = {
             moe_intermediate_size=6, moe_shared_expert_intermediate_size=5,
             layers_block_type=["linear_attention", "moe", "full_attention", "mlp"]),
         seed=761, cross=(2, 5), length=7, published=PUBLISHED, stored=published_names),
-    # Experts of two groups of which one is chosen, with a stream of their own; steps are cut off below, biases.
+    # Experts in two groups, of which one is chosen, with a narrower stream; steps are clamped from below; biases.
     "nemotron_h-odd": Case(
         NEMOTRON_H,
         NemotronHConfig(
@@ -57,7 +57,7 @@ CASES = {
             layer_norm_epsilon=1e-3, tie_word_embeddings=True,
             layers_block_type=["moe", "linear_attention"]),
         seed=762, cross=(0, 6), length=7, published=PUBLISHED),
-    # As most published models are, without experts; heads of a size of their own.
+    # Without experts, like most published models; an independent head size.
     "nemotron_h-dense": Case(
         NEMOTRON_H,
         NemotronHConfig(
@@ -65,7 +65,7 @@ CASES = {
             intermediate_size=7, mamba_num_heads=2, mamba_head_dim=6, n_groups=1,
             ssm_state_size=3, layers_block_type=["linear_attention", "full_attention", "mlp"]),
         seed=763, cross=(1, 5), length=7, published=PUBLISHED, stored=published_names),
-    # Nothing but experts and recurrences around attention, the experts with a stream of their own.
+    # Only experts and recurrences around attention, the experts with a narrower stream.
     "nemotron_h-experts": Case(
         NEMOTRON_H,
         NemotronHConfig(

@@ -21,7 +21,7 @@ NAMES = {
 
 
 def stored(state):
-    """Files have the names of the first implementation, and queries, keys and values in one."""
+    """Published files have the names of the first implementation, and queries, keys and values in one matrix."""
     result = {}
     for name, value in state.items():
         if "self_attn.k_proj" in name or "self_attn.v_proj" in name:
@@ -35,7 +35,7 @@ def stored(state):
 
 
 def published(config):
-    """As nomic-ai/nomic-embed-text-v1.5, whose configuration is one of GPT-2."""
+    """As nomic-ai/nomic-embed-text-v1.5, whose configuration has the keys of GPT-2."""
     names = {
         "hidden_size": "n_embd", "num_attention_heads": "n_head", "num_hidden_layers": "n_layer",
         "intermediate_size": "n_inner", "max_position_embeddings": "n_positions",
@@ -58,7 +58,7 @@ CASES = {
             intermediate_size=27),
         seed=371, cross=(7, 3), stored=stored,
         published=Published(config=published, prefix=("nomic_bert.", "bert."), same=False)),
-    # The encoder alone; one head whose size is not that of the stream, another base.
+    # Only the encoder; one head whose size is not that of the stream, another base.
     "nomic_bert-odd": Case(
         anatomy(AutoModel, "", None),
         NomicBertConfig(

@@ -13,7 +13,7 @@ PUBLISHED = Published(config=older_rotary)
 
 
 def by_kind(config):
-    """allenai/Olmo-3-1025-7B: what stretches the rotation is of the blocks without a window alone."""
+    """allenai/Olmo-3-1025-7B: scaling of the rotation applies only to blocks without a window."""
     full = config["rope_parameters"]["full_attention"]
     return older_rotary(config | {"rope_parameters": full}) | {"sliding_window_pattern": None}
 
@@ -48,7 +48,7 @@ CASES = {
             **COMMON, hidden_size=14, num_hidden_layers=2, num_attention_heads=1,
             intermediate_size=19, attention_bias=True, rms_norm_eps=1e-3, tie_word_embeddings=True),
         seed=224, cross=(0, 5), length=7, published=PUBLISHED),
-    # A window of 4 in two blocks of three, and yarn in the other.
+    # A window of 4 in two of three blocks, and YaRN in the other.
     "olmo3": Case(
         OLMO2,
         Olmo3Config(
@@ -61,7 +61,7 @@ CASES = {
                     attention_factor=1.2079441541679836, original_max_position_embeddings=16),
                 sliding_attention=dict(rope_type="default", rope_theta=500_000.0))),
         seed=225, cross=(4, 7), length=9, published=Published(config=by_kind)),
-    # The list of kinds left to its default, biases, other bases by kind.
+    # The kinds of blocks at their default, biases, another base for each kind.
     "olmo3-odd": Case(
         OLMO2,
         Olmo3Config(

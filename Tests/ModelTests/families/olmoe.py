@@ -6,7 +6,7 @@ from reference import LLAMA
 # allenai/OLMoE-1B-7B-0924.
 PUBLISHED = Published(config=older_rotary)
 
-# In double precision the experts are evaluated one by one.
+# In double precision, experts are evaluated one by one.
 COMMON = dict(
     vocab_size=37, bos_token_id=1, eos_token_id=2, max_position_embeddings=64,
     experts_implementation="eager")

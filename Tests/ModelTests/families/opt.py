@@ -35,14 +35,14 @@ CASES = {
     "opt": Case(
         OPT, OPTConfig(**COMMON, hidden_size=20, num_attention_heads=2, ffn_dim=36), seed=601,
         published=PUBLISHED),
-    # Norms behind the sums, the embedding narrower than the stream.
+    # Norms after the sums, an embedding narrower than the stream.
     "opt-norm-after": Case(
         NORM_AFTER,
         OPTConfig(
             **COMMON, hidden_size=24, num_attention_heads=3, ffn_dim=25, do_layer_norm_before=False,
             word_embed_proj_dim=14),
         seed=602, length=8, cross=(2, 5), published=PUBLISHED),
-    # As Galactica, without biases, and without gains and the final norm besides.
+    # As in Galactica, without biases, and also without gains and the final norm.
     "opt-bare": Case(
         dataclasses.replace(OPT, norm=None),
         OPTConfig(

@@ -10,7 +10,7 @@ def published(config):
     scaling = config["rope_scaling"]
     if scaling:
         scaling["type"] = {"longrope": "su"}[scaling.pop("rope_type")]
-        # It stands beside the scaling as well.
+        # The length is also given beside the scaling.
         del scaling["original_max_position_embeddings"]
     return respelled(config, {}, attention_bias=False)
 
@@ -28,16 +28,16 @@ CASES = {
             num_key_value_heads=1, intermediate_size=30, max_position_embeddings=64,
             sliding_window=5),
         seed=231, cross=(3, 6), published=Published(config=published)),
-    # A prompt longer than the first training's, in heads of 8 features of which 6 rotate.
+    # A prompt longer than the original context, and heads of 8 features of which 6 rotate.
     "phi3-long": Case(
         LLAMA,
         Phi3Config(
             **COMMON, hidden_size=24, num_hidden_layers=2, num_attention_heads=3,
             intermediate_size=20, max_position_embeddings=64, original_max_position_embeddings=6,
             rope_parameters=dict(LONGROPE), tie_word_embeddings=True),
-        # transformers 5 does not find the length beside a scaling of this kind.
+        # transformers 5 does not find the length beside this kind of scaling.
         seed=232, published=Published(config=published, same=False)),
-    # 9 features of a head of 18 are to rotate: 5 pairs do. One head.
+    # 9 features of a head of 18 are to rotate, so 5 pairs do. One head.
     "phi3-odd": Case(
         LLAMA,
         Phi3Config(

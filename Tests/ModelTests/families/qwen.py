@@ -3,7 +3,7 @@ from transformers import Qwen2Config, Qwen3Config
 from make_family_fixtures import Case, Published, older_rotary, respelled
 from reference import LLAMA
 
-# Qwen/Qwen1.5-0.5B and Qwen/Qwen3-8B: no list of the blocks' kinds, and a window that is not used.
+# Qwen/Qwen1.5-0.5B and Qwen/Qwen3-8B: no list of the kinds of blocks, and a window that is not used.
 PUBLISHED = Published(
     config=lambda config: respelled(
         older_rotary(config), {"layer_types": None}, sliding_window=4096, use_sliding_window=False,
@@ -20,7 +20,7 @@ CASES = {
             num_key_value_heads=1, intermediate_size=30, max_window_layers=2,
             tie_word_embeddings=True),
         seed=201, published=PUBLISHED),
-    # The later blocks see a window of 3, from a prompt stretched by YaRN; one head.
+    # The later blocks have a window of 3, with a prompt extended by YaRN; one head.
     "qwen2-window": Case(
         LLAMA,
         Qwen2Config(
@@ -37,7 +37,7 @@ CASES = {
             **COMMON, hidden_size=20, num_hidden_layers=3, num_attention_heads=4,
             num_key_value_heads=2, head_dim=6, intermediate_size=30, max_window_layers=2),
         seed=203, published=PUBLISHED),
-    # Heads of a size that has nothing to do with the width, biases, and the first block the one that slides.
+    # A head size independent of the width, biases, and a window in the first block.
     "qwen3-odd": Case(
         LLAMA,
         Qwen3Config(

@@ -3,14 +3,15 @@ from transformers import Qwen3_5TextConfig
 from make_family_fixtures import Case, Published, older_rotary, respelled
 from reference import LLAMA
 
-# Blocks of attention at an interval instead of a list.
+# Attention blocks given by an interval instead of a list.
 PUBLISHED = Published(
     config=lambda config: respelled(
         older_rotary(config), {"layer_types": None}, full_attention_interval=3))
 
 COMMON = dict(vocab_size=37, bos_token_id=1, eos_token_id=2, max_position_embeddings=64)
 
-# Of the first, no gain lies so near 0 that the rounding of 1 plus what is stored, which is what GGUF has, is felt.
+# In the first fixture no gain is so close to 0 that the rounding of 1 + the stored number, which is what GGUF has,
+# matters.
 CASES = {
     "qwen3_5": Case(
         LLAMA,
@@ -20,7 +21,8 @@ CASES = {
             linear_num_value_heads=4, linear_key_head_dim=6, linear_value_head_dim=5,
             layer_types=["linear_attention", "linear_attention", "full_attention"]),
         seed=708, published=PUBLISHED),
-    # A kernel of two tokens, a recurrence and an attention of one head each, heads as large as the recurrence is not.
+    # A kernel of two tokens, a recurrence and an attention of one head each, with another head size than the
+    # recurrence.
     "qwen3_5-odd": Case(
         LLAMA,
         Qwen3_5TextConfig(

@@ -3,7 +3,7 @@ from transformers import Qwen3_5MoeTextConfig, Qwen3NextConfig
 from make_family_fixtures import Case, Published, experts_apart, older_rotary, respelled
 from reference import LLAMA
 
-# Qwen/Qwen3-Next-80B-A3B-Instruct: blocks of attention at an interval instead of a list.
+# Qwen/Qwen3-Next-80B-A3B-Instruct: attention blocks given by an interval instead of a list.
 PUBLISHED = Published(
     config=lambda config: respelled(
         older_rotary(config), {"layer_types": None, "num_local_experts": "num_experts"},
@@ -11,7 +11,7 @@ PUBLISHED = Published(
 LISTED = Published(
     config=lambda config: respelled(older_rotary(config), {"num_local_experts": "num_experts"}))
 
-# In double precision the experts are evaluated one by one.
+# In double precision, experts are evaluated one by one.
 COMMON = dict(
     vocab_size=37, bos_token_id=1, eos_token_id=2, max_position_embeddings=64,
     experts_implementation="eager")
@@ -26,7 +26,7 @@ CASES = {
             linear_num_key_heads=2, linear_num_value_heads=4, linear_key_head_dim=5,
             linear_value_head_dim=3, layer_types=["linear_attention", "full_attention"]),
         seed=741, published=PUBLISHED, stored=experts_apart),
-    # The first block has no experts, the others' weights are as they are; as many groups as heads.
+    # The first block has no experts, the weights of the others are not normalised; as many groups as heads.
     "qwen3_next-odd": Case(
         LLAMA,
         Qwen3NextConfig(
@@ -41,7 +41,7 @@ CASES = {
             rope_parameters=dict(
                 rope_type="default", rope_theta=100.0, partial_rotary_factor=0.7)),
         seed=742, cross=(0, 6), length=7, published=LISTED),
-    # Three heads of each of two groups; no gain so near 0 that the rounding of 1 plus what is stored is felt.
+    # Three heads in each of two groups; no gain so close to 0 that the rounding of 1 + the stored number matters.
     "qwen3_5_moe": Case(
         LLAMA,
         Qwen3_5MoeTextConfig(

@@ -3,7 +3,7 @@ from transformers import Qwen2MoeConfig, Qwen3MoeConfig
 from make_family_fixtures import Case, Published, experts_apart, older_rotary, respelled
 from reference import LLAMA
 
-# Qwen/Qwen1.5-MoE-A2.7B and Qwen/Qwen3-30B-A3B: no list of the blocks' kinds, and a window that is not used.
+# Qwen/Qwen1.5-MoE-A2.7B and Qwen/Qwen3-30B-A3B: no list of the kinds of blocks, and a window that is not used.
 PUBLISHED = Published(
     config=lambda config: respelled(
         older_rotary(config), {"layer_types": None, "num_local_experts": "num_experts"},
@@ -11,7 +11,7 @@ PUBLISHED = Published(
 SLIDING = Published(
     config=lambda config: respelled(older_rotary(config), {"num_local_experts": "num_experts"}))
 
-# In double precision the experts are evaluated one by one.
+# In double precision, experts are evaluated one by one.
 COMMON = dict(
     vocab_size=37, bos_token_id=1, eos_token_id=2, max_position_embeddings=64,
     experts_implementation="eager")
@@ -25,7 +25,7 @@ CASES = {
             shared_expert_intermediate_size=9, num_experts=4, num_experts_per_tok=2,
             max_window_layers=2),
         seed=411, published=PUBLISHED, stored=experts_apart),
-    # The first block slides and has no experts; the others' are in one tensor, their weights divided by the sum.
+    # The first block has a window and no experts; the others' are in one tensor, with weights divided by their sum.
     "qwen2_moe-odd": Case(
         LLAMA,
         Qwen2MoeConfig(
@@ -42,7 +42,8 @@ CASES = {
             num_key_value_heads=2, head_dim=6, intermediate_size=20, moe_intermediate_size=7,
             num_experts=4, num_experts_per_tok=2, norm_topk_prob=True),
         seed=413, published=PUBLISHED, stored=experts_apart),
-    # Every second block has experts, all of which are chosen; weights as they are, windows and biases everywhere.
+    # Every second block has experts, all of which are chosen; weights are not normalised, windows and biases
+    # everywhere.
     "qwen3_moe-odd": Case(
         LLAMA,
         Qwen3MoeConfig(

@@ -21,7 +21,7 @@ CASES = {
         seed=331, cross=(7, 3),
         published=Published(
             config=published, prefix=("roberta.", ""), buffers={"embeddings.position_ids": (1, 24)})),
-    # The encoder alone, with its pooler; the padding token is another, and stands in the prompt.
+    # Only the encoder, with its pooler; another padding token, which occurs in the prompt.
     "xlm-roberta": Case(
         anatomy(AutoModel, "", None),
         XLMRobertaConfig(

@@ -5,7 +5,7 @@ from reference import LLAMA
 
 
 def published(config):
-    """ByteDance-Seed/Seed-OSS-36B-Instruct: a scaling without effect."""
+    """ByteDance-Seed/Seed-OSS-36B-Instruct: scaling without effect."""
     config = older_rotary(config)
     return config | {"rope_scaling": config["rope_scaling"] or {"rope_type": "default"}}
 

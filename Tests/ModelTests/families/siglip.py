@@ -6,7 +6,7 @@ from make_family_fixtures import Case, Published, older_rotary
 
 
 def published(tokens):
-    """As in google/siglip-base-patch16-224, one tower by itself."""
+    """As in google/siglip-base-patch16-224, with each tower separate."""
     return Published(
         config=older_rotary, prefix=("", "vision_model."),
         buffers={"vision_model.embeddings.position_ids": (1, tokens)})
@@ -20,7 +20,7 @@ CASES = {
             hidden_size=20, num_hidden_layers=3, num_attention_heads=2, intermediate_size=36, image_size=12,
             patch_size=4),
         seed=401, cross=(7, 3), inputs=image(3, 12, 12, seed=1), published=published(9)),
-    # Without it; one channel, one head.
+    # Without that head; one channel, one attention head.
     "siglip_vision_model-odd": Case(
         VISION,
         SiglipVisionConfig(

@@ -18,7 +18,7 @@ CASES = {
             num_key_value_heads=1, intermediate_size=20,
             rope_parameters=dict(rope_type="default", rope_theta=500.0)),
         seed=271, published=PUBLISHED),
-    # Every other block does not rotate and sees a window of 3; biases, a head of its own.
+    # Every other block does not rotate and has a window of 3; biases, a separate head.
     "smollm3-odd": Case(
         LLAMA,
         SmolLM3Config(

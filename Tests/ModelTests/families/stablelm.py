@@ -10,7 +10,7 @@ PARALLEL = Anatomy(
     blocks="model.layers", norm="model.norm", head="lm_head",
     mlp=lambda block, z: block.mlp(block.input_layernorm(z)))
 
-# stabilityai/stablelm-3b-4e1t, at first.
+# stabilityai/stablelm-3b-4e1t as first published.
 EPOCH = Published(
     config=lambda config: respelled(
         older_rotary(config, share="rope_pct"),
@@ -29,7 +29,7 @@ CASES = {
             **COMMON, hidden_size=20, num_attention_heads=2, num_key_value_heads=1, intermediate_size=28,
             rope_parameters={"rope_type": "default", "rope_theta": 10000.0, "partial_rotary_factor": 0.4}),
         seed=1001, published=EPOCH),
-    # As 12b: both halves behind one norm, a norm for every head; biases besides.
+    # As in 12b: both halves after one norm, a norm for every head; also biases.
     "stablelm-parallel": Case(
         PARALLEL,
         StableLmConfig(

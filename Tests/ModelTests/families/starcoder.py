@@ -17,7 +17,7 @@ CASES = {
         BIG_CODE,
         GPTBigCodeConfig(**COMMON, n_positions=24, n_embd=16, n_layer=2, n_head=4),
         seed=351, published=PUBLISHED),
-    # Every head has a key of its own; scores without a scale.
+    # Every head has its own key; unscaled scores.
     "gpt_bigcode-odd": Case(
         BIG_CODE,
         GPTBigCodeConfig(

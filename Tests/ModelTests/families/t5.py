@@ -6,7 +6,7 @@ from reference import Anatomy
 
 
 class Untied:
-    """Version 1.1 has a head of its own, which transformers finds in the checkpoint only."""
+    """Version 1.1 has a separate head, which transformers recognises only by the checkpoint."""
 
     @staticmethod
     def from_config(config, **options):
@@ -25,7 +25,7 @@ def anatomy(model_class):
 
 
 def published(config, unsaid, **others):
-    """`others` beside what both versions leave unsaid."""
+    """`others` and the defaults that both versions rely on."""
     derived = ["dense_act_fn", "is_gated_act", "scale_decoder_outputs", "is_decoder", "classifier_dropout"]
     return respelled(older_rotary(config), dict.fromkeys(derived + unsaid), **others)
 
@@ -37,7 +37,7 @@ def encoder(length, seed):
 COMMON = dict(vocab_size=31, bos_token_id=1, eos_token_id=2, decoder_start_token_id=0)
 
 CASES = {
-    # google-t5/t5-small, with a bias of the cross-attention that nobody reads. More tokens than the bias tells apart.
+    # google-t5/t5-small, with an unused bias of the cross-attention. More tokens than the bias distinguishes.
     "t5": Case(
         anatomy(AutoModelForSeq2SeqLM),
         T5Config(

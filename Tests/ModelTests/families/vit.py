@@ -25,7 +25,7 @@ NAMES = {
 
 
 def stored(state):
-    """Files kept the names of the first implementation."""
+    """Published files have the names of the first implementation."""
     result = {}
     for name, value in state.items():
         for pattern, replacement in NAMES.items():
@@ -46,7 +46,7 @@ CASES = {
             image_size=12, patch_size=4),
         seed=321, cross=(7, 3), inputs=image(3, 12, 12, seed=1), stored=stored,
         published=Published(config=older_rotary, prefix=("", "vit."))),
-    # Sides that differ and are no multiples of the patch's; with the head of a classifier.
+    # Different sides that are not multiples of the patch size; with the head of a classifier.
     "vit-odd": Case(
         anatomy(AutoModelForImageClassification, "vit."),
         ViTConfig(
