@@ -42,6 +42,9 @@ test-extensions: setup ## a package that adds a family, a primitive, a solver an
 	$(SWIFT) build --package-path examples/extensions --scratch-path .build-extensions
 	.build-extensions/debug/extensions Tests/ModelTests/Fixtures/llama
 
+test-c: libkrylens ## the C library from C: its symbols, examples/c, refusals, threads, forks, memory
+	scripts/test_c.sh .build-static/library
+
 test-sanitized: setup ## the C kernels' tests under AddressSanitizer and UndefinedBehaviorSanitizer
 	KRYLENS_TESTS=CKernelsTests ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 \
 	  $(SWIFT) test $(SANITIZED) --scratch-path .build-asan --sanitize=address \
@@ -130,4 +133,4 @@ test-dist: dist ## the packed command, unpacked where there is glibc and nothing
 	@scripts/test_dist.sh
 
 export PROMPT
-.PHONY: help setup build demo demo-training test test-extensions kill-test lint format fuzz verify-gguf verify-minilm verify-real verify-maps test-report test-python bench bench-truth bench-solvers docs man install static libkrylens wheel dist test-dist verify-bounds precision-study
+.PHONY: help setup build demo demo-training test test-extensions test-c kill-test lint format fuzz verify-gguf verify-minilm verify-real verify-maps test-report test-python bench bench-truth bench-solvers docs man install static libkrylens wheel dist test-dist verify-bounds precision-study

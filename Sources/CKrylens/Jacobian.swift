@@ -5,6 +5,7 @@ import Files
 import LinearAlgebra
 import Model
 import Synchronization
+import Weights
 
 /// A map that is linearized, with the memory its products need: for one thread at a time.
 ///
@@ -24,12 +25,12 @@ final class JacobianHandle: HandleObject, @unchecked Sendable {
   let prompts: [Int]
   let outputs: Int
   let inputs: Int
-  /// Vectors in one pass over the weights at most, so that its memory is bounded.
+  /// Vectors in one pass over the weights at most: so many that none depends on how many there are, in bounded memory.
   private let width: Int
   private let isBusy = Atomic(false)
 
-  /// Vectors that share a pass at most, and the bytes that a pass of several may take.
-  private static let (widest, passBytes) = (64, 1 << 30)
+  /// The bytes that a pass of several vectors may take.
+  private static let passBytes = 1 << 30
 
   /// Linearizes a map. Throws as `linearize` does.
   init(_ problem: MapProblem, isDouble: Bool) throws {
@@ -47,7 +48,7 @@ final class JacobianHandle: HandleObject, @unchecked Sendable {
       case .single(let map): map.workspaceBytes(vectors: 1)
       case .double(let map): map.workspaceBytes(vectors: 1)
       }
-    width = max(1, min(Self.widest, Self.passBytes / max(bytes, 1)))
+    width = max(1, min(Engine.independentVectors, Self.passBytes / max(bytes, 1)))
   }
 
   deinit { returnFreedMemory() }

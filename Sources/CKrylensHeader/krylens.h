@@ -7,7 +7,7 @@
 //     krylens_jacobian_open(model, "{\"prompt\": \"The capital of France is\", \"to_layer\": 15}", &jacobian);
 //
 // Settings and answers. Structured settings and answers are JSON objects in UTF-8. Their keys are the names that result.json
-// uses (docs/formats.md), which are those of the command's options with `_` for `-`. A key the function does not know is
+// uses (docs/triplets.md), which are those of the command's options with `_` for `-`. A key the function does not know is
 // refused, and the message lists the known ones; null stands for the default. Arrays of numbers are plain C arrays.
 //
 // Errors. Every function that can fail returns a krylens_status. krylens_last_error() then says what is wrong and what to do, in
@@ -147,8 +147,9 @@ krylens_status krylens_jacobian_shape(krylens_jacobian *jacobian, int64_t *outpu
 /// yᵢ = J vᵢ for some vectors, each contiguous, one after another: v (vectors, n), y (vectors, m).
 ///
 /// `v_count` and `y_count` are the lengths of the arrays, vectors · n and vectors · m; others are refused. The arrays must not
-/// overlap. Up to 64 vectors share one pass over the weights (fewer of very long ones). Products are computed in the Jacobian's precision;
-/// float and double are only how vectors come and go. After the first call with so many vectors none allocates.
+/// overlap. Up to 32 vectors share one pass over the weights (fewer of very long ones), and
+/// in a map from one token to one token the product of each is the same to the bit however many there are. Products are computed in the
+/// Jacobian's precision; float and double are only how vectors come and go. After the first call with so many vectors none allocates.
 /// Vectors that are not finite are refused, and so is a product that is not (KRYLENS_FAILED).
 krylens_status krylens_jvp_f32(
     krylens_jacobian *jacobian, int64_t vectors, const float *v, size_t v_count, float *y,

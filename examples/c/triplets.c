@@ -1,10 +1,13 @@
 // The largest singular triplets of one Jacobian, and a product with it: triplets MODEL PROMPT [LAYER]
 //
+// PROMPT is a text, or token ids: 1,5,7.
+//
 //     cc -o triplets triplets.c -lkrylens
 #include <krylens.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static void check(krylens_status status) {
   if (status == KRYLENS_OK) return;
@@ -21,7 +24,7 @@ static int show(void *context, const char *phase, int64_t done, int64_t total, d
 }
 
 // Writes a text as a JSON string.
-static void append_quoted(char *json, size_t size, const char *text) {
+static void quote(char *json, size_t size, const char *text) {
   size_t n = 0;
   json[n++] = '"';
   for (; *text && n + 8 < size; text++) {
@@ -44,9 +47,13 @@ int main(int count, char **arguments) {
   check(krylens_open(arguments[1], NULL, &model));
 
   char prompt[4096], settings[4400];
-  append_quoted(prompt, sizeof prompt, arguments[2]);
-  snprintf(settings, sizeof settings, "{\"prompt\": %s, \"to_layer\": %d}", prompt,
-           count > 3 ? atoi(arguments[3]) : 1);
+  const int is_ids = strspn(arguments[2], "0123456789,") == strlen(arguments[2]);
+  if (is_ids)
+    snprintf(prompt, sizeof prompt, "[%s]", arguments[2]);
+  else
+    quote(prompt, sizeof prompt, arguments[2]);
+  snprintf(settings, sizeof settings, "{\"%s\": %s, \"to_layer\": %d}", is_ids ? "token_ids" : "prompt",
+           prompt, count > 3 ? atoi(arguments[3]) : 1);
   krylens_jacobian *jacobian;
   check(krylens_jacobian_open(model, settings, &jacobian));
   check(krylens_model_close(model));  // the Jacobian keeps it
