@@ -63,8 +63,10 @@ public enum FileError: Error, Equatable, Sendable {
 
 extension FileError: CustomStringConvertible {
   /// One or two sentences: the file, the field, what is wrong, and what to do. A file is called damaged only if no writer
-  /// would have produced it.
-  public var description: String {
+  /// would have produced it. Control characters, which paths may contain too, are escaped.
+  public var description: String { escaped(message) }
+
+  private var message: String {
     let again = "the file is damaged or incomplete: copy or download it again"
     switch self {
     case .cannotRead(let file, let reason):

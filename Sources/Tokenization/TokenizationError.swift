@@ -13,8 +13,11 @@ public enum TokenizationError: Error, Equatable, Sendable {
 }
 
 extension TokenizationError: CustomStringConvertible {
-  /// One or two sentences: the file, the field, what is wrong, and what to do.
-  public var description: String {
+  /// One or two sentences: the file, the field, what is wrong, and what to do. Control characters, which names from the file
+  /// may contain, are escaped.
+  public var description: String { escaped(message) }
+
+  private var message: String {
     switch self {
     case .noVocabulary(let folder):
       return "\(folder) has no vocabulary; put its tokenizer.json there, or give token ids"

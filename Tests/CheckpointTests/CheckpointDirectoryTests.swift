@@ -253,6 +253,15 @@ import Testing
     }
   }
 
+  /// A file's name cannot send control sequences to a terminal.
+  @Test func controlCharactersInNamesAreEscaped() throws {
+    let folder = try TemporaryFolder()
+    for name in ["a\u{1B}[31m.gguf", "b.gguf"] { try folder.write("{}", to: name) }
+    let thrown = try #require(throws: FileError.self) { try openModel(folder.path) }
+    #expect(thrown.description.contains(#"a\u{1B}[31m.gguf"#), "\(thrown)")
+    #expect(!thrown.description.unicodeScalars.contains("\u{1B}"))
+  }
+
   @Test func configurationThatIsNoObject() throws {
     let folder = try TemporaryFolder()
     try folder.write("[1]", to: "config.json")

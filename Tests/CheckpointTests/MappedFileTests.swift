@@ -32,7 +32,7 @@ import Testing
     let path = folder.path + "/" + kind
     let error = #expect(throws: FileError.self) { try MappedFile(path) }
     #expect(error?.caseName == "cannotRead")
-    #expect(error?.description.contains(path) == true)
+    #expect(error?.description.contains(escaped(path)) == true)
   }
 
   /// Without the handler, SIGBUS would end the process in this test.
