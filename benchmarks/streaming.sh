@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# A model larger than its memory: `krylens align` on a checkpoint of Llama-3-8B's shape (32 blocks, bf16, 16 GB) inside a
-# cgroup that is limited to LIMIT bytes, its pages dropped from the system's cache first, so that they count.
+# Runs a model larger than the memory: `krylens align` on a checkpoint of Llama-3-8B's shape (32 blocks, bf16, 16 GB) inside a
+# cgroup limited to LIMIT bytes; its pages are dropped from the system's cache first, so that they count.
 #
 #   benchmarks/streaming.sh [MODEL-FOLDER]      (needs root and a memory controller, cgroup v1 or v2)
 #   LIMIT=2000000000 TOP=10 KRYLENS=.build/release/krylens
@@ -32,7 +32,7 @@ fi
 mkdir "$folder" || { echo "cannot make a cgroup: run as root" >&2; exit 1; }
 trap 'rmdir "$folder" 2>/dev/null || true; rm -rf "$output"' EXIT
 
-# The file's clean pages leave the cache, and come back charged to the group.
+# The file's clean pages are dropped from the cache, and charged to the group when they are read again.
 sync
 python3 - "$model" <<'PYTHON'
 import os, sys
@@ -58,7 +58,7 @@ bash -c 'echo $$ > "$1/cgroup.procs"; shift; "$@"; code=$?; grep read_bytes /pro
 end=$(date +%s.%N)
 tail -n 6 "$output/log"
 if [ $version = 2 ]; then peak=$(cat "$folder/memory.peak"); else peak=$(cat "$folder/memory.max_usage_in_bytes"); fi
-# A child's reads are added to its parent's when it has been waited for.
+# A child's reads are added to its parent's once the parent has waited for it.
 read=$(grep -h '^read_bytes' "$output/log" | awk '{print $2}')
 python3 - "$start" "$end" "$peak" "$limit" "${read:-0}" "$status" <<'PYTHON'
 import sys

@@ -4,12 +4,12 @@
     benchmarks/suite.py solvers   each solver against the dense SVD of the same Jacobian: widths 256 … 8192, k = 1 … 100
     benchmarks/suite.py shapes    one block of known models' shapes with random weights, ten tokens, top 10, bf16
     benchmarks/suite.py growth    cost against width, tokens, k and the number of prompts
-    benchmarks/suite.py peers     what a PyTorch user would do, beside Krylens on a block of the same shape, both in float32,
+    benchmarks/suite.py peers     what a PyTorch user would do, and Krylens, on a block of the same shape, both in float32,
                                   linearization included (needs torch, transformers, scipy)
 
 Checkpoints are synthesized into --scratch (default: the temporary folder) and removed afterwards. A solver that would take more
-than --limit seconds by the growth of its last time is left out, and the table says so. Times are of the solve; each is the
-smallest of --repeats runs, every run a process of its own. Only the standard library is needed."""
+than --limit seconds, extrapolated from its last time, is left out, and the table says so. Times are those of the solve; each is the
+smallest of --repeats runs, each in a process of its own. Only the standard library is needed."""
 import argparse
 import json
 import os
@@ -36,7 +36,7 @@ def environment():
 
 
 class Checkpoint:
-    """A synthesized checkpoint, gone when the block is left."""
+    """A synthesized checkpoint, removed when the block is left."""
 
     def __init__(self, args, like, **options):
         self.folder = tempfile.mkdtemp(prefix="krylens-bench-", dir=args.scratch)
@@ -170,7 +170,7 @@ def peers(args):
     with Checkpoint(args, "llama-3-8b", layers=1, width=args.width, vocabulary=512, dtype="f32") as folder:
         for solver in ("block", "arpack"):
             result = bench(args, folder, solver, 10)
-            # The peers' times have it in them.
+            # The peers' times include it.
             result["seconds"] += result["linearize_seconds"]
             results.append({"method": f"krylens, {solver}", **result})
             rows.append({"method": f"krylens, {solver} (f32)", **row_of(result)})
@@ -204,7 +204,7 @@ def main():
     parser.add_argument("suite", choices=suites)
     parser.add_argument("--widths", type=numbers, default=[256, 512, 1024, 2048, 4096, 8192])
     parser.add_argument("--tops", type=numbers, default=[1, 10, 30, 100])
-    parser.add_argument("--width", type=int, default=4096, help="of peers")
+    parser.add_argument("--width", type=int, default=4096, help="width of the peers' block")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--tolerance", type=float, default=1e-5)
     parser.add_argument("--limit", type=float, default=300)

@@ -1,8 +1,8 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
-// A package of its own: `swift build` of the toolkit never sees the fuzzers, and run.sh builds them with sanitizers.
-// One executable a reader, named for it; a folder in Sources and a line in `readers` make a further one.
+// A separate package: `swift build` of the toolkit never sees the fuzzers, and run.sh builds them with sanitizers.
+// There is one executable per reader, named after it; a folder in Sources and a line in `readers` add another.
 let checkpoint = Target.Dependency.product(name: "Checkpoint", package: "krylens")
 let files = Target.Dependency.product(name: "Files", package: "krylens")
 let tokenization = Target.Dependency.product(name: "Tokenization", package: "krylens")

@@ -37,7 +37,7 @@ def gather(reader, *patterns):
         (folder / "-".join(path.relative_to(tests).parts)).write_bytes(content)
         if path.suffix == ".json":
             seen.update(words(json.loads(content)))
-    # The words that decide: a fuzzer does not guess them.
+    # The keywords, which a fuzzer does not guess.
     lines = [f'"{word}"' for word in sorted(seen) if re.fullmatch(r"[A-Za-z_.]{3,40}", word)]
     (corpus / f"{reader}.dict").write_text("\n".join(lines) + "\n")
     assert any(folder.iterdir()), f"no seeds for {reader}"

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Fuzzes the readers of files: builds fuzz/ with libFuzzer and AddressSanitizer, and runs one reader after another.
+# Fuzzes the file readers: builds fuzz/ with libFuzzer and AddressSanitizer, and runs one reader after another.
 #
 #     fuzz/run.sh SECONDS_EACH [READER…]
 #
-# A crash, an input that takes longer than ten seconds, or more than 1 GB of memory ends the run with status 1, and leaves
+# A crash, or an input that takes longer than ten seconds or more than 1 GB of memory, ends the run with status 1 and leaves
 # the input in .build/fuzz/findings. The corpus in .build/fuzz/corpus grows from run to run.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -18,7 +18,7 @@ work=.build/fuzz
 
 for reader in "${readers[@]}"; do
   # --sanitize links libFuzzer, which brings `main`; the Swift code is instrumented by -sanitize only. The macro is the
-  # usual one of fuzzing: checksums are not looked at.
+  # usual one for fuzzing: checksums are not checked.
   "${SWIFT:-swift}" build --package-path fuzz --scratch-path "$work/build" -c release \
     --sanitize=fuzzer --sanitize=address -Xcc -DFUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION \
     -Xswiftc -parse-as-library -Xswiftc -sanitize=fuzzer,address -Xswiftc -g \
@@ -33,7 +33,7 @@ symbolizer=$(command -v llvm-symbolizer || true)
 for reader in "${readers[@]}"; do
   mkdir -p "$work/corpus/$reader"
   echo "fuzz: $reader for $duration s"
-  # Freed memory is held back to catch its use; less of it than by default, as it counts as memory.
+  # Freed memory is quarantined to catch its use; less than by default, since it counts as memory.
   TMPDIR=$scratch ASAN_OPTIONS=quarantine_size_mb=32 ASAN_SYMBOLIZER_PATH=$symbolizer \
     LSAN_OPTIONS=suppressions=fuzz/suppressions.txt:print_suppressions=0 \
     "$work/build/release/fuzz-$reader" "$work/corpus/$reader" "$work/seeds/$reader" \

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The reference of every module, from the docstrings in the sources, as static pages in .build/documentation.
-# The modules of the release build are read as they are, so no plugin and no second build are needed.
+# Writes the reference of every module, from the docstrings in the sources, as static pages in .build/documentation.
+# It reads the modules of the release build, so no plugin and no second build are needed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -11,7 +11,7 @@ rm -rf "$work" "$output"
 mkdir -p "$work"
 
 includes=(-I .build/release/Modules)
-# Module maps of C targets: written by hand in the system modules and the packages, made by the build for our own.
+# Module maps of C targets: handwritten for system modules and packages, made by the build for our own.
 while IFS= read -r map; do includes+=(-Xcc "-fmodule-map-file=$map"); done < <(
   find Sources .build/checkouts/*/Sources .build/release/C{Images,Kernels,MappedFile}.build -name module.modulemap)
 while IFS= read -r flag; do includes+=(-Xcc "$flag"); done < <(

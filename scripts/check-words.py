@@ -2,7 +2,8 @@
 """Fails if a phrase that CONTRIBUTING.md bans is in a source file or a page, and names what to say instead.
 
 The phrases are the backquoted texts in the first column of the table under "## Plain words" in CONTRIBUTING.md. They match
-whole words in any case, across line breaks, comment markers and joined string literals. `*` stands for any one word.
+whole words in any case, across line breaks, comment markers and joined string literals. `*` stands for any one word; phrases that begin with "is no"
+do not match after "there".
 """
 import pathlib
 import re
@@ -35,7 +36,9 @@ def table(page: str) -> tuple[range, list[tuple[str, str]]]:
 
 def pattern(phrase: str) -> re.Pattern[str]:
     words = [r"[^\W\d_]+" if word == "*" else re.escape(word) for word in phrase.split()]
-    return re.compile(r"(?<![\w-])" + GAP.join(words) + r"(?![\w-])", re.IGNORECASE)
+    # "There is no table" is ordinary English, "that is no table" is not.
+    before = r"(?<!there\s)" if phrase.startswith("is no ") else ""
+    return re.compile(before + r"(?<![\w-])" + GAP.join(words) + r"(?![\w-])", re.IGNORECASE)
 
 
 def files() -> list[pathlib.Path]:

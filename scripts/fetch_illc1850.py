@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Prints the path of illc1850.mtx (1850 × 712, 8636 numbers), written the first time from the data of SciPy's own tests.
+"""Prints the path of illc1850.mtx (1850 × 712, 8636 entries), written the first time from the data of SciPy's own tests.
 
-The matrix is one of least squares in surveying (Harwell-Boeing collection, LSQ set) and PROPACK's example. Lies outside the
-clone, in ${XDG_CACHE_HOME:-~/.cache}/krylens, and is checked against its SHA-256.
+The matrix is a least-squares problem from surveying (Harwell-Boeing collection, LSQ set) and PROPACK's example. It is kept
+outside the clone, in ${XDG_CACHE_HOME:-~/.cache}/krylens, and checked against its SHA-256.
 """
 import hashlib
 import os

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""A llama-family GGUF file as a Hugging Face folder of float32 weights: the same numbers, dequantised.
+"""Converts a llama-family GGUF file to a Hugging Face folder of float32 weights: the same numbers, dequantised.
 
     scripts/gguf_to_hf.py MODEL.gguf FOLDER
 
-Writes config.json (in the older spelling: rope_theta, torch_dtype) and model.safetensors; no tokenizer, so prompts go in
-as --token-ids. llama.cpp keeps the two features of a rotated pair side by side, Hugging Face half a head apart: the rows
-of q and k are put back. Needs the packages gguf, numpy and safetensors.
+Writes config.json (in the older spelling: rope_theta, torch_dtype) and model.safetensors; no tokenizer, so prompts must be
+given as --token-ids. llama.cpp stores the two features of a rotated pair next to each other, Hugging Face half a head apart:
+the rows of q and k are reordered. Needs the packages gguf, numpy and safetensors.
 """
 import json
 import pathlib
@@ -34,7 +34,7 @@ OUTSIDE = {
 
 
 def name_of(tensor):
-    """blk.3.attn_q.weight → model.layers.3.self_attn.q_proj.weight."""
+    """The name in transformers: blk.3.attn_q.weight → model.layers.3.self_attn.q_proj.weight."""
     if tensor in OUTSIDE:
         return OUTSIDE[tensor]
     _, block, part, kind = tensor.split(".")
@@ -42,7 +42,7 @@ def name_of(tensor):
 
 
 def halves(rows, heads):
-    """Rows of q or k: pairs side by side (heads, d/2, 2) → half a head apart (heads, 2, d/2)."""
+    """Reorders rows of q or k: adjacent pairs (heads, d/2, 2) → half a head apart (heads, 2, d/2)."""
     columns = rows.shape[1:]
     pairs = rows.reshape(heads, rows.shape[0] // heads // 2, 2, *columns)
     return np.ascontiguousarray(pairs.swapaxes(1, 2)).reshape(rows.shape)

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""What maps of a trained model must give, in float64, from its dequantised weights: scripts/real/smollm2-135m-maps.json.
+"""Writes the float64 reference of maps of a trained model, from its dequantised weights: scripts/real/smollm2-135m-maps.json.
 
     scripts/maps_reference.py
 
-The model of transformers with every number in float64, its Jacobians between boundaries built in full by torch's reverse mode
-(forward mode where the output is the longer side) and decomposed; nothing of Krylens takes part. The maps are those of options
-that `krylens triplets` has; verify_maps.py runs it with them. Needs gguf, torch, transformers, 3 GB; some minutes.
+It runs the model of transformers with every number in float64, forms its Jacobians between boundaries with torch's reverse mode
+(forward mode where the output is the longer side) and decomposes them; Krylens is not used. The maps are defined by options of
+`krylens triplets`; verify_maps.py runs it with them. Needs gguf, torch, transformers, 3 GB; takes some minutes.
 """
 import json
 import sys
@@ -70,7 +70,7 @@ class Path:
         return sorted({n - 1 if t == "last" else int(t) % n for t in str(text).split(",")})
 
     def jacobian(self, options):
-        """(outputs, inputs), the identity taken out where the command does."""
+        """The Jacobian (outputs, inputs), the identity subtracted where the command does."""
         start, end = options["from-layer"], options["to-layer"]
         sources, targets = self.tokens(options["from-token"]), self.tokens(options["to-token"])
         layers = len(self.model.model.layers)

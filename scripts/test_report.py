@@ -6,8 +6,8 @@
 
 Every picture must be shown with all its words in it, and at a phone's width nothing but tables and pictures may be wider
 than the page.
-Without a browser or gnuplot it says so and ends with status 77. The browser is spoken to over pipes by the Chrome DevTools
-protocol (--remote-debugging-pipe), whose messages are JSON with a null character behind.
+Without a browser or gnuplot it says so and ends with status 77. It talks to the browser over pipes by the Chrome DevTools
+protocol (--remote-debugging-pipe), whose messages are JSON followed by a null character.
 """
 import csv
 import json

@@ -1,19 +1,19 @@
 #!/usr/bin/env python3
-"""Whether the bounds that a run states hold, and whether they say anything, against float64.
+"""Checks whether the bounds that a run states hold, and whether they are useful, against float64.
 
     scripts/verify_bounds.py KRYLENS [--fixtures FOLDER]… [--models NAME…] [--options OPTIONS] [--worst N]
 
 Runs `krylens align` on every checkpoint of the folders (by default Tests/ModelTests/Fixtures: each with an expected.json, made in
 float64 by dense singular value decompositions) and on trained models (by default SmolLM2-135M and Qwen2.5-Coder-0.5B: scripts/real,
-made by real_reference.py), and holds each recorded singular value and coupling against the reference: its true error must not
-exceed its recorded `bound`. Prints per kind of number how many there are, how many of their errors exceed the bound, the largest
+made by real_reference.py), and compares each recorded singular value and coupling with the reference: its true error must not
+exceed its recorded `bound`. Prints for each kind of number the count, how many errors exceed the bound, the largest
 error over its bound, and the median of bound over error. `--models` without names leaves the trained models out; OPTIONS go to
-align. Status 0 when no error exceeds its bound and no kind's median is above 50; else 1, each violation named.
+align. Status 0 if no error exceeds its bound and no kind's median is above 50; otherwise 1, with each violation named.
 
 A reference is rounded too, in double precision: a singular value to NOISE σ₁, a score to NOISE σ₁ / gap, the smallest between two
-neighbours among the values of the basis. An error below that is counted as that: it violates no bound that is larger than the true
+neighbours among the values of the basis. An error below that counts as that much: it does not violate a bound larger than the true
 error could be, and the ratio of the bound to it is left out of the median. So are couplings of a Jacobian with itself, which are
-right by definition. Couplings whose bound is 1 or more, where a cluster leaves vectors undetermined, take part in everything.
+right by definition. Couplings whose bound is 1 or more, where a cluster leaves vectors undetermined, are included in everything.
 """
 import argparse
 import dataclasses
@@ -40,14 +40,14 @@ class Number:
     """A recorded number, its true error and its bound."""
     where: str
     error: float
-    # None where the record has none.
+    # None if the record has none.
     bound: float | None
     noise: float
     counts: bool = True
 
     @property
     def excess(self):
-        """The part of the error that is not the reference's, over the bound."""
+        """The error, beyond that of the reference, over the bound."""
         rest = max(0.0, self.error - self.noise)
         return 0.0 if rest == 0 else math.inf if not self.bound else rest / self.bound
 
@@ -72,7 +72,7 @@ class Kind:
 
 
 def gap(values, k):
-    """The smallest gap between two neighbours of the first k values, and the one after them, over the largest."""
+    """The smallest gap between neighbours among the first k values and the next one, over the largest value."""
     pairs = list(zip(values[: k + 1], values[1 : k + 1]))
     return max(1e-15, min((a - b for a, b in pairs), default=values[0]) / values[0]) if values[0] > 0 else 1
 
@@ -205,7 +205,7 @@ def main():
             if kind.startswith("coupling") and found.median and found.median > WIDEST]
     print("\n".join(wide + broken))
     fails = bool(violations or unbounded or wide or broken)
-    print("FAIL" if fails else "PASS: every error is within its bound, and the bounds say something")
+    print("FAIL" if fails else "PASS: every error is within its bound, and the bounds are useful")
     return fails
 
 

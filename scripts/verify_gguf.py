@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""The same weights twice, quantised in a GGUF file and dequantised in a Hugging Face folder: is the answer one?
+"""Checks that the same weights, quantised in a GGUF file and dequantised in a Hugging Face folder, give the same answer.
 
     scripts/verify_gguf.py KRYLENS MODEL.gguf
 
 Runs `krylens align` on both, on the same token ids, and compares every singular value (relative to itself) and every
-coupling (relative to 1, the score of two equal Jacobians). Between the two lie the reading of the quantised blocks, the
-order of the rows of q and k, the two spellings of the configuration, and the order of summation in the products.
-Status 0 when both differ by at most 1e-5, 1 when not; 77 with a word on standard error when Python's packages are missing.
+coupling (relative to 1, the score of two equal Jacobians). The two differ in the reading of quantised blocks, the
+order of the rows of q and k, the spelling of the configuration, and the order of summation in the products.
+Status 0 if both differ by at most 1e-5, otherwise 1; 77 with a message on standard error if Python packages are missing.
 """
 import json
 import pathlib
@@ -15,12 +15,12 @@ import sys
 import tempfile
 
 LIMIT = 1e-5
-# Any ids will do; these are "What is the capital of France? The capital is" in SmolLM2's vocabulary.
+# Any ids would do; these are "What is the capital of France? The capital is" in SmolLM2's vocabulary.
 TOKENS = "1780,314,260,3575,282,4649,47,378,3575,314"
 
 
 def align(krylens, model, folder):
-    # Solved two digits more sharply than compared: what differs is then the operator, not where a solver stopped.
+    # Solved to two more digits than compared, so that a difference comes from the operator and not from where a solver stopped.
     subprocess.run(
         [krylens, "align", model, "--token-ids", TOKENS, "--tolerance", "1e-6", "--quiet", "-o", folder],
         check=True,

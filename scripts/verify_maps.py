@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Maps of a trained model between tokens and boundaries, against float64.
+"""Checks maps of a trained model between tokens and boundaries against float64.
 
     scripts/verify_maps.py KRYLENS
 
 Runs `krylens triplets` with the options of every map in scripts/real/smollm2-135m-maps.json, which maps_reference.py made, and
-prints the largest difference of singular values, over the largest value, and the largest measured residual norm. Status 0 when
-every difference is below 3e-5, as verify_real.py derives it for one block: through more blocks the rounding of each is carried on
-by a map of the size of the whole, so the bound relative to σ₁ stays. Fetches the model once (98 MB).
+prints the largest difference of singular values, over the largest value, and the largest measured residual norm. Status 0 if
+every difference is below 3e-5, as verify_real.py derives it for one block: through more blocks, the rounding of each is amplified
+like the whole map, so the bound relative to σ₁ stays the same. Fetches the model once (98 MB).
 """
 import json
 import pathlib

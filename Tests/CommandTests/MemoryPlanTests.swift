@@ -95,11 +95,11 @@ struct MemoryPlanTests {
     let arguments = [model, "--threads", "1"] + options
     let plan = try Command.run(["plan"] + arguments, in: scratch)
     try #require(plan.status == 0, "\(plan.error)")
-    let foretold = { (name: String) throws -> Double in
+    let predicted = { (name: String) throws -> Double in
       let line = try #require(plan.output.split(separator: "\n").first { $0.hasSuffix(name) })
       return 1e6 * (try #require(line.split(separator: " ").first.flatMap { Double($0) }))
     }
-    let (memory, beyond) = (try foretold(" peak memory"), try foretold("peak private memory"))
+    let (memory, beyond) = (try predicted(" peak memory"), try predicted("peak private memory"))
     var peaks = Peaks()
     let holds = {
       abs(peaks.resident / memory - 1) <= 0.15 && abs(peaks.anonymous / beyond - 1) <= 0.15
@@ -110,7 +110,7 @@ struct MemoryPlanTests {
     for attempt in 1...4 where !holds() {
       try run(arguments + ["-o", "run\(attempt)"], in: scratch, "run\(attempt)", &peaks)
     }
-    #expect(holds(), "\(peaks), foretold \(memory) and \(beyond)")
+    #expect(holds(), "\(peaks), predicted \(memory) and \(beyond)")
   }
 
   /// Runs once, and raises the peaks to those seen.

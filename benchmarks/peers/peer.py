@@ -17,7 +17,7 @@ def arguments():
     for name, value in [("width", 4096), ("hidden", 14336), ("heads", 32), ("kv-heads", 8), ("tokens", 10), ("top", 10)]:
         parser.add_argument(f"--{name}", type=int, default=value)
     parser.add_argument("--svds-tolerance", type=float, default=1e-2, help="scipy's tol, about sigma squared")
-    parser.add_argument("--rounds", type=int, default=8, help="of subspace iteration")
+    parser.add_argument("--rounds", type=int, default=8, help="rounds of subspace iteration")
     return parser.parse_args()
 
 

@@ -1,16 +1,16 @@
 """Encoders for the block formats of GGUF that the package gguf decodes but does not encode: Q4_K and IQ4_NL.
 
-Both are plain: Q4_K takes each group's range as it is, IQ4_NL tries some scales and keeps the one of least squared error. llama.cpp
-weighs errors and searches more, so its files are somewhat closer to the originals. What they write is checked by decoding it with
+Both are simple: Q4_K uses each group's full range, IQ4_NL tries some scales and keeps the one of least squared error. llama.cpp
+weights errors and searches more, so its files are somewhat closer to the originals. The output is checked by decoding it with
 gguf (`encode` does so on the first rows of every matrix).
 """
 import gguf
 import numpy as np
 
-# The sixteen values of IQ4_NL, and for every integer from -128 to 127 the nearest.
+# The sixteen values of IQ4_NL, and the nearest of them for each integer from -128 to 127.
 VALUES = np.array([-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113], dtype=np.float32)
 NEAREST = np.abs(np.arange(-128, 128)[:, None] - VALUES[None]).argmin(axis=1).astype(np.uint8)
-# The largest entry of a group in units of its scale: the ends of the table, and somewhat inside and outside of them.
+# Candidates for a group's largest entry in units of its scale: the ends of the table, and values slightly inside and outside.
 PEAKS = (-127, -121, -113, -135, 113, 107, 120)
 
 
@@ -19,14 +19,14 @@ def reciprocal(x):
 
 
 def iq4_nl(rows):
-    """Groups of 32: a scale d in float16, and 32 nibbles that name a value; x = d · value."""
+    """Groups of 32: a scale d in float16, and 32 nibbles that each select a value; x = d · value."""
     x = rows.reshape(-1, 32)
     peak = np.take_along_axis(x, np.abs(x).argmax(axis=1)[:, None], axis=1)
     best = (np.full(len(x), np.inf, np.float32), np.zeros((len(x), 1), np.float32), np.zeros(x.shape, np.uint8))
     for p in PEAKS:
         codes = NEAREST[np.clip(np.rint(x * reciprocal(peak / np.float32(p))), -128, 127).astype(np.int16) + 128]
         values = VALUES[codes]
-        # The best scale for these codes, as it is stored.
+        # The best scale for these codes, rounded as it is stored.
         d = (x * values).sum(axis=1, keepdims=True) * reciprocal((values * values).sum(axis=1, keepdims=True))
         d = d.astype(np.float16).astype(np.float32)
         error = ((x - d * values) ** 2).sum(axis=1)
@@ -46,8 +46,8 @@ def q4_k(rows):
     s = np.clip(np.rint(step * reciprocal(d)), 0, 63).astype(np.uint8)
     m = np.clip(np.rint(-least * reciprocal(e)), 0, 63).astype(np.uint8)
     q = np.clip(np.rint((x + (e * m)[..., None]) * reciprocal(d * s)[..., None]), 0, 15).astype(np.uint8)
-    # Six bits each in twelve bytes: the first four of both whole, of the last four the low bits together, the high bits above
-    # those of the first four.
+    # Six bits each in twelve bytes: the first four of both in full; of the last four the low bits together, and the high bits
+    # above those of the first four.
     packed = np.concatenate(
         [s[:, :4] | (s[:, 4:] >> 4) << 6, m[:, :4] | (m[:, 4:] >> 4) << 6, (s[:, 4:] & 15) | (m[:, 4:] & 15) << 4], axis=1)
     nibbles = (q[:, 0::2] | q[:, 1::2] << 4).reshape(len(x), 128)

@@ -1,17 +1,17 @@
 #!/usr/bin/env python3
-"""What the precision of stored weights does to singular triplets and coupling: one model as f32, bf16, f16, Q8_0, Q4_K and IQ4_NL.
+"""Measures the effect of stored precision on singular triplets and coupling: one model as f32, bf16, f16, Q8_0, Q4_K and IQ4_NL.
 
-    benchmarks/precision/study.py KRYLENS [NAME…]      smollm2-135m and qwen2.5-coder-0.5b unless named
+    benchmarks/precision/study.py KRYLENS [NAME…]      default: smollm2-135m and qwen2.5-coder-0.5b
 
-The model's file is decoded to float32, which is the f32 model; this is encoded in every other type and written as GGUF, `krylens
-align` runs on the prompts of prompts.txt, and the file goes again (3 GB of TMPDIR for the largest). Types are those of all matrices of
-the blocks; embedding and head are stored likewise, with four bits as Q8_0; norms and biases stay float32. Q4_K needs rows of a
+The model's file is decoded to float32, which is the f32 model; it is encoded in every other type and written as GGUF, `krylens
+align` runs on the prompts of prompts.txt, and the file is removed (3 GB of TMPDIR for the largest). The type applies to all matrices
+of the blocks, the embedding and the head, except that four-bit models store the last two as Q8_0; norms and biases stay float32. Q4_K needs rows of a
 multiple of 256 numbers: other matrices are Q5_0, as llama.cpp does it.
 
-Printed per type, over all blocks and prompts, are the drift from f32 and beside it the bar of the numbers themselves, the sum of both
+Printed per type, over all blocks and prompts, are the drift from f32 and the bar of the numbers themselves, the sum of both
 runs' bounds: singular values |Δσ|/σ₁ (median); the spaces of the leading right vectors, sin of the largest angle (median); single
-couplings |Δ| (median); the mean coupling and its difference; and how many couplings moved by more than their bars, so that the drift is
-the weights' and not the solver's. Numbers without a bar in the record show "-". Needs numpy, gguf, safetensors.
+couplings |Δ| (median); the mean coupling and its difference; and how many couplings moved by more than their bars, for which the drift comes from
+the weights and not from the solver. Numbers without a bar in the record show "-". Needs numpy, gguf, safetensors.
 """
 import json
 import pathlib

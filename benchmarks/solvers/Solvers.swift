@@ -2,12 +2,12 @@ import Foundation
 import Lanczos
 import LinearAlgebra
 
-/// Solves two problems that other programs have published numbers of, with every solver.
+/// Solves two problems for which other programs have published numbers, with every solver.
 ///
 /// `solvers illc1850.mtx`: values of PROPACK's example (Larsen, http://sun.stanford.edu/~rmunk/PROPACK) to 1e-12 σ₁.
 /// `solvers diagonal`: products for the 40 largest triplets of diag(1, …, 50000) to residual norms of 1e-5 σ₁.
 @main struct Solvers {
-  /// What is published of illc1850, by rank.
+  /// The published values of illc1850, by rank.
   private static let published: KeyValuePairs = [
     1: 2.123342642739710, 10: 1.874764369104708, 100: 1.494595628610336, 200: 1.239923235657378,
   ]
@@ -47,7 +47,7 @@ import LinearAlgebra
   }
 
   private static func diagonal() throws -> Bool {
-    // The randomized solver needs thousands of iterations here: a step from value to value is 2e-5 of one.
+    // The randomized solver needs thousands of iterations here: neighbouring values differ by 2e-5 of their size.
     let (n, count) = (50_000, 40)
     let a = CountingDiagonal(n)
     var isRight = true
@@ -63,7 +63,7 @@ import LinearAlgebra
     return isRight
   }
 
-  /// The triplets and what it took; the residual norms are measured anew: ‖(A v − σ u, Aᵀ u − σ v)‖.
+  /// The triplets and their cost; the residual norms are measured again: ‖(A v − σ u, Aᵀ u − σ v)‖.
   private static func solve(
     _ name: String, _ solver: any PartialSVDSolver, _ a: any LinearOperator, count: Int
   ) throws -> (SingularTriplets, String) {

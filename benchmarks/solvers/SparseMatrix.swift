@@ -1,7 +1,7 @@
 import Foundation
 import LinearAlgebra
 
-/// What is wrong with a Matrix Market file.
+/// An error in a Matrix Market file.
 struct MatrixMarketError: Error, CustomStringConvertible {
   let description: String
 }
@@ -10,7 +10,7 @@ struct MatrixMarketError: Error, CustomStringConvertible {
 final class SparseMatrix: LinearOperator {
   let outputDimension: Int
   let inputDimension: Int
-  /// Where each row begins in `columns` and `values`, and where the last one ends.
+  /// The start of each row in `columns` and `values`, and the end of the last one.
   private let starts: [Int]
   private let columns: [Int]
   private let values: [Double]
@@ -67,7 +67,7 @@ final class SparseMatrix: LinearOperator {
   }
 }
 
-/// diag(1, …, n).
+/// The diagonal matrix diag(1, …, n).
 final class CountingDiagonal: LinearOperator {
   let size: Int
   init(_ size: Int) { self.size = size }

@@ -1,11 +1,10 @@
-// Thin products against OpenBLAS and against merely reading the weights.
+// Times thin products against OpenBLAS and against just reading the weights.
 //
 //     thin-products [--json] [--threads T] [--seconds S] [--shape MxN]… [--type NAME]… [--vectors B]…
 //
 // For every shape, type, number of vectors b and direction: the shortest of repeats that take S seconds in all. A
 // plain read of the same bytes by the same threads, OpenBLAS's product of the same shape in single precision (sgemv for
-// b = 1), and our product in double precision run in turns with ours, so that whatever else the machine does disturbs all
-// alike.
+// b = 1), and our product in double precision run in turns with ours, so that other load on the machine affects all alike.
 #include <cblas.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,10 +29,10 @@ static const struct {
     {"F8", CK_F8_E4M3}, {"F4", CK_E2M1}, {"NF4", CK_TABLE4}, {"AWQ", CK_INT4_AWQ},
 };
 
-// An exponent of eight bits that is an ordinary one.
+// An ordinary eight-bit exponent.
 #define EXPONENT 123
 
-// The usual scales of a type whose codes have them beside them, all of which lie at `numbers`.
+// The usual scales of a type whose scales are stored apart from its codes, all of them at `numbers`.
 static struct ck_scales scales_of(int32_t type, int64_t columns, const void *numbers) {
   struct ck_scales s = {.data = numbers, .zeros = numbers, .values = numbers, .rounded = CK_F32, .factor = 1};
   switch (type) {
@@ -52,7 +51,7 @@ static double seconds(void) {
   return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
-// The name of the processor, as the system tells it.
+// The name of the processor according to the system.
 static void processor(char *name, size_t size) {
   snprintf(name, size, "unknown");
 #if defined(__APPLE__)
@@ -103,7 +102,7 @@ static void openblas(struct contest *c) {
 }
 
 #define READ_TASKS 64
-static _Atomic uint64_t sum_of_everything;  // so that nothing is read in vain
+static _Atomic uint64_t sum_of_everything;  // so that no read is optimised away
 
 static void read_task(void *context, int64_t index) {
   const struct ck_matrix *w = context;
@@ -128,7 +127,7 @@ static void race(struct contest *c, double budget, double best[CONTESTANTS]) {
   int rounds = 0;
   do
     for (int k = 0; k < CONTESTANTS; k++)
-      // The second of two calls finds threads and caches as it would find them in a loop of its own.
+      // The second of two calls finds threads and caches in the state of a loop of its own.
       for (int twice = 0; twice < 2; twice++) {
         const double start = seconds();
         contestants[k](c);

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Prints the King James Version (1611, public domain), a verse a line, out of Debian's package bible-kjv-text.
-# Both packages are unpacked into a folder that goes away again; nothing is installed.
+# Prints the King James Version (1611, public domain), one verse per line, from Debian's package bible-kjv-text.
+# Both packages are unpacked into a temporary folder; nothing is installed.
 set -euo pipefail
 
 work=$(mktemp -d)

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Trains the model of the demonstration and writes its checkpoints: what `make demo-training` looks at.
+"""Trains the model of the demonstration and writes the checkpoints that `make demo-training` uses.
 
     ./fetch-text.sh > kjv.txt
     ./train.py kjv.txt -o checkpoints
 
 A Llama of ten blocks and width 48 learns the King James Version from scratch, on one processor within minutes. Checkpoints
-stand at steps on a logarithmic scale, each a Hugging Face folder of half-precision weights that includes its tokenizer.
-Beside them, in training.json, all settings, versions and the loss on the books that were held out; in losses.csv the
+are written at steps on a logarithmic scale, each a Hugging Face folder of half-precision weights that includes its tokenizer.
+Beside them, training.json holds all settings, versions and the loss on the held-out books, and losses.csv the
 loss of every step. Needs torch, transformers, tokenizers and safetensors.
 """
 
@@ -48,7 +48,7 @@ SETTINGS = dict(
 
 
 def read_verses(path):
-    """Training text and held-out text, a verse a line, without the names and numbers in front."""
+    """Training text and held-out text, one verse per line, without the leading names and numbers."""
     parts = {False: [], True: []}
     for line in path.read_text(encoding="ascii").splitlines():
         book, verse = re.fullmatch(r"(\d?[A-Za-z]+)\d+:\d+ (.*)", line).groups()
@@ -57,7 +57,7 @@ def read_verses(path):
 
 
 def train_tokenizer(text, size):
-    """Byte pairs, learnt from the text itself."""
+    """Byte pairs learnt from the text itself."""
     tokenizer = tokenizers.Tokenizer(tokenizers.models.BPE())
     tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = tokenizers.decoders.ByteLevel()
@@ -98,7 +98,7 @@ def make_optimizer(model, s):
 
 
 def rate(step, s):
-    """The share of the learning rate at a step from 1: a linear rise, then half a cosine down to a tenth."""
+    """The factor of the learning rate at a step from 1: a linear rise, then half a cosine down to a tenth."""
     if step <= s["warmup"]:
         return step / s["warmup"]
     share = (step - s["warmup"]) / (s["steps"] - s["warmup"])
@@ -106,7 +106,7 @@ def rate(step, s):
 
 
 def loss_of(model, ids):
-    """Mean cross-entropy in nats a token of ids (sequences, tokens + 1)."""
+    """Mean cross-entropy in nats per token of ids (sequences, tokens + 1)."""
     logits = model(ids[:, :-1]).logits
     return torch.nn.functional.cross_entropy(logits.flatten(0, 1), ids[:, 1:].flatten())
 
@@ -142,9 +142,9 @@ def main():
     )
     arguments.add_argument("text", type=pathlib.Path, help="what fetch-text.sh printed")
     arguments.add_argument("-o", "--output", type=pathlib.Path, required=True, help="must not exist")
-    # So small a model is slower on two.
+    # A model this small is slower on two threads.
     arguments.add_argument("--threads", type=int, default=1)
-    arguments.add_argument("--steps", type=int, help="stop early; the schedule stays as it is")
+    arguments.add_argument("--steps", type=int, help="stop early, with the same schedule")
     options = arguments.parse_args()
     s = SETTINGS
     torch.set_num_threads(options.threads)
@@ -184,7 +184,7 @@ def main():
         "parameters": sum(p.numel() for p in model.parameters()),
         "training_tokens": len(ids),
         "held_out": {"books": HELD_OUT, "tokens": len(held_out_ids), "bytes": len(held_out)},
-        # Nats a token, by step.
+        # Nats per token, by step.
         "held_out_loss": saved,
         "text_sha256": hashlib.sha256(options.text.read_bytes()).hexdigest(),
         "processor_seconds": round(time.process_time() - start),

@@ -1,16 +1,16 @@
 import LinearAlgebra
 
-/// What is in the middle of a map.
+/// The middle factor of a map.
 enum MapCore: Sendable {
-  /// diag(σ).
+  /// The diagonal matrix diag(σ).
   case diagonal([Double])
-  /// One block, as often as it fits.
+  /// One block, repeated as often as it fits.
   case copies(Matrix<Double>)
-  /// Every input goes to both its neighbours in a ring.
+  /// The adjacency of a ring: every input is added to both of its neighbours.
   case ring
 }
 
-/// I − β w wᵀ, orthogonal for β = 2 / wᵀw.
+/// A reflection I − β w wᵀ, orthogonal for β = 2 / wᵀw.
 struct Reflection<Scalar: RealScalar>: Sendable {
   let vector: [Scalar]
   let factor: Scalar
@@ -31,7 +31,7 @@ struct Reflection<Scalar: RealScalar>: Sendable {
 
 /// A square map with a spectrum that is known, cheap to apply: A = U C Vᵀ, U and V products of a few reflections.
 ///
-/// It computes in `Scalar` from its inputs on, and its own numbers are rounded to that.
+/// It computes in `Scalar` throughout, and its own numbers are rounded to that.
 final class HardOperator<Scalar: RealScalar>: LinearOperator {
   let size: Int
   private let diagonal: [Scalar]

@@ -1,13 +1,13 @@
 import LinearAlgebra
 
-/// One map to solve, and what is true of it.
+/// One map to solve, and its true triplets.
 struct HardProblem: Sendable {
-  /// How a map computes.
+  /// The precision in which a map computes.
   enum Precision: String, CaseIterable, Sendable { case float64, float32 }
 
   let kind: HardSpectrum
   let size: Int
-  /// K.
+  /// The number of triplets, K.
   let count: Int
   let seed: UInt64
   /// The true singular values, largest first.
@@ -15,10 +15,10 @@ struct HardProblem: Sendable {
   private let core: MapCore
   private let left: [[Double]]
   private let right: [[Double]]
-  /// The coordinate of the diagonal where the i-th value is.
+  /// The coordinate on the diagonal of the i-th value.
   private let places: [Int]
 
-  /// A problem; `start` is the seed that its solver is going to be given.
+  /// Creates a problem; `start` is the seed that its solver will get.
   init(_ kind: HardSpectrum, size n: Int, count: Int, seed: UInt64, start: UInt64) throws {
     (self.kind, size, self.count, self.seed) = (kind, n, count, seed)
     var random = SeededGenerator(seed: seed &* 0x1_0001 &+ UInt64(n * 64 + count))
@@ -26,7 +26,7 @@ struct HardProblem: Sendable {
     switch kind {
     case .copiedBlock:
       let copies = n % 16 == 0 ? 16 : 4
-      // Numbers that single precision has too.
+      // Numbers that are exact in single precision.
       var block = random.normalMatrix(rows: n / copies, columns: n / copies)
       for i in block.elements.indices { block.elements[i] = Double(Float(block.elements[i])) }
       core = .copies(block)
@@ -69,7 +69,7 @@ struct HardProblem: Sendable {
     HardOperator<Double>(size: size, core, left: left, right: right)
   }
 
-  /// The map as it is applied.
+  /// The map in the precision in which it is applied.
   func applied(in precision: Precision) -> any LinearOperator {
     switch precision {
     case .float64: meant()
@@ -77,7 +77,7 @@ struct HardProblem: Sendable {
     }
   }
 
-  /// How far both found vectors i are from the true ones, as sines of angles; nil where true ones are not known.
+  /// The sines of the angles between both found vectors i and the true ones; nil if the true ones are not known.
   func sines(_ found: SingularTriplets, _ i: Int) -> Double? {
     guard !places.isEmpty else { return nil }
     // vᵢ = H₁ H₂ … e.
@@ -87,7 +87,7 @@ struct HardProblem: Sendable {
       x[places[i]] = 0
       return x.reduce(0) { $0 + $1 * $1 }.squareRoot()
     }
-    // A sine, whatever rounding makes of the norm of a unit vector.
+    // A sine is at most 1, also if rounding changes the norm of a unit vector.
     return min(
       1,
 

@@ -5,29 +5,29 @@ import LinearAlgebra
 enum HardSpectrum: String, CaseIterable, Sendable {
   /// 2 to 20 values within 10⁻² to 10⁻¹² of one another, the largest ones.
   case clusterAtTop = "cluster at the top"
-  /// Such a cluster, half of it asked for.
+  /// Such a cluster, half of it requested.
   case clusterAtCut = "cluster at the cut"
-  /// Such a cluster right after the values asked for.
+  /// Such a cluster right after the requested values.
   case clusterBelow = "cluster below"
   /// 9 to 30 equal values, more than a block is wide, the largest ones.
   case equalAtTop = "equal at the top"
-  /// So many equal values, half of them asked for.
+  /// The same number of equal values, half of them requested.
   case equalAtCut = "equal at the cut"
-  /// The identity and something of size 10⁻³.
+  /// The identity plus a perturbation of size 10⁻³.
   case nearIdentity = "identity + 1e-3"
   /// One large value, and all others 1.
   case rankOne = "rank one + identity"
-  /// Every value of a slow decay 2 to 16 times.
+  /// A slow decay, each value repeated 2 to 16 times.
   case equalBlocks = "equal blocks"
-  /// Copies of one random block, 16 where there is room, each with inputs and outputs of its own.
+  /// Copies of one random block, 16 if there is room, each with inputs and outputs of its own.
   case copiedBlock = "copies of a block"
   /// The largest value's right vector is orthogonal to all of the solver's start vectors: two blocks, one never entered.
   case unseen = "start misses a block"
-  /// 1/k.
+  /// The values 1/k.
   case harmonic = "1/k"
   /// A plateau that ends near the cut, then a tenth of it.
   case drop = "flat, then a drop"
-  /// Geometric, from 1 to 10⁻¹².
+  /// A geometric sequence from 1 to 10⁻¹².
   case graded = "graded to 1e-12"
   /// The adjacency of a ring of 20: all but two values in fours or pairs.
   case cycle = "cycle of 20"
@@ -37,7 +37,7 @@ enum HardSpectrum: String, CaseIterable, Sendable {
   /// Whether there is such a map of this size.
   func exists(size n: Int) -> Bool { self != .cycle || n == 20 }
 
-  /// n values, largest first, of a map of which `count` are asked for.
+  /// n values, largest first, of a map of which `count` are requested.
   func values(
     size n: Int, count: Int, using random: inout SeededGenerator
   ) -> [Double] {

@@ -1,6 +1,6 @@
 import Foundation
 
-/// What many solves came to.
+/// The outcome of many solves.
 struct Tally: Sendable {
   private(set) var solves = 0
   private(set) var missed = 0
@@ -13,7 +13,7 @@ struct Tally: Sendable {
   private var passes: [Double] = []
   private var probing: [Double] = []
 
-  /// Takes a solve; one that did not converge may miss something, where nothing was checked.
+  /// Adds a solve; without the check, one that did not converge may miss something.
   mutating func add(_ verdict: Verdict, isChecked: Bool) {
     solves += 1
     if !verdict.converged { notConverged += 1 }
@@ -47,7 +47,7 @@ struct Tally: Sendable {
     "probing",
   ]
 
-  /// A row of a table: these solves, or those with the check `off` where there are none, and how many of the latter missed.
+  /// A row of a table: these solves, or those with the check `off` if there are none, and how many of the latter missed.
   static func row(_ on: Tally, _ off: Tally) -> [String] {
     let shown = on.solves > 0 ? on : off
     func text(_ x: Double, _ digits: Int) -> String { String(format: "%.\(digits)g", x) }

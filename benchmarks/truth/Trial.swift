@@ -4,7 +4,7 @@ import LinearAlgebra
 /// A way to solve: a solver, alone or for several maps in lockstep.
 struct SolverCase: Sendable, Hashable, CustomStringConvertible {
   let kind: SolverKind
-  /// Maps solved together.
+  /// The number of maps solved together.
   let members: Int
 
   var description: String { members == 1 ? kind.rawValue : "\(kind.rawValue) × \(members)" }
@@ -14,16 +14,16 @@ struct SolverCase: Sendable, Hashable, CustomStringConvertible {
     + [.arpack, .randomized, .dense].map { SolverCase(kind: $0, members: 1) }
 }
 
-/// What one solve came to, held against the truth.
+/// The outcome of one solve, compared with the truth.
 struct Verdict: Sendable {
   var converged = false
-  /// Whether the certificate says that nothing asked for is missing.
+  /// Whether the certificate proves that no requested triplet is missing.
   var proven = false
   /// Whether some returned value is below the true one by more than its bound.
   var missed = false
   /// Whether some value or vector is off by more than its bound.
   var exceeded = false
-  /// True error over bound, of the worst value, and of the worst vector among those of which something is claimed.
+  /// True error over bound, of the worst value, and of the worst vector among those with a bound below 1.
   var worstValue = 0.0
   var worstVector = 0.0
   /// Bound over true error of every value whose error is above rounding.
@@ -39,11 +39,11 @@ struct Trial: Sendable {
   let problems: [HardProblem]
   let precision: HardProblem.Precision
   let isChecked: Bool
-  /// The solver's.
+  /// The seed of the solver.
   let seed: UInt64
   var tolerance = 1e-5
 
-  /// One verdict a problem.
+  /// One verdict per problem.
   func run() throws -> [Verdict] {
     let operators = problems.map { $0.applied(in: precision) }
     let method = solver.kind.solver(
@@ -53,7 +53,7 @@ struct Trial: Sendable {
       ? [try method.partialSVD(of: operators[0], count: problems[0].count)]
       : try method.partialSVDs(of: OperatorBatch(operators), count: problems[0].count)
     return try zip(zip(problems, operators), found).map { pair, triplets in
-      // In double precision nothing more precise is at hand; rounding is all there is.
+      // In double precision there is no more precise reference; rounding is the only error.
       let noise =
         precision == .float64
         ? try OperatorNoise(ofRoundingIn: pair.1, triplets: triplets)
@@ -76,7 +76,7 @@ struct Trial: Sendable {
       let (error, bound) = (problem.values[i] - sigma, bounds.values[i])
       if error > bound { verdict.missed = true }
       verdict.worstValue = max(verdict.worstValue, abs(error) / bound)
-      // Smaller errors are rounding's, and so are their bounds.
+      // Smaller errors are rounding, and so are their bounds.
       if abs(error) > 1e-12 * problem.values[0] { verdict.slack.append(bound / abs(error)) }
       if vectors[i] < 1, let sine = problem.sines(found, i) {
         verdict.worstVector = max(verdict.worstVector, sine / vectors[i])

@@ -4,12 +4,12 @@ import LinearAlgebra
 import Synchronization
 import Weights
 
-/// Solves hard problems whose truth is known, with every solver, and says how many triplets were missed, how many bounds were
-/// exceeded, how far bounds are from errors, and what it cost.
+/// Solves hard problems with known triplets, with every solver, and prints how many triplets were missed, how many bounds were
+/// exceeded, how tight the bounds are, and the cost.
 ///
 /// `truth [--seeds N] [--sizes 20,64] [--counts 1,10] [--kinds text] [--solvers block] [--check on|off|both]`
 @main struct Truth {
-  /// Above this size a dense decomposition takes longer than everything else together.
+  /// The size above which a dense decomposition takes longer than everything else together.
   static let largestDense = 256
 
   static func main() throws {
@@ -41,7 +41,7 @@ import Weights
     exit(report(tallies.withLock { $0 }, options, seconds: Int(seconds)) ? 0 : 1)
   }
 
-  /// Prints the table; whether nothing was missed, and no bound exceeded.
+  /// Prints the table, and returns whether nothing was missed and no bound exceeded.
   private static func report(
     _ tallies: [Key: Tally], _ options: Options, seconds: Int
   ) -> Bool {
@@ -90,7 +90,7 @@ import Weights
   }
 }
 
-/// What tallies are kept for.
+/// The key of a tally.
 struct Key: Hashable, Sendable {
   let kind: HardSpectrum
   let solver: SolverCase
@@ -116,7 +116,7 @@ struct Unit: Sendable {
   func tallies() -> [Key: Tally] {
     var tallies: [Key: Tally] = [:]
     for solver in options.solvers where solver.kind != .dense || size <= Truth.largestDense {
-      // Batches are full: some more seeds at the end.
+      // Batches are filled with some more seeds at the end.
       for first in stride(from: 0, to: options.seeds, by: solver.members) {
         for precision in HardProblem.Precision.allCases {
           for isChecked in options.checks {
@@ -150,7 +150,7 @@ struct Unit: Sendable {
   }
 }
 
-/// What is asked for on the command line.
+/// The options of the command line.
 struct Options: Sendable {
   var seeds = 20
   var sizes = [20, 64, 256, 1024, 2048]
@@ -176,13 +176,13 @@ struct Options: Sendable {
       case "--check": checks = value == "both" ? [true, false] : [value == "on"]
       case "--verbose": isVerbose = value == "yes"
       default:
-        print("what is \(name)?")
+        print("unknown option \(name)")
         exit(2)
       }
     }
   }
 
-  /// Every count at the smaller sizes, one at each of the larger ones; the longest first.
+  /// Every count at the smaller sizes, one count at each of the larger ones; the longest first.
   var work: [Unit] {
     sizes.sorted(by: >).enumerated().flatMap { place, size in
       kinds.enumerated().flatMap { i, kind -> [Unit] in

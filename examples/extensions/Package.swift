@@ -1,7 +1,7 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
-// What CONTRIBUTING.md teaches, from outside: a family, a primitive, a solver and a metric, by public API alone.
+// The examples of CONTRIBUTING.md as a package: a family, a primitive, a solver and a metric, with public API only.
 let package = Package(
   name: "extensions",
   platforms: [.macOS(.v26)],

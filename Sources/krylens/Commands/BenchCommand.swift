@@ -57,7 +57,7 @@ struct BenchCommand: ParsableCommand {
   @Flag(help: .hidden)
   var measure = false
 
-  /// One product with so many vectors for each line of standard input, and a line with its seconds: others time theirs in turn.
+  /// One product with this many vectors for each line of standard input, and a line with its seconds: others time theirs in turn.
   @Option(help: .hidden)
   var products: Int?
 

@@ -5,7 +5,7 @@ import Model
 import Weights
 
 extension FamilyDefinition {
-  /// A family in one screen: blocks of one attention head and a GELU MLP behind norms without gains; no positions.
+  /// A family in one screen: blocks of one attention head and a GELU MLP, each after a norm without gain; no positions.
   static let sketch = FamilyDefinition("sketch") { try Sketch($0) }
 }
 

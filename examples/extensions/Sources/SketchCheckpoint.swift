@@ -2,7 +2,7 @@ import Checkpoint
 import Foundation
 import LinearAlgebra
 
-/// Writes a tiny checkpoint of the family `sketch`, with random weights, into a folder that is there.
+/// Writes a tiny checkpoint of the family `sketch`, with random weights, into an existing folder.
 func writeSketch(to folder: String, width: Int, inner: Int, vocabulary: Int) throws {
   let square = [width, width]
   let shapes = [

@@ -5,8 +5,8 @@ import Lanczos
 import LinearAlgebra
 import Model
 
-// Runs the family, the primitive, the solver and the metric of this package, and ends with status 1 if one of them gives
-// what it must not. The argument is the fixture `llama` of Krylens' tests.
+// Runs the family, the primitive, the solver and the metric of this package, and ends with status 1 if one of them gives a
+// wrong result. The argument is the fixture `llama` of Krylens' tests.
 
 nonisolated(unsafe) var failures = 0
 
@@ -15,7 +15,7 @@ func check(_ what: String, _ isRight: Bool) {
   if !isRight { failures += 1 }
 }
 
-/// The block of a model that some tokens have reached after so many.
+/// A block of a model, at the states of some tokens after the blocks before it.
 func point(
   in model: any Transformer, _ tokens: [Int], block: Int
 ) throws -> BlockPoint<Double> {
@@ -25,7 +25,7 @@ func point(
   return point
 }
 
-/// Whether values are within two tolerances of σ₁ of one another: |σ̂ − σ| ≤ residual norm (Weyl), on both sides.
+/// Whether values differ by at most two tolerances times σ₁: |σ̂ − σ| ≤ residual norm (Weyl), on both sides.
 func agree(_ a: [Double], _ b: [Double], tolerance: Double) -> Bool {
   zip(a, b).allSatisfy { abs($0 - $1) <= 2 * tolerance * b[0] }
 }
@@ -62,7 +62,7 @@ check("metric: between one direction and three", ratio.map { $0 > 1 && $0 < 3 } 
 check("metric: alike", participationRatio([2, 2, 2, 2]) == 4)
 check("metric: undefined", participationRatio([0, 0]) == nil)
 
-// MARK: The primitive, behind that block
+// MARK: The primitive, after that block
 
 let block = llama.block(1)
 let program = { (x: Variable<Double>) in x + x * block.mlp(x).cumulativeSum() }
@@ -76,7 +76,7 @@ func dot(_ a: Matrix<Double>, _ b: Matrix<Double>) -> Double {
   zip(a.elements, b.elements).reduce(0) { $0 + $1.0 * $1.1 }
 }
 let (tangent, cotangent) = (jacobian.jvp(v), jacobian.vjp(u))
-// Sums of some thousand products, of rounding 1e-16 each, beside what they are summed to.
+// Sums of some thousand products, each with rounding 1e-16 relative to the sum.
 let size = (dot(tangent, tangent) * dot(u, u)).squareRoot()
 check("primitive: adjoint", abs(dot(u, tangent) - dot(cotangent, v)) <= 1e-12 * size)
 let h = 1e-5

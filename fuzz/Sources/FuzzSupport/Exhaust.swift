@@ -1,6 +1,6 @@
 public import Checkpoint
 
-/// Reads every number of every tensor, so that a lie that passes the checks touches memory it must not.
+/// Reads every number of every tensor, so that a false size that passes the checks would touch memory out of bounds.
 public func exhaust(_ source: any TensorSource) throws {
   for info in source.tensors {
     guard let tensor = try? source.tensor(info.name) else { continue }

@@ -1,12 +1,12 @@
 import Foundation
 
-/// A file that is written anew for every input: the readers map files, and take paths.
+/// A file that is rewritten for every input, since the readers map files and take paths.
 public final class ScratchFile: Sendable {
-  /// Where it is: `name` in a folder of this process.
+  /// The path of the file: `name` in a folder of this process.
   public let path: String
   private let descriptor: CInt
 
-  /// Makes the file. There is no fuzzing without it, so failure ends the process.
+  /// Creates the file. Fuzzing needs it, so a failure ends the process.
   public init(_ name: String) {
     let folder = "\(NSTemporaryDirectory())krylens-fuzz-\(getpid())"
     path = "\(folder)/\(name)"
@@ -16,7 +16,7 @@ public final class ScratchFile: Sendable {
     precondition(descriptor >= 0, "no scratch file at \(path)")
   }
 
-  /// Makes the file hold these bytes and no others.
+  /// Replaces the contents of the file with these bytes.
   public func hold(_ bytes: UnsafeRawBufferPointer) {
     let written = pwrite(descriptor, bytes.baseAddress, bytes.count, 0)
     precondition(

@@ -6,8 +6,8 @@ import Model
 
 private let scratch = ScratchFile("model/config.json")
 
-/// Weights to go with the configuration, so that reading goes on behind its first keys: by `model_type`, those of the
-/// tiny checkpoints among the tests.
+/// Weights that fit the configuration, so that reading continues after its first keys: by `model_type`, those of the
+/// tests' tiny checkpoints.
 private let weights: [String: String] = {
   let fixtures = URL(fileURLWithPath: #filePath)
     .appendingPathComponent("../../../../Tests/ModelTests/Fixtures").standardizedFileURL.path
@@ -16,14 +16,14 @@ private let weights: [String: String] = {
     guard let config = try? ConfigurationFile("\(fixtures)/\(name)/config.json"),
       let type = try? config.string("model_type")
     else { continue }
-    // The plainest fixture of a type has the shortest name, and comes first.
+    // The simplest fixture of a type has the shortest name, and comes first.
     result[type] = result[type] ?? "\(fixtures)/\(name)/model.safetensors"
   }
   precondition(!result.isEmpty, "no checkpoints in \(fixtures)")
   return result
 }()
 
-/// The configuration, and what the family it asks for makes of it.
+/// Reads the configuration, and opens the family it names.
 @_cdecl("LLVMFuzzerTestOneInput")
 public func testOneInput(_ start: UnsafeRawPointer?, _ count: Int) -> CInt {
   let bytes = UnsafeRawBufferPointer(start: start, count: count)

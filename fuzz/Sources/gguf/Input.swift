@@ -5,7 +5,7 @@ import Tokenization
 
 private let scratch = ScratchFile("model.gguf")
 
-/// Metadata and tensors; then what takes the metadata at its word: the vocabulary and the families.
+/// Reads metadata and tensors; then the vocabulary and the families, which trust the metadata.
 @_cdecl("LLVMFuzzerTestOneInput")
 public func testOneInput(_ start: UnsafeRawPointer?, _ count: Int) -> CInt {
   scratch.hold(UnsafeRawBufferPointer(start: start, count: count))

@@ -1,6 +1,6 @@
 import Images
 
-/// PNG and JPEG, up to a megapixel: a small file may ask for a large image, and time is for other files.
+/// Reads PNG and JPEG files of up to a megapixel: a small file can declare a large image, which would take too long.
 @_cdecl("LLVMFuzzerTestOneInput")
 public func testOneInput(_ start: UnsafeRawPointer?, _ count: Int) -> CInt {
   let bytes = UnsafeRawBufferPointer(start: start, count: count)

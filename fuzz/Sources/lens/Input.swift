@@ -3,7 +3,7 @@ import FuzzSupport
 
 private let scratch = ScratchFile("lens.pt")
 
-/// Archive, pickle, keys and all numbers.
+/// Reads the archive, the pickle, its keys and all numbers.
 @_cdecl("LLVMFuzzerTestOneInput")
 public func testOneInput(_ start: UnsafeRawPointer?, _ count: Int) -> CInt {
   scratch.hold(UnsafeRawBufferPointer(start: start, count: count))

@@ -3,7 +3,7 @@ import FuzzSupport
 
 private let scratch = ScratchFile("pytorch_model.bin")
 
-/// Archive, pickle and all numbers.
+/// Reads the archive, the pickle and all numbers.
 @_cdecl("LLVMFuzzerTestOneInput")
 public func testOneInput(_ start: UnsafeRawPointer?, _ count: Int) -> CInt {
   scratch.hold(UnsafeRawBufferPointer(start: start, count: count))

@@ -3,7 +3,7 @@ import FuzzSupport
 
 private let scratch = ScratchFile("model.safetensors")
 
-/// What a configuration may say of the codes in a file.
+/// The ways in which a configuration can describe the codes in a file.
 private let schemes: [QuantizationScheme] = {
   var blocks = QuantizationScheme(.fp8)
   blocks.block = (7, 48)
@@ -13,7 +13,7 @@ private let schemes: [QuantizationScheme] = {
   return [blocks, groups] + QuantizationScheme.Method.allCases.map { QuantizationScheme($0) }
 }()
 
-/// Codes and their scales, put together by every method, and all weights.
+/// Combines codes and their scales by every method, and reads all weights.
 @_cdecl("LLVMFuzzerTestOneInput")
 public func testOneInput(_ start: UnsafeRawPointer?, _ count: Int) -> CInt {
   scratch.hold(UnsafeRawBufferPointer(start: start, count: count))

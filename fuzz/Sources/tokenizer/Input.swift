@@ -3,11 +3,11 @@ import Tokenization
 
 private let scratch = ScratchFile("tokenizer.json")
 
-/// The difficult parts of text: words, digits, spaces, a combining mark, a byte above, a special token's name.
+/// Difficult parts of text: words, digits, spaces, a combining mark, characters beyond ASCII, a special token's name.
 private let text =
   "  The end<s>: 12345 caf\u{65}\u{301}\u{301}\tna\u{ef}ve\r\n\n \u{4f60}\u{597d} \u{1F9D1}\u{200D}\u{1F680}'ll </s>"
 
-/// The vocabulary, and a text there and back.
+/// Reads the vocabulary, then encodes and decodes a text.
 @_cdecl("LLVMFuzzerTestOneInput")
 public func testOneInput(_ start: UnsafeRawPointer?, _ count: Int) -> CInt {
   scratch.hold(UnsafeRawBufferPointer(start: start, count: count))

@@ -38,7 +38,7 @@ package struct CertaintyLines {
     }.max()
     let double = layers.count { $0.precision == .double }
     return "singular values within " + (largest.map { String(format: "%.1e σ₁", $0) } ?? "0")
-      + (double > 0 ? ", \(double) of \(layers.count) solved on in double precision" : "")
+      + (double > 0 ? ", \(double) of \(layers.count) continued in double precision" : "")
   }
 
   private static func clusters(_ layers: [LayerRecord]) -> [String] {
