@@ -192,7 +192,7 @@ struct EmergenceFailureTests {
     let finished = try Command.run(
       ["emergence", "models", "-o", "out"] + Self.tokens, in: scratch)
     #expect(finished.status == 0, "\(finished.error)")
-    #expect(finished.output.contains("steps 0, 2 are of the same weights"))
+    #expect(finished.output.contains("steps 0, 2 have the same weights"))
     #expect(finished.output.split(separator: "\n").allSatisfy { $0.count <= 80 })
   }
 
