@@ -42,10 +42,10 @@ test-extensions: setup ## build and run a package that adds a family, a primitiv
 	$(SWIFT) build --package-path examples/extensions --scratch-path .build-extensions
 	.build-extensions/debug/extensions Tests/ModelTests/Fixtures/llama
 
-test-c: libkrylens ## the C library from C: its symbols, examples/c, refusals, threads, forks, memory
+test-c: libkrylens ## test the C library from C: symbols, examples/c, refusals, threads, forks, memory
 	scripts/test_c.sh .build-static/library
 
-test-sanitized: setup ## the C kernels' tests under AddressSanitizer and UndefinedBehaviorSanitizer
+test-sanitized: setup ## test the C kernels under AddressSanitizer and UndefinedBehaviorSanitizer
 	KRYLENS_TESTS=CKernelsTests ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 \
 	  $(SWIFT) test $(SANITIZED) --scratch-path .build-asan --sanitize=address \
 	  -Xcc -fsanitize=undefined -Xcc -fno-sanitize-recover=undefined
@@ -60,6 +60,7 @@ kill-test: setup ## kill runs at random times, KILLS=50 rounds, resume them and 
 lint:       ## check the style, forbidden code and banned phrases
 	$(SWIFT) format lint --strict --recursive $(SOURCES)
 	scripts/check-sources.sh
+	$(PYTHON) scripts/check-words.py
 
 format:     ## format the sources
 	$(SWIFT) format --in-place --recursive $(SOURCES)
@@ -89,7 +90,7 @@ verify-bounds: build ## check recorded error bounds against float64 for all fami
 test-report: build ## check that a report opens in a headless browser without requests or errors (Chromium)
 	@$(PYTHON) scripts/test_report.py $(KRYLENS)
 
-test-python: wheel static ## the tests of the Python package, and what docs/python.md and README.md show, on the installed WHEEL
+test-python: wheel static ## test the Python package and the examples of docs/python.md and README.md on the installed WHEEL
 	@PYTHON=$(PYTHON) scripts/test_python.sh "$(WHEEL)" $(STATIC)
 
 bench: setup ## time products of a stored matrix with few vectors, against OpenBLAS and a plain read
@@ -120,13 +121,13 @@ install: build ## install the command, its manual pages and its completions unde
 static: setup
 	@scripts/build-static.sh krylens
 
-libkrylens: setup ## the C library: .build-static/library/lib/libkrylens.so.1, and its header
+libkrylens: setup ## build the C library: .build-static/library/lib/libkrylens.so.1, and its header
 	@scripts/build-library.sh
 
-wheel: setup ## the Python package with the library inside: dist/krylens-…-py3-none-manylinux_….whl
+wheel: setup ## build the Python package with the library inside: dist/krylens-…-py3-none-manylinux_….whl
 	@PYTHON=$(PYTHON) scripts/make-wheel.sh
 
-dist: setup ## a tar of the command that runs on any Linux with glibc 2.34 or later: dist/krylens-…-linux-….tar.gz
+dist: setup ## pack the command for any Linux with glibc 2.34 or later: dist/krylens-…-linux-….tar.gz
 	@scripts/make-dist.sh
 
 test-dist: dist ## test the packed command where there is only glibc

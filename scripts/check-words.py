@@ -36,7 +36,7 @@ def table(page: str) -> tuple[range, list[tuple[str, str]]]:
 
 def pattern(phrase: str) -> re.Pattern[str]:
     words = [r"[^\W\d_]+" if word == "*" else re.escape(word) for word in phrase.split()]
-    # "There is no table" is ordinary English, "that is no table" is not.
+    # After "there" such a phrase is ordinary English.
     before = r"(?<!there\s)" if phrase.startswith("is no ") else ""
     return re.compile(before + r"(?<![\w-])" + GAP.join(words) + r"(?![\w-])", re.IGNORECASE)
 

@@ -27,7 +27,7 @@ enum Handles {
   /// Names ascend from a random one and are multiples of 16, so that they are no likely pointers of anything else.
   private nonisolated(unsafe) static var last = UInt.random(in: 1 << 40..<1 << 46) << 4
 
-  /// Held by whoever forks, so that the child does not inherit it from a thread that it does not have.
+  /// Held by the forking thread, so that the child does not inherit it from a thread that does not exist there.
   private nonisolated(unsafe) static let lock: UnsafeMutablePointer<pthread_mutex_t> = {
     let lock = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
     pthread_mutex_init(lock, nil)

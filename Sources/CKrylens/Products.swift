@@ -71,7 +71,7 @@ private func product<Outer: RealScalar>(
   }
 }
 
-/// The numbers of an array of so many vectors, which must be as many as the caller says there are. Throws `Failure`.
+/// The numbers of an array of this many vectors, which must be as many as the caller says there are. Throws `Failure`.
 private func checked<Outer>(
   _ name: String, _ start: UnsafePointer<Outer>?, _ count: Int, vectors: Int64, length: Int
 ) throws(Failure) -> Int {

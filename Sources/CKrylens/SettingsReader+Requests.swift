@@ -79,7 +79,7 @@ extension MapSelection {
 }
 
 extension MapSolution {
-  /// Reads how triplets are found, `precision` where nothing is said of it. Throws `RunError`.
+  /// Reads how triplets are found, `precision` unless it is given. Throws `RunError`.
   init(_ reader: SettingsReader, precision: PrecisionMode) throws(RunError) {
     self.init()
     top = try reader.integer(.top)

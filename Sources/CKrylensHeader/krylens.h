@@ -149,7 +149,7 @@ krylens_status krylens_jacobian_shape(krylens_jacobian *jacobian, int64_t *outpu
 /// `v_count` and `y_count` are the lengths of the arrays, vectors · n and vectors · m; others are refused. The arrays must not
 /// overlap. Up to 32 vectors share one pass over the weights (fewer of very long ones), and
 /// in a map from one token to one token the product of each is the same to the bit however many there are. Products are computed in the
-/// Jacobian's precision; float and double are only how vectors come and go. After the first call with so many vectors none allocates.
+/// Jacobian's precision; float and double are only how vectors come and go. After the first call with this many vectors none allocates.
 /// Vectors that are not finite are refused, and so is a product that is not (KRYLENS_FAILED).
 krylens_status krylens_jvp_f32(
     krylens_jacobian *jacobian, int64_t vectors, const float *v, size_t v_count, float *y,
@@ -208,8 +208,8 @@ krylens_status krylens_triplets_copy(
 /// "solver", "tolerance", "precision", "certify", "seed", "random_init", "encoder_prompt", "encoder_token_ids", "name",
 /// "step", "threads", "max_memory" (bytes), "save_hidden_states", "sign", "normalisation", "form", "score", "diagonal", "like_paper".
 /// The files are those the command writes, and so is the rest: a folder of the same run is resumed, one that is complete is left as it
-/// is. A run that is stopped keeps what is finished, and the same call goes on from there. Prompts that fail are recorded,
-/// and the others go on; it is an error only if none is left. `folder` may be NULL, else free the text.
+/// is. A run that is stopped keeps what is finished, and the same call resumes from there. Prompts that fail are recorded,
+/// and the others continue; it is an error only if none is left. `folder` may be NULL, else free the text.
 krylens_status krylens_align(
     const char *settings, krylens_progress progress, void *context, char **folder);
 

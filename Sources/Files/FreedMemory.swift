@@ -3,7 +3,7 @@ import CMappedFile
 /// Lets the process keep freed memory for later allocations, until `returnFreedMemory`. Call it at the start of a program: it
 /// affects the whole process.
 ///
-/// A pass repeatedly allocates and frees matrices of a few megabytes. glibc maps blocks of that size anew each time until it
+/// A pass repeatedly allocates and frees matrices of a few megabytes. glibc maps blocks of that size again each time until it
 /// has seen a larger one freed, and each of their pages is zeroed and faulted in again: 50,000 times in a run on SmolLM2.
 /// The thresholds set here are the largest that glibc would adapt to (DEFAULT_MMAP_THRESHOLD_MAX, and twice that).
 public func keepFreedMemory() { cmf_keep_freed_memory(32 << 20) }

@@ -8,7 +8,7 @@ enum Axis {
       + "set bmargin at screen \(y.lowerBound); set tmargin at screen \(y.upperBound)"
   }
 
-  /// A key of so many entries above a panel, one below the other, and the pixels it takes there.
+  /// A key of this many entries above a panel, one below the other, and the pixels it takes there.
   ///
   /// Beside each other, entries that do not fit are left out without a word, and an SVG's are estimated to be wider than
   /// they are: for short titles only.
@@ -130,7 +130,7 @@ enum Axis {
   }
 }
 
-/// A number for people, about three digits of it.
+/// A number in readable form, with about three digits.
 func short(_ x: Double?) -> String {
   guard let x, x.isFinite else { return "–" }
   let size = abs(x)

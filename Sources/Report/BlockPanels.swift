@@ -19,7 +19,7 @@ struct BlockPanels {
     /// Where it stands.
     let row: Int
     let column: Int
-    /// Row a, column b: |u_{j,a}ᵀ Jᵢ v_{j,b}| / σ₁(i); nil when that is no number.
+    /// Row a, column b: |u_{j,a}ᵀ Jᵢ v_{j,b}| / σ₁(i); nil if that is not a number.
     let entries: [[Double?]]
   }
 

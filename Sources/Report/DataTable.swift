@@ -14,7 +14,7 @@ struct DataTable {
     case number(Double?)
     /// A whole number.
     case integer(Int)
-    /// Somebody's text.
+    /// A user's text.
     case label(String)
 
     init(integerLiteral value: Int) { self = .integer(value) }

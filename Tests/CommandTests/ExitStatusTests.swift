@@ -179,7 +179,7 @@ struct ExitStatusTests {
       names: ["config.json", "num_hidden_layers"]
     ) { $0.replace("\"num_hidden_layers\": 3", with: "\"num_hidden_layers\": -3") },
     Damage(
-      testDescription: "configuration that is no JSON", file: "config.json", names: ["config.json"]
+      testDescription: "configuration that is not JSON", file: "config.json", names: ["config.json"]
     ) { $0.removeLast(5) },
     Damage(
       testDescription: "missing tensor", file: "model.safetensors",

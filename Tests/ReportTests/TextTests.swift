@@ -4,7 +4,7 @@ import Testing
 
 @testable import Report
 
-/// What of somebody's text is shown, and that nothing of it does anything.
+/// How a user's text is shown, and that none of it has an effect.
 struct TextTests {
   @Test(arguments: hostileTexts)
   func plainTextIsOneShortLine(text: String) {

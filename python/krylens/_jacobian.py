@@ -68,7 +68,7 @@ class Jacobian(LinearOperator):
         k : int
             How many, from 1 to min(m, n). With k ≥ min(m, n) - 1 the dense solver answers.
         tolerance : float, optional
-            Residual norms are held to ``tolerance * s[0]``; 1e-5 by default.
+            Residual norms must not exceed ``tolerance * s[0]``; 1e-5 by default.
         certify : {"auto", "proof", "bound", "off"} or float, optional
             Whether to prove that no larger triplet was missed, or the probability that the proof may be wrong
             (``docs/bounds.md``).

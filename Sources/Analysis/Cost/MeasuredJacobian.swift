@@ -4,14 +4,14 @@ import LinearAlgebra
 import Model
 import Weights
 
-/// The residual Jacobian of one block at the last token, linearized to be measured.
+/// The residual Jacobian of one block at the last token, linearized for a measurement.
 struct MeasuredJacobian {
   /// The operator.
   let map: Linearization<Float>
-  /// Seconds that linearizing took, the way to the block not included.
+  /// The seconds that the linearization took, without reaching the block.
   let seconds: Double
 
-  /// Goes to the input of block `layer` (from 1) with these tokens. An encoder reads the same tokens; a model of images is given
+  /// Evaluates these tokens up to the input of block `layer` (from 1). An encoder reads the same tokens; an image model is given
   /// noise. Throws what the forward pass throws, and `RunError.badSetting` for a block the model does not have.
   init(_ model: some Transformer, layer: Int, tokens: [Int], seed: UInt64) throws {
     let d = model.description
@@ -42,7 +42,7 @@ struct MeasuredJacobian {
   }
 }
 
-/// Products of one residual Jacobian with some vectors at once, to be timed one after another.
+/// Products of one residual Jacobian with several vectors at once, timed one after another.
 public final class ProductMeasurement {
   private let engine: Engine
   private let map: Linearization<Float>
@@ -50,8 +50,8 @@ public final class ProductMeasurement {
   private let input: Matrix<Double>
   private var output: [Double]
 
-  /// Opens the model and goes to block `layer` (from 1) with these tokens. Throws what opening and the forward pass throw, and
-  /// `RunError.badSetting`.
+  /// Opens the model and evaluates these tokens up to block `layer` (from 1). Throws what opening and the forward pass throw,
+  /// and `RunError.badSetting`.
   public init(
     model path: String, layer: Int, tokens: [Int], vectors: Int, seed: UInt64, threads: Int
   ) throws {
@@ -67,7 +67,7 @@ public final class ProductMeasurement {
     output = Array(repeating: 0, count: vectors * map.outputDimension)
   }
 
-  /// Seconds of one product J V.
+  /// The seconds of one product J V.
   public func seconds() -> Double {
     engine.use {
       let start = monotonicSeconds()

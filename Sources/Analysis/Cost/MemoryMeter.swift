@@ -26,7 +26,7 @@ public final class MemoryMeter: Sendable {
   /// The current anonymous resident size.
   public static var privateBytes: Int { bytes("RssAnon:") ?? 0 }
 
-  /// What this machine has.
+  /// The physical memory of this machine.
   static var physicalBytes: Int { Int(clamping: ProcessInfo.processInfo.physicalMemory) }
 
   /// The current resident size.

@@ -4,17 +4,18 @@ import Lanczos
 import LinearAlgebra
 import Model
 
-/// A map of a model that is open, on some prompts, checked against both: what is linearized and solved.
+/// A map to linearize and solve, checked against an open model and its prompts.
 package struct MapProblem: Sendable {
   /// The model and the prompts.
   package let loaded: LoadedModel
-  /// The map as it was asked for.
+  /// The map as requested.
   package let selection: MapSelection
-  /// The map on every prompt.
+  /// The map resolved for each prompt.
   package let resolved: [ResolvedMap]
   let map: JacobianMap
 
-  /// Throws `RunError.badSetting` for a map that the model does not have on one of the prompts, or that has no average.
+  /// Resolves a map. Throws `RunError.badSetting` for a map that the model does not have on one of the prompts, or that cannot be
+  /// averaged.
   package init(_ selection: MapSelection, of loaded: LoadedModel) throws(RunError) {
     let (labels, description) = (loaded.labels, loaded.model.description)
     let map = try selection.map(in: description.layers)
@@ -35,7 +36,7 @@ package struct MapProblem: Sendable {
     try checkShapes()
   }
 
-  /// Throws unless the maps have an average, where one is wanted, and BLAS can count their sides.
+  /// Throws unless the maps can be averaged, if that is requested, and their sides fit BLAS's integers.
   private func checkShapes() throws(RunError) {
     let (first, labels) = (resolved[0], loaded.labels)
     for (map, label) in zip(resolved, labels) {
@@ -43,7 +44,7 @@ package struct MapProblem: Sendable {
         throw .badSetting(
           map.inputDimension > map.outputDimension ? .fromToken : .toToken,
           reason:
-            "the map would be of \(map.shape), and no side can be longer than \(Int32.max); name "
+            "the map would be \(map.shape), but no side can be longer than \(Int32.max); name "
             + "fewer tokens (\(label))")
       }
       guard selection.average else { continue }
@@ -51,15 +52,15 @@ package struct MapProblem: Sendable {
         throw .badSetting(
           .average,
           reason:
-            "needs maps of one shape, and that of \(label) is \(map.shape), that of \(labels[0]) "
-            + "\(first.shape); name as many tokens in every prompt, or add them up with \(.reduce) and \(.tied)"
+            "needs maps of one shape, but that of \(label) is \(map.shape) and that of \(labels[0]) "
+            + "\(first.shape); name the same number of tokens in every prompt, or combine them with \(.reduce) and \(.tied)"
         )
       }
     }
   }
 
-  /// How many triplets of each map are found. Throws `RunError.badSetting` for settings that no map could meet, or whose
-  /// bases this machine could not hold.
+  /// The number of triplets per map. Throws `RunError.badSetting` for settings that fit no map, or if the bases exceed this
+  /// machine's memory.
   package func count(_ solution: MapSolution) throws(RunError) -> Int {
     guard solution.tolerance > 0, solution.tolerance < 1 else {
       throw .badSetting(
@@ -85,27 +86,27 @@ package struct MapProblem: Sendable {
         throw .badSetting(
           .top, value: "\(count)",
           reason:
-            "the bases of a map of \(map.shape) would need \(spokenBytes(needed)), and this machine "
-            + "has \(spokenBytes(MemoryMeter.physicalBytes)); ask for fewer, name fewer tokens, or choose "
+            "the bases of a map of \(map.shape) would need \(spokenBytes(needed)), but this machine "
+            + "has \(spokenBytes(MemoryMeter.physicalBytes)); lower it, name fewer tokens, or choose "
             + "another \(.solver) (\(label))")
       }
     }
     return count
   }
 
-  /// What finding so many triplets costs.
+  /// The cost of finding `count` triplets.
   package func cost(_ map: ResolvedMap, _ solution: MapSolution, _ count: Int) -> SolverCost {
     SolverCost(
       kind(map, solution, count), rows: map.outputDimension, columns: map.inputDimension,
       count: count, certify: solution.certify)
   }
 
-  /// The solver that answers.
+  /// The solver that is used.
   private func kind(_ map: ResolvedMap, _ solution: MapSolution, _ count: Int) -> SolverKind {
     solution.solver.chosen(for: count, width: min(map.inputDimension, map.outputDimension))
   }
 
-  /// The map of some prompts, their average if there are several. Throws `MapError`, `ModelError`.
+  /// The map of one prompt, or the average over several. Throws `MapError`, `ModelError`.
   package func linearized<Scalar: RealScalar>(
     _ prompts: [Int], as precision: Scalar.Type
   ) throws -> Linearization<Scalar> {
@@ -113,18 +114,18 @@ package struct MapProblem: Sendable {
       map, of: prompts.map { loaded.prompts[$0].input }, in: loaded.model, as: Scalar.self)
   }
 
-  /// How a map is solved: for how many triplets, from which start, and until when.
+  /// How a map is solved: for how many triplets, from which start, and when to stop.
   package struct Task {
-    /// How.
+    /// The solver's settings.
     package var solution: MapSolution
-    /// Triplets.
+    /// The number of triplets.
     package var count: Int
-    /// Of start vectors and probes.
+    /// The seed of start vectors and probes.
     package var seed: UInt64
-    /// Asked before every pass over the weights; the solve ends by throwing once it says true.
+    /// Called before every pass over the weights; the solve ends with an error once it returns true.
     package var isCancelled: () -> Bool
 
-    /// The task of so many triplets.
+    /// The task of finding `count` triplets.
     package init(
       _ solution: MapSolution, count: Int, seed: UInt64, isCancelled: @escaping () -> Bool
     ) {
@@ -135,7 +136,7 @@ package struct MapProblem: Sendable {
 
   /// The triplets of a prompt's map, or of the average over several, with the record that has no read-out yet.
   ///
-  /// `known` are linearizations at hand, which are applied in the place of new ones of their precision.
+  /// `known` are existing linearizations, used in place of new ones of their precision.
   package func solve(
     _ prompts: [Int], _ task: Task, known: (any LinearOperator)? = nil
   ) throws -> (triplets: SingularTriplets, record: MapRecord) {
@@ -151,8 +152,8 @@ package struct MapProblem: Sendable {
     return (found.triplets, record)
   }
 
-  /// Solved in one precision, and held against the map in the other: its noise is known where that costs little, and where
-  /// rounding stops a solve in single precision it goes on in double.
+  /// Solves in one precision and compares with the map in the other: the noise is measured where that costs little, and a
+  /// solve in single precision that rounding stops is continued in double.
   private func solved<Scalar: RealScalar, Twin: RealScalar>(
     _ prompts: [Int], _ task: Task, _ known: (any LinearOperator)?, as precision: Scalar.Type,
     twin: Twin.Type
@@ -178,7 +179,7 @@ package struct MapProblem: Sendable {
     let meant = watched(twin)
     let noise = try? OperatorNoise(
       of: applied, against: meant, triplets: found, seed: task.seed)
-    // Not a noise that is not known, but a run that is to go on later.
+    // An interrupt must not be recorded as unknown noise: the run will be resumed.
     if noise == nil, task.isCancelled() { throw CancellationError() }
     solved.noise = isSingle ? noise : noise?.scaled(by: NoiseComparison.doubleShare)
     if goesOn(noise) {
@@ -190,7 +191,7 @@ package struct MapProblem: Sendable {
     return solved
   }
 
-  /// The tokens that some prompts have in common: counted from the start, or else from the end, negative; nil if they differ
+  /// The tokens that some prompts have in common, counted from the start, or else from the end, negative; nil if they differ
   /// either way.
   package func common(_ prompts: [Int], _ tokens: KeyPath<ResolvedMap, [Int]>) -> [Int]? {
     let lengths = loaded.lengths
@@ -201,9 +202,10 @@ package struct MapProblem: Sendable {
 }
 
 extension ResolvedMap {
-  /// Numbers of an input and of an output.
+  /// The number of entries of an input.
   package var inputDimension: Int { inputShape.rows * inputShape.columns }
+  /// The number of entries of an output.
   package var outputDimension: Int { outputShape.rows * outputShape.columns }
-  /// Outputs and inputs, for messages.
+  /// The shape, outputs × inputs, for messages.
   fileprivate var shape: String { "\(outputDimension) × \(inputDimension)" }
 }

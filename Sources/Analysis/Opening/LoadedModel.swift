@@ -41,8 +41,8 @@ package struct LoadedModel: Sendable {
     try self.init(OpenModel(settings), settings, given: nil)
   }
 
-  /// Tokenizes prompts for a model that is open and checks them against it. `settings` are those it was opened with, but
-  /// for the encoder's side. Throws `FileError`, `ModelError`, `RunError`.
+  /// Tokenizes prompts for an open model and checks them against it. `settings` are those it was opened with, except for
+  /// the encoder's input. Throws `FileError`, `ModelError`, `RunError`.
   package init(
     _ open: OpenModel, _ settings: ModelSettings, prompts inputs: [PromptInput]
   ) throws {

@@ -4,21 +4,21 @@ import Model
 import Tokenization
 import Weights
 
-/// A model that is open: its files, its weights, its vocabulary, and what computes with them.
+/// An open model: its files, its weights, its vocabulary, and the engine that computes with them.
 package struct OpenModel: Sendable {
-  /// What it computes with.
+  /// The engine that computes with it.
   package let engine: Engine
   /// The model.
   package let model: any Transformer
   /// Its files.
   package let directory: CheckpointDirectory
-  /// Seconds that opening it took.
+  /// The seconds that opening took.
   package let seconds: Double
   /// The settings it was opened with.
   package let settings: ModelSettings
   private let vocabulary: Result<Tokenizer, any Error>
 
-  /// Opens a model; `tower` is the part that is meant of one that reads both text and images.
+  /// Opens a model; `tower` selects the part of a model that reads both text and images.
   ///
   /// Throws `FileError`, `ModelError`, `BLAS.AddressSpaceError`.
   package init(_ settings: ModelSettings, tower: Tower = .text) throws {
@@ -28,7 +28,7 @@ package struct OpenModel: Sendable {
     let directory = try CheckpointDirectory(opening: settings.model)
     self.directory = directory
     model = try Self.model(in: directory, tower, settings, engine)
-    // After the weights are mapped, which takes address space too.
+    // This comes after the weights are mapped, which takes address space too.
     try BLAS.checkAddressSpace(threads: engine.threads)
     vocabulary = Result { try Tokenizer(for: directory) }
     seconds = monotonicSeconds() - start
@@ -49,7 +49,7 @@ package struct OpenModel: Sendable {
     }
   }
 
-  /// The part of the model that reads such prompts: of a model of text and images, the one that reads images if there are any.
+  /// The part of the model that reads these prompts: in a model of text and images, the image part if there are images.
   package func reading(_ prompts: [PromptInput]) throws -> OpenModel {
     guard Tower(of: prompts) == .images, case .tokens = model.description.input else {
       return self
@@ -57,7 +57,7 @@ package struct OpenModel: Sendable {
     return OpenModel(self, try Self.model(in: directory, .images, settings, engine))
   }
 
-  /// The vocabulary; nil where there is none that can be used and it is not needed. Throws `RunError`.
+  /// The vocabulary; nil if there is no usable one and it is not needed. Throws `RunError`.
   package func tokenizer(isNeeded: Bool = true) throws -> Tokenizer? {
     do {
       return try vocabulary.get()
@@ -70,14 +70,14 @@ package struct OpenModel: Sendable {
     }
   }
 
-  /// The token ids of a text, as those of a prompt; none of an empty text. Throws `RunError`.
+  /// The token ids of a text, as for a prompt; none for an empty text. Throws `RunError`.
   package func tokens(of text: String) throws -> [Int] {
     PromptReader(settings, model.description, try tokenizer(), directory).encoded(text)
   }
 }
 
 extension Tower {
-  /// The part of a model of text and images that reads these prompts.
+  /// Selects the part of a model of text and images that reads these prompts.
   init(of prompts: [PromptInput]) {
     let hasImages = prompts.contains { if case .image = $0 { true } else { false } }
     self = hasImages ? .images : .text

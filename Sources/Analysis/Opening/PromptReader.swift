@@ -115,7 +115,7 @@ struct PromptReader {
     }
   }
 
-  /// The token ids of a text; none of an empty one.
+  /// The token ids of a text; none for an empty one.
   func encoded(_ text: String) -> [Int] {
     guard let tokenizer, !text.isEmpty else { return [] }
     guard case .decoder(let start) = model.input else { return tokenizer.encode(text) }
@@ -147,7 +147,7 @@ struct PromptReader {
     }
   }
 
-  /// Of a PNG or JPEG file, prepared as the model's folder says.
+  /// The pixel values of a PNG or JPEG file, prepared as the model's folder says.
   private func decodedPixels(_ path: String, _ label: PromptLabel) throws -> PixelValues {
     let settings = "preprocessor_config.json"
     guard case .image(let channels, _, _) = model.input, channels == 1 || channels == 3 else {

@@ -9,7 +9,8 @@ package struct AlignmentOutcome {
 
   /// Runs into a folder, resuming from what is finished there.
   ///
-  /// `announces` says whether `say` gets the notes on how prompts were read, one per line, beside those on the folder. Throws what `AlignmentRun` and `RunFolder` throw.
+  /// `announces` says whether `say` also receives the notes on how prompts were read, besides those on the folder. Throws what
+  /// `AlignmentRun` and `RunFolder` throw.
   package init(
     _ settings: RunSettings, _ inputs: [PromptInput], into path: String,
     progress: (any RunProgress)?, meter: MemoryMeter, announces: Bool = true,

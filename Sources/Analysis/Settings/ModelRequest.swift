@@ -1,34 +1,34 @@
 import Foundation
 
-/// What was asked for of a model and how a command is executed on it; nil for what was left to the defaults.
+/// The requested settings of a model and of how a command runs it; nil for those left to the defaults.
 ///
-/// The command, the C library and Python fill it, and all have the same defaults by `settings()`.
+/// The command, the C library and Python fill it in, so that `settings()` gives all of them the same defaults.
 public struct ModelRequest: Sendable, Equatable {
-  /// The model as it was named.
+  /// The model's path or hub name, as given.
   public var model: String
-  /// Its name in the result; nil for the one that `model` gives it.
+  /// The model's name in the result; nil to derive it from `model`.
   public var name: String?
-  /// The training step it was taken at; nil for the one that its name tells.
+  /// The training step it was saved at; nil to derive it from the name.
   public var step: Int?
-  /// Whether the weights are random instead.
+  /// Whether the weights are random.
   public var randomInit: Bool?
-  /// Of start vectors, probes and random weights.
+  /// The seed of start vectors, probes and random weights.
   public var seed: UInt64?
-  /// The text an encoder reads.
+  /// The encoder's text.
   public var encoderPrompt: String?
-  /// Its token ids instead.
+  /// The encoder's token ids, in place of text.
   public var encoderTokenIds: [Int]?
-  /// Threads of the products; nil for all cores.
+  /// The number of threads for products; nil for all cores.
   public var threads: Int?
-  /// Peak resident bytes that must not be exceeded.
+  /// The limit on peak resident bytes.
   public var maxMemory: Int?
   /// The run folder.
   public var output: String?
 
-  /// Nothing but a model.
+  /// Requests a model with default settings.
   public init(model: String) { self.model = model }
 
-  /// Throws `RunError.badSetting` for what no model could meet.
+  /// Throws `RunError.badSetting` for settings that fit no model.
   public func check() throws(RunError) {
     if let threads, !(1...1024).contains(threads) {
       throw .badSetting(.threads, value: "\(threads)", reason: "must be from 1 to 1024")
@@ -41,7 +41,7 @@ public struct ModelRequest: Sendable, Equatable {
     }
   }
 
-  /// The settings in force. Throws `RunError.badSetting`.
+  /// The settings with defaults filled in. Throws `RunError.badSetting`.
   public func settings() throws(RunError) -> ModelSettings {
     try check()
     let isRandom = randomInit ?? false
@@ -58,7 +58,7 @@ public struct ModelRequest: Sendable, Equatable {
     return s
   }
 
-  /// A file's or folder's own name; a hub name as it is. Random weights are no longer that model's.
+  /// The last component of a file's or folder's path, or the hub name; marked if the weights are random.
   private var defaultName: String {
     var name = model
     if FileManager.default.fileExists(atPath: model) {

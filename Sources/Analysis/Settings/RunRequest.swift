@@ -2,13 +2,13 @@ import Alignment
 import Lanczos
 import Model
 
-/// What was asked for of a run of `align`; nil for what was left to the defaults.
+/// The requested settings of an `align` run; nil for those left to the defaults.
 ///
-/// The command, the C library and Python fill it, and all have the same defaults, derived from one another, by `settings()`.
+/// The command, the C library and Python fill it in, so that `settings()` gives all of them the same defaults.
 public struct RunRequest: Sendable, Equatable {
   /// The model, and how the run is executed.
   public var model: ModelRequest
-  /// Triplets of each Jacobian.
+  /// The number of triplets per Jacobian.
   public var top: Int?
   /// Ranks at which coupling is computed.
   public var ranks: [Int]?
@@ -20,7 +20,7 @@ public struct RunRequest: Sendable, Equatable {
   public var kind: CouplingKind?
   /// The tokens that vary.
   public var tokens: TokenList?
-  /// The block whose bases are compared with.
+  /// The block whose bases are used for all blocks.
   public var basisLayer: Int?
   /// The input token.
   public var fromToken: TokenIndex?
@@ -28,37 +28,37 @@ public struct RunRequest: Sendable, Equatable {
   public var toToken: TokenIndex?
   /// The part of the prompts that is run.
   public var shard: Shard?
-  /// Which residual function.
+  /// The part of a block that is differentiated.
   public var site: JacobianSite?
-  /// What becomes of the last block.
+  /// How the last block is treated.
   public var last: LastBlockMode?
-  /// Which solver.
+  /// The solver.
   public var solver: SolverKind?
-  /// Residual norms are held to tolerance · σ₁.
+  /// Residual norms must not exceed tolerance · σ₁.
   public var tolerance: Double?
-  /// In which precision states and products are computed.
+  /// The precision of states and products.
   public var precision: PrecisionMode?
-  /// What is proven of triplets that were not found.
+  /// What is proven about triplets that were not found.
   public var certify: CertifyMode?
-  /// Shown coupling: entries or their magnitudes.
+  /// Whether the coupling shown uses entries or their magnitudes.
   public var sign: CouplingSign?
-  /// Shown coupling: what entries are divided by.
+  /// The normalisation of the coupling shown.
   public var normalisation: String?
-  /// The forms that are computed.
+  /// The forms of coupling that are computed.
   public var form: CouplingForms?
-  /// Shown coupling: what is made of the misfit.
+  /// How the score shown is computed from the misfit.
   public var score: CouplingScore?
-  /// Shown mean: whether it includes the diagonal.
+  /// Whether the mean shown includes the diagonal.
   public var diagonal: DiagonalMode?
-  /// Whether the settings are those of the authors' release where nothing else is said.
+  /// Whether the defaults are those of the authors' release.
   public var likePaper: Bool?
-  /// Whether hidden states are written too.
+  /// Whether hidden states are also written.
   public var saveHiddenStates: Bool?
 
-  /// Nothing but a model.
+  /// Requests a run with default settings.
   public init(_ model: ModelRequest) { self.model = model }
 
-  /// Throws `RunError.badSetting` for what no model could meet, and for settings that exclude each other.
+  /// Throws `RunError.badSetting` for settings that fit no model, and for settings that cannot be combined.
   public func check() throws(RunError) {
     try model.check()
     if let top, top < 1 {
@@ -74,7 +74,7 @@ public struct RunRequest: Sendable, Equatable {
     }
   }
 
-  /// Which of the settings that name tokens go together.
+  /// Refuses settings that name tokens but cannot be combined.
   private func checkTokens() throws(RunError) {
     let (from, to): (SettingKey?, SettingKey?) =
       (fromToken == nil ? nil : .fromToken, toToken == nil ? nil : .toToken)
@@ -96,7 +96,7 @@ public struct RunRequest: Sendable, Equatable {
     )
   }
 
-  /// The settings in force. Throws `RunError.badSetting`.
+  /// The settings with defaults filled in. Throws `RunError.badSetting`.
   public func settings() throws(RunError) -> RunSettings {
     try check()
     var s = RunSettings(try model.settings())

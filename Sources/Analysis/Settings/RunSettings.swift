@@ -2,17 +2,17 @@ import Alignment
 import Lanczos
 import Model
 
-/// Every setting of a run, as it is in force: what decides the numbers, how the run is executed, and how it is read.
+/// All settings of a run in effect: those that determine the numbers, how the run is executed, and how it is read.
 ///
-/// In `result.json` all members stand side by side, by their names in snake case; in programs too, as in `settings.top`.
-/// What may differ between runs that belong together follows from the part that a member stands in.
+/// In `result.json` all members are side by side, their names in snake case; likewise in programs, as in `settings.top`.
+/// The part that a member belongs to determines whether it may differ between runs that are joined or resumed.
 @dynamicMemberLookup
 public struct RunSettings: Codable, Sendable, Equatable {
-  /// What decides the numbers.
+  /// The settings that determine the numbers.
   public var numeric = NumericSettings()
   /// How the run is executed and what it is called; no number depends on it.
   public var execution: ExecutionSettings
-  /// What tables and figures show of the numbers, and what is averaged.
+  /// What tables and figures show, and what is averaged.
   public var reading = ReadingSettings()
 
   /// The defaults for a model.
@@ -27,7 +27,7 @@ public struct RunSettings: Codable, Sendable, Equatable {
     reading = try ReadingSettings(from: decoder)
   }
 
-  /// One object with the members of all parts.
+  /// Writes one object with the members of all parts.
   public func encode(to encoder: any Encoder) throws {
     try numeric.encode(to: encoder)
     try execution.encode(to: encoder)
@@ -70,21 +70,21 @@ extension RunSettings {
   var variesTokens: Bool { self.kind != .depth || self.tokens != .last }
 }
 
-/// How a run is executed and what it is called. Runs that differ in nothing else find the same numbers.
+/// How a run is executed and what it is called. Runs that differ only in these settings find the same numbers.
 public struct ExecutionSettings: Codable, Sendable, Equatable {
-  /// The model as it was named.
+  /// The model's path or hub name, as given.
   public var model: String
   /// The model's name in the result.
   public var name: String
-  /// The training step the model was taken at, if it is known.
+  /// The training step the model was saved at, if it is known.
   @Nullable public var step: Int?
   /// The part of the prompts that is run; nil for all.
   @Nullable public var shard: Shard?
-  /// Peak resident bytes that must not be exceeded.
+  /// The limit on peak resident bytes.
   @Nullable public var maxMemory: Int?
-  /// Threads of the products.
+  /// The number of threads for products.
   public var threads: Int
-  /// Whether hidden states are written too.
+  /// Whether hidden states are also written.
   public var saveHiddenStates = false
   /// The run folder.
   @Nullable public var output: String?
@@ -97,20 +97,19 @@ public struct ExecutionSettings: Codable, Sendable, Equatable {
   }
 }
 
-/// What tables and figures show of the numbers, and what is averaged. Every record holds what all readings of its forms are made
-/// of.
+/// What tables and figures show, and what is averaged. Every record holds what is needed for all readings of its forms.
 public struct ReadingSettings: Codable, Sendable, Equatable {
-  /// Entries or their magnitudes.
+  /// Whether entries or their magnitudes are used.
   public var sign = CouplingSign.signed
-  /// `frobenius`, `trace`, or `p=` and an exponent.
+  /// The normalisation: `frobenius`, `trace`, or `p=` and an exponent.
   public var normalisation = CouplingNormalisation.frobenius.rawValue
-  /// What is made of the misfit.
+  /// How the score is computed from the misfit.
   public var score = CouplingScore.oneMinus
   /// Whether the means include the diagonal.
   public var diagonal = DiagonalMode.excluded
   /// Whether the settings are those of the authors' release.
   public var likePaper = false
 
-  /// The defaults.
+  /// The default settings.
   public init() {}
 }

@@ -89,7 +89,7 @@ extension ReportedRun {
     return mean
   }
 
-  /// `mean over 4 prompts of NAME`, or `of a prompt of NAME`, of so many tables.
+  /// `mean over 4 prompts of NAME`, or `of a prompt of NAME`, for this many tables.
   func overTables(_ count: Int) -> String {
     count <= 1
       ? "one prompt of \(label)"

@@ -127,7 +127,7 @@ private struct BlockSpectrum {
   /// Jacobians of one prompt.
   let jacobians: Int
 
-  /// One a block, in order of depth.
+  /// One per block, in order of depth.
   static func all(_ run: ReportedRun) -> [BlockSpectrum] {
     let layers = run.prompts.map { Dictionary(grouping: $0.layers, by: \.layer) }
     return Set(layers.flatMap(\.keys)).sorted().map { block in

@@ -1,6 +1,6 @@
 import Files
 
-/// Somebody's text as one short line: what a figure or a page may show of it.
+/// A user's text as one short line, as a figure or a page may show it.
 ///
 /// Line breaks and tabs become visible signs, all other characters that steer instead of showing (controls, directions of
 /// writing, private ones) go. At most `limit` Unicode scalars, the last of them an ellipsis when something was cut: one

@@ -44,7 +44,7 @@ struct ReportPage {
       title: title, lead: Self.lead(runs), body: body, versions: runs.map(\.record.krylens))
   }
 
-  /// A page of this HTML. `title` is somebody's text, to be escaped; `lead` is not.
+  /// A page of this HTML. `title` is a user's text, to be escaped; `lead` is not.
   init(title: String, lead: String, body: String, versions: [String]) {
     let versions = Set(versions).sorted().map { plainText($0, limit: 20) }
     html = """

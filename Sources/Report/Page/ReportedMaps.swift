@@ -4,7 +4,7 @@ import Analysis
 struct ReportedMaps {
   /// How its files begin: `run-1`.
   let stem: String
-  /// What it is called: somebody's text, to be escaped wherever it goes.
+  /// The name shown: a user's text, to be escaped wherever it is used.
   let label: String
   /// What was found.
   let record: MapRunRecord

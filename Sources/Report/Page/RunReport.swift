@@ -22,7 +22,7 @@ public struct RunReport {
   /// weights follows its model; and of the scores of their
   /// models, if they are known.
   ///
-  /// Throws `RunError.badSetting` when there are none, or their couplings cannot be held against scores together,
+  /// Throws `RunError.badSetting` when there are none, or their couplings cannot be compared with scores together,
   /// `tooFewScored` when fewer than 3 have one, `badRun` when one of them contradicts itself, `FileError` for a damaged
   /// `couplings.safetensors`.
   public init(_ runs: [StoredRun], scores: ScoreColumn? = nil) throws {

@@ -57,7 +57,8 @@ struct BenchCommand: ParsableCommand {
   @Flag(help: .hidden)
   var measure = false
 
-  /// One product with this many vectors for each line of standard input, and a line with its seconds: others time theirs in turn.
+  /// Computes one product with this many vectors for each line of standard input, and prints its seconds, so that another program
+  /// can time its own products in turn.
   @Option(help: .hidden)
   var products: Int?
 
