@@ -4,7 +4,9 @@
 # numpy's, is not disturbed, and does not disturb.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-scripts/build-static.sh CKrylens -Xlinker --version-script="$PWD/scripts/static/krylens.map" -Xlinker -soname=libkrylens.so.1
+# nodelete: dlclose leaves the library in memory, since threads that called it run its destructors when they end.
+scripts/build-static.sh CKrylens -Xlinker --version-script="$PWD/scripts/static/krylens.map" -Xlinker -soname=libkrylens.so.1 \
+  -Xlinker -z -Xlinker nodelete
 library=.build-static/library
 rm -rf "$library"
 install -D -m 755 .build-static/release/libCKrylens.so "$library/lib/libkrylens.so.1"

@@ -17,6 +17,7 @@ grep -oE '\bkrylens_[a-z0-9_]+\(' Sources/CKrylensHeader/krylens.h | tr -d '(' |
 nm -D --defined-only "$library/lib/libkrylens.so.1" | awk '$2 ~ /[A-Z]/ && $2 != "A" { print $3 }' | sort > "$folder/exported"
 diff <(sed 's/$/@@KRYLENS_1/' "$folder/declared") "$folder/exported" || fail "the library exports other symbols than the header declares"
 readelf -d "$library/lib/libkrylens.so.1" | grep -q 'soname: \[libkrylens.so.1\]' || fail "the SONAME is not libkrylens.so.1"
+readelf -d "$library/lib/libkrylens.so.1" | grep -q 'NODELETE' || fail "dlclose would unload the library"
 
 compile() {
   cc -std=c11 -Wall -Wextra -Werror -O1 -I"$library/include" "$1" -o "$2" -L"$library/lib" -lkrylens -lm -lpthread -Wl,-rpath,"$library/lib"
