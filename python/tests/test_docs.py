@@ -29,7 +29,7 @@ def program(document: str, values: Dict[str, pathlib.Path]) -> str:
     text = "\n".join(lines) + "\n"
     for name, value in values.items():
         text = re.sub(rf"(?m)^{name} = .*$", lambda _: f"{name} = {str(value)!r}", text)
-    return text
+    return text.replace("krylens-runs/…", str(values["RUN"]))
 
 
 @pytest.fixture(scope="module")

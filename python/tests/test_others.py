@@ -19,7 +19,7 @@ def tall(model: krylens.Model) -> krylens.Jacobian:
 def test_least_squares_of_scipy(tall: krylens.Jacobian, solver: str) -> None:
     linalg = pytest.importorskip("scipy.sparse.linalg")
     A, b = tall @ np.eye(tall.shape[1]), np.linspace(-1, 1, tall.shape[0])
-    x = getattr(linalg, solver)(tall, b, **({"atol": 1e-13, "btol": 1e-13} if solver == "lsqr" else {"atol": 1e-13, "btol": 1e-13}))[0]
+    x = getattr(linalg, solver)(tall, b, atol=1e-13, btol=1e-13)[0]
     # The solution of least norm, as of the pseudo-inverse; tolerances of 1e-13 times the condition, below 1e4 here.
     np.testing.assert_allclose(x, np.linalg.pinv(A) @ b, rtol=1e-6, atol=1e-8)
 
@@ -85,3 +85,25 @@ def test_torch_and_numpy_beside_the_library(llama: Any, process: Any, first: str
         for _ in range(3):
             J.svds(3), np.linalg.svd(A), torch.linalg.svd(B), A @ A, B @ B
         """, llama)
+
+
+def test_lineax_solves_through_jax(model: krylens.Model) -> None:
+    jax, lineax = pytest.importorskip("jax"), pytest.importorskip("lineax")
+    J = model.jacobian([1, 2, 3, 4], layer=2)
+    n, m = (jax.ShapeDtypeStruct((side,), "float32") for side in J.shape[::-1])
+
+    @jax.custom_vjp
+    def product(x: Any) -> Any:
+        return jax.pure_callback(lambda x: J @ np.asarray(x), m, x)
+
+    def backward(_: Any, y: Any) -> Any:
+        return (jax.pure_callback(lambda y: J.T @ np.asarray(y), n, y),)
+
+    product.defvjp(lambda x: (product(x), None), backward)
+    operator = lineax.FunctionLinearOperator(lambda x: x + product(x), n)
+    b = np.ones(24, dtype=np.float32)
+    x = np.asarray(lineax.linear_solve(operator, b, lineax.GMRES(rtol=1e-5, atol=1e-5)).value)
+    # The solver's tolerances, with the rounding of float32 products of vectors of norm 5.
+    np.testing.assert_allclose(x + J @ x, b, atol=1e-3)
+    gradient = jax.grad(lambda x: product(x) @ product(x))(b)
+    np.testing.assert_allclose(gradient, 2 * J.T @ (J @ b), rtol=1e-3, atol=1e-3)
