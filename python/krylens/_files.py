@@ -61,7 +61,7 @@ def numbers(value: Any, dimensions: int, where: str) -> Floats:
     """A list of numbers, or nested lists, as an array; ``null`` becomes NaN. Raises :class:`RunError`."""
     try:
         array = np.array(value, dtype=np.float64)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise RunError(f"{where}: not an array of numbers: {error}") from error
     if array.ndim != dimensions and array.size:
         raise RunError(f"{where}: {array.ndim} dimensions, expected {dimensions}")

@@ -99,7 +99,7 @@ def test_an_interrupted_run_is_continued(model: krylens.Model, tmp_path: pathlib
 @pytest.mark.parametrize("prompts, settings, words", [
     (None, {}, "prompt"), ([], {}, ""), ("text", {}, "tokenizer"), (["text", [1]], {}, "one or the other"), ([[]], {}, "token_ids"),
     ([[999]], {}, "999"), ([[-1]], {}, "-1"), ([[1.5]], {}, "token_ids"), ([[1]], {"top": 25}, "top"), ([[1]], {"kind": "x"}, "kind"),
-    ([[1]], {"ranks": [11]}, "rank"), ([[1]], {"layers": [4]}, "4"), ([[1]], {"tokens": 7}, "token"),
+    ([[1]], {"top": 4, "ranks": [5]}, "rank"), ([[1]], {"layers": [4]}, "4"), ([[1]], {"tokens": 7}, "token"),
     ([[1]], {"max_memory": 1}, "memory"), ([[1]], {"output": ""}, ""), ("a\0b", {}, ""), ("\ud800", {}, "settings")])
 def test_runs_that_are_refused(model: krylens.Model, prompts: Any, settings: Dict[str, Any], words: str) -> None:
     with pytest.raises(krylens.Error, match=words):

@@ -18,8 +18,8 @@ import krylens
 
 
 def test_another_thread_runs_during_products(model: krylens.Model) -> None:
-    J = model.jacobian(list(range(1, 60)), from_layer=0, to_layer=3, from_token="all", to_token="all")
-    X, counted, ended = np.ones((J.shape[1], 64), dtype=np.float32), [0], threading.Event()
+    J = model.jacobian(list(range(1, 21)), from_layer=0, to_layer=3, from_token="all", to_token="all")
+    X, counted, ended = np.ones((J.shape[1], 32), dtype=np.float32), [0], threading.Event()
 
     def count() -> None:
         while not ended.is_set():
@@ -46,8 +46,8 @@ def test_another_thread_runs_during_products(model: krylens.Model) -> None:
 
 def test_two_threads_on_one_jacobian(model: krylens.Model) -> None:
     """A second thread is refused, or finds the first one done; never a wrong number."""
-    J = model.jacobian(list(range(1, 60)), from_layer=0, to_layer=3, from_token="all", to_token="all")
-    X = np.random.default_rng(0).standard_normal((J.shape[1], 64)).astype(np.float32)
+    J = model.jacobian(list(range(1, 21)), from_layer=0, to_layer=3, from_token="all", to_token="all")
+    X = np.random.default_rng(0).standard_normal((J.shape[1], 32)).astype(np.float32)
     expected, found = J @ X, []
 
     def work() -> None:
@@ -108,8 +108,8 @@ def test_models_may_be_used_and_closed_by_many_threads(llama: pathlib.Path) -> N
 
 
 def test_closing_during_a_product(model: krylens.Model) -> None:
-    J = model.jacobian(list(range(1, 60)), from_layer=0, to_layer=3, from_token="all", to_token="all")
-    X, ended = np.ones((J.shape[1], 64), dtype=np.float32), threading.Event()
+    J = model.jacobian(list(range(1, 21)), from_layer=0, to_layer=3, from_token="all", to_token="all")
+    X, ended = np.ones((J.shape[1], 32), dtype=np.float32), threading.Event()
 
     def work() -> None:
         try:
@@ -191,12 +191,12 @@ def test_multiprocessing(llama: pathlib.Path, process: Callable[..., Any], tmp_p
 
 @pytest.mark.parametrize("ending", [
     "", "sys.exit(3)", "raise SystemExit(3)", "import gc; gc.disable(); J.loop = J", "import threading; "
-    "threading.Thread(target=lambda: [J @ X for _ in range(10**6)], daemon=True).start(); import time; time.sleep(0.05)"])
+    "threading.Thread(target=lambda: [J @ X for _ in range(10**5)], daemon=True).start(); import time; time.sleep(0.05)"])
 def test_the_interpreter_ends_with_open_handles(llama: pathlib.Path, process: Callable[..., Any], ending: str) -> None:
     ended = process(f"""
         import sys, numpy as np, krylens
         model = krylens.open(sys.argv[1])
-        J = model.jacobian(list(range(1, 60)), layer=1, from_token="all", to_token="all")
+        J = model.jacobian(list(range(1, 21)), layer=1, from_token="all", to_token="all")
         X = np.ones((J.shape[1], 32), dtype=np.float32)
         Y = J @ X
         found = J.svds(2)

@@ -178,7 +178,7 @@ def test_damaged_records(tmp_path: pathlib.Path, text: bytes) -> None:
         krylens.load(tmp_path)
 
 
-@pytest.mark.parametrize("value", ["x", [["x"]], [[1, 2], [3]], {"a": 1}, [1], [[[1]]], 10**400])
+@pytest.mark.parametrize("value", ["x", [["x"]], [[1, 2], [3]], {"a": 1}, [1], [[[1]]], pytest.param(10**400, id="huge")])
 def test_damaged_numbers(copy: pathlib.Path, value: Any) -> None:
     edit(copy, lambda record: [table.update(matrix=value) for table in record["prompts"][0]["coupling"]])
     edit(copy, lambda record: record["prompts"][0]["layers"][0].update(singular_values={"a": value}))
