@@ -154,6 +154,13 @@ class Jacobian(LinearOperator):
         self._check(X, self.shape[0], "rmatmat")
         return super().rmatmat(X)
 
+    def dot(self, x: Any) -> Any:
+        """J x of a vector, a matrix of columns, or another operator: what ``J @ x`` computes."""
+        shape, n = np.shape(x), self.shape[1]
+        if shape and not (shape[0] == n and len(shape) <= 2):
+            raise InvalidArgument(f"J @ x: shape {shape}, expected ({n},) or ({n}, k): the Jacobian is {self.shape[0]} × {n}")
+        return super().dot(x)
+
     def _check(self, x: Any, length: int, name: str) -> None:
         shape = np.shape(x)
         takes_one = name.endswith("matvec")
