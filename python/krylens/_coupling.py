@@ -74,7 +74,7 @@ def _tables(prompt: Record, wanted: Mapping[str, Any]) -> List[Record]:
 def _held(tables: List[Record], wanted: Record) -> str:
     if not tables:
         return "no prompt has a coupling"
-    held = "; ".join(f"{key} {listed({table.get(key) for table in tables})}" for key in wanted)
+    held = "; ".join(f"{key} {listed({str(table.get(key)) for table in tables})}" for key in wanted)
     asked = ", ".join(f"{key} {value}" for key, value in wanted.items())
     return f"no coupling of {asked}: the run has {held}"
 
@@ -110,7 +110,7 @@ def _stacked(run: Folder, chosen: List[int], tables: List[Optional[Record]], wan
     statistics = run.record.get("statistics")
     entries = statistics.get("coupling") if isinstance(statistics, dict) else None
     statistic: Record = next(
-        (e for e in entries or [] if isinstance(e, dict) and all(e.get(key) == value for key, value in wanted.items())), {})
+        (e for e in (entries if isinstance(entries, list) else []) if isinstance(e, dict) and all(e.get(key) == value for key, value in wanted.items())), {})
     return Coupling(
         per_prompt=per_prompt, bounds=bounds, null=null, rows=rows, columns=columns, mean=counted.mean(axis=0),
         statistic=statistic, reading={**wanted, "kind": first.get("kind"), "score": first.get("score")})

@@ -96,7 +96,8 @@ class Run(Folder):
     @property
     def layers(self) -> npt.NDArray[np.int64]:
         """The blocks of the run, counted from 1: shape (L,)."""
-        return np.array(sorted({layer for found in self._jacobians for layer in found}), dtype=np.int64)
+        layers = sorted({layer for found in self._jacobians for layer in found})
+        return numbers(layers, 1, f"{self.path}/result.json: layer").astype(np.int64)
 
     def _per_jacobian(self, key: str) -> Floats:
         layers = self.layers
@@ -246,11 +247,12 @@ class Run(Folder):
         ``quantity`` is ``"line-shape-score"``, ``"growth"``, ``"expodistance"`` or another one of the record's.
         """
         statistics = self.record.get("statistics")
-        entries = [e for e in (statistics or {}).get("trajectory") or [] if isinstance(e, dict)]
+        found = statistics.get("trajectory") if isinstance(statistics, dict) else None
+        entries = [e for e in (found if isinstance(found, list) else []) if isinstance(e, dict)]
         for entry in entries:
             if entry.get("quantity") == quantity and entry.get("tokens") == tokens:
                 return field(entry, "value", dict, f"{self.path}/result.json: statistics")
-        held = listed({(e.get("quantity"), e.get("tokens")) for e in entries})
+        held = listed({f"{e.get('quantity')} at {e.get('tokens')} tokens" for e in entries})
         raise InvalidArgument(f"no statistic of {quantity} at {tokens} tokens: the run has {held}")
 
     def frame(self, name: str) -> "pandas.DataFrame":
@@ -316,9 +318,9 @@ class MapRun(Folder):
         if self.is_average:
             maps: Iterable[Any] = [self.record["average"]]
         else:
-            maps = [prompt.get("map") or {} for prompt in self.prompts]
+            maps = [prompt.get("map") for prompt in self.prompts]
         where = f"{self.path}/result.json: singular_values"
-        rows = [numbers(m.get("singular_values") or [], 1, where) for m in maps]
+        rows = [numbers((m.get("singular_values") if isinstance(m, dict) else None) or [], 1, where) for m in maps]
         array = np.full((len(rows), max((len(row) for row in rows), default=0)), np.nan)
         for i, row in enumerate(rows):
             array[i, : len(row)] = row

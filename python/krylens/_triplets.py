@@ -7,6 +7,8 @@ from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Tuple
 import numpy as np
 import numpy.typing as npt
 
+from ._files import numbers
+
 Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.float64]
 
@@ -79,4 +81,4 @@ class Triplets(_SVD):
 
 
 def _optional(values: Any) -> Optional[Floats]:
-    return None if values is None else np.array(values, dtype=np.float64)
+    return None if values is None else numbers(values, 1, "result.json: bounds")
