@@ -41,7 +41,7 @@ if [ "${1:-}" = static ]; then
   [ -e "$(gcc_folder)/libgfortran.a" ] || missing+=("libgfortran-$(basename "$(gcc_folder)")-dev")
   # Whose licence goes with what contains it.
   compgen -G '/usr/share/doc/libicu[0-9]*/copyright' > /dev/null || missing+=(libicu-dev)
-  for tool in objdump:binutils groff:groff-base; do
+  for tool in cc:gcc objdump:binutils groff:groff-base; do
     command -v "${tool%:*}" > /dev/null || missing+=("${tool#*:}")
   done
 fi
