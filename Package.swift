@@ -162,6 +162,10 @@ let package = Package(
         "TestSupport",
       ]),
     .testTarget(
+      name: "CKrylensTests",
+      dependencies: ["CKrylens", "CKrylensHeader", "Analysis", "LinearAlgebra", "TestSupport"],
+      exclude: ["process.c"]),
+    .testTarget(
       name: "CommandTests",
       dependencies: ["krylens", "Studies", "Analysis", "Files", "TestSupport"]),
   ],

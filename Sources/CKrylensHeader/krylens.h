@@ -33,7 +33,7 @@
 // krylens_align writes, and temporary files of models with "random_init" (in TMPDIR).
 //
 // Processes. After fork() the child cannot use the handles it inherits (KRYLENS_FORKED), since the threads behind them
-// stayed in the parent; it may open its own. Do not unload the library (dlclose): it stays in memory.
+// stayed in the parent; it may open its own. Do not unload the library (dlclose).
 //
 // Versions. All functions have the symbol version KRYLENS_1. Functions, status codes and keys may be added; none is renamed or
 // removed within libkrylens.so.1 (docs/stability.md).
