@@ -82,7 +82,13 @@ let package = Package(
       ]),
     .target(name: "Studies", dependencies: ["Analysis", "Alignment"]),
     .target(
-      name: "Report", dependencies: ["Studies", "Analysis", "Alignment", "Files", "Checkpoint"]),
+      name: "Report", dependencies: ["Studies", "Analysis", "Alignment", "Files", "Checkpoint"],
+      // In the code and not in a bundle: the command stays one file.
+      resources: [
+        .embedInCode("Resources/page.css"), .embedInCode("Resources/drawing.js"),
+        .embedInCode("Resources/charts.js"), .embedInCode("Resources/lines.js"),
+        .embedInCode("Resources/page.js"),
+      ]),
     .systemLibrary(name: "CKrylensHeader"),
     .target(
       name: "CKrylens",

@@ -31,7 +31,7 @@ enum Axis {
   }
 
   /// Around some finite numbers, with room at both ends; nil of none.
-  private static func linearEnds(_ known: [Double]) -> (low: Double, high: Double)? {
+  static func linearEnds(_ known: [Double]) -> (low: Double, high: Double)? {
     guard let low = known.min(), let high = known.max() else { return nil }
     let room = high > low ? 0.06 * (high - low) : max(0.1 * abs(high), 1e-6)
     return (low - room, high + room)
@@ -127,6 +127,32 @@ enum Axis {
       // A count is that of an array in memory, so this ends long before it could overflow.
       scale *= 10
     }
+  }
+}
+
+/// Names that stand at places of a panel's axes, where they are texts and not numbers: a table for gnuplot and how to draw it.
+struct AxisNames {
+  /// At the bottom, written upwards; or at the left.
+  enum Side { case bottom, left }
+
+  let table: DataTable
+  private let side: Side
+
+  /// Of places 0, 1, …; at most `most` are named.
+  init(_ suffix: String, _ names: [String], side: Side, most: Int, limit: Int = 12) {
+    var table = DataTable(suffix, columns: ["place", "name"], isForNames: true)
+    for i in stride(from: 0, to: names.count, by: Axis.integerStep(names.count, most: most)) {
+      table.append([.integer(i), .label(shortened(names[i], limit: limit))])
+    }
+    (self.table, self.side) = (table, side)
+  }
+
+  /// For a panel whose axes begin at `start`: the left end of the horizontal, or the lower one of the vertical.
+  func command(start: Double) -> String {
+    let file = "name.'\(table.suffix).dat'"
+    return side == .bottom
+      ? "\(file) using 1:(\(start)):2 with labels right rotate by 90 offset 0, -0.5 font small"
+      : "\(file) using (\(start)):1:2 with labels right offset -0.7, 0 font small"
   }
 }
 

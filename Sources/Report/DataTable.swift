@@ -5,7 +5,11 @@
 struct DataTable {
   /// Behind the figure's name, `.dat` is added: `-rows`; empty for the first.
   let suffix: String
+  /// Whether it only says where names stand: nothing to be read by itself.
+  let isForNames: Bool
   private(set) var text: String
+  /// The numbers of its rows, nil where there is none.
+  private(set) var numbers: [[Double?]] = []
   private let header: String
 
   /// A field.
@@ -20,6 +24,14 @@ struct DataTable {
     init(integerLiteral value: Int) { self = .integer(value) }
     init(floatLiteral value: Double) { self = .number(value) }
 
+    fileprivate var value: Double? {
+      switch self {
+      case .number(let x): x
+      case .integer(let i): Double(i)
+      case .label: nil
+      }
+    }
+
     fileprivate var text: String {
       switch self {
       case .number(let x?) where x.isFinite: "\(x)"
@@ -31,8 +43,8 @@ struct DataTable {
   }
 
   /// With these columns, and no rows yet.
-  init(_ suffix: String = "", columns: [String]) {
-    self.suffix = suffix
+  init(_ suffix: String = "", columns: [String], isForNames: Bool = false) {
+    (self.suffix, self.isForNames) = (suffix, isForNames)
     header = columns.map(Self.label).joined(separator: "\t") + "\n"
     text = header
   }
@@ -40,7 +52,11 @@ struct DataTable {
   /// Adds a row.
   mutating func append(_ fields: [Field]) {
     text += fields.map(\.text).joined(separator: "\t") + "\n"
+    numbers.append(fields.map(\.value))
   }
+
+  /// A column, by its place.
+  func column(_ c: Int) -> [Double?] { numbers.map { c < $0.count ? $0[c] : nil } }
 
   /// Ends a line of a figure: the next row begins another.
   mutating func endLine() { text += "\n" }

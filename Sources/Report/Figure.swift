@@ -14,6 +14,8 @@ struct Figure {
   let tables: [DataTable]
   /// gnuplot's commands, in which `name` is the figure's name. Ours alone: no word of them is anybody's text.
   let commands: String
+  /// The same for the page's script; nil where it is too large for a page.
+  var live: LiveFigure?
 
   /// Pixels.
   static let width = 1200

@@ -43,6 +43,7 @@ struct ReportTests {
     ("half-finished", [SampleRun(prompts: 1, isComplete: false)], ofOneRun),
     ("no prompt yet", [SampleRun(prompts: 0, isComplete: false, hasBlocks: false)], []),
     ("one prompt", [SampleRun(prompts: 1)], ofOneRun),
+    ("no texts of tokens", [SampleRun(hasTexts: false)], ofOneRun + ["runs"]),
     ("one layer", [SampleRun(layers: 1)], ["run-1-norms", "run-1-paths", "run-1-spectra", "runs"]),
     (
       "one layer, one value", [SampleRun(layers: 1, prompts: 1, rank: 1)],
@@ -262,10 +263,17 @@ struct ReportTests {
     #expect(scratch.contents == ["run"])
   }
 
-  /// No script, and no address but those of the files beside the page and of what it holds itself.
+  /// No script but the page's own, and no address but those of the files beside the page and of what it holds itself.
   private func expectSelfContained(_ page: String) throws {
+    let scripts = page.components(separatedBy: "<script")
+    #expect(scripts.count == 3)
+    #expect(scripts[1].hasPrefix(" type=\"application/json\" id=\"data\">{"))
+    #expect(scripts[2].hasPrefix(">\(PageScript.source)</script>\n</body>"))
+    #expect(page.contains("script-src 'sha256-\(SHA256.base64(PageScript.source))'\">"))
+    let data = scripts[1].drop { $0 != "{" }.prefix { $0 != "<" }
+    #expect(throws: Never.self) { try JSONSerialization.jsonObject(with: Data(data.utf8)) }
     let lower = page.lowercased()
-    #expect(!lower.contains("<script") && !lower.contains("<iframe") && !lower.contains("<object"))
+    #expect(!lower.contains("<iframe") && !lower.contains("<object"))
     #expect(!lower.contains("<img src=x"))
     let addresses = page.matches(of: /\b(?:src|href)="([^"]*)"/).map(\.1)
     #expect(

@@ -23,6 +23,8 @@ struct SampleRun {
   /// Prompts that have no results, from 0.
   var failed: Set<Int> = []
   var hasBlocks = true
+  /// Whether the texts of the tokens are there, which earlier versions did not record.
+  var hasTexts = true
   var text = "a prompt"
   var seed: UInt64 = 0
 
@@ -86,7 +88,9 @@ struct SampleRun {
         }, explainedVariance: [share, share / 2])
     }
     return PromptRecord(
-      text: text, image: nil, tokenIds: ids(p), encoderTokenIds: nil, nextTokenId: 1,
+      text: text, image: nil, tokenIds: ids(p),
+      tokens: hasTexts ? (0..<tokens).map { _ in text } : nil, encoderTokenIds: nil,
+      nextTokenId: 1,
       nextToken: text,
       layers: values.enumerated().map { l, s in
         LayerRecord(

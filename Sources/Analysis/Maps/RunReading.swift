@@ -45,6 +45,9 @@ package struct RunReading {
     case .lens:
       throw RunError.unfit(
         path: folder, reason: "is a run of krylens lens fit; use it with krylens lens read")
+    case .lensRead:
+      throw RunError.unfit(
+        path: folder, reason: "is a run of krylens lens read, which has read tokens already")
     case .align:
       let record = try StoredRun(folder, .identities).record
       guard record.complete else {

@@ -11,6 +11,8 @@ package enum RunKind: String, Codable, Sendable {
   case eigen
   /// `lens fit`.
   case lens
+  /// `lens read`.
+  case lensRead = "lens read"
 
   /// The kind recorded in the folder's `result.json`, or in the manifest of an unfinished run; `align`, which does not record
   /// its kind, if neither has one.

@@ -6,7 +6,7 @@ extension Figure {
     let (acrossPitch, downPitch) = (1.07, 1.23)
     let side = Double(found.shown)
     var table = DataTable(columns: ["x", "y", "entry b", "entry a", "|A| / σ₁"])
-    var names = DataTable("-names", columns: ["x", "y", "pair"])
+    var names = DataTable("-names", columns: ["x", "y", "pair"], isForNames: true)
     for (p, panel) in found.panels.enumerated() {
       if p > 0 { table.endPart() }
       let (x, y) = (acrossPitch * Double(panel.column), downPitch * Double(panel.row))
@@ -62,7 +62,7 @@ extension Figure {
         \(Axis.panel(x: x, y: y))
         plot for [i=0:\(found.panels.count - 1)] name.'.dat' index i \(squares), \
         name.'-names.dat' using 1:2:3 with labels font small
-        """)
+        """, live: .blocks(found, largest: largest))
   }
 
   /// Some of `count` places, first and last among them, evenly between.

@@ -61,7 +61,7 @@ extension Figure {
         \(Axis.panel(x: 0...1, y: 0.13...top))
         plot name.'-column.dat' using (0.02):2:3 with labels rotate by 90
         unset multiplot
-        """)
+        """, live: .correlation(study, models, found))
   }
 
   /// What is known of the correlation, and what must be known of it.

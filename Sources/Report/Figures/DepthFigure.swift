@@ -73,7 +73,7 @@ extension Figure {
         \(Axis.panel(x: 0.65...0.98, y: 0.13...0.89))
         plot \(curves.joined(separator: ", "))
         unset multiplot
-        """)
+        """, live: .depth(run, colors, mean))
   }
 
   /// As rectangles, which stay sharp at every size, unless they are so many that the file would be large.

@@ -91,7 +91,9 @@ extension Figure {
         \(key.command)
         \(panels.joined(separator: "\n"))
         unset multiplot
-        """)
+        """,
+      live: LiveFigure(
+        measures.map { .emergence(lines, $0.label, hasNull: $0.name == "coupling", $0.value) }))
   }
 
   /// 500, 2k, 1M; steps are whole numbers.

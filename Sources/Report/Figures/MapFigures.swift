@@ -28,7 +28,7 @@ extension Figure {
       set yrange \(Axis.range(shown, isLogarithmic: true))
       set ytics \(Axis.logarithmicTics(shown))
       set ylabel '\(label)' offset 1
-      \(Axis.panel(x: x, y: 0.15...0.93))
+      \(Axis.panel(x: x, y: 0.18...0.95))
       plot name.'.dat' using 2:\(column):1 with \(style) lw 1.5 \(color)
       """
     }
@@ -49,7 +49,7 @@ extension Figure {
         \(panel(3, shown, "singular value σₖ", 0.085...0.49))
         \(panel(4, residuals + [tolerance], "residual norm / σ₁", 0.595...0.98))
         unset multiplot
-        """)
+        """, live: .mapSpectrum(run))
   }
 
   /// Norms of the tokens' parts of every singular vector; nil for maps from one token to one.
@@ -63,8 +63,9 @@ extension Figure {
     ].filter { !$0.0.isEmpty && $0.0[0].count > 1 }
     guard !sides.isEmpty else { return nil }
     let (rows, most) = (norms.left.count, sides.map { $0.0[0].count }.max() ?? 1)
-    let height = min(900, 200 + max(180, 16 * rows))
-    var (tables, panels): ([DataTable], [String]) = ([], [])
+    let side = min(700, max(180, 16 * rows))
+    let (foot, height) = (tokens == nil ? 84.0 : 172.0, Double(side) + (tokens == nil ? 108 : 196))
+    var (tables, panels, live): ([DataTable], [String], [PageJSON]) = ([], [], [])
     for (s, side) in sides.enumerated() {
       let (values, places, name) = side
       let suffix = s == 0 ? "" : "-\(s + 1)"
@@ -81,24 +82,41 @@ extension Figure {
         }
       }
       tables.append(table)
+      let labels = names.map { tokenLabel($0, tokens) }
+      let words = tokens.map { _ in
+        AxisNames("-names\(suffix)", labels, side: .bottom, most: 40 / sides.count)
+      }
+      if let words { tables.append(words.table) }
+      live.append(
+        [
+          "type": "heat", "digits": 4, "isFlat": true,
+          "x": ["label": .text(name), "word": "token", "names": .texts(labels, limit: 30)],
+          "y": [
+            "label": "triplet k", "word": .text(name.hasPrefix("u") ? "u" : "v"),
+            "names": .names(Array(1...max(rows, 1))),
+          ],
+          "colour": .range("norm", 0, 1),
+          "values": .list(values.joined().map { .scaled($0, digits: 4) }),
+        ])
       let width = 0.82 / Double(sides.count)
       let left = 0.075 + Double(s) * (width + 0.02)
       panels.append(
         """
         set xrange [-0.5:\(Double(values[0].count) - 0.5)]
-        set xtics \(Axis.tics(names, most: 24 / sides.count))
-        set xlabel '\(name)'
+        set xtics \(words == nil ? Axis.tics(names, most: 24 / sides.count) : "format ''")
+        set xlabel '\(name)' offset 0, \(words == nil ? 0 : -4.4)
         \(s == 0 ? "set ylabel 'triplet k' offset 1" : "unset ylabel; set format y ''")
-        \(Axis.panel(x: left...(left + width - 0.02), y: 0.2...0.94))
-        plot name.'\(suffix).dat' using 1:2:6 with \(image(values.count * most * sides.count))
+        \(Axis.panel(x: left...(left + width - 0.02), y: foot / height...1 - 24 / height))
+        plot name.'\(suffix).dat' using 1:2:6 with \(image(values.count * most * sides.count))\
+        \(words.map { ", " + $0.command(start: Double(rows) - 0.5) } ?? "")
         unset colorbox
         """)
     }
     return Figure(
       name: "\(run.stem)-tokens-\(m + 1)", title: "Which tokens the vectors live at",
       caption: "The norm of each token's part of the singular vectors of \(run.mapInWords(m)); "
-        + "a whole vector has norm 1. Texts of the tokens are in the data.",
-      height: height, tables: tables,
+        + "a whole vector has norm 1.",
+      height: Int(height), tables: tables,
       commands: """
         set multiplot
         unset grid
@@ -106,9 +124,9 @@ extension Figure {
         set ytics \(Axis.tics(Array(1...max(rows, 1)), most: 12))
         set cbrange [0:1]
         set cblabel 'norm'
-        set colorbox user origin screen 0.925, 0.2 size screen 0.012, 0.74
+        set colorbox user origin screen 0.91, \(foot / height) size screen 0.012, \(Double(side) / height)
         \(panels.joined(separator: "\n"))
         unset multiplot
-        """)
+        """, live: LiveFigure(live))
   }
 }

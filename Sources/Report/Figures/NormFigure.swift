@@ -79,7 +79,7 @@ extension Figure {
         \(Axis.panel(x: 0.575...0.98, y: 0.15...0.91))
         plot \(curves("-growth"))
         unset multiplot
-        """)
+        """, live: .norms(run, groups.map(\.name), norms, growth))
   }
 }
 

@@ -28,13 +28,21 @@ extension Figure {
         }
         table.endLine()
       }
-      var ends = DataTable("-ends\(suffix)", columns: ["x", "y", "token"])
-      for (t, end) in labelled(paths) {
-        ends.append([.number(end[0]), .number(end[1]), .label("\(t + first)")])
-      }
-      tables += [table, ends]
       let (x, y) = (paths.flatMap { $0.map { $0[0] } }, paths.flatMap { $0.map { $0[1] } })
       let (across, shares) = (Axis.linear(x), picture.explainedVariance.map(percentage))
+      let size = (
+        width: (width.upperBound - width.lowerBound) * Double(Figure.width), height: 0.79 * 680
+      )
+      let names = paths.indices.map { run.tokenName($0 + first, prompt: number) }
+      var ends = DataTable(
+        "-ends\(suffix)", columns: ["x", "y", "token", "x of name", "y of name"], isForNames: true)
+      for label in PathLabel.all(paths, names, in: size, Axis.linearEnds(x), Axis.linearEnds(y)) {
+        ends.append([
+          .number(label.end[0]), .number(label.end[1]), .label(label.text),
+          .number(label.place?[0]), .number(label.place?[1]),
+        ])
+      }
+      tables += [table, ends]
       panels.append(
         """
         set xrange \(across.range)
@@ -46,7 +54,8 @@ extension Figure {
         set title '\(title)' offset 0, -0.5
         plot name.'\(suffix).dat' using 1:2:4 with linespoints pt 7 ps 0.35 lw 1.5 lc palette, \
         name.'\(suffix).dat' using ($3 == 0 ? $1 : NaN):2:4 with points pt 6 ps 1 lw 1.5 lc palette, \
-        name.'-ends\(suffix).dat' using 1:2:3 with labels point pt 7 ps 0.9 lc '#222222' left offset 0.7, 0.2
+        name.'-ends\(suffix).dat' using 1:2 with points pt 7 ps 0.9 lc '#222222', \
+        name.'-ends\(suffix).dat' using 4:5:3 with labels left font small
         unset colorbox
         """)
     }
@@ -56,7 +65,7 @@ extension Figure {
       caption:
         "States before block 1 and after each of \(counted(layers - 1, "block")), of the \(counted(count, "token")) of "
         + "prompt \(number + 1) of \(run.label), in the plane of their two main directions (PCA of all "
-        + "states together). One line per token, from its circle, before block 1, to its number, after the last block."
+        + "states together). One line per token, from its circle, before block 1, to its dot, after the last block, which is named where there is room."
         + (others == nil
           ? "" : " Right: the tokens after the first, in the plane of their own PCA."),
       height: 680, tables: tables,
@@ -67,28 +76,71 @@ extension Figure {
         \(count > 1 ? "set cblabel 'token'; set colorbox user origin screen 0.93, 0.13 size screen 0.012, 0.79" : "unset colorbox")
         \(panels.joined(separator: "\n"))
         unset multiplot
-        """)
+        """, live: .paths(run))
   }
 
   /// `99.6 %`
-  private static func percentage(_ share: Double) -> String {
+  static func percentage(_ share: Double) -> String {
     String(format: "%.1f %%", 100 * share)
   }
+}
 
-  /// The ends whose labels do not fall on one another, the last token's first.
-  private static func labelled(_ paths: [[[Double]]]) -> [(path: Int, end: [Double])] {
-    let ends = paths.enumerated().compactMap { t, path in path.last.map { (t, $0) } }
-    let size = (0..<2).map { c in
-      let values = paths.flatMap { $0.map { $0[c] } }
-      return max((values.max() ?? 0) - (values.min() ?? 0), .leastNormalMagnitude)
+/// The name of a path, beside its end where nothing else stands.
+struct PathLabel {
+  let text: String
+  /// Where the path ends.
+  let end: [Double]
+  /// Where the name begins, at half its height; nil where it has no room.
+  let place: [Double]?
+
+  /// Pixels of a character of the small font, rather too many than too few, and of a line.
+  private static let (letter, line) = (9.0, 17.0)
+
+  /// Of all paths, the last token's placed first. `size` is a panel's in pixels, `x` and `y` the ends of its axes.
+  static func all(
+    _ paths: [[[Double]]], _ names: [String], in size: (width: Double, height: Double),
+    _ x: (low: Double, high: Double)?, _ y: (low: Double, high: Double)?
+  ) -> [PathLabel] {
+    guard let x, let y else { return [] }
+    let (perX, perY) = (size.width / (x.high - x.low), size.height / (y.high - y.low))
+    let ends = zip(paths, names).compactMap { path, name in
+      path.last.map { (text: shortened(name, limit: 14), end: $0) }
     }
-    var kept: [(path: Int, end: [Double])] = []
-    for (t, end) in ends.reversed() {
-      let isFree = kept.allSatisfy {
-        abs($0.end[0] - end[0]) > 0.05 * size[0] || abs($0.end[1] - end[1]) > 0.04 * size[1]
+    // Pixels from the lower left corner.
+    let points = ends.map { (x: ($0.end[0] - x.low) * perX, y: ($0.end[1] - y.low) * perY) }
+    var taken = points.map { Box(x: $0.x - 5, y: $0.y - 5, width: 10, height: 10) }
+    var labels: [PathLabel] = []
+    for (label, point) in zip(ends, points).reversed() {
+      let width = letter * Double(label.text.unicodeScalars.count) + 4
+      // Right of the end or left of it; beside it, above or below.
+      let places: [(Double, Double)] = [0, 14, -14].flatMap { dy in
+        [(9.0, dy), (-width - 7, dy)]
       }
-      if isFree { kept.append((t, end)) }
+      let boxes = places.map { dx, dy in
+        Box(x: point.x + dx, y: point.y + dy - line / 2, width: width, height: line)
+      }
+      let box = boxes.first { box in
+        box.isWithin(size.width, size.height) && !taken.contains { $0.meets(box) }
+      }
+      if let box { taken.append(box) }
+      labels.append(
+        PathLabel(
+          text: label.text, end: label.end,
+          place: box.map { [x.low + $0.x / perX, y.low + ($0.y + line / 2) / perY] }))
     }
-    return kept
+    return labels
+  }
+
+  private struct Box {
+    let x, y, width, height: Double
+
+    func isWithin(_ right: Double, _ top: Double) -> Bool {
+      x > 2 && y > 2 && x + width < right - 2 && y + height < top - 2
+    }
+
+    func meets(_ other: Box) -> Bool {
+      x < other.x + other.width && other.x < x + width && y < other.y + other.height
+        && other.y < y + height
+    }
   }
 }

@@ -11,7 +11,7 @@ extension Figure {
     let mostPrompts = runs.map(\.prompts.count).max() ?? 0
     guard !measures.isEmpty, runs.count > 1 || mostPrompts > 1 else { return nil }
     let hasTwins = runs.contains { $0.isRandom } && runs.contains { !$0.isRandom }
-    var names = DataTable("-names", columns: ["run", "name"])
+    var names = DataTable("-names", columns: ["run", "name"], isForNames: true)
     for (r, run) in runs.enumerated() {
       names.append([.integer(r), .label(shortened(run.label, limit: 28))])
     }
@@ -81,7 +81,7 @@ extension Figure {
         set bars 0.6
         \(panels.joined(separator: "\n"))
         unset multiplot
-        """)
+        """, live: .runs(runs, measures))
   }
 
   private static func height(_ runs: Int) -> Int { 150 + 46 * max(runs, 2) }
@@ -97,7 +97,7 @@ extension Figure {
 }
 
 /// A number of every prompt by which runs are compared.
-private struct Measure: Sendable {
+struct Measure: Sendable {
   let name: String
   let hasNull: Bool
   let label: @Sendable (ReportedRun) -> String

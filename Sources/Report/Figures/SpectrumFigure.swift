@@ -6,7 +6,7 @@ extension Figure {
   ///
   /// nil when there is neither: a single block with a single value.
   static func spectra(_ run: ReportedRun) -> Figure? {
-    let blocks = BlockSpectrum.all(run)
+    let blocks = BlockSpectrum.all(run.prompts)
     let rank = blocks.map(\.values.count).max() ?? 0
     let inverse = blocks.filter { $0.inverseLeading != nil }
     guard rank > 1 || inverse.count > 1 else { return nil }
@@ -101,7 +101,8 @@ extension Figure {
         + (inverse.count > 1 ? " 1/σ₁: the mean of the inverse of the largest." + fitText : "")
         + certainty(run),
       height: 560, tables: inverse.count > 1 ? [values, leading] : [values],
-      commands: "set multiplot\n" + panels.joined(separator: "\n") + "\nunset multiplot")
+      commands: "set multiplot\n" + panels.joined(separator: "\n") + "\nunset multiplot",
+      live: .spectra(run))
   }
 }
 
@@ -117,26 +118,33 @@ private func certainty(_ run: ReportedRun) -> String {
 }
 
 /// What the Jacobians of one block have in common.
-private struct BlockSpectrum {
+struct BlockSpectrum {
   /// From 1.
   let block: Int
   /// The mean of σₖ over Jacobians.
   let values: [Double]
+  /// How far each may be off, the mean of the bounds; nil where one is not known.
+  let bounds: [Double]?
   /// 1/σ₁, of every prompt the mean over its Jacobians; nil where a σ₁ is 0.
   let inverseLeading: MeanEstimate?
   /// Jacobians of one prompt.
   let jacobians: Int
 
   /// One per block, in order of depth.
-  static func all(_ run: ReportedRun) -> [BlockSpectrum] {
-    let layers = run.prompts.map { Dictionary(grouping: $0.layers, by: \.layer) }
+  static func all(_ prompts: [PromptRecord]) -> [BlockSpectrum] {
+    let layers = prompts.map { Dictionary(grouping: $0.layers, by: \.layer) }
     return Set(layers.flatMap(\.keys)).sorted().map { block in
       let prompts = layers.map { $0[block] ?? [] }
       let all = prompts.flatMap { $0.map(\.singularValues) }
       let count = all.map(\.count).min() ?? 0
+      let bounds = prompts.flatMap { $0.compactMap(\.bound) }
+      let areBounded = bounds.count == all.count && bounds.allSatisfy { $0.count >= count }
       return BlockSpectrum(
         block: block,
         values: (0..<count).compactMap { k in MeanEstimate(all.map { $0[k] })?.mean },
+        bounds: areBounded
+          ? (0..<count).map { k in bounds.reduce(0) { $0 + $1[k] } / Double(max(bounds.count, 1)) }
+          : nil,
         inverseLeading: MeanEstimate(
           prompts.compactMap { jacobians in
             MeanEstimate(

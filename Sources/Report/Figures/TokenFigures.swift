@@ -9,8 +9,10 @@ extension Figure {
     let count = found.drawn.count
     let columns = count == 4 ? 2 : min(count, 3)
     let lines = (count + columns - 1) / columns
-    // Squares of `side` pixels, one every `pitch`.
-    let (side, pitch) = (270.0, 345.0)
+    let texts = run.record.prompts[found.prompt].tokens
+    // Squares of `side` pixels, one every `pitch`; names of tokens stand left of them and below.
+    let (side, pitch) = (texts == nil ? 270.0 : 225.0, 345.0)
+    let left = texts == nil ? 80.0 : 140.0
     let height = 30 + 400 * lines
     var tables: [DataTable] = []
     var panels: [String] = []
@@ -18,21 +20,34 @@ extension Figure {
       let suffix = p == 0 ? "" : "-\(p + 1)"
       tables.append(mean.entries(suffix, named: ("token t'", "token t")))
       let (column, line) = (Double(p % columns), Double(p / columns))
-      let (x, y) = (80 + column * pitch, Double(height) - 45 - line * 400 - side)
+      let (x, y) = (left + column * pitch, Double(height) - 45 - line * 400 - side)
       let (w, h) = (Double(Figure.width), Double(height))
+      let names = [(mean.columns, AxisNames.Side.bottom), (mean.rows, .left)].map { names, side in
+        texts.map { _ in
+          AxisNames(
+            "-\(side)\(suffix)", names.map { tokenLabel($0, texts) }, side: side, most: 14,
+            limit: 11)
+        }
+      }
+      tables += names.compactMap { $0?.table }
+      let words = zip(names, [Double(mean.rows.count) - 0.5, -0.5]).compactMap { names, start in
+        names.map { ", " + $0.command(start: start) }
+      }.joined()
       panels.append(
         """
+        \(column > 0 ? "unset ylabel" : "set ylabel 'token t: the Jacobian' offset \(texts == nil ? 0.5 : -6)")
         set title 'block \(table.place.layer ?? 0)\(basis(table))' offset 0, -0.6
         set xrange [-0.5:\(Double(mean.columns.count) - 0.5)]
         set yrange [\(Double(mean.rows.count) - 0.5):-0.5]
-        set xtics \(Axis.tics(mean.columns, most: 10))
-        set ytics \(Axis.tics(mean.rows, most: 10))
+        set xtics \(texts == nil ? Axis.tics(mean.columns, most: 10) : "format ''")
+        set ytics \(texts == nil ? Axis.tics(mean.rows, most: 10) : "format ''")
         \(Axis.panel(x: (x / w)...((x + side) / w), y: (y / h)...((y + side) / h)))
-        plot name.'\(suffix).dat' using 1:2:5 with \(image(mean.rows.count * mean.columns.count * count))
+        plot name.'\(suffix).dat' using 1:2:5 with \(image(mean.rows.count * mean.columns.count * count))\
+        \(words)
         unset colorbox
         """)
     }
-    let bar = 80 + Double(columns - 1) * pitch + side + 20
+    let bar = left + Double(columns - 1) * pitch + side + 20
     return Figure(
       name: "\(run.stem)-tokens", title: "Tokens against tokens",
       caption: "\(run.kindInWords) Row t, column t', "
@@ -44,8 +59,7 @@ extension Figure {
       commands: """
         set multiplot
         unset grid
-        set xlabel 'token t′: the basis' offset 0, 0.3
-        set ylabel 'token t: the Jacobian' offset 0.5
+        set xlabel 'token t′: the basis' offset 0, \(texts == nil ? 0.3 : -3.6)
         \(colors.command)
         set cblabel '\(run.scoreName)'
         set colorbox user origin screen \(bar / Double(Figure.width)), \
@@ -54,7 +68,7 @@ extension Figure {
         fillcolor rgb '\(Palette.blank)' fillstyle solid noborder
         \(panels.joined(separator: "\n"))
         unset multiplot
-        """)
+        """, live: .tokens(run, colors, found))
   }
 
   /// Mean coupling of the tokens at every block, with its null level.
@@ -111,7 +125,7 @@ extension Figure {
         set key at graph 0.5, graph 1.02 center bottom horizontal
         \(Axis.panel(x: 0.11...0.98, y: 0.22...0.90))
         plot \(curves.joined(separator: ", "))
-        """)
+        """, live: .tokensAlongDepth(run, table))
   }
 
   private static func basis(_ table: CouplingMatrix) -> String {

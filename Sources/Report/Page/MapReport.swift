@@ -15,12 +15,13 @@ package struct MapReport {
     let gnuplot = try Gnuplot()
     let folder = try ReportFolder(path)
     do {
-      var body = ""
+      var (body, drawn) = ("", [Figure]())
       for run in runs {
         var html = Self.values(run)
         for figure in Self.figures(run) {
           try step()
           try folder.draw(figure, by: gnuplot)
+          drawn.append(figure)
           html += ReportPage.figure(figure, try folder.picture(of: figure))
         }
         html += run.maps.indices.prefix(ReportedMaps.mostMaps).map { Self.readOut(run, $0) }
@@ -34,7 +35,7 @@ package struct MapReport {
           title: runs.count == 1 ? runs[0].label : "\(runs.count) runs of maps",
           lead:
             "Singular triplets of maps between tokens and layer boundaries, each with its measured residual.",
-          body: body, versions: runs.map(\.record.head.krylens)))
+          body: body, figures: drawn, versions: runs.map(\.record.head.krylens)))
     } catch {
       folder.takeBack()
       throw error
@@ -44,7 +45,9 @@ package struct MapReport {
   private static func figures(_ run: ReportedMaps) -> [Figure] {
     guard !run.maps.isEmpty else { return [] }
     return [Figure.mapSpectrum(run)]
-      + run.maps.indices.prefix(ReportedMaps.mostMaps).compactMap { Figure.mapTokens(run, $0) }
+      + run.maps.indices.prefix(ReportedMaps.mostMaps).flatMap {
+        [Figure.mapTokens(run, $0), Figure.readOut(run, $0)].compactMap { $0 }
+      }
   }
 
   // MARK: Tables
@@ -53,13 +56,15 @@ package struct MapReport {
   private static func values(_ run: ReportedMaps) -> String {
     let columns = ["map", "shape", "from", "to", "linearization", "σ₁", "σₖ", "k", "residual / σ₁"]
     let rows = run.maps.indices.map { m in
-      let map = run.maps[m].map
+      let (prompt, map) = run.maps[m]
+      let texts = prompt.flatMap { run.record.prompts[$0].entry.tokens }
       let (first, last) = (map.singularValues.first ?? 0, map.singularValues.last ?? 0)
       let worst = (map.residualNorms.max() ?? 0) / (first > 0 ? first : 1)
       return [
         run.mapInWords(m), map.shape.map(String.init).joined(separator: " × "),
-        "\(tokens(map.fromTokens)), \(map.fromLayer)",
-        "\(tokens(map.toTokens)), \(map.toLayer.text)",
+        "\(tokens(map.fromTokens, texts)), boundary \(map.fromLayer)",
+        "\(tokens(map.toTokens, texts)), "
+          + (Int(map.toLayer.text) == nil ? map.toLayer.text : "boundary \(map.toLayer.text)"),
         map.linearization.rawValue, short(first), short(last), "\(map.singularValues.count)",
         short(worst) + (map.converged ? "" : ", not converged"),
       ]
@@ -72,11 +77,11 @@ package struct MapReport {
         ? "" : "<div class=\"notice\">Failed:\n<ul>\(failed.joined(separator: "\n"))</ul></div>\n")
   }
 
-  private static func tokens(_ tokens: [Int]?) -> String {
+  private static func tokens(_ tokens: [Int]?, _ texts: [String?]?) -> String {
     guard let tokens, let first = tokens.first, let last = tokens.last else {
       return "several tokens"
     }
-    if tokens.count == 1 { return "token \(first)" }
+    if tokens.count == 1 { return "token \(tokenLabel(first, texts))" }
     return tokens.count == last - first + 1
       ? "tokens \(first)–\(last)"
       : "tokens " + tokens.prefix(6).map(String.init).joined(separator: ", ")
@@ -92,10 +97,7 @@ package struct MapReport {
     for k in 0..<max(found.left.count, found.right.count) {
       for (name, vectors) in [("u", found.left), ("v", found.right)] where k < vectors.count {
         for part in vectors[k].prefix(3) {
-          let text = part.token.flatMap { t in
-            texts.flatMap { t >= 0 && t < $0.count ? $0[t] : nil }
-          }
-          let place = part.token.map { "token \($0)" + (text.map { " “\($0)”" } ?? "") } ?? ""
+          let place = part.token.map { "token \(tokenLabel($0, texts))" } ?? ""
           rows.append([
             "\(name)\(k + 1)", place, short(part.norm), words(part.favoured),
             words(part.disfavoured),
@@ -103,26 +105,28 @@ package struct MapReport {
         }
       }
     }
-    return "<h3>What the vectors of \(escapedHTML(run.mapInWords(m))) favour</h3>\n"
-      + table(["vector", "at", "norm", "favours", "disfavours"], rows)
-        + """
-        <p class="lead">Scores are logits: the vector as a state of unit mean square, put through the final norm and the \
-        unembedding, less the same of the vector turned round, halved. u and v have a common sign that is arbitrary.</p>
-
-        """
+    return
+      "<details><summary>Every part of the vectors of \(escapedHTML(run.mapInWords(m)))</summary>\n"
+      + table(["vector", "at", "norm", "favours", "disfavours"], rows, style: "words")
+      + "</details>\n"
   }
 
   private static func words(_ entries: [ReadOut.Entry]) -> String {
-    entries.map { "“\($0.token ?? "\($0.id)")” \(short($0.score))" }.joined(separator: "  ")
+    entries.map { entry in
+      let text = TokenText.visible(entry.token ?? "#\(entry.id)")
+      return "“\(plainText(text, limit: 24))” \(short(entry.score))"
+    }.joined(separator: "  ")
   }
 
-  private static func table(_ columns: [String], _ rows: [[String]]) -> String {
+  private static func table(
+    _ columns: [String], _ rows: [[String]], style: String = ""
+  ) -> String {
     """
-    <div class="table"><table>
+    <div class="table \(style)"><table>
     <thead><tr>\(columns.map { "<th scope=\"col\">\(escapedHTML($0))</th>" }.joined())</tr></thead>
     <tbody>
     \(rows.map { row in
-      "<tr>\(row.map { "<td><bdi>\(escapedHTML(plainText($0, limit: 600)))</bdi></td>" }.joined())</tr>"
+      "<tr>\(row.map { "<td\($0.count > 40 ? " class=\"wide\"" : "")><bdi>\(escapedHTML(plainText($0, limit: 600)))</bdi></td>" }.joined())</tr>"
     }.joined(separator: "\n"))
     </tbody>
     </table></div>

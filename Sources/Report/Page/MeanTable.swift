@@ -7,6 +7,8 @@ struct MeanTable {
   let diagonalIsTrivial: Bool
   /// Means over the tables that have the entry.
   let values: [[Double?]]
+  /// How far each may be off, the mean of the tables' bounds; nil where one is not known.
+  let bounds: [[Double?]]
   /// Per row, the mean of the null levels.
   let null: [Double?]
   /// Per row, the mean of the entries that say something, over tables.
@@ -23,6 +25,14 @@ struct MeanTable {
     let (rows, columns, isTrivial) = (rows, columns, first.diagonalIsTrivial)
     values = rows.indices.map { i in
       columns.indices.map { j in MeanEstimate(like.compactMap { $0.matrix[i][j] })?.mean }
+    }
+    let areBounded = like.allSatisfy { $0.bound != nil }
+    bounds = rows.indices.map { i in
+      columns.indices.map { j in
+        let found = like.filter { $0.matrix[i][j] != nil }
+        let known = found.compactMap { $0.bound?[i][j] }
+        return areBounded && known.count == found.count ? MeanEstimate(known)?.mean : nil
+      }
     }
     null = rows.indices.map { i in MeanEstimate(like.compactMap { $0.null?[i] ?? nil })?.mean }
     rowMeans = rows.indices.map { i in

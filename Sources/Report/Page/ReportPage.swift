@@ -2,7 +2,9 @@ import Alignment
 import Analysis
 import Foundation
 
-/// The page: a table of the runs, then every figure with its caption. No script, and nothing to be fetched.
+/// The page: a table of the runs, then every figure with its caption. Nothing is fetched, and without JavaScript it shows the
+/// pictures that gnuplot drew; with it, its script draws the figures again from data in the page, so that they can be pointed
+/// at and switched.
 struct ReportPage {
   /// All of it.
   let html: String
@@ -41,23 +43,28 @@ struct ReportPage {
     }
     body += Self.legend(runs)
     self.init(
-      title: title, lead: Self.lead(runs), body: body, versions: runs.map(\.record.krylens))
+      title: title, lead: Self.lead(runs), body: body, figures: sections.flatMap(\.figures),
+      versions: runs.map(\.record.krylens))
   }
 
   /// A page of this HTML. `title` is a user's text, to be escaped; `lead` is not.
-  init(title: String, lead: String, body: String, versions: [String]) {
+  init(title: String, lead: String, body: String, figures: [Figure], versions: [String]) {
+    let data = PageJSON.object(figures.compactMap { f in f.live.map { (f.name, $0.json) } })
+    let script = PageScript.source
     let versions = Set(versions).sorted().map { plainText($0, limit: 20) }
     html = """
       <!DOCTYPE html>
       <html lang="en">
       <head>
       <meta charset="utf-8">
-      <meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
+      <meta http-equiv="Content-Security-Policy" content="default-src 'none'; base-uri 'none'; form-action 'none'; \
+      img-src data:; style-src 'unsafe-inline'; script-src 'sha256-\(SHA256.base64(script))'">
+      <meta name="color-scheme" content="light dark">
       <meta name="viewport" content="width=device-width, initial-scale=1">
       <link rel="icon" href="data:,">
       <title>\(escapedHTML(title)) – Krylens report</title>
       <style>
-      \(Self.style)
+      \(PageScript.style)
       </style>
       </head>
       <body>
@@ -66,6 +73,8 @@ struct ReportPage {
       \(body)</main>
       <footer><p>Runs of Krylens \(escapedHTML(versions.joined(separator: ", "))); figures by gnuplot. \
       Beside this page, in <code>figures</code>: every figure as SVG and PNG, its numbers and its commands.</p></footer>
+      <script type="application/json" id="data">\(data.text)</script>
+      <script>\(script)</script>
       </body>
       </html>
 
@@ -117,7 +126,12 @@ struct ReportPage {
   }
 
   static func figure(_ figure: Figure, _ svg: Data) -> String {
-    let data = figure.tables.map { table in
+    let tables = figure.tables.filter { !$0.isForNames }
+    let csv = tables.compactMap(\.csvLink).enumerated().map { i, link in
+      "<a class=\"plain\" download=\"\(figure.name)\(link.suffix).csv\" href=\"\(link.address)\">CSV"
+        + (i > 0 ? " \(i + 1)" : "") + "</a>"
+    }.joined(separator: " ")
+    let data = tables.map { table in
       "<a href=\"figures/\(figure.name)\(table.suffix).dat\">data\(table.suffix.replacing("-", with: " "))</a>"
     }.joined(separator: " · ")
     return """
@@ -128,7 +142,7 @@ struct ReportPage {
       <figcaption dir="auto">\(escapedHTML(figure.caption))</figcaption>
       <p class="files"><a href="figures/\(figure.name).svg">SVG</a> · \
       <a href="figures/\(figure.name).png">PNG</a> · \(data) · \
-      <a href="figures/\(figure.name).gp">commands</a></p>
+      <a href="figures/\(figure.name).gp">commands</a> \(csv)</p>
       </figure>
 
       """
@@ -155,42 +169,4 @@ struct ReportPage {
 
     """
   }
-
-  private static let style = """
-    :root { color-scheme: light; --ink: #1b2430; --soft: #5c6773; --line: #dfe4ea; --accent: #0072b2; }
-    * { box-sizing: border-box; }
-    body { margin: 0; background: #f5f7f9; color: var(--ink); font: 16px/1.55 system-ui, -apple-system, "Segoe UI",
-      Roboto, "Helvetica Neue", "Noto Sans", "DejaVu Sans", Arial, sans-serif; overflow-wrap: anywhere; }
-    main, footer { max-width: 1120px; margin: 0 auto; padding: 0 20px; }
-    header { padding: 40px 0 12px; }
-    .kind { margin: 0; color: var(--accent); font-weight: 600; letter-spacing: .02em; }
-    h1 { margin: 2px 0 8px; font-size: 2.1rem; line-height: 1.2; }
-    h2 { margin: 36px 0 12px; font-size: 1.4rem; line-height: 1.25; }
-    h3 { margin: 0 0 8px; font-size: 1.1rem; }
-    .lead { margin: 0; max-width: 75ch; color: var(--soft); font-size: 1.05rem; }
-    .notice { margin: 16px 0; padding: 10px 16px; border-left: 4px solid #e69f00; background: #fff7e6; border-radius: 4px; }
-    .notice ul { margin: 4px 0 0; padding-left: 20px; }
-    .table { margin: 20px 0; overflow-x: auto; background: #fff; border: 1px solid var(--line); border-radius: 10px; }
-    table { width: 100%; border-collapse: collapse; font-size: .92rem; font-variant-numeric: tabular-nums; }
-    th, td { padding: 9px 14px; text-align: right; white-space: nowrap; border-bottom: 1px solid var(--line); }
-    tr:last-child td { border-bottom: 0; }
-    th { color: var(--soft); font-weight: 600; }
-    th:first-child, td:first-child { text-align: left; white-space: normal; min-width: 14em; }
-    td:nth-child(2), th:nth-child(2) { text-align: left; }
-    figure { margin: 20px 0; padding: 20px 22px; background: #fff; border: 1px solid var(--line); border-radius: 10px; }
-    .picture { overflow-x: auto; }
-    img { display: block; width: 100%; min-width: 640px; height: auto; }
-    figcaption { margin-top: 10px; color: var(--soft); font-size: .92rem; }
-    .files { margin: 8px 0 0; font-size: .85rem; color: var(--soft); }
-    a { color: var(--accent); }
-    summary { cursor: pointer; }
-    summary h2 { display: inline-block; margin: 14px 0; }
-    dl { display: grid; grid-template-columns: max-content 1fr; gap: 6px 20px; }
-    dt { font-weight: 600; } dd { margin: 0; }
-    footer { padding: 12px 20px 48px; color: var(--soft); font-size: .85rem; }
-    @media (max-width: 640px) {
-      h1 { font-size: 1.6rem; } figure { padding: 16px 14px; } dl { display: block; } dd { margin: 0 0 10px; }
-    }
-    @media print { body { background: #fff; } figure { break-inside: avoid; } }
-    """
 }

@@ -18,6 +18,8 @@ struct ReportedRun {
   let setting: CouplingSetting
   /// The coupling that is shown, over prompts.
   let coupling: CouplingStatistic?
+  /// Bytes that each of its figures may add to the page for what can be switched to.
+  var liveBytes = LiveFigure.pageBytes
 
   /// Takes the reading the run's settings ask for, at its largest rank; where the record has another score or norm, that.
   ///

@@ -42,7 +42,11 @@ public struct RunReport {
       }
       return key(a) < key(b)
     }
-    self.runs = order.map { all[$0] }
+    self.runs = order.map { i in
+      var run = all[i]
+      run.liveBytes /= all.count
+      return run
+    }
     let (panels, colors) = (
       try self.runs.map { try BlockPanels($0) }, ColorScale.all(self.runs)
     )

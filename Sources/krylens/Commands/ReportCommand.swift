@@ -35,34 +35,35 @@ struct ReportCommand: ParsableCommand {
   func run() throws {
     try withExitStatus {
       let column = try scores.map { try ScoreFile.read($0.path, column: score) }
-      for run in runs {
-        let kind = RunKind(run.path)
-        guard kind == .align || kind == .triplets else {
-          throw RunError.unfit(
-            path: run.path,
-            reason:
-              "is a run of krylens \(kind.rawValue), but reports show runs of align or triplets; krylens show "
-              + "prints its tables")
-        }
+      let kinds = runs.map { RunKind($0.path) }
+      for (run, kind) in zip(runs, kinds) where ![.align, .triplets, .lensRead].contains(kind) {
+        throw RunError.unfit(
+          path: run.path,
+          reason:
+            "is a run of krylens \(kind == .lens ? "lens fit" : kind.rawValue), but reports show runs of align, "
+            + "triplets or lens read; krylens show prints its tables")
       }
-      let maps = runs.map(\.path).filter { RunKind($0) == .triplets }
+      let (kind, paths) = (kinds[0], runs.map(\.path))
+      if let other = kinds.firstIndex(where: { $0 != kind }) {
+        throw RunError.unfit(
+          path: paths[other],
+          reason:
+            "is a run of \(kinds[other].rawValue), but \(paths[0]) is of \(kind.rawValue); make one report for "
+            + "each kind")
+      }
+      if let scores, kind != .align {
+        throw OptionError(
+          option: "--scores", value: scores.path,
+          reason: "is only for runs of align; leave it out for runs of \(kind.rawValue)")
+      }
       Interrupt.catchSignals()
       do {
-        if maps.isEmpty {
-          let stored = try runs.map { path throws in try StoredRun(path.path) }
+        switch kind {
+        case .triplets: try MapReport(paths).write(to: output.path, before: Interrupt.check)
+        case .lensRead: try LensReport(paths).write(to: output.path, before: Interrupt.check)
+        default:
+          let stored = try paths.map { path throws in try StoredRun(path) }
           try RunReport(stored, scores: column).write(to: output.path, before: Interrupt.check)
-        } else {
-          if let other = runs.first(where: { !maps.contains($0.path) }) {
-            throw RunError.unfit(
-              path: other.path,
-              reason: "is not a run of triplets like \(maps[0]); make one report for each kind")
-          }
-          if let scores {
-            throw OptionError(
-              option: "--scores", value: scores.path,
-              reason: "is only for runs of align; leave it out for runs of triplets")
-          }
-          try MapReport(maps).write(to: output.path, before: Interrupt.check)
         }
       } catch {
         // Ctrl-C also reaches gnuplot, which then fails.

@@ -34,6 +34,8 @@ struct ShowCommand: ParsableCommand {
       return LensTable.fitted(
         try LensRecord.begun(in: path) ?? LensRecord(folder: path), folder: path
       ).joined(separator: "\n")
+    case .lensRead:
+      return LensTable.read(try LensReadingRecord(folder: path).reading).joined(separator: "\n")
     case .align: break
     }
     guard FileManager.default.fileExists(atPath: "\(path)/result.json") else {

@@ -36,6 +36,13 @@ struct LensReadCommand: ParsableCommand {
   @Option(help: ArgumentHelp("Seed of random weights.", valueName: "n"))
   var seed: UInt64 = 0
 
+  @Option(
+    name: .shortAndLong,
+    help: ArgumentHelp(
+      "A new or empty folder for a record, which krylens report draws.", valueName: "dir"),
+    completion: .directory)
+  var output: FilePath?
+
   @Flag(help: "Print JSON.")
   var json = false
 
@@ -52,12 +59,17 @@ struct LensReadCommand: ParsableCommand {
         throw OptionError(
           option: "--prompt", value: "", reason: "\(inputs.count) prompts are given; give one")
       }
+      if let output { try LensReadingRecord.checkIsFree(output.path) }
       let opened = try StoredLens(lens.path)
       let loaded = try LoadedModel(
         try execution.settings(for: model, prompts, seed: seed), prompts: inputs)
       loaded.notes.forEach(note)
       let reading = try LensReading(
         opened, of: loaded, layers: layers?.values, tokens: tokens, top: top)
+      if let output {
+        try LensReadingRecord(reading, of: loaded).write(to: output.path)
+        if !json { note("written to \(output.path); krylens report draws it") }
+      }
       try StandardOutput.print(
         json
           ? String(decoding: try recordJSON(reading), as: UTF8.self)
