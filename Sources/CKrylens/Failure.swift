@@ -50,7 +50,10 @@ func answer(_ work: () throws -> Void) -> krylens_status {
     return KRYLENS_OK
   } catch {
     let failure = Failure(error)
-    LastError.keep(failure.message)
+    // One line per failure stays so; whatever else a caller's texts hold is made safe to print, NUL included.
+    LastError.keep(
+      failure.message.split(separator: "\n", omittingEmptySubsequences: false)
+        .map { escaped(String($0)) }.joined(separator: "\n"))
     return failure.status
   }
 }

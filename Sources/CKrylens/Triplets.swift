@@ -137,7 +137,8 @@ public func krylens_triplets_copy(
     for (_, target, _, numbers) in arrays {
       guard let target else { continue }
       numbers.withUnsafeBytes {
-        UnsafeMutableRawPointer(target).copyMemory(from: $0.baseAddress!, byteCount: $0.count)
+        guard let source = $0.baseAddress else { return }
+        UnsafeMutableRawPointer(target).copyMemory(from: source, byteCount: $0.count)
       }
     }
   }

@@ -11,9 +11,13 @@
 // refused, and the message lists the known ones; null stands for the default. Arrays of numbers are plain C arrays.
 //
 // Errors. Every function that can fail returns a krylens_status. krylens_last_error() then says what is wrong and what to do, in
-// the words of the command, with settings called by their names. A function that fails leaves its output arguments as
-// they were, except the arrays that products are written to. No argument ends the process: NULL, closed or foreign handles, wrong
-// counts, numbers that are not finite, invalid UTF-8 and malformed JSON are refused. Only exhausted memory ends it.
+// the words of the command, with settings called by their names: one line, or one per prompt where several failed. A function
+// that fails leaves its output arguments as they were, except the arrays that products are written to. No argument ends the
+// process: NULL, closed or foreign handles, wrong counts, numbers that are not finite, invalid UTF-8 and malformed JSON are
+// refused. Only exhausted memory ends it.
+//
+// Files. The files of an open model must stay as they are: once one is changed, replaced or deleted, calls that use its weights
+// fail, since they could have read either version. Open the model again then.
 //
 // Handles. A krylens_model, krylens_jacobian or krylens_triplets pointer is a name, not an address: it is looked up at every
 // call, never dereferenced, and no two handles of a process ever have the same name. A Jacobian keeps its model, so the
@@ -115,16 +119,17 @@ krylens_status krylens_model_info(krylens_model *model, char **json);
 /// The text may be empty, and then so is the result. Free the ids.
 krylens_status krylens_tokenize(krylens_model *model, const char *text, int64_t **ids, size_t *count);
 
-/// The text of one token id, as in " Paris"; bytes that are not valid UTF-8 on their own are U+FFFD. Free the text.
+/// The text of one token id, as in " Paris"; bytes that are not valid UTF-8 on their own are U+FFFD. Like every C string it
+/// ends at its first NUL character, which a vocabulary of bytes has as a token. Free the text.
 krylens_status krylens_token_text(krylens_model *model, int64_t id, char **text);
 
 // MARK: Jacobians
 
 /// Runs the model on a prompt and linearizes one of its maps there.
 ///
-/// What it is run on, one of: "prompt" (a text), "token_ids" (an array of ids, used as they are), "image" (the path of a PNG, JPEG or
+/// What it is run on: "prompt" (a text), "token_ids" (an array of ids, used as they are), "image" (the path of a PNG, JPEG or
 /// .safetensors file); with "encoder_prompt" or "encoder_token_ids" in models that have an encoder. Arrays of these ("prompt":
-/// ["…", "…"]) give the average of the map over several prompts.
+/// ["…", "…"]), or several of them, give the average of the map over all that are given.
 /// Which map, as `krylens triplets` has it: "from_layer", "to_layer" (a boundary, "final" or "logits"), "from_token" and "to_token"
 /// ("last", "all", an index or an array of indices), "site" ("block", "attention", "mlp"), "head", "expert", "linearization" ("full",
 /// "frozen-attention", "frozen-norms", "detached"), "path" ("all", "own"), "identity" ("subtract", "keep"), "reduce" ("none", "sum",

@@ -22,8 +22,14 @@ struct HandleTests {
     #expect(
       String(cString: krylens_last_error())
         == #"settings: there is no setting "thread"; there are threads, random_init, seed"#)
+    #expect(krylens_open("\u{1B}[31m", nil, &model) == KRYLENS_FAILED)
+    #expect(String(cString: krylens_last_error()).hasPrefix(#"\u{1B}[31m"#))
     model = try Library.model()
     defer { krylens_model_close(model) }
+    // A NUL from JSON does not cut the message short.
+    var jacobian: OpaquePointer?
+    krylens_jacobian_open(model, #"{"image": "a\u0000b"}"#, &jacobian)
+    #expect(String(cString: krylens_last_error()).contains(#"a\0b"#))
     #expect(krylens_jacobian_close(model) == KRYLENS_INVALID_HANDLE)
     #expect(
       String(cString: krylens_last_error()) == "the handle is a model's; give a jacobian")

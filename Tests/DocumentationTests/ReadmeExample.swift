@@ -3,7 +3,7 @@ import Autodiff
 import Lanczos
 import LinearAlgebra
 
-/// No transformer: what a layer of 400 tanh units adds to 100 features, seen through its Jacobian at one point.
+/// Not a transformer: the Jacobian, at one point, of what a layer of 400 tanh units adds to 100 features.
 func strongestDirections() throws -> SingularTriplets {
   var random = SeededGenerator(seed: 1)
   let up = StoredMatrix(random.normalMatrix(rows: 400, columns: 100))

@@ -24,8 +24,15 @@ _TYPES: Dict[str, Any] = {
 }
 
 
+def _require_file(path: Path) -> None:
+    """Refuses what is there but is not a regular file: opening a pipe would wait for a writer. Raises :class:`RunError`."""
+    if path.exists() and not path.is_file():
+        raise RunError(f"{path}: not a regular file")
+
+
 def read_json(path: Path) -> Dict[str, Any]:
     """The object that a JSON file holds. Raises :class:`RunError`, which names the file."""
+    _require_file(path)
     try:
         value = json.loads(path.read_bytes().decode("utf-8"))
     except OSError as error:
@@ -78,6 +85,7 @@ class Safetensors(Mapping[str, npt.NDArray[Any]]):
     def __init__(self, path: Union[str, "os.PathLike[str]"]) -> None:
         self.path = Path(path)
         self._entries: Dict[str, Tuple[Any, Tuple[int, ...], int]] = {}
+        _require_file(self.path)
         try:
             with open(self.path, "rb") as file:
                 size = os.fstat(file.fileno()).st_size

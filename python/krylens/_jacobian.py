@@ -22,7 +22,7 @@ class Jacobian(LinearOperator):
     ``J @ x``, ``J.T @ y``, ``J.matvec``, ``rmatvec``, ``matmat``, ``rmatmat``, sums, products with other operators, and
     every solver of SciPy take it. Without SciPy it has the products and transposes alone.
 
-    A product costs about one forward pass of the map's tokens for each vector; up to 64 vectors share one pass
+    A product costs about one forward pass of the map's tokens for each vector; up to 32 vectors share one pass
     over the weights, so ``J @ X`` is much faster than its columns one by one. No weights are copied.
 
     Vectors of float32 and float16 give float32; float64, integers and booleans give float64. Either way products are computed
@@ -96,6 +96,8 @@ class Jacobian(LinearOperator):
         -----
         Ctrl-C ends the solve after the current pass, and KeyboardInterrupt is raised.
         """
+        if isinstance(k, bool) or not isinstance(k, (int, np.integer)):
+            raise InvalidArgument(f"k {k!r}: must be a number of triplets, from 1 to {min(self.shape)}")
         request = settings({
             "top": k, "tolerance": tolerance, "certify": certify, "solver": solver, "seed": seed, "precision": precision})
         found = c_void_p()
@@ -145,12 +147,12 @@ class Jacobian(LinearOperator):
         return super().rmatvec(x)
 
     def matmat(self, X: Any) -> Any:
-        """J X for vectors in columns, shape (n, k): shape (m, k). Up to 64 columns share a pass over the weights."""
+        """J X for vectors in columns, shape (n, k): shape (m, k). Up to 32 columns share a pass over the weights."""
         self._check(X, self.shape[1], "matmat")
         return super().matmat(X)
 
     def rmatmat(self, X: Any) -> Any:
-        """Jᵀ X for vectors in columns, shape (m, k): shape (n, k). Up to 64 columns share a pass over the weights."""
+        """Jᵀ X for vectors in columns, shape (m, k): shape (n, k). Up to 32 columns share a pass over the weights."""
         self._check(X, self.shape[0], "rmatmat")
         return super().rmatmat(X)
 
@@ -207,6 +209,8 @@ class Jacobian(LinearOperator):
 
 def _real(x: Any) -> Array:
     """Numbers in float32 if they are in float32 or float16, in float64 if they are other real ones."""
+    if isinstance(x, np.ma.MaskedArray) and np.ma.is_masked(x):
+        raise InvalidArgument("vectors of a masked array: a product needs every entry; fill them, as with x.filled(0)")
     array = x.toarray() if hasattr(x, "toarray") else np.asarray(x)
     if array.dtype.kind not in "fiub":
         advice = "apply it to the real and to the imaginary part" if array.dtype.kind == "c" else "give an array of real numbers"

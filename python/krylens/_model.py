@@ -98,7 +98,7 @@ class Model:
 
     def token_text(self, token: int) -> str:
         """The text of a token id, as in ``" Paris"``."""
-        if not isinstance(token, (int, np.integer)) or not -(2**63) <= token < 2**63:
+        if isinstance(token, bool) or not isinstance(token, (int, np.integer)) or not -(2**63) <= token < 2**63:
             raise InvalidArgument(f"token {token!r}: not a token id")
         return library().text("token_text", self._handle.pointer, int(token))
 

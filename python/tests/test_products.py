@@ -126,6 +126,14 @@ def test_wrong_dtypes(wide: krylens.Jacobian, vector: Any) -> None:
             take(vector)
 
 
+def test_masked_entries_are_refused(wide: krylens.Jacobian) -> None:
+    masked = np.ma.masked_greater(np.arange(72.0), 70)
+    for take in (wide.matvec, lambda x: wide.matmat(x[:, None]), lambda x: wide @ x):
+        with pytest.raises(krylens.InvalidArgument, match="masked"):
+            take(masked)
+    assert np.array_equal(wide @ masked.filled(0), wide @ np.ma.masked_array(masked.filled(0), mask=False))
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_numbers_that_are_not_finite(wide: krylens.Jacobian, bad: float, dtype: Any) -> None:

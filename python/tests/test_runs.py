@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pathlib
 import shutil
 import struct
@@ -166,6 +167,19 @@ def test_what_is_no_run(tmp_path: pathlib.Path, llama: pathlib.Path) -> None:
     (tmp_path / "partial/manifest.json").write_text("{}")
     with pytest.raises(krylens.RunError, match="has not ended"):
         krylens.load(tmp_path)
+
+
+def test_pipes_are_refused_and_not_waited_for(copy: pathlib.Path) -> None:
+    arrays = copy / "triplets.safetensors"
+    arrays.unlink()
+    os.mkfifo(arrays)
+    run = krylens.load(copy)
+    with pytest.raises(krylens.RunError, match="not a regular file"):
+        run.triplets()
+    (copy / "result.json").unlink()
+    os.mkfifo(copy / "result.json")
+    with pytest.raises(krylens.RunError):
+        krylens.load(copy)
 
 
 @pytest.mark.parametrize("text", [

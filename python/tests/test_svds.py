@@ -77,7 +77,7 @@ def test_every_count(jacobian: krylens.Jacobian, k: int) -> None:
 
 
 @pytest.mark.parametrize("settings, words", [
-    ({"k": 0}, "top"), ({"k": 25}, "top"), ({"k": -1}, "top"), ({"k": 2.5}, "top"), ({"k": "2"}, "top"),
+    ({"k": 0}, "top"), ({"k": 25}, "top"), ({"k": -1}, "top"), ({"k": 2.5}, "k 2.5"), ({"k": "2"}, "k '2'"), ({"k": None}, "k None"),
     ({"k": 2**70}, "top"), ({"tolerance": -1.0}, "tolerance"), ({"tolerance": float("nan")}, "settings"),
     ({"tolerance": "small"}, "tolerance"), ({"solver": "lapack"}, "solver"), ({"certify": "maybe"}, "certify"),
     ({"seed": -1}, "seed"), ({"precision": "half"}, "precision"), ({"solver": object()}, "settings"), ({"progress": 3}, "progress")])

@@ -39,6 +39,7 @@ public struct ModelRequest: Sendable, Equatable {
     if let maxMemory, maxMemory < 1 {
       throw .badSetting(.maxMemory, value: "\(maxMemory)", reason: "must be 1 byte or more")
     }
+    if output == "" { throw .badSetting(.output, reason: "is empty; name a folder") }
   }
 
   /// The settings with defaults filled in. Throws `RunError.badSetting`.
