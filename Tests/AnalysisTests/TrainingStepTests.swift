@@ -85,7 +85,7 @@ struct CheckpointSequenceTests {
     try scratch.makeFolder("empty")
     expectRefusal([scratch["a"]], [scratch["a/final"], "without a training step"])
     expectRefusal([scratch["b"]], [scratch["b/step1"], scratch["b/step_1"], "leave one"])
-    expectRefusal([scratch["a/step1"], scratch["b/step1"]], ["of step 1"])
+    expectRefusal([scratch["a/step1"], scratch["b/step1"]], ["has the same step, 1"])
     expectRefusal([scratch["c"]], [scratch["c/model"]])
     expectRefusal([scratch["c/model"]], [scratch["c/model"], "step128"])
     expectRefusal([scratch["empty"]], [scratch["empty"], "step128"])

@@ -72,7 +72,7 @@ struct ExitStatusTests {
     Wrong("--seed", "1.5", names: ["--seed", "1.5"]),
     Wrong("--threads", "0", names: ["--threads 0"]),
     Wrong("--max-memory", "lots", names: ["--max-memory", "lots"]),
-    Wrong("--max-memory", "1kB", names: ["--max-memory 1.0 kB", " MB, the most for"]),
+    Wrong("--max-memory", "1kB", names: ["--max-memory 1.0 kB", " MB, the largest part for"]),
     Wrong("--colour", "red", names: ["--colour"]),
     Wrong("--token-ids", "", names: ["--token-ids"]),
     Wrong("--token-ids", "1 2,3", names: ["--token-ids", "1 2,3"]),

@@ -158,12 +158,14 @@ class Jacobian(LinearOperator):
 
     def dot(self, x: Any) -> Any:
         """J x of a vector, a matrix of columns, or another operator: what ``J @ x`` computes."""
+        _refuse_masked(x)
         shape, n = np.shape(x), self.shape[1]
         if shape and not (shape[0] == n and len(shape) <= 2):
             raise InvalidArgument(f"J @ x: shape {shape}, expected ({n},) or ({n}, k): the Jacobian is {self.shape[0]} × {n}")
         return super().dot(x)
 
     def _check(self, x: Any, length: int, name: str) -> None:
+        _refuse_masked(x)
         shape = np.shape(x)
         takes_one = name.endswith("matvec")
         if not (shape in ((length,), (length, 1)) if takes_one else len(shape) == 2 and shape[0] == length):
@@ -207,10 +209,14 @@ class Jacobian(LinearOperator):
         return f"<{state}Jacobian: {self.shape[0]} × {self.shape[1]}, {span}, {self.dtype}>"
 
 
+def _refuse_masked(x: Any) -> None:
+    """SciPy drops the mask, and the hidden entries would count. Raises :class:`InvalidArgument`."""
+    if np.ma.is_masked(x):
+        raise InvalidArgument("vectors of a masked array: a product needs every entry; fill them in, as with x.filled(0)")
+
+
 def _real(x: Any) -> Array:
     """Numbers in float32 if they are in float32 or float16, in float64 if they are other real ones."""
-    if isinstance(x, np.ma.MaskedArray) and np.ma.is_masked(x):
-        raise InvalidArgument("vectors of a masked array: a product needs every entry; fill them, as with x.filled(0)")
     array = x.toarray() if hasattr(x, "toarray") else np.asarray(x)
     if array.dtype.kind not in "fiub":
         advice = "apply it to the real and to the imaginary part" if array.dtype.kind == "c" else "give an array of real numbers"
