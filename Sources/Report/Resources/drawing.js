@@ -63,6 +63,17 @@ function fitted(text, width, size = 12) {
   return letters.length ? letters.join("") + "…" : "";
 }
 
+/** The same, cut in its middle: names that are alike differ at their ends. */
+function shortened(text, width, size = 12) {
+  if (measure(text, size) <= width) return text;
+  const [head, tail] = [[...text], []];
+  while (tail.length < head.length) tail.unshift(head.pop());
+  while (tail.length && measure(head.join("") + "…" + tail.join(""), size) > width) {
+    if (head.length >= tail.length) head.pop(); else tail.shift();
+  }
+  return tail.length ? head.join("") + "…" + tail.join("") : "";
+}
+
 /** An axis over some numbers, from pixel `from` to pixel `to`. */
 function scale(values, from, to, isLog = false) {
   const known = values.filter(v => typeof v === "number" && isFinite(v) && (!isLog || v > 0));

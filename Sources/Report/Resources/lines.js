@@ -5,7 +5,7 @@ function lines(panel, svg, width, limit) {
   const all = panel.series.map(s => ({...s, kept: s.x.map((_, i) => i).filter(i => limit === null || (panel.limitsLevels ? s.level : s.x[i]) <= limit)}));
   const numbers = (keys, more) => all.flatMap(s => keys.flatMap(k => (s[k] ? s.kept.map(i => s[k][i]) : []))).concat(more || []);
   const named = all.filter(s => s.name && !panel.ramp && !s.isSilent);
-  const names = panel.y.names && panel.y.names.map(n => fitted(n, width < 500 ? 90 : 190));
+  const names = panel.y.names && panel.y.names.map(n => shortened(n, width < 500 ? 90 : 190));
   const key = panel.ramp ? 0 : keyHeight(named, width);
   const title = panel.title ? 24 : 0;
   const height = panel.height || Math.min(Math.max(0.72 * width, 250), 420);
@@ -152,7 +152,7 @@ function drawKey(svg, named, frame, top, width) {
       }
       if (s.mark === "cross") shape(svg, "path", {class: "curve", d: `M${x + 7} ${y - 8}l8 8m0 -8l-8 8`}).style.stroke = stroke(s);
       else if (s.mark) shape(svg, "circle", {cx: x + 11, cy: y - 4, r: 3.6}).style.fill = stroke(s);
-      shape(svg, "text", {x: x + 28, y}, fitted(s.name, width - x - 34));
+      shape(svg, "text", {x: x + 28, y}, shortened(s.name, width - x - 34));
     }
   });
 }

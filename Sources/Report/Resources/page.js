@@ -53,9 +53,11 @@ function makePanel(parent, title) {
     choose(next);
   });
   return {
-    draw(panel, limit) {
+    place(panel) {
       home.style.flexGrow = panel.grow || 1;
       home.style.flexBasis = panel.basis ? `${panel.basis}px` : "";
+    },
+    draw(panel, limit) {
       const width = Math.max(home.clientWidth, 240);
       svg.replaceChildren();
       chart = panel.type === "heat" ? heat(panel, svg, width) : panel.type === "mosaic" ? mosaic(panel, svg, width) : lines(panel, svg, width, limit);
@@ -109,6 +111,8 @@ function enliven(figure, data) {
     const limits = choices.filter(c => c.control.limit).map(c => c.control.limit[c.select.selectedIndex]);
     const view = data.views[key];
     shown = data.panels.map((panel, i) => ({...panel, ...view[i]}));
+    // All in their places first: the width of one depends on its neighbours.
+    panels.forEach((panel, i) => panel.place(shown[i]));
     panels.forEach((panel, i) => panel.draw(shown[i], shown[i].isLimited && limits.length ? limits[0] : null));
   };
   choices.forEach(({select}) => select.addEventListener("change", draw));
