@@ -60,7 +60,9 @@ CHARTS = """
     const meet = (a, b) => a.left < b.right - 1 && b.left < a.right - 1 && a.top < b.bottom - 4 && b.top < a.bottom - 4;
     const over = texts.flatMap((t, i) => texts.slice(0, i).filter((_, j) => meet(boxes[i], boxes[j])).map(
       other => `writes “${t.textContent}” over “${other.textContent}” in ${figure.id}`));
-    return [...(texts.length ? [] : [`draws nothing in ${figure.id}`]), ...cut, ...over.slice(0, 3)];
+    // On a phone wide grids scroll.
+    const hidden = innerWidth > 1000 && frame.width > svg.parentElement.clientWidth + 1 ? [`hides a part of ${figure.id}`] : [];
+    return [...(texts.length ? [] : [`draws nothing in ${figure.id}`]), ...cut, ...hidden, ...over.slice(0, 3)];
   });
 })
 """
