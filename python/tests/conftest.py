@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 import textwrap
@@ -17,6 +18,10 @@ import krylens
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 FIXTURES = ROOT / "Tests/ModelTests/Fixtures"
 PROMPTS = [[1, 2, 3, 4], [5, 6, 7]]
+
+
+# Background jobs start with Ctrl-C ignored, and their children inherit that: programs that are to be interrupted as well.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -174,8 +174,9 @@ def test_pipes_are_refused_and_not_waited_for(copy: pathlib.Path) -> None:
     arrays.unlink()
     os.mkfifo(arrays)
     run = krylens.load(copy)
+    assert isinstance(run, krylens.Run)
     with pytest.raises(krylens.RunError, match="not a regular file"):
-        run.triplets()
+        run.triplets(0, layer=1)
     (copy / "result.json").unlink()
     os.mkfifo(copy / "result.json")
     with pytest.raises(krylens.RunError):
