@@ -74,6 +74,7 @@ struct ExitStatusTests {
     Wrong("--max-memory", "lots", names: ["--max-memory", "lots"]),
     Wrong("--max-memory", "1kB", names: ["--max-memory 1.0 kB", " MB, the largest part for"]),
     Wrong("--colour", "red", names: ["--colour"]),
+    Wrong("--prompts", "", names: ["--prompts"]),
     Wrong("--token-ids", "", names: ["--token-ids"]),
     Wrong("--token-ids", "1 2,3", names: ["--token-ids", "1 2,3"]),
     Wrong("--token-ids", "1,b", names: ["--token-ids", "1,b"]),
