@@ -86,11 +86,11 @@ class Folder:
         return Triplets(u.T, s, v, residuals, record)
 
     def _csv(self, name: str) -> "pandas.DataFrame":
-        pandas = pandas_module()
+        module = pandas_module()
         # From 3.1 on numbers are read exactly by default, and the argument is deprecated.
-        is_exact = tuple(int(part) for part in pandas.__version__.split(".")[:2]) >= (3, 1)
+        is_exact = tuple(int(part) for part in module.__version__.split(".")[:2]) >= (3, 1)
         options: Dict[str, Any] = {} if is_exact else {"float_precision": "round_trip"}
-        frame: "pandas.DataFrame" = pandas.read_csv(self.path / f"{name}.csv", **options)
+        frame: "pandas.DataFrame" = module.read_csv(self.path / f"{name}.csv", **options)
         return frame
 
     def _frame(self, rows: Iterable[Record]) -> "pandas.DataFrame":
