@@ -1,6 +1,8 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
+let mpi = TargetDependencyCondition.when(traits: ["MPI"])
+
 // One direction, no way back: an arrow of `dependencies` never points to a module further down.
 let package = Package(
   name: "krylens",
@@ -8,6 +10,7 @@ let package = Package(
   products: [
     .executable(name: "krylens", targets: ["krylens"]),
     .library(name: "LinearAlgebra", targets: ["LinearAlgebra"]),
+    .library(name: "Processes", targets: ["Processes"]),
     .library(name: "Weights", targets: ["Weights"]),
     .library(name: "Files", targets: ["Files"]),
     .library(name: "Autodiff", targets: ["Autodiff"]),
@@ -22,6 +25,11 @@ let package = Package(
     .library(name: "Report", targets: ["Report"]),
     .library(name: "CKrylens", type: .dynamic, targets: ["CKrylens"]),
   ],
+  traits: [
+    .trait(
+      name: "MPI",
+      description: "Share runs among the processes of mpirun or srun (Open MPI and PARPACK).")
+  ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
     .package(url: "https://github.com/apple/swift-numerics", from: "1.1.0"),
@@ -33,6 +41,10 @@ let package = Package(
       name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
     .systemLibrary(
       name: "CARPACK", pkgConfig: "arpack", providers: [.apt(["libarpack2-dev"])]),
+    .systemLibrary(
+      name: "CMPI", pkgConfig: "ompi-c", providers: [.apt(["libopenmpi-dev"])]),
+    .systemLibrary(
+      name: "CPARPACK", pkgConfig: "parpack", providers: [.apt(["libparpack2-dev"])]),
     .systemLibrary(
       name: "CUTF8Proc", pkgConfig: "libutf8proc", providers: [.apt(["libutf8proc-dev"])]),
     .systemLibrary(
@@ -48,12 +60,17 @@ let package = Package(
         "COpenBLAS", .product(name: "RealModule", package: "swift-numerics"),
         .product(name: "ComplexModule", package: "swift-numerics"),
       ]),
+    .target(name: "Processes", dependencies: ["LinearAlgebra"]),
+    .target(
+      name: "MPIProcesses",
+      dependencies: ["Processes", .target(name: "CMPI", condition: mpi)]),
     .target(name: "Weights", dependencies: ["LinearAlgebra", "CKernels"]),
-    .target(name: "Autodiff", dependencies: ["LinearAlgebra", "Weights"]),
+    .target(name: "Autodiff", dependencies: ["LinearAlgebra", "Processes", "Weights"]),
     .target(
       name: "Lanczos",
       dependencies: [
-        "LinearAlgebra", "Weights", "CARPACK", "COpenBLAS",
+        "LinearAlgebra", "Processes", "MPIProcesses", "Weights", "CARPACK", "COpenBLAS",
+        .target(name: "CPARPACK", condition: mpi),
         .product(name: "ComplexModule", package: "swift-numerics"),
       ]),
     .target(
@@ -71,14 +88,17 @@ let package = Package(
       ]
     ),
     .target(name: "Images", dependencies: ["CImages"]),
-    .target(name: "Model", dependencies: ["Autodiff", "Files", "Checkpoint", "Images", "Weights"]),
+    .target(
+      name: "Model",
+      dependencies: ["Autodiff", "Files", "Checkpoint", "Images", "Processes", "Weights"]),
     .target(
       name: "Alignment",
       dependencies: ["LinearAlgebra", .product(name: "RealModule", package: "swift-numerics")]),
     .target(
       name: "Analysis",
       dependencies: [
-        "Model", "Images", "Lanczos", "Alignment", "Tokenization", "Files", "Checkpoint", "Weights",
+        "Model", "Images", "Lanczos", "Alignment", "Tokenization", "Files", "Checkpoint",
+        "Processes", "MPIProcesses", "Weights",
       ]),
     .target(name: "Studies", dependencies: ["Analysis", "Alignment"]),
     .target(
@@ -99,7 +119,7 @@ let package = Package(
     .executableTarget(
       name: "krylens",
       dependencies: [
-        "Analysis", "Studies", "Report",
+        "Analysis", "Studies", "Report", "Processes", "MPIProcesses",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "SwiftCSV", package: "SwiftCSV"),
       ]),
@@ -115,8 +135,9 @@ let package = Package(
       path: "benchmarks/truth"),
 
     .target(
-      name: "TestSupport", dependencies: ["LinearAlgebra"], path: "Tests/TestSupport"),
+      name: "TestSupport", dependencies: ["LinearAlgebra", "Processes"], path: "Tests/TestSupport"),
     .testTarget(name: "TestSupportTests", dependencies: ["TestSupport"]),
+    .testTarget(name: "ProcessesTests", dependencies: ["Processes", "TestSupport"]),
     .testTarget(
       name: "CKernelsTests",
       dependencies: ["LinearAlgebra", "Weights", "CKernels", "TestSupport"],
