@@ -23,3 +23,6 @@ static inline int ck_mpi_iprobe(int source, int tag, MPI_Comm comm, int *found, 
 static inline int ck_mpi_receive(void *data, int bytes, int source, int tag, MPI_Comm comm) {
   return MPI_Recv(data, bytes, MPI_BYTE, source, tag, comm, MPI_STATUS_IGNORE);
 }
+static inline int ck_mpi_test(MPI_Request *request, int *done) {
+  return MPI_Test(request, done, MPI_STATUS_IGNORE);
+}
