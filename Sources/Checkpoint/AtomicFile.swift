@@ -47,6 +47,15 @@ final class AtomicFile {
     if buffer.count >= Self.bufferSize { try flush() }
   }
 
+  /// Appends zeros as a hole, which takes no disk space. Throws `FileError.cannotWrite`.
+  func appendHole(bytes: Int) throws(FileError) {
+    try flush()
+    count += bytes
+    guard ftruncate(descriptor, off_t(count)) == 0, lseek(descriptor, 0, SEEK_END) >= 0 else {
+      throw failure()
+    }
+  }
+
   /// Gives the file its name once its bytes are on disk. If `isDurable` is false it does not wait for the disk: the file
   /// then survives a crash of the process, but not one of the machine. Throws `FileError.cannotWrite`.
   func finish(isDurable: Bool = true) throws(FileError) {

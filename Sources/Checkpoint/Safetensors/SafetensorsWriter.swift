@@ -92,6 +92,15 @@ public final class SafetensorsWriter {
     if missing == 0 { skipComplete() }
   }
 
+  /// Completes all tensors with zeros, as a hole of the file that takes no disk space. Throws `FileError.cannotWrite`.
+  public func appendZeros() throws(FileError) {
+    while current < entries.count {
+      try file.appendHole(bytes: missing * entries[current].elementType.blockBytes)
+      missing = 0
+      skipComplete()
+    }
+  }
+
   /// Gives the file its name once its bytes are on disk. If `isDurable` is false it does not wait for the disk: the file
   /// then survives a crash of the process, but not one of the machine.
   ///

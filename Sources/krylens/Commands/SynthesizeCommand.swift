@@ -50,6 +50,11 @@ struct SynthesizeCommand: ParsableCommand {
   @Option(help: "Seed of the weights.")
   var seed: UInt64 = 0
 
+  @Flag(
+    help: "Leave all weights 0, in a file that takes no disk space: enough for plan, not for align."
+  )
+  var empty = false
+
   @Argument(
     help: ArgumentHelp("The folder, new or empty.", valueName: "folder"),
     completion: .directory)
@@ -87,7 +92,7 @@ struct SynthesizeCommand: ParsableCommand {
       throw ValidationError("\(folder) exists and is not empty; choose another folder")
     }
     let checkpoint = SyntheticCheckpoint(
-      shape: shape, elementType: dtype.elementType, seed: seed)
+      shape: shape, elementType: dtype.elementType, seed: seed, isEmpty: empty)
     Interrupt.catchSignals()
     let progress = ShareProgress()
     defer { progress.finish() }

@@ -47,6 +47,10 @@ public struct SyntheticCheckpoint: Sendable {
       width: 8192, feedForwardWidth: 28672, heads: 64, keyValueHeads: 8, layers: 80,
       vocabulary: 128_256,
       theta: 500_000),
+    "llama-3.1-405b": Shape(
+      width: 16384, feedForwardWidth: 53248, heads: 128, keyValueHeads: 8, layers: 126,
+      vocabulary: 128_256,
+      theta: 500_000),
     "mistral-7b": Shape(
       width: 4096, feedForwardWidth: 14336, heads: 32, keyValueHeads: 8, layers: 32,
       vocabulary: 32000),
@@ -68,12 +72,18 @@ public struct SyntheticCheckpoint: Sendable {
   public var elementType: ElementType
   /// The seed of the weights.
   public var seed: UInt64
+  /// Whether all weights are 0, in a hole of the file: it takes no disk space, and a run on it can be predicted though it would
+  /// find nothing.
+  public var isEmpty: Bool
 
   /// Creates the description of a checkpoint, to be written by `write(to:progress:)`.
-  public init(shape: Shape, elementType: ElementType = .bf16, seed: UInt64 = 0) {
+  public init(
+    shape: Shape, elementType: ElementType = .bf16, seed: UInt64 = 0, isEmpty: Bool = false
+  ) {
     self.shape = shape
     self.elementType = elementType
     self.seed = seed
+    self.isEmpty = isEmpty
   }
 
   /// The bytes of the weights.
@@ -126,6 +136,21 @@ public struct SyntheticCheckpoint: Sendable {
       throw FileError.cannotWrite(file: folder, reason: error.localizedDescription)
     }
     let writer = try SafetensorsWriter("\(folder)/model.safetensors", entries: entries)
+    if isEmpty { try writer.appendZeros() } else { try writeNumbers(to: writer, progress) }
+    try writer.finish()
+    do {
+      try Data(configuration.utf8).write(
+        to: URL(fileURLWithPath: "\(folder)/config.json"), options: .atomic)
+    } catch {
+      unlink("\(folder)/model.safetensors")
+      throw FileError.cannotWrite(
+        file: "\(folder)/config.json", reason: error.localizedDescription)
+    }
+  }
+
+  private func writeNumbers(
+    to writer: SafetensorsWriter, _ progress: (Double) throws -> Void
+  ) throws {
     var generator = SeededGenerator(seed: seed)
     var written = 0
     for entry in entries {
@@ -141,15 +166,6 @@ public struct SyntheticCheckpoint: Sendable {
         written += count * elementType.blockBytes
         try progress(Double(written) / Double(byteCount))
       }
-    }
-    try writer.finish()
-    do {
-      try Data(configuration.utf8).write(
-        to: URL(fileURLWithPath: "\(folder)/config.json"), options: .atomic)
-    } catch {
-      unlink("\(folder)/model.safetensors")
-      throw FileError.cannotWrite(
-        file: "\(folder)/config.json", reason: error.localizedDescription)
     }
   }
 
