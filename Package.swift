@@ -145,7 +145,8 @@ let package = Package(
       resources: [.copy("Fixtures")]),
     .testTarget(name: "LinearAlgebraTests", dependencies: ["LinearAlgebra", "TestSupport"]),
     .testTarget(
-      name: "AutodiffTests", dependencies: ["Autodiff", "Lanczos", "Weights", "TestSupport"]),
+      name: "AutodiffTests",
+      dependencies: ["Autodiff", "Lanczos", "Processes", "Weights", "TestSupport"]),
     .testTarget(
       name: "LanczosTests",
       dependencies: [
@@ -167,7 +168,9 @@ let package = Package(
       resources: [.copy("Fixtures")]),
     .testTarget(
       name: "ModelTests",
-      dependencies: ["Model", "Files", "Images", "Lanczos", "Weights", "TestSupport"],
+      dependencies: [
+        "Model", "Files", "Images", "Lanczos", "Processes", "Weights", "TestSupport",
+      ],
       exclude: [
         "make_fixtures.py", "make_family_fixtures.py", "make_gguf.py", "gguf_recurrent.py",
         "make_initialisation.py", "reference.py", "families",

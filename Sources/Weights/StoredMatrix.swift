@@ -89,6 +89,31 @@ public struct StoredMatrix: @unchecked Sendable {
     return StoredMatrix(kernel: part, owner: owner, scales: scales, isTransposed: isTransposed)
   }
 
+  /// The number of columns at whose multiples `columns(_:)` can begin and end: the block of a quantised type.
+  public var columnUnit: Int { scales == nil ? elementType.blockLength : 1 }
+
+  /// A view of some columns, such as the inputs of some heads.
+  ///
+  /// Precondition: the range begins and ends at multiples of `columnUnit`.
+  public func columns(_ range: Range<Int>) -> StoredMatrix {
+    precondition(range.lowerBound >= 0 && range.upperBound <= columns, "columns outside the matrix")
+    precondition(
+      range.lowerBound % columnUnit == 0 && range.count % columnUnit == 0, "part of a block")
+    var part = kernel
+    if isTransposed {
+      part.first_row += Int64(range.lowerBound)
+      part.rows = Int64(range.count)
+    } else {
+      part.columns = Int64(range.count)
+      if scales == nil {
+        part.data = kernel.data + range.lowerBound / columnUnit * elementType.blockBytes
+      } else {
+        part.first_column += Int64(range.lowerBound)
+      }
+    }
+    return StoredMatrix(kernel: part, owner: owner, scales: scales, isTransposed: isTransposed)
+  }
+
   /// Row `i`, widened to single precision.
   public func row(_ i: Int) -> [Float] {
     precondition(i >= 0 && i < rows, "row outside the matrix")
@@ -112,8 +137,15 @@ public struct StoredMatrix: @unchecked Sendable {
   public var base: UnsafeRawPointer {
     scales == nil ? kernel.data : kernel.data + Int(wordRows.lowerBound * kernel.row_bytes)
   }
-  /// The number of stored bytes, without the scales.
-  public var byteCount: Int { wordRows.count * Int(kernel.row_bytes) }
+  /// The number of stored bytes from the first row to the end of the last one, without the scales. Those of a view of
+  /// some columns are not contiguous.
+  public var byteCount: Int {
+    guard scales == nil else { return wordRows.count * Int(kernel.row_bytes) }
+    guard kernel.rows > 0 else { return 0 }
+    // A row is a whole number of blocks.
+    return Int(kernel.rows - 1) * Int(kernel.row_bytes)
+      + Int(kernel.columns) / elementType.blockLength * elementType.blockBytes
+  }
 
   /// The range of stored rows that the view covers; one stored row of `int4_rows` contains eight rows of weights.
   private var wordRows: Range<Int64> {

@@ -3,14 +3,18 @@ import LinearAlgebra
 
 /// The settings of a soft-max attention: heads and their sizes, scale, and what a query can see.
 ///
-/// Query head h reads key-value head h · keyValueHeads / heads (grouped-query attention, Ainslie et al.,
-/// arXiv 2305.13245). A head's sink is a logit that joins the soft-max but has no value: pᵢ = exp(sᵢ) / (Σⱼ exp(sⱼ) +
+/// Query heads read key-value heads in groups of equal size (grouped-query attention, Ainslie et al., arXiv 2305.13245).
+/// The heads may be some consecutive ones of a larger attention, with the key-value heads that they read. A head's sink is a logit that joins the soft-max but has no value: pᵢ = exp(sᵢ) / (Σⱼ exp(sⱼ) +
 /// exp(sink)) (Xiao et al., arXiv 2309.17453; gpt-oss learns it).
 public struct AttentionSettings: Sendable {
   /// The number of query heads.
   public var heads: Int
-  /// The number of key-value heads, a divisor of `heads`.
+  /// The number of key-value heads, a divisor of `heads` unless they are those of a part.
   public var keyValueHeads: Int
+  /// The number of query heads that read one key-value head.
+  public var groupSize: Int
+  /// The number of the first query head in the whole attention; 0 unless these are a part of it.
+  public var firstHead: Int
   /// The number of features of a head's queries and keys.
   public var headDimension: Int
   /// The number of features of a head's values.
@@ -21,24 +25,28 @@ public struct AttentionSettings: Sendable {
   public var softCap: Double?
   /// The range of positions that a query sees, given its position and the length of the sequence.
   public var visible: @Sendable (_ query: Int, _ count: Int) -> Range<Int>
-  /// A bias added to each score, by head, query position and key position; nil for none.
+  /// A bias added to each score, by head of the whole attention, query position and key position; nil for none.
   public var bias: (@Sendable (_ head: Int, _ query: Int, _ key: Int) -> Double)?
   /// The logit of each head's sink; nil for no sinks.
   public var sinks: [Double]?
 
   /// Creates settings; without `valueDimension`, values have as many features as keys; without `visible`, every token
-  /// sees itself and all before it.
+  /// sees itself and all before it. `groupSize` and `firstHead` are those of a part of the heads.
   public init(
-    heads: Int, keyValueHeads: Int, headDimension: Int, valueDimension: Int? = nil, scale: Double,
+    heads: Int, keyValueHeads: Int, groupSize: Int? = nil, firstHead: Int = 0, headDimension: Int,
+    valueDimension: Int? = nil, scale: Double,
     softCap: Double? = nil,
     visible: @escaping @Sendable (_ query: Int, _ count: Int) -> Range<Int> = { q, _ in 0..<q + 1 },
     bias: (@Sendable (_ head: Int, _ query: Int, _ key: Int) -> Double)? = nil,
     sinks: [Double]? = nil
   ) {
-    precondition(heads % keyValueHeads == 0, "heads must be a multiple of keyValueHeads")
+    precondition(
+      groupSize != nil || heads % keyValueHeads == 0, "heads must be a multiple of keyValueHeads")
     precondition(sinks.map { $0.count == heads } ?? true, "one sink per head")
     self.heads = heads
     self.keyValueHeads = keyValueHeads
+    self.groupSize = groupSize ?? heads / keyValueHeads
+    self.firstHead = firstHead
     self.headDimension = headDimension
     self.valueDimension = valueDimension ?? headDimension
     self.scale = scale
@@ -52,7 +60,13 @@ public struct AttentionSettings: Sendable {
   public var seesDifferencesOnly: Bool { softCap == nil && sinks == nil }
 
   /// The key-value head that query head h reads.
-  func group(of h: Int) -> Int { h * keyValueHeads / heads }
+  func group(of h: Int) -> Int { (firstHead + h) / groupSize - firstHead / groupSize }
+
+  /// The query heads that read a key-value head.
+  func heads(of group: Int) -> Range<Int> {
+    let start = (firstHead / groupSize + group) * groupSize - firstHead
+    return max(0, start)..<min(heads, start + groupSize)
+  }
 
   /// The score after scale, cap and bias, and its derivative with respect to the product q · k.
   func score(_ product: Double, head: Int, query: Int, key: Int) -> (Double, slope: Double) {
@@ -61,7 +75,7 @@ public struct AttentionSettings: Sendable {
       let t = Double.tanh(s / softCap)
       (s, slope) = (softCap * t, slope * (1 - t * t))
     }
-    if let bias { s += bias(head, query, key) }
+    if let bias { s += bias(firstHead + head, query, key) }
     return (s, slope)
   }
 }

@@ -47,15 +47,14 @@ struct AttentionStep<Scalar: RealScalar>: Primitive {
     _ body: (_ head: Int, _ row: Int, Point, _ scratch: UnsafeMutablePointer<Scalar>) -> Void
   ) {
     let (strands, size) = (strands, strandScratch * workspace.vectors)
-    let groups = settings.keyValueHeads
-    let heads = settings.heads / groups
+    let (settings, groups) = (settings, settings.keyValueHeads)
     nonisolated(unsafe) let scratch = workspace.scratch
     withoutActuallyEscaping(body) { body in
       nonisolated(unsafe) let (body, points) = (body, points)
       @Sendable func run(_ strand: Int) {
         for group in stride(from: strand, to: groups, by: strands) {
           for (r, point) in points.enumerated() {
-            for h in group * heads..<(group + 1) * heads {
+            for h in settings.heads(of: group) {
               body(h, r, point, scratch + strand * size)
             }
           }

@@ -150,7 +150,11 @@ public final class AttentionContext<Scalar: RealScalar> {
     let attended = selectedAttention(
       queries: queries.asMixingWeight, keys: keys?.asMixingWeight, values: values, rows: rows,
       settings: settings)
-    guard let head = rules?.head else { return attended }
+    guard let number = rules?.head, case let head = number - settings.firstHead else {
+      return attended
+    }
+    // The head may be one of another member of the team.
+    guard (0..<settings.heads).contains(head) else { return attended.detached }
     let part = head * settings.valueDimension..<(head + 1) * settings.valueDimension
     return attended.holding(allBut: part)
   }

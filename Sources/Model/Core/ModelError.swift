@@ -23,6 +23,8 @@ public enum ModelError: Error, Equatable, Sendable, CustomStringConvertible {
   case weightNotFinite(file: String, tensor: String)
   /// A hidden state is not finite although all weights are.
   case stateNotFinite(layer: Int)
+  /// A block cannot be divided among the processes of a team.
+  case notDivisible(family: String, layer: Int)
 
   /// What is wrong, where, and what to do.
   public var description: String {
@@ -54,6 +56,9 @@ public enum ModelError: Error, Equatable, Sendable, CustomStringConvertible {
     case .stateNotFinite(let layer):
       "the hidden state after block \(layer) is not finite although its weights are; "
         + "the model overflows single precision on this prompt"
+    case .notDivisible(let family, let layer):
+      "block \(layer + 1) of this \(family) model cannot be divided among processes: only soft-max attention with its "
+        + "own keys and values, MLPs and mixtures of experts can; let every process hold whole blocks"
     }
   }
 }

@@ -14,6 +14,10 @@ public protocol ResidualBlock: Sendable {
   func mlp<S: RealScalar>(_ z: Variable<S>) -> Variable<S>
   /// F − Z in a block that also reads the context's side input.
   func mlp<S: RealScalar>(_ z: Variable<S>, in context: AttentionContext<S>) -> Variable<S>
+  /// f(X) = F(X) − X at the target tokens, the sum of both halves.
+  func update<S: RealScalar>(
+    _ x: ResidualStream<S>, in context: AttentionContext<S>
+  ) -> Variable<S>
   /// Whether both halves read X: f = attention(X) + mlp(X).
   var isParallel: Bool { get }
   /// The number of heads that attend to the prompt's own tokens; 0 without such an attention.

@@ -1,5 +1,6 @@
 import Autodiff
 import LinearAlgebra
+import Processes
 
 /// The block of nearly all families: a mixer and an MLP with norms around them, in one of four arrangements.
 ///
@@ -37,6 +38,10 @@ public struct DecoderBlock: ResidualBlock {
   public var perLayer: PerLayerInput?
   /// The factor s of the stream at the block's end: F ↦ s F.
   public var outputScale: Double
+  /// The team that holds the block together, of which mixer and MLP are one member's parts; nil if they are whole.
+  private(set) var team: (any Communicator)?
+  /// The number of heads of all members.
+  private var teamHeads = 0
 
   /// Creates a block from its properties.
   public init(
@@ -61,7 +66,7 @@ public struct DecoderBlock: ResidualBlock {
   public var isParallel: Bool { arrangement == .parallel }
 
   /// The number of attention heads of its mixer.
-  public var headCount: Int { mixer?.heads ?? 0 }
+  public var headCount: Int { team == nil ? mixer?.heads ?? 0 : teamHeads }
 
   /// The number of experts among which its tokens choose.
   public var expertCount: Int { feedForward?.chosenTensors?.count ?? 0 }
@@ -72,10 +77,11 @@ public struct DecoderBlock: ResidualBlock {
   ) -> Variable<S> {
     guard let mixer else { return nothing(like: x.target) }
     if arrangement == .normAfter {
-      return normalized(x.target + scaled(mixer(x, in: context)), by: mixerNorm) - x.target
+      return normalized(
+        x.target + scaled(summed(x) { mixer($0, in: context) }), by: mixerNorm) - x.target
     }
     let h = x.map { normalized($0, by: mixerNorm) }
-    let mixed = scaled(normalized(mixer(h, in: context), by: afterMixer))
+    let mixed = scaled(normalized(summed(h) { mixer($0, in: context) }, by: afterMixer))
     return arrangement == .normedStream ? h.target + mixed - x.target : mixed
   }
 
@@ -92,11 +98,47 @@ public struct DecoderBlock: ResidualBlock {
   public func mlp<S: RealScalar>(_ z: Variable<S>) -> Variable<S> {
     guard let feedForward else { return nothing(like: z) }
     if arrangement == .normAfter {
-      return normalized(z + scaled(feedForward(z)), by: feedForwardNorm) - z
+      return normalized(
+        z + scaled(summed(ResidualStream(z)) { feedForward($0.target) }), by: feedForwardNorm) - z
     }
     let h = normalized(z, by: feedForwardNorm)
-    let added = scaled(normalized(feedForward(h), by: afterFeedForward))
+    let added = scaled(
+      normalized(summed(ResidualStream(h)) { feedForward($0.target) }, by: afterFeedForward))
     return arrangement == .normedStream ? h + added - z : added
+  }
+
+  /// The sum of both halves; where both read X and nothing follows them, a team needs one sum for the two.
+  public func update<S: RealScalar>(
+    _ x: ResidualStream<S>, in context: AttentionContext<S>
+  ) -> Variable<S> {
+    let isOneSum = isParallel && afterMixer == nil && afterFeedForward == nil && perLayer == nil
+    if team != nil, isOneSum, outputScale == 1 {
+      var part = self
+      part.team = nil
+      return summed(x) { part.update($0, in: context) }
+    }
+    let attended = attention(x, in: context)
+    return attended + mlp(isParallel ? x.target : x.target + attended, in: context)
+  }
+
+  /// The block of which mixer and MLP are the member's parts; nil if either cannot be divided.
+  func part(_ slice: Slice, of team: any Communicator) -> DecoderBlock? {
+    var part = self
+    part.mixer = mixer?.part(slice)
+    part.feedForward = feedForward?.part(slice)
+    guard (part.mixer == nil) == (mixer == nil), (part.feedForward == nil) == (feedForward == nil)
+    else { return nil }
+    (part.team, part.teamHeads) = (team, headCount)
+    return part
+  }
+
+  /// The sum over the team of a function of x that each member computes its part of.
+  private func summed<S: RealScalar>(
+    _ x: ResidualStream<S>, _ part: (ResidualStream<S>) -> Variable<S>
+  ) -> Variable<S> {
+    guard let team else { return part(x) }
+    let shared = x.map { $0.shared(over: team) }
+    return part(shared).summed(over: team, of: [shared.source, shared.target])
   }
 
   private func nothing<S: RealScalar>(like x: Variable<S>) -> Variable<S> {

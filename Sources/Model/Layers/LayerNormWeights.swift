@@ -48,6 +48,14 @@ public struct HeadNormWeights: NormWeights {
       .scaled(by: gain.map { S($0) })
     return bias.map { y.adding($0.map { S($0) }) } ?? y
   }
+
+  /// The norm with the gains and biases of these heads.
+  public func heads(_ range: Range<Int>, size: Int) -> (any NormWeights)? {
+    let features = range.lowerBound * size..<range.upperBound * size
+    return HeadNormWeights(
+      heads: range.count, gain: Array(gain[features]), bias: bias.map { Array($0[features]) },
+      epsilon: epsilon)
+  }
 }
 
 extension WeightReader {

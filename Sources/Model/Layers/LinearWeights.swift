@@ -19,10 +19,29 @@ public struct LinearWeights: Sendable {
   /// The number of output features.
   public var outputs: Int { transposed ? weights.columns : weights.rows }
 
+  /// The number of input features.
+  public var inputs: Int { transposed ? weights.rows : weights.columns }
+
+  /// The number at whose multiples a range of outputs begins and ends.
+  var outputUnit: Int { transposed ? weights.columnUnit : 1 }
+  /// The number at whose multiples a range of inputs begins and ends.
+  var inputUnit: Int { transposed ? 1 : weights.columnUnit }
+
   /// The layer restricted to some of its outputs, such as one projection of a fused one; nothing is copied.
+  ///
+  /// Precondition: the range begins and ends at multiples of the block if the weights are stored transposed.
   public func outputs(_ range: Range<Int>) -> LinearWeights {
-    precondition(!transposed, "outputs must be rows of the stored matrix")
-    return LinearWeights(weights: weights.rows(range), bias: bias.map { Array($0[range]) })
+    LinearWeights(
+      weights: transposed ? weights.columns(range) : weights.rows(range),
+      bias: bias.map { Array($0[range]) }, transposed: transposed)
+  }
+
+  /// The layer restricted to some of its inputs; nothing is copied. Outputs of all parts sum to those of the whole if one
+  /// part has the bias.
+  func inputs(_ range: Range<Int>, keepsBias: Bool) -> LinearWeights {
+    LinearWeights(
+      weights: transposed ? weights.rows(range) : weights.columns(range),
+      bias: keepsBias ? bias : nil, transposed: transposed)
   }
 
   /// W x + b for every row x.

@@ -5,6 +5,13 @@ import LinearAlgebra
 public protocol NormWeights: Sendable {
   /// The normalised rows.
   func callAsFunction<S: RealScalar>(_ x: Variable<S>) -> Variable<S>
+  /// The norm of some heads of `size` features alone; nil if it depends on the other heads.
+  func heads(_ range: Range<Int>, size: Int) -> (any NormWeights)?
+}
+
+extension NormWeights {
+  /// nil, since a norm of all features depends on all heads.
+  public func heads(_ range: Range<Int>, size: Int) -> (any NormWeights)? { nil }
 }
 
 /// An RMSNorm as stored, of all features, or of equal groups of them (heads) as long as the gain, each separately.
@@ -28,6 +35,11 @@ public struct RMSNormWeights: NormWeights {
     x.rmsNorm(
       gain: gain.map { S(scale) * (S($0) + S(offset)) }, epsilon: S(epsilon),
       groups: x.columns / gain.count)
+  }
+
+  /// The norm itself, if it is one of every head.
+  public func heads(_ range: Range<Int>, size: Int) -> (any NormWeights)? {
+    gain.count == size ? self : nil
   }
 }
 

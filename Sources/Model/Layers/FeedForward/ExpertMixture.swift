@@ -111,6 +111,23 @@ public struct ExpertMixture: FeedForward {
     }
     return parts.dropFirst().reduce(parts[0], +)
   }
+
+  /// The member's hidden units of every expert. Each member has the whole router, which gives the same choice and the
+  /// same weights everywhere.
+  public func part(_ slice: Slice) -> (any FeedForward)? {
+    guard experts.expert(0).part(slice) != nil else { return nil }
+    var part = self
+    part.shared = shared?.part(slice)
+    guard (part.shared == nil) == (shared == nil) else { return nil }
+    part.experts = Experts(tensors: experts.tensors) { [experts] e in
+      guard let expert = experts.expert(e).part(slice) else {
+        preconditionFailure("the experts of a mixture are of one kind")
+      }
+      return expert
+    }
+    if slice.member > 0 { part.latent?.up.bias = nil }
+    return part
+  }
 }
 
 /// The tensors of a block's experts, of which a token needs only a part.

@@ -56,6 +56,16 @@ public struct MLPWeights: FeedForward {
     }
   }
 
+  /// The member's hidden units.
+  public func part(_ slice: Slice) -> (any FeedForward)? {
+    let (units, isFirst) = slice.share(of: down.inputs, unit: down.inputUnit)
+    if units.isEmpty { return EmptyPart() }
+    guard let inner = inner.part(units) else { return nil }
+    var part = self
+    (part.inner, part.down) = (inner, down.inputs(units, keepsBias: isFirst))
+    return part
+  }
+
   private func gated<S: RealScalar>(_ gate: Variable<S>, _ up: Variable<S>) -> Variable<S> {
     switch gating {
     case .product: return gate.activated(by: activation).asGate * up
@@ -67,6 +77,24 @@ public struct MLPWeights: FeedForward {
         return (g * s, x > limit ? 0 : s + a * g * slope)
       }
       return swish.asGate * up.map { x in (min(max(x, -limit), limit) + 1, abs(x) > limit ? 0 : 1) }
+    }
+  }
+}
+
+extension MLPWeights.Inner {
+  /// The maps to some units of the hidden layer; nil if they cannot be divided.
+  fileprivate func part(_ units: Range<Int>) -> MLPWeights.Inner? {
+    switch self {
+    case .up(let up): return up.outputUnit == 1 ? .up(up.outputs(units)) : nil
+    case .gated(let gate, let up):
+      guard gate.outputUnit == 1, up.outputUnit == 1 else { return nil }
+      return .gated(gate: gate.outputs(units), up: up.outputs(units))
+    case .fused(let both, let gate, let up):
+      guard both.outputUnit == 1 else { return nil }
+      let lists = [Array(gate[units]), Array(up[units])]
+      if let parts = both.views(of: lists) { return .gated(gate: parts[0], up: parts[1]) }
+      let (view, places) = both.view(covering: lists)
+      return .fused(view, gate: places[0], up: places[1])
     }
   }
 }

@@ -49,6 +49,10 @@ public struct AttentionWeights: Mixer {
   public var bias: (@Sendable (_ head: Int, _ query: Int, _ key: Int) -> Double)?
   /// The logit of each head's sink; nil for no sinks.
   public var sinks: [Float]?
+  /// The number of the first query head in the whole attention, if these are a part of its heads.
+  var firstHead = 0
+  /// The number of query heads that read one key-value head, if these are a part of the heads.
+  var groupSize: Int?
 
   /// Creates an attention from its properties.
   public init(
@@ -121,8 +125,9 @@ public struct AttentionWeights: Mixer {
   var settings: AttentionSettings {
     let (window, chunk) = (window ?? .max, chunk ?? .max)
     var settings = AttentionSettings(
-      heads: heads, keyValueHeads: keyValueHeads, headDimension: headDimension,
-      valueDimension: valueDimension, scale: scale ?? 1 / Double(headDimension).squareRoot(),
+      heads: heads, keyValueHeads: keyValueHeads, groupSize: groupSize, firstHead: firstHead,
+      headDimension: headDimension, valueDimension: valueDimension,
+      scale: scale ?? 1 / Double(headDimension).squareRoot(),
       softCap: softCap,
       visible: { query, _ in
         max(query / chunk * chunk, query - window + 1)..<query + 1

@@ -12,11 +12,16 @@ public protocol Mixer: Sendable {
   func callAsFunction<S: RealScalar>(
     _ h: ResidualStream<S>, in context: AttentionContext<S>
   ) -> Variable<S>
+  /// The part of the mixer that one member of a team computes; the outputs of all parts sum to the mixer's. nil if the
+  /// mixer cannot be divided.
+  func part(_ slice: Slice) -> (any Mixer)?
 }
 
 extension Mixer {
   /// 0, for mixers other than attention.
   public var heads: Int { 0 }
+  /// nil, since only attention can be divided.
+  public func part(_ slice: Slice) -> (any Mixer)? { nil }
 }
 
 /// The part of a block that acts token by token: an MLP or a mixture of experts. Norms and the sum with the stream
@@ -26,9 +31,14 @@ public protocol FeedForward: Sendable {
   func callAsFunction<S: RealScalar>(_ x: Variable<S>) -> Variable<S>
   /// The tensors of which every token uses only a part; nil if there are none.
   var chosenTensors: ChosenTensors? { get }
+  /// The part that one member of a team computes; the outputs of all parts sum to the whole's. nil if it cannot be
+  /// divided.
+  func part(_ slice: Slice) -> (any FeedForward)?
 }
 
 extension FeedForward {
+  /// nil, unless a type knows how to divide itself.
+  public func part(_ slice: Slice) -> (any FeedForward)? { nil }
   /// nil, since most have no experts.
   public var chosenTensors: ChosenTensors? { nil }
 }

@@ -51,6 +51,23 @@ public enum QueryKeyValue: Sendable {
       value: pick(queries + 1..<queries + 2))
   }
 
+  /// The projections to some features of the queries, of the keys and of the values; nil if they cannot be divided.
+  func part(query: Range<Int>, key: Range<Int>, value: Range<Int>) -> QueryKeyValue? {
+    switch self {
+    case .separate(let q, let k, let v):
+      guard [q, k, v].allSatisfy({ $0.outputUnit == 1 }) else { return nil }
+      return .separate(query: q.outputs(query), key: k.outputs(key), value: v.outputs(value))
+    case .fused(let weights, let q, let k, let v):
+      guard weights.outputUnit == 1 else { return nil }
+      let lists = [Array(q[query]), Array(k[key]), Array(v[value])]
+      if let parts = weights.views(of: lists) {
+        return .separate(query: parts[0], key: parts[1], value: parts[2])
+      }
+      let (view, places) = weights.view(covering: lists)
+      return .fused(view, query: places[0], key: places[1], value: places[2])
+    }
+  }
+
   /// The projections without the bias of the keys, and that bias.
   var withoutKeyBias: (QueryKeyValue, bias: [Float]?) {
     switch self {
