@@ -150,7 +150,7 @@ let package = Package(
     .testTarget(
       name: "LanczosTests",
       dependencies: [
-        "Lanczos", "LinearAlgebra", "TestSupport", "truth",
+        "Lanczos", "LinearAlgebra", "Processes", "TestSupport", "Weights", "truth",
         .product(name: "ComplexModule", package: "swift-numerics"),
       ]),
     .testTarget(

@@ -40,7 +40,7 @@ package struct SolverCost: Sendable {
       // The matrix, LAPACK's copy, U and Vᵀ with their transposes, and the work array of dgesdd.
       (passes, vectors, widest) = ((width + most - 1) / most + 4, most, most)
       basisBytes = bytes(8 * width)
-    case .arpack:
+    case .arpack, .parpack:
       passes = 70 + 5 * k / 2 + (certify == .off ? 0 : 10)
       (vectors, widest) = (1, k + 8)
       basisBytes = bytes(max(2 * k + 1, 20) + 4 + 3 * k)

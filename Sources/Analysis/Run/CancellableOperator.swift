@@ -12,14 +12,21 @@ final class CancellableOperator: LinearOperator {
 
   var inputDimension: Int { base.inputDimension }
   var outputDimension: Int { base.outputDimension }
+  var innerProducts: (any InnerProducts)? { base.innerProducts }
+
+  /// Whether to stop, the same in every process that holds a part of the vectors: none waits for another's product.
+  private var isStopped: Bool {
+    let isStopped = isCancelled()
+    return base.innerProducts?.isAny(isStopped) ?? isStopped
+  }
 
   func apply(_ v: Span<Double>, into y: inout MutableSpan<Double>, vectors b: Int) {
-    guard !isCancelled() else { return y.update(repeating: .nan) }
+    guard !isStopped else { return y.update(repeating: .nan) }
     base.apply(v, into: &y, vectors: b)
   }
 
   func applyAdjoint(_ u: Span<Double>, into x: inout MutableSpan<Double>, vectors b: Int) {
-    guard !isCancelled() else { return x.update(repeating: .nan) }
+    guard !isStopped else { return x.update(repeating: .nan) }
     base.applyAdjoint(u, into: &x, vectors: b)
   }
 }

@@ -128,11 +128,11 @@ extension BlockBidiagonalization {
   func outside(locked count: Int, start: Matrix<Double>) throws(LAPACKError) -> OutsideSpace {
     try OutsideSpace(
       projected.dropping(rows: count, columns: count), applied: newest - count,
-      pending: direction, start: start)
+      pending: direction, start: start, in: space)
   }
 
   /// The singular values of H beyond the first `count` triplets, which are locked.
   func valuesBeyond(_ count: Int) throws(LAPACKError) -> [Double] {
-    try projected.dropping(rows: count, columns: count).singularValueDecomposition().values
+    try space.singularValueDecomposition(projected.dropping(rows: count, columns: count)).values
   }
 }

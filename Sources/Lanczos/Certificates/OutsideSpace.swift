@@ -27,6 +27,7 @@ struct OutsideSpace {
   private let pendingRows: Matrix<Double>?
   /// R, the start block's coefficients.
   private let start: Matrix<Double>
+  private let space: VectorSpace
 
   /// The largest Ritz value of H₁, a lower bound of ‖B‖.
   var largest: Double { values.first ?? 0 }
@@ -34,17 +35,19 @@ struct OutsideSpace {
   var ritzValues: [Double] { values }
 
   /// The space with projected matrix H, of which `applied` vectors have been applied in `direction`, and start block
-  /// R.
+  /// R, of vectors in `space`.
   init(
-    _ h: Matrix<Double>, applied: Int, pending direction: ProductDirection, start: Matrix<Double>
+    _ h: Matrix<Double>, applied: Int, pending direction: ProductDirection, start: Matrix<Double>,
+    in space: VectorSpace
   ) throws(LAPACKError) {
     self.start = start
+    self.space = space
     if direction == .forward {
-      let (p, values, q) = try h.narrowed(to: applied).singularValueDecomposition()
+      let (p, values, q) = try space.singularValueDecomposition(h.narrowed(to: applied))
       (self.values, right, pendingRows) = (values, q, nil)
       coupling = .product(p, .none, h.dropping(rows: 0, columns: applied))
     } else {
-      let (_, values, q) = try h.prefix(applied).singularValueDecomposition()
+      let (_, values, q) = try space.singularValueDecomposition(h.prefix(applied))
       let rest = h.dropping(rows: applied, columns: 0)
       (self.values, right, pendingRows) = (values, q, rest)
       coupling = .product(q, .none, rest, .transposed)
@@ -94,7 +97,7 @@ struct OutsideSpace {
     let first = rows.orthonormalizedRows().narrowed(to: start.columns)
     var share = try Matrix.product(start, .none, first, .transposed).spectralNorm()
     if pendingRows != nil { share /= Self.ω.squareRoot() }
-    return share / Self.leastNorm(of: start.rows, failureProbability: δ)
+    return space.agreed(share / Self.leastNorm(of: start.rows, failureProbability: δ))
   }
 
   /// The weight of a relative to b with U pending: b reaches one block further and is the larger of the two.

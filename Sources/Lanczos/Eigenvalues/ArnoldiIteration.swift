@@ -38,7 +38,8 @@ struct ArnoldiIteration {
     let (n, ncv) = (order, subspaceDimension)
     let size = 3 * ncv * ncv + 6 * ncv
     let work = ARPACKWorkspace(
-      order: n, subspaceDimension: ncv, smallWork: size, restarts: restarts, seed: seed)
+      of: VectorSpace(dimension: n), subspaceDimension: ncv, smallWork: size, restarts: restarts,
+      seed: seed)
     var test = tolerance
     try work.iterate(product) {
       dnaupd_c(

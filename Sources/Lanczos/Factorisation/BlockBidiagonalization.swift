@@ -20,7 +20,8 @@ public import LinearAlgebra
 ///       if ritz.values.count == 6, ritz.residualNorms.max()! < 1e-6 { break }
 ///     }
 ///
-/// `pending` and `absorb` are the two halves of a step, for callers that apply many operators at once.
+/// `pending` and `absorb` are the two halves of a step, for callers that apply many operators at once. In a team each
+/// member holds its elements of U and V; H is the same in all up to rounding, and its decompositions to the bit.
 public struct BlockBidiagonalization: Sendable {
   /// V, as rows in ℝⁿ, n ≤ m.
   public private(set) var right: OrthonormalBasis
@@ -39,12 +40,15 @@ public struct BlockBidiagonalization: Sendable {
   private(set) var leading: (squares: [Double], vectors: Matrix<Double>)?
   private var generator: SeededGenerator
 
+  /// The space of V; U is held by the same members.
+  var space: VectorSpace { right.space }
+
   /// Starts from `blockSize` random vectors. Precondition: the operator is tall, n ≤ m.
   public init(of a: CheckedOperator, blockSize: Int, seed: UInt64 = 0) {
     precondition(blockSize >= 1, "a block has at least one vector")
     var generator = SeededGenerator(seed: seed)
-    let n = a.inputDimension
-    self.init(of: a, generator.normalMatrix(rows: min(blockSize, n), columns: n), generator)
+    let block = a.inputSpace.normalVectors(min(blockSize, a.inputDimension), using: &generator)
+    self.init(of: a, block, generator)
   }
 
   /// Starts from the span of given vectors, the rows of `block` (b, n). Precondition: the operator is tall, n ≤ m.
@@ -54,16 +58,18 @@ public struct BlockBidiagonalization: Sendable {
 
   private init(of a: CheckedOperator, _ block: Matrix<Double>, _ generator: SeededGenerator) {
     precondition(a.inputDimension <= a.outputDimension, "take the adjoint of a wide operator")
-    self.init(outputDimension: a.outputDimension, startingWith: block, generator)
+    self.init(
+      into: a.outputSpace, startingWith: block, in: a.inputSpace, generator)
   }
 
-  /// Starts from the span of given vectors (b, n) of an operator into ℝᵐ, n ≤ m.
+  /// Starts from the span of given vectors (b, n) of an operator between these spaces, n ≤ m.
   init(
-    outputDimension m: Int, startingWith block: Matrix<Double>, _ generator: SeededGenerator
+    into outputs: VectorSpace, startingWith block: Matrix<Double>, in inputs: VectorSpace,
+    _ generator: SeededGenerator
   ) {
     self.generator = generator
-    right = OrthonormalBasis(dimension: block.columns)
-    left = OrthonormalBasis(dimension: m)
+    right = OrthonormalBasis(of: inputs)
+    left = OrthonormalBasis(of: outputs)
     right.append(block, using: &self.generator)
     projected = Matrix(rows: 0, columns: right.count)
   }
@@ -71,8 +77,8 @@ public struct BlockBidiagonalization: Sendable {
   /// Starts from triplets found elsewhere, A V = U Σ; nothing is pending until `appendRandom`.
   init(_ found: RitzTriplets, seed: UInt64) {
     generator = SeededGenerator(seed: seed)
-    right = OrthonormalBasis(dimension: found.right.columns)
-    left = OrthonormalBasis(dimension: found.left.columns)
+    right = OrthonormalBasis(of: found.rightSpace)
+    left = OrthonormalBasis(of: found.leftSpace)
     right.append(found.right, using: &generator)
     left.append(found.left, using: &generator)
     projected = Matrix(rows: left.count, columns: right.count)
@@ -83,7 +89,7 @@ public struct BlockBidiagonalization: Sendable {
   /// Appends a Gaussian block G as the pending block, without what V already spans: G (I − VᵀV) = R Q. Returns R.
   /// Precondition: nothing is pending.
   mutating func appendRandom(_ blockSize: Int) -> Matrix<Double> {
-    let block = generator.normalMatrix(rows: blockSize, columns: right.dimension)
+    let block = right.space.normalVectors(blockSize, using: &generator)
     let (_, beyond) = right.append(block, using: &generator)
     projected = projected.resized(rows: left.count, columns: right.count)
     return beyond
@@ -146,13 +152,14 @@ public struct BlockBidiagonalization: Sendable {
     // (the side that is fully applied, the side that ends in the pending block)
     let h = isForward ? projected : projected.transposed
     let known = isComplete ? h.columns : newest
-    let (p, values, q) = try h.narrowed(to: known).singularValueDecomposition()
+    let (p, values, q) = try space.singularValueDecomposition(h.narrowed(to: known))
     let k = min(count, values.count)
     let rest = Matrix.product(p.prefix(k), .none, h.dropping(rows: 0, columns: known))
     let (whole, applied) = (p.prefix(k), q.prefix(k))
     return RitzTriplets(
       values: Array(values.prefix(k)), left: left.combinations(isForward ? whole : applied),
-      right: right.combinations(isForward ? applied : whole), residualNorms: rest.rowNorms)
+      left.space, right: right.combinations(isForward ? applied : whole), right.space,
+      residualNorms: space.agreed(rest.rowNorms))
   }
 
   /// Estimates of the residual norms of the `count` largest triplets and of up to `further` more, relative to σ₁, as
@@ -172,7 +179,7 @@ public struct BlockBidiagonalization: Sendable {
     let isForward = direction == .forward
     let gram = Matrix.product(
       projected, isForward ? .none : .transposed, projected, isForward ? .transposed : .none)
-    let (squares, p) = try gram.largestEigenpairs(count)
+    let (squares, p) = try space.largestEigenpairs(of: gram, count)
     leading = (squares, p)
     let pendingPart =
       isForward
@@ -182,13 +189,14 @@ public struct BlockBidiagonalization: Sendable {
     let next = isForward ? reach.forward : reach.adjoint
     let both = (reach.forward * reach.forward + reach.adjoint * reach.adjoint).squareRoot()
     let largest = max(squares[0], 0).squareRoot()
-    return tails.indices.map { i in
+    let estimates = tails.indices.map { i in
       let sigma = max(squares[i], 0).squareRoot()
       // Values below 1e-8 σ₁ are rounding of H Hᵀ.
       let norm =
         sigma > 1e-8 * largest ? next * min(tails[i] / sigma, 1) * min(both / sigma, 1) : next
       return norm > 0 ? norm / largest : 0
     }
+    return space.agreed(estimates)
   }
 
   /// The `count` best vectors (count, n or m) of the pending side, to be applied in `direction`.
@@ -203,10 +211,12 @@ public struct BlockBidiagonalization: Sendable {
       leading.squares[count - 1] > 1e-8 * leading.squares[0]
     {
       let p = leading.vectors.prefix(count)
-      q = Matrix.product(p, .none, projected, isForward ? .none : .transposed)
+      let combinations = Matrix.product(p, .none, projected, isForward ? .none : .transposed)
         .orthonormalizedRows()
+      q = Matrix(
+        rows: count, columns: combinations.columns, elements: space.agreed(combinations.elements))
     } else {
-      let (p, _, right) = try projected.singularValueDecomposition()
+      let (p, _, right) = try space.singularValueDecomposition(projected)
       q = (isForward ? right : p).prefix(count)
     }
     return (isForward ? right : left).combinations(q)
@@ -217,7 +227,7 @@ public struct BlockBidiagonalization: Sendable {
   /// H = [P Σ Qᵀ, C] becomes [Σ, Pᵀ C]: the pending block and the recurrence after it go on unchanged.
   mutating func restart(keeping keep: Int) throws(LAPACKError) {
     precondition(direction == .forward, "a restart needs the pending block in V")
-    let (p, sigma, q) = try projected.narrowed(to: newest).singularValueDecomposition()
+    let (p, sigma, q) = try space.singularValueDecomposition(projected.narrowed(to: newest))
     let link = Matrix.product(p.prefix(keep), .none, projected.dropping(rows: 0, columns: newest))
     let width = right.count - newest
     leading = nil
@@ -229,28 +239,5 @@ public struct BlockBidiagonalization: Sendable {
       for j in 0..<width { projected[i, keep + j] = link[i, j] }
     }
     newest = keep
-  }
-}
-
-extension Matrix where Scalar == Double {
-  /// ‖A‖₂.
-  func spectralNorm() throws(LAPACKError) -> Double {
-    try singularValueDecomposition().values.first ?? 0
-  }
-
-  /// The matrix grown to a larger shape, with zeros in the new places.
-  fileprivate func resized(rows r: Int, columns c: Int) -> Matrix {
-    var result = Matrix(rows: r, columns: c)
-    for i in 0..<rows {
-      result.elements.replaceSubrange(i * c..<i * c + columns, with: row(i))
-    }
-    return result
-  }
-
-  /// The matrix without its first rows and columns.
-  func dropping(rows r: Int, columns c: Int) -> Matrix {
-    var result = Matrix(rows: rows - r, columns: columns - c)
-    for i in r..<rows { for j in c..<columns { result[i - r, j - c] = self[i, j] } }
-    return result
   }
 }

@@ -12,17 +12,17 @@ extension CheckedOperator {
     }
   }
 
-  /// The answer for one member, with U and V of the operator as it was given, and its report: the first `count`
+  /// The answer for one member, with whole U and V of the operator as it was given, and its report: the first `count`
   /// triplets, then any others as further ones.
   ///
   /// `stop` gives the cause to report if some residual norm exceeds tolerance · σ₁.
-  /// `stop` says why, should some residual norm exceed tolerance · σ₁.
   public func triplets(
     _ ritz: RitzTriplets, count: Int? = nil, certificate: Certificate? = nil, member: Int = 0,
     solver: String, restarts: Int, subspaceDimension: Int, tolerance: Double, seed: UInt64,
     stop: StopCause
   ) -> SingularTriplets {
-    let given = isTransposed ? ritz.flipped : ritz
+    let whole = ritz.gathered
+    let given = isTransposed ? whole.flipped : whole
     let (k, all) = (count ?? ritz.values.count, ritz.values.count)
     let asked = given.prefix(k)
     let bound = tolerance * (asked.values.first ?? 0)

@@ -6,34 +6,43 @@ import Weights
 ///
 /// Blocks are orthogonalised by two passes of classical block Gram–Schmidt, with matrix products throughout; a second
 /// pass after normalisation makes them orthogonal to rounding (Barlow and Smoktunowicz, "Reorthogonalized block
-/// classical Gram–Schmidt", Numer. Math. 123, 2013).
+/// classical Gram–Schmidt", Numer. Math. 123, 2013). In a team, each member holds its elements of the vectors, and a block
+/// takes six sums over the members, however many vectors there are.
 public struct OrthonormalBasis: Sendable {
-  /// n, the dimension of the space.
-  public let dimension: Int
-  /// The vectors, one after another.
+  /// The space of the vectors.
+  public let space: VectorSpace
+  /// The vectors, one after another, as far as they are held here.
   public private(set) var elements: [Double] = []
   /// The number of vectors.
   public private(set) var count = 0
 
-  /// An empty basis of ℝⁿ.
-  public init(dimension: Int) { self.dimension = dimension }
+  /// An empty basis of ℝⁿ, with whole vectors.
+  public init(dimension: Int) { self.init(of: VectorSpace(dimension: dimension)) }
+
+  /// An empty basis of a space.
+  public init(of space: VectorSpace) { self.space = space }
+
+  /// n, the dimension of the space.
+  public var dimension: Int { space.dimension }
+
+  /// The number of elements of a vector held here.
+  private var length: Int { space.held.count }
 
   /// The vectors from index `start` on, (count − start, n).
   public func vectors(from start: Int) -> Matrix<Double> {
-    Matrix(
-      rows: count - start, columns: dimension, elements: Array(elements[(start * dimension)...]))
+    Matrix(rows: count - start, columns: length, elements: Array(elements[(start * length)...]))
   }
 
   /// P · B for P (l, count): l combinations of the vectors, (l, n).
   public func combinations(_ p: Matrix<Double>) -> Matrix<Double> {
     precondition(p.columns <= count, "more coefficients than vectors")
-    var result = Matrix<Double>(rows: p.rows, columns: dimension)
-    guard p.rows > 0, p.columns > 0 else { return result }
+    var result = Matrix<Double>(rows: p.rows, columns: length)
+    guard p.rows > 0, p.columns > 0, length > 0 else { return result }
     result.elements.withUnsafeMutableBufferPointer {
       cblas_dgemm(
-        CblasRowMajor, CblasNoTrans, CblasNoTrans, blasInt(p.rows), blasInt(dimension),
-        blasInt(p.columns), 1, p.elements, blasInt(p.columns), elements, blasInt(dimension), 0,
-        $0.baseAddress, blasInt(dimension))
+        CblasRowMajor, CblasNoTrans, CblasNoTrans, blasInt(p.rows), blasInt(length),
+        blasInt(p.columns), 1, p.elements, blasInt(p.columns), elements, blasInt(length), 0,
+        $0.baseAddress, blasInt(length))
     }
     return result
   }
@@ -42,7 +51,7 @@ public struct OrthonormalBasis: Sendable {
   /// unchanged.
   public mutating func compress(_ p: Matrix<Double>) {
     let kept = combinations(p).elements
-    elements.replaceSubrange(0..<p.columns * dimension, with: kept)
+    elements.replaceSubrange(0..<p.columns * length, with: kept)
     count += p.rows - p.columns
   }
 
@@ -56,20 +65,20 @@ public struct OrthonormalBasis: Sendable {
   public mutating func append(
     _ block: Matrix<Double>, using generator: inout SeededGenerator
   ) -> (onto: Matrix<Double>, beyond: Matrix<Double>) {
-    precondition(block.columns == dimension, "the vectors have another dimension")
+    precondition(block.columns == length, "the vectors have another dimension")
     let width = min(block.rows, dimension - count)
     var y = block
-    let before = y.rowNorms
+    let before = space.norms(y)
     let c1 = project(&y)
-    var (q, r1) = Self.orthonormalized(y, against: before, limit: width)
+    var (q, r1) = orthonormalized(y, against: before, limit: width)
     if q.rows < width {
-      var random = generator.normalMatrix(rows: width - q.rows, columns: dimension)
+      var random = space.normalVectors(width - q.rows, using: &generator)
       _ = project(&random)
-      q = Matrix(rows: width, columns: dimension, elements: q.elements + random.elements)
+      q = Matrix(rows: width, columns: length, elements: q.elements + random.elements)
       r1 = r1.widened(to: width)
     }
     let c2 = project(&q)
-    let (unit, r2) = Self.orthonormalized(
+    let (unit, r2) = orthonormalized(
       q, against: Array(repeating: 0, count: width), limit: width)
     // Y = C₁ B + R₁ Q₁ and Q₁ = C₂ B + R₂ Q.
     var onto = c1
@@ -82,20 +91,45 @@ public struct OrthonormalBasis: Sendable {
 
   /// Y ← Y − (Y Bᵀ) B, returning Y Bᵀ (b, count).
   private func project(_ y: inout Matrix<Double>) -> Matrix<Double> {
+    guard space.isWhole else {
+      let basis = Matrix(rows: count, columns: length, elements: elements)
+      let c = space.inner(y, basis)
+      y = y - .product(c, .none, basis)
+      return c
+    }
     var c = Matrix<Double>(rows: count, columns: y.rows)
     elements.withUnsafeBufferPointer { basis in
       guard let base = basis.baseAddress else { return }
       Engine.projectOut(
-        base, count: count, dimension: dimension, from: &y.elements, vectors: y.rows,
+        base, count: count, dimension: length, from: &y.elements, vectors: y.rows,
         coefficients: &c.elements)
     }
     return c.transposed
   }
 
-  /// Factors Y = R Q within one block, row after row by Gram–Schmidt, projecting each row twice.
+  /// Factors Y = R Q within one block; in a team, in few coordinates, by the first member.
+  private func orthonormalized(
+    _ y: Matrix<Double>, against reference: [Double], limit: Int
+  ) -> (q: Matrix<Double>, r: Matrix<Double>) {
+    let compressed = space.compressed(y)
+    let (q, r) = Self.factored(compressed.coordinates, against: reference, limit: limit)
+    guard !space.isWhole else { return (q, r) }
+    // The number of vectors, then both matrices with room for all.
+    let (b, c) = (y.rows, q.columns)
+    let numbers = space.agreed(
+      [Double(q.rows)] + q.elements + [Double](repeating: 0, count: (limit - q.rows) * c)
+        + r.widened(to: limit).elements)
+    let rank = Int(numbers[0])
+    let common = Matrix(rows: rank, columns: c, elements: Array(numbers[1..<1 + rank * c]))
+    let factor = Matrix(
+      rows: b, columns: limit, elements: Array(numbers[(1 + limit * c)...]))
+    return (compressed.expanded(common), factor.narrowed(to: rank))
+  }
+
+  /// Factors Y = R Q, row after row by Gram–Schmidt, projecting each row twice.
   ///
   /// A row that keeps less than 100 ε of its `reference` norm is dependent and adds no vector to Q.
-  private static func orthonormalized(
+  private static func factored(
     _ y: Matrix<Double>, against reference: [Double], limit: Int
   ) -> (q: Matrix<Double>, r: Matrix<Double>) {
     let (b, n) = (y.rows, y.columns)

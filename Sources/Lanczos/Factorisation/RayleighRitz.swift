@@ -13,47 +13,66 @@ public struct RitzTriplets: Sendable {
   public private(set) var right: Matrix<Double>
   /// max(‖A v − σ u‖, ‖Aᵀ u − σ v‖) (k); only the first of the two before `measure`.
   public private(set) var residualNorms: [Double]
+  /// The spaces of U and V.
+  private(set) var leftSpace: VectorSpace
+  private(set) var rightSpace: VectorSpace
 
   /// Triplets from orthonormal V (k, n) and W = A V (k, m), k ≤ m.
   public init(right v: Matrix<Double>, products w: Matrix<Double>) throws(LAPACKError) {
-    // W = Σ σᵢ lᵢ uᵢᵀ with lᵢ ∈ ℝᵏ the rows of `rotation`: lᵢᵀ V are the rotated right vectors, lᵢᵀ W their products.
-    let (rotation, sigma, u) = try w.singularValueDecomposition()
-    values = sigma
-    left = u
-    right = .product(rotation, .none, v)
-    residualNorms = Self.distances(.product(rotation, .none, w), sigma, u)
+    try self.init(
+      right: v, VectorSpace(dimension: v.columns), products: w, VectorSpace(dimension: w.columns))
   }
 
-  /// Triplets found elsewhere, with A V for the first half of their residual norms.
+  /// Triplets from orthonormal V (k, n) and W = A V (k, m), k ≤ m, in these spaces.
+  init(
+    right v: Matrix<Double>, _ rightSpace: VectorSpace, products w: Matrix<Double>,
+    _ leftSpace: VectorSpace
+  ) throws(LAPACKError) {
+    (self.leftSpace, self.rightSpace) = (leftSpace, rightSpace)
+    // W = Σ σᵢ lᵢ uᵢᵀ with lᵢ ∈ ℝᵏ the rows of `rotation`: lᵢᵀ V are the rotated right vectors, lᵢᵀ W their products.
+    let compressed = leftSpace.compressed(w)
+    let (rotation, sigma, u) = try leftSpace.singularValueDecomposition(compressed.coordinates)
+    values = sigma
+    left = compressed.expanded(u)
+    right = .product(rotation, .none, v)
+    residualNorms = Self.distances(.product(rotation, .none, w), sigma, left, leftSpace)
+  }
+
+  /// Triplets found elsewhere, with whole vectors, with A V for the first half of their residual norms.
   init(
     values: [Double], left: Matrix<Double>, right: Matrix<Double>, products w: Matrix<Double>
   ) {
     self.values = values
     self.left = left
     self.right = right
-    residualNorms = Self.distances(w, values, left)
+    (leftSpace, rightSpace) = (
+      VectorSpace(dimension: left.columns), VectorSpace(dimension: right.columns)
+    )
+    residualNorms = Self.distances(w, values, left, leftSpace)
   }
 
   /// Triplets whose residual norms are known.
   init(
-    values: [Double], left: Matrix<Double>, right: Matrix<Double>, residualNorms: [Double]
+    values: [Double], left: Matrix<Double>, _ leftSpace: VectorSpace, right: Matrix<Double>,
+    _ rightSpace: VectorSpace, residualNorms: [Double]
   ) {
     self.values = values
     self.left = left
     self.right = right
+    (self.leftSpace, self.rightSpace) = (leftSpace, rightSpace)
     self.residualNorms = residualNorms
   }
 
   /// Completes the residual norms with X = Aᵀ U (k, n).
   public mutating func measure(adjointProducts x: Matrix<Double>) {
-    residualNorms = zip(residualNorms, Self.distances(x, values, right)).map(max)
+    residualNorms = zip(residualNorms, Self.distances(x, values, right, rightSpace)).map(max)
   }
 
   /// The first k triplets.
   func prefix(_ k: Int) -> RitzTriplets {
     RitzTriplets(
-      values: Array(values.prefix(k)), left: left.prefix(k), right: right.prefix(k),
-      residualNorms: Array(residualNorms.prefix(k)))
+      values: Array(values.prefix(k)), left: left.prefix(k), leftSpace, right: right.prefix(k),
+      rightSpace, residualNorms: Array(residualNorms.prefix(k)))
   }
 
   /// √(Σ ‖residual‖²) over the first k triplets: an upper bound of the norm of their residual matrix.
@@ -68,21 +87,31 @@ public struct RitzTriplets: Sendable {
   var flipped: RitzTriplets {
     var result = self
     (result.left, result.right) = (right, left)
+    (result.leftSpace, result.rightSpace) = (rightSpace, leftSpace)
     return result
+  }
+
+  /// The same triplets with whole vectors.
+  var gathered: RitzTriplets {
+    RitzTriplets(
+      values: values, left: leftSpace.gathered(left),
+      VectorSpace(dimension: leftSpace.dimension), right: rightSpace.gathered(right),
+      VectorSpace(dimension: rightSpace.dimension), residualNorms: residualNorms)
   }
 
   /// ‖xᵢ − σᵢ yᵢ‖ for each row i.
   private static func distances(
-    _ x: Matrix<Double>, _ sigma: [Double], _ y: Matrix<Double>
+    _ x: Matrix<Double>, _ sigma: [Double], _ y: Matrix<Double>, _ space: VectorSpace
   ) -> [Double] {
     let n = x.columns
-    return sigma.indices.map { i in
+    let squares = sigma.indices.map { i in
       var sum = 0.0
       for j in i * n..<(i + 1) * n {
         let d = x.elements[j] - sigma[i] * y.elements[j]
         sum += d * d
       }
-      return sum.squareRoot()
+      return sum
     }
+    return space.summed(squares).map { $0.squareRoot() }
   }
 }

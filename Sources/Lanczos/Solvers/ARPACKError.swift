@@ -1,6 +1,6 @@
-/// A failure of ARPACK that no setting of `ARPACKSolver` or `ARPACKEigensolver` could have prevented.
+/// A failure of ARPACK or PARPACK that no setting of the solver could have prevented.
 public struct ARPACKError: Error, CustomStringConvertible, Sendable {
-  /// The routine that failed: `dsaupd`, `dnaupd` or `dneupd`.
+  /// The routine that failed: `dsaupd`, `pdsaupd`, `dnaupd` or `dneupd`.
   public let routine: String
   /// The `info` it returned.
   public let info: Int
@@ -18,7 +18,8 @@ public struct ARPACKError: Error, CustomStringConvertible, Sendable {
       "the eigenvalue problem of the projected matrix failed"
     case (_, -8): "the tridiagonal eigenvalue problem failed"
     case (_, -9): "the starting vector is zero"
-    case ("dsaupd", -9999), ("dnaupd", -9999): "no Arnoldi factorization could be built"
+    case ("dsaupd", -9999), ("pdsaupd", -9999), ("dnaupd", -9999):
+      "no Arnoldi factorization could be built"
     case ("dneupd", -14): "no eigenvalue was found to sufficient accuracy"
     case ("dneupd", 1): "the Schur form could not be reordered"
     case ("dneupd", -15):

@@ -1,12 +1,19 @@
 import CARPACK
 import LinearAlgebra
 
-/// One run of ARPACK's reverse communication: the `count` largest eigenpairs of a symmetric positive semidefinite G
-/// of order n, given by its products.
+#if MPI
+  import CPARPACK
+#endif
+
+/// One run of ARPACK's or PARPACK's reverse communication: the `count` largest eigenpairs of a symmetric positive
+/// semidefinite G of order n, given by its products.
 ///
 /// It holds ARPACK's lock throughout.
 struct ARPACKIteration {
-  let order: Int
+  /// The space of the vectors.
+  let space: VectorSpace
+  /// MPI's communicator as Fortran knows it, for PARPACK; nil for ARPACK.
+  var communicator: Int32?
   let count: Int
   /// The number of further eigenpairs to read from the basis, as far as it has them.
   let further: Int
@@ -36,12 +43,20 @@ struct ARPACKIteration {
   private func iterate(
     _ product: (Span<Double>, inout MutableSpan<Double>) throws -> Void
   ) throws -> Result {
-    let (n, ncv) = (order, subspaceDimension)
+    let (n, ncv) = (space.held.count, subspaceDimension)
     let work = ARPACKWorkspace(
-      order: n, subspaceDimension: ncv, smallWork: ncv * (ncv + 8), restarts: restarts, seed: seed)
+      of: space, subspaceDimension: ncv, smallWork: ncv * (ncv + 8), restarts: restarts, seed: seed)
     let size = Int32(ncv * (ncv + 8))
     var test = tolerance
     try work.iterate(product) {
+      #if MPI
+        if let communicator {
+          return pdsaupd_c(
+            communicator, &work.ido, "I", Int32(n), "LA", Int32(count), test, work.residual,
+            Int32(ncv), work.basis, Int32(n), &work.parameters, &work.pointers, work.vectorWork,
+            work.smallWork, size, &work.info)
+        }
+      #endif
       dsaupd_c(
         &work.ido, "I", Int32(n), "LA", Int32(count), test, work.residual, Int32(ncv), work.basis,
         Int32(n), &work.parameters, &work.pointers, work.vectorWork, work.smallWork, size,
@@ -50,7 +65,8 @@ struct ARPACKIteration {
       test = relativeTest(values: work.small(6), bounds: work.small(7))
     }
 
-    let isConverged = try work.hasConverged(count, by: "dsaupd")
+    let isConverged = try work.hasConverged(
+      count, by: communicator == nil ? "dsaupd" : "pdsaupd")
     // Read the whole basis V with its tridiagonal T = V G Vᵀ, converged or not: `dseupd` would return no more pairs
     // than were requested.
     let t = work.small(5)
@@ -59,10 +75,10 @@ struct ARPACKIteration {
       projected[i, i] = t[ncv + i]
       if i > 0 { (projected[i - 1, i], projected[i, i - 1]) = (t[i], t[i]) }
     }
-    let (_, rotation) = try projected.largestEigenpairs(min(count + further, ncv))
+    let (_, rotation) = try space.largestEigenpairs(of: projected, min(count + further, ncv))
     let basis = Matrix(
-      rows: ncv, columns: order,
-      elements: Array(UnsafeBufferPointer(start: work.basis, count: ncv * order)))
+      rows: ncv, columns: n,
+      elements: Array(UnsafeBufferPointer(start: work.basis, count: ncv * n)))
     return Result(
       vectors: .product(rotation, .none, basis), restarts: work.restartsMade,
       isConverged: isConverged)

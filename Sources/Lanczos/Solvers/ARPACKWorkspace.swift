@@ -13,7 +13,7 @@ final class ARPACKWorkspace {
   /// ARPACK's `ipntr`.
   var pointers = [Int32](repeating: 0, count: 14)
   let residual, basis, vectorWork, smallWork: UnsafeMutablePointer<Double>
-  private let order: Int
+  private let space: VectorSpace
   private let arena: UnsafeMutableBufferPointer<Double>
   private var generator: SeededGenerator
 
@@ -27,10 +27,13 @@ final class ARPACKWorkspace {
     return try $isSolving.withValue(true) { try lock.withLock { _ in try solve() } }
   }
 
-  /// Memory for `subspaceDimension` (ncv) vectors of length `order`, and `smallWork` numbers of `workl`.
-  init(order n: Int, subspaceDimension ncv: Int, smallWork: Int, restarts: Int, seed: UInt64) {
+  /// Memory for `subspaceDimension` (ncv) vectors of `space`, and `smallWork` numbers of `workl`.
+  init(
+    of space: VectorSpace, subspaceDimension ncv: Int, smallWork: Int, restarts: Int, seed: UInt64
+  ) {
     BLAS.prepare()  // ARPACK calls it
-    order = n
+    self.space = space
+    let n = space.held.count
     // One allocation, because ARPACK keeps addresses into `workd` between calls.
     let lengths = [n, n * ncv, 3 * n, smallWork]
     arena = .allocate(capacity: lengths.reduce(0, +))
@@ -40,7 +43,8 @@ final class ARPACKWorkspace {
     vectorWork = basis + lengths[1]
     self.smallWork = vectorWork + lengths[2]
     generator = SeededGenerator(seed: seed)
-    for i in 0..<n { residual[i] = generator.normal() }
+    Self.draw(
+      from: &generator, in: space, into: UnsafeMutableBufferPointer(start: residual, count: n))
     parameters = [Int32](repeating: 0, count: 11)
     parameters[0] = 1  // exact shifts
     parameters[2] = Int32(clamping: restarts)
@@ -48,6 +52,14 @@ final class ARPACKWorkspace {
   }
 
   deinit { arena.deallocate() }
+
+  /// Fills `vector` with a random vector, or with the part of it that is held here.
+  private static func draw(
+    from generator: inout SeededGenerator, in space: VectorSpace,
+    into vector: UnsafeMutableBufferPointer<Double>
+  ) {
+    _ = vector.update(fromContentsOf: space.normalVectors(1, using: &generator).elements)
+  }
 
   /// The part of `workl` that `ipntr(i)` points to, with i counted from 1.
   func small(_ i: Int) -> UnsafeMutablePointer<Double> { smallWork + Int(pointers[i - 1]) - 1 }
@@ -74,9 +86,10 @@ final class ARPACKWorkspace {
       step()
       guard ido == 1 || ido == -1 else { return }
       let target = UnsafeMutableBufferPointer(
-        start: vectorWork + Int(pointers[1]) - 1, count: order)
+        start: vectorWork + Int(pointers[1]) - 1, count: space.held.count)
       if ido == 1 {
-        let source = UnsafeBufferPointer(start: vectorWork + Int(pointers[0]) - 1, count: order)
+        let source = UnsafeBufferPointer(
+          start: vectorWork + Int(pointers[0]) - 1, count: space.held.count)
         var span = target.mutableSpan
         try product(source.span, &span)
         afterProduct()
@@ -85,7 +98,7 @@ final class ARPACKWorkspace {
         // into the range of the operator, which only generalized problems need. We give it a seeded direction
         // instead: the solve then depends on its seed alone, also after an invariant subspace, and the start vector
         // of a zero operator does not vanish.
-        for i in 0..<order { target[i] = generator.normal() }
+        Self.draw(from: &generator, in: space, into: target)
       }
     }
   }

@@ -78,7 +78,7 @@ final class BlockLanczosSolve {
   init(_ found: RitzTriplets, spent: ApplicationCount, _ task: Task) throws {
     self.spent = spent
     process = BlockBidiagonalization(
-      outputDimension: found.left.columns, startingWith: found.right,
+      into: found.leftSpace, startingWith: found.right, in: found.rightSpace,
       SeededGenerator(seed: task.seed))
     self.task = task
     wanted = task.count
@@ -172,7 +172,11 @@ final class BlockLanczosSolve {
 
   private func measure(_ product: Matrix<Double>) throws {
     guard var result = ritz else {
-      let result = try RitzTriplets(right: request.vectors, products: product)
+      let (left, right) = (process.left.space, process.right.space)
+      let isForward = request.direction == .forward
+      let result = try RitzTriplets(
+        right: request.vectors, isForward ? right : left, products: product,
+        isForward ? left : right)
       ritz = result
       request = (request.direction.reversed, result.left)
       return
@@ -206,7 +210,7 @@ final class BlockLanczosSolve {
   /// Starts a new iteration with the found triplets as its start block, assuming nothing else about them.
   private func refine(_ found: RitzTriplets) {
     process = BlockBidiagonalization(
-      outputDimension: found.left.columns, startingWith: found.right.prefix(wanted),
+      into: found.leftSpace, startingWith: found.right.prefix(wanted), in: found.rightSpace,
       SeededGenerator(seed: task.seed))
     begin(isSeeded: false)
   }
@@ -244,7 +248,7 @@ final class BlockLanczosSolve {
     noteWhatIsNew(found.values)
     if process.isComplete {
       let k = found.values.count
-      let values = try process.projected.singularValueDecomposition().values
+      let values = try process.valuesBeyond(0)
       return finish(found, outside: k < values.count ? values[k] : 0, failureProbability: 0)
     }
     let locked = found.prefix(deflated(found))
@@ -270,7 +274,8 @@ final class BlockLanczosSolve {
     phase = .searching
     // Release the bases, which are no longer needed.
     process = BlockBidiagonalization(
-      outputDimension: found.left.columns, startingWith: Matrix(rows: 0, columns: whole),
+      into: found.leftSpace,
+      startingWith: Matrix(rows: 0, columns: found.rightSpace.held.count), in: found.rightSpace,
       SeededGenerator(seed: task.seed))
   }
 

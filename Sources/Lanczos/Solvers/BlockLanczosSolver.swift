@@ -148,15 +148,21 @@ public struct BlockLanczosSolver: PartialSVDSolver {
       let active = candidates.filter { solves[$0].request.direction == direction }
       if !active.isEmpty {
         let products = try products(of: active, solves, by: a, direction, width: width)
-        // Each solve touches only its own state, so they orthogonalise in parallel.
+        // Each solve touches only its own state, so they orthogonalise in parallel; in a team one after another, since
+        // all members must take sums in the same order.
         nonisolated(unsafe) let solves = solves
         let failures = Mutex<[Int: any Error]>([:])
-        Engine.forEach(active.count) { i in
+        let receive = { @Sendable (i: Int) in
           do {
             try solves[active[i]].receive(products[i])
           } catch {
             failures.withLock { $0[active[i]] = error }
           }
+        }
+        if a.inputSpace.isWhole {
+          Engine.forEach(active.count, receive)
+        } else {
+          active.indices.forEach(receive)
         }
         if let first = failures.withLock({ $0.min { $0.key < $1.key } }) {
           throw MemberError(member: first.key, error: first.value)

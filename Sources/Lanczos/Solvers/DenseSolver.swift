@@ -35,7 +35,9 @@ public struct DenseSolver: PartialSVDSolver {
     try checkTolerance(tolerance)
     try certify.check()
     try checkCount("blockSize", blockSize)
-    return try solve(CheckedOperator(a, count: count), count: count)
+    let checked = try CheckedOperator(a, count: count)
+    try checked.requireWholeVectors(of: "dense")
+    return try solve(checked, count: count)
   }
 
   /// Solves a checked operator; other solvers call it for requests that leave nothing to iterate on.
@@ -94,6 +96,7 @@ extension RitzTriplets {
       for j in 0..<v.columns { v[i, j].negate() }
       for j in 0..<u.columns { u[i, j].negate() }
     }
-    return RitzTriplets(values: values, left: u, right: v, residualNorms: residualNorms)
+    return RitzTriplets(
+      values: values, left: u, leftSpace, right: v, rightSpace, residualNorms: residualNorms)
   }
 }

@@ -1,3 +1,5 @@
+import LinearAlgebra
+
 /// A request that no solver can answer. An operator that breaks its contract throws `OperatorError` instead.
 public enum SolverError: Error, Equatable, CustomStringConvertible, Sendable {
   /// More triplets were requested than the smaller side has, or fewer than one.
@@ -12,6 +14,8 @@ public enum SolverError: Error, Equatable, CustomStringConvertible, Sendable {
   case tooLarge(rows: Int, columns: Int)
   /// An operator started an ARPACK solve from inside a product that ARPACK had asked for.
   case nestedSolve
+  /// The solver cannot be used here, for this reason.
+  case unavailable(solver: String, because: String)
 
   /// What is wrong and what to do.
   public var description: String { "\(reason); \(remedy)" }
@@ -32,6 +36,8 @@ public enum SolverError: Error, Equatable, CustomStringConvertible, Sendable {
     case .nestedSolve:
       "an operator called the ARPACK solver from inside its own product, and ARPACK is not "
         + "re-entrant"
+    case .unavailable(let solver, let reason):
+      "the \(solver) solver cannot be used here: \(reason)"
     }
   }
 
@@ -44,6 +50,17 @@ public enum SolverError: Error, Equatable, CustomStringConvertible, Sendable {
     case .invalidSetting(_, _, let remedy): remedy
     case .tooLarge: "use another solver"
     case .nestedSolve: "use the block solver there"
+    case .unavailable: "use the block solver"
+    }
+  }
+}
+
+extension CheckedOperator {
+  /// Throws `SolverError.unavailable` if the vectors are held by several processes, for solvers that need whole ones.
+  func requireWholeVectors(of solver: String) throws(SolverError) {
+    guard inputSpace.isWhole else {
+      throw .unavailable(
+        solver: solver, because: "it needs whole vectors, and a team holds these between them")
     }
   }
 }

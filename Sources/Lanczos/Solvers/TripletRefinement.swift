@@ -31,7 +31,7 @@ public struct TripletRefinement: Sendable {
     let count = found.singularValues.count
     let all = count + (found.further?.singularValues.count ?? 0)
     var process = BlockBidiagonalization(
-      of: a, startingWith: found.vectors(isLeft: a.isTransposed), seed: seed)
+      of: a, startingWith: a.inputSpace.part(of: found.vectors(isLeft: a.isTransposed)), seed: seed)
     var (step, goal) = (0, tolerance)
     var ritz: RitzTriplets
     repeat {
@@ -42,7 +42,8 @@ public struct TripletRefinement: Sendable {
         ritz = try process.ritzTriplets(all)
       } while !isWithin(goal, ritz, count) && step < steps && !process.isComplete
       ritz = try RitzTriplets(
-        right: ritz.right, products: a.products(.forward, of: ritz.right, width: all))
+        right: ritz.right, a.inputSpace,
+        products: a.products(.forward, of: ritz.right, width: all), a.outputSpace)
       ritz.measure(adjointProducts: try a.products(.adjoint, of: ritz.left, width: all))
       goal *= 0.3
     } while !isWithin(tolerance, ritz, count) && step < steps && !process.isComplete
@@ -59,7 +60,8 @@ public struct TripletRefinement: Sendable {
     _ ritz: RitzTriplets, _ found: SingularTriplets, _ a: CheckedOperator, dimension: Int
   ) -> SingularTriplets {
     let (count, all) = (found.singularValues.count, ritz.values.count)
-    let (left, right) = a.isTransposed ? (ritz.right, ritz.left) : (ritz.left, ritz.right)
+    let whole = a.isTransposed ? ritz.gathered.flipped : ritz.gathered
+    let (left, right) = (whole.left, whole.right)
     let residuals = ritz.residualNorms
     let worst = residuals.prefix(count).max() ?? 0
     var report = found.report

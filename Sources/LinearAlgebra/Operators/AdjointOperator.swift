@@ -9,6 +9,8 @@ public final class AdjointOperator: LinearOperator {
   public var inputDimension: Int { base.outputDimension }
   /// m, the length of an output.
   public var outputDimension: Int { base.inputDimension }
+  /// The team that holds the vectors.
+  public var innerProducts: (any InnerProducts)? { base.innerProducts }
 
   /// yᵢ ← A vᵢ: (b, n) → (b, m).
   public func apply(_ v: Span<Double>, into y: inout MutableSpan<Double>, vectors b: Int) {

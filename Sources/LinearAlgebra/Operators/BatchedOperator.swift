@@ -10,6 +10,10 @@ public protocol BatchedOperator: AnyObject {
   var inputDimension: Int { get }
   /// m, the length of an output.
   var outputDimension: Int { get }
+  /// The team whose members hold the vectors between them; nil, the default, if they are whole.
+  ///
+  /// In a team n and m are the lengths of the parts held here.
+  var innerProducts: (any InnerProducts)? { get }
   /// yₚ ← Aₚ vₚ for every p in `active` (ascending), b vectors each: (active, b, n) → (active, b, m).
   ///
   /// Overwrites `y` and leaves `v` unchanged.
@@ -33,6 +37,9 @@ public enum ProductDirection: Sendable {
 }
 
 extension BatchedOperator {
+  /// None: vectors are whole.
+  public var innerProducts: (any InnerProducts)? { nil }
+
   /// Aₚ as an operator of its own; its applications leave out all other members.
   public func member(_ p: Int) -> any LinearOperator { BatchMember(self, p) }
 
@@ -66,6 +73,7 @@ private final class BatchMember: LinearOperator {
 
   var inputDimension: Int { base.inputDimension }
   var outputDimension: Int { base.outputDimension }
+  var innerProducts: (any InnerProducts)? { base.innerProducts }
 
   func apply(_ v: Span<Double>, into y: inout MutableSpan<Double>, vectors b: Int) {
     base.apply(v, into: &y, vectors: b, active: active)
@@ -97,6 +105,8 @@ public final class OperatorBatch: BatchedOperator {
   public var inputDimension: Int { members[0].inputDimension }
   /// m, the length of an output.
   public var outputDimension: Int { members[0].outputDimension }
+  /// The team that holds the vectors, the same for all operators.
+  public var innerProducts: (any InnerProducts)? { members[0].innerProducts }
 
   /// Aₚ.
   public func member(_ p: Int) -> any LinearOperator { members[p] }

@@ -22,20 +22,32 @@ public final class CheckedOperator {
   public let isTransposed: Bool
   /// The applications of every member; a joint application counts as one pass for each member that takes part.
   public private(set) var applications: [ApplicationCount]
+  /// The space of the inputs: the one of lower dimension if tall.
+  public let inputSpace: VectorSpace
+  /// The space of the outputs.
+  public let outputSpace: VectorSpace
 
-  /// Wraps `base`, with the longer side as its output if `isTall`.
+  /// Wraps `base`, with the longer side as its output if `isTall`. In a team every member must make this call.
   public init(_ base: any BatchedOperator, isTall: Bool = false) {
     self.base = base
-    isTransposed = isTall && base.outputDimension < base.inputDimension
+    let input = VectorSpace(holding: base.inputDimension, in: base.innerProducts)
+    let output = VectorSpace(holding: base.outputDimension, in: base.innerProducts)
+    isTransposed = isTall && output.dimension < input.dimension
+    (inputSpace, outputSpace) = isTransposed ? (output, input) : (input, output)
     applications = Array(repeating: ApplicationCount(), count: base.batch)
   }
 
   /// r, the number of operators.
   public var batch: Int { base.batch }
-  /// n, the length of an input: the shorter side of a tall operator.
-  public var inputDimension: Int { base.outputDimension(given(.adjoint)) }
-  /// m, the length of an output: the longer side of a tall operator.
-  public var outputDimension: Int { base.outputDimension(given(.forward)) }
+  /// n, the dimension of the inputs: the shorter side of a tall operator.
+  public var inputDimension: Int { inputSpace.dimension }
+  /// m, the dimension of the outputs: the longer side of a tall operator.
+  public var outputDimension: Int { outputSpace.dimension }
+
+  /// The space that products in this direction are in.
+  package func outputSpace(_ direction: ProductDirection) -> VectorSpace {
+    direction == .forward ? outputSpace : inputSpace
+  }
 
   /// The direction of the operator as it was given.
   private func given(_ direction: ProductDirection) -> ProductDirection {
@@ -75,9 +87,14 @@ public final class CheckedOperator {
       if given == .forward { applications[p].jvp += b } else { applications[p].vjp += b }
     }
     let length = y.count / max(active.count, 1)
-    for (place, p) in active.enumerated() {
+    var isBad = [Double](repeating: 0, count: active.count)
+    for place in active.indices {
       let product = y.span.extracting(place * length..<(place + 1) * length)
-      guard product.withUnsafeBufferPointer(allFinite) else { throw .notFinite(given, member: p) }
+      if !product.withUnsafeBufferPointer(allFinite) { isBad[place] = 1 }
+    }
+    // In a team every member throws if the part of any is not finite.
+    if let place = inputSpace.summed(isBad).firstIndex(where: { $0 > 0 }) {
+      throw .notFinite(given, member: active[place])
     }
   }
 
@@ -94,10 +111,10 @@ public final class CheckedOperator {
   public func checkAdjoint(
     v: Matrix<Double>, av: Matrix<Double>, u: Matrix<Double>, atu: Matrix<Double>, member: Int = 0
   ) throws(OperatorError) {
-    let forward = Matrix.product(u, .none, av, .transposed)
-    let backward = Matrix.product(atu, .none, v, .transposed)
-    let (nv, nu) = (v.rowNorms, u.rowNorms)
-    let growth = zip(av.rowNorms + atu.rowNorms, nv + nu).reduce(0) {
+    let forward = outputSpace.inner(u, av)
+    let backward = inputSpace.inner(atu, v)
+    let (nv, nu) = (inputSpace.norms(v), outputSpace.norms(u))
+    let growth = zip(outputSpace.norms(av) + inputSpace.norms(atu), nv + nu).reduce(0) {
       max($0, $1.1 > 0 ? $1.0 / $1.1 : 0)
     }
     var rounding: Double?
@@ -123,8 +140,8 @@ public final class CheckedOperator {
   /// operator.
   public func checkAdjoint(seed: UInt64) throws(OperatorError) {
     var generator = SeededGenerator(seed: seed)
-    let v = generator.normalMatrix(rows: 1, columns: inputDimension)
-    let u = generator.normalMatrix(rows: 1, columns: outputDimension)
+    let v = inputSpace.normalVectors(1, using: &generator)
+    let u = outputSpace.normalVectors(1, using: &generator)
     for p in 0..<batch {
       let av = try products(.forward, of: [v], active: [p], width: 1)[0]
       let atu = try products(.adjoint, of: [u], active: [p], width: 1)[0]
@@ -143,7 +160,8 @@ public final class CheckedOperator {
     _ direction: ProductDirection, _ x: Matrix<Double>, _ product: Matrix<Double>, member: Int
   ) throws(OperatorError) -> Double {
     let differences = try roundings(direction, of: x, products: product, member: member)
-    return zip(differences.rowNorms, x.rowNorms).reduce(0) {
+    let to = outputSpace(direction)
+    return zip(to.norms(differences), outputSpace(direction.reversed).norms(x)).reduce(0) {
       max($0, $1.1 > 0 ? $1.0 / $1.1 : 0)
     }
   }

@@ -21,6 +21,8 @@ public final class ComposedOperator: LinearOperator {
   public var inputDimension: Int { factors[factors.count - 1].inputDimension }
   /// m, the length of an output.
   public var outputDimension: Int { factors[0].outputDimension }
+  /// The team that holds the vectors.
+  public var innerProducts: (any InnerProducts)? { factors[0].innerProducts }
 
   /// yᵢ ← A₁ (A₂ (… Aₙ vᵢ)): (b, n) → (b, m).
   public func apply(_ v: Span<Double>, into y: inout MutableSpan<Double>, vectors b: Int) {

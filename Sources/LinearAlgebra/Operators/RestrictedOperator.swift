@@ -28,6 +28,7 @@ public final class RestrictedOperator: LinearOperator {
   /// `base` from some rows of its input to some rows of its output; nil selects all rows. Precondition: the number of
   /// rows of a selection divides the length of the vectors.
   public init(_ base: any LinearOperator, inputRows: RowSelection?, outputRows: RowSelection?) {
+    precondition(base.innerProducts == nil, "rows are selected before vectors are divided")
     for (selection, length) in [
       (inputRows, base.inputDimension), (outputRows, base.outputDimension),
     ] {

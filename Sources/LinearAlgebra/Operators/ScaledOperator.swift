@@ -12,6 +12,8 @@ public final class ScaledOperator: LinearOperator {
   public var inputDimension: Int { base.inputDimension }
   /// m, the length of an output.
   public var outputDimension: Int { base.outputDimension }
+  /// The team that holds the vectors.
+  public var innerProducts: (any InnerProducts)? { base.innerProducts }
 
   /// yᵢ ← c A vᵢ: (b, n) → (b, m).
   public func apply(_ v: Span<Double>, into y: inout MutableSpan<Double>, vectors b: Int) {

@@ -18,6 +18,8 @@ public final class ShiftedOperator: LinearOperator {
   public var inputDimension: Int { base.inputDimension }
   /// n, the length of an output.
   public var outputDimension: Int { base.outputDimension }
+  /// The team that holds the vectors.
+  public var innerProducts: (any InnerProducts)? { base.innerProducts }
 
   /// yᵢ ← A vᵢ + c vᵢ: (b, n) → (b, n).
   public func apply(_ v: Span<Double>, into y: inout MutableSpan<Double>, vectors b: Int) {

@@ -36,6 +36,8 @@ public final class SumOperator: LinearOperator {
   public var inputDimension: Int { members[0].inputDimension }
   /// m, the length of an output.
   public var outputDimension: Int { members[0].outputDimension }
+  /// The team that holds the vectors.
+  public var innerProducts: (any InnerProducts)? { members[0].innerProducts }
 
   /// yᵢ ← Σ wⱼ Aⱼ vᵢ: (b, n) → (b, m).
   public func apply(_ v: Span<Double>, into y: inout MutableSpan<Double>, vectors b: Int) {
