@@ -3,6 +3,7 @@ import Checkpoint
 import Foundation
 import LinearAlgebra
 import Model
+import Processes
 import TestSupport
 import Testing
 
@@ -54,8 +55,9 @@ struct ComputedPrecisionTests {
     let d = model.description
     let resolved = try ResolvedSettings(
       settings, d, promptLengths: inputs.map { d.tokenCount(of: $0) })
+    let group = PromptGroup.groups(resolved.selections)[0]
     let forward = try SolvePass(
-      model, inputs, PromptGroup.groups(resolved.selections)[0], resolved: resolved,
+      model, inputs, group, GroupShare(AloneSharing(), group), resolved: resolved,
       journal: MemoryJournal(), saveHiddenStates: false, decode: { _ in nil }
     ) { _, _ in }
     return try forward.solved.map { try #require($0) }

@@ -4,6 +4,7 @@ import Checkpoint
 import Lanczos
 import LinearAlgebra
 import Model
+import Processes
 import TestSupport
 import Testing
 
@@ -59,11 +60,15 @@ struct PassTests {
       self.resolved = resolved
       let group = PromptGroup.groups(resolved.selections)[0]
       let journal = MemoryJournal()
+      let share = GroupShare(AloneSharing(), group)
       let forward = try SolvePass(
-        model, PassTests.prompts.map { .tokens($0) }, group, resolved: resolved, journal: journal,
+        model, PassTests.prompts.map { .tokens($0) }, group, share, resolved: resolved,
+        journal: journal,
         saveHiddenStates: false, decode: { _ in nil }
       ) { _, _ in }
-      try CouplingPass.run(model, forward, group, resolved: resolved, journal: journal) { _, _ in }
+      _ = try CouplingPass.run(
+        model, forward, group, share, resolved: resolved, journal: journal
+      ) { _ in }
       solved = forward.solved.map { ($0?.triplets ?? []).compactMap { $0 } }
       paths = (journal.paths(ofGroup: group) ?? []).compactMap { $0 }
       couplings = resolved.layers.map {

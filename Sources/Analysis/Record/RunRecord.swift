@@ -37,10 +37,12 @@ public struct RunRecord: Codable, Sendable {
     public var total: Double
     /// Opening the model and tokenizing.
     public var load: Double
-    /// The pass that solves, including the forward pass.
+    /// The pass that solves, including the forward pass; of several teams of processes the sum of their times.
     public var solve: Double
-    /// The pass that applies every Jacobian to all bases.
+    /// The pass that applies every Jacobian to all bases; of several teams the sum.
     public var coupling: Double
+    /// The number of teams of processes that shared the work; missing if there was one.
+    public var teams: Int?
   }
 }
 

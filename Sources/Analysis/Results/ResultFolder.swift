@@ -99,6 +99,13 @@ package final class ResultFolder<Manifest: FolderManifest> {
     (isComplete, manifest) = (contents.isComplete, contents.manifest)
   }
 
+  /// A folder that another process has opened, in which this one only writes units.
+  init(joining path: String, home: String, isComplete: Bool, _ manifest: Manifest) {
+    (self.path, self.home, self.isComplete, self.manifest) = (path, home, isComplete, manifest)
+    partialPath = "\(home)/\(partialName)"
+    units = KeptUnits(of: path, in: partialPath, prefix: Manifest.unitPrefix)
+  }
+
   /// The folder itself, symbolic links resolved.
   private static func home(of path: String) -> String {
     URL(fileURLWithPath: path).standardizedFileURL.resolvingSymlinksInPath().path

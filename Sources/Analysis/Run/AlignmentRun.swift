@@ -5,6 +5,7 @@ import Checkpoint
 import Lanczos
 import LinearAlgebra
 import Model
+import Processes
 import Tokenization
 
 /// A whole run: takes a model and prompts, and finds singular triplets, coupling and trajectories.
@@ -128,24 +129,50 @@ public struct AlignmentRun {
   public func run(
     in folder: RunFolder? = nil, progress: (any RunProgress)? = nil, meter: MemoryMeter
   ) throws -> RunResult {
+    // A single team always has the results.
+    try run(in: folder, among: AloneSharing(), progress: progress, meter: meter)!
+  }
+
+  /// Runs in one of several teams of processes, each of which makes this call with the same folder.
+  ///
+  /// Returns the results in team 0, after all teams have finished, and nil in the others. Also throws `WorkStopped`, and
+  /// `RunError.notVisible` for files of other teams that do not appear. Precondition: several teams have a folder.
+  package func run(
+    in folder: RunFolder?, among sharing: any WorkSharing, progress: (any RunProgress)?,
+    meter: MemoryMeter
+  ) throws -> RunResult? {
+    precondition(folder != nil || !sharing.isShared, "several teams need a folder")
     let start = monotonicSeconds()
     let base: any RunJournal = folder?.journal ?? MemoryJournal()
     let journal = GuardedJournal(base) { try loaded.model.source.checkIntact() }
-    var seconds = RunRecord.Seconds(total: 0, load: loaded.seconds, solve: 0, coupling: 0)
+    var part = TeamPart()
     let work = try work(in: folder)
-    var count = progressCount(work.groups)
-    for group in work.groups {
-      try engine.use {
-        try run(loaded.model, group, work, journal, &seconds) { phase, units, isNew in
-          progress?.update(count.add(units, to: phase, computed: isNew))
-          if progress?.isCancelled == true {
-            throw RunError.interrupted(resume: folder.flatMap { $0.keepsWork ? $0.path : nil })
-          }
-        }
+    let steps = RunSteps(progressCount(work.groups), sharing, progress) {
+      folder.flatMap { $0.keepsWork ? $0.path : nil }
+    }
+    var places = Array(work.groups.indices)
+    while let place = try sharing.enter(places) {
+      let group = work.groups[place]
+      let share = GroupShare(
+        sharing, group, folder: folder?.path ?? "", folder?.visibility ?? Visibility(),
+        pause: steps.pause)
+      try engine.use { try run(loaded.model, group, share, work, journal, steps, &part) }
+      places.removeAll { $0 == place }
+      if sharing.isShared {
+        let notes = try sharing.notes(of: places.map { GroupShare.allTaken(work.groups[$0]) })
+        places = zip(places, notes).compactMap { $1 == nil ? $0 : nil }
       }
     }
     try loaded.model.source.checkIntact()
-    seconds.total = loaded.seconds + monotonicSeconds() - start
+    if let folder, sharing.isShared {
+      meter.sample()
+      part.written = folder.journal.written
+      guard try part.join(sharing, folder, journal, pause: steps.pause) else { return nil }
+    }
+    let seconds = RunRecord.Seconds(
+      total: loaded.seconds + monotonicSeconds() - start, load: loaded.seconds,
+      solve: part.solveSeconds, coupling: part.couplingSeconds,
+      teams: sharing.isShared ? sharing.teams : nil)
     let manifest = try folder?.manifest ?? manifest()
     let result = try RunAssembly(
       manifest: manifest, journal: journal,
@@ -184,26 +211,33 @@ public struct AlignmentRun {
   }
 
   private func run(
-    _ model: some Transformer, _ group: PromptGroup, _ work: Work, _ journal: any RunJournal,
-    _ seconds: inout RunRecord.Seconds,
-    _ step: (_ phase: ProgressCount.Phase, _ units: Int, _ isNew: Bool) throws -> Void
+    _ model: some Transformer, _ group: PromptGroup, _ share: GroupShare, _ work: Work,
+    _ journal: any RunJournal, _ steps: RunSteps, _ part: inout TeamPart
   ) throws {
     let start = monotonicSeconds()
     let units = group.jacobians.count
-    let forward = try SolvePass(
-      model, group.prompts.map { work.inputs[$0] }, group, resolved: work.resolved,
-      journal: journal,
-      saveHiddenStates: settings.saveHiddenStates, decode: { loaded.tokenizer?.decode([$0]) }
-    ) { try step(.solving, units, $1) }
+    let inputs = group.prompts.map { work.inputs[$0] }
+    var forward: SolvePass
+    repeat {
+      forward = try SolvePass(
+        model, inputs, group, share, resolved: work.resolved,
+        journal: journal, saveHiddenStates: settings.saveHiddenStates,
+        decode: { loaded.tokenizer?.decode([$0]) }
+      ) { isOwn, isNew in
+        try steps.add(isOwn && share.round == 0 ? units : 0, to: .solving, computed: isNew)
+      }
+      if !forward.isSettled { share.beginAgain() }
+    } while !forward.isSettled
     // Return freed memory, so that the solver's fragments do not add to the coupling's peak, nor either to that of the results.
     returnFreedMemory()
     let middle = monotonicSeconds()
-    try CouplingPass.run(model, forward, group, resolved: work.resolved, journal: journal) {
-      try step(.coupling, units, $1)
-    }
-    seconds.solve += middle - start
+    let survivors = try CouplingPass.run(
+      model, forward, group, share, resolved: work.resolved, journal: journal
+    ) { try steps.add(units, to: .coupling, computed: $0) }
+    part.add(survivors, of: group)
+    part.solveSeconds += middle - start
     returnFreedMemory()
-    seconds.coupling += monotonicSeconds() - middle
+    part.couplingSeconds += monotonicSeconds() - middle
   }
 
   private func progressCount(_ groups: [PromptGroup]) -> ProgressCount {

@@ -38,6 +38,8 @@ final class BlockSolve<Scalar: RealScalar> {
   private let group: PromptGroup
   private let resolved: ResolvedSettings
   private let layer: Int
+  /// Whether products need no longer be computed; nil if they always are.
+  private let isStopped: (() -> Bool)?
   /// The linearizations made so far: the batches, and single Jacobians in double precision.
   private var whole: [(members: [Int], linearization: Linearization<Scalar>)] = []
   private var precise: [Int: Linearization<Double>] = [:]
@@ -46,10 +48,10 @@ final class BlockSolve<Scalar: RealScalar> {
 
   init(
     _ model: some Transformer, at point: BlockPoint<Scalar>, _ group: PromptGroup,
-    _ resolved: ResolvedSettings, layer: Int
+    _ resolved: ResolvedSettings, layer: Int, isStopped: (() -> Bool)? = nil
   ) {
     (self.model, self.point, self.group) = (model, point, group)
-    (self.resolved, self.layer) = (resolved, layer)
+    (self.resolved, self.layer, self.isStopped) = (resolved, layer, isStopped)
   }
 
   /// Linearizes the group's batches without the Jacobians of prompts that have failed.
@@ -124,7 +126,9 @@ final class BlockSolve<Scalar: RealScalar> {
         self.linearization(of: $0.map { members[$0] })
       }
       do {
-        let found = try solver.partialSVDs(of: jacobian, count: resolved.top)
+        let found = try solver.partialSVDs(
+          of: isStopped.map { CancellableBatch(jacobian, isCancelled: $0) } ?? jacobian,
+          count: resolved.top)
         for (jacobian, t) in zip(members, found) { triplets[jacobian] = t }
       } catch let failure as MemberError {
         throw SolveFailure(jacobian: members[failure.member], error: failure.error)

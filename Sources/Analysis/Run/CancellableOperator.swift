@@ -31,6 +31,38 @@ final class CancellableOperator: LinearOperator {
   }
 }
 
+/// Operators that share applications, likewise.
+final class CancellableBatch: BatchedOperator {
+  private let base: any BatchedOperator
+  private let isCancelled: () -> Bool
+
+  init(_ base: any BatchedOperator, isCancelled: @escaping () -> Bool) {
+    (self.base, self.isCancelled) = (base, isCancelled)
+  }
+
+  var batch: Int { base.batch }
+  var inputDimension: Int { base.inputDimension }
+  var outputDimension: Int { base.outputDimension }
+
+  func member(_ p: Int) -> any LinearOperator {
+    CancellableOperator(base.member(p), isCancelled: isCancelled)
+  }
+
+  func apply(
+    _ v: Span<Double>, into y: inout MutableSpan<Double>, vectors b: Int, active: [Int]
+  ) {
+    guard !isCancelled() else { return y.update(repeating: .nan) }
+    base.apply(v, into: &y, vectors: b, active: active)
+  }
+
+  func applyAdjoint(
+    _ u: Span<Double>, into x: inout MutableSpan<Double>, vectors b: Int, active: [Int]
+  ) {
+    guard !isCancelled() else { return x.update(repeating: .nan) }
+    base.applyAdjoint(u, into: &x, vectors: b, active: active)
+  }
+}
+
 /// What happened in a solve, without the advice for authors of operators.
 func failureReason(_ error: any Error) -> String {
   switch error {

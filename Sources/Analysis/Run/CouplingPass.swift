@@ -38,15 +38,15 @@ enum CouplingPass {
     return max(1, min(vectors / gcd(vectors, k), 1024 / (rows * k)))
   }
 
-  /// Runs the pass and keeps the results in the journal; `step` is called after each block, with whether it was new, and may
-  /// throw.
+  /// Runs the pass over the blocks of this team and keeps the results in the journal; `step` is called after each, with whether
+  /// it was new, and may throw. Returns the survivors.
   static func run(
-    _ model: some Transformer, _ forward: SolvePass, _ group: PromptGroup,
+    _ model: some Transformer, _ forward: SolvePass, _ group: PromptGroup, _ share: GroupShare,
     resolved: ResolvedSettings,
-    journal: any RunJournal, step: (_ blocks: Int, _ isNew: Bool) throws -> Void
-  ) throws {
+    journal: any RunJournal, step: (_ isNew: Bool) throws -> Void
+  ) throws -> GroupSurvivors {
     var survivors = forward.survivors
-    for (done, i) in resolved.layers.indices.reversed().enumerated() {
+    for i in resolved.layers.indices.reversed() where share.isOwn(layer: resolved.layers[i]) {
       let layer = resolved.layers[i]
       if let batches = forward.jacobians[i], !survivors.coupled(layer: layer).isEmpty {
         if i > 0 { model.advise(.willNeed, block: resolved.layers[i - 1] - 1) }
@@ -56,7 +56,8 @@ enum CouplingPass {
             forward.solved[block]!.triplets[jacobian]!
           }
           let rows = JacobianRows(
-            jacobian: CheckedOperator(batch.rows),
+            jacobian: CheckedOperator(
+              share.isStopped.map { CancellableBatch(batch.rows, isCancelled: $0) } ?? batch.rows),
             own: batch.members.map { triplets($0, i) },
             bases: batch.members.map { jacobian in
               guard survivors.isCoupled(prompt: group.jacobians[jacobian].prompt, layer: layer)
@@ -78,6 +79,7 @@ enum CouplingPass {
                 of: active, forms: resolved.forms, rank: resolved.ranks.max()!,
                 seed: resolved.seed)
             } catch {
+              try share.checkStop()
               let jacobian = group.jacobians[batch.members[error.member]]
               try survivors.lose(
                 jacobian.prompt,
@@ -100,8 +102,9 @@ enum CouplingPass {
         try journal.keep(found, group, layer: layer)
         model.advise(.dontNeed, block: layer - 1)
       }
-      try step(done + 1, forward.jacobians[i] != nil)
+      try step(forward.jacobians[i] != nil)
     }
+    return survivors
   }
 
   /// The Jacobians whose bases one is applied to: across depth those of its tokens at all blocks, otherwise those of its

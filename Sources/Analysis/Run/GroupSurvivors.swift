@@ -2,7 +2,7 @@ import Lanczos
 import Model
 
 /// Where and why a prompt of a group failed, as kept in the journal.
-struct LostPrompt: Codable, Sendable {
+struct LostPrompt: Codable, Sendable, Equatable {
   /// The pass in which it failed. The first one goes up through the blocks, the second one down.
   enum Pass: String, Codable { case solving, coupling }
 
@@ -26,6 +26,12 @@ struct LostPrompt: Codable, Sendable {
   init(_ pass: Pass, layer: Int, _ tokens: TokenSelection, reason: String) {
     (self.pass, self.layer, tensor) = (pass, layer, nil)
     (token, self.reason) = (tokens.target, reason)
+  }
+
+  /// Whether a single process would have come to this failure of a prompt before that other one, and then not to the other.
+  func isBefore(_ other: LostPrompt) -> Bool {
+    guard pass == other.pass else { return pass == .solving }
+    return pass == .solving ? layer < other.layer : layer > other.layer
   }
 
   /// The failure for the record of a prompt with this number, from 1, and text.
@@ -54,9 +60,9 @@ struct GroupSurvivors {
     }
   }
 
-  /// Records a failure. Only the first one of a prompt counts.
+  /// Records a failure. Only the first one of a prompt counts, in the order of the blocks.
   mutating func lose(_ p: Int, _ failure: LostPrompt) throws {
-    guard lost[p] == nil else { return }
+    if let known = lost[p], !failure.isBefore(known) { return }
     lost[p] = failure
     try journal.keep(failure, ofPrompt: group.prompts.lowerBound + p)
   }

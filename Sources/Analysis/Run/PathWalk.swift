@@ -33,12 +33,10 @@ struct PathWalk<Scalar: RealScalar> {
   /// X⁰ … X^L of every prompt that gets a picture, or of all if they are to be saved; in single precision, as they are saved.
   private var kept: [[Matrix<Float>]]
   private let isPictured: [Bool]
-  /// (I + J^l) ⋯ (I + J¹) x⁰, one row per Jacobian, when every block is linearized.
-  private var image: Matrix<Double>?
 
   /// The walk at X⁰. Without `isRecording` only the states are carried along. Prompts whose states are not finite are lost.
   init(
-    _ model: some Transformer, _ inputs: [ModelInput], _ group: PromptGroup, coversPath: Bool,
+    _ model: some Transformer, _ inputs: [ModelInput], _ group: PromptGroup,
     keepsStates: Bool, isRecording: Bool, _ survivors: inout GroupSurvivors
   ) throws {
     var losses: [PromptLoss] = []
@@ -55,7 +53,6 @@ struct PathWalk<Scalar: RealScalar> {
       d.tokenCount(of: $0) * (d.layers + 1) * d.width <= KeptPath.pictured
     }
     try observe(survivors)
-    if coversPath, isRecording { image = selected }
   }
 
   /// Goes through the next block and returns the point before it. Prompts whose states after it are not finite are lost.
@@ -81,30 +78,16 @@ struct PathWalk<Scalar: RealScalar> {
     }
   }
 
-  /// y ← (I + J) y, each row of y through its own Jacobian in the batches.
-  mutating func follow(_ batches: [JacobianBatch]) {
-    guard var y = image else { return }
-    for batch in batches {
-      let part = batch.members.flatMap { y.row($0) }
-      var step = part
-      var span = step.mutableSpan
-      batch.rows.apply(part.span, into: &span, vectors: 1, active: Array(batch.members.indices))
-      for (r, jacobian) in batch.members.enumerated() {
-        for c in 0..<y.columns { y[jacobian, c] += step[r * y.columns + c] }
-      }
-    }
-    image = y
-  }
-
   /// X⁰ … X^L of every prompt that has not failed.
   func saved(_ survivors: GroupSurvivors) -> [[Matrix<Float>]] {
     kept.enumerated().map { survivors.isSolved(prompt: $0, layer: layers) ? $1 : [] }
   }
 
-  /// The records, at the end of the path, of every prompt that has not failed; `decode` gives the text of a token, if there is
-  /// one.
+  /// The records, at the end of the path, of every prompt that has not failed; `image` is the linearised one, and `decode` gives
+  /// the text of a token, if there is one.
   func records(
-    _ model: some Transformer, _ survivors: GroupSurvivors, decode: (Int) -> String?
+    _ model: some Transformer, _ survivors: GroupSurvivors, image: Matrix<Double>?,
+    decode: (Int) -> String?
   ) -> [PathRecord?] {
     let next = states.logits(of: model)
     let final = selected
@@ -127,7 +110,7 @@ struct PathWalk<Scalar: RealScalar> {
   }
 
   /// The target tokens' states, one row per Jacobian.
-  private var selected: Matrix<Double> {
+  var selected: Matrix<Double> {
     Matrix(
       group.jacobians.map { jacobian in
         states.states(ofPrompt: jacobian.prompt).row(jacobian.tokens.target).map { Double($0) }

@@ -33,6 +33,8 @@ struct ProgressCount {
     var weight: Double
   }
 
+  /// The phase of the last units.
+  private(set) var phase = Phase.solving
   private var tallies: [Phase: Tally]
   private var last = monotonicSeconds()
 
@@ -49,9 +51,25 @@ struct ProgressCount {
 
   /// Counts finished units, computed now or taken from an earlier run.
   mutating func add(_ units: Int, to phase: Phase, computed: Bool) -> RunProgressState {
-    let now = monotonicSeconds()
     tallies[phase]!.done += Double(units)
     if computed { tallies[phase]!.computed += Double(units) }
+    return state(in: phase)
+  }
+
+  /// Takes over the numbers of units that all teams have finished and computed; this one is in `phase`.
+  mutating func set(
+    _ counts: [Phase: (done: Int, computed: Int)], in phase: Phase
+  ) -> RunProgressState {
+    for (phase, count) in counts {
+      tallies[phase]!.done = Double(count.done)
+      tallies[phase]!.computed = Double(count.computed)
+    }
+    return state(in: phase)
+  }
+
+  private mutating func state(in phase: Phase) -> RunProgressState {
+    self.phase = phase
+    let now = monotonicSeconds()
     // Evaluating a block without computing anything takes time too, which counts for the phase.
     tallies[phase]!.seconds += now - last
     last = now

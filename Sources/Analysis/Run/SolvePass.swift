@@ -16,31 +16,35 @@ struct SolvePass {
   private(set) var jacobians: [[JacobianBatch]?]
   /// The prompts that have not failed.
   private(set) var survivors: GroupSurvivors
+  /// Whether every block was solved without the prompts that failed before it, and with all others. If not, another team found
+  /// a failure too late for this one, and the pass is to be repeated.
+  private(set) var isSettled = true
 
-  /// Runs the pass; `step` is called after each block, with whether it was computed now, and may throw.
+  /// Runs the pass; `step` is called after each block, with whether this team had it and whether it was computed now, and may
+  /// throw.
   init(
-    _ model: some Transformer, _ inputs: [ModelInput], _ group: PromptGroup,
+    _ model: some Transformer, _ inputs: [ModelInput], _ group: PromptGroup, _ share: GroupShare,
     resolved: ResolvedSettings,
     journal: any RunJournal, saveHiddenStates: Bool, decode: (Int) -> String?,
-    step: (_ blocks: Int, _ isNew: Bool) throws -> Void
+    step: (_ isOwn: Bool, _ isNew: Bool) throws -> Void
   ) throws {
     switch resolved.precision {
     case .auto, .single:
       try self.init(
-        model, inputs, group, resolved, journal, saveHiddenStates, decode, as: Float.self,
+        model, inputs, group, share, resolved, journal, saveHiddenStates, decode, as: Float.self,
         twin: Double.self, step: step)
     case .double:
       try self.init(
-        model, inputs, group, resolved, journal, saveHiddenStates, decode, as: Double.self,
+        model, inputs, group, share, resolved, journal, saveHiddenStates, decode, as: Double.self,
         twin: Float.self, step: step)
     }
   }
 
   private init<Scalar: RealScalar, Twin: RealScalar>(
-    _ model: some Transformer, _ inputs: [ModelInput], _ group: PromptGroup,
+    _ model: some Transformer, _ inputs: [ModelInput], _ group: PromptGroup, _ share: GroupShare,
     _ resolved: ResolvedSettings, _ journal: any RunJournal, _ saveHiddenStates: Bool,
     _ decode: (Int) -> String?, as precision: Scalar.Type, twin: Twin.Type,
-    step: (_ blocks: Int, _ isNew: Bool) throws -> Void
+    step: (_ isOwn: Bool, _ isNew: Bool) throws -> Void
   ) throws {
     var survivors = try GroupSurvivors(group, journal)
     let known = try journal.paths(ofGroup: group).flatMap { paths -> [PathRecord?]? in
@@ -51,73 +55,104 @@ struct SolvePass {
       }
       return isWhole ? paths : nil
     }
+    let isRecording = try known == nil && share.takesPaths()
     let layers = model.description.layers
     jacobians = resolved.layers.map { _ in nil }
     var triplets = try resolved.layers.map { layer in
       try journal.solved(group, layer: layer).flatMap { block in
-        survivors.solved(layer: layer).allSatisfy { block.triplets[$0] != nil } ? block : nil
+        block.jacobians == survivors.solved(layer: layer) ? block : nil
       }
     }
     let lacksCouplings = try resolved.layers.map { layer in
       let found = try journal.couplings(group, layer: layer)
       return survivors.coupled(layer: layer).contains { found?[$0] == nil }
     }
+    let coversPath = known == nil && resolved.coversPath
     let isNeeded = resolved.layers.indices.map {
-      triplets[$0] == nil || lacksCouplings[$0] || (known == nil && resolved.coversPath)
+      triplets[$0] == nil || lacksCouplings[$0] || coversPath
     }
     let deepest =
-      known == nil
+      isRecording
       ? layers : resolved.layers.indices.last { isNeeded[$0] }.map { resolved.layers[$0] } ?? 0
     let unsolved = resolved.layers.indices.last { triplets[$0] == nil }.map { resolved.layers[$0] }
     var walk = try PathWalk<Scalar>(
-      model, inputs, group, coversPath: resolved.coversPath, keepsStates: saveHiddenStates,
-      isRecording: known == nil, &survivors)
+      model, inputs, group, keepsStates: saveHiddenStates, isRecording: isRecording, &survivors)
+    var image = coversPath ? LinearisedImage(walk.selected, share) : nil
     var sample = unsolved == nil ? nil : try NoiseSample<Scalar, Twin>(model, inputs, group)
     for l in 1...layers {
-      guard l <= deepest, !survivors.solved(layer: l).isEmpty else {
-        try step(l, false)
-        continue
-      }
-      model.advise(.willNeed, block: l)  // the next block, while this one is in use
-      let point = try walk.advance(through: model, &survivors)
-      let place = l > unsolved ?? 0 ? nil : sample?.advance(through: model, beside: point)
-      if place == nil { sample = nil }
+      let i = resolved.layers.firstIndex(of: l)
+      let isOwn: Bool
       var isNew = false
-      if let i = resolved.layers.firstIndex(of: l), isNeeded[i] {
-        let block = BlockSolve(model, at: point, group, resolved, layer: l)
-        block.linearize(survivors.solved(layer: l))
-        if triplets[i] == nil {
-          isNew = true
-          var found: SolvedBlock?
-          while found == nil, !block.isEmpty {
-            do {
-              found = try block.solved(sample, at: place)
-            } catch let failure as SolveFailure {
-              let jacobian = group.jacobians[failure.jacobian]
-              try survivors.lose(
-                jacobian.prompt,
-                LostPrompt(.solving, layer: l, jacobian.tokens, reason: failure.reason))
-              walk.remove(prompt: jacobian.prompt)
-              block.linearize(survivors.solved(layer: l))
+      var lost: [Int: LostPrompt] = [:]
+      if l <= deepest, !survivors.solved(layer: l).isEmpty {
+        model.advise(.willNeed, block: l)  // the next block, while this one is in use
+        let point = try walk.advance(through: model, &survivors)
+        let place = l > unsolved ?? 0 ? nil : sample?.advance(through: model, beside: point)
+        if place == nil { sample = nil }
+        isOwn = try share.takes(layer: l)
+        if let i, isNeeded[i], isOwn {
+          let block = BlockSolve(
+            model, at: point, group, resolved, layer: l, isStopped: share.isStopped)
+          block.linearize(survivors.solved(layer: l))
+          if triplets[i] == nil {
+            isNew = true
+            while triplets[i] == nil, !block.isEmpty {
+              do {
+                triplets[i] = try block.solved(sample, at: place)
+              } catch let failure as SolveFailure {
+                try share.checkStop()
+                let jacobian = group.jacobians[failure.jacobian]
+                let loss = LostPrompt(
+                  .solving, layer: l, jacobian.tokens, reason: failure.reason)
+                lost[jacobian.prompt] = loss
+                try survivors.lose(jacobian.prompt, loss)
+                walk.remove(prompt: jacobian.prompt)
+                block.linearize(survivors.solved(layer: l))
+              }
             }
+            if let found = triplets[i] { try journal.keep(found, group, layer: l) }
           }
-          if let found { try journal.keep(found, group, layer: l) }
-          triplets[i] = found
+          let batches = triplets[i].map { block.operators($0.precisions) } ?? []
+          try image?.follow(batches, layer: l)
+          for batch in batches { batch.releaseWorkspace() }
+          if lacksCouplings[i] { jacobians[i] = batches }
         }
-        let batches = triplets[i].map { block.operators($0.precisions) } ?? []
-        walk.follow(batches)
-        for batch in batches { batch.releaseWorkspace() }
-        if lacksCouplings[i] { jacobians[i] = batches }
+        try walk.observe(survivors)
+        model.advise(.dontNeed, block: l - 1)
+      } else {
+        isOwn = try share.takes(layer: l)
       }
-      try walk.observe(survivors)
-      model.advise(.dontNeed, block: l - 1)
-      try step(l, isNew)
+      if !isOwn { try image?.leave(layer: l) }
+      if isOwn, let i { try share.finish(layer: l, triplets[i], lost: lost) }
+      try step(isOwn, isNew)
+    }
+    try share.allAreTaken()
+    if share.isShared {
+      let found = try share.found(layers: resolved.layers)
+      for (p, loss) in found.flatMap(\.lost) { try survivors.lose(p, loss) }
+      for (i, layer) in resolved.layers.enumerated() where isSettled {
+        let members = survivors.solved(layer: layer)
+        isSettled = found[i].jacobians == members
+        guard isSettled, triplets[i]?.jacobians != members, !members.isEmpty else { continue }
+        triplets[i] = try share.visible(layer: layer) {
+          try journal.solved(group, layer: layer).flatMap { $0.jacobians == members ? $0 : nil }
+        }
+      }
     }
     solved = triplets
     self.survivors = survivors
-    if known == nil {
+    guard isSettled else { return }
+    let hasEnd = !survivors.solved(layer: layers).isEmpty
+    if hasEnd {
+      if !isRecording { try image?.leave(layer: layers + 1) }
+      try image?.finish()
+    }
+    if isRecording {
       if saveHiddenStates { try journal.keep(hiddenStates: walk.saved(survivors), group) }
-      try journal.keep(walk.records(model, survivors, decode: decode), ofGroup: group)
+      try journal.keep(
+        walk.records(
+          model, survivors, image: hasEnd ? image?.after(layer: layers) : nil, decode: decode),
+        ofGroup: group)
     }
   }
 }

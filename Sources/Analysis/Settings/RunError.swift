@@ -26,6 +26,10 @@ public enum RunError: SettingError, Equatable, Sendable {
   case cannotRead(path: String, reason: String)
   /// Finished work is gone, or has changed since it was written.
   case lostUnit(path: String, unit: String)
+  /// Finished work of another process that does not appear in the folder.
+  case notVisible(path: String, unit: String)
+  /// Processes of one job that were not started with the same.
+  case otherProcess(team: Int, reason: SettingMessage)
   /// All prompts failed, each with its reason.
   case allFailed([PromptFailure])
   /// A folder that holds no run, or a damaged one.
@@ -70,6 +74,11 @@ public enum RunError: SettingError, Equatable, Sendable {
     case .lostUnit(let path, let unit):
       "\(path): \(unit) disappeared or changed during the run; the rest is kept: repeat the command, "
         + "which computes it again, and let nothing else write there"
+    case .notVisible(let path, let unit):
+      "\(path): \(unit) was written by another process but does not appear here; put the folder on a file system "
+        + "that all machines share, then repeat the command, which resumes from what is finished"
+    case .otherProcess(let team, let reason):
+      "process \(team) was started with something else: \(reason); give all processes the same command and files"
     case .allFailed(let failures):
       "\(failures.map { "\($0)" }.joined(separator: "\n"))"
     case .badRun(let path, let reason):

@@ -14,6 +14,25 @@ final class FolderJournal: RunJournal {
   /// A journal in an existing folder.
   init(_ path: String) { self.path = path }
 
+  /// The names of the files written so far.
+  private(set) var written: Set<String> = []
+
+  /// Whether there is a file of this name. Opening it makes a network file system ask its server.
+  func hasFile(_ name: String) -> Bool {
+    let descriptor = open("\(path)/\(name)", O_RDONLY | O_CLOEXEC)
+    if descriptor >= 0 { close(descriptor) }
+    return descriptor >= 0
+  }
+
+  private func read(_ name: String) throws -> ArrayFile? {
+    try ArrayFile(reading: "\(path)/\(name)")
+  }
+
+  private func write(_ file: ArrayFile, to name: String, notes: some Encodable) throws {
+    try file.write(to: "\(path)/\(name)", notes: notes)
+    written.insert(name)
+  }
+
   // MARK: Triplets
 
   private struct SolvedNotes: Codable {
@@ -43,7 +62,7 @@ final class FolderJournal: RunJournal {
   private func triplets(
     _ group: PromptGroup, layer: Int
   ) throws -> (ArrayFile, SolvedNotes)? {
-    guard let file = try ArrayFile(reading: name(group, "l\(layer).triplets")),
+    guard let file = try read(name(group, "l\(layer).triplets")),
       let notes = file.notes(SolvedNotes.self), notes.reports.count == group.jacobians.count,
       [notes.precisions?.count, notes.certificates?.count].allSatisfy({
         $0 ?? notes.reports.count == notes.reports.count
@@ -95,7 +114,7 @@ final class FolderJournal: RunJournal {
       reports: solved.triplets.map { $0?.report }, seconds: solved.seconds,
       precisions: solved.precisions, noise: solved.noise,
       certificates: solved.triplets.map { $0?.certificate })
-    try file.write(to: name(group, "l\(layer).triplets"), notes: notes)
+    try write(file, to: name(group, "l\(layer).triplets"), notes: notes)
   }
 
   // MARK: Couplings
@@ -120,7 +139,7 @@ final class FolderJournal: RunJournal {
   private func couplings(
     _ group: PromptGroup, at layer: Int
   ) throws -> (ArrayFile, CouplingNotes)? {
-    guard let file = try ArrayFile(reading: name(group, "l\(layer).coupling")),
+    guard let file = try read(name(group, "l\(layer).coupling")),
       let notes = file.notes(CouplingNotes.self), notes.bases.count == group.jacobians.count,
       notes.frobeniusNorms.count == notes.bases.count
     else { return nil }
@@ -181,24 +200,24 @@ final class FolderJournal: RunJournal {
       forms: CouplingForm.allCases.filter { form in
         couplings.contains { $0?.forms[form] != nil }
       })
-    try file.write(to: name(group, "l\(layer).coupling"), notes: notes)
+    try write(file, to: name(group, "l\(layer).coupling"), notes: notes)
   }
 
   // MARK: Paths
 
   func paths(ofGroup group: PromptGroup) throws -> [PathRecord?]? {
-    guard let file = try ArrayFile(reading: name(group, "paths")),
+    guard let file = try read(name(group, "paths")),
       let paths = file.notes([PathRecord?].self), paths.count == group.prompts.count
     else { return nil }
     return paths
   }
 
   func keep(_ paths: [PathRecord?], ofGroup group: PromptGroup) throws {
-    try ArrayFile().write(to: name(group, "paths"), notes: paths)
+    try write(ArrayFile(), to: name(group, "paths"), notes: paths)
   }
 
   func hiddenStates(_ group: PromptGroup) throws -> KeptStates? {
-    guard let file = try ArrayFile(reading: name(group, "states")),
+    guard let file = try read(name(group, "states")),
       let counts = file.notes([Int].self), counts.count == group.prompts.count
     else { return nil }
     return KeptStates(layers: counts) { p, l in
@@ -217,22 +236,22 @@ final class FolderJournal: RunJournal {
         }
       }
     }
-    try file.write(to: name(group, "states"), notes: hiddenStates.map(\.count))
+    try write(file, to: name(group, "states"), notes: hiddenStates.map(\.count))
   }
 
   // MARK: Failures
 
   func failure(ofPrompt prompt: Int) throws -> LostPrompt? {
-    try ArrayFile(reading: name(ofFailure: prompt))?.notes(LostPrompt.self)
+    try read(name(ofFailure: prompt))?.notes(LostPrompt.self)
   }
 
   func keep(_ failure: LostPrompt, ofPrompt prompt: Int) throws {
-    try ArrayFile().write(to: name(ofFailure: prompt), notes: failure)
+    try write(ArrayFile(), to: name(ofFailure: prompt), notes: failure)
   }
 
-  private func name(ofFailure prompt: Int) -> String { "\(path)/p\(prompt).failure.safetensors" }
+  private func name(ofFailure prompt: Int) -> String { "p\(prompt).failure.safetensors" }
 
   private func name(_ group: PromptGroup, _ unit: String) -> String {
-    "\(path)/g\(group.index).\(unit).safetensors"
+    "g\(group.index).\(unit).safetensors"
   }
 }

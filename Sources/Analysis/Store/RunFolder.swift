@@ -1,6 +1,7 @@
 import Files
 import Checkpoint
 import Foundation
+import Processes
 
 /// The folder of an `align` run, whose finished units are its journal.
 public final class RunFolder {
@@ -13,14 +14,30 @@ public final class RunFolder {
   package let asked: [Int]
   /// Whether the manifest's prompts are exactly the requested ones, in the same order.
   let isOfTheseAlone: Bool
+  let visibility: Visibility
   private let base: ResultFolder<RunManifest>
 
   /// Opens the folder of a run before any work: a new or empty one, or one in which the same run, or one with more prompts, has
   /// been started.
   ///
   /// Throws like `ResultFolder`.
-  public init(_ path: String, for requested: RunManifest) throws {
-    base = try ResultFolder(path, for: requested)
+  public convenience init(_ path: String, for requested: RunManifest) throws {
+    try self.init(path, for: requested, among: AloneSharing())
+  }
+
+  /// Opens the folder in one of several teams of processes, like `ResultFolder.open`.
+  package convenience init(
+    _ path: String, for requested: RunManifest, among sharing: any WorkSharing
+  ) throws {
+    try self.init(path, for: requested, among: sharing, Visibility())
+  }
+
+  init(
+    _ path: String, for requested: RunManifest, among sharing: any WorkSharing,
+    _ visibility: Visibility
+  ) throws {
+    base = try ResultFolder.open(path, for: requested, among: sharing, visibility)
+    self.visibility = visibility
     journal = FolderJournal(base.partialPath)
     let places = base.manifest.places(of: requested.prompts)
     asked = places.compactMap { $0 }.sorted()

@@ -48,6 +48,9 @@ struct SolvedBlock: Sendable {
     self.precisions = precisions ?? triplets.map { _ in .single }
     self.noise = noise ?? MeasuredNoise()
   }
+
+  /// The Jacobians that have triplets.
+  var jacobians: [Int] { triplets.indices.filter { triplets[$0] != nil } }
 }
 
 /// X⁰ … X^L of a group's prompts, read one by one.
