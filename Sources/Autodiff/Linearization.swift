@@ -55,6 +55,9 @@ public final class Linearization<Scalar: RealScalar>: LinearOperator {
   /// The bytes of workspace that an application to `b` vectors needs.
   public func workspaceBytes(vectors b: Int) -> Int { workspace.byteCount(vectors: b) }
 
+  /// The bytes of stored weights that an application reads, for any number of vectors.
+  public var weightBytes: Int { steps.reduce(0) { $0 + $1.primitive.weightBytes } }
+
   /// Frees the workspace until the next application; the saved values stay.
   public func releaseWorkspace() { workspace.release() }
 

@@ -12,6 +12,8 @@ public protocol Primitive<Scalar> {
   var inputs: [Int] { get }
   /// The scratch memory that the rules need, in numbers per tangent.
   var scratchCount: Int { get }
+  /// The bytes of stored weights that either rule reads.
+  var weightBytes: Int { get }
   /// out ← J · (tangents of the inputs).
   func jvp(_ workspace: Workspace<Scalar>, into out: UnsafeMutablePointer<Scalar>)
   /// (cotangents of the inputs) ← (cotangents of the inputs) + Jᵀ · cotangent, through `Workspace.target(of:)`.
@@ -21,4 +23,7 @@ public protocol Primitive<Scalar> {
 extension Primitive {
   /// 0, since most rules need no scratch memory.
   public var scratchCount: Int { 0 }
+
+  /// 0, since most rules read no weights.
+  public var weightBytes: Int { 0 }
 }

@@ -25,7 +25,7 @@ public protocol Communicator: AnyObject, Sendable {
 }
 
 /// What one process has handed to the others: the size of its own operands, however the network moves them.
-public struct Traffic: Sendable, Equatable {
+public struct Traffic: Sendable, Equatable, Codable {
   /// The number of collective calls.
   public var calls = 0
   /// The bytes of their operands: those of `sum`, this process's part of `gather`, those of `broadcast`.

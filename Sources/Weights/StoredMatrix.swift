@@ -147,6 +147,11 @@ public struct StoredMatrix: @unchecked Sendable {
       + Int(kernel.columns) / elementType.blockLength * elementType.blockBytes
   }
 
+  /// The bytes of the weights themselves, without the scales and without what is stored between the rows of a view.
+  public var weightBytes: Int {
+    wordRows.count * (Int(kernel.columns) / elementType.blockLength * elementType.blockBytes)
+  }
+
   /// The range of stored rows that the view covers; one stored row of `int4_rows` contains eight rows of weights.
   private var wordRows: Range<Int64> {
     let packed: Int64 = elementType == .int4_rows ? 8 : 1

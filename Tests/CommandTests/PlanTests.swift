@@ -35,4 +35,61 @@ struct PlanTests {
     // The pages of the program that happen to be in memory differ a little from one process to the next.
     #expect(abs(memory[0] / memory[1] - 1) < 0.05, "\(memory)")
   }
+
+  private struct Plan: Decodable {
+    struct Traffic: Decodable { var calls, bytes: Int }
+    struct Communication: Decodable { var product, block, total: Traffic }
+    struct Part: Decodable {
+      var name: String
+      var bytes: Int
+    }
+    var teams, weightBytes, peakPrivateBytes: Int
+    var mappedParts: [Part]
+    var seconds, totalSeconds: [Double]
+    var communication: Communication?
+  }
+
+  /// A slice reads its part of a block, and sends what the formula in the documentation says.
+  @Test func slicesShareABlock() throws {
+    let scratch = try ScratchFolder()
+    let width = 256
+    let made = try Command.run(
+      [
+        "synthesize", "--like", "llama-2-7b", "--layers", "3", "--width", "\(width)",
+        "--vocabulary", "100", "--empty", "model",
+      ], in: scratch)
+    try #require(made.status == 0, "\(made.error)")
+    let arguments = ["plan", "model", "--token-ids", "1,2,3", "--threads", "1", "--json"]
+    let plan = { (options: [String]) throws -> Plan in
+      let plan = try Command.run(arguments + options, in: scratch)
+      try #require(plan.status == 0, "\(plan.error)")
+      let decoder = JSONDecoder()
+      decoder.keyDecodingStrategy = .convertFromSnakeCase
+      return try decoder.decode(Plan.self, from: Data(plan.output.utf8))
+    }
+    let whole = try plan([])
+    #expect(whole.teams == 1 && whole.communication == nil)
+    let shared = try plan(["--processes", "3"])
+    #expect(shared.teams == 3 && shared.communication == nil)
+    #expect(shared.weightBytes == whole.weightBytes)
+    // Three blocks for three teams, each of which goes through all of them.
+    #expect(shared.totalSeconds[1] < shared.seconds[1])
+
+    let sliced = try plan(["--processes", "4", "--slices", "2"])
+    #expect(sliced.teams == 2 && 2 * sliced.weightBytes == whole.weightBytes)
+    #expect(try #require(sliced.mappedParts.last).bytes < whole.mappedParts.last!.bytes)
+    let sent = try #require(sliced.communication)
+    // Two sums of 8 vectors in single precision, and half of each vector in double precision.
+    #expect(sent.product.calls == 3)
+    #expect(sent.product.bytes == 2 * width * 8 * 4 + width / 2 * 8 * 8)
+    #expect(sent.block.bytes > 36 * sent.product.bytes)
+    #expect(sent.total.bytes > sent.block.bytes)
+
+    for options in [
+      ["--processes", "3", "--slices", "2"], ["--slices", "2"], ["--processes", "0"],
+    ] {
+      let refused = try Command.run(arguments + options, in: scratch)
+      #expect(refused.status == 64 && refused.error.contains("must"), "\(refused.error)")
+    }
+  }
 }

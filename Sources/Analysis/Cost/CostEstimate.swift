@@ -3,11 +3,13 @@ import Checkpoint
 import Lanczos
 import LinearAlgebra
 import Model
+import Processes
 
 /// The cost of a run, predicted without solving: memory by part, passes, a range of seconds.
 ///
 /// The first blocks are evaluated and linearized as in the run, which gives the size of values and workspaces, and a few
-/// products are timed. The rest is counted; passes come from `SolverCost`.
+/// products are timed. The rest is counted; passes come from `SolverCost`. With several processes all of it is about one of them,
+/// the one with the largest slice of the blocks, which is rehearsed without the others.
 public struct CostEstimate: Sendable {
   /// One item of the memory account.
   public struct Part: Sendable, Codable {
@@ -21,20 +23,30 @@ public struct CostEstimate: Sendable {
   public let privateParts: [Part]
   /// Pages of the model's file in memory at the peak, and of the program's own files.
   public let mappedParts: [Part]
+  /// The bytes of a block's weights that one pass reads.
+  public let weightBytes: Int
   /// Readings of every linearized block's weights by the solves.
   public let solvePasses: Int
   /// Readings by forward pass, linearization and coupling.
   public let otherPasses: Int
-  /// Wall-clock seconds of the largest group of prompts, from best to worst.
-  public let seconds: ClosedRange<Double>
   /// The number of groups that the prompts are divided into.
   public internal(set) var groups = 1
   /// The work of all groups, in units of the largest one's.
   var relativeWork = 1.0
+  /// The processes.
+  public let layout: ProcessLayout
+  private let time: TeamTime
+  private let traffic: GroupTraffic
 
-  /// Wall-clock seconds of all groups.
+  /// Wall-clock seconds that one team takes for the largest group of prompts, from best to worst.
+  public var seconds: ClosedRange<Double> { TeamTime.range(time.seconds(work: 1, teams: 1)) }
+  /// Wall-clock seconds of all groups, which the teams share.
   public var totalSeconds: ClosedRange<Double> {
-    seconds.lowerBound * relativeWork...seconds.upperBound * relativeWork
+    TeamTime.range(time.seconds(work: relativeWork, teams: layout.teams))
+  }
+  /// What the process hands to the others of its team; nil if it has no others.
+  public var communication: CommunicationEstimate? {
+    layout.slices == 1 ? nil : traffic.estimate(work: relativeWork, blocks: time.blocks, layout)
   }
 
   /// Predicted `peak_private_bytes`.
@@ -53,29 +65,35 @@ public struct CostEstimate: Sendable {
         + "at a time, or \(.solver) block instead of dense")
   }
 
+  /// The cost of a run of the whole model `model` on a group of prompts.
   init(
     _ model: some Transformer, _ prompts: [ModelInput], _ group: PromptGroup,
-    resolved: ResolvedSettings,
-    saveHiddenStates: Bool, results: ResultCost
+    resolved: ResolvedSettings, saveHiddenStates: Bool, results: ResultCost,
+    on layout: ProcessLayout
   ) throws {
+    let team = RehearsedMember(of: layout.slices)
+    let part = try model.divided(over: team)
     let sample =
       resolved.precision == .double
-      ? try SampleCost(model, prompts, group, resolved, as: Float.self)
-      : try SampleCost(model, prompts, group, resolved, as: Double.self)
+      ? try SampleCost(part, prompts, group, resolved, as: Float.self, in: team)
+      : try SampleCost(part, prompts, group, resolved, as: Double.self, in: team)
     switch resolved.precision {
     case .auto, .single:
       try self.init(
-        model, prompts, group, resolved, saveHiddenStates, results, sample, as: Float.self)
+        part, team, prompts, group, resolved, saveHiddenStates, results, sample, layout,
+        as: Float.self)
     case .double:
       try self.init(
-        model, prompts, group, resolved, saveHiddenStates, results, sample, as: Double.self)
+        part, team, prompts, group, resolved, saveHiddenStates, results, sample, layout,
+        as: Double.self)
     }
   }
 
   private init<Scalar: RealScalar>(
-    _ model: some Transformer, _ prompts: [ModelInput], _ group: PromptGroup,
-    _ resolved: ResolvedSettings, _ saveHiddenStates: Bool, _ results: ResultCost,
-    _ sample: SampleCost, as precision: Scalar.Type
+    _ model: some Transformer, _ team: RehearsedMember, _ prompts: [ModelInput],
+    _ group: PromptGroup, _ resolved: ResolvedSettings, _ saveHiddenStates: Bool,
+    _ results: ResultCost, _ sample: SampleCost, _ layout: ProcessLayout,
+    as precision: Scalar.Type
   ) throws {
     let d = model.description
     let (width, n) = (d.width, prompts.reduce(0) { $0 + d.tokenCount(of: $1) })
@@ -91,9 +109,10 @@ public struct CostEstimate: Sendable {
     var times: [Double] = []
     var saved = 0
     var evaluation = 0
+    var walking = Traffic()
     var jacobian: Linearization<Scalar>?
     for l in 0..<min(2, d.layers) {
-      let start = monotonicSeconds()
+      let (start, sent) = (monotonicSeconds(), team.traffic)
       let point = try states.advance(through: model)
       evaluation = ValueMemory.peakBytes - valuesBefore
       let live = ValueMemory.liveBytes
@@ -104,6 +123,7 @@ public struct CostEstimate: Sendable {
       let values = (ValueMemory.liveBytes - live) * r / largest.count
       saved = max(saved, values + point.cacheBytes)
       times.append(monotonicSeconds() - start)
+      walking = team.traffic - sent
       model.advise(.dontNeed, block: l)
     }
     let a = jacobian!
@@ -115,7 +135,9 @@ public struct CostEstimate: Sendable {
 
     // Products at the widths of the run.
     let batch = largest.count
+    let sent = team.traffic
     let one = Self.seconds(of: a, rows: batch, vectors: cost.vectors)
+    let sums = (team.traffic - sent).calls / Self.timedProducts
     let couplingVectors = resolved.forms.count * resolved.mostBases * k
     // Vectors of the bases that are applied together.
     let chunkVectors = min(CouplingPass.chunk(rows: batch, rank: k), resolved.mostBases) * k
@@ -133,7 +155,9 @@ public struct CostEstimate: Sendable {
     let solving =
       copies + sample.held
       + max(
-        cost.basisBytes + solveWorkspace, evaluation, sample.evaluation,
+        cost.basisBytes / layout.slices + solveWorkspace
+          + layout.gatheredBytes(batch * cost.widest * vectorBytes),
+        evaluation, sample.evaluation,
         solveWorkspace + sample.comparison)
     let kept = KeptPath.bytes(
       prompts.map { d.tokenCount(of: $0) }, width: width, layers: d.layers, all: saveHiddenStates)
@@ -153,6 +177,9 @@ public struct CostEstimate: Sendable {
     // Fragments left between the two when earlier passes have freed their memory.
     let pieces = (triplets + linearizations) / 12
     var parts = [Part(name: "the program, vocabulary and norms", bytes: program + Self.buffers)]
+    if layout.processes > 1 {
+      parts.append(Part(name: "MPI", bytes: ProcessLayout.libraryBytes))
+    }
     let passes = [
       (solving + kept.states, "the solver, or the forward pass, at the last block"),
       (recording + kept.states, "the path pictures"), (coupling, "the coupling pass"),
@@ -179,21 +206,34 @@ public struct CostEstimate: Sendable {
     }
     privateParts = parts
     let sizes = (0..<d.layers).map { model.bytes(ofBlock: $0, tokens: n) }
+    // Of every block, the slice that products read; what else is in it is small, or experts for further tokens.
+    let measured = min(2, d.layers) - 1
+    let share =
+      layout.slices == 1
+      ? 1 : Double(a.weightBytes) / Double(max(1, model.bytes(ofBlock: measured, tokens: batch)))
+    weightBytes = a.weightBytes
     mappedParts = [
       Part(name: "program files", bytes: residentFiles + Self.laterFiles),
       Part(
         name: "weights: the largest block, or the head",
-        bytes: max(sizes.max() ?? 0, model.headBytes)),
+        bytes: max(Int(share * Double(sizes.max() ?? 0)), model.headBytes)),
     ]
     solvePasses = blocks * cost.passes * group.batches.count
     otherPasses = d.layers + blocks * (group.batches.count + couplingCalls)
-    let perBlock = times.last ?? 0
-    let total =
-      Double(d.layers) * (perBlock + sample.passing)
-      + Double(blocks) * sample.comparing
-      + Double(blocks)
-      * (Double(cost.passes * group.batches.count) * one + Double(couplingCalls) * wide)
-    seconds = 0.6 * total...1.8 * total + 0.5
+    let products = ProductTraffic(
+      sums: sums, rows: batch, width: width, scalarBytes: MemoryLayout<Scalar>.stride,
+      members: layout.slices)
+    traffic = GroupTraffic(
+      products: products, cost: cost, batches: group.batches.count,
+      walking: d.layers * (walking + sample.passingTraffic), comparing: sample.comparingTraffic,
+      coupling: couplingCalls * products.product(vectors: wideVectors))
+    time = TeamTime(
+      passing: Double(d.layers) * ((times.last ?? 0) + sample.passing)
+        + layout.seconds(of: traffic.walking),
+      unit: sample.comparing + Double(cost.passes * group.batches.count) * one
+        + Double(couplingCalls) * wide + layout.seconds(of: traffic.unit),
+      blocks: blocks)
+    self.layout = layout
   }
 
   /// Memory for stacks, and for what a run holds besides numbers.
@@ -201,7 +241,10 @@ public struct CostEstimate: Sendable {
   /// The program's own pages that are first used after a plan, and the pages of results being written.
   private static let laterFiles = 4 << 20
 
-  /// The best of three timed products, each forward and backward.
+  /// The number of products that `seconds` applies.
+  private static let timedProducts = 4
+
+  /// The best of three timed products, forward or backward.
   static func seconds<Scalar: RealScalar>(
     of a: Linearization<Scalar>, rows: Int, vectors b: Int
   ) -> Double {
@@ -209,7 +252,7 @@ public struct CostEstimate: Sendable {
     let v = [Double](repeating: 1, count: b * a.inputDimension)
     var y = [Double](repeating: 0, count: b * a.outputDimension)
     var best = Double.infinity
-    for i in 0..<4 {
+    for i in 0..<timedProducts {
       let start = monotonicSeconds()
       var span = y.mutableSpan
       if i % 2 == 0 {

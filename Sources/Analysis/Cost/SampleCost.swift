@@ -1,6 +1,7 @@
 import Autodiff
 import LinearAlgebra
 import Model
+import Processes
 
 /// The cost of evaluating a group's sample in another precision and of comparing it, measured at the first two blocks.
 struct SampleCost {
@@ -14,6 +15,9 @@ struct SampleCost {
   private(set) var passing = 0.0
   /// Seconds to linearize a block and apply the products.
   private(set) var comparing = 0.0
+  /// What both hand to the other members of a team.
+  private(set) var passingTraffic = Traffic()
+  private(set) var comparingTraffic = Traffic()
 
   /// The number of vectors in the comparison, with their products on both sides.
   private static let vectors = 6
@@ -21,7 +25,7 @@ struct SampleCost {
   /// Measures the cost in the precision `Twin`, for a run in the other precision.
   init<Twin: RealScalar>(
     _ model: some Transformer, _ inputs: [ModelInput], _ group: PromptGroup,
-    _ resolved: ResolvedSettings, as precision: Twin.Type
+    _ resolved: ResolvedSettings, as precision: Twin.Type, in team: RehearsedMember
   ) throws {
     let d = model.description
     let (_, input, isCut) = NoiseSample<Float, Double>.choice(inputs, d)
@@ -31,13 +35,13 @@ struct SampleCost {
     // The sample's states and the copy at a point; for a truncated prompt both again in the other precision.
     let copies = tokens * d.width * 2 * (isCut ? 12 : stride)
     for l in 0..<min(2, d.layers) {
-      let start = monotonicSeconds()
+      let (start, sent) = (monotonicSeconds(), team.traffic)
       let before = ValueMemory.liveBytes
       ValueMemory.resetPeak()
       let point = try states.advance(through: model)
       evaluation = max(evaluation, ValueMemory.peakBytes - before)
       held = max(held, copies + point.cacheBytes)
-      let middle = monotonicSeconds()
+      let (middle, passed) = (monotonicSeconds(), team.traffic)
       let live = ValueMemory.liveBytes
       let jacobian = residualJacobian(
         model, at: point, [(0, TokenSelection(tokens - 1))], site: resolved.site)
@@ -48,6 +52,7 @@ struct SampleCost {
           + 8 * Self.vectors * d.width * MemoryLayout<Double>.stride)
       passing = middle - start
       comparing = monotonicSeconds() - middle - 2 * products
+      (passingTraffic, comparingTraffic) = (passed - sent, team.traffic - passed)
       model.advise(.dontNeed, block: l)
     }
   }

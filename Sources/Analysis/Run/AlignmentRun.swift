@@ -89,12 +89,14 @@ public struct AlignmentRun {
     TrainingIdentity(loaded.model.description, prompts.map { PromptHeader($0.given, $0.input, []) })
   }
 
-  /// The predicted cost of the run: of its largest group of prompts, and of writing all results. Evaluates the first two blocks
-  /// and times a few products.
-  public func predicted() throws -> CostEstimate {
+  /// The predicted cost of the run, on one process or on several: of its largest group of prompts, and of writing all results.
+  /// Evaluates the first two blocks and times a few products.
+  ///
+  /// Throws `ModelError.notDivisible`, and what evaluating the blocks throws.
+  public func predicted(on layout: ProcessLayout = ProcessLayout()) throws -> CostEstimate {
     defer { returnFreedMemory() }
     let largest = groups.max { work($0) < work($1) }!
-    var resolved = try engine.use { try predicted(loaded.model, largest) }
+    var resolved = try engine.use { try predicted(loaded.model, largest, layout) }
     resolved.groups = groups.count
     resolved.relativeWork = groups.reduce(0) { $0 + Double(work($1)) / Double(work(largest)) }
     return resolved
@@ -111,14 +113,16 @@ public struct AlignmentRun {
     return group.jacobians.count * perJacobian + tokens * d.width * (d.layers + 8)
   }
 
-  private func predicted(_ model: some Transformer, _ group: PromptGroup) throws -> CostEstimate {
+  private func predicted(
+    _ model: some Transformer, _ group: PromptGroup, _ layout: ProcessLayout
+  ) throws -> CostEstimate {
     try CostEstimate(
       model, group.prompts.map { prompts[$0].input }, group, resolved: resolved,
       saveHiddenStates: settings.saveHiddenStates,
       results: ResultCost(
         resolved, width: model.description.width, layers: model.description.layers,
         tokens: prompts.map { model.description.tokenCount(of: $0.input) },
-        saveHiddenStates: settings.saveHiddenStates))
+        saveHiddenStates: settings.saveHiddenStates), on: layout)
   }
 
   /// Runs in memory, or in a folder, resuming from what is finished there.

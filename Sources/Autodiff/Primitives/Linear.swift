@@ -34,6 +34,8 @@ private struct LinearStep<Scalar: RealScalar>: Primitive {
 
   var inputs: [Int] { input.map { [$0] } ?? [] }
 
+  var weightBytes: Int { weights.weightBytes }
+
   func multiply(
     _ x: UnsafePointer<Scalar>, into y: UnsafeMutablePointer<Scalar>, tangents: Int,
     accumulating: Bool, adjoint: Bool = false
