@@ -1,6 +1,7 @@
 #if MPI
   import CMPI
-  public import Processes
+  import Foundation
+  import Processes
 
   /// The processes that `mpirun` or `srun` started together.
   public enum MPIJob {
@@ -13,5 +14,39 @@
 
     /// Ends MPI. Every process of the job must call it.
     public static func end() { MPI_Finalize() }
+
+    /// Ends all processes of the job at once, with this exit status.
+    public static func abort(status: Int32) -> Never {
+      MPI_Abort(ck_mpi_world(), status)
+      exit(status)
+    }
+  }
+
+  extension MPICommunicator {
+    /// This process's team, of `size` consecutive processes. Every process must call it. Precondition: the teams come out even.
+    public func team(of size: Int) -> MPICommunicator {
+      precondition(self.size % size == 0, "\(self.size) processes do not form teams of \(size)")
+      return split(rank / size)
+    }
+
+    /// The processes that gave the same number. Every process must call it.
+    func split(_ group: Int) -> MPICommunicator {
+      var part = ck_mpi_null()
+      MPI_Comm_split(handle, Int32(group), Int32(rank), &part)
+      return MPICommunicator(part!)
+    }
+
+    /// Like `barrier`, but sleeps while it waits; gives up and returns false once `isLost` says so.
+    public func meet(unless isLost: () -> Bool) -> Bool {
+      var request = ck_mpi_no_request()
+      MPI_Ibarrier(handle, &request)
+      var isHere: Int32 = 0
+      while true {
+        MPI_Test(&request, &isHere, ck_mpi_no_status())
+        if isHere != 0 { return true }
+        if isLost() { return false }
+        usleep(1000)
+      }
+    }
   }
 #endif

@@ -52,3 +52,29 @@ extension Communicator {
     return value
   }
 }
+
+extension Communicator {
+  /// Every process's bytes, by rank.
+  public func gathered(_ bytes: [UInt8]) -> [[UInt8]] {
+    (0..<size).map { root in
+      var count = bytes.count
+      withUnsafeMutableBytes(of: &count) { broadcast($0, from: root) }
+      var received = root == rank ? bytes : [UInt8](repeating: 0, count: count)
+      if count > 0 { received.withUnsafeMutableBytes { broadcast($0, from: root) } }
+      return received
+    }
+  }
+
+  /// Every process's text, by rank.
+  public func gathered(_ text: String) -> [String] {
+    gathered(Array(text.utf8)).map { String(decoding: $0, as: UTF8.self) }
+  }
+
+  /// The leader's bytes in every process.
+  public func leaders(_ bytes: [UInt8]) -> [UInt8] {
+    let count = agreed(bytes.count)
+    var received = isLeader ? bytes : [UInt8](repeating: 0, count: count)
+    if count > 0 { received.withUnsafeMutableBytes { broadcast($0, from: 0) } }
+    return received
+  }
+}

@@ -21,11 +21,11 @@ public struct WorkStopped: Error, Sendable, Equatable, Codable {
   public let message: String
   /// The exit status of the command.
   public let status: Int32
-  /// The number of the process that failed.
-  public let process: Int
+  /// The number of the process that failed; nil if the failure concerns all of them alike.
+  public let process: Int?
 
-  /// A failure of a process.
-  public init(_ message: String, status: Int32, process: Int) {
+  /// A failure of a process, or of all.
+  public init(_ message: String, status: Int32, process: Int?) {
     (self.message, self.status, self.process) = (message, status, process)
   }
 }
@@ -74,6 +74,13 @@ extension WorkSharing {
   public func count(_ amounts: [Int]) throws(WorkStopped) -> [Int] {
     guard case .counts(let counts) = try ask(.count(amounts)) else { return amounts }
     return counts
+  }
+
+  /// What stopped the work; nil while it goes on.
+  public var failure: WorkStopped? {
+    guard isStopped else { return nil }
+    do { _ = try ask(.notes([])) } catch { return error }
+    return nil
   }
 
   /// Stops the work of all teams. Only the first failure counts.

@@ -24,14 +24,28 @@ struct Krylens: ParsableCommand {
       EmergenceCommand.self, ReportCommand.self, EigenCommand.self, LensCommand.self,
     ])
 
-  /// Does what ArgumentParser's own `main` does, but fails if standard output, help texts included, cannot be written.
   static func main() {
     startAnewIfAddressSpaceIsLimited()
     keepFreedMemory()
     StandardOutput.keepPlaces()
+    let launch = Launch(ProcessInfo.processInfo.environment)
+    guard launch.isShared else { return runAlone() }
+    #if MPI
+      ProcessJob.run(launch)
+    #else
+      launch.refuse(
+        "\(launch.launcher) started \(launch.processes) processes, but this krylens was built without MPI; build it with "
+          + "swift build -c release --traits MPI, or start one process")
+    #endif
+  }
+
+  /// Does what ArgumentParser's own `main` does, but fails if standard output, help texts included, cannot be written.
+  private static func runAlone() {
     do {
       var command = try parseAsRoot()
       try command.run()
+    } catch let failure as CommandFailure {
+      failure.exit()
     } catch {
       let code = exitCode(for: error)
       guard code == .success else { exit(withError: error) }

@@ -32,8 +32,8 @@ extension ResultFolder {
 
   /// Opens a folder in which several teams of processes work.
   ///
-  /// Team 0 creates and locks it, after it has found that all teams were started with the same; the others only write units
-  /// there, without a lock. Throws like the initializer, `RunError.otherProcess` and `notVisible`, and `WorkStopped`.
+  /// All have opened the same run (`RunProcesses.opened`). Team 0 creates and locks the folder; the others only write units there,
+  /// without a lock. Throws like the initializer, `RunError.notVisible`, and `WorkStopped`.
   package static func open(
     _ path: String, for requested: Manifest, among sharing: any WorkSharing
   ) throws -> ResultFolder { try open(path, for: requested, among: sharing, Visibility()) }
@@ -61,15 +61,9 @@ extension ResultFolder {
       return folder
     }
     var merged = requested
-    for (team, json) in try sharing.wait(for: names).enumerated().dropFirst() {
-      let other = try Manifest(json: json)
-      if let reason = try requested.obstacle(to: other, isComplete: false)
-        ?? other.obstacle(to: requested, isComplete: false)
-      {
-        throw RunError.otherProcess(team: team, reason: reason)
-      }
-      // With all processors, and this process's settings.
-      merged = merged.continued(by: other).continued(by: requested)
+    // With all processors, and this process's settings.
+    for json in try sharing.wait(for: names).dropFirst() {
+      merged = merged.continued(by: try Manifest(json: json)).continued(by: requested)
     }
     let folder = try ResultFolder(path, for: merged)
     let opened = Opened(

@@ -9,6 +9,8 @@ package protocol FolderManifest: Codable, Sendable {
   static func finished(in folder: String) -> Self?
   /// Why the requested work cannot resume this one: the setting or the part that differs; nil if it can.
   func obstacle(to requested: Self, isComplete: Bool) throws -> SettingMessage?
+  /// Why another process that works for this run has opened another one; nil if it has opened the same.
+  func difference(from other: Self) throws -> SettingMessage?
   /// The manifest to resume with, if there is no obstacle.
   func continued(by requested: Self) -> Self
 }
@@ -19,6 +21,11 @@ extension FolderManifest {
 
   /// The requested manifest: settings that no number depends on may differ.
   package func continued(by requested: Self) -> Self { requested }
+
+  /// What keeps either from resuming the other.
+  package func difference(from other: Self) throws -> SettingMessage? {
+    try obstacle(to: other, isComplete: true) ?? other.obstacle(to: self, isComplete: true)
+  }
 
   /// The bytes of `manifest.json`.
   func json() throws -> Data {

@@ -16,15 +16,19 @@ package struct AlignmentOutcome {
   /// `AlignmentRun` and `RunFolder` throw.
   package init(
     _ settings: RunSettings, _ inputs: [PromptInput], into path: String,
-    among sharing: any WorkSharing = AloneSharing(),
-    progress: (any RunProgress)?, meter: MemoryMeter, announces: Bool = true,
+    processes: RunProcesses = .alone, progress: (any RunProgress)?, meter: MemoryMeter,
+    announces: Bool = true,
     say: (String) -> Void = { _ in }
   ) throws {
     var settings = settings
     settings.output = path
-    let run = try AlignmentRun(settings, prompts: inputs)
+    let (run, manifest, path) = try processes.opened(into: path) {
+      let run = try AlignmentRun(settings, prompts: inputs)
+      return (run, try run.manifest())
+    }
     if announces { run.notes.forEach(say) }
-    let folder = try RunFolder(path, for: try run.manifest(), among: sharing)
+    let sharing = processes.sharing
+    let folder = try RunFolder(path, for: manifest, among: sharing)
     guard !folder.isComplete else {
       (record, prompts) = (nil, inputs.count)
       guard sharing.team == 0 else {

@@ -29,7 +29,7 @@ public enum RunError: SettingError, Equatable, Sendable {
   /// Finished work of another process that does not appear in the folder.
   case notVisible(path: String, unit: String)
   /// Processes of one job that were not started with the same.
-  case otherProcess(team: Int, reason: SettingMessage)
+  case otherProcess(number: Int, reason: SettingMessage)
   /// All prompts failed, each with its reason.
   case allFailed([PromptFailure])
   /// A folder that holds no run, or a damaged one.
@@ -77,8 +77,8 @@ public enum RunError: SettingError, Equatable, Sendable {
     case .notVisible(let path, let unit):
       "\(path): \(unit) was written by another process but does not appear here; put the folder on a file system "
         + "that all machines share, then repeat the command, which resumes from what is finished"
-    case .otherProcess(let team, let reason):
-      "process \(team) was started with something else: \(reason); give all processes the same command and files"
+    case .otherProcess(let number, let reason):
+      "process \(number) was started with something else: \(reason); give all processes the same command and files"
     case .allFailed(let failures):
       "\(failures.map { "\($0)" }.joined(separator: "\n"))"
     case .badRun(let path, let reason):

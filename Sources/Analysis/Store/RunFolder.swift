@@ -153,6 +153,13 @@ extension RunManifest: FolderManifest {
     return try settings.difference(.saveHiddenStates, from: requested.settings)
   }
 
+  /// The first setting, part or prompt that differs. Prompts must also have the same order, since that decides their groups.
+  package func difference(from other: RunManifest) throws -> SettingMessage? {
+    if let reason = try obstacle(to: other, isComplete: true) { return reason }
+    guard places(of: other.prompts) != Array(prompts.indices) else { return nil }
+    return "it has other prompts, or has them in another order"
+  }
+
   /// The requested manifest with the prompts the run was started with, and all processors that computed any of it.
   package func continued(by requested: RunManifest) -> RunManifest {
     var manifest = requested

@@ -3,9 +3,10 @@ import ArgumentParser
 import Checkpoint
 import Foundation
 import Model
+import Processes
 
 /// Finds the triplets of every block, their coupling across depth and the trajectories, and writes a run folder.
-struct AlignCommand: ParsableCommand {
+struct AlignCommand: SharedCommand {
   static let configuration = CommandConfiguration(
     commandName: "align",
     abstract:
@@ -13,23 +14,28 @@ struct AlignCommand: ParsableCommand {
 
   @OptionGroup var model: ModelOptions
   @OptionGroup var options: AlignOptions
+  @OptionGroup var processes: ProcessOptions
 
   @OptionGroup var output: OutputOptions
 
-  func run() throws {
-    try withExitStatus {
-      let settings = try options.settings(for: model.path, step: model.step)
-      let path = output.path(for: settings.name)
-      let outcome = try Self.run(
-        settings, try options.prompts.inputs(quiet: output.quiet), into: path,
-        quiet: output.quiet)
-      if !output.quiet {
-        let table = try AlignmentTable(RecordFile(path), folder: path).text
-        try StandardOutput.print("\(table)\n\(Self.nextStep(path))")
-      }
-      guard outcome.failures.isEmpty else {
-        throw FailedPrompts(failures: outcome.failures, count: outcome.prompts)
-      }
+  var execution: ExecutionOptions {
+    get { options.execution }
+    set { options.execution = newValue }
+  }
+
+  func run(as processes: RunProcesses) throws {
+    let isQuiet = output.quiet || !processes.isLeader
+    let settings = try options.settings(for: model.path, step: model.step)
+    let path = output.path(for: settings.name)
+    let outcome = try Self.run(
+      settings, try options.prompts.inputs(quiet: isQuiet), into: path, quiet: isQuiet,
+      as: processes)
+    if !isQuiet {
+      let table = try AlignmentTable(RecordFile(path), folder: path).text
+      try StandardOutput.print("\(table)\n\(Self.nextStep(path))")
+    }
+    guard outcome.failures.isEmpty else {
+      throw FailedPrompts(failures: outcome.failures, count: outcome.prompts)
     }
   }
 
@@ -37,13 +43,14 @@ struct AlignCommand: ParsableCommand {
   /// `announces` says whether the notes on how prompts were read are printed.
   static func run(
     _ settings: RunSettings, _ inputs: [PromptInput], into path: String, quiet: Bool,
-    announces: Bool = true
+    announces: Bool = true, as processes: RunProcesses = .alone
   ) throws -> AlignmentOutcome {
     let meter = MemoryMeter()
     let progress = ProgressBar(isShown: !quiet)
     defer { progress.finish() }
     return try AlignmentOutcome(
-      settings, inputs, into: path, progress: progress, meter: meter, announces: announces,
+      settings, inputs, into: path, processes: processes, progress: progress, meter: meter,
+      announces: announces,
       say: { if !quiet { note($0) } })
   }
 

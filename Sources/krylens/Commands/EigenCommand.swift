@@ -87,7 +87,7 @@ struct EigenCommand: ParsableCommand {
       settings.numeric.exponents = exponents
       let path = output.path(for: settings.common.name)
       settings.common.output = path
-      let record = try output.record(in: path) {
+      let record = try output.record(in: path, as: .alone) {
         try EigenRun(settings, prompts: try prompts.inputs(quiet: output.quiet))
       }
       if !output.quiet { try StandardOutput.print(EigenTable(record, folder: path).text) }

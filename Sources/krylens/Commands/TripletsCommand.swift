@@ -1,9 +1,10 @@
 import Analysis
 import ArgumentParser
 import Foundation
+import Processes
 
 /// Finds the top singular triplets of any map between tokens and boundaries and writes a run folder.
-struct TripletsCommand: ParsableCommand {
+struct TripletsCommand: SharedCommand {
   static let configuration = CommandConfiguration(
     commandName: "triplets",
     abstract:
@@ -31,6 +32,7 @@ struct TripletsCommand: ParsableCommand {
       "Read each singular vector out as the n tokens it favours most and least.", valueName: "n"))
   var readOut: Int?
 
+  @OptionGroup var processes: ProcessOptions
   @OptionGroup var output: OutputOptions
 
   func validate() throws {
@@ -40,21 +42,20 @@ struct TripletsCommand: ParsableCommand {
     }
   }
 
-  func run() throws {
-    try withExitStatus {
-      var settings = try settings()
-      let path = output.path(for: settings.name)
-      settings.output = path
-      let record = try output.record(in: path) {
-        try MapRun(settings, prompts: try prompts.inputs(quiet: output.quiet))
-      }
-      if !output.quiet {
-        try StandardOutput.print(
-          "\(MapTable(record, folder: path).text)\n\(AlignCommand.nextStep(path))")
-      }
-      guard record.failures.isEmpty else {
-        throw FailedPrompts(failures: record.failures, count: record.prompts.count)
-      }
+  func run(as processes: RunProcesses) throws {
+    let isQuiet = output.quiet || !processes.isLeader
+    var settings = try settings()
+    let path = output.path(for: settings.name)
+    settings.output = path
+    let record = try output.record(in: path, as: processes) {
+      try MapRun(settings, prompts: try prompts.inputs(quiet: isQuiet))
+    }
+    if !isQuiet {
+      try StandardOutput.print(
+        "\(MapTable(record, folder: path).text)\n\(AlignCommand.nextStep(path))")
+    }
+    guard record.failures.isEmpty else {
+      throw FailedPrompts(failures: record.failures, count: record.prompts.count)
     }
   }
 

@@ -1,5 +1,6 @@
 import Analysis
 import ArgumentParser
+import Processes
 
 /// Where a run is written, and whether anything is printed about it.
 struct OutputOptions: ParsableArguments {
@@ -17,19 +18,25 @@ struct OutputOptions: ParsableArguments {
   func path(for name: String) -> String { output?.path ?? OutputFolder.defaultPath(name) }
 
   /// Runs into a folder, resuming from what is finished there, and returns the record.
-  func record<Run: FolderRun>(in path: String, _ open: () throws -> Run) throws -> Run.Record {
+  func record<Run: FolderRun>(
+    in path: String, as processes: RunProcesses, _ open: () throws -> Run
+  ) throws -> Run.Record {
+    let isQuiet = quiet || !processes.isLeader
     let meter = MemoryMeter()
-    let progress = ProgressBar(isShown: !quiet)
+    let progress = ProgressBar(isShown: !isQuiet)
     defer { progress.finish() }
-    let run = try open()
-    if !quiet { run.notes.forEach(note) }
-    let folder = try ResultFolder(path, for: try run.manifest())
+    let (run, manifest, path) = try processes.opened(into: path) {
+      let run = try open()
+      return (run, try run.manifest())
+    }
+    if !isQuiet { run.notes.forEach(note) }
+    let folder = try ResultFolder(path, for: manifest)
     guard !folder.isComplete else {
-      if !quiet { note("\(path) already holds the complete run; nothing was done") }
+      if !isQuiet { note("\(path) already holds the complete run; nothing was done") }
       return try Run.record(folder: path)
     }
     do {
-      if folder.keepsWork, !quiet { note("resuming from what is finished in \(path)") }
+      if folder.keepsWork, !isQuiet { note("resuming from what is finished in \(path)") }
       return try run.run(in: folder, progress: progress, meter: meter)
     } catch {
       folder.abandon()

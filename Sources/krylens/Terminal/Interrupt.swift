@@ -1,5 +1,6 @@
 import Analysis
 import Foundation
+import Processes
 import Synchronization
 
 /// The signals that ask the process to end: Ctrl-C, `kill`, and a terminal that is closed.
@@ -24,6 +25,26 @@ enum Interrupt {
   /// Throws `RunError.interrupted` if a signal has arrived; for commands that keep nothing to resume.
   static func check() throws(RunError) {
     if hasCome { throw .interrupted(resume: nil) }
+  }
+
+  /// The message and status of a job that a signal stopped; `folder` is where finished work is kept.
+  static func failure(keptIn folder: String?) -> WorkStopped {
+    let cause =
+      exitStatus == 128 + SIGTERM
+      ? "stopped by SIGTERM, which the launcher sends to all processes when one of them was killed"
+      : "interrupted"
+    let units = folder.flatMap {
+      try? FileManager.default.contentsOfDirectory(atPath: "\($0)/partial")
+    }
+    let isKept = units?.contains { $0.hasSuffix(".safetensors") } == true
+    let kept =
+      if isKept, let folder {
+        "what was finished is kept in \(folder): the same command with --output \(folder) resumes the run, with any "
+          + "number of processes"
+      } else {
+        "nothing was finished, so nothing is kept"
+      }
+    return WorkStopped("\(cause); \(kept)", status: exitStatus, process: nil)
   }
 
   /// The exit status of an interrupted process: 130 after Ctrl-C, 143 after SIGTERM, 129 after SIGHUP.

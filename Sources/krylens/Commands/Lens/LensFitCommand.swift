@@ -1,8 +1,9 @@
 import Analysis
 import ArgumentParser
+import Processes
 
 /// Fits averaged Jacobians and writes a folder.
-struct LensFitCommand: ParsableCommand {
+struct LensFitCommand: SharedCommand {
   static let configuration = CommandConfiguration(
     commandName: "fit",
     abstract: "Fit a rank-R approximation of every averaged Jacobian, all layers together.")
@@ -52,28 +53,28 @@ struct LensFitCommand: ParsableCommand {
   @Option(help: ArgumentHelp("Seed of samples, probes and random weights.", valueName: "n"))
   var seed: UInt64 = 0
 
+  @OptionGroup var processes: ProcessOptions
   @OptionGroup var output: OutputOptions
 
-  func run() throws {
-    try withExitStatus {
-      let common = try execution.settings(for: model, prompts, seed: seed)
-      var settings = LensSettings(common)
-      settings.layers = layers?.values
-      settings.skip = skip
-      settings.rank = rank
-      settings.dense = dense
-      settings.oversampling = oversampling
-      settings.probes = probes
-      settings.rangePrompts = rangePrompts
-      settings.shard = shard
-      let path = output.path(for: "\(common.name)-lens")
-      settings.output = path
-      let record = try output.record(in: path) {
-        try LensRun(settings, prompts: try prompts.inputs(quiet: output.quiet))
-      }
-      guard !output.quiet else { return }
-      try StandardOutput.print(
-        LensTable.fitted(record, folder: path).joined(separator: "\n"))
+  func run(as processes: RunProcesses) throws {
+    let isQuiet = output.quiet || !processes.isLeader
+    let common = try execution.settings(for: model, prompts, seed: seed)
+    var settings = LensSettings(common)
+    settings.layers = layers?.values
+    settings.skip = skip
+    settings.rank = rank
+    settings.dense = dense
+    settings.oversampling = oversampling
+    settings.probes = probes
+    settings.rangePrompts = rangePrompts
+    settings.shard = shard
+    let path = output.path(for: "\(common.name)-lens")
+    settings.output = path
+    let record = try output.record(in: path, as: processes) {
+      try LensRun(settings, prompts: try prompts.inputs(quiet: isQuiet))
     }
+    guard !isQuiet else { return }
+    try StandardOutput.print(
+      LensTable.fitted(record, folder: path).joined(separator: "\n"))
   }
 }

@@ -1,0 +1,38 @@
+import Foundation
+import Processes
+
+extension RunProcesses {
+  /// Opens a run in every process. Returns once all have opened the same one, with the folder of the leader.
+  ///
+  /// Throws in every process alike, before any work, if one of them cannot open it or has opened another.
+  package func opened<Run, Manifest: FolderManifest>(
+    into path: String, _ open: () throws -> (Run, Manifest)
+  ) throws -> (run: Run, manifest: Manifest, path: String) {
+    guard !isAlone else {
+      let (run, manifest) = try open()
+      return (run, manifest, path)
+    }
+    let result = Result { try open() }
+    var failure: WorkStopped?
+    if case .failure(let error) = result { failure = self.failure(error) }
+    try opening.take(failure)
+    let (run, manifest) = try result.get()
+    let mine = try manifest.json()
+    let leaders = (
+      path: String(decoding: all.leaders(Array(path.utf8)), as: UTF8.self),
+      manifest: Data(all.leaders([UInt8](mine)))
+    )
+    if mine != leaders.manifest {
+      do {
+        if let reason = try Manifest(json: leaders.manifest).difference(from: manifest) {
+          throw RunError.otherProcess(reason: reason)
+        }
+      } catch {
+        failure = self.failure(error)
+      }
+    }
+    try all.agree(failure)
+    opening.folder = leaders.path
+    return (run, manifest, leaders.path)
+  }
+}
