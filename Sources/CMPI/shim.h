@@ -8,8 +8,6 @@ static inline MPI_Datatype ck_mpi_float(void) { return MPI_FLOAT; }
 static inline MPI_Datatype ck_mpi_double(void) { return MPI_DOUBLE; }
 static inline MPI_Datatype ck_mpi_byte(void) { return MPI_BYTE; }
 static inline MPI_Op ck_mpi_sum(void) { return MPI_SUM; }
-static inline MPI_Request ck_mpi_no_request(void) { return MPI_REQUEST_NULL; }
-static inline MPI_Status *ck_mpi_no_status(void) { return MPI_STATUS_IGNORE; }
 static inline void *ck_mpi_in_place(void) { return MPI_IN_PLACE; }
 static inline int ck_mpi_any_source(void) { return MPI_ANY_SOURCE; }
 static inline MPI_Fint ck_mpi_fortran(MPI_Comm comm) { return MPI_Comm_c2f(comm); }

@@ -35,18 +35,5 @@
       MPI_Comm_split(handle, Int32(group), Int32(rank), &part)
       return MPICommunicator(part!)
     }
-
-    /// Like `barrier`, but sleeps while it waits; gives up and returns false once `isLost` says so.
-    public func meet(unless isLost: () -> Bool) -> Bool {
-      var request = ck_mpi_no_request()
-      MPI_Ibarrier(handle, &request)
-      var isHere: Int32 = 0
-      while true {
-        MPI_Test(&request, &isHere, ck_mpi_no_status())
-        if isHere != 0 { return true }
-        if isLost() { return false }
-        usleep(1000)
-      }
-    }
   }
 #endif

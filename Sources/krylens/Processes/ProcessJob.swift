@@ -22,38 +22,68 @@
       }
       Interrupt.catchSignals()
       let peers = JobPeers(all)
-      let watch = JobWatch { if peers.isSpeaker { peers.report($0) } }
-      let job = ProcessJob(all: all, peers: peers, watch: watch)
-      job.end(job.failure())
+      ProcessJob(
+        all: all, peers: peers, watch: JobWatch { if peers.isSpeaker { peers.report($0) } }
+      ).run()
     }
 
-    /// Does this process's part. Returns what stopped it.
-    private func failure() -> WorkStopped? {
-      do {
+    /// Every process comes to the end of this, whatever happens.
+    private func run() -> Never {
+      do throws(WorkStopped) {
         let command = try agreedCommand()
-        try run(command, as: processes(command.processes.slices))
-        return nil
+        let (team, size) = (all.rank / command.processes.slices, command.processes.slices)
+        let sharing: MPIWorkSharing
+        do {
+          sharing = try MPIWorkSharing(among: all, team: team, teams: all.size / size)
+        } catch {
+          throw failure(error)
+        }
+        let processes = RunProcesses(
+          all: all, team: all.team(of: size), sharing: sharing, failure: failure(_:))
+        end(run(command, as: processes, sharing))
       } catch {
-        return error
+        end(error)
       }
     }
 
-    private func run(_ command: any SharedCommand, as processes: RunProcesses) throws(WorkStopped) {
-      // After a signal nothing is asked of the others: one of them may be gone.
+    /// Does this process's part, and waits for the others. Returns what stopped it.
+    private func run(
+      _ command: any SharedCommand, as processes: RunProcesses, _ sharing: MPIWorkSharing
+    ) -> WorkStopped? {
       watch.start {
-        Interrupt.hasCome
-          ? Interrupt.failure(keptIn: processes.opening.folder) : processes.sharing.failure
+        Interrupt.hasCome ? Interrupt.failure(keptIn: processes.opening.folder) : nil
+      } failure: {
+        sharing.failure
       } abort: {
         MPIJob.abort(status: $0.status)
       }
-      do {
-        try command.run(as: processes)
-      } catch {
+      var stop: WorkStopped?
+      do { try command.run(as: processes) } catch {
         let failure = failure(error)
-        if !processes.opening.isTaken { try processes.opening.take(failure) }
-        processes.sharing.fail(failure)
-        throw failure
+        do {
+          if !processes.opening.isTaken { try processes.opening.take(failure) }
+          sharing.fail(failure)
+          stop = failure
+        } catch {
+          stop = error
+        }
       }
+      watch.stopAsking()
+      // If some process never comes here, the watch ends all of them.
+      _ = sharing.close()
+      watch.finish()
+      return watch.stop ?? stop
+    }
+
+    /// Ends all processes with one status.
+    private func end(_ stop: WorkStopped?) -> Never {
+      var status: Int32 = 0
+      do { try all.agree(stop) } catch {
+        status = error.status
+        watch.end(with: error)
+      }
+      MPIJob.end()
+      exit(status)
     }
 
     /// The command and its options: one that processes can share, and divided alike in all of them.
@@ -91,30 +121,12 @@
       return shared
     }
 
-    private func processes(_ slices: Int) -> RunProcesses {
-      RunProcesses(
-        all: all, team: all.team(of: slices), sharing: AloneSharing(), failure: failure(_:))
-    }
-
     /// What stopped this process, in the words of the command.
     @Sendable private func failure(_ error: any Error) -> WorkStopped {
       if let failure = error as? WorkStopped { return failure }
       let failure = CommandFailure(error)
       return WorkStopped(
         failure.message, status: failure.status, process: failure.isOfRun ? nil : all.rank)
-    }
-
-    /// Ends all processes with one status.
-    private func end(_ failure: WorkStopped?) -> Never {
-      _ = all.meet { false }
-      watch.finish()
-      var status: Int32 = 0
-      do { try all.agree(watch.reported ?? failure) } catch {
-        status = error.status
-        watch.end(with: error)
-      }
-      MPIJob.end()
-      exit(status)
     }
   }
 
