@@ -53,7 +53,7 @@ def test_wrong_options_are_refused_once(krylens):
 
 def test_all_open_the_same_run(krylens):
     def refused(*second):
-        krylens.run([["align", LLAMA, *TOKENS], ["align", *second]], "-o", "run").refused(1, "process 1 on ", "process 0")
+        krylens.run([["align", LLAMA, *TOKENS], ["align", *second]], "-o", "run").refused(1, "process 1 was")
 
     refused(LLAMA, *TOKENS, "--seed", 1)
     refused(LLAMA, "--token-ids", "1,2,4")
@@ -76,9 +76,6 @@ def test_a_file_missing_or_damaged_in_one_process(krylens):
     krylens.run([["align", LLAMA], ["align", copy]], *TOKENS, "-o", "damaged").refused(1, "process 1 on ", str(copy))
     krylens.run(2, "align", copy, *TOKENS, "-o", "damaged").refused(1, str(copy))
     assert not (krylens / "damaged").exists()
-    # By rank, as a local disk may be missing on one host.
-    script = 'test $OMPI_COMM_WORLD_RANK = 1 && shift 3 && set -- "$0" align none "$@"; exec "$@"'
-    assert script
 
 
 def killed(krylens, rank, resumed, number=signal.SIGKILL):

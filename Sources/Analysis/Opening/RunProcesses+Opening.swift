@@ -25,7 +25,7 @@ extension RunProcesses {
     if mine != leaders.manifest {
       do {
         if let reason = try Manifest(json: leaders.manifest).difference(from: manifest) {
-          throw RunError.otherProcess(reason: reason)
+          throw RunError.otherProcess(number: all.rank, reason: reason)
         }
       } catch {
         failure = self.failure(error)

@@ -32,7 +32,7 @@ struct CommandFailure: Error {
       switch error as? RunError {
       case .badSetting, .unfit: self.init(64, message)
       case .interrupted: self.init(Interrupt.exitStatus, message, heading: "", isOfRun: true)
-      case .allFailed: self.init(1, message, isOfRun: true)
+      case .allFailed, .otherProcess: self.init(1, message, isOfRun: true)
       default: self.init(1, message)
       }
     default:
