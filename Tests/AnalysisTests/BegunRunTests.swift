@@ -17,13 +17,15 @@ struct BegunRunTests {
   private func stop(_ run: some FolderRun, after limit: Int, in path: String) throws {
     #expect(throws: RunError.interrupted(resume: path)) {
       let folder = try ResultFolder(path, for: run.manifest())
-      _ = try run.run(in: folder, progress: UnitLimit(limit), meter: MemoryMeter())
+      _ = try run.run(
+        in: folder, as: .alone, progress: UnitLimit(limit), meter: MemoryMeter())
     }
   }
 
   private func finish<Run: FolderRun>(_ run: Run, in path: String) throws -> Run.Record {
     let folder = try ResultFolder(path, for: run.manifest())
-    return try run.run(in: folder, progress: nil, meter: MemoryMeter())
+    return try #require(
+      try run.run(in: folder, as: .alone, progress: nil, meter: MemoryMeter()))
   }
 
   @Test func triplets() throws {

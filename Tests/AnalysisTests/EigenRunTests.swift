@@ -22,8 +22,8 @@ import Testing
     change(&settings)
     let run = try EigenRun(settings, prompts: [.tokens(Self.tokens)])
     let scratch = try ScratchFolder()
-    return try run.run(
-      in: EigenRun.Folder(scratch["run"], for: run.manifest()), meter: MemoryMeter())
+    return try #require(
+      try run.run(in: EigenRun.Folder(scratch["run"], for: run.manifest()), meter: MemoryMeter()))
   }
 
   /// The dense Jacobians along a token's path.
@@ -149,8 +149,8 @@ import Testing
     (settings.numeric.top, settings.numeric.exponents) = (3, true)
     let run = try EigenRun(settings, prompts: [.tokens(Self.tokens), .tokens([1, 2, 3])])
     let scratch = try ScratchFolder()
-    let whole = try run.run(
-      in: EigenRun.Folder(scratch["whole"], for: run.manifest()), meter: MemoryMeter())
+    let whole = try #require(
+      try run.run(in: EigenRun.Folder(scratch["whole"], for: run.manifest()), meter: MemoryMeter()))
     let units = whole.head.model.layers + 1
     #expect {
       let folder = try EigenRun.Folder(scratch["run"], for: run.manifest())
@@ -161,7 +161,7 @@ import Testing
     let rest = Stop(after: .max)
     let folder = try EigenRun.Folder(scratch["run"], for: run.manifest())
     #expect(folder.keepsWork)
-    let resumed = try run.run(in: folder, progress: rest, meter: MemoryMeter())
+    let resumed = try #require(try run.run(in: folder, progress: rest, meter: MemoryMeter()))
     #expect(rest.updates == units + 1)
     for (a, b) in zip(whole.prompts, resumed.prompts) {
       #expect(a.spectra.map(\.eigenvalues) == b.spectra.map(\.eigenvalues))

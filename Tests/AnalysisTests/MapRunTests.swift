@@ -27,7 +27,7 @@ struct MapRunTests {
     _ run: MapRun, in path: String, progress: (any RunProgress)? = nil
   ) throws -> MapRunRecord {
     let folder = try MapRun.Folder(path, for: try run.manifest())
-    return try run.run(in: folder, progress: progress, meter: MemoryMeter())
+    return try #require(try run.run(in: folder, progress: progress, meter: MemoryMeter()))
   }
 
   /// The record without times and memory.

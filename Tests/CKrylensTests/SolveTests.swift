@@ -40,8 +40,9 @@ struct SolveTests {
     settings.solution.precision = try #require(.init(rawValue: precision))
     let scratch = try ScratchFolder()
     let run = try MapRun(settings, prompts: [.tokens(Self.ids)])
-    let record = try run.run(
-      in: MapRun.Folder(scratch["run"], for: try run.manifest()), meter: MemoryMeter())
+    let record = try #require(
+      try run.run(
+        in: MapRun.Folder(scratch["run"], for: try run.manifest()), meter: MemoryMeter()))
     let map = try #require(record.prompts[0].map)
     #expect(s == map.singularValues && r == map.residualNorms)
     let info = try Library.object { krylens_triplets_info(triplets, $0) }

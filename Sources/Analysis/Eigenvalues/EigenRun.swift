@@ -1,6 +1,7 @@
 import Files
 import Foundation
 import Model
+import Processes
 import Weights
 
 /// Finds the dominant eigenvalues of blocks, their departure from normality, and exponents along a token's path, prompt by
@@ -53,41 +54,46 @@ package struct EigenRun {
       computedWith: [ProcessorRecord(loaded.engine)])
   }
 
-  /// Runs in a folder, resuming from the prompts finished there, and writes the results.
+  /// Runs in a folder, resuming from the prompts finished there, and writes the results; with several processes, each takes
+  /// prompts that no other has, and the leader writes. Returns nil for the others.
   ///
   /// A solve that did not converge is a result, and so is a prompt that failed: its record says why. Throws
   /// `RunError.allFailed` if every prompt failed, what a model that changes during the run throws, `RunError.interrupted`,
-  /// `cannotRead` and `cannotWrite`.
+  /// `WorkStopped` if another process failed, `cannotRead`, `cannotWrite` and `lostUnit`.
   package func run(
-    in folder: Folder, progress: (any RunProgress)? = nil, meter: MemoryMeter
-  ) throws -> EigenRecord {
+    in folder: Folder, as processes: RunProcesses = .alone, progress: (any RunProgress)? = nil,
+    meter: MemoryMeter
+  ) throws -> EigenRecord? {
     let start = monotonicSeconds()
     let model = loaded.model
     try requireWithinMemory()
     let layers =
       settings.isSpan ? [] : settings.numeric.layers ?? Array(1...model.description.layers)
     let units = layers.count + (settings.isSpan ? 1 : 0) + (settings.numeric.exponents ? 1 : 0)
-    var count = ProgressCount(solving: (loaded.prompts.count * units, 1), coupling: (0, 1))
-    count.start()
-    let prompts = try loaded.engine.use {
-      try folder.manifest.prompts.enumerated().map { p, entry in
-        if let known = try folder.units.eigenPrompt(p) {
-          progress?.update(count.add(units, to: .solving, computed: false))
-          return known
+    let work = UnitWork(folder, processes, progress, total: loaded.prompts.count * units)
+    let entries = folder.manifest.prompts
+    let walk = EigenWalk(settings, layers: layers, isCancelled: { work.isCancelled }) {
+      try work.count(1, isNew: true, "solving")
+      try work.check()
+    }
+    try loaded.engine.use {
+      for p in entries.indices where try work.claim("p\(p)") {
+        if try folder.units.eigenPrompt(p) != nil {
+          try work.count(units, isNew: false, "solving")
+        } else {
+          let input = loaded.prompts[p].input
+          let record = try walk.record(entries[p], input, number: p + 1, in: model)
+          try model.source.checkIntact()
+          try folder.units.keep(record, p)
+          returnFreedMemory()
         }
-        let walk = EigenWalk(
-          settings, layers: layers, isCancelled: { progress?.isCancelled == true }
-        ) {
-          progress?.update(count.add(1, to: .solving, computed: true))
-          guard progress?.isCancelled == true else { return }
-          throw RunError.interrupted(resume: folder.keepsWork ? folder.path : nil)
-        }
-        defer { returnFreedMemory() }
-        let record = try walk.record(entry, loaded.prompts[p].input, number: p + 1, in: model)
-        try model.source.checkIntact()
-        try folder.units.keep(record, p)
-        return record
+        try work.finish("p\(p)")
       }
+    }
+    guard work.isLeader else { return nil }
+    try work.wait(for: entries.indices.map { "p\($0)" })
+    let prompts = try entries.indices.map { p in
+      try work.finished("prompt \(p + 1)") { try folder.units.eigenPrompt(p) }
     }
     let failures = prompts.compactMap(\.entry.failed)
     guard failures.count < prompts.count else {

@@ -2,6 +2,7 @@ import Alignment
 import Files
 import LinearAlgebra
 import Model
+import Processes
 import Weights
 
 /// Averaged Jacobians ("Jacobian lens"): for every boundary l between blocks, J_l is the mean over all prompts and source
@@ -53,19 +54,23 @@ package struct LensRun {
       computedWith: [ProcessorRecord(loaded.engine)])
   }
 
-  /// Fits in a folder, resuming from what is finished there, and writes the results.
+  /// Fits in a folder, resuming from what is finished there, and writes the results; with several processes, each takes prompts
+  /// that no other has, and the leader adds what they find and writes. Returns nil for the others.
   ///
-  /// Throws `RunError.interrupted`, `badPrompt`, `cannotWrite`, and what a model that changes during the fit throws.
-  /// Precondition: the folder is not complete.
+  /// Throws `RunError.interrupted`, `badPrompt`, `cannotWrite`, `WorkStopped` if another process failed, and what a model that
+  /// changes during the fit throws. Precondition: the folder is not complete.
   package func run(
-    in folder: ResultFolder<LensManifest>, progress: (any RunProgress)? = nil, meter: MemoryMeter
-  ) throws -> LensRecord {
+    in folder: ResultFolder<LensManifest>, as processes: RunProcesses = .alone,
+    progress: (any RunProgress)? = nil, meter: MemoryMeter
+  ) throws -> LensRecord? {
     let start = monotonicSeconds()
-    let pass = LensPass(loaded, resolved, settings, folder, progress, part: part)
+    let pass = LensPass(loaded, resolved, settings, folder, processes, progress, part: part)
     if let limit = settings.maxMemory {
       try loaded.engine.use { try pass.requireMemory(within: limit) }
     }
-    let fit = try loaded.engine.use { try pass.fit(try pass.sampleRanges()) }
+    guard let fit = try loaded.engine.use({ try pass.fit(try pass.sampleRanges()) }) else {
+      return nil
+    }
     try loaded.model.source.checkIntact()
     returnFreedMemory()
     meter.sample()

@@ -78,6 +78,9 @@ struct ResolvedLens {
   /// The prompts on which the ranges are sampled, spread evenly.
   let rangePrompts: [Int]
 
+  /// The number of directions in which every prompt is measured.
+  func rows(width: Int) -> Int { samples == 0 ? width : samples + probes }
+
   /// Checks the settings. Throws `RunError.badSetting`.
   init(
     _ s: LensSettings, _ model: ModelDescription, lengths: [Int], labels: [PromptLabel]

@@ -4,6 +4,7 @@ import Files
 import Lanczos
 import LinearAlgebra
 import Model
+import Processes
 import Weights
 
 /// A `triplets` run: takes a model, prompts and a map, and finds the map's singular triplets.
@@ -47,33 +48,37 @@ package struct MapRun {
 
   private var entries: [PromptEntry] { loaded.prompts.map { PromptEntry($0, in: loaded) } }
 
-  /// Runs in a folder, resuming from what is finished there, and writes the results.
+  /// Runs in a folder, resuming from what is finished there, and writes the results; with several processes, each takes prompts
+  /// that no other has, and the leader writes. An average is solved by one of them. Returns nil for the others.
   ///
   /// A solve that did not converge is a result, and so is a prompt that failed: its record says why. Throws
   /// `RunError.allFailed` if every prompt failed, what a model that changes during the run throws, `RunError.interrupted`,
-  /// and `cannotRead`, `cannotWrite` and `lostUnit` for what is kept.
+  /// `WorkStopped` if another process failed, and `cannotRead`, `cannotWrite` and `lostUnit` for what is kept.
   package func run(
-    in folder: Folder, progress: (any RunProgress)? = nil, meter: MemoryMeter
-  ) throws -> MapRunRecord {
+    in folder: Folder, as processes: RunProcesses = .alone, progress: (any RunProgress)? = nil,
+    meter: MemoryMeter
+  ) throws -> MapRunRecord? {
     let start = monotonicSeconds()
     let model = loaded.model
     let journal = MapJournal(folder.units) { try model.source.checkIntact() }
     if let limit = settings.maxMemory { try loaded.engine.use { try checkMemory(limit) } }
-    let total = settings.average ? 1 : loaded.prompts.count
-    var done = ProgressCount(solving: (total, 1), coupling: (0, 1))
-    let step = { (isNew: Bool) throws in
-      progress?.update(done.add(1, to: .solving, computed: isNew))
-      try checkInterrupt(progress, folder)
-    }
+    let tasks: [Int?] = settings.average ? [nil] : Array(loaded.prompts.indices)
+    let work = UnitWork(folder, processes, progress, total: tasks.count)
     try loaded.engine.use {
-      if settings.average {
-        let isNew = try solveAverage(model, journal, progress, folder)
-        try step(isNew)
-      } else {
-        for p in loaded.prompts.indices {
-          let isNew = try !journal.isKnown(p)
-          if isNew { try solve(p, model, journal, progress, folder) }
-          try step(isNew)
+      for p in tasks where try work.claim(MapResults.name(p)) {
+        let isNew = try !journal.isKnown(p)
+        if isNew { try solve(p, model, journal, work) }
+        try work.finish(MapResults.name(p))
+        try work.count(1, isNew: isNew, "solving")
+        try work.check()
+      }
+    }
+    guard work.isLeader else { return nil }
+    if work.isShared {
+      try work.wait(for: tasks.map { MapResults.name($0) })
+      for p in tasks {
+        _ = try work.finished(p.map { "prompt \($0 + 1)" } ?? "the average") {
+          try isFinished(p, journal) ? true : nil
         }
       }
     }
@@ -96,21 +101,23 @@ package struct MapRun {
     return record
   }
 
-  private func checkInterrupt(_ progress: (any RunProgress)?, _ folder: Folder) throws {
-    guard progress?.isCancelled == true else { return }
-    throw RunError.interrupted(resume: folder.keepsWork ? folder.path : nil)
+  /// Whether a prompt is finished, or for nil the average; there is none if all prompts failed.
+  private func isFinished(_ p: Int?, _ journal: MapJournal) throws -> Bool {
+    if try journal.isKnown(p) { return true }
+    return try p == nil && loaded.prompts.indices.allSatisfy { try journal.failure($0) != nil }
   }
 
   // MARK: Solving
 
+  /// Solves the map of a prompt, or the average over all prompts for nil.
   private func solve(
-    _ p: Int, _ model: some Transformer, _ journal: MapJournal, _ progress: (any RunProgress)?,
-    _ folder: Folder
+    _ p: Int?, _ model: some Transformer, _ journal: MapJournal, _ work: UnitWork<MapManifest>
   ) throws {
+    guard let p else { return try solveAverage(model, journal, work) }
     do {
-      try journal.keep(try triplets(of: [p], progress), p)
+      try journal.keep(try triplets(of: [p], work), p)
     } catch {
-      try checkInterrupt(progress, folder)
+      try work.check()
       let lost =
         try loss(of: loaded.prompts[p].input, resolved[p], in: model).map { LostPrompt($0) }
         ?? LostPrompt(
@@ -120,20 +127,17 @@ package struct MapRun {
     }
   }
 
-  /// Solves the average over all prompts that do not fail; false if it was known already.
+  /// Solves the average over all prompts that do not fail.
   private func solveAverage(
-    _ model: some Transformer, _ journal: MapJournal, _ progress: (any RunProgress)?,
-    _ folder: Folder
-  ) throws -> Bool {
-    guard try !journal.isKnown(nil) else { return false }
+    _ model: some Transformer, _ journal: MapJournal, _ work: UnitWork<MapManifest>
+  ) throws {
     var survivors: [Int] = []
     for p in loaded.prompts.indices where try journal.failure(p) == nil { survivors.append(p) }
     while !survivors.isEmpty {
       do {
-        try journal.keep(try triplets(of: survivors, progress), nil)
-        return true
+        return try journal.keep(try triplets(of: survivors, work), nil)
       } catch {
-        try checkInterrupt(progress, folder)
+        try work.check()
         var lost: [Int] = []
         for p in survivors {
           guard let loss = try loss(of: loaded.prompts[p].input, resolved[p], in: model)
@@ -146,18 +150,17 @@ package struct MapRun {
         survivors.removeAll(where: lost.contains)
       }
     }
-    return true
   }
 
   /// The triplets of a prompt's map, or of the average of several, with the record before any read-out.
   private func triplets(
-    of prompts: [Int], _ progress: (any RunProgress)?
+    of prompts: [Int], _ work: UnitWork<MapManifest>
   ) throws -> (triplets: SingularTriplets, record: MapRecord) {
     try problem.solve(
       prompts,
       MapProblem.Task(
         settings.solution, count: count, seed: settings.seed,
-        isCancelled: { progress?.isCancelled == true }))
+        isCancelled: { work.isCancelled }))
   }
 
   /// Where the states of a prompt stop being finite before the end of the map; nil if they are all finite.

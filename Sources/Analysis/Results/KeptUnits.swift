@@ -32,5 +32,8 @@ struct KeptUnits {
     try file.write(to: place(of: name), notes: notes)
   }
 
+  /// Removes a unit that is no longer needed.
+  func remove(_ name: String) { unlink(place(of: name)) }
+
   private func place(of name: String) -> String { "\(partial)/\(prefix)\(name).safetensors" }
 }

@@ -1,3 +1,5 @@
+import Processes
+
 /// A command's run in a folder, which resumes from what is finished there.
 package protocol FolderRun {
   associatedtype Manifest: FolderManifest
@@ -6,10 +8,13 @@ package protocol FolderRun {
   var notes: [String] { get }
   /// Everything that determines the run's numbers.
   func manifest() throws -> Manifest
-  /// Runs and writes the results. Precondition: the folder is not complete.
+  /// Runs this process's share of the units; the leader then writes the results and returns their record, others return nil.
+  ///
+  /// Precondition: the folder is not complete.
   func run(
-    in folder: ResultFolder<Manifest>, progress: (any RunProgress)?, meter: MemoryMeter
-  ) throws -> Record
+    in folder: ResultFolder<Manifest>, as processes: RunProcesses, progress: (any RunProgress)?,
+    meter: MemoryMeter
+  ) throws -> Record?
   /// The record of a complete folder.
   static func record(folder: String) throws -> Record
 }

@@ -1,9 +1,10 @@
 import Analysis
 import ArgumentParser
+import Processes
 import Lanczos
 
 /// Finds eigenvalues of blocks or of a span, their departure from normality, and exponents along a token's path.
-struct EigenCommand: ParsableCommand {
+struct EigenCommand: SharedCommand {
   static let configuration = CommandConfiguration(
     commandName: "eigen",
     abstract:
@@ -59,6 +60,7 @@ struct EigenCommand: ParsableCommand {
 
   @OptionGroup var execution: ExecutionOptions
 
+  @OptionGroup var processes: ProcessOptions
   @OptionGroup var output: OutputOptions
 
   func validate() throws {
@@ -75,25 +77,25 @@ struct EigenCommand: ParsableCommand {
     }
   }
 
-  func run() throws {
-    try withExitStatus {
-      var settings = EigenSettings(try execution.settings(for: model, prompts, seed: seed))
-      settings.numeric.layers = layers?.values
-      (settings.numeric.fromLayer, settings.numeric.toLayer) = (fromLayer, toLayer)
-      settings.numeric.tokens = fromToken ?? toToken ?? .last
-      settings.numeric.top = top
-      settings.numeric.solver = solver
-      settings.numeric.tolerance = tolerance
-      settings.numeric.exponents = exponents
-      let path = output.path(for: settings.common.name)
-      settings.common.output = path
-      let record = try output.record(in: path, as: .alone) {
-        try EigenRun(settings, prompts: try prompts.inputs(quiet: output.quiet))
-      }
-      if !output.quiet { try StandardOutput.print(EigenTable(record, folder: path).text) }
-      guard record.failures.isEmpty else {
-        throw FailedPrompts(failures: record.failures, count: record.prompts.count)
-      }
+  func run(as processes: RunProcesses) throws {
+    let isQuiet = output.quiet || !processes.isLeader
+    var settings = EigenSettings(try execution.settings(for: model, prompts, seed: seed))
+    settings.numeric.layers = layers?.values
+    (settings.numeric.fromLayer, settings.numeric.toLayer) = (fromLayer, toLayer)
+    settings.numeric.tokens = fromToken ?? toToken ?? .last
+    settings.numeric.top = top
+    settings.numeric.solver = solver
+    settings.numeric.tolerance = tolerance
+    settings.numeric.exponents = exponents
+    let path = output.path(for: settings.common.name)
+    settings.common.output = path
+    let record = try output.record(in: path, as: processes) {
+      try EigenRun(settings, prompts: try prompts.inputs(quiet: isQuiet))
+    }
+    guard let record else { return }
+    if !isQuiet { try StandardOutput.print(EigenTable(record, folder: path).text) }
+    guard record.failures.isEmpty else {
+      throw FailedPrompts(failures: record.failures, count: record.prompts.count)
     }
   }
 }

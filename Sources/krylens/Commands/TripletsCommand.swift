@@ -50,6 +50,7 @@ struct TripletsCommand: SharedCommand {
     let record = try output.record(in: path, as: processes) {
       try MapRun(settings, prompts: try prompts.inputs(quiet: isQuiet))
     }
+    guard let record else { return }
     if !isQuiet {
       try StandardOutput.print(
         "\(MapTable(record, folder: path).text)\n\(AlignCommand.nextStep(path))")

@@ -17,10 +17,10 @@ struct OutputOptions: ParsableArguments {
   /// The folder for a run of the given name.
   func path(for name: String) -> String { output?.path ?? OutputFolder.defaultPath(name) }
 
-  /// Runs into a folder, resuming from what is finished there, and returns the record.
+  /// Runs into a folder, resuming from what is finished there, and returns the record in the process that leads.
   func record<Run: FolderRun>(
     in path: String, as processes: RunProcesses, _ open: () throws -> Run
-  ) throws -> Run.Record {
+  ) throws -> Run.Record? {
     let isQuiet = quiet || !processes.isLeader
     let meter = MemoryMeter()
     let progress = ProgressBar(isShown: !isQuiet)
@@ -30,14 +30,15 @@ struct OutputOptions: ParsableArguments {
       return (run, try run.manifest())
     }
     if !isQuiet { run.notes.forEach(note) }
-    let folder = try ResultFolder(path, for: manifest)
+    let folder = try ResultFolder.open(path, for: manifest, among: processes.sharing)
     guard !folder.isComplete else {
+      guard processes.isLeader else { return nil }
       if !isQuiet { note("\(path) already holds the complete run; nothing was done") }
       return try Run.record(folder: path)
     }
     do {
       if folder.keepsWork, !isQuiet { note("resuming from what is finished in \(path)") }
-      return try run.run(in: folder, progress: progress, meter: meter)
+      return try run.run(in: folder, as: processes, progress: progress, meter: meter)
     } catch {
       folder.abandon()
       throw error

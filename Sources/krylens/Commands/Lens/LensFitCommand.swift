@@ -73,6 +73,7 @@ struct LensFitCommand: SharedCommand {
     let record = try output.record(in: path, as: processes) {
       try LensRun(settings, prompts: try prompts.inputs(quiet: isQuiet))
     }
+    guard let record else { return }
     guard !isQuiet else { return }
     try StandardOutput.print(
       LensTable.fitted(record, folder: path).joined(separator: "\n"))
