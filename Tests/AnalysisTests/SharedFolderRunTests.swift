@@ -59,7 +59,8 @@ struct SharedFolderRunTests {
         let run = try open()
         let folder = try ResultFolder.open(path, for: try run.manifest(), among: sharing)
         let record = try run.run(
-          in: folder, as: processes, progress: sharing.team == 0 ? limit.map { UnitLimit($0) } : nil,
+          in: folder, as: processes,
+          progress: sharing.team == 0 ? limit.map { UnitLimit($0) } : nil,
           meter: MemoryMeter())
         #expect((record != nil) == processes.isLeader)
       } catch {

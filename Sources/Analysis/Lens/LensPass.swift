@@ -50,7 +50,9 @@ final class LensPass {
     let cotangents = sketch.cotangents
     guard work.isLeader else {
       // The first prompt that is not in the sum yet.
-      let first = try work.wait(for: [Self.started]).compactMap { Int(String(decoding: $0, as: UTF8.self)) }[0]
+      let first = try work.wait(for: [Self.started]).compactMap {
+        Int(String(decoding: $0, as: UTF8.self))
+      }[0]
       for p in part.dropFirst(first) {
         let before = p - Self.waitingPerProcess * work.teams
         if before >= part.lowerBound + first { try work.wait(for: [LensSummation.added(before)]) }

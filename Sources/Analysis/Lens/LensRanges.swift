@@ -95,7 +95,8 @@ struct LensRanges {
       // Once the leader has kept a later sum, it removes the contributions.
       _ = try work.finished("a product of prompt \(prompts[entered] + 1)") {
         if let found = try contributions.take(
-          name, rows: rows.rows, columns: rows.columns) {
+          name, rows: rows.rows, columns: rows.columns)
+        {
           rows.add(found.product)
           cost.add(found.cost)
           entered += 1
@@ -129,7 +130,7 @@ struct LensRanges {
   /// Takes the sums from the folder, if they are further than these.
   private mutating func load() throws -> Bool {
     guard let file = try work.folder.units.unit("range"), let notes = file.notes(Notes.self),
-      notes.prompts > done, notes.prompts >= entered, 
+      notes.prompts > done, notes.prompts >= entered,
       let keptSamples = file.matrix("samples", rows: samples.rows, columns: samples.columns),
       let keptRows = file.matrix("rows", rows: rows.rows, columns: rows.columns)
     else { return false }
