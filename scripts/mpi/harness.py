@@ -88,7 +88,7 @@ class Job:
     def ranks(self):
         """The process identifiers of the krylens processes, by rank."""
         found = {}
-        for child in children(self.process.pid):
+        for child in descendants(self.process.pid):
             try:
                 variables = pathlib.Path(f"/proc/{child}/environ").read_bytes().split(b"\0")
             except OSError:
@@ -99,8 +99,13 @@ class Job:
         return [found[rank] for rank in sorted(found)]
 
 
-def children(pid):
-    return [int(child) for child in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+def descendants(pid):
+    """The processes that a process has started, and those that they have."""
+    try:
+        children = [int(child) for child in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []
+    return [descendant for child in children for descendant in [child, *descendants(child)]]
 
 
 class Krylens:
@@ -114,23 +119,30 @@ class Krylens:
         """A path in the test's folder."""
         return self.folder / name
 
-    def start(self, ranks, *arguments, environment=None, wrapper=()):
+    def start(self, ranks, *arguments, environment=None, wrapper=(), launcher=(), hosts=None):
         """Starts the command in this many processes; None: alone, without mpirun. An entry of a list `ranks` is the arguments of one
-        process, with `arguments` after them; `wrapper` is a command that runs it."""
+        process, with `arguments` after them; `wrapper` is a command that runs it, `launcher` one that runs mpirun, and `hosts` its
+        list of hosts."""
         variables = {**os.environ, **ENVIRONMENT, **(environment or {})}
         own = [*map(str, wrapper), self.executable]
+        mpirun = [*launcher, "mpirun", *(["--host", hosts] if hosts else [])]
         if ranks is None:
             command = [*own, *map(str, arguments)]
         elif isinstance(ranks, int):
-            command = ["mpirun", "-n", str(ranks), *own, *map(str, arguments)]
+            command = [*mpirun, "-n", str(ranks), *own, *map(str, arguments)]
         else:
-            command = ["mpirun"]
+            command = mpirun
             for i, first in enumerate(ranks):
                 command += [":"] * (i > 0) + ["-n", "1", *own, *map(str, first), *map(str, arguments)]
         return Job(command, self.folder, variables)
 
     def run(self, ranks, *arguments, timeout=120, **options):
         return self.start(ranks, *arguments, **options).wait(timeout)
+
+    def script(self, path, *arguments, environment):
+        """Runs a script."""
+        variables = {**os.environ, **ENVIRONMENT, **environment}
+        return Job([str(path), *map(str, arguments)], self.folder, variables).wait()
 
     def align(self, ranks, model, *arguments, output, **options):
         """Runs align, which must succeed, and returns its folder."""

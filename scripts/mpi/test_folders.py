@@ -29,14 +29,15 @@ def test_any_number_of_processes_finds_the_same(krylens):
         for ranks in (2, 4):
             shared = run(krylens, ranks, kind, f"{ranks} {i}")
             if kind == "part of a lens":
-                assert arrays(plain / "sums.safetensors") == arrays(shared / "sums.safetensors")
-                for folder in (plain, shared):
-                    (folder / "sums.safetensors").write_bytes(b"")
+                # The notes beside the sums hold seconds.
+                sums = shared / "sums.safetensors"
+                assert arrays(sums) == arrays(plain / "sums.safetensors")
+                shutil.copy(plain / "sums.safetensors", sums)
             same(plain, shared)
 
 
 def arrays(path):
-    """The arrays of a file, without the notes, which hold seconds."""
+    """The arrays of a file, without the header."""
     data = path.read_bytes()
     return data[8 + int.from_bytes(data[:8], "little"):]
 
