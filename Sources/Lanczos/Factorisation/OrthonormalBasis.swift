@@ -7,7 +7,7 @@ import Weights
 /// Blocks are orthogonalised by two passes of classical block Gram–Schmidt, with matrix products throughout; a second
 /// pass after normalisation makes them orthogonal to rounding (Barlow and Smoktunowicz, "Reorthogonalized block
 /// classical Gram–Schmidt", Numer. Math. 123, 2013). In a team, each member holds its elements of the vectors, and a block
-/// takes six sums over the members, however many vectors there are.
+/// takes seven sums over the members, however many vectors there are.
 public struct OrthonormalBasis: Sendable {
   /// The space of the vectors.
   public let space: VectorSpace

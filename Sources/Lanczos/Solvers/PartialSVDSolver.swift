@@ -4,7 +4,9 @@ public import LinearAlgebra
 public protocol PartialSVDSolver: Sendable {
   /// The `count` largest triplets of A, 1 ≤ count ≤ min(m, n), σ descending, with measured residual norms.
   ///
-  /// Stopping early is a result (`report.outcome`), not an error; an impossible request or NaN throws.
+  /// Stopping early is a result (`report.outcome`), not an error; an impossible request or NaN throws. If the members of a
+  /// team hold the vectors between them (`BatchedOperator.innerProducts`), all of them make this call, and each gets the
+  /// same answer, with whole vectors; solvers that need whole vectors throw.
   func partialSVD(of a: any LinearOperator, count: Int) throws -> SingularTriplets
 
   /// The `count` largest triplets of every operator of a batch, in order; by default one solve after another.

@@ -16,6 +16,15 @@ public enum SolverKind: String, CaseIterable, Sendable, Codable {
   /// The solvers of a single process. PARPACK, the other one, computes with the processes of an MPI job.
   public static let allCases: [SolverKind] = [.auto, .arpack, .block, .randomized, .dense]
 
+  /// Whether this build has the solver: PARPACK comes with the package trait MPI.
+  public var isAvailable: Bool {
+    #if MPI
+      true
+    #else
+      self != .parpack
+    #endif
+  }
+
   /// Whether a team that holds the vectors between its members can use the solver; `auto` then stands for `block`.
   public var canShareVectors: Bool {
     switch self {

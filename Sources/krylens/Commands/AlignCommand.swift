@@ -6,7 +6,7 @@ import Model
 import Processes
 
 /// Finds the triplets of every block, their coupling across depth and the trajectories, and writes a run folder.
-struct AlignCommand: SharedCommand {
+struct AlignCommand: ExecutingCommand {
   static let configuration = CommandConfiguration(
     commandName: "align",
     abstract:

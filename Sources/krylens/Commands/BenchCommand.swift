@@ -3,9 +3,11 @@ import ArgumentParser
 import Foundation
 import Lanczos
 import LinearAlgebra
+import Processes
 
-/// Measures each solver against the dense SVD of the same Jacobian, each in a process of its own.
-struct BenchCommand: ParsableCommand {
+/// Measures each solver against the dense SVD of the same Jacobian, each in a process of its own; or each in the processes of one
+/// team, which hold the Jacobian between them.
+struct BenchCommand: SharedCommand {
   static let configuration = CommandConfiguration(
     commandName: "bench",
     abstract: "Measure each solver's time, passes, memory and error against the dense SVD.",
@@ -54,6 +56,8 @@ struct BenchCommand: ParsableCommand {
   @Flag(help: "Print JSON.")
   var json = false
 
+  @OptionGroup var processes: ProcessOptions
+
   @Flag(help: .hidden)
   var measure = false
 
@@ -63,6 +67,7 @@ struct BenchCommand: ParsableCommand {
   var products: Int?
 
   func validate() throws {
+    try solver.forEach { try $0.check() }
     if let threads, !(1...1024).contains(threads) {
       throw ValidationError("--threads \(threads): must be from 1 to 1024")
     }
@@ -71,11 +76,18 @@ struct BenchCommand: ParsableCommand {
     }
   }
 
-  func run() throws {
-    let kinds: [SolverKind] = solver.isEmpty ? [.arpack, .block, .randomized, .dense] : solver
+  func run(as processes: RunProcesses) throws {
+    let serial: [SolverKind] = [.arpack, .block, .randomized, .dense]
+    let shared: [SolverKind] = [.block, .parpack, .randomized]
+    let kinds = solver.isEmpty ? processes.isAlone ? serial : shared : solver
     if measure { return try measureHere(kinds[0]) }
     if let products { return try measureProducts(products) }
-    let measurements = try kinds.map { try measureApart($0) }
+    guard processes.isAlone else { return try show(measured(kinds, in: processes), processes) }
+    try show(kinds.map { try measureApart($0) }, processes)
+  }
+
+  private func show(_ measurements: [SolverMeasurement], _ processes: RunProcesses) throws {
+    guard processes.isLeader else { return }
     if json {
       return try StandardOutput.print(
         String(decoding: try recordJSON(measurements), as: UTF8.self))
@@ -115,15 +127,37 @@ struct BenchCommand: ParsableCommand {
     }
   }
 
+  /// Measures the solvers one after another in a team, which must be all processes.
+  private func measured(
+    _ kinds: [SolverKind], in processes: RunProcesses
+  ) throws -> [SolverMeasurement] {
+    guard processes.slices == processes.all.size else {
+      throw OptionError(
+        option: "--slices", value: "\(processes.slices)",
+        reason:
+          "must be the number of processes, \(processes.all.size), which measure one solve together"
+      )
+    }
+    try processes.opening.take(nil)
+    return try kinds.map { try measurement($0, in: processes.team) }
+  }
+
+  private func measurement(
+    _ kind: SolverKind, in team: any Communicator
+  ) throws -> SolverMeasurement {
+    try SolverMeasurement(
+      model: model.path, layer: layer, tokens: tokenIds.values, top: top, solver: kind,
+      tolerance: tolerance, seed: seed,
+      threads: threads ?? ProcessInfo.processInfo.activeProcessorCount, blockSize: blockSize,
+      certify: certify, team: team)
+  }
+
   private func measureHere(_ kind: SolverKind) throws {
     try withExitStatus {
       let threads = threads ?? ProcessInfo.processInfo.activeProcessorCount
       // The reference should be as fast as possible; nothing else in this process calls OpenBLAS.
       if kind == .dense { BLAS.takeThreads(threads) }
-      let measurement = try SolverMeasurement(
-        model: model.path, layer: layer, tokens: tokenIds.values, top: top, solver: kind,
-        tolerance: tolerance, seed: seed, threads: threads, blockSize: blockSize,
-        certify: certify)
+      let measurement = try measurement(kind, in: SingleProcess())
       try StandardOutput.write(try JSONEncoder().encode(measurement))
     }
   }

@@ -4,7 +4,7 @@ import Foundation
 import Processes
 
 /// Finds the top singular triplets of any map between tokens and boundaries and writes a run folder.
-struct TripletsCommand: SharedCommand {
+struct TripletsCommand: ExecutingCommand {
   static let configuration = CommandConfiguration(
     commandName: "triplets",
     abstract:

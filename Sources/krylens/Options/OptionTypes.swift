@@ -7,7 +7,20 @@ import Model
 
 // How the values of the library are spelled as options.
 
-extension SolverKind: ExpressibleByArgument {}
+extension SolverKind: ExpressibleByArgument {
+  /// The names that help texts list.
+  public static var allValueStrings: [String] {
+    (allCases + [.parpack]).filter(\.isAvailable).map(\.rawValue)
+  }
+
+  /// Refuses a solver that this build does not have.
+  func check() throws {
+    guard !isAvailable else { return }
+    throw ValidationError(
+      "--solver \(rawValue): this krylens was built without MPI; build it with swift build -c release --traits MPI, or "
+        + "choose block")
+  }
+}
 extension PrecisionMode: ExpressibleByArgument {}
 extension CertifyMode: ExpressibleByArgument {}
 extension EigensolverKind: ExpressibleByArgument {}

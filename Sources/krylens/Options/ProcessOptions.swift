@@ -24,12 +24,25 @@ struct ProcessOptions: ParsableArguments {
   }
 }
 
+/// A command whose work several processes can share, and which runs models as `align` does.
+protocol ExecutingCommand: SharedCommand {
+  /// How each process runs the model.
+  var execution: ExecutionOptions { get set }
+}
+
+extension ExecutingCommand {
+  var threads: Int? {
+    get { execution.threads }
+    set { execution.threads = newValue }
+  }
+}
+
 /// A command whose work several processes can share.
 protocol SharedCommand: ParsableCommand {
   /// How they divide it.
   var processes: ProcessOptions { get }
-  /// How each of them runs the model.
-  var execution: ExecutionOptions { get set }
+  /// The number of threads of each of them, if the user has set it.
+  var threads: Int? { get set }
   /// Does this process's part of the work. The leader prints and writes.
   func run(as processes: RunProcesses) throws
 }

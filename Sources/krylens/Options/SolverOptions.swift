@@ -24,4 +24,6 @@ struct SolverOptions: ParsableArguments {
 
   @Option(help: ArgumentHelp("Seed of start vectors, probes and random weights.", valueName: "n"))
   var seed: UInt64 = 0
+
+  func validate() throws { try solver.check() }
 }

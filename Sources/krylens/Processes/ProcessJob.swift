@@ -117,7 +117,7 @@
           process: all.rank)
       }
       try withExitStatus { try shared.processes.check(processes: all.size) }
-      if shared.execution.threads == nil { shared.execution.threads = peers.threads }
+      if shared.threads == nil { shared.threads = peers.threads }
       return shared
     }
 

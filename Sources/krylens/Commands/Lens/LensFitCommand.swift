@@ -3,7 +3,7 @@ import ArgumentParser
 import Processes
 
 /// Fits averaged Jacobians and writes a folder.
-struct LensFitCommand: SharedCommand {
+struct LensFitCommand: ExecutingCommand {
   static let configuration = CommandConfiguration(
     commandName: "fit",
     abstract: "Fit a rank-R approximation of every averaged Jacobian, all layers together.")
