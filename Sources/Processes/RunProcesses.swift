@@ -30,6 +30,11 @@ public struct RunProcesses: Sendable {
     }
   }
 
+  /// The list of work as the members of the team use it together.
+  public var teamSharing: any WorkSharing {
+    slices > 1 ? TeamSharing(sharing, among: team) : sharing
+  }
+
   /// The number of processes that hold one Jacobian together.
   public var slices: Int { team.size }
   /// Whether this is the process that creates, assembles and finishes the folder, and prints.

@@ -92,6 +92,29 @@ import Weights
     #expect(all.isEmpty)
   }
 
+  /// Views of some columns, from any column on, as scales are counted from the first column of the stored matrix.
+  @Test("products with some columns equal the oracle", arguments: names)
+  func columns(name: String) throws {
+    let (_, source) = try Self.open(name)
+    let matrix = try #require(try matrices(source).first)
+    let weights = Array(try Self.expected(name).prefix(matrix.rows * matrix.columns))
+    for range in [0..<5, 3..<matrix.columns - 2, 8..<8] {
+      let part = matrix.columns(range).rows(1..<matrix.rows)
+      let numbers = (1..<matrix.rows).flatMap { r in
+        weights[r * matrix.columns + range.lowerBound..<r * matrix.columns + range.upperBound]
+      }
+      #expect(part.row(0) == Array(numbers.prefix(range.count)))
+      for set in Engine.InstructionSet.allCases {
+        Engine(set, threads: 1)?.use {
+          for b in [1, 40] {
+            check(part, numbers, vectors: b, adjoint: false, "\(set), \(range)")
+            check(part, numbers, vectors: b, adjoint: true, "\(set), \(range)")
+          }
+        }
+      }
+    }
+  }
+
   private func check(
     _ w: StoredMatrix, _ numbers: [Float], vectors b: Int, adjoint: Bool, _ label: String
   ) {

@@ -4,6 +4,7 @@ import LinearAlgebra
 /// The finished part of a `triplets` run: one file per prompt, or one for the average, and one per prompt that failed.
 struct MapJournal {
   private let units: KeptUnits
+  private let writes: Bool
   private let check: () throws -> Void
 
   private struct Notes: Codable {
@@ -13,9 +14,10 @@ struct MapJournal {
     let certificate: Certificate?
   }
 
-  /// `check` throws if the model has changed since it was opened; then nothing is kept.
-  init(_ units: KeptUnits, check: @escaping () throws -> Void = {}) {
-    (self.units, self.check) = (units, check)
+  /// `check` throws if the model has changed since it was opened; then nothing is kept. Nothing is written unless `writes`, in
+  /// members of a team that are not its leader.
+  init(_ units: KeptUnits, writes: Bool = true, check: @escaping () throws -> Void = {}) {
+    (self.units, self.writes, self.check) = (units, writes, check)
   }
 
   /// Whether a prompt is done; nil means the average.
@@ -55,6 +57,7 @@ struct MapJournal {
   /// Keeps triplets.
   func keep(_ found: (triplets: SingularTriplets, record: MapRecord), _ p: Int?) throws {
     try check()
+    guard writes else { return }
     var file = ArrayFile()
     file.append("U", found.triplets.leftVectors)
     file.append("V", found.triplets.rightVectors)
@@ -74,6 +77,7 @@ struct MapJournal {
   /// Keeps why a prompt failed.
   func keep(_ failure: LostPrompt, _ p: Int) throws {
     try check()
+    guard writes else { return }
     try units.keep(ArrayFile(), notes: failure, as: "\(name(p)).failure")
   }
 

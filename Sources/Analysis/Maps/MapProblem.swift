@@ -62,6 +62,7 @@ package struct MapProblem: Sendable {
   /// The number of triplets per map. Throws `RunError.badSetting` for settings that fit no map, or if the bases exceed this
   /// machine's memory.
   package func count(_ solution: MapSolution) throws(RunError) -> Int {
+    try solution.solver.check(for: loaded.model.team)
     guard solution.tolerance > 0, solution.tolerance < 1 else {
       throw .badSetting(
         .tolerance, value: "\(solution.tolerance)", reason: "must lie between 0 and 1")
@@ -103,7 +104,9 @@ package struct MapProblem: Sendable {
 
   /// The solver that is used.
   private func kind(_ map: ResolvedMap, _ solution: MapSolution, _ count: Int) -> SolverKind {
-    solution.solver.chosen(for: count, width: min(map.inputDimension, map.outputDimension))
+    solution.solver.chosen(
+      for: count, width: min(map.inputDimension, map.outputDimension),
+      sharesVectors: loaded.model.team != nil)
   }
 
   /// The map of one prompt, or the average over several. Throws `MapError`, `ModelError`.
@@ -123,6 +126,8 @@ package struct MapProblem: Sendable {
     /// The seed of start vectors and probes.
     package var seed: UInt64
     /// Called before every pass over the weights; the solve ends with an error once it returns true.
+    ///
+    /// In a team all members call it, and it must return the same in each.
     package var isCancelled: () -> Bool
 
     /// The task of finding `count` triplets.
@@ -164,7 +169,8 @@ package struct MapProblem: Sendable {
       try known as? Linearization<Scalar> ?? linearized(prompts, as: Scalar.self))
     let solver = kind(resolved[prompts[0]], solution, task.count).solver(
       tolerance: solution.tolerance, seed: task.seed, certify: solution.certify)
-    let found = try solver.partialSVD(of: applied, count: task.count)
+    let team = loaded.model.team
+    let found = try solver.partialSVD(of: divided(applied, over: team), count: task.count)
     let isSingle = Scalar.self == Float.self
     var solved = SolvedMap(
       triplets: found, precision: isSingle ? .single : .double, noise: nil)
@@ -184,7 +190,7 @@ package struct MapProblem: Sendable {
     solved.noise = isSingle ? noise : noise?.scaled(by: NoiseComparison.doubleShare)
     if goesOn(noise) {
       solved.triplets = try TripletRefinement(tolerance: solution.tolerance, seed: task.seed)
-        .refined(found, by: meant, noise: noise)
+        .refined(found, by: divided(meant, over: team), noise: noise)
       solved.precision = .double
       solved.noise = noise?.scaled(by: NoiseComparison.doubleShare)
     }

@@ -24,8 +24,11 @@ package struct MapRun {
   /// Opens the model, tokenizes the prompts and checks every option against both, before any work is done.
   ///
   /// Throws `FileError`, `ModelError`, `RunError`.
-  package init(_ requested: MapSettings, prompts inputs: [PromptInput]) throws {
-    let loaded = try LoadedModel(requested.common, prompts: inputs)
+  package init(
+    _ requested: MapSettings, prompts inputs: [PromptInput],
+    team: any Communicator = SingleProcess()
+  ) throws {
+    let loaded = try LoadedModel(requested.common, prompts: inputs, team: team)
     problem = try MapProblem(requested.map, of: loaded)
     count = try problem.count(requested.solution)
     var settings = requested
@@ -60,28 +63,31 @@ package struct MapRun {
   ) throws -> MapRunRecord? {
     let start = monotonicSeconds()
     let model = loaded.model
-    let journal = MapJournal(folder.units) { try model.source.checkIntact() }
+    let journal = MapJournal(folder.units, writes: processes.team.isLeader) {
+      try model.source.checkIntact()
+    }
     if let limit = settings.maxMemory { try loaded.engine.use { try checkMemory(limit) } }
     let tasks: [Int?] = settings.average ? [nil] : Array(loaded.prompts.indices)
     let work = UnitWork(folder, processes, progress, total: tasks.count)
     try loaded.engine.use {
       for p in tasks where try work.claim(MapResults.name(p)) {
-        let isNew = try !journal.isKnown(p)
+        let isNew = try work.isAny(!journal.isKnown(p))
         if isNew { try solve(p, model, journal, work) }
         try work.finish(MapResults.name(p))
         try work.count(1, isNew: isNew, "solving")
         try work.check()
       }
     }
-    guard work.isLeader else { return nil }
+    guard work.isLeadersTeam else { return nil }
     if work.isShared {
       try work.wait(for: tasks.map { MapResults.name($0) })
       for p in tasks {
         _ = try work.finished(p.map { "prompt \($0 + 1)" } ?? "the average") {
-          try isFinished(p, journal) ? true : nil
+          try work.isAny(!isFinished(p, journal)) ? nil : true
         }
       }
     }
+    guard work.isLeader else { return nil }
     let solved = monotonicSeconds()
     var record = try loaded.engine.use {
       try self.record(journal, folder.manifest)
@@ -132,7 +138,9 @@ package struct MapRun {
     _ model: some Transformer, _ journal: MapJournal, _ work: UnitWork<MapManifest>
   ) throws {
     var survivors: [Int] = []
-    for p in loaded.prompts.indices where try journal.failure(p) == nil { survivors.append(p) }
+    for p in loaded.prompts.indices where try !work.isAny(journal.failure(p) != nil) {
+      survivors.append(p)
+    }
     while !survivors.isEmpty {
       do {
         return try journal.keep(try triplets(of: survivors, work), nil)

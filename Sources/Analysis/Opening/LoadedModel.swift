@@ -1,6 +1,7 @@
 import Checkpoint
 import Files
 import Model
+import Processes
 import Tokenization
 import Weights
 
@@ -31,9 +32,12 @@ package struct LoadedModel: Sendable {
   /// Opens the model, tokenizes the prompts and checks them against it, before any work is done.
   ///
   /// Throws `FileError`, `ModelError`, `RunError`.
-  package init(_ settings: ModelSettings, prompts inputs: [PromptInput]) throws {
+  package init(
+    _ settings: ModelSettings, prompts inputs: [PromptInput],
+    team: any Communicator = SingleProcess()
+  ) throws {
     try self.init(
-      OpenModel(settings, tower: Tower(of: inputs)), settings, prompts: inputs)
+      OpenModel(settings, tower: Tower(of: inputs), team: team), settings, prompts: inputs)
   }
 
   /// Opens the model alone, without prompts.

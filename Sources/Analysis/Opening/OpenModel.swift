@@ -1,6 +1,7 @@
 import Checkpoint
 import LinearAlgebra
 import Model
+import Processes
 import Tokenization
 import Weights
 
@@ -17,17 +18,21 @@ package struct OpenModel: Sendable {
   /// The settings it was opened with.
   package let settings: ModelSettings
   private let vocabulary: Result<Tokenizer, any Error>
+  private let team: any Communicator
 
-  /// Opens a model; `tower` selects the part of a model that reads both text and images.
+  /// Opens a model; `tower` selects the part of a model that reads both text and images. The members of a team hold its
+  /// blocks together.
   ///
-  /// Throws `FileError`, `ModelError`, `BLAS.AddressSpaceError`.
-  package init(_ settings: ModelSettings, tower: Tower = .text) throws {
+  /// Throws `FileError`, `ModelError`, `BLAS.AddressSpaceError`, and `RunError.badSetting` for a model that cannot be divided.
+  package init(
+    _ settings: ModelSettings, tower: Tower = .text, team: any Communicator = SingleProcess()
+  ) throws {
     let start = monotonicSeconds()
-    self.settings = settings
+    (self.settings, self.team) = (settings, team)
     engine = Engine(threads: settings.threads)
     let directory = try CheckpointDirectory(opening: settings.model)
     self.directory = directory
-    model = try Self.model(in: directory, tower, settings, engine)
+    model = try Self.model(in: directory, tower, settings, engine, team)
     // This comes after the weights are mapped, which takes address space too.
     try BLAS.checkAddressSpace(threads: engine.threads)
     vocabulary = Result { try Tokenizer(for: directory) }
@@ -36,16 +41,27 @@ package struct OpenModel: Sendable {
 
   private init(_ other: OpenModel, _ model: any Transformer) {
     (engine, directory, settings) = (other.engine, other.directory, other.settings)
-    (vocabulary, seconds) = (other.vocabulary, other.seconds)
+    (vocabulary, seconds, team) = (other.vocabulary, other.seconds, other.team)
     self.model = model
   }
 
   private static func model(
-    in directory: CheckpointDirectory, _ tower: Tower, _ settings: ModelSettings, _ engine: Engine
+    in directory: CheckpointDirectory, _ tower: Tower, _ settings: ModelSettings, _ engine: Engine,
+    _ team: any Communicator
   ) throws -> any Transformer {
     try engine.use {
-      try loadTransformer(
+      let model = try loadTransformer(
         directory, tower: tower, randomSeed: settings.randomInit ? settings.seed : nil)
+      do {
+        return try model.divided(over: team)
+      } catch ModelError.notDivisible(let family, let layer) {
+        throw RunError.badSetting(
+          .slices, value: "\(team.size)",
+          reason:
+            "block \(layer + 1) of this \(family) model cannot be divided among processes: only soft-max attention "
+            + "with its own keys and values, MLPs and mixtures of experts can; leave \(.slices) out"
+        )
+      }
     }
   }
 
@@ -54,7 +70,7 @@ package struct OpenModel: Sendable {
     guard Tower(of: prompts) == .images, case .tokens = model.description.input else {
       return self
     }
-    return OpenModel(self, try Self.model(in: directory, .images, settings, engine))
+    return OpenModel(self, try Self.model(in: directory, .images, settings, engine, team))
   }
 
   /// The vocabulary; nil if there is no usable one and it is not needed. Throws `RunError`.

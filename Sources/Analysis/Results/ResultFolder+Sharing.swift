@@ -28,6 +28,11 @@ extension ResultFolder {
     let home: String
     let isComplete: Bool
     let manifest: Data
+
+    init(_ folder: ResultFolder) throws {
+      (home, isComplete) = (folder.home, folder.isComplete)
+      manifest = try folder.manifest.json()
+    }
   }
 
   /// Opens a folder in which several teams of processes work.
@@ -38,6 +43,11 @@ extension ResultFolder {
     _ path: String, for requested: Manifest, among sharing: any WorkSharing
   ) throws -> ResultFolder { try open(path, for: requested, among: sharing, Visibility()) }
 
+  /// Opens a folder in one of the processes of a run.
+  package static func open(
+    _ path: String, for requested: Manifest, as processes: RunProcesses
+  ) throws -> ResultFolder { try open(path, for: requested, as: processes, Visibility()) }
+
   static func open(
     _ path: String, for requested: Manifest, among sharing: any WorkSharing,
     _ visibility: Visibility
@@ -47,18 +57,7 @@ extension ResultFolder {
     try sharing.finish(names[sharing.team], note: try requested.json())
     guard sharing.team == 0 else {
       let note = try sharing.wait(for: ["folder"])[0]
-      let opened = try JSONDecoder().decode(Opened.self, from: note)
-      let folder = ResultFolder(
-        joining: path, home: opened.home, isComplete: opened.isComplete,
-        try Manifest(json: opened.manifest))
-      if !opened.isComplete {
-        try visibility.wait(
-          for: "manifest.json", in: folder.partialPath, pause: { _ = try sharing.notes(of: []) }
-        ) {
-          FileManager.default.fileExists(atPath: "\(folder.partialPath)/manifest.json") ? () : nil
-        }
-      }
-      return folder
+      return try joined(path, note, visibility) { _ = try sharing.notes(of: []) }
     }
     var merged = requested
     // With all processors, and this process's settings.
@@ -66,9 +65,45 @@ extension ResultFolder {
       merged = merged.continued(by: try Manifest(json: json)).continued(by: requested)
     }
     let folder = try ResultFolder(path, for: merged)
-    let opened = Opened(
-      home: folder.home, isComplete: folder.isComplete, manifest: try folder.manifest.json())
-    try sharing.finish("folder", note: try JSONEncoder().encode(opened))
+    try sharing.finish("folder", note: try JSONEncoder().encode(try Opened(folder)))
     return folder
+  }
+
+  /// The folder that another process has opened, once it is visible.
+  private static func joined(
+    _ path: String, _ note: Data, _ visibility: Visibility, pause: () throws -> Void = {}
+  ) throws -> ResultFolder {
+    let opened = try JSONDecoder().decode(Opened.self, from: note)
+    let folder = ResultFolder(
+      joining: path, home: opened.home, isComplete: opened.isComplete,
+      try Manifest(json: opened.manifest))
+    if !opened.isComplete {
+      try visibility.wait(for: "manifest.json", in: folder.partialPath, pause: pause) {
+        FileManager.default.fileExists(atPath: "\(folder.partialPath)/manifest.json") ? () : nil
+      }
+    }
+    return folder
+  }
+
+  /// Opens a folder in which teams work whose members hold one Jacobian together: the leader of a team opens it for all of them.
+  ///
+  /// Throws in every member alike.
+  static func open(
+    _ path: String, for requested: Manifest, as processes: RunProcesses, _ visibility: Visibility
+  ) throws -> ResultFolder {
+    let team = processes.team
+    var result: Result<(ResultFolder, note: Data), any Error>?
+    if team.isLeader {
+      result = Result {
+        let folder = try open(path, for: requested, among: processes.sharing, visibility)
+        return (folder, try JSONEncoder().encode(try Opened(folder)))
+      }
+    }
+    guard team.size > 1 else { return try result!.get().0 }
+    var failure: WorkStopped?
+    if case .failure(let error)? = result { failure = processes.failure(error) }
+    try team.agree(failure)
+    let note = team.leaders([UInt8](try result?.get().note ?? Data()))
+    return try result?.get().0 ?? joined(path, Data(note), visibility)
   }
 }

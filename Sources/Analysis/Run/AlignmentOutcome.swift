@@ -3,14 +3,14 @@ import Processes
 /// The outcome of a run of `align` in a folder.
 package struct AlignmentOutcome {
   /// The record, its prompts condensed to what the statistics read; nil if the folder already held the complete run, and in
-  /// teams other than 0.
+  /// processes other than the leader.
   package let record: RunRecord?
   /// The number of prompts requested.
   package let prompts: Int
   /// The prompts that failed.
   package let failures: [PromptFailure]
 
-  /// Runs into a folder, resuming from what is finished there; several teams of processes make this call together.
+  /// Runs into a folder, resuming from what is finished there; all processes of a job make this call together.
   ///
   /// `announces` says whether `say` also receives the notes on how prompts were read, besides those on the folder. Throws what
   /// `AlignmentRun` and `RunFolder` throw.
@@ -23,15 +23,14 @@ package struct AlignmentOutcome {
     var settings = settings
     settings.output = path
     let (run, manifest, path) = try processes.opened(into: path) {
-      let run = try AlignmentRun(settings, prompts: inputs)
+      let run = try AlignmentRun(settings, prompts: inputs, team: processes.team)
       return (run, try run.manifest())
     }
     if announces { run.notes.forEach(say) }
-    let sharing = processes.sharing
-    let folder = try RunFolder(path, for: manifest, among: sharing)
+    let folder = try RunFolder(path, for: manifest, as: processes)
     guard !folder.isComplete else {
       (record, prompts) = (nil, inputs.count)
-      guard sharing.team == 0 else {
+      guard processes.isLeader else {
         failures = []
         return
       }
@@ -46,7 +45,8 @@ package struct AlignmentOutcome {
     do {
       if let limit = settings.maxMemory { try run.predicted().requireWithin(limit) }
       if folder.keepsWork { say("resuming from what is finished in \(path)") }
-      let result = try run.run(in: folder, among: sharing, progress: progress, meter: meter)
+      let result = try run.run(
+        in: folder, among: processes.sharing, progress: progress, meter: meter)
       record = try result.map { try folder.finish($0) }
       (prompts, failures) = (record?.prompts.count ?? inputs.count, record?.failures ?? [])
     } catch {

@@ -34,7 +34,15 @@ public struct AlignmentRun {
   ///
   /// Throws `FileError`, `ModelError`, `RunError`.
   public init(_ requested: RunSettings, prompts inputs: [PromptInput]) throws {
-    let loaded = try LoadedModel(requested.common, prompts: inputs)
+    try self.init(requested, prompts: inputs, team: SingleProcess())
+  }
+
+  /// The run as one member of a team that holds every Jacobian together; all members make the same calls.
+  package init(
+    _ requested: RunSettings, prompts inputs: [PromptInput], team: any Communicator
+  ) throws {
+    let loaded = try LoadedModel(requested.common, prompts: inputs, team: team)
+    try requested.solver.check(for: loaded.model.team)
     self.loaded = loaded
     let model = loaded.model
     var settings = requested
@@ -50,7 +58,8 @@ public struct AlignmentRun {
     }
     self.settings = settings
     let resolved = try ResolvedSettings(
-      settings, model.description, promptLengths: loaded.lengths, labels: loaded.labels)
+      settings, model.description, promptLengths: loaded.lengths, labels: loaded.labels,
+      sharesVectors: model.team != nil)
     if let shard = settings.shard {
       let range = shard.range(of: loaded.prompts.count)
       guard !range.isEmpty else {
@@ -139,7 +148,7 @@ public struct AlignmentRun {
 
   /// Runs in one of several teams of processes, each of which makes this call with the same folder.
   ///
-  /// Returns the results in team 0, after all teams have finished, and nil in the others. Also throws `WorkStopped`, and
+  /// Returns the results in the leader of team 0, after all teams have finished, and nil in all other processes. Also throws `WorkStopped`, and
   /// `RunError.notVisible` for files of other teams that do not appear. Precondition: several teams have a folder.
   package func run(
     in folder: RunFolder?, among sharing: any WorkSharing, progress: (any RunProgress)?,
@@ -147,11 +156,15 @@ public struct AlignmentRun {
   ) throws -> RunResult? {
     precondition(folder != nil || !sharing.isShared, "several teams need a folder")
     let start = monotonicSeconds()
+    let team = loaded.model.team
+    let sharing = team.map { TeamSharing(sharing, among: $0) } ?? sharing
     let base: any RunJournal = folder?.journal ?? MemoryJournal()
-    let journal = GuardedJournal(base) { try loaded.model.source.checkIntact() }
+    let journal = GuardedJournal(team.map { TeamJournal(base, $0) } ?? base) {
+      try loaded.model.source.checkIntact()
+    }
     var part = TeamPart()
     let work = try work(in: folder)
-    let steps = RunSteps(progressCount(work.groups), sharing, progress) {
+    let steps = RunSteps(progressCount(work.groups), sharing, team, progress) {
       folder.flatMap { $0.keepsWork ? $0.path : nil }
     }
     var places = Array(work.groups.indices)
@@ -173,13 +186,14 @@ public struct AlignmentRun {
       part.written = folder.journal.written
       guard try part.join(sharing, folder, journal, pause: steps.pause) else { return nil }
     }
+    guard team?.isLeader ?? true else { return nil }
     let seconds = RunRecord.Seconds(
       total: loaded.seconds + monotonicSeconds() - start, load: loaded.seconds,
       solve: part.solveSeconds, coupling: part.couplingSeconds,
       teams: sharing.isShared ? sharing.teams : nil)
     let manifest = try folder?.manifest ?? manifest()
     let result = try RunAssembly(
-      manifest: manifest, journal: journal,
+      manifest: manifest, journal: base,
       asked: folder?.asked ?? Array(manifest.prompts.indices)
     ).result(seconds: seconds, meter: meter)
     let failures = try result.failures

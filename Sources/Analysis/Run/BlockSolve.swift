@@ -122,9 +122,9 @@ final class BlockSolve<Scalar: RealScalar> {
       tolerance: resolved.tolerance, seed: resolved.seed, certify: resolved.certify)
     var triplets = [SingularTriplets?](repeating: nil, count: group.jacobians.count)
     for (members, linearization) in whole {
-      let jacobian = BatchedJacobian(linearization) {
-        self.linearization(of: $0.map { members[$0] })
-      }
+      let jacobian = divided(
+        BatchedJacobian(linearization) { self.linearization(of: $0.map { members[$0] }) },
+        over: model.team)
       do {
         let found = try solver.partialSVDs(
           of: isStopped.map { CancellableBatch(jacobian, isCancelled: $0) } ?? jacobian,
@@ -154,7 +154,7 @@ final class BlockSolve<Scalar: RealScalar> {
     defer { a.releaseWorkspace() }
     do {
       return try TripletRefinement(tolerance: resolved.tolerance, seed: resolved.seed)
-        .refined(found, by: a, noise: noise)
+        .refined(found, by: divided(a, over: model.team), noise: noise)
     } catch {
       throw SolveFailure(jacobian: jacobian, error: error)
     }

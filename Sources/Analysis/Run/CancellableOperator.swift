@@ -43,6 +43,12 @@ final class CancellableBatch: BatchedOperator {
   var batch: Int { base.batch }
   var inputDimension: Int { base.inputDimension }
   var outputDimension: Int { base.outputDimension }
+  var innerProducts: (any InnerProducts)? { base.innerProducts }
+
+  private var isStopped: Bool {
+    let isStopped = isCancelled()
+    return base.innerProducts?.isAny(isStopped) ?? isStopped
+  }
 
   func member(_ p: Int) -> any LinearOperator {
     CancellableOperator(base.member(p), isCancelled: isCancelled)
@@ -51,14 +57,14 @@ final class CancellableBatch: BatchedOperator {
   func apply(
     _ v: Span<Double>, into y: inout MutableSpan<Double>, vectors b: Int, active: [Int]
   ) {
-    guard !isCancelled() else { return y.update(repeating: .nan) }
+    guard !isStopped else { return y.update(repeating: .nan) }
     base.apply(v, into: &y, vectors: b, active: active)
   }
 
   func applyAdjoint(
     _ u: Span<Double>, into x: inout MutableSpan<Double>, vectors b: Int, active: [Int]
   ) {
-    guard !isCancelled() else { return x.update(repeating: .nan) }
+    guard !isStopped else { return x.update(repeating: .nan) }
     base.applyAdjoint(u, into: &x, vectors: b, active: active)
   }
 }

@@ -44,7 +44,7 @@ final class GroupShare {
   var isStopped: (() -> Bool)? { isShared ? { [sharing] in sharing.isStopped } : nil }
 
   /// Throws the failure of another team, whose products no longer mean anything.
-  func checkStop() throws { if sharing.isStopped { _ = try sharing.notes(of: []) } }
+  func checkStop() throws { if isShared { _ = try sharing.notes(of: []) } }
 
   // MARK: Taking
 

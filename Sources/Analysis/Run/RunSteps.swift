@@ -4,15 +4,16 @@ import Processes
 final class RunSteps {
   private var count: ProgressCount
   private let sharing: any WorkSharing
+  private let team: (any Communicator)?
   private let progress: (any RunProgress)?
   private let resumable: () -> String?
 
   /// `resumable` is the folder to resume from, if there is something in it.
   init(
-    _ count: ProgressCount, _ sharing: any WorkSharing, _ progress: (any RunProgress)?,
-    resumable: @escaping () -> String?
+    _ count: ProgressCount, _ sharing: any WorkSharing, _ team: (any Communicator)?,
+    _ progress: (any RunProgress)?, resumable: @escaping () -> String?
   ) {
-    (self.count, self.sharing, self.progress) = (count, sharing, progress)
+    (self.count, self.sharing, self.team, self.progress) = (count, sharing, team, progress)
     self.resumable = resumable
   }
 
@@ -40,6 +41,8 @@ final class RunSteps {
   }
 
   private func check() throws {
-    if progress?.isCancelled == true { throw RunError.interrupted(resume: resumable()) }
+    let isCancelled = progress?.isCancelled == true
+    // All members of a team stop at the same step.
+    if team?.isAny(isCancelled) ?? isCancelled { throw RunError.interrupted(resume: resumable()) }
   }
 }

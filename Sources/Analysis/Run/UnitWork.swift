@@ -8,6 +8,7 @@ final class UnitWork<Manifest: FolderManifest> {
   /// The folder of the results.
   let folder: ResultFolder<Manifest>
   private let sharing: any WorkSharing
+  private let team: any Communicator
   private let progress: (any RunProgress)?
   /// The amount of all work, in the unit in which it is counted.
   private let total: Int
@@ -17,7 +18,8 @@ final class UnitWork<Manifest: FolderManifest> {
     _ folder: ResultFolder<Manifest>, _ processes: RunProcesses, _ progress: (any RunProgress)?,
     total: Int
   ) {
-    (self.folder, sharing) = (folder, processes.sharing)
+    (self.folder, team) = (folder, processes.team)
+    sharing = processes.teamSharing
     (isLeader, self.progress, self.total) = (processes.isLeader, progress, total)
   }
 
@@ -27,6 +29,13 @@ final class UnitWork<Manifest: FolderManifest> {
   var isShared: Bool { sharing.isShared }
   /// Whether this is the process that finishes the folder.
   let isLeader: Bool
+  /// Whether this is the team of that process.
+  var isLeadersTeam: Bool { sharing.team == 0 }
+  /// Whether this process writes the units of its team.
+  var writes: Bool { team.isLeader }
+
+  /// Whether any member of the team says so, in all of them.
+  func isAny(_ isSo: Bool) -> Bool { team.isAny(isSo) }
 
   // MARK: Units
 
@@ -49,7 +58,7 @@ final class UnitWork<Manifest: FolderManifest> {
   func wait(for units: [String]) throws -> [Data] {
     try sharing.wait(for: units) {
       try check()
-      if isLeader { try count(0, isNew: false, "waiting") }
+      if isLeadersTeam { try count(0, isNew: false, "waiting") }
     }
   }
 
@@ -65,15 +74,15 @@ final class UnitWork<Manifest: FolderManifest> {
   // MARK: Progress
 
   /// Whether the work is to stop: by the user's wish, or because another process failed.
-  var isCancelled: Bool { progress?.isCancelled == true || sharing.isStopped }
+  var isCancelled: Bool { isAny(progress?.isCancelled == true || sharing.isStopped) }
 
   /// Throws `RunError.interrupted` or `WorkStopped` if the work is to stop.
   func check() throws {
-    if progress?.isCancelled == true {
+    if isAny(progress?.isCancelled == true) {
       throw RunError.interrupted(resume: folder.keepsWork ? folder.path : nil)
     }
     // The answer is the failure.
-    if sharing.isStopped { _ = try sharing.notes(of: []) }
+    if isAny(sharing.isStopped) { _ = try sharing.notes(of: []) }
   }
 
   /// Counts finished work, computed now or known from an earlier run, and shows the progress of all processes.

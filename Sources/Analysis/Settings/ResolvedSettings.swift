@@ -26,9 +26,11 @@ struct ResolvedSettings {
   /// Whether every block is linearized as a residual function, so that the linearised path is defined.
   let coversPath: Bool
 
-  /// `labels` name the prompts in messages. Throws `RunError.badSetting`.
+  /// `labels` name the prompts in messages; `sharesVectors` says whether a team holds vectors between its members. Throws
+  /// `RunError.badSetting`.
   init(
-    _ s: RunSettings, _ model: ModelDescription, promptLengths: [Int], labels: [PromptLabel]? = nil
+    _ s: RunSettings, _ model: ModelDescription, promptLengths: [Int], labels: [PromptLabel]? = nil,
+    sharesVectors: Bool = false
   ) throws(RunError) {
     let width = model.width
     guard (1...width).contains(s.top) else {
@@ -97,7 +99,7 @@ struct ResolvedSettings {
     forms = s.form.computed
     site = s.site
     normedLayer = s.last == .normed ? model.layers : nil
-    solver = s.solver.chosen(for: s.top, width: width)
+    solver = s.solver.chosen(for: s.top, width: width, sharesVectors: sharesVectors)
     tolerance = s.tolerance
     certify = s.certify
     precision = s.precision

@@ -19,7 +19,7 @@ public enum SettingKey: String, Sendable, CaseIterable, CustomStringConvertible 
   // EigenSettings
   case exponents
   // ExecutionSettings
-  case model, name, step, shard, threads, output
+  case model, name, step, shard, slices, threads, output
   case maxMemory = "max_memory"
   case saveHiddenStates = "save_hidden_states"
   // ReadingSettings

@@ -22,22 +22,32 @@ public final class RunFolder {
   ///
   /// Throws like `ResultFolder`.
   public convenience init(_ path: String, for requested: RunManifest) throws {
-    try self.init(path, for: requested, among: AloneSharing())
+    try self.init(path, for: requested, as: .alone)
   }
 
-  /// Opens the folder in one of several teams of processes, like `ResultFolder.open`.
+  /// Opens the folder in one of several processes, like `ResultFolder.open`.
   package convenience init(
-    _ path: String, for requested: RunManifest, among sharing: any WorkSharing
+    _ path: String, for requested: RunManifest, as processes: RunProcesses
   ) throws {
-    try self.init(path, for: requested, among: sharing, Visibility())
+    let visibility = Visibility()
+    self.init(
+      try ResultFolder.open(path, for: requested, as: processes, visibility), for: requested,
+      visibility)
   }
 
-  init(
+  convenience init(
     _ path: String, for requested: RunManifest, among sharing: any WorkSharing,
     _ visibility: Visibility
   ) throws {
-    base = try ResultFolder.open(path, for: requested, among: sharing, visibility)
-    self.visibility = visibility
+    self.init(
+      try ResultFolder.open(path, for: requested, among: sharing, visibility), for: requested,
+      visibility)
+  }
+
+  private init(
+    _ base: ResultFolder<RunManifest>, for requested: RunManifest, _ visibility: Visibility
+  ) {
+    (self.base, self.visibility) = (base, visibility)
     journal = FolderJournal(base.partialPath)
     let places = base.manifest.places(of: requested.prompts)
     asked = places.compactMap { $0 }.sorted()

@@ -2,6 +2,7 @@ import Files
 import Autodiff
 import Checkpoint
 import LinearAlgebra
+import Processes
 
 /// A model as a sequence of residual blocks. Each family has one conforming type, in a file of its own.
 public protocol Transformer: Sendable {
@@ -37,6 +38,8 @@ public protocol Transformer: Sendable {
   func keyValueSource(ofBlock index: Int) -> Int?
   /// The source of the weights.
   var source: any TensorSource { get }
+  /// The processes that hold its blocks together, each a slice of them; nil if this one holds them whole.
+  var team: (any Communicator)? { get }
 }
 
 /// The model's sizes, names and properties.
@@ -95,6 +98,9 @@ public struct ModelDescription: Sendable {
 }
 
 extension Transformer {
+  /// nil, for a whole model.
+  public var team: (any Communicator)? { nil }
+
   /// nil, since most models have no experts.
   public func chosenTensors(ofBlock index: Int) -> ChosenTensors? { nil }
 

@@ -18,9 +18,10 @@ extension Transformer {
 private struct SlicedModel: Transformer {
   private let whole: any Transformer
   private let blocks: [DecoderBlock]
+  let team: (any Communicator)?
 
   init(_ whole: any Transformer, _ team: any Communicator) throws(ModelError) {
-    self.whole = whole
+    (self.whole, self.team) = (whole, team)
     let slice = Slice(member: team.rank, of: team.size)
     var blocks: [DecoderBlock] = []
     for l in 0..<whole.description.layers {

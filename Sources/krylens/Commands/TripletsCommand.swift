@@ -48,7 +48,8 @@ struct TripletsCommand: ExecutingCommand {
     let path = output.path(for: settings.name)
     settings.output = path
     let record = try output.record(in: path, as: processes) {
-      try MapRun(settings, prompts: try prompts.inputs(quiet: isQuiet))
+      try MapRun(
+        settings, prompts: try prompts.inputs(quiet: isQuiet), team: processes.team)
     }
     guard let record else { return }
     if !isQuiet {

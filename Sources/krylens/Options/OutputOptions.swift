@@ -30,7 +30,7 @@ struct OutputOptions: ParsableArguments {
       return (run, try run.manifest())
     }
     if !isQuiet { run.notes.forEach(note) }
-    let folder = try ResultFolder.open(path, for: manifest, among: processes.sharing)
+    let folder = try ResultFolder.open(path, for: manifest, as: processes)
     guard !folder.isComplete else {
       guard processes.isLeader else { return nil }
       if !isQuiet { note("\(path) already holds the complete run; nothing was done") }

@@ -56,6 +56,13 @@ struct LensFitCommand: ExecutingCommand {
   @OptionGroup var processes: ProcessOptions
   @OptionGroup var output: OutputOptions
 
+  func validate() throws {
+    if processes.slices > 1 {
+      throw ValidationError(
+        "--slices \(processes.slices): lens fit holds whole blocks in every process; leave it out")
+    }
+  }
+
   func run(as processes: RunProcesses) throws {
     let isQuiet = output.quiet || !processes.isLeader
     let common = try execution.settings(for: model, prompts, seed: seed)
