@@ -11,6 +11,7 @@ WHEEL ?= $(shell ls dist/krylens-*.whl)
 PROMPT ?= What is the capital of France? The capital is
 KRYLENS = .build/release/krylens
 STATIC = .build-static/release/krylens
+KRYLENS_MPI = .build-mpi/release/krylens
 SANITIZED = -c release -Xswiftc -enable-testing --test-product krylensPackageTests
 THREADED = CKernelsTests LinearAlgebraTests AutodiffTests LanczosTests AnalysisTests
 SOURCES = Package.swift Sources Tests benchmarks fuzz examples
@@ -23,6 +24,10 @@ setup:      ## install OpenBLAS, ARPACK, libpng, libjpeg, libutf8proc, libxxhash
 
 build: setup ## build the command, optimised: .build/release/krylens
 	$(SWIFT) build -c release --product krylens
+
+build-mpi:  ## build the command for mpirun and srun (Open MPI, PARPACK): .build-mpi/release/krylens
+	@scripts/setup.sh mpi
+	$(SWIFT) build -c release --scratch-path .build-mpi --traits MPI --product krylens
 
 demo: build ## run align on SmolLM2-135M-Instruct (fetched once, 98 MB) and draw a report; PROMPT="…" sets the prompt
 	@scripts/setup.sh pip
@@ -44,6 +49,9 @@ test-extensions: setup ## build and run a package that adds a family, a primitiv
 
 test-c: libkrylens ## test the C library from C: symbols, examples/c, refusals, threads, forks, memory
 	scripts/test_c.sh .build-static/library
+
+test-mpi: build-mpi ## test the command in several processes of mpirun
+	@$(PYTHON) scripts/test_mpi.py $(KRYLENS_MPI)
 
 test-sanitized: setup ## test the C kernels under AddressSanitizer and UndefinedBehaviorSanitizer
 	KRYLENS_TESTS=CKernelsTests ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 \
@@ -134,4 +142,4 @@ test-dist: dist ## test the packed command where there is only glibc
 	@scripts/test_dist.sh
 
 export PROMPT
-.PHONY: help setup build demo demo-training test test-extensions test-c kill-test lint format fuzz verify-gguf verify-minilm verify-real verify-maps test-report test-python bench bench-truth bench-solvers docs man install static libkrylens wheel dist test-dist verify-bounds precision-study
+.PHONY: help setup build build-mpi test-mpi demo demo-training test test-extensions test-c kill-test lint format fuzz verify-gguf verify-minilm verify-real verify-maps test-report test-python bench bench-truth bench-solvers docs man install static libkrylens wheel dist test-dist verify-bounds precision-study

@@ -6,6 +6,7 @@
 #   scripts/setup.sh pip       and pip, which fetches the demo's model
 #   scripts/setup.sh report    and gnuplot, which draws the figures of krylens report
 #   scripts/setup.sh static    and what static builds take: archives of the compilers' libraries, and tools to check them
+#   scripts/setup.sh mpi       and Open MPI and PARPACK, for runs on several machines
 #   scripts/setup.sh wheel     and virtual environments of Python, which wheels are built and tested in
 #   scripts/setup.sh gcc-folder   installs nothing: prints where the libraries of the GCC lie that clang links with
 set -euo pipefail
@@ -44,6 +45,11 @@ if [ "${1:-}" = static ]; then
   for tool in cc:gcc objdump:binutils groff:groff-base; do
     command -v "${tool%:*}" > /dev/null || missing+=("${tool#*:}")
   done
+fi
+if [ "${1:-}" = mpi ]; then
+  pkg-config --exists ompi-c 2> /dev/null || missing+=(libopenmpi-dev)
+  pkg-config --exists parpack 2> /dev/null || missing+=(libparpack2-dev)
+  command -v mpirun > /dev/null || missing+=(openmpi-bin)
 fi
 if [ "${1:-}" = wheel ] && ! python3 -c 'import ensurepip, venv' 2> /dev/null; then
   missing+=(python3-venv)
