@@ -5,7 +5,7 @@ import subprocess
 from harness import FIXTURES, close, same, singular_values, smollm2, when, units
 
 # Prompts in several groups.
-PROMPTS = [word for i in range(40) for word in ("--token-ids", f"{i},7,3,{20 + i % 7},5")]
+PROMPTS = [word for i in range(40) for word in ("--token-ids", f"{i % 30},7,3,{20 + i % 7},{i // 30}")]
 
 
 def check_many(krylens, name, *options):
