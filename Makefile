@@ -117,6 +117,9 @@ bench-solvers: setup ## time every solver on illc1850 and diag(1 … 50000), and
 	@$(PYTHON) benchmarks/solvers/peers.py
 	@if command -v Rscript > /dev/null; then Rscript benchmarks/solvers/peers.R; else echo "no Rscript"; fi
 
+bench-scaling: build-mpi ## time many prompts and one large block on one process and on two, beside the read bandwidth
+	@$(PYTHON) benchmarks/scaling.py
+
 docs: build ## build the reference of all modules as web pages, in .build/documentation
 	scripts/build-docs.sh
 
@@ -142,4 +145,4 @@ test-dist: dist ## test the packed command where there is only glibc
 	@scripts/test_dist.sh
 
 export PROMPT
-.PHONY: help setup build build-mpi test-mpi demo demo-training test test-extensions test-c kill-test lint format fuzz verify-gguf verify-minilm verify-real verify-maps test-report test-python bench bench-truth bench-solvers docs man install static libkrylens wheel dist test-dist verify-bounds precision-study
+.PHONY: help setup build build-mpi test-mpi demo demo-training test test-extensions test-c kill-test lint format fuzz verify-gguf verify-minilm verify-real verify-maps test-report test-python bench bench-truth bench-solvers bench-scaling docs man install static libkrylens wheel dist test-dist verify-bounds precision-study

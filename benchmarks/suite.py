@@ -32,7 +32,8 @@ def environment():
     revision = subprocess.run(
         ["git", "-C", ROOT, "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
     return {"cpu": model, "cores": os.cpu_count(), "system": platform.platform(), "revision": revision,
-            "date": time.strftime("%Y-%m-%d"), "command": "benchmarks/suite.py " + " ".join(sys.argv[1:])}
+            "date": time.strftime("%Y-%m-%d"),
+            "command": "benchmarks/" + " ".join([os.path.basename(sys.argv[0]), *sys.argv[1:]])}
 
 
 class Checkpoint:
@@ -74,6 +75,14 @@ def table(rows, columns):
     print("| " + " | ".join("-" * w for w in widths) + " |")
     for row in rows:
         print("| " + " | ".join(str(row.get(c, "")).ljust(w) for c, w in zip(columns, widths)) + " |")
+
+
+def save(name, results):
+    """Writes the results, with where they were measured, to benchmarks/results."""
+    folder = os.path.join(ROOT, "benchmarks/results")
+    os.makedirs(folder, exist_ok=True)
+    with open(os.path.join(folder, name + ".json"), "w") as file:
+        json.dump({"environment": environment(), "results": results}, file, indent=1)
 
 
 def row_of(result, dense=None):
@@ -213,10 +222,8 @@ def main():
     if not os.access(KRYLENS, os.X_OK):
         sys.exit(f"no {KRYLENS}: run 'make build' first")
     results = suites[args.suite](args)
-    folder = os.path.join(ROOT, "benchmarks/results")
-    os.makedirs(folder, exist_ok=True)
-    with open(os.path.join(folder, args.suite + ".json"), "w") as file:
-        json.dump({"environment": environment(), "results": results}, file, indent=1)
+    save(args.suite, results)
 
 
-main()
+if __name__ == "__main__":
+    main()
