@@ -26,9 +26,9 @@
 #define FEW_ROWS(b) ((b) <= 8 ? 24 : 12)
 // The number of vectors above which the adjoint widens 16-bit weights once for all vectors.
 #define REUSED 16
-// The most bytes of sums that one task of the adjoint may have: half of a small second-level cache.
+// The most bytes of sums in one task of the adjoint: half of a small second-level cache.
 #define ADJOINT_SUMS (256 * 1024)
-// The most columns one task of the adjoint may have.
+// The most columns in one task of the adjoint.
 #define ADJOINT_COLUMNS 2048
 
 // One product, in either direction: `in` and `out` are interleaved and of the kernels' precision, b ≤
@@ -92,9 +92,9 @@ extern const struct ck_products ck_doubles_avx2, ck_doubles_avx512;
 const struct ck_kernels *ck_kernels_of(int32_t instruction_set);
 const struct ck_kernels *ck_engine_kernels(const struct ck_engine *engine);
 
-// Scratch memory of the calling thread, at least this many bytes, 64-byte aligned; its contents are lost when it
-// grows. It lives as long as the thread; if it cannot be allocated, the process ends with a message. One slot is for
-// the sums of a task, one for the packed input of a product.
+// Scratch memory of the calling thread: at least `bytes` bytes, 64-byte aligned. Its contents are lost when it grows.
+// It lives as long as the thread; if it cannot be allocated, the process ends with a message. One slot is for the sums
+// of a task, one for the packed input of a product.
 enum ck_scratch_slot { CK_SCRATCH_SUMS, CK_SCRATCH_PACKED, CK_SCRATCH_SLOTS };
 void *ck_scratch(enum ck_scratch_slot slot, int64_t bytes);
 

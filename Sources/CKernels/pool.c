@@ -86,8 +86,8 @@ static uint64_t wait_for_call(struct ck_engine *pool, uint64_t number) {
     if (nanoseconds() > end) break;
   }
   if (calls(pool, state, number)) return state;
-  // The caller that opens a job reads `sleepers` after changing the state; we read the state after incrementing
-  // `sleepers`: one of the two sees the other's change.
+  // The caller that opens a job reads `sleepers` after changing the state; a worker reads the state after incrementing
+  // `sleepers`. So at least one of the two sees the other's change.
   pthread_mutex_lock(&pool->mutex);
   atomic_fetch_add(&pool->sleepers, 1);
   while (state = atomic_load(&pool->state), !calls(pool, state, number))
@@ -120,7 +120,7 @@ static void *work(void *engine) {
 
 void ck_parallel_for(struct ck_engine *pool, int64_t count,
                      void (*body)(void *context, int64_t index), void *context) {
-  // Do not wait for a busy pool, whether it runs another caller's job or the one this call comes from.
+  // Never wait for a busy pool: it runs either another caller's job or the job that this call is part of.
   if (count < 2 || pool->threads < 2 || atomic_flag_test_and_set(&pool->busy)) {
     for (int64_t i = 0; i < count; i++) body(context, i);
     return;

@@ -1,7 +1,7 @@
 // The products: the division into tasks.
 #include "internal.h"
 
-// Matrices with fewer weights are done before another thread would have woken.
+// A product with fewer weights than this is finished before another thread would wake.
 #define WORTH_SHARING 16384
 
 struct job {

@@ -12,7 +12,7 @@ typedef _Float16 halves __attribute__((vector_size(2 * LANES)));
 
 #define UNROLL _Pragma("clang loop unroll(full)")
 
-// Loads from any alignment, since weights lie where their file has them.
+// Loads from any alignment, since weights are used in place in their mapped file.
 ALWAYS vector load(const void *source) {
   vector v;
   memcpy(&v, source, sizeof v);
@@ -77,8 +77,8 @@ ALWAYS void prefetch(const uint8_t *source, int64_t bytes) {
   for (int64_t line = 0; line < bytes; line += 64) __builtin_prefetch(source + line);
 }
 
-// Opens the strip at (row, column); `next` is the address of the strip after it. A buffer is used unless lanes can be
-// loaded directly from the stored weights; with `reused` it pays even then.
+// Opens the strip at (row, column); `next` is the address of the strip after it. Weights whose lanes can be loaded
+// directly from the stored matrix are not copied to the buffer, unless the strip is `reused` often enough to pay for it.
 static struct strip open_strip(const struct ck_matrix *w, int64_t row, int64_t rows, int64_t column,
                                int64_t columns, const uint8_t *next, int reused, void *buffer) {
   const uint8_t *source = ck_weights(w, row, column);

@@ -2,7 +2,7 @@ import Alignment
 import Analysis
 import CKrylensHeader
 
-/// As `krylens.h` documents it.
+/// Documented in `krylens.h`.
 @c @implementation
 public func krylens_align(
   _ settings: UnsafePointer<CChar>?, _ progress: krylens_progress?,
@@ -24,7 +24,7 @@ public func krylens_align(
 }
 
 extension RunRequest {
-  /// Reads what is asked for of a run. Throws `RunError`.
+  /// Reads the request for a run. Throws `RunError`.
   fileprivate init(_ reader: SettingsReader) throws(RunError) {
     guard let path = try reader.text(.model) else {
       throw .badSetting(.model, reason: "is missing; name a model")

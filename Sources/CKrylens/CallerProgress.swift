@@ -2,28 +2,28 @@ import Analysis
 import CKrylensHeader
 import Foundation
 
-/// Tells a caller's callback how far the work is, and asks it whether to go on.
+/// Reports progress to the caller's callback, which may stop the work.
 final class CallerProgress: RunProgress {
-  /// Whether the callback has said to stop.
+  /// Whether the callback has requested a stop.
   private(set) var isCancelled = false
   private let callback: krylens_progress?
   private let context: UnsafeMutableRawPointer?
   private let start = ProcessInfo.processInfo.systemUptime
-  /// Of a solve: passes so far, and how many there will be about.
+  /// For a solve: the number of passes so far, and the expected total.
   private var passes = 0
   private let expected: Int
 
-  /// `passes` is what a solve is expected to take.
+  /// `passes` is the expected number of passes of a solve.
   init(_ callback: krylens_progress?, _ context: UnsafeMutableRawPointer?, passes: Int = 1) {
     (self.callback, self.context, expected) = (callback, context, passes)
   }
 
-  /// A run has come further.
+  /// Reports the progress of a run.
   func update(_ state: RunProgressState) {
     tell(state.phase, state.completed, of: state.total, left: state.secondsLeft)
   }
 
-  /// Before every pass of a solve: whether it is not to be made.
+  /// Reports progress before a pass of a solve; true if the pass must not be made.
   func stopsPass() -> Bool {
     let (done, total) = (passes, max(passes + 1, expected))
     let seconds = ProcessInfo.processInfo.systemUptime - start

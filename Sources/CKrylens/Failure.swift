@@ -9,7 +9,7 @@ import Lanczos
   import Darwin
 #endif
 
-/// Why a call failed, as the caller is told.
+/// The status and message of a failed call.
 struct Failure: Error {
   let status: krylens_status
   let message: String
@@ -18,12 +18,12 @@ struct Failure: Error {
     (self.status, self.message) = (status, message)
   }
 
-  /// Of an argument that cannot be used.
+  /// The failure of an invalid argument.
   static func argument(_ message: String) -> Failure {
     Failure(KRYLENS_INVALID_ARGUMENT, message)
   }
 
-  /// What an error of the libraries is to the caller, settings called by their names.
+  /// The failure for an error of the libraries; its message refers to settings by name.
   init(_ error: any Error) {
     switch error {
     case let error as Failure: self = error
@@ -42,7 +42,7 @@ struct Failure: Error {
   }
 }
 
-/// Does the work of a call and keeps the message of its failure for `krylens_last_error`.
+/// Runs the body of a call, and stores the message of its failure for `krylens_last_error`.
 func answer(_ work: () throws -> Void) -> krylens_status {
   LastError.clear()
   do {
@@ -50,7 +50,7 @@ func answer(_ work: () throws -> Void) -> krylens_status {
     return KRYLENS_OK
   } catch {
     let failure = Failure(error)
-    // One line per failure stays so; whatever else a caller's texts hold is made safe to print, NUL included.
+    // Line breaks between failures are kept; other control characters in a caller's texts, including NUL, are escaped.
     LastError.keep(
       failure.message.split(separator: "\n", omittingEmptySubsequences: false)
         .map { escaped(String($0)) }.joined(separator: "\n"))
@@ -77,7 +77,7 @@ enum LastError {
     pthread_setspecific(key, strdup(message))
   }
 
-  /// nil if the last call did not fail.
+  /// The message; nil if the last call did not fail.
   static var message: UnsafePointer<CChar>? {
     pthread_getspecific(key).map { UnsafePointer($0.assumingMemoryBound(to: CChar.self)) }
   }

@@ -7,14 +7,14 @@ import Synchronization
   import Darwin
 #endif
 
-/// What a caller's handle can stand for.
+/// An object that a caller can hold a handle of.
 protocol HandleObject: AnyObject, Sendable {
-  /// What messages call it: `model`.
+  /// The noun in messages, such as `model`.
   static var kind: String { get }
 }
 
-/// The open handles of the process. A handle is a name that is looked up, never an address, so that none a caller makes up, keeps
-/// too long or confuses with another is followed.
+/// The open handles of the process. A handle is an identifier that is looked up, never an address, so that invalid, closed or
+/// confused handles are never dereferenced.
 enum Handles {
   private struct Entry {
     let object: any HandleObject
@@ -22,12 +22,12 @@ enum Handles {
     let process: pid_t
   }
 
-  /// By name; only under `lock`.
+  /// The entries by identifier; accessed only under `lock`.
   private nonisolated(unsafe) static var entries: [UInt: Entry] = [:]
-  /// Names ascend from a random one and are multiples of 16, so that they are no likely pointers of anything else.
+  /// The last identifier. Identifiers increase from a random one in steps of 16, so that they are unlikely to equal a pointer.
   private nonisolated(unsafe) static var last = UInt.random(in: 1 << 40..<1 << 46) << 4
 
-  /// Held by the forking thread, so that the child does not inherit it from a thread that does not exist there.
+  /// The lock. fork() is made while it is held, so that the child never inherits it locked by a thread that the child lacks.
   private nonisolated(unsafe) static let lock: UnsafeMutablePointer<pthread_mutex_t> = {
     let lock = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
     pthread_mutex_init(lock, nil)
@@ -43,7 +43,7 @@ enum Handles {
     return body()
   }
 
-  /// A new handle of an object.
+  /// Creates a handle of an object.
   static func open(_ object: any HandleObject) -> OpaquePointer {
     locked {
       last += 16
@@ -52,7 +52,7 @@ enum Handles {
     }
   }
 
-  /// What a handle stands for. Throws `Failure`.
+  /// The object of a handle. Throws `Failure`.
   static func object<Object: HandleObject>(
     _ handle: OpaquePointer?, as type: Object.Type = Object.self
   ) throws(Failure) -> Object {
@@ -63,7 +63,7 @@ enum Handles {
     guard let entry else {
       throw Failure(
         KRYLENS_INVALID_HANDLE,
-        "the \(Object.kind) is closed, or no handle of this library; open one first")
+        "the \(Object.kind) is closed, or not a handle of this library; open one first")
     }
     guard let object = entry.object as? Object else {
       let kind = Swift.type(of: entry.object).kind
@@ -72,18 +72,18 @@ enum Handles {
     guard entry.process == getpid() else {
       throw Failure(
         KRYLENS_FORKED,
-        "the \(Object.kind) was opened before this process was forked from the one that opened it, where "
-          + "its threads stayed; open it again in this one")
+        "the \(Object.kind) was opened before fork() by the parent process, whose threads this process does "
+          + "not have; open it again here")
     }
     return object
   }
 
-  /// Closes a handle; what it stands for lives as long as a call that uses it. Throws `Failure`.
+  /// Closes a handle; its object lives until all calls that use it have returned. Throws `Failure`.
   static func close<Object: HandleObject>(
     _ handle: OpaquePointer?, _ type: Object.Type
   ) throws(Failure) {
     _ = try object(handle, as: type)
-    // Released after the lock, since that may take time and end threads.
+    // Released after unlocking, since the release may take time and end threads.
     let entry = locked { entries.removeValue(forKey: UInt(bitPattern: handle!)) }
     withExtendedLifetime(entry) {}
   }

@@ -7,13 +7,13 @@ import Model
 import Synchronization
 import Weights
 
-/// A map that is linearized, with the memory its products need: for one thread at a time.
+/// A linearized map with the memory of its products, for one thread at a time.
 ///
-/// The linearizations are used within `exclusively` alone, so that the object may go from thread to thread.
+/// The linearization is used only within `exclusively`, so that different threads may use the object in turn.
 final class JacobianHandle: HandleObject, @unchecked Sendable {
   static let kind = "jacobian"
 
-  /// A linearization in the precision of its states and products.
+  /// A linearization in single or double precision.
   enum Precise {
     case single(Linearization<Float>)
     case double(Linearization<Double>)
@@ -21,15 +21,16 @@ final class JacobianHandle: HandleObject, @unchecked Sendable {
 
   let problem: MapProblem
   let linearization: Precise
-  /// What the map is an average over, or the one prompt.
+  /// The indices of the prompts that the map is averaged over; a single one for the map of one prompt.
   let prompts: [Int]
   let outputs: Int
   let inputs: Int
-  /// Vectors in one pass over the weights at most: so many that none depends on how many there are, in bounded memory.
+  /// The largest number of vectors in one pass over the weights, limited so that memory is bounded and a product does not
+  /// depend on the number of vectors.
   private let width: Int
   private let isBusy = Atomic(false)
 
-  /// The bytes that a pass of several vectors may take.
+  /// The most bytes of workspace in a pass of several vectors.
   private static let passBytes = 1 << 30
 
   /// Linearizes a map. Throws as `linearize` does.
@@ -67,8 +68,8 @@ final class JacobianHandle: HandleObject, @unchecked Sendable {
     return try problem.loaded.engine.use(body)
   }
 
-  /// The products of some vectors, one after another. Throws `Failure` for products that are not finite, and `FileError` if the
-  /// model's files changed.
+  /// The products of `vectors` vectors, stored one after another. Throws `Failure` for products that are not finite, and
+  /// `FileError` if the model's files changed.
   func multiply<Outer: RealScalar>(
     _ direction: ProductDirection, _ v: UnsafeBufferPointer<Outer>,
     into y: UnsafeMutableBufferPointer<Outer>, vectors: Int
@@ -91,7 +92,7 @@ final class JacobianHandle: HandleObject, @unchecked Sendable {
   }
 }
 
-/// As `krylens.h` documents it.
+/// Documented in `krylens.h`.
 @c @implementation
 public func krylens_jacobian_open(
   _ model: OpaquePointer?, _ settings: UnsafePointer<CChar>?,
@@ -118,13 +119,13 @@ public func krylens_jacobian_open(
   }
 }
 
-/// As `krylens.h` documents it.
+/// Documented in `krylens.h`.
 @c @implementation
 public func krylens_jacobian_close(_ jacobian: OpaquePointer?) -> krylens_status {
   answer { try Handles.close(jacobian, JacobianHandle.self) }
 }
 
-/// As `krylens.h` documents it.
+/// Documented in `krylens.h`.
 @c @implementation
 public func krylens_jacobian_info(
   _ jacobian: OpaquePointer?, _ json: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>?
@@ -135,7 +136,7 @@ public func krylens_jacobian_info(
   }
 }
 
-/// As `krylens.h` documents it.
+/// Documented in `krylens.h`.
 @c @implementation
 public func krylens_jacobian_shape(
   _ jacobian: OpaquePointer?, _ outputs: UnsafeMutablePointer<Int64>?,
@@ -148,7 +149,7 @@ public func krylens_jacobian_shape(
   }
 }
 
-/// What `krylens_jacobian_info` says.
+/// The result of `krylens_jacobian_info`.
 private struct JacobianInfo: Encodable {
   let shape: [Int]
   let fromLayer: Int

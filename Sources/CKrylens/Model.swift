@@ -4,7 +4,7 @@ import Files
 import Foundation
 import Model
 
-/// An open model. Constant, so that any number of threads may use it.
+/// An open model. It is immutable, so that any number of threads may use it.
 final class ModelHandle: HandleObject {
   static let kind = "model"
   let open: OpenModel
@@ -14,7 +14,7 @@ final class ModelHandle: HandleObject {
   deinit { returnFreedMemory() }
 }
 
-/// As `krylens.h` documents it.
+/// Documented in `krylens.h`.
 @c @implementation
 public func krylens_open(
   _ path: UnsafePointer<CChar>?, _ settings: UnsafePointer<CChar>?,
@@ -31,13 +31,13 @@ public func krylens_open(
   }
 }
 
-/// As `krylens.h` documents it.
+/// Documented in `krylens.h`.
 @c @implementation
 public func krylens_model_close(_ model: OpaquePointer?) -> krylens_status {
   answer { try Handles.close(model, ModelHandle.self) }
 }
 
-/// As `krylens.h` documents it.
+/// Documented in `krylens.h`.
 @c @implementation
 public func krylens_model_info(
   _ model: OpaquePointer?, _ json: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>?
@@ -48,7 +48,7 @@ public func krylens_model_info(
   }
 }
 
-/// As `krylens.h` documents it.
+/// Documented in `krylens.h`.
 @c @implementation
 public func krylens_tokenize(
   _ model: OpaquePointer?, _ text: UnsafePointer<CChar>?,
@@ -60,7 +60,7 @@ public func krylens_tokenize(
     let found = try handle.open.tokens(of: try CKrylens.text(text, "text"))
     let bytes = max(found.count, 1) * MemoryLayout<Int64>.stride
     guard let memory = malloc(bytes) else {
-      throw Failure(KRYLENS_FAILED, "no memory is left for the answer")
+      throw Failure(KRYLENS_FAILED, "out of memory for the result")
     }
     let array = memory.bindMemory(to: Int64.self, capacity: max(found.count, 1))
     for (i, id) in found.enumerated() { array[i] = Int64(id) }
@@ -68,7 +68,7 @@ public func krylens_tokenize(
   }
 }
 
-/// As `krylens.h` documents it.
+/// Documented in `krylens.h`.
 @c @implementation
 public func krylens_token_text(
   _ model: OpaquePointer?, _ id: Int64,
@@ -84,7 +84,7 @@ public func krylens_token_text(
   }
 }
 
-/// What `krylens_model_info` says.
+/// The result of `krylens_model_info`.
 private struct ModelInfo: Encodable {
   let source: String
   let family: String

@@ -1,35 +1,35 @@
 import CKrylensHeader
 import LinearAlgebra
 
-/// As `krylens.h` documents it.
+/// Documented in `krylens.h`.
 @c @implementation
 public func krylens_jvp_f32(
   _ jacobian: OpaquePointer?, _ vectors: Int64, _ v: UnsafePointer<Float>?, _ v_count: Int,
   _ y: UnsafeMutablePointer<Float>?, _ y_count: Int
 ) -> krylens_status { product(jacobian, .forward, vectors, ("v", v, v_count), ("y", y, y_count)) }
 
-/// As `krylens.h` documents it.
+/// Documented in `krylens.h`.
 @c @implementation
 public func krylens_jvp_f64(
   _ jacobian: OpaquePointer?, _ vectors: Int64, _ v: UnsafePointer<Double>?, _ v_count: Int,
   _ y: UnsafeMutablePointer<Double>?, _ y_count: Int
 ) -> krylens_status { product(jacobian, .forward, vectors, ("v", v, v_count), ("y", y, y_count)) }
 
-/// As `krylens.h` documents it.
+/// Documented in `krylens.h`.
 @c @implementation
 public func krylens_vjp_f32(
   _ jacobian: OpaquePointer?, _ vectors: Int64, _ u: UnsafePointer<Float>?, _ u_count: Int,
   _ x: UnsafeMutablePointer<Float>?, _ x_count: Int
 ) -> krylens_status { product(jacobian, .adjoint, vectors, ("u", u, u_count), ("x", x, x_count)) }
 
-/// As `krylens.h` documents it.
+/// Documented in `krylens.h`.
 @c @implementation
 public func krylens_vjp_f64(
   _ jacobian: OpaquePointer?, _ vectors: Int64, _ u: UnsafePointer<Double>?, _ u_count: Int,
   _ x: UnsafeMutablePointer<Double>?, _ x_count: Int
 ) -> krylens_status { product(jacobian, .adjoint, vectors, ("u", u, u_count), ("x", x, x_count)) }
 
-/// The products of some vectors with a Jacobian or its transpose, everything checked before anything is read.
+/// The products of vectors with a Jacobian or its transpose; all arguments are checked before any vector is read.
 private func product<Outer: RealScalar>(
   _ jacobian: OpaquePointer?, _ direction: ProductDirection, _ vectors: Int64,
   _ source: (name: String, start: UnsafePointer<Outer>?, count: Int),
@@ -57,7 +57,7 @@ private func product<Outer: RealScalar>(
         || written.baseAddress! + written.count <= read.baseAddress!
     else {
       throw Failure.argument(
-        "\(source.name) and \(target.name) overlap; give the products an array of their own")
+        "\(source.name) and \(target.name) overlap; give a separate array for the products")
     }
     guard allFinite(v) else {
       let place = v.firstIndex { !$0.isFinite }!
@@ -71,7 +71,7 @@ private func product<Outer: RealScalar>(
   }
 }
 
-/// The numbers of an array of this many vectors, which must be as many as the caller says there are. Throws `Failure`.
+/// The array of `vectors` vectors. Throws `Failure` unless the caller's count equals vectors · length.
 private func checked<Outer>(
   _ name: String, _ start: UnsafePointer<Outer>?, _ count: Int, vectors: Int64, length: Int
 ) throws(Failure) -> Int {
@@ -83,7 +83,7 @@ private func checked<Outer>(
   guard needed > 0 else { return 0 }
   guard let start else { throw .argument("\(name) is NULL; give an array") }
   guard UInt(bitPattern: start) % UInt(MemoryLayout<Outer>.alignment) == 0 else {
-    throw .argument("\(name) is not aligned as its numbers must be; copy it to an array that is")
+    throw .argument("\(name) is not aligned for its type of numbers; copy it to an aligned array")
   }
   return needed
 }

@@ -4,7 +4,7 @@ import Lanczos
 import Model
 
 extension ModelRequest {
-  /// Reads those of its settings that a function knows. Throws `RunError`.
+  /// Reads the given settings of a model. Throws `RunError`.
   mutating func read(_ reader: SettingsReader, _ keys: SettingKey...) throws(RunError) {
     for key in keys {
       switch key {
@@ -17,14 +17,14 @@ extension ModelRequest {
       case .threads: threads = try reader.integer(key)
       case .maxMemory: maxMemory = try reader.integer(key)
       case .output: output = try reader.text(key)
-      default: preconditionFailure("\(key) is no setting of a model")
+      default: preconditionFailure("\(key) is not a setting of a model")
       }
     }
   }
 }
 
 extension SettingsReader {
-  /// What a model is run on, in the order of the command: texts, token ids, images. Throws `RunError`.
+  /// The prompts, in the order of the command: texts, token ids, images. Throws `RunError`.
   func prompts(several keys: SettingKey...) throws(RunError) -> [PromptInput] {
     var inputs: [PromptInput] = []
     for key in [.prompt] + keys { inputs += try texts(key).map { .text($0) } }
@@ -47,7 +47,7 @@ extension SettingsReader {
     }
   }
 
-  /// How much is to be proven.
+  /// The mode of the search for missed triplets.
   func certify() throws(RunError) -> CertifyMode? {
     try read(.certify, "auto, proof, bound, off, or a probability between 0 and 1") { value in
       value.string.flatMap(CertifyMode.init) ?? value.double.map { .probability($0) }
@@ -56,7 +56,7 @@ extension SettingsReader {
 }
 
 extension MapSelection {
-  /// Reads which map is meant. Throws `RunError`.
+  /// Reads the selection of a map. Throws `RunError`.
   init(_ reader: SettingsReader) throws(RunError) {
     self.init()
     fromLayer = try reader.integer(.fromLayer)
@@ -79,7 +79,7 @@ extension MapSelection {
 }
 
 extension MapSolution {
-  /// Reads how triplets are found, `precision` unless it is given. Throws `RunError`.
+  /// Reads the settings of a solve; `precision` is the default. Throws `RunError`.
   init(_ reader: SettingsReader, precision: PrecisionMode) throws(RunError) {
     self.init()
     top = try reader.integer(.top)

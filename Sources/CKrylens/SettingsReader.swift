@@ -1,14 +1,14 @@
 import Analysis
 import Files
 
-/// The settings of a call: a JSON object whose keys are names of settings. Every function reads the ones it knows and
-/// refuses the rest.
+/// The settings of a call: a JSON object whose keys are names of settings. Every function reads the settings it supports and
+/// refuses others.
 final class SettingsReader {
   private let object: JSONObject
-  /// The keys that were asked for, in that order.
+  /// The keys that were read, in that order.
   private var known: [SettingKey] = []
 
-  /// Reads what a caller gave; NULL stands for no settings. Throws `Failure`.
+  /// Parses a caller's settings; NULL means no settings. Throws `Failure`.
   init(_ argument: UnsafePointer<CChar>?) throws(Failure) {
     guard let argument else {
       object = JSONObject()
@@ -28,13 +28,13 @@ final class SettingsReader {
     self.object = object
   }
 
-  /// The value of a key; nil where it is not there or null.
+  /// The value of a key; nil if it is missing or null.
   private func value(_ key: SettingKey) -> JSONValue? {
     if !known.contains(key) { known.append(key) }
     return object[key.rawValue].flatMap { $0.isNull ? nil : $0 }
   }
 
-  /// Throws unless every key was asked for; to be called when all have been. Throws `Failure`.
+  /// Throws `Failure` for a key that was not read; to be called after all supported keys have been read.
   func refuseUnknown() throws(Failure) {
     let names = Set(known.map(\.rawValue))
     guard let key = object.members.first(where: { !names.contains($0.key) })?.key else { return }
@@ -47,7 +47,7 @@ final class SettingsReader {
     .badSetting(key, value: value.shown, reason: "\(reason)")
   }
 
-  /// What a key has, read by `read`, which answers nil for what is no such value. Throws `RunError`.
+  /// The value of a key, converted by `read`, which returns nil for an invalid value. Throws `RunError`.
   func read<Value>(
     _ key: SettingKey, _ needed: String, _ read: (JSONValue) -> Value?
   ) throws(RunError) -> Value? {
@@ -60,9 +60,9 @@ final class SettingsReader {
     try read(key, "an integer", \.int)
   }
 
-  /// From 0 to 2⁶³ − 1.
+  /// A seed, from 0 to 2⁶³ − 1.
   func seed(_ key: SettingKey) throws(RunError) -> UInt64? {
-    try read(key, "an integer from 0 on") { $0.int.flatMap(UInt64.init(exactly:)) }
+    try read(key, "a nonnegative integer") { $0.int.flatMap(UInt64.init(exactly:)) }
   }
 
   func number(_ key: SettingKey) throws(RunError) -> Double? {
@@ -94,7 +94,7 @@ final class SettingsReader {
     } ?? []
   }
 
-  /// One of the words of a type.
+  /// One of the cases of a type, by name.
   func choice<Choice: RawRepresentable<String> & CaseIterable>(
     _ key: SettingKey, _ type: Choice.Type = Choice.self
   ) throws(RunError) -> Choice? {
@@ -104,17 +104,17 @@ final class SettingsReader {
 }
 
 extension JSONValue {
-  /// The integers of an array of nothing else; nil for anything but an array of at least one.
+  /// The elements of a nonempty array of integers; nil for any other value.
   var integers: [Int]? { all(\.int) }
 
-  /// What every element of an array is; nil if one is something else, or there is none.
+  /// The elements of a nonempty array, converted by `read`; nil if one of them cannot be converted.
   func all<Element>(_ read: (JSONValue) -> Element?) -> [Element]? {
     guard let array, !array.isEmpty else { return nil }
     let elements = array.compactMap(read)
     return elements.count == array.count ? elements : nil
   }
 
-  /// What messages show of it.
+  /// The value as messages show it.
   var shown: String {
     switch self {
     case .null: "null"

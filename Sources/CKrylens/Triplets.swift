@@ -4,7 +4,7 @@ import Files
 import Foundation
 import LinearAlgebra
 
-/// What a solve found. Constant, so that any number of threads may use it.
+/// The result of a solve. It is immutable, so that any number of threads may use it.
 final class TripletsHandle: HandleObject {
   static let kind = "triplets"
   let triplets: SingularTriplets
@@ -17,7 +17,7 @@ final class TripletsHandle: HandleObject {
   deinit { returnFreedMemory() }
 }
 
-/// What `krylens_triplets_info` says: the record of `krylens triplets`, and the settings in force.
+/// The result of `krylens_triplets_info`: the record of `krylens triplets`, and the resolved settings.
 struct TripletsInfo: Encodable, Sendable {
   struct Settings: Encodable, Sendable {
     let solution: MapSolution
@@ -44,7 +44,7 @@ struct TripletsInfo: Encodable, Sendable {
   }
 }
 
-/// As `krylens.h` documents it.
+/// Documented in `krylens.h`.
 @c @implementation
 public func krylens_solve(
   _ jacobian: OpaquePointer?, _ settings: UnsafePointer<CChar>?, _ progress: krylens_progress?,
@@ -83,13 +83,13 @@ public func krylens_solve(
   }
 }
 
-/// As `krylens.h` documents it.
+/// Documented in `krylens.h`.
 @c @implementation
 public func krylens_triplets_close(_ triplets: OpaquePointer?) -> krylens_status {
   answer { try Handles.close(triplets, TripletsHandle.self) }
 }
 
-/// As `krylens.h` documents it.
+/// Documented in `krylens.h`.
 @c @implementation
 public func krylens_triplets_info(
   _ triplets: OpaquePointer?, _ json: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>?
@@ -100,7 +100,7 @@ public func krylens_triplets_info(
   }
 }
 
-/// As `krylens.h` documents it.
+/// Documented in `krylens.h`.
 @c @implementation
 public func krylens_triplets_shape(
   _ triplets: OpaquePointer?, _ count: UnsafeMutablePointer<Int64>?,
@@ -114,7 +114,7 @@ public func krylens_triplets_shape(
   }
 }
 
-/// As `krylens.h` documents it.
+/// Documented in `krylens.h`.
 @c @implementation
 public func krylens_triplets_copy(
   _ triplets: OpaquePointer?, _ s: UnsafeMutablePointer<Double>?, _ s_count: Int,
@@ -129,7 +129,7 @@ public func krylens_triplets_copy(
       ("v", v, v_count, found.rightVectors.elements),
       ("residual_norms", residual_norms, residual_count, found.residualNorms),
     ]
-    // Checked before anything is written.
+    // All lengths are checked before anything is written.
     for (name, target, count, numbers) in arrays where target != nil && count != numbers.count {
       throw Failure.argument(
         "\(name) has room for \(UInt(bitPattern: count)) numbers; \(numbers.count) are needed")

@@ -1,4 +1,4 @@
-/// What runs of one model, its checkpoints and its twins of random weights have in common.
+/// The properties that a model, its checkpoints and its copies with random weights share.
 struct Architecture: Hashable {
   let family: String
   let layers: Int
@@ -10,7 +10,7 @@ struct Architecture: Hashable {
 }
 
 extension ReportedRun {
-  /// Its model's.
+  /// The architecture of the run's model.
   var architecture: Architecture {
     let m = record.model
     return Architecture(

@@ -1,17 +1,17 @@
 import Foundation
 
-/// Commands for the sides and axes of a panel.
+/// gnuplot commands for the margins and axes of a panel.
 enum Axis {
-  /// A panel between these shares of the figure, from its lower left corner.
+  /// The margins of a panel, as fractions of the figure measured from its lower left corner.
   static func panel(x: ClosedRange<Double>, y: ClosedRange<Double>) -> String {
     "set lmargin at screen \(x.lowerBound); set rmargin at screen \(x.upperBound); "
       + "set bmargin at screen \(y.lowerBound); set tmargin at screen \(y.upperBound)"
   }
 
-  /// A key of this many entries above a panel, one below the other, and the pixels it takes there.
+  /// A key of the given number of entries, stacked above a panel, and the height in pixels that it needs.
   ///
-  /// Beside each other, entries that do not fit are left out without a word, and an SVG's are estimated to be wider than
-  /// they are: for short titles only.
+  /// gnuplot silently drops entries of a horizontal key that do not fit, and overestimates the width of text in SVG, so a
+  /// horizontal key is only suitable for short titles.
   static func key(entries: Int) -> (command: String, height: Double) {
     (
       "set key at graph 0.5, graph 1.015 center bottom vertical maxrows \(max(entries, 1))",
@@ -19,7 +19,7 @@ enum Axis {
     )
   }
 
-  /// `[a:b]` around some numbers with room at both ends; never empty.
+  /// A nonempty range `[a:b]` that contains the given numbers with a margin at both ends.
   static func range(_ values: some Sequence<Double?>, isLogarithmic: Bool = false) -> String {
     if isLogarithmic {
       let (low, high) = logarithmicEnds(values)
@@ -30,25 +30,25 @@ enum Axis {
     return "[\(low):\(high)]"
   }
 
-  /// Around some finite numbers, with room at both ends; nil of none.
+  /// The ends of a linear axis that contains the given finite numbers with a margin; nil if there are none.
   static func linearEnds(_ known: [Double]) -> (low: Double, high: Double)? {
     guard let low = known.min(), let high = known.max() else { return nil }
     let room = high > low ? 0.06 * (high - low) : max(0.1 * abs(high), 1e-6)
     return (low - room, high + room)
   }
 
-  /// Around some positive numbers, with room at both ends.
+  /// The ends of a logarithmic axis that contains the positive numbers among `values` with a margin.
   private static func logarithmicEnds(
     _ values: some Sequence<Double?>
   ) -> (low: Double, high: Double) {
     let known = values.compactMap { $0 }.filter { $0.isFinite && $0 > 0 }
     guard let low = known.min(), let high = known.max() else { return (0.1, 10) }
-    // Roots before the quotient, which may be larger than any number.
+    // Roots are taken before the quotient, which could overflow.
     let room = max(pow(high, 0.06) / pow(low, 0.06), 1.1)
     return (max(low / room, .leastNonzeroMagnitude), min(high * room, .greatestFiniteMagnitude))
   }
 
-  /// The same, and a round distance of marks of which at most `most` fit.
+  /// The range of a linear axis, and a round tick spacing that gives about `most` ticks at most.
   static func linear(
     _ values: some Sequence<Double?>, most: Int = 5
   ) -> (range: String, step: String) {
@@ -59,10 +59,11 @@ enum Axis {
     return (range(known), "\(roundStep((high - low) / Double(most)))")
   }
 
-  /// Marks with numbers for a logarithmic axis around some positive numbers, at most `most` of them.
+  /// At most `most` labelled ticks for a logarithmic axis that contains the given positive numbers.
   ///
-  /// Powers of ten, every so many if they are many; 1, 3 or 1, 2, 5 times those where they are few; and where not even three
-  /// of these lie on the axis, round numbers at equal distances. `name` writes a mark, or leaves it out by nil.
+  /// The ticks are powers of ten (only every n-th if there are many), or 1 and 3 or 1, 2 and 5 times powers of ten if there are
+  /// few; if fewer than three of these lie on the axis, equally spaced round numbers. `name` returns a tick's label, or nil to
+  /// omit the tick.
   static func logarithmicTics(
     _ values: some Sequence<Double?>, most: Int = 8, name: (Double) -> String? = Axis.number
   ) -> String {
@@ -94,7 +95,7 @@ enum Axis {
     return [1, 2, 5].map { $0 * scale }.first { $0 >= least } ?? 10 * scale
   }
 
-  /// `0.05`, `2000`, `10⁷`, `2·10⁻⁵`: a round number beside a mark.
+  /// The label of a tick: `0.05`, `2000`, `10⁷`, `2·10⁻⁵`.
   static func number(_ x: Double) -> String {
     guard x != 0, !(1e-3..<1e5).contains(abs(x)) else { return String(format: "%g", x) }
     let parts = String(format: "%.2e", x).split(separator: "e")
@@ -107,10 +108,10 @@ enum Axis {
 
   private static let superscripts = Array("⁰¹²³⁴⁵⁶⁷⁸⁹")
 
-  /// Some of the names of `count` places 0, 1, …: as many as fit when `most` do.
+  /// Ticks at the positions 0, 1, … with the given names, at most `most` of them.
   static func tics(_ names: [Int], most: Int = 12) -> String {
     let step = integerStep(names.count, most: most)
-    // With steps of 5 or 10 the round names are marked, if the names are numbered through.
+    // If the names are consecutive integers, multiples of the step are labelled.
     let shift = names.first.map { first in
       names == Array(first..<first + names.count) && step > 1
         ? (step - first % step) % step : 0
@@ -119,26 +120,26 @@ enum Axis {
     return "(" + places.map { "'\(names[$0])' \($0)" }.joined(separator: ", ") + ")"
   }
 
-  /// The least of 1, 2, 5, 10, 20, … of which at most `most` fit into `count`.
+  /// The least step among 1, 2, 5, 10, 20, … that gives at most `most` steps in `count`.
   static func integerStep(_ count: Int, most: Int = 12) -> Int {
     var scale = 1
     while true {
       for step in [1, 2, 5] where count <= most * step * scale { return step * scale }
-      // A count is that of an array in memory, so this ends long before it could overflow.
+      // `count` is the size of an array in memory, so the loop ends long before `scale` could overflow.
       scale *= 10
     }
   }
 }
 
-/// Names that stand at places of a panel's axes, where they are texts and not numbers: a table for gnuplot and how to draw it.
+/// Textual labels along an axis of a panel: a data table for gnuplot and the command that draws it.
 struct AxisNames {
-  /// At the bottom, written upwards; or at the left.
+  /// Whether the labels are below the panel, rotated by 90°, or to its left.
   enum Side { case bottom, left }
 
   let table: DataTable
   private let side: Side
 
-  /// Of places 0, 1, …; at most `most` are named.
+  /// Labels for the positions 0, 1, …, of which at most `most` are drawn.
   init(_ suffix: String, _ names: [String], side: Side, most: Int, limit: Int = 12) {
     var table = DataTable(suffix, columns: ["place", "name"], isForNames: true)
     for i in stride(from: 0, to: names.count, by: Axis.integerStep(names.count, most: most)) {
@@ -147,7 +148,7 @@ struct AxisNames {
     (self.table, self.side) = (table, side)
   }
 
-  /// For a panel whose axes begin at `start`: the left end of the horizontal, or the lower one of the vertical.
+  /// The plot command; `start` is the coordinate of the panel's edge that the labels are drawn at.
   func command(start: Double) -> String {
     let file = "name.'\(table.suffix).dat'"
     return side == .bottom
@@ -156,7 +157,7 @@ struct AxisNames {
   }
 }
 
-/// A number in readable form, with about three digits.
+/// A number in readable form, with about three significant digits.
 func short(_ x: Double?) -> String {
   guard let x, x.isFinite else { return "–" }
   let size = abs(x)

@@ -3,47 +3,47 @@ import Alignment
 import Checkpoint
 import Foundation
 
-/// |A(i|j)| / σ₁(i) for some blocks i, each beside its nearest blocks j, of the first prompt that has them.
+/// |A(i|j)| / σ₁(i) for some blocks i and the blocks j nearest to each, of the first prompt that has coupling matrices.
 ///
-/// Neighbours are what couples most, and σ₁ of the panel's own Jacobian makes blocks of any size comparable: no entry is
-/// above 1, since |uᵀ J v| ≤ σ₁ for unit vectors.
+/// Neighbouring blocks couple most strongly. Division by σ₁ of the panel's own Jacobian makes blocks comparable: no entry
+/// exceeds 1, since |uᵀ J v| ≤ σ₁ for unit vectors.
 struct BlockPanels {
-  /// Blocks i and blocks j of each that are drawn at most, and entries a side.
+  /// The largest numbers of blocks i, of blocks j for each, and of rows or columns of a panel that are drawn.
   private static let (mostRows, mostColumns, mostEntries) = (7, 7, 30)
 
-  /// One pair.
+  /// The panel of one pair of blocks.
   struct Panel {
-    /// The Jacobian's block and the basis's, as the run names them.
+    /// The block of the Jacobian and the block of the basis, as numbered in the run.
     let block: Int
     let basis: Int
-    /// Where it stands.
+    /// The panel's position in the figure.
     let row: Int
     let column: Int
-    /// Row a, column b: |u_{j,a}ᵀ Jᵢ v_{j,b}| / σ₁(i); nil if that is not a number.
+    /// Row a, column b: |u_{j,a}ᵀ Jᵢ v_{j,b}| / σ₁(i); nil if it is not finite.
     let entries: [[Double?]]
   }
 
-  /// Row after row.
+  /// The panels in row-major order.
   let panels: [Panel]
   let rows: Int
   let columns: Int
-  /// From 0.
+  /// The prompt, counted from 0.
   let prompt: Int
-  /// K, and how many of its entries a side are drawn.
+  /// The rank K, and how many rows and columns of A(i|j) are drawn.
   let rank: Int
   let shown: Int
-  /// Blocks there are.
+  /// The number of blocks in the run.
   let blocks: Int
 
-  /// nil when the run has no `couplings.safetensors`, or not of coupling across depth. Throws `FileError` when the
-  /// file is damaged.
+  /// nil if the run has no `couplings.safetensors` or does not couple blocks across depth. Throws `FileError` if the file is
+  /// damaged.
   init?(_ run: ReportedRun) throws {
     let path = "\(run.path)/couplings.safetensors"
     guard run.kind == .depth, FileManager.default.fileExists(atPath: path) else { return nil }
     let file = try SafetensorsFile(path)
     let stored = file.tensors.map(\.name)
     let found = run.tables.enumerated().lazy.compactMap { p, tables in
-      // Of several tokens the first.
+      // If the run has several tokens, the first one.
       stored.first { $0 == "p\(p).A" || $0.hasPrefix("p\(p).t") && $0.hasSuffix(".A") }.map {
         (prompt: p, tensor: $0, names: tables.first?.rows ?? [])
       }
@@ -64,7 +64,7 @@ struct BlockPanels {
     panels = chosen.enumerated().flatMap { row, i in
       let a = tensor.rows(i..<i + 1).numbers()  // (L, K, K)
       let entry = { (j: Int, r: Int, c: Int) in Double(abs(a[(j * rank + r) * rank + c])) }
-      // A(i|i) is the diagonal of i's singular values.
+      // A(i|i) is the diagonal matrix of the singular values of block i.
       let leading = entry(i, 0, 0)
       let first = min(max(i - columns / 2, 0), names.count - columns)
       return (0..<columns).map { column in
@@ -82,8 +82,8 @@ struct BlockPanels {
     try file.checkIntact()
   }
 
-  /// The upper end of one colour scale for all of these: one in 200 of the entries with i ≠ j is above it, in the run where
-  /// they are largest. The diagonals of i = j, which are there by definition, would leave nothing of it to the others.
+  /// The upper end of a colour scale shared by all runs: the largest, over runs, of the value that one in 200 of the entries
+  /// with i ≠ j exceeds. Panels with i = j are excluded, because their diagonals, known by definition, would dominate the scale.
   static func scale(_ runs: [BlockPanels]) -> Double {
     let ends = runs.compactMap { run -> Double? in
       let entries = run.panels.filter { $0.block != $0.basis }

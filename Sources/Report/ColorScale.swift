@@ -1,14 +1,14 @@
 import Alignment
 
-/// The colours of the heat maps of coupling: one scale for all runs that read coupling alike, so that a model and its twin
-/// of random weights can be compared by eye.
+/// The colour scale of the coupling heat maps, shared by all runs with the same kind and reading of coupling, so that a
+/// model and its copy with random weights can be compared by eye.
 struct ColorScale {
   let lowest: Double
   let highest: Double
-  /// Runs that share it.
+  /// The number of runs that share the scale.
   let runs: Int
 
-  /// The scale of every run, in their order.
+  /// The scale of each run, in the order of `runs`.
   static func all(_ runs: [ReportedRun]) -> [ColorScale] {
     let groups = Dictionary(grouping: runs.indices) { Key(runs[$0]) }.mapValues { members in
       let telling = members.map { runs[$0].heatMaps.flatMap(\.telling) }.filter { !$0.isEmpty }
@@ -19,15 +19,15 @@ struct ColorScale {
     return runs.map { groups[Key($0)]! }
   }
 
-  /// For gnuplot.
+  /// The gnuplot command that sets the scale.
   var command: String { "set cbrange [\(lowest):\(highest)]" }
 
-  /// For a caption; nothing of a run alone.
+  /// A sentence for the caption; empty unless several runs share the scale.
   var inWords: String {
     runs > 1 ? "Colours mean the same in all \(runs) runs that read coupling like this one. " : ""
   }
 
-  /// What numbers must have in common to be compared. The rank may differ: it is part of the comparison.
+  /// The settings that must agree for numbers to be comparable. The rank may differ: it is part of the comparison.
   private struct Key: Hashable {
     let kind: CouplingKind
     var setting: CouplingSetting

@@ -1,20 +1,20 @@
-/// The data of a figure, as it lies beside it: tab-separated, one line of column names, `NaN` where a number is missing.
+/// The data file of a figure: tab-separated, with a line of column names, and `NaN` where a number is missing.
 ///
-/// The only way by which text reaches gnuplot. There it is drawn by `with labels` or as a column's title, `noenhanced`, so
-/// that nothing in it is a command, a format or markup.
+/// User text reaches gnuplot only through these files. It is drawn by `with labels` or as a column title, with `noenhanced`,
+/// so that it cannot be interpreted as a command, a format or markup.
 struct DataTable {
-  /// Behind the figure's name, `.dat` is added: `-rows`; empty for the first.
+  /// The part of the file name between the figure's name and `.dat`, such as `-rows`; empty for the first table.
   let suffix: String
-  /// Whether it only says where names stand: nothing to be read by itself.
+  /// Whether the table only holds positions of labels, and no data.
   let isForNames: Bool
   private(set) var text: String
-  /// The numbers of its rows, nil where there is none.
+  /// The numbers in each row; nil where a field is missing or is text.
   private(set) var numbers: [[Double?]] = []
   private let header: String
 
-  /// A field.
+  /// One field of a row.
   enum Field: ExpressibleByIntegerLiteral, ExpressibleByFloatLiteral {
-    /// A number, missing when it is nil or not finite.
+    /// A number, written as missing if it is nil or not finite.
     case number(Double?)
     /// A whole number.
     case integer(Int)
@@ -42,7 +42,7 @@ struct DataTable {
     }
   }
 
-  /// With these columns, and no rows yet.
+  /// An empty table with the given columns.
   init(_ suffix: String = "", columns: [String], isForNames: Bool = false) {
     (self.suffix, self.isForNames) = (suffix, isForNames)
     header = columns.map(Self.label).joined(separator: "\t") + "\n"
@@ -55,23 +55,23 @@ struct DataTable {
     numbers.append(fields.map(\.value))
   }
 
-  /// A column, by its place.
+  /// The numbers of column `c`, counted from 0.
   func column(_ c: Int) -> [Double?] { numbers.map { c < $0.count ? $0[c] : nil } }
 
-  /// Ends a line of a figure: the next row begins another.
+  /// Ends a curve: the next row begins another one.
   mutating func endLine() { text += "\n" }
 
-  /// Ends what gnuplot calls an index, which begins with the names of the columns.
+  /// Ends a data set (gnuplot's `index`); the next one begins with the column names.
   mutating func endPart() { text += "\n\n" + header }
 
-  /// What of a text may stand in a field: one line, at most 40 characters. gnuplot takes a quote for the begin of a quoted
-  /// field and a backslash for an escape, so that others that look like them stand there.
+  /// A text made safe for a field: one line of at most 40 characters. gnuplot reads a quote as the start of a quoted field and
+  /// a backslash as an escape, so both are replaced by similar-looking characters.
   static func label(_ text: String) -> String {
     let plain = plainText(text, limit: 40)
     let shown = String(
       String.UnicodeScalarView(
         plain.unicodeScalars.map { $0 == "\"" ? "”" : $0 == "\\" ? "⧵" : $0 }))
-    // An empty field would be none, and ]]> in an SVG is an error, which gnuplot does not know.
+    // gnuplot would skip an empty field, and does not escape ]]>, which is an error in an SVG.
     return shown.isEmpty ? " " : shown.replacing("]]>", with: "]] >")
   }
 }

@@ -1,26 +1,26 @@
-/// A picture, what it is drawn from, and what a reader needs to know of it.
+/// A figure: its data, its gnuplot commands and its caption.
 ///
-/// Its files are `NAME.svg` and `NAME.png`, drawn by `NAME.gp` from `NAME….dat`. All names are ours.
+/// Its files are `NAME.svg` and `NAME.png`, drawn by `NAME.gp` from `NAME….dat`. No name contains user text.
 struct Figure {
-  /// What its files are called.
+  /// The base name of its files.
   let name: String
-  /// What it shows, in a few words.
+  /// A short title.
   let title: String
-  /// How it was made and how to read it.
+  /// What the figure shows, how it was computed and how to read it.
   let caption: String
-  /// Pixels; the width is `width`.
+  /// The height in pixels; the width is `width`.
   let height: Int
-  /// Its data.
+  /// Its data files.
   let tables: [DataTable]
-  /// gnuplot's commands, in which `name` is the figure's name. Ours alone: no word of them is anybody's text.
+  /// The gnuplot commands, in which the variable `name` holds the figure's name. They contain no user text.
   let commands: String
-  /// The same for the page's script; nil where it is too large for a page.
+  /// The interactive version for the page's script; nil if it is too large for a page.
   var live: LiveFigure?
 
-  /// Pixels.
+  /// The width in pixels.
   static let width = 1200
 
-  /// The script that draws it twice.
+  /// The gnuplot script, which draws the figure as SVG and as PNG.
   var script: String {
     """
     # gnuplot --default-settings \(name).gp draws \(name).svg and \(name).png
@@ -53,25 +53,25 @@ struct Figure {
   }
 }
 
-/// Colours that people who see fewer of them can tell apart.
+/// Colours that remain distinguishable with colour vision deficiencies.
 enum Palette {
-  /// Okabe and Ito's categorical colours, the lightest left out: blue, vermilion, green, purple, orange, sky, black.
+  /// Okabe and Ito's categorical colours without yellow, the lightest: blue, vermilion, green, purple, orange, sky blue, black.
   /// Okabe & Ito, "Color Universal Design", 2008.
   static let categories = [
     "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000",
   ]
 
-  /// What is trained, or the only thing there is.
+  /// The trained model, or the only series.
   static let main = categories[0]
-  /// What it is compared with: random weights, a fit.
+  /// The series it is compared with: random weights, a fit.
   static let other = categories[1]
-  /// Missing, or true by definition.
+  /// Missing entries, and entries that are 1 by definition.
   static let blank = "#dddddd"
 
-  /// Colour i, from the beginning again when there are no more.
+  /// Colour i; the colours repeat after the last one.
   static func category(_ i: Int) -> String { categories[i % categories.count] }
 
-  /// Viridis, even to the eye from dark to light: van der Walt and Smith, matplotlib 1.5, 2015.
+  /// The perceptually uniform colour map viridis: van der Walt and Smith, matplotlib 1.5, 2015.
   static let commands =
     "set palette defined (0 '#440154', 1 '#472d7b', 2 '#3b528b', 3 '#2c728e', 4 '#21918c', "
     + "5 '#28ae80', 6 '#5ec962', 7 '#addc30', 8 '#fde725')"

@@ -5,7 +5,7 @@ import Alignment
 public struct BlockComparison: Encodable, Sendable {
   /// The block, from 1.
   public let layer: Int
-  /// max |σₖ − σₖ'| / σ₁, σ₁ being the larger of the two; null if both runs have no Jacobian of the block in common.
+  /// max |σₖ − σₖ′| / σ₁, where σ₁ is the larger of the two; null if the runs have no Jacobian of the block in common.
   @Nullable public var singularValues: Double?
   /// The largest |difference| between entries of its row across depth, at the largest rank. A misfit is itself relative to ‖S‖.
   @Nullable public var coupling: Double?
@@ -35,7 +35,7 @@ public struct BlockComparison: Encodable, Sendable {
     }
   }
 
-  /// Tables of the same blocks, at the largest rank both have.
+  /// Tables of the same blocks, at the largest rank that both runs have.
   private static func tables(
     _ a: PromptRecord, _ b: PromptRecord, _ reading: CouplingReading
   ) -> [(CouplingMatrix, CouplingMatrix)] {

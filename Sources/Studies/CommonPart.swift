@@ -1,7 +1,7 @@
 import Analysis
 import Alignment
 
-/// What two runs have in common: the same prompts, to the token, with the same Jacobians and the same entries of coupling.
+/// The common part of two runs: prompts with the same tokens, with the same Jacobians and the same entries of coupling.
 ///
 /// A run that stopped halfway has only the lower blocks, and a mean over them is not the mean over all blocks.
 struct CommonPart {
@@ -32,7 +32,7 @@ struct CommonPart {
     blockNotes(before, after, other: other)
   }
 
-  /// Restricts a prompt's two records to what they share; `other` is the last block if it is another function in each run.
+  /// Restricts a prompt's two records to what they share; `other` is the last block if it is a different function in each run.
   private mutating func restrict(_ p: Int, other: Int?) {
     let (a, b) = (first[p], second[p])
     let jacobians = Set(a.layers.map(\.jacobian)).intersection(b.layers.map(\.jacobian))
@@ -70,7 +70,7 @@ struct CommonPart {
     }
     if common == 0 {
       notes.append(
-        "no prompt is the same in both, to the token: each mean is over its own run's prompts, and "
+        "no prompt has the same tokens in both: each mean is over its own run's prompts, and "
           + "differences are not tested")
     } else if common < max(a.prompts.count, b.prompts.count) {
       notes.append(
@@ -80,7 +80,7 @@ struct CommonPart {
     return notes
   }
 
-  /// `before` and `after` are the two runs' prompts as they were.
+  /// Notes on blocks and Jacobians that were left out; `before` and `after` are the prompts of the first and second run.
   private mutating func blockNotes(
     _ before: [PromptRecord], _ after: [PromptRecord], other: Int?
   ) {
@@ -88,7 +88,7 @@ struct CommonPart {
     let (a, b, common) = (blocks(before), blocks(after), blocks(first))
     if let other, a.contains(other), b.contains(other) {
       notes.append(
-        "the last block, \(other), is left out: \(SettingKey.last) differs, so it is another function in each run"
+        "the last block, \(other), is left out: \(SettingKey.last) differs, so it is a different function in each run"
       )
     }
     if common.count < max(a.count, b.count), a != b {

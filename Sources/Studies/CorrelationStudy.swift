@@ -3,8 +3,8 @@ import Alignment
 
 /// The correlation of runs with a column of scores: which runs take part, warnings about them, and the statistics.
 ///
-/// A run is matched by its model's name. Runs whose couplings do not mean the same are refused, and so are two runs of one
-/// model, since they are not independent points.
+/// A run is matched to a score by its model's name. Runs whose couplings are not comparable are refused, and so are two runs
+/// of one model, since they are not independent points.
 public struct CorrelationStudy: Encodable, Sendable {
   /// The quantity, in words.
   public let quantity: String
@@ -12,7 +12,7 @@ public struct CorrelationStudy: Encodable, Sendable {
   public let score: String
   /// One per run, in the order given.
   public let models: [StudiedModel]
-  /// What a reader of the statistics must know.
+  /// Warnings that qualify the statistics.
   public let warnings: [String]
   /// The statistics of the models that take part; null for fewer than 3.
   @Nullable public var statistics: ScoreCorrelation?
@@ -23,7 +23,7 @@ public struct CorrelationStudy: Encodable, Sendable {
   /// Correlates `quantity` with the scores, and separately for the models above `threshold`, if given.
   ///
   /// Throws `RunError` if a run lacks the quantity, is given twice, is of the same model as another, or has settings under
-  /// which the quantity means something else than in the others.
+  /// which the quantity is not comparable with that of the others.
   public init(
     _ runs: [StoredRun], _ quantity: RunQuantity, scores: ScoreColumn,
     above threshold: Double? = nil
@@ -53,7 +53,7 @@ public struct CorrelationStudy: Encodable, Sendable {
       + "site \(s.site.rawValue), last \(s.last.rawValue))"
   }
 
-  // MARK: What is refused
+  // MARK: Checks
 
   private static func refuseRepeated(_ runs: [StoredRun]) throws(RunError) {
     var seen: Set<String> = []
@@ -83,7 +83,7 @@ public struct CorrelationStudy: Encodable, Sendable {
     }
   }
 
-  /// Refuses runs whose couplings do not mean the same. Ranks may differ if all are the same share of the width, which
+  /// Refuses runs whose couplings are not comparable. Ranks may differ if all are the same share of the width, which
   /// `warnings` then mentions.
   private static func refuseOtherMeanings(
     _ runs: [StoredRun], _ measured: [RunQuantity.Measured]
@@ -100,12 +100,12 @@ public struct CorrelationStudy: Encodable, Sendable {
     throw RunError.badSetting(
       .runs,
       reason:
-        "the runs' couplings do not mean the same (\(list)); choose one reading with \(.rank), "
+        "the runs' couplings are not comparable (\(list)); choose one reading with \(.rank), "
         + "\(.sign), \(.normalisation) and \(.form), and study runs with other settings "
         + "separately")
   }
 
-  // MARK: What is said
+  // MARK: Warnings
 
   private static func warnings(
     _ runs: [StoredRun], _ measured: [RunQuantity.Measured], _ models: [StudiedModel]
@@ -148,7 +148,7 @@ public struct CorrelationStudy: Encodable, Sendable {
       warnings.append("settings differ: \(difference.description(names))")
     }
     if Set(runs.map { $0.record.prompts.map(\.given) }).count > 1 {
-      warnings.append("the runs have different prompts, so models differ by them too")
+      warnings.append("the runs have different prompts, which adds to the differences between models")
     }
     warn(
       zip(names, zip(models, measured)).filter {

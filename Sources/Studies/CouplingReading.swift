@@ -1,9 +1,9 @@
 import Analysis
 public import Alignment
 
-/// A selection of a run's coupling. What is nil is taken from the run.
+/// A selection of a run's couplings.
 ///
-/// The score is 1 − m, the one that every run records.
+/// The score is 1 − m, which every run records.
 public struct CouplingReading: Sendable {
   /// What coupling compares; nil for every kind.
   public var kind: CouplingKind?
@@ -28,7 +28,7 @@ public struct CouplingReading: Sendable {
     self.form = form
   }
 
-  /// The reading with a run's own choices where it leaves them to the run.
+  /// The reading with a run's own settings in place of nil.
   func resolved(by settings: RunSettings) -> CouplingReading {
     CouplingReading(
       kind: kind, rank: rank, sign: sign ?? settings.sign,

@@ -11,7 +11,7 @@ public struct Emergence: Sendable {
     public let step: Int
     /// The quantity: `coupling`, or the name of a `TrajectoryStatistic.Quantity`.
     public let quantity: String
-    /// Whose paths; nil for coupling.
+    /// The tokens whose paths are summarised; nil for coupling.
     public let tokens: TrajectoryStatistic.Tokens?
     /// The rank K, for coupling.
     public let rank: Int?
@@ -30,9 +30,9 @@ public struct Emergence: Sendable {
   public let steps: [Int]
   /// The number of different prompts in the means: those that have results at every step.
   public let prompts: Int
-  /// Marks of the prompts in the means, the same for equal prompts.
+  /// A number for each prompt in the means, the same for equal prompts.
   private let alike: [Int]
-  /// What a reader of the points must know.
+  /// Notes that qualify the points.
   public let notes: [String]
 
   /// Collects the runs of one training run's checkpoints, each with its step. Coupling is read with the sign, normalisation and
@@ -41,7 +41,7 @@ public struct Emergence: Sendable {
   public init(_ runs: [(step: Int, record: RunRecord)]) {
     let runs = runs.sorted { $0.step < $1.step }
     steps = runs.map(\.step)
-    // With a prompt that failed at one step, the mean of that step would be over other prompts than those of the others.
+    // A prompt that failed at one step is excluded from all, so that all means are over the same prompts.
     let failed = Set(
       runs.flatMap { run in
         run.record.prompts.indices.filter { run.record.prompts[$0].failed != nil }

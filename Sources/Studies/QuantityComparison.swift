@@ -13,7 +13,7 @@ public struct QuantityComparison: Encodable, Sendable {
     case unknown
   }
 
-  /// Two-sided p below which two runs stand apart.
+  /// The two-sided p-value below which two runs differ.
   public static let significance = 0.05
 
   /// The name of the number.

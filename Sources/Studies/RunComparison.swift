@@ -1,16 +1,17 @@
 import Analysis
 import Alignment
 
-/// A comparison of two runs: their differences in settings, every number both have, and which numbers differ significantly.
+/// A comparison of two runs: their differences in settings, the quantities that both have, and which of them differ
+/// significantly.
 ///
-/// Differences are second − first. Means are over what the runs have in common: the same prompts, to the token, with the same
-/// Jacobians. Differences are tested paired by prompt, and only between the same quantity.
+/// Differences are second − first. Means are over the common part of the runs: prompts with the same tokens, with the same
+/// Jacobians. Differences are tested by pairing prompts, and only if the quantity is the same in both.
 public struct RunComparison: Encodable, Sendable {
   /// In what sense two runs are the same.
   public enum Likeness: String, Codable, Sendable {
-    /// They are one folder.
+    /// They are the same folder.
     case sameFolder = "same-folder"
-    /// Every number that both hold is the same.
+    /// Every number that both have is the same.
     case sameNumbers = "same-numbers"
   }
 
@@ -23,11 +24,11 @@ public struct RunComparison: Encodable, Sendable {
   public let commonPrompts: Int
   /// How the runs are the same; null if some number differs.
   @Nullable public var likeness: Likeness?
-  /// Every number both have.
+  /// The quantities that both have.
   public let quantities: [QuantityComparison]
   /// The comparison block by block, for runs of one shape with common prompts.
   public let blocks: [BlockComparison]
-  /// What could not be compared, and why.
+  /// Notes on what could not be compared, and why.
   public let notes: [String]
 
   /// Compares two runs, with coupling as in `reading`, completed by the settings of the first run.

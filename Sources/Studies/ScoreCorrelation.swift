@@ -2,11 +2,11 @@ import Analysis
 public import Alignment
 import Foundation
 
-/// The correlation of a quantity of several models with their scores, beside that of the models' sizes.
+/// The correlation of a quantity of several models with their scores, compared with that of the models' sizes.
 ///
 ///     score ≈ intercept + slope · x,    rivals of x: ln(parameters), depth, ln(width)
 ///
-/// The line is the statistic in the figure of Aubry et al., arXiv 2407.07810; the rest are choices made here.
+/// The line is the statistic in the figure of Aubry et al., arXiv 2407.07810; the other statistics are additions.
 public struct ScoreCorrelation: Codable, Sendable {
   /// A model's numbers.
   public struct Point: Sendable {
@@ -79,8 +79,8 @@ public struct ScoreCorrelation: Codable, Sendable {
       ("ln(parameters)", points.map { log(Double($0.parameters)) }),
       ("depth", points.map { Double($0.depth) }), ("ln(width)", logWidth),
     ].map { Rival(name: $0, correlation: Correlation($1, y)) }
-    // Intervals are resampled: there is no simpler theory for r over models that are not a sample of one distribution, nor for
-    // how prompts affect it through the means of several models.
+    // The intervals are bootstrapped: the models are not a sample of one distribution, and there is no simple theory of how
+    // prompts affect r through the means of several models.
     intervalOverModels = BootstrapInterval(count: points.count) { draw in
       Correlation(draw.map { x[$0] }, draw.map { y[$0] })?.r
     }

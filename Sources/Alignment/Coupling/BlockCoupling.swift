@@ -18,7 +18,7 @@ public struct BlockCoupling: Sendable {
   public let matrix: Matrix<Double>
   /// s_{i,1} … s_{i,K}, largest first: the singular values of Jᵢ, not of the basis.
   public let singularValues: [Double]
-  /// ⟨image a, image b⟩ (K, K), from which bounds of the coupling take the images' part outside the basis; nil if not
+  /// ⟨image a, image b⟩ (K, K), from which bounds of the coupling compute the images' part outside the basis; nil if not
   /// kept.
   public let imageGram: Matrix<Double>?
 

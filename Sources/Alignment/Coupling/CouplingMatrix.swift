@@ -1,4 +1,4 @@
-/// One way of reading couplings: everything besides the pair that an entry of a table depends on.
+/// One reading of couplings: the settings that an entry of a table depends on, besides the pair of Jacobians.
 public struct CouplingSetting: Sendable, Hashable, Codable {
   /// The rank K.
   public var rank: Int
@@ -38,7 +38,7 @@ public struct CouplingSetting: Sendable, Hashable, Codable {
   }
 }
 
-/// What all Jacobians of a table have in common; nil for what varies.
+/// The blocks and tokens that all Jacobians of a table share; nil for those that vary.
 public struct CouplingPlace: Sendable, Hashable, Codable {
   /// The block of the Jacobians i.
   public var layer: Int?

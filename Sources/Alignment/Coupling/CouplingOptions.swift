@@ -14,7 +14,7 @@ public enum CouplingSign: String, Sendable, Codable, CaseIterable {
 public enum CouplingNormalisation: Sendable, Hashable {
   /// p = 2, ‖S_K‖_F: the default.
   case frobenius
-  /// p = 1, tr S_K. For a flat spectrum it makes scores increase with K on its own; see `NullLevel`.
+  /// p = 1, tr S_K. For a flat spectrum, scores then increase with K by themselves; see `NullLevel`.
   case trace
   /// Any other p ≥ 1.
   case p(Double)

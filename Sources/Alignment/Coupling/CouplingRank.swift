@@ -29,9 +29,9 @@ public enum CouplingRankError: Error, Equatable, Sendable, CustomStringConvertib
   public var description: String {
     switch self {
     case .outOfRange(let rank, let width):
-      "rank \(rank) is not in 1…\(width), where \(width) is the model's width; choose one that is"
+      "rank \(rank) is not in 1…\(width), where \(width) is the model's width; choose a rank in this range"
     case .shareOutOfRange(let share):
-      "a rank share of \(share) is not in (0, 1]; choose one that is, such as 0.01 for a hundredth "
+      "a rank share of \(share) is not in (0, 1]; choose one in this range, such as 0.01 for a hundredth "
         + "of the width"
     }
   }

@@ -1,13 +1,13 @@
 public import LinearAlgebra
 
-/// What bounds of couplings need to know about a Jacobian's found triplets: the errors of their vectors, and the size
-/// of the Jacobian beyond them, at `deviations` standard deviations for unknown directions.
+/// The quantities of a Jacobian from which bounds of couplings are computed: the errors of its found triplets, and the
+/// size of the Jacobian beyond them, at `deviations` standard deviations for unknown directions.
 public struct JacobianSpread: Sendable {
   /// The number of standard deviations that a bound allows for.
   public static let deviations = 2.0
-  /// The same for noise, which was measured with only a few vectors of one prompt.
+  /// The number of standard deviations for noise, which is measured with only a few vectors of one prompt.
   static let noiseDeviations = 4.0
-  /// The largest of a few dozen roughly normal numbers, in their standard deviations.
+  /// The typical largest magnitude among a few dozen roughly normal numbers, in standard deviations.
   static let largest = 3.0
 
   /// σ̂ of all found triplets.

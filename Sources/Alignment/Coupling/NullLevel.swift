@@ -1,4 +1,4 @@
-/// The misfit of Jacobian i to be expected if the basis of j were unrelated to it.
+/// The misfit of Jacobian i that is expected if the basis of j is unrelated to it.
 ///
 /// With U_j and V_j independent and uniformly distributed, A has independent, nearly normal entries of variance
 /// ‖Jᵢ‖_F²/d², so

@@ -8,7 +8,8 @@ public enum SpectrumShape {
     return zip(s, s.dropFirst()).map { ($0 - $1) / first }
   }
 
-  /// The fit of 1/s₁(l) against l by ordinary least squares; a straight line is the predecessor's fourth property.
+  /// The fit of 1/s₁(l) against l by ordinary least squares. It is a straight line if s₁ is inversely proportional to depth, as
+  /// property RA4 of residual alignment states (Li and Papyan, arXiv 2401.09018).
   ///
   /// `leading[i]` is s₁ of block `layers[i]`; blocks before `start` are left out (the authors' code starts at 10).
   /// nil if fewer than 3 remain, or one of them has s₁ = 0.

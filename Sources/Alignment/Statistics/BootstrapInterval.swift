@@ -3,7 +3,7 @@ import LinearAlgebra
 /// A percentile interval of a statistic over prompts (or models), by resampling them with replacement.
 ///
 /// It is meant for statistics whose distribution is not known, such as a correlation of the means of models over
-/// their prompts. With few values it is too short; for a plain mean, use `MeanInterval`, which is not.
+/// their prompts. With few values it is too short; for a plain mean, use `MeanInterval`.
 ///
 /// Efron & Tibshirani, *An Introduction to the Bootstrap*, 1993, chapter 13.
 public struct BootstrapInterval: Sendable, Equatable, Codable {

@@ -7,7 +7,7 @@
 /// interval of resampled means, which assumes no distribution, is too short for few values: at a nominal 95 % it
 /// covers 50 % with two values, 81 % with four, 88 % with eight, 92 % with sixteen.
 ///
-/// Values known only to within bᵢ widen it: with x̂ᵢ = xᵢ + eᵢ, |eᵢ| ≤ bᵢ, the mean of the eᵢ is at most the mean b̄
+/// Errors of the values widen it: with x̂ᵢ = xᵢ + eᵢ, |eᵢ| ≤ bᵢ, the mean of the eᵢ is in magnitude at most the mean b̄
 /// of the bᵢ, and the standard error, a seminorm of the values, changes by at most ‖e − ē‖/√(n(n−1)) ≤ ‖b‖/√(n(n−1)).
 /// So
 ///

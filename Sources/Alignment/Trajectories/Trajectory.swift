@@ -79,15 +79,15 @@ public struct TrajectoryAccumulator: Sendable {
   }
 }
 
-/// A summary of a per-token number in one prompt; the first token is kept apart, since a beginning-of-sequence token
+/// A summary of a per-token quantity in one prompt; the first token is kept apart, since a beginning-of-sequence token
 /// is an outlier.
 public struct TokenSummary: Sendable, Equatable {
-  /// The number of the first token.
+  /// The value for the first token.
   public let first: Double?
-  /// The mean over the other tokens that have the number; nil if none has.
+  /// The mean over the other tokens that have a value; nil if none has.
   public let others: Double?
 
-  /// The summary of one number per token. Infinite numbers count as missing.
+  /// The summary of one value per token. Infinite values count as missing.
   public init(_ values: [Double?]) {
     first = values.first ?? nil
     others = MeanEstimate(values.dropFirst().compactMap { $0 }.filter(\.isFinite))?.mean

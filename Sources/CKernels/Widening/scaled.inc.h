@@ -246,7 +246,7 @@ static void scale_columns(const struct column_scales *s, int64_t columns, float 
   for (int64_t c = 0; c < columns; c++) out[c] = (out[c] - s->zeros[c]) * s->scales[c];
 }
 
-// MARK: All
+// MARK: Matrices
 
 // Widens some rows, at most STRIP weights of each, STRIP_STRIDE from one row to the next.
 static void widen(const struct ck_matrix *w, int64_t row, int64_t rows, int64_t column,

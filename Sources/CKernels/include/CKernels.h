@@ -94,20 +94,20 @@ enum ck_instruction_set { CK_PORTABLE = 0, CK_AVX2 = 1, CK_AVX512 = 2 };
 // The best instruction set of this processor.
 int32_t ck_best_instruction_set(void);
 
-// An engine: the kernels of one instruction set and a pool of threads. It never changes once it is made, and any
-// number of threads may compute with it at the same time.
+// An engine: the kernels of one instruction set and a pool of threads. It is immutable, and any number of threads may
+// compute with it at the same time.
 struct ck_engine;
 
-// Creates an engine with this many threads, including the caller's, or as many as the system can start. NULL if the
-// processor lacks the instruction set, or if out of memory.
+// Creates an engine with the given number of threads, including the caller's, or as many as the system can start. NULL
+// if the processor lacks the instruction set or memory is exhausted.
 struct ck_engine *ck_engine_create(int32_t instruction_set, int threads);
 // Ends the threads. Must not be called while anything computes with the engine, nor on one of its threads.
 void ck_engine_destroy(struct ck_engine *engine);
 int32_t ck_engine_instruction_set(const struct ck_engine *engine);
 int ck_engine_threads(const struct ck_engine *engine);
 
-// The engine of the calling thread: a pool's threads keep theirs for life; any other thread has the one set last,
-// NULL at first. Setting it returns the previous one.
+// The engine of the calling thread: the threads of a pool always have the pool's engine; any other thread has the one
+// set last, initially NULL. Setting it returns the previous one.
 struct ck_engine *ck_thread_engine(void);
 struct ck_engine *ck_set_thread_engine(struct ck_engine *engine);
 
@@ -125,9 +125,9 @@ void ck_dequantize(const struct ck_engine *engine, int32_t type, const void *sou
 void ck_widen(const struct ck_engine *engine, const struct ck_matrix *w, int64_t row,
               int64_t column, int64_t columns, float *out);
 
-// Up to this many vectors, a vector's product does not depend on how many others are computed with it.
+// Up to this number of vectors, a vector's product does not depend on how many others are computed with it.
 #define CK_INDEPENDENT_VECTORS 32
-// The kernels take up to this many vectors at once; more are split into portions of this size.
+// The kernels process up to this number of vectors at once; more are split into portions of this size.
 #define CK_VECTORS_AT_ONCE 128
 
 // The product of a vector is the same to the bit for any number of threads and any other vectors, and for b ≤
@@ -139,8 +139,7 @@ void ck_multiply(struct ck_engine *engine, const struct ck_matrix *w, const floa
 void ck_multiply_adjoint(struct ck_engine *engine, const struct ck_matrix *w, const float *y,
                          int64_t ldy, float *x, int64_t ldx, int64_t b, int accumulate);
 
-// The same in double precision with the same weights: each is the float it widens to, except that F64 is used as
-// stored.
+// The same in double precision. Each weight is the float that it widens to, except that F64 is used as stored.
 void ck_multiply_f64(struct ck_engine *engine, const struct ck_matrix *w, const double *x,
                      int64_t ldx, double *y, int64_t ldy, int64_t b, int accumulate);
 void ck_multiply_adjoint_f64(struct ck_engine *engine, const struct ck_matrix *w, const double *y,

@@ -1,8 +1,8 @@
 extension Figure {
-  /// The magnitudes of A(i|j) = Uⱼᵀ Jᵢ Vⱼ, each panel over σ₁ of its Jacobian, of neighbouring blocks; `largest` is the end
-  /// of the colour scale, which all runs share.
+  /// The magnitudes of A(i|j) = Uⱼᵀ Jᵢ Vⱼ for neighbouring blocks, divided by σ₁(i). `largest` is the upper end of the colour
+  /// scale that all runs share.
   static func blocks(_ run: ReportedRun, _ found: BlockPanels, largest: Double) -> Figure {
-    // Panels are squares of side 1; above each stands its name.
+    // Panels are squares of side 1, each with its name above it.
     let (acrossPitch, downPitch) = (1.07, 1.23)
     let side = Double(found.shown)
     var table = DataTable(columns: ["x", "y", "entry b", "entry a", "|A| / σ₁"])
@@ -25,12 +25,12 @@ extension Figure {
     let (across, down) = (
       acrossPitch * Double(found.columns - 1) + 1, downPitch * Double(found.rows)
     )
-    // Panels as large as fit.
+    // Panels are as large as fits.
     let (left, margin, most) = (30.0, 14.0, 1020.0)
     let unit = min(most / across, 300)
     let (w, h) = (Double(width), (2 * margin + unit * down).rounded(.up))
     let (x, y) = (left / w...(left + unit * across) / w, margin / h...1 - margin / h)
-    // An image has at least 2 × 2 entries.
+    // gnuplot's `image` needs at least 2 × 2 entries.
     let squares =
       found.shown > 1
       ? "using 1:2:5 with image" : "using 1:2:(0.5):(0.5):5 with boxxyerror lc palette"
@@ -38,15 +38,15 @@ extension Figure {
     return Figure(
       name: "\(run.stem)-blocks", title: "Jacobians in each other's bases",
       caption:
-        "|A(i|j)| / σ₁(i), A(i|j) = Uⱼᵀ Jᵢ Vⱼ: block i's Jacobian in the singular basis of block j, over its own "
+        "|A(i|j)| / σ₁(i) with A(i|j) = Uⱼᵀ Jᵢ Vⱼ: the Jacobian of block i in the singular basis of block j, divided by its own "
         + "largest singular value; the leading \(found.shown) × \(found.shown) entries of K = \(found.rank), for "
         + (isEverything
           ? "all blocks; "
-          : "\(found.rows) of \(found.blocks) blocks i and the blocks j about each; ")
+          : "\(found.rows) of \(found.blocks) blocks i and the blocks j nearest to each; ")
         + "prompt \(found.prompt + 1) of \(run.label), last block \(run.record.settings.last.rawValue), "
-        + "site \(run.record.settings.site.rawValue). A bright diagonal where i ≠ j: j's singular vectors diagonalise "
-        + "block i; where i = j it is there by definition. One colour scale for all panels and all runs, whose end, "
-        + "\(short(largest)), stands for all that is larger.",
+        + "site \(run.record.settings.site.rawValue). A bright diagonal for i ≠ j means that the singular vectors of block j "
+        + "diagonalise the Jacobian of block i; for i = j it is there by definition. All panels and runs share one colour scale; "
+        + "values above its end, \(short(largest)), have the colour of the end.",
       height: Int(h), tables: [table, names],
       commands: """
         unset grid
@@ -65,7 +65,7 @@ extension Figure {
         """, live: .blocks(found, largest: largest))
   }
 
-  /// Some of `count` places, first and last among them, evenly between.
+  /// At most `most` of the indices 0 ..< `count`, evenly spaced, including the first and the last.
   static func spread(_ count: Int, most: Int) -> [Int] {
     guard count > most else { return Array(0..<count) }
     return (0..<most).map { ($0 * (count - 1) + (most - 1) / 2) / (most - 1) }

@@ -3,9 +3,9 @@ import Alignment
 import Analysis
 
 extension Figure {
-  /// Coupling of the models that have a score, against it, with the line of least squares.
+  /// Score against coupling for the models that have a score, with the least-squares line.
   ///
-  /// nil for a study of too few models.
+  /// nil if the study has too few models.
   static func correlation(_ study: CorrelationStudy) -> Figure? {
     let models = study.models.filter { $0.standing == .used }
     guard let found = study.statistics, !models.isEmpty else { return nil }
@@ -64,7 +64,7 @@ extension Figure {
         """, live: .correlation(study, models, found))
   }
 
-  /// What is known of the correlation, and what must be known of it.
+  /// The statistics of the correlation, and the study's warnings.
   private static func caption(_ study: CorrelationStudy, _ found: ScoreCorrelation) -> String {
     var parts = ["\(study.quantity) of \(found.count) models against \(study.score)."]
     if let line = found.pearson {
@@ -82,7 +82,7 @@ extension Figure {
       rival.correlation.map { "\(rival.name) \(short($0.rSquared))" }
     }
     if !rivals.isEmpty {
-      parts.append("R² of what needs no Jacobian: \(rivals.joined(separator: ", ")).")
+      parts.append("R² of predictors that need no Jacobian: \(rivals.joined(separator: ", ")).")
     }
     let left = study.models.count - found.count
     if left > 0 { parts.append("\(left) runs without a score are left out.") }

@@ -1,7 +1,7 @@
 extension Figure {
-  /// Coupling of every pair of blocks, and beside it every block's mean against its null level.
+  /// Coupling of every pair of blocks, and beside it the mean and the null level of each block.
   ///
-  /// nil without coupling across depth of at least two blocks.
+  /// nil unless the run couples at least two blocks across depth.
   static func depth(_ run: ReportedRun, _ colors: ColorScale) -> Figure? {
     guard let mean = run.depthTable else { return nil }
     var rows = DataTable("-rows", columns: ["row", "block", "mean", "standard error", "null"])
@@ -37,14 +37,14 @@ extension Figure {
     }
     return Figure(
       name: "\(run.stem)-depth", title: "Coupling across depth",
-      caption: "Row i, column j: block i's Jacobian in the singular basis of block j, "
+      caption: "Row i, column j: the Jacobian of block i in the singular basis of block j, "
         + "\(run.overTables(mean.count)). "
         + (mean.diagonalIsTrivial
           ? "Grey: a block in its own basis, 1 by definition. "
-          : "Crossed form: a block in its own basis is a result like any other. ")
+          : "Crossed form: the diagonal entries are results like any others. ")
         + colors.inWords + "Right: the mean of each row"
         + (hasErrors ? ", with its standard error over prompts" : "")
-        + (hasNull ? "; dashed, what independent bases would give. " : ". ") + run.levels + " "
+        + (hasNull ? "; dashed: the null level, expected of independent bases. " : ". ") + run.levels + " "
         + run.reading,
       height: 640, tables: [mean.entries(named: ("block j", "block i")), rows],
       commands: """
@@ -76,12 +76,13 @@ extension Figure {
         """, live: .depth(run, colors, mean))
   }
 
-  /// As rectangles, which stay sharp at every size, unless they are so many that the file would be large.
+  /// The gnuplot style of a heat map: rectangles, which are sharp at any size, unless there are so many that the file would be
+  /// large.
   static func image(_ entries: Int) -> String { entries > 10_000 ? "image" : "image pixels" }
 }
 
 extension ReportedRun {
-  /// Coupling across depth of at least two blocks, over prompts; nil without.
+  /// The mean over prompts of coupling across depth; nil unless the run couples at least two blocks.
   var depthTable: MeanTable? {
     guard kind == .depth, let mean = MeanTable(tables.flatMap { $0 }), mean.rows.count > 1,
       !mean.telling.isEmpty
@@ -89,7 +90,7 @@ extension ReportedRun {
     return mean
   }
 
-  /// `mean over 4 prompts of NAME`, or `of a prompt of NAME`, for this many tables.
+  /// `mean over 4 prompts of NAME`, or `one prompt of NAME`, for a mean over `count` tables.
   func overTables(_ count: Int) -> String {
     count <= 1
       ? "one prompt of \(label)"
@@ -97,7 +98,7 @@ extension ReportedRun {
         ? "mean over \(scope)" : "mean over \(count) tables of \(scope)"
   }
 
-  /// The run's mean, its error and its null level.
+  /// A sentence with the run's mean, its standard error and its null level.
   var levels: String {
     guard let coupling, let mean = coupling.value.mean else { return "" }
     let error = coupling.value.standardError.map { " ± \(short($0))" } ?? ""

@@ -4,9 +4,9 @@ import Analysis
 import Foundation
 
 extension Figure {
-  /// Coupling and line-shape score over training, one line an architecture.
+  /// Coupling and line-shape score over training, one line per architecture.
   ///
-  /// The axis is logarithmic; step 0 stands left of it, beyond a dotted line. nil without two checkpoints of one architecture.
+  /// The step axis is logarithmic; step 0 is drawn left of a dotted line. nil unless two checkpoints have the same architecture.
   static func emergence(_ runs: [ReportedRun]) -> Figure? {
     let checkpoints = runs.filter { ($0.record.model.trainingStep ?? -1) >= 0 }
     let trained = checkpoints.filter { $0.kind == checkpoints[0].kind }
@@ -16,7 +16,7 @@ extension Figure {
     let steps = Set(lines.flatMap { $0.runs.compactMap(\.record.model.trainingStep) })
     guard let first = steps.filter({ $0 > 0 }).min(), let last = steps.max() else { return nil }
     let hasZero = steps.contains(0)
-    // A third of a decade, or more if the axis is long, left of the first step.
+    // The place of step 0: a third of a decade left of the first step, or more on a long axis.
     let zero = Double(first) / max(2, pow(Double(last) / Double(first), 0.12))
     let measures: [(name: String, label: String, value: (ReportedRun) -> PromptMean?)] = [
       ("coupling", trained[0].scoreName, { $0.coupling?.value }),
@@ -73,11 +73,11 @@ extension Figure {
     let border = (zero * Double(first)).squareRoot()
     return Figure(
       name: "emergence", title: "Emergence over training",
-      caption: "Coupling and line-shape score after so many steps of training, mean over prompts "
-        + "and its interval"
+      caption: "Coupling and line-shape score against training steps: mean over prompts "
+        + "with its interval"
         + (hasNull ? "; dashed: the null level of coupling" : "")
-        + (hasZero ? ". Step 0, before training, stands left of the logarithmic axis" : "")
-        + ". Line-shape score: of a prompt's last token. "
+        + (hasZero ? ". Step 0, before training, is drawn left of the logarithmic axis" : "")
+        + ". The line-shape score is that of each prompt's last token. "
         + readings(trained),
       height: Int(height), tables: tables,
       commands: """
@@ -96,14 +96,14 @@ extension Figure {
         measures.map { .emergence(lines, $0.label, hasNull: $0.name == "coupling", $0.value) }))
   }
 
-  /// 500, 2k, 1M; steps are whole numbers.
+  /// The label of a step: 500, 2k, 1M; nil if `place` is not a positive integer.
   private static func named(_ place: Double) -> String? {
     guard let step = Int(exactly: place), step > 0 else { return nil }
     return step % 1_000_000 == 0
       ? "\(step / 1_000_000)M" : step % 1000 == 0 ? "\(step / 1000)k" : "\(step)"
   }
 
-  /// Runs of one architecture, in the order of the first of them.
+  /// The runs grouped by architecture, in the order of the first run of each.
   private static func grouped(_ runs: [ReportedRun]) -> [(name: String, runs: [ReportedRun])] {
     var groups: [(key: Architecture, name: String, runs: [ReportedRun])] = []
     for run in runs {

@@ -2,7 +2,7 @@ import Alignment
 import Analysis
 
 extension Figure {
-  /// Singular values of a run's maps, and beside them their residual norms against the tolerance.
+  /// Singular values of a run's maps, and beside them their residual norms.
   static func mapSpectrum(_ run: ReportedMaps) -> Figure {
     let maps = run.maps
     var values = DataTable(columns: ["map", "k", "singular value", "residual / s1"])
@@ -33,10 +33,10 @@ extension Figure {
       """
     }
     return Figure(
-      name: "\(run.stem)-spectrum", title: "Singular values, and their proof",
+      name: "\(run.stem)-spectrum", title: "Singular values and residual norms",
       caption: "Left: the leading \(rank) singular values of \(run.mapsInWords)"
         + (maps.count > 1 ? ", dark for the first prompt to light for the last" : "")
-        + ". Right: the residual norms max(‖Av − σu‖, ‖Aᵀu − σv‖) over σ₁, measured; asked for was \(tolerance).",
+        + ". Right: the measured residual norms max(‖Av − σu‖, ‖Aᵀu − σv‖) divided by σ₁; the tolerance was \(tolerance).",
       height: 480, tables: [values],
       commands: """
         set multiplot
@@ -52,7 +52,7 @@ extension Figure {
         """, live: .mapSpectrum(run))
   }
 
-  /// Norms of the tokens' parts of every singular vector; nil for maps from one token to one.
+  /// Norms of the singular vectors' parts at each token; nil for maps from one token to one token.
   static func mapTokens(_ run: ReportedMaps, _ m: Int) -> Figure? {
     let (prompt, map) = run.maps[m]
     guard let norms = map.tokenNorms else { return nil }
@@ -113,8 +113,8 @@ extension Figure {
         """)
     }
     return Figure(
-      name: "\(run.stem)-tokens-\(m + 1)", title: "Which tokens the vectors live at",
-      caption: "The norm of each token's part of the singular vectors of \(run.mapInWords(m)); "
+      name: "\(run.stem)-tokens-\(m + 1)", title: "Singular vectors by token",
+      caption: "The norm of the part of each singular vector of \(run.mapInWords(m)) that belongs to a token; "
         + "a whole vector has norm 1.",
       height: Int(height), tables: tables,
       commands: """

@@ -2,9 +2,9 @@ import Alignment
 import Foundation
 
 extension Figure {
-  /// Norms of the states along depth, and how much each block makes them grow.
+  /// Norms of the states along depth, and their growth in each block.
   ///
-  /// nil when no prompt went through a block.
+  /// nil if no prompt has a state after a block.
   static func norms(_ run: ReportedRun) -> Figure? {
     let paths = run.prompts.map(\.trajectory.norms).filter { !($0.first ?? []).isEmpty }
     guard let layers = paths.map(\.count).max(), layers > 1 else { return nil }
@@ -53,9 +53,9 @@ extension Figure {
     return Figure(
       name: "\(run.stem)-norms", title: "Norms and growth",
       caption: "Left: ‖xˡ‖ after block l (l = 0: before the first), geometric mean and range over "
-        + "tokens and \(run.scope). Right: what a block adds to its logarithm, "
-        + "a = ln(‖xˡ‖ / ‖xˡ⁻¹‖), mean and range; exponential growth would be a level line."
-        + (coefficient.map { " The last token's growth is \(short($0)) a block" } ?? "")
+        + "tokens and \(run.scope). Right: the growth in each block, "
+        + "a = ln(‖xˡ‖ / ‖xˡ⁻¹‖), mean and range; exponential growth would be a horizontal line."
+        + (coefficient.map { " The last token's growth is \(short($0)) per block" } ?? "")
         + (coefficient != nil ? distance.map { ", its expodistance \(short($0))." } ?? "." : ""),
       height: 540, tables: [norms, growth],
       commands: """
@@ -83,7 +83,7 @@ extension Figure {
   }
 }
 
-/// Some of a prompt's tokens.
+/// A group of a prompt's tokens that is drawn in one colour.
 private struct TokenGroup {
   let name: String
   let color: String

@@ -2,10 +2,11 @@ import Analysis
 import Foundation
 
 extension Figure {
-  /// The paths of one prompt's tokens through the blocks, in the plane of their two main directions; and those of the tokens
-  /// after the first, in theirs.
+  /// The paths of one prompt's tokens through the blocks, in the plane of their first two principal components; and the paths
+  /// of the tokens after the first, in the plane of their own.
   ///
-  /// Of the first prompt that has a picture; nil when none has. Earlier versions recorded only the picture of all tokens.
+  /// The prompt is the first that has recorded coordinates; nil if there is none. Earlier versions recorded only the plane of
+  /// all tokens.
   static func paths(_ run: ReportedRun) -> Figure? {
     let prompts = run.record.prompts
     guard
@@ -64,10 +65,10 @@ extension Figure {
       name: "\(run.stem)-paths", title: "Paths of the tokens",
       caption:
         "States before block 1 and after each of \(counted(layers - 1, "block")), of the \(counted(count, "token")) of "
-        + "prompt \(number + 1) of \(run.label), in the plane of their two main directions (PCA of all "
-        + "states together). One line per token, from its circle, before block 1, to its dot, after the last block, which is named where there is room."
+        + "prompt \(number + 1) of \(run.label), in the plane of their first two principal components (of all "
+        + "states together). Each token's line runs from a circle, before block 1, to a dot, after the last block, which is labelled where there is room."
         + (others == nil
-          ? "" : " Right: the tokens after the first, in the plane of their own PCA."),
+          ? "" : " Right: the tokens after the first, in the plane of their own principal components."),
       height: 680, tables: tables,
       commands: """
         set multiplot
@@ -85,18 +86,19 @@ extension Figure {
   }
 }
 
-/// The name of a path, beside its end where nothing else stands.
+/// The label of a path, placed beside its end where it overlaps nothing.
 struct PathLabel {
   let text: String
   /// Where the path ends.
   let end: [Double]
-  /// Where the name begins, at half its height; nil where it has no room.
+  /// The left end of the label, at half its height; nil if there is no room for it.
   let place: [Double]?
 
-  /// Pixels of a character of the small font, rather too many than too few, and of a line.
+  /// The width of a character of the small font in pixels, overestimated, and the height of a line.
   private static let (letter, line) = (9.0, 17.0)
 
-  /// Of all paths, the last token's placed first. `size` is a panel's in pixels, `x` and `y` the ends of its axes.
+  /// The labels of all paths, placed from the last token to the first. `size` is the panel's size in pixels, `x` and `y` are
+  /// the ends of its axes.
   static func all(
     _ paths: [[[Double]]], _ names: [String], in size: (width: Double, height: Double),
     _ x: (low: Double, high: Double)?, _ y: (low: Double, high: Double)?
@@ -106,13 +108,13 @@ struct PathLabel {
     let ends = zip(paths, names).compactMap { path, name in
       path.last.map { (text: shortened(name, limit: 14), end: $0) }
     }
-    // Pixels from the lower left corner.
+    // Positions in pixels from the lower left corner.
     let points = ends.map { (x: ($0.end[0] - x.low) * perX, y: ($0.end[1] - y.low) * perY) }
     var taken = points.map { Box(x: $0.x - 5, y: $0.y - 5, width: 10, height: 10) }
     var labels: [PathLabel] = []
     for (label, point) in zip(ends, points).reversed() {
       let width = letter * Double(label.text.unicodeScalars.count) + 4
-      // Right of the end or left of it; beside it, above or below.
+      // Candidate positions: right or left of the end, at its height, above or below.
       let places: [(Double, Double)] = [0, 14, -14].flatMap { dy in
         [(9.0, dy), (-width - 7, dy)]
       }

@@ -1,7 +1,7 @@
 import Analysis
 
 extension Figure {
-  /// What the vectors of a map favour and disfavour, one row per vector; nil without a read-out.
+  /// The tokens that the vectors of a map favour and disfavour, one row per vector; nil without a read-out.
   static func readOut(_ run: ReportedMaps, _ m: Int) -> Figure? {
     let (prompt, map) = run.maps[m]
     guard let found = map.readOut else { return nil }
@@ -11,7 +11,7 @@ extension Figure {
     let count = parts.compactMap { $0?.favoured.count }.max() ?? 0
     for k in 0..<max(found.left.count, found.right.count) {
       for (name, vectors) in [("u", found.left), ("v", found.right)] where k < vectors.count {
-        // Of several tokens the one with the largest part.
+        // For a vector of several tokens, the token with the largest part.
         guard let part = vectors[k].first else { continue }
         let place =
           vectors[k].count > 1 ? part.token.map { " at \(tokenLabel($0, tokens))" } ?? "" : ""
@@ -22,12 +22,12 @@ extension Figure {
     }
     let names = (1...max(count, 1)).map { "\($0)" }
     return WordGrid(
-      name: "\(run.stem)-read-out-\(m + 1)", title: "What the vectors favour",
+      name: "\(run.stem)-read-out-\(m + 1)", title: "Tokens that the vectors favour",
       caption:
         "The tokens with the highest scores (left, best first) and the lowest scores (right, lowest last) of each singular "
         + "vector of \(run.mapInWords(m)); a vector of several tokens is read at the one with its largest part. "
-        + "The score is a logit: the vector as a state of unit mean square goes through the final norm and the unembedding, "
-        + "and half the difference to the same for the negated vector is taken. The common sign of u and v is arbitrary.",
+        + "The score is a logit: the vector, scaled to unit mean square, goes through the final norm and the unembedding, "
+        + "as does its negative, and half the difference is taken. The common sign of u and v is arbitrary.",
       axes: ("vector", "favoured, then disfavoured", "score"), words: ("vector", "place"),
       rows: rows, columns: names.map { "+\($0)" } + names.reversed().map { "−\($0)" }, cells: cells
     ).figure
@@ -40,7 +40,7 @@ extension Figure {
     }
   }
 
-  /// The likeliest token that a lens reads at each layer and position; nil when nothing was read.
+  /// The most likely token that a lens reads at each boundary and position; nil if nothing was read.
   static func lensGrid(_ record: LensReadingRecord, stem: String) -> Figure? {
     let places = record.reading.places
     let (layers, positions) = (
@@ -52,7 +52,7 @@ extension Figure {
       }, uniquingKeysWith: { first, _ in first })
     let last = record.model.layers
     return WordGrid(
-      name: "\(stem)-grid", title: "What the lens reads",
+      name: "\(stem)-grid", title: "Tokens that the lens reads",
       caption:
         "The most likely token at each layer boundary and position, coloured by its logit. Boundary 0 is the embedding; "
         + "\(last) is the model's own prediction of the next token.",

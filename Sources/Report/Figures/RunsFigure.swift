@@ -5,7 +5,7 @@ import Foundation
 extension Figure {
   /// Coupling, line-shape score and expodistance of every run, prompt by prompt, with the interval of the mean.
   ///
-  /// A model and its twin of random weights stand side by side. nil for one run of one prompt: a single point.
+  /// A model and its copy with random weights are neighbours. nil for one run of one prompt, which would be a single point.
   static func runs(_ runs: [ReportedRun]) -> Figure? {
     let measures = Measure.all.filter { m in runs.contains { m.value($0)?.mean != nil } }
     let mostPrompts = runs.map(\.prompts.count).max() ?? 0
@@ -43,7 +43,7 @@ extension Figure {
       let axis = Axis.linear(shown, most: 4)
       let range = isLogarithmic ? Axis.range(shown, isLogarithmic: true) : axis.range
       if m == 0 {
-        // The names stand left of the first panel: on its lower end, right-aligned.
+        // The names are right-aligned at the left end of the first panel.
         let end = range.dropFirst().prefix { $0 != ":" }
         curves.append(
           "name.'-names.dat' using (\(end)):1:2 with labels right offset -1, 0 font small")
@@ -60,7 +60,7 @@ extension Figure {
     }
     let intervals = runs.compactMap { $0.coupling?.value.interval }.first
     return Figure(
-      name: "runs", title: runs.count > 1 ? "The runs side by side" : "Prompt by prompt",
+      name: "runs", title: runs.count > 1 ? "Comparison of the runs" : "Prompt by prompt",
       caption: "Dots: prompts. Squares: their mean"
         + (intervals.map {
           ", with the \(Int(($0.level * 100).rounded())) % interval over prompts"
@@ -69,8 +69,8 @@ extension Figure {
         + (hasTwins
           ? "Blue: as published or trained; vermilion: the same architecture with random weights. "
           : "")
-        + "Line-shape score and expodistance: of a prompt's last token; "
-        + "1 is a straight path, 0 exactly exponential growth of the norm. "
+        + "Line-shape score and expodistance are those of each prompt's last token: "
+        + "a line-shape score of 1 is a straight path, an expodistance of 0 exactly exponential growth of the norm. "
         + readings(runs),
       height: height(runs.count), tables: tables,
       commands: """
@@ -86,7 +86,7 @@ extension Figure {
 
   private static func height(_ runs: Int) -> Int { 150 + 46 * max(runs, 2) }
 
-  /// The runs' reading of coupling, or, where they differ, every one.
+  /// The runs' common reading of coupling, or, if they differ, the reading of each run.
   static func readings(_ runs: [ReportedRun]) -> String {
     let all = runs.map(\.reading)
     guard let first = all.first, Set(all).count > 1 else { return all.first ?? "" }
@@ -96,14 +96,14 @@ extension Figure {
   }
 }
 
-/// A number of every prompt by which runs are compared.
+/// A quantity of each prompt by which runs are compared.
 struct Measure: Sendable {
   let name: String
   let hasNull: Bool
   let label: @Sendable (ReportedRun) -> String
   let value: @Sendable (ReportedRun) -> PromptMean?
 
-  /// The runs' means, their prompts' numbers, and all numbers that are to be in the picture.
+  /// The runs' means, the values of their prompts, and all numbers that the axis must contain.
   func tables(_ runs: [ReportedRun]) -> (means: DataTable, points: DataTable, shown: [Double]) {
     var points = DataTable("-\(name)-prompts", columns: ["run", "value", "random"])
     var means = DataTable(
@@ -113,7 +113,7 @@ struct Measure: Sendable {
       guard let value = value(run), let mean = value.mean else { continue }
       let (known, isRandom) = (value.perPrompt.compactMap { $0 }, run.isRandom ? 1 : 0)
       for (p, x) in known.enumerated() {
-        // Spread over the height of a row, in the order of the prompts.
+        // Prompts are spread over the height of the row, in order.
         let shift = known.count > 1 ? 0.44 * (Double(p) / Double(known.count - 1) - 0.5) : 0
         points.append([.number(Double(r) + shift), .number(x), .integer(isRandom)])
       }

@@ -2,9 +2,9 @@ import Alignment
 import Analysis
 
 extension Figure {
-  /// Singular values of every block, and 1/σ₁ along depth with its line of least squares.
+  /// Singular values of every block, and 1/σ₁ along depth with its least-squares line.
   ///
-  /// nil when there is neither: a single block with a single value.
+  /// nil if there is only a single block with a single value.
   static func spectra(_ run: ReportedRun) -> Figure? {
     let blocks = BlockSpectrum.all(run.prompts)
     let rank = blocks.map(\.values.count).max() ?? 0
@@ -59,7 +59,7 @@ extension Figure {
         "name.'-leading.dat' using 1:2 with linespoints pt 7 ps 0.8 lw 1 lc '\(Palette.main)'"
       ]
       if inverse.contains(where: { $0.inverseLeading?.standardError != nil }) {
-        // Below the points: a bar clears the place of its own.
+        // Error bars are drawn before the points, since a bar erases what is under its centre.
         curves.insert(
           "name.'-leading.dat' using 1:2:3 with yerrorbars pt 0 lw 1.5 lc '\(Palette.main)'", at: 0)
       }
@@ -69,7 +69,7 @@ extension Figure {
           "name.'-leading.dat' using 1:4 with lines lw 3 lc '\(Palette.other)' "
             + "title 'least squares\(share)'")
         fitText =
-          " Line: least squares from block \(start), slope \(short(fit.slope)) a block\(share)."
+          " Line: least squares from block \(start), slope \(short(fit.slope)) per block\(share)."
       }
       let errors = inverse.flatMap { b in
         [-1.0, 0, 1].map { side in
@@ -98,7 +98,7 @@ extension Figure {
         + (blocks.contains { $0.jacobians > 1 } ? " and over the tokens of each; " : "; ")
         + "last block \(run.record.settings.last.rawValue), "
         + "site \(run.record.settings.site.rawValue)."
-        + (inverse.count > 1 ? " 1/σ₁: the mean of the inverse of the largest." + fitText : "")
+        + (inverse.count > 1 ? " 1/σ₁: the mean of the reciprocal of the largest." + fitText : "")
         + certainty(run),
       height: 560, tables: inverse.count > 1 ? [values, leading] : [values],
       commands: "set multiplot\n" + panels.joined(separator: "\n") + "\nunset multiplot",
@@ -106,7 +106,7 @@ extension Figure {
   }
 }
 
-/// What is proven of the values, how far they may be off, and which are not told apart.
+/// A sentence about certificates, error bounds and clusters of the singular values.
 private func certainty(_ run: ReportedRun) -> String {
   let lines = CertaintyLines(run.prompts.flatMap(\.layers)).lines
   guard !lines.isEmpty else { return "" }
@@ -117,20 +117,20 @@ private func certainty(_ run: ReportedRun) -> String {
   return " Certainty: " + statements.joined(separator: "; ") + "."
 }
 
-/// What the Jacobians of one block have in common.
+/// Means over the Jacobians of one block.
 struct BlockSpectrum {
-  /// From 1.
+  /// The block, counted from 1.
   let block: Int
-  /// The mean of σₖ over Jacobians.
+  /// The means of σₖ over Jacobians.
   let values: [Double]
-  /// How far each may be off, the mean of the bounds; nil where one is not known.
+  /// The error bound of each mean, which is the mean of the bounds; nil if one of them is unknown.
   let bounds: [Double]?
-  /// 1/σ₁, of every prompt the mean over its Jacobians; nil where a σ₁ is 0.
+  /// The estimate of 1/σ₁ over prompts, each represented by the mean over its Jacobians with σ₁ > 0; nil if there are none.
   let inverseLeading: MeanEstimate?
-  /// Jacobians of one prompt.
+  /// The largest number of Jacobians in one prompt.
   let jacobians: Int
 
-  /// One per block, in order of depth.
+  /// The spectra of all blocks, in order of depth.
   static func all(_ prompts: [PromptRecord]) -> [BlockSpectrum] {
     let layers = prompts.map { Dictionary(grouping: $0.layers, by: \.layer) }
     return Set(layers.flatMap(\.keys)).sorted().map { block in

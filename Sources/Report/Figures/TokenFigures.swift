@@ -1,16 +1,16 @@
 import Alignment
 
 extension Figure {
-  /// Coupling of the tokens of one prompt with each other, at some blocks.
+  /// Coupling between the tokens of one prompt, at some of the blocks.
   ///
-  /// nil for runs of another kind, or of single tokens.
+  /// nil for coupling across depth, or if the run has only one token.
   static func tokens(_ run: ReportedRun, _ colors: ColorScale) -> Figure? {
     guard let found = run.tokenTables else { return nil }
     let count = found.drawn.count
     let columns = count == 4 ? 2 : min(count, 3)
     let lines = (count + columns - 1) / columns
     let texts = run.record.prompts[found.prompt].tokens
-    // Squares of `side` pixels, one every `pitch`; names of tokens stand left of them and below.
+    // Squares of `side` pixels at a distance of `pitch`, with the names of tokens left of and below them.
     let (side, pitch) = (texts == nil ? 270.0 : 225.0, 345.0)
     let left = texts == nil ? 80.0 : 140.0
     let height = 30 + 400 * lines
@@ -71,9 +71,9 @@ extension Figure {
         """, live: .tokens(run, colors, found))
   }
 
-  /// Mean coupling of the tokens at every block, with its null level.
+  /// Mean coupling between tokens at every block, with its null level.
   ///
-  /// nil for runs of another kind, or of fewer than two blocks.
+  /// nil for coupling across depth, or if the run has fewer than two blocks.
   static func tokensAlongDepth(_ run: ReportedRun) -> Figure? {
     guard run.kind != .depth else { return nil }
     let tables = run.tables.map { Dictionary(grouping: $0) { $0.place.layer ?? 0 } }
@@ -134,18 +134,18 @@ extension Figure {
   }
 }
 
-/// Some of the tables of one prompt's tokens.
+/// The token tables of one prompt that are drawn.
 struct TokenTables {
-  /// What is drawn, evenly chosen.
+  /// The drawn tables, chosen evenly over depth.
   let drawn: [(table: CouplingMatrix, mean: MeanTable)]
-  /// From 0.
+  /// The prompt, counted from 0.
   let prompt: Int
-  /// Tables the prompt has.
+  /// The number of tables that the prompt has.
   let count: Int
 }
 
 extension ReportedRun {
-  /// Of the first prompt that has them; nil for runs of another kind, or of single tokens.
+  /// The tables of the first prompt that has any; nil for coupling across depth, or if the run has only one token.
   var tokenTables: TokenTables? {
     guard kind != .depth, let prompt = tables.firstIndex(where: { !$0.isEmpty }) else { return nil }
     let all = tables[prompt].filter { $0.rows.count > 1 }
@@ -156,7 +156,7 @@ extension ReportedRun {
     return TokenTables(drawn: drawn, prompt: prompt, count: all.count)
   }
 
-  /// Which Jacobians are compared.
+  /// A sentence that says which Jacobians are compared.
   var kindInWords: String {
     switch kind {
     case .depth: "Blocks of one token against each other."

@@ -1,4 +1,4 @@
-/// A table whose cells are tokens, coloured by a number.
+/// A figure of a table of tokens, whose cells are coloured by a number.
 struct WordGrid {
   /// A token and its number.
   typealias Cell = (text: String, value: Double)
@@ -6,23 +6,23 @@ struct WordGrid {
   var name: String
   var title: String
   var caption: String
-  /// What its rows, columns and colours are called.
+  /// The labels of the axes and of the colour scale.
   var axes: (row: String, column: String, value: String)
-  /// What one row and one column are called.
+  /// The nouns for one row and one column.
   var words: (row: String, column: String)
   var rows: [String]
   var columns: [String]
-  /// Row by row.
+  /// The cells in row-major order.
   var cells: [[Cell?]]
 
-  /// Rows and columns that a picture has room for; the page's script draws all.
+  /// The largest numbers of rows and columns of the picture; the page's script draws all of them.
   private static let (mostRows, mostColumns) = (40, 14)
 
-  /// The picture; nil where there is nothing to draw.
+  /// The figure; nil if no cell has a finite value.
   var figure: Figure? {
     let values = cells.joined().compactMap { $0?.value }.filter(\.isFinite)
     guard let low = values.min(), let high = values.max() else { return nil }
-    // Of rows some evenly, of columns the last.
+    // Evenly spaced rows, and the last columns.
     let (kept, first) = (
       Figure.spread(rows.count, most: Self.mostRows), max(0, columns.count - Self.mostColumns)
     )
@@ -32,7 +32,7 @@ struct WordGrid {
       rows: DataTable("-rows", columns: ["row", "name"], isForNames: true),
       columns: DataTable("-columns", columns: ["column", "name"], isForNames: true)
     )
-    // Characters of the small font that a cell is wide.
+    // The width of a cell in pixels, and in characters of the small font.
     let pitch = 885.0 / Double(max(shown.count, 1))
     let limit = max(2, Int(pitch / 9.6))
     for (y, r) in kept.enumerated() {

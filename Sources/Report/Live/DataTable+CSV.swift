@@ -1,11 +1,12 @@
 extension DataTable {
-  /// Characters of a table that goes into the page at most; the file beside it has the others.
+  /// The largest number of characters of a table that is embedded in the page; longer tables are only in the file beside it.
   private static let mostLinked = 60_000
 
-  /// The table as an address that a browser saves as CSV without any script, and what its name ends with; nil where it is long.
+  /// The table as a data URL, which a browser saves as CSV without a script, and the suffix of the file name; nil if it is too
+  /// long.
   var csvLink: (suffix: String, address: String)? {
     guard text.utf8.count <= Self.mostLinked else { return nil }
-    // Blank lines and repeated headers separate parts for gnuplot only.
+    // Blank lines and repeated headers separate data sets for gnuplot and are removed.
     var lines: [Substring] = []
     for line in text.split(separator: "\n") where lines.isEmpty || line != lines[0] {
       lines.append(line)
@@ -17,14 +18,14 @@ extension DataTable {
     return (suffix, "data:text/csv;charset=utf-8," + percentEncoded(csv + "\n"))
   }
 
-  /// A field of a CSV. A text that a spreadsheet would take for a formula gets an apostrophe before it.
+  /// A CSV field. A text that a spreadsheet would evaluate as a formula is prefixed with an apostrophe.
   private func field(_ text: Substring) -> String {
     let isFormula = "=+-@".contains(text.first ?? " ") && Double(text) == nil
     let safe = (isFormula ? "'" : "") + text
     return safe.contains { ",\"".contains($0) } ? "\"\(safe.replacing("\"", with: "\"\""))\"" : safe
   }
 
-  /// Letters, digits and what else has no meaning in an address or a quoted attribute stay, all other bytes are spelt.
+  /// The text with all bytes percent-encoded except letters, digits and `-.,_`.
   private func percentEncoded(_ text: String) -> String {
     let digits = Array("0123456789ABCDEF".utf8)
     var bytes: [UInt8] = []

@@ -1,7 +1,7 @@
 import Alignment
 
 extension LiveFigure {
-  /// Coupling of every pair of blocks in every reading that the record has, over prompts and of single ones.
+  /// Coupling of every pair of blocks in every recorded reading, as a mean over prompts and for single prompts.
   static func depth(_ run: ReportedRun, _ colors: ColorScale, _ mean: MeanTable) -> LiveFigure? {
     let (readings, settings) = run.readings
     let entries = mean.rows.count * mean.columns.count
@@ -34,7 +34,7 @@ extension LiveFigure {
       guard let shown = tables(choices.options[choice[choice.count - 1]].prompts),
         shown.rows == mean.rows, shown.columns == mean.columns
       else { return [["values": .list(Array(repeating: .null, count: entries))], [:]] }
-      // All prompts have the scale of their mean.
+      // All prompts use the colour scale of their mean.
       let telling = setting == run.setting ? [] : tables(choices.options[0].prompts)?.telling ?? []
       let (low, high) = (telling.min() ?? colors.lowest, telling.max() ?? colors.highest)
       return [
@@ -74,7 +74,7 @@ extension LiveFigure {
 }
 
 extension LiveSeries {
-  /// The ends of bars of some length about some numbers.
+  /// The ends of error bars around the given numbers.
   static func ends(
     _ values: [Double?], _ errors: [Double?], across: Bool = false
   ) -> [(String, PageJSON)] {
@@ -87,7 +87,7 @@ extension LiveSeries {
 }
 
 extension MeanTable {
-  /// The values and bounds for a panel whose `digits` are 5; what is trivial is missing.
+  /// The values and bounds for a panel with `digits` = 5; trivial entries are missing.
   var liveEntries: [(String, PageJSON)] {
     let places = rows.indices.flatMap { i in columns.indices.map { (i, $0) } }
     let values = places.map { i, j in

@@ -1,35 +1,37 @@
-/// What a figure is drawn from by the page's script: panels, and switches between ways of showing them.
+/// The interactive version of a figure for the page's script: panels, and controls that switch between views of them.
 ///
-/// Everything the script shows is in here; it computes nothing but places and colours.
+/// It contains all displayed numbers; the script computes only positions and colours.
 struct LiveFigure {
-  /// Choices above the figure.
+  /// The controls above the figure.
   var controls: [Control] = []
-  /// What every view has in common, one object per panel.
+  /// The properties that all views share, one object per panel.
   var panels: [PageJSON]
-  /// For each choice of options, by their numbers (`0.2.1`), what the panels have besides.
+  /// The further properties of the panels for each choice of options; the key consists of the option numbers (`0.2.1`).
   var views: [(key: String, panels: [PageJSON])]
-  /// What a reader must know of the choice.
+  /// A note about the available choices.
   var note: String?
 
-  /// Bytes that single prompts add to a page at most; the rest can be read in the record.
+  /// The largest number of bytes that views of single prompts add to a page; the record contains all prompts.
   static let pageBytes = 6_000_000
 
-  /// A switch.
+  /// A control that selects one of several options.
   struct Control {
     var label: String
     var options: [String]
     var start = 0
-    /// Of a switch that only hides what lies beyond, the largest place on the horizontal axis for every option.
+    /// For a control that only hides values, the limit of each option: the largest visible place on the horizontal axis, or, in
+    /// panels with `limitsLevels`, the largest visible level of a series.
     var limits: [Int]?
   }
 
-  /// A figure without switches.
+  /// A figure without controls.
   init(_ panels: [PageJSON]) {
     self.panels = panels
     views = [("", panels.map { _ in [:] })]
   }
 
-  /// A figure with switches; `view` gives the panels of a choice of one option for each. Switches of one option are none.
+  /// A figure with controls; `view` returns the panels for a choice of one option per control. Controls with a single option
+  /// are omitted.
   init(_ controls: [Control], _ panels: [PageJSON], view: ([Int]) -> [PageJSON]) {
     self.controls = controls.filter { $0.options.count > 1 }
     self.panels = panels
@@ -44,7 +46,7 @@ struct LiveFigure {
     }
   }
 
-  /// For the page.
+  /// The figure as JSON for the page.
   var json: PageJSON {
     [
       "controls": .list(
@@ -62,22 +64,22 @@ struct LiveFigure {
   }
 }
 
-/// How a line or its points look.
+/// A series of points, and how it is drawn.
 struct LiveSeries {
   var name: String?
-  /// One of the palette's categories, or with `level` a place on its scale.
+  /// The number of a categorical colour; unused if `level` gives a position on the colour scale.
   var colour = 0
   var level: Double?
   var x: [Double?]
   var y: [Double?]
-  /// Members by the names that the script knows them by: `low`, `high`, `xlow`, `xhigh`, `bounds`, `labels`, `tips`, `end`.
+  /// Further JSON members that the script reads: `low`, `high`, `xlow`, `xhigh`, `bounds`, `labels`, `tips`, `end`.
   var more: [(String, PageJSON)] = []
   var isLine = true
   var isDashed = false
   var isBand = false
-  /// `dot`, `small`, `square`, `cross`; nil for none.
+  /// The shape of the points: `dot`, `small`, `square`, `cross`; nil for no points.
   var mark: String? = "small"
-  /// Whether it is left out of the key.
+  /// Whether the series is omitted from the key.
   var isSilent = false
   var isFaint = false
 
@@ -105,7 +107,7 @@ extension PageJSON {
       [("type", "lines"), ("x", x), ("y", y), ("series", .list(series.map(\.json)))] + more)
   }
 
-  /// An end of a palette's scale to the other.
+  /// The colour scale from `low` to `high`.
   static func range(_ label: String, _ low: Double, _ high: Double) -> PageJSON {
     ["label": .text(label), "low": .number(low), "high": .number(high)]
   }

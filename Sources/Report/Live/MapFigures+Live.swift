@@ -1,7 +1,7 @@
 import Analysis
 
 extension LiveFigure {
-  /// Singular values of maps with their bounds, and their residual norms.
+  /// Singular values of maps with their error bounds, and their residual norms.
   static func mapSpectrum(_ run: ReportedMaps) -> LiveFigure {
     let ramp = PageJSON.range("map", 0, Double(max(1, run.maps.count - 1)))
     let tolerance = run.record.head.settings.tolerance

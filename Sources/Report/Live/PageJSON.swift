@@ -1,16 +1,16 @@
 import Foundation
 
-/// A value of the data that a page carries: JSON that may stand in a script element, with as many digits as are shown.
+/// A JSON value that is safe inside a script element; numbers have as many digits as are shown.
 indirect enum PageJSON: Sendable, ExpressibleByStringLiteral, ExpressibleByBooleanLiteral,
   ExpressibleByIntegerLiteral, ExpressibleByArrayLiteral, ExpressibleByDictionaryLiteral,
   ExpressibleByNilLiteral
 {
   case null
-  /// A number, written in decimal digits.
+  /// A number in decimal notation.
   case literal(String)
   case text(String)
   case list([PageJSON])
-  /// Its members in their order.
+  /// An object with its members in order.
   case object([(String, PageJSON)])
 
   init(nilLiteral: ()) { self = .null }
@@ -20,7 +20,7 @@ indirect enum PageJSON: Sendable, ExpressibleByStringLiteral, ExpressibleByBoole
   init(arrayLiteral elements: PageJSON...) { self = .list(elements) }
   init(dictionaryLiteral elements: (String, PageJSON)...) { self = .object(elements) }
 
-  /// A number to seven significant digits, which is more than single precision has; null where it is missing or not finite.
+  /// A number to seven significant digits, about the precision of a Float; null if it is missing or not finite.
   static func number(_ x: Double?) -> PageJSON {
     guard let x, x.isFinite else { return .null }
     return .literal(String(format: "%.7g", x))
@@ -35,7 +35,7 @@ indirect enum PageJSON: Sendable, ExpressibleByStringLiteral, ExpressibleByBoole
     return digits.isFinite ? .literal("\(Int(digits))e\(exponent)") : .null
   }
 
-  /// A number in units of its `digits`th decimal place, null where it is missing or too large.
+  /// A number as a multiple of 10^−`digits`; null if it is missing or too large.
   static func scaled(_ x: Double?, digits: Int) -> PageJSON {
     guard let x else { return .null }
     return Int(exactly: (x * pow(10, Double(digits))).rounded()).map { .literal("\($0)") } ?? .null
@@ -44,15 +44,15 @@ indirect enum PageJSON: Sendable, ExpressibleByStringLiteral, ExpressibleByBoole
   static func numbers(_ values: [Double?]) -> PageJSON { .list(values.map(number)) }
   static func bounds(_ values: [Double?]) -> PageJSON { .list(values.map(bound)) }
 
-  /// A user's texts, each as one short line.
+  /// User texts, each as one short line.
   static func texts(_ values: [String], limit: Int = 60) -> PageJSON {
     .list(values.map { .text(plainText($0, limit: limit)) })
   }
 
-  /// Whole numbers as texts.
+  /// Integers as texts.
   static func names(_ values: [Int]) -> PageJSON { .list(values.map { .text("\($0)") }) }
 
-  /// The JSON. No `<` or `&` stands in it, so that it ends no element and begins no comment or entity.
+  /// The JSON text. It contains no `<` or `&`, so that it cannot end the element or start a comment or an entity.
   var text: String {
     var result = ""
     write(into: &result)

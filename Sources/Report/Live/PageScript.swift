@@ -1,6 +1,6 @@
-/// The page's own script and style, which are files of this package and part of its code.
+/// The page's script and style, which are resources of this package.
 enum PageScript {
-  /// The script: one function, so that nothing of it is visible from elsewhere.
+  /// The script, wrapped in a function so that it defines no global names.
   static let source: String = {
     let parts = [
       PackageResources.drawing_js, PackageResources.charts_js, PackageResources.lines_js,

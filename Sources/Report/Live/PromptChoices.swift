@@ -1,14 +1,14 @@
 import Alignment
 import Analysis
 
-/// The mean over a run's prompts, and single ones as far as a page has room for them.
+/// The choices of a prompt control: the mean over a run's prompts, and as many single prompts as the page has room for.
 struct PromptChoices {
-  /// What a switch offers, each with the prompts it is of.
+  /// The options, each with the prompts that it shows.
   let options: [(name: String, prompts: [Int])]
-  /// What is left out.
+  /// A note about omitted prompts; nil if there are none.
   let note: String?
 
-  /// Of a run whose single prompts take so many bytes each.
+  /// The choices for a run whose single prompts take `bytesEach` bytes each; `isThere` tells which prompts have data.
   init(_ run: ReportedRun, bytesEach: Int, hasMean: Bool = true, where isThere: (Int) -> Bool) {
     let prompts = run.record.prompts
     let all = prompts.indices.filter { prompts[$0].failed == nil && isThere($0) }
@@ -25,23 +25,23 @@ struct PromptChoices {
         + " can be shown alone on this page; result.json has all of them." : nil
   }
 
-  /// The switch.
+  /// The control.
   var control: LiveFigure.Control { .init(label: "Prompt", options: options.map(\.name)) }
 }
 
 extension ReportedRun {
-  /// The beginning of a prompt's text, if it was given as text or an image.
+  /// The beginning of a prompt's text or of its image's name; empty if it was given as token ids.
   func given(_ p: Int) -> [String] {
     let prompt = record.prompts[p]
     return [prompt.text ?? prompt.image].compactMap { $0 }.map { plainText($0, limit: 40) }
   }
 
-  /// `3 ␣France`, or `3` where the record has no text of the token.
+  /// `3 ␣France`, or `3` if the record has no text for the token.
   func tokenName(_ t: Int, prompt p: Int) -> String { tokenLabel(t, record.prompts[p].tokens) }
 
-  /// The readings of coupling that the record has: switches, and for a choice of each the reading.
+  /// The recorded readings of coupling: controls, and the reading for each choice of their options.
   ///
-  /// Where it does not have all combinations, as some earlier versions did, the one that is shown.
+  /// Only the displayed reading if the record, made by an earlier version, does not have all combinations.
   var readings: (controls: [LiveFigure.Control], settings: [[Int]: CouplingSetting]) {
     let all = record.statistics.coupling.filter {
       $0.kind == kind && $0.setting.score == setting.score
@@ -71,7 +71,7 @@ extension ReportedRun {
   }
 }
 
-/// `3 ␣France`, or `3` where there is no text of the token.
+/// `3 ␣France`, or `3` if there is no text for the token.
 func tokenLabel(_ t: Int, _ tokens: [String?]?) -> String {
   "\(t)" + (TokenText.at(t, of: tokens).map { " " + plainText($0, limit: 24) } ?? "")
 }

@@ -17,7 +17,7 @@ extension LiveFigure {
     ])
   }
 
-  /// Norms and growth over all prompts, and token by token of single ones.
+  /// Norms and growth over all prompts, and of each token for single prompts.
   static func norms(
     _ run: ReportedRun, _ groups: [String], _ norms: DataTable, _ growth: DataTable
   ) -> LiveFigure {
@@ -86,7 +86,7 @@ extension LiveFigure {
     }
   }
 
-  /// The paths of a prompt's tokens in their planes.
+  /// The paths of a prompt's tokens in the planes of their principal components.
   static func paths(_ run: ReportedRun) -> LiveFigure? {
     let pictures = run.record.prompts.map { prompt in
       [prompt.trajectory.picture, prompt.trajectory.pictureWithoutFirst].compactMap(\.self)

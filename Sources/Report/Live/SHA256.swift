@@ -1,15 +1,15 @@
 import Foundation
 
-/// The hash by which a page names the one script that may run in it.
+/// The hash by which the content security policy of a page identifies the only script that may run.
 ///
 /// FIPS 180-4, "Secure Hash Standard", 2015.
 enum SHA256 {
-  /// In Base64, as a content security policy has it.
+  /// The hash in Base64, as a content security policy requires.
   static func base64(_ text: String) -> String {
     Data(hash(Array(text.utf8))).base64EncodedString()
   }
 
-  /// 32 bytes.
+  /// The hash as 32 bytes.
   static func hash(_ message: [UInt8]) -> [UInt8] {
     var h: [UInt32] = [2, 3, 5, 7, 11, 13, 17, 19].map { fraction(Double($0).squareRoot()) }
     let k = firstPrimes.map { fraction(cbrt(Double($0))) }
@@ -43,7 +43,7 @@ enum SHA256 {
     !(2..<n).contains { $0 * $0 <= n && n % $0 == 0 }
   }
 
-  /// The first 32 bits behind the point: a Double has 53, of which at most 5 stand before it.
+  /// The first 32 bits of the fractional part. A Double has 53 significant bits, of which the integer part takes at most 5.
   private static func fraction(_ x: Double) -> UInt32 { UInt32((x - floor(x)) * 0x1p32) }
 
   private static func turned(_ x: UInt32, _ bits: UInt32) -> UInt32 { x >> bits | x << (32 - bits) }

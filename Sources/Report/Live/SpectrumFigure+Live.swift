@@ -2,7 +2,7 @@ import Alignment
 import Analysis
 
 extension LiveFigure {
-  /// Singular values against k or along depth, and 1/σ₁, over prompts and of single ones.
+  /// Singular values against k or along depth, and 1/σ₁, as means over prompts and for single prompts.
   static func spectra(_ run: ReportedRun) -> LiveFigure? {
     let all = run.record.prompts.map(\.layers)
     // A value and its bound, drawn in two ways, and 1/σ₁.
@@ -56,7 +56,7 @@ extension LiveFigure {
     ]
   }
 
-  /// The script hides what lies beyond a k by the place on the axis; along depth all are shown.
+  /// One curve per k. `limitsLevels` makes the script hide curves whose k is above the limit, rather than places on the axis.
   private static func alongDepth(_ blocks: [BlockSpectrum]) -> PageJSON {
     let count = blocks.map(\.values.count).max() ?? 0
     let places: [Double?] = blocks.map { Double($0.block) }

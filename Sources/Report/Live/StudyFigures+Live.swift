@@ -3,7 +3,7 @@ import Analysis
 import Studies
 
 extension LiveFigure {
-  /// Runs one below the other, prompt by prompt.
+  /// The values of all prompts, one row per run.
   static func runs(_ runs: [ReportedRun], _ measures: [Measure]) -> LiveFigure {
     LiveFigure(
       measures.map { measure in
@@ -54,7 +54,7 @@ extension LiveFigure {
       })
   }
 
-  /// Coupling of models against their scores.
+  /// Scores of models against their coupling.
   static func correlation(
     _ study: CorrelationStudy, _ models: [StudiedModel], _ found: ScoreCorrelation
   ) -> LiveFigure {
@@ -98,7 +98,7 @@ extension PageJSON {
   ) -> PageJSON {
     var series: [LiveSeries] = []
     let steps = lines.flatMap { $0.runs.compactMap(\.record.model.trainingStep) }
-    // A logarithmic axis has no 0: the first step over 2 stands for it.
+    // A logarithmic axis has no 0, so step 0 is drawn at half the first step.
     let zero = Double(steps.filter { $0 > 0 }.min() ?? 2) / 2
     for (g, line) in lines.enumerated() {
       let runs = line.runs.filter { value($0)?.mean != nil }.sorted {

@@ -1,7 +1,7 @@
 import Alignment
 
 extension LiveFigure {
-  /// Coupling of a prompt's tokens at some blocks, in every reading that the record has.
+  /// Coupling between a prompt's tokens at some of the blocks, in every recorded reading.
   static func tokens(_ run: ReportedRun, _ colors: ColorScale, _ drawn: TokenTables) -> LiveFigure?
   {
     let (readings, settings) = run.readings

@@ -1,16 +1,16 @@
 import Analysis
 import Foundation
 
-/// What lenses read in prompts: a grid of tokens for each record of `lens read`.
+/// A report of lens readings: a grid of tokens for each record of `lens read`.
 package struct LensReport {
   private let records: [LensReadingRecord]
 
-  /// Of these folders. Throws `RunError.badRun`.
+  /// Reads the records in the given folders. Throws `RunError.badRun`.
   package init(_ folders: [String]) throws {
     records = try folders.map { path throws in try LensReadingRecord(folder: path) }
   }
 
-  /// Draws everything into a folder, as `RunReport.write(to:before:)` does.
+  /// Writes the figures and the page into a folder, as `RunReport.write(to:before:)` does.
   package func write(to path: String, before step: () throws -> Void = {}) throws {
     let gnuplot = try Gnuplot()
     let folder = try ReportFolder(path)
@@ -35,7 +35,7 @@ package struct LensReport {
         ReportPage(
           title: records.count == 1
             ? plainText(records[0].model.name, limit: 80) : "\(records.count) lens readings",
-          lead: "What averaged Jacobians read in the states of a prompt, layer by layer.",
+          lead: "Tokens that the averaged Jacobians read out from the states of a prompt, layer by layer.",
           body: body, figures: drawn, versions: records.map(\.krylens)))
     } catch {
       folder.takeBack()

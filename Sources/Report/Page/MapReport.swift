@@ -1,16 +1,16 @@
 import Analysis
 import Foundation
 
-/// Figures of runs of `triplets`, and a page that shows them with what the vectors favour.
+/// Figures of runs of `triplets`, and a page that shows them with the tokens that the vectors favour.
 package struct MapReport {
   private let runs: [ReportedMaps]
 
-  /// Of these run folders. Throws `RunError.badRun`.
+  /// Reads the records in the given run folders. Throws `RunError.badRun`.
   package init(_ folders: [String]) throws {
     runs = try folders.enumerated().map { try ReportedMaps($1, number: $0 + 1) }
   }
 
-  /// Draws everything into a folder, as `RunReport.write(to:before:)` does.
+  /// Writes the figures and the page into a folder, as `RunReport.write(to:before:)` does.
   package func write(to path: String, before step: () throws -> Void = {}) throws {
     let gnuplot = try Gnuplot()
     let folder = try ReportFolder(path)
@@ -34,7 +34,7 @@ package struct MapReport {
         ReportPage(
           title: runs.count == 1 ? runs[0].label : "\(runs.count) runs of maps",
           lead:
-            "Singular triplets of maps between tokens and layer boundaries, each with its measured residual.",
+            "Singular triplets of maps between tokens and layer boundaries, each with its measured residual norm.",
           body: body, figures: drawn, versions: runs.map(\.record.head.krylens)))
     } catch {
       folder.takeBack()
@@ -52,7 +52,7 @@ package struct MapReport {
 
   // MARK: Tables
 
-  /// The maps, one per row, and what failed.
+  /// A table of the maps, one per row, and the prompts that failed.
   private static func values(_ run: ReportedMaps) -> String {
     let columns = ["map", "shape", "from", "to", "linearization", "σ₁", "σₖ", "k", "residual / σ₁"]
     let rows = run.maps.indices.map { m in
@@ -88,7 +88,7 @@ package struct MapReport {
         + (tokens.count > 6 ? ", …" : "")
   }
 
-  /// What the vectors of a map favour, one row per vector and part.
+  /// A table of the tokens that the vectors of a map favour, with one row per vector and token position.
   private static func readOut(_ run: ReportedMaps, _ m: Int) -> String {
     let (prompt, map) = run.maps[m]
     guard let found = map.readOut else { return "" }

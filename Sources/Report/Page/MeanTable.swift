@@ -1,22 +1,22 @@
 import Alignment
 
-/// The mean of tables that have the same rows and columns, entry by entry.
+/// The entrywise mean of coupling tables that have the same rows and columns.
 struct MeanTable {
   let rows: [Int]
   let columns: [Int]
   let diagonalIsTrivial: Bool
-  /// Means over the tables that have the entry.
+  /// The mean of each entry over the tables that have it.
   let values: [[Double?]]
-  /// How far each may be off, the mean of the tables' bounds; nil where one is not known.
+  /// The error bound of each mean, which is the mean of the tables' bounds; nil if one of them is unknown.
   let bounds: [[Double?]]
-  /// Per row, the mean of the null levels.
+  /// The mean null level of each row.
   let null: [Double?]
-  /// Per row, the mean of the entries that say something, over tables.
+  /// The mean of each row's nontrivial entries, over tables.
   let rowMeans: [MeanEstimate?]
-  /// Tables that took part.
+  /// The number of tables in the mean.
   let count: Int
 
-  /// Of those that are like the first; nil when there are none.
+  /// The mean of the tables that have the rows and columns of the first; nil if there are none.
   init?(_ tables: [CouplingMatrix]) {
     guard let first = tables.first else { return nil }
     let like = tables.filter { $0.rows == first.rows && $0.columns == first.columns }
@@ -44,10 +44,10 @@ struct MeanTable {
     }
   }
 
-  /// Whether the entry is what it is by definition.
+  /// Whether the value of the entry is fixed by definition.
   func isTrivial(_ i: Int, _ j: Int) -> Bool { diagonalIsTrivial && rows[i] == columns[j] }
 
-  /// The entries that say something, and the null levels.
+  /// The nontrivial entries, and the null levels; empty if there are no such entries.
   var telling: [Double] {
     let entries = rows.indices.flatMap { i in
       columns.indices.compactMap { isTrivial(i, $0) ? nil : values[i][$0] }
@@ -55,7 +55,7 @@ struct MeanTable {
     return entries.isEmpty ? [] : entries + null.compactMap { $0 }
   }
 
-  /// Column, row, value; what is trivial is left out.
+  /// A table of column, row and value; the values of trivial entries are missing.
   func entries(_ suffix: String = "", named names: (String, String)) -> DataTable {
     var table = DataTable(suffix, columns: ["column", "row", names.0, names.1, "coupling"])
     for i in rows.indices {

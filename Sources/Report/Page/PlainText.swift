@@ -1,10 +1,10 @@
 import Files
 
-/// A user's text as one short line, as a figure or a page may show it.
+/// A user's text as one short line that a figure or a page can show.
 ///
-/// Line breaks and tabs become visible signs, all other characters that steer instead of showing (controls, directions of
-/// writing, private ones) go. At most `limit` Unicode scalars, the last of them an ellipsis when something was cut: one
-/// character may be made of any number of them.
+/// Line breaks and tabs become visible symbols; other control, format and private-use characters are removed. The result has
+/// at most `limit` Unicode scalars, the last of them an ellipsis if the text was cut. Scalars are counted, since a single
+/// character can consist of any number of them.
 func plainText(_ text: String, limit: Int) -> String {
   var scalars = String.UnicodeScalarView()
   for scalar in text.unicodeScalars {
@@ -26,7 +26,7 @@ func plainText(_ text: String, limit: Int) -> String {
   return String(scalars)
 }
 
-/// The same with what is too long cut out of its middle: where names are alike, they differ at their ends.
+/// As `plainText`, but a text that is too long is cut in the middle, since similar names often differ at their ends.
 func shortened(_ text: String, limit: Int) -> String {
   let scalars = plainText(text, limit: 200).unicodeScalars
   guard scalars.count > limit else { return String(scalars) }
@@ -34,7 +34,7 @@ func shortened(_ text: String, limit: Int) -> String {
   return String(scalars.prefix(half - 1)) + "…" + String(scalars.suffix(limit - half))
 }
 
-/// Text between tags or in a quoted attribute of HTML.
+/// Text escaped for use between HTML tags or in a quoted attribute.
 func escapedHTML(_ text: String) -> String {
   var escaped = ""
   for scalar in text.unicodeScalars {

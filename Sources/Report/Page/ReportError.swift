@@ -1,19 +1,19 @@
 public import Analysis
 
-/// Why a report could not be made.
+/// The reason why a report could not be written.
 public enum ReportError: SettingError, Equatable, Sendable {
-  /// No gnuplot on the path.
+  /// There is no gnuplot on the PATH.
   case noGnuplot
-  /// gnuplot did not start, complained, or left a picture out.
+  /// gnuplot did not start, reported an error, or did not write a picture.
   case gnuplotFailed(figure: String, reason: String)
-  /// gnuplot took longer than a figure can.
+  /// gnuplot exceeded the time limit of a figure.
   case gnuplotTimedOut(figure: String, seconds: Int)
-  /// The folder for the report is a run's.
+  /// The output folder is a run folder.
   case isRun(path: String)
-  /// The folder for the report holds something that is no report.
+  /// The output folder holds something other than a report.
   case isTaken(path: String)
 
-  /// What is wrong and what to do.
+  /// The error and its remedy.
   public var message: SettingMessage {
     switch self {
     case .noGnuplot:

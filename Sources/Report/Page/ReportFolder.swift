@@ -1,9 +1,9 @@
 import Analysis
 import Foundation
 
-/// The folder of a report: `index.html`, and `figures` beside it.
+/// The folder of a report: `index.html`, and the folder `figures` beside it.
 ///
-/// Both are made in its `partial` and take their places at the end, so that an earlier report stays until then.
+/// Both are written in its subfolder `partial` and moved into place at the end, so that an earlier report stays until then.
 struct ReportFolder {
   private let home: String
   private let partial: OutputFolder
@@ -13,12 +13,12 @@ struct ReportFolder {
   private static let figuresName = "figures"
   private static let partialName = "partial"
 
-  /// Opens it: a new or empty folder, or one that holds a report and nothing else. Throws `ReportError.isRun`, `isTaken`,
+  /// Opens a new or empty folder, or one that holds a report and nothing else. Throws `ReportError.isRun`, `isTaken`,
   /// and `RunError.cannotWrite`.
   init(_ path: String) throws {
     home = URL(fileURLWithPath: path).standardizedFileURL.path
     let files = FileManager.default
-    // A file is in the way as well.
+    // The path may also be a file.
     if files.fileExists(atPath: home) {
       let contents = try? files.contentsOfDirectory(atPath: home)
       guard let contents, Self.isReport(home, contents) else {
@@ -27,13 +27,13 @@ struct ReportFolder {
       }
     }
     let partial = "\(home)/\(Self.partialName)"
-    // What a report that was killed has left.
+    // Remains of a report whose process was killed.
     try? files.removeItem(atPath: partial)
     self.partial = try OutputFolder(making: partial, name: path)
     figures = try OutputFolder(making: "\(partial)/\(Self.figuresName)", name: path)
   }
 
-  /// Whether a folder holds nothing but what reports are made of.
+  /// Whether a folder holds only files of a report.
   private static func isReport(_ folder: String, _ contents: [String]) -> Bool {
     let files = FileManager.default
     guard Set(contents).isSubset(of: [page, figuresName, partialName]) else { return false }
@@ -41,7 +41,7 @@ struct ReportFolder {
       let html = files.contents(atPath: "\(folder)/\(page)") ?? Data()
       guard html.range(of: Data(ReportPage.mark.utf8)) != nil else { return false }
     }
-    // Of a report that was killed there are figures without a page, half-written ones among them.
+    // A killed process leaves figures without a page, and some of them may be incomplete.
     let inside = (try? files.contentsOfDirectory(atPath: "\(folder)/\(figuresName)")) ?? []
     let types: Set = ["dat", "gp", "svg", "png", "tmp"]
     return inside.allSatisfy { types.contains(($0 as NSString).pathExtension) }
@@ -52,7 +52,7 @@ struct ReportFolder {
     FileManager.default.fileExists(atPath: "\(folder)/\(partialName)/manifest.json")
   }
 
-  /// Writes a figure's data and script, and has both pictures drawn; returns what gnuplot warns of.
+  /// Writes a figure's data and script, draws both pictures, and returns gnuplot's warnings.
   ///
   /// Throws `RunError.cannotWrite` and `ReportError`.
   @discardableResult
@@ -68,11 +68,11 @@ struct ReportFolder {
         let data = FileManager.default.contents(atPath: "\(figures.path)/\(figure.name).\(type)")
         guard data?.suffix(64).range(of: end) != nil else {
           throw ReportError.gnuplotFailed(
-            figure: figure.name, reason: "no whole \(type) was written")
+            figure: figure.name, reason: "the \(type) file is missing or incomplete")
         }
       }
     } catch ReportError.gnuplotFailed(let name, let reason) {
-      // gnuplot does not say so when the disk is full, and may well end as if nothing were wrong.
+      // gnuplot does not report a full disk, and may exit with status 0.
       try checkRoom()
       throw ReportError.gnuplotFailed(figure: name, reason: reason)
     }
@@ -83,32 +83,33 @@ struct ReportFolder {
     return warnings
   }
 
-  /// Throws `RunError.cannotWrite` where nothing more can be written.
+  /// Throws `RunError.cannotWrite` if the disk is full.
   private func checkRoom() throws {
     let name = "room"
     defer { for file in [name, "\(name).tmp"] { unlink("\(figures.path)/\(file)") } }
     try figures.write(Data(repeating: 0, count: 1 << 16), to: name)
   }
 
-  /// A large heat map lies in the SVG as a picture of one dot an entry, which viewers would blur as they enlarge it.
+  /// The SVG with sharp heat maps, or nil if it needs no change. A large heat map is an image of one pixel per entry, which
+  /// viewers would blur when they enlarge it.
   private static func sharpened(_ svg: String) -> String? {
     let image = "preserveAspectRatio='none' xlink:href='data:image/png"
     guard svg.contains(image) else { return nil }
     return svg.replacing(image, with: "style='image-rendering:pixelated' \(image)")
   }
 
-  /// The bytes of a drawn figure's SVG. Throws Foundation's errors.
+  /// The SVG of a drawn figure. Throws Foundation's errors.
   func picture(of figure: Figure) throws -> Data {
     try Data(contentsOf: URL(fileURLWithPath: "\(figures.path)/\(figure.name).svg"))
   }
 
-  /// Writes the page, and puts it and the figures in the place of an earlier report. Throws `RunError.cannotWrite`.
+  /// Writes the page, and replaces an earlier report by it and the figures. Throws `RunError.cannotWrite`.
   func finish(_ page: ReportPage) throws(RunError) {
     try partial.write(Data(page.html.utf8), to: Self.page)
     for name in [Self.page, Self.figuresName] {
       try? FileManager.default.removeItem(atPath: "\(home)/\(name)")
     }
-    // The page last: where it is, all of the report is.
+    // The page is moved last: if it exists, the report is complete.
     for name in [Self.figuresName, Self.page] {
       guard rename("\(partial.path)/\(name)", "\(home)/\(name)") == 0 else {
         throw partial.failure()
@@ -117,6 +118,6 @@ struct ReportFolder {
     rmdir(partial.path)
   }
 
-  /// Removes what is not finished.
+  /// Removes the unfinished report.
   func takeBack() { partial.takeBack() }
 }

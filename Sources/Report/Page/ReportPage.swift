@@ -2,17 +2,16 @@ import Alignment
 import Analysis
 import Foundation
 
-/// The page: a table of the runs, then every figure with its caption. Nothing is fetched, and without JavaScript it shows the
-/// pictures that gnuplot drew; with it, its script draws the figures again from data in the page, so that they can be pointed
-/// at and switched.
+/// The page: a table of the runs, then every figure with its caption. The page fetches nothing. Without JavaScript it shows
+/// the pictures that gnuplot drew; with JavaScript, its script draws the figures again, interactively, from data in the page.
 struct ReportPage {
-  /// All of it.
+  /// The complete HTML of the page.
   let html: String
 
-  /// By this a page is known for one of ours.
+  /// The text by which a page is recognised as a report of this program.
   static let mark = "<p class=\"kind\">Krylens report</p>"
 
-  /// `picture` gives a figure's SVG, which goes into the page as an image: in an image nothing is run or fetched.
+  /// `picture` returns a figure's SVG, which is embedded as an image, because scripts and links inside an image are inert.
   init(
     runs: [ReportedRun], sections: [RunReport.Section], picture: (Figure) throws -> Data
   ) rethrows {
@@ -47,7 +46,7 @@ struct ReportPage {
       versions: runs.map(\.record.krylens))
   }
 
-  /// A page of this HTML. `title` is a user's text, to be escaped; `lead` is not.
+  /// A page with the given HTML. `title` is a user's text and is escaped here; `lead` is HTML.
   init(title: String, lead: String, body: String, figures: [Figure], versions: [String]) {
     let data = PageJSON.object(figures.compactMap { f in f.live.map { (f.name, $0.json) } })
     let script = PageScript.source
@@ -72,7 +71,7 @@ struct ReportPage {
       <header>\(Self.mark)<h1><bdi>\(escapedHTML(title))</bdi></h1><p class="lead">\(lead)</p></header>
       \(body)</main>
       <footer><p>Runs of Krylens \(escapedHTML(versions.joined(separator: ", "))); figures by gnuplot. \
-      Beside this page, in <code>figures</code>: every figure as SVG and PNG, its numbers and its commands.</p></footer>
+      The folder <code>figures</code> beside this page holds every figure as SVG and PNG, its data and its gnuplot commands.</p></footer>
       <script type="application/json" id="data">\(data.text)</script>
       <script>\(script)</script>
       </body>
@@ -81,16 +80,16 @@ struct ReportPage {
       """
   }
 
-  /// The first thing to know.
+  /// The opening paragraph.
   private static func lead(_ runs: [ReportedRun]) -> String {
     guard runs.count == 1, let run = runs.first else {
       let prompts = runs.map(\.prompts.count).reduce(0, +)
       return "Residual Jacobians of \(runs.count) runs, \(counted(prompts, "prompt")) in all: "
-        + "how the blocks couple, and how the tokens travel."
+        + "coupling between blocks, and paths of tokens."
     }
     let (m, prompts) = (run.record.model, counted(run.prompts.count, "prompt"))
     return "\(counted(m.layers, "block")) of width \(m.width), "
-      + "seen through \(run.record.settings.top) singular triplets of each residual Jacobian, "
+      + "by the leading \(run.record.settings.top) singular triplets of each residual Jacobian, "
       + "on \(prompts). " + escapedHTML(run.levels)
   }
 
@@ -101,10 +100,10 @@ struct ReportPage {
     return names.isEmpty
       ? ""
       : "<p class=\"notice\">Not finished: \(names.joined(separator: ", ")). "
-        + "What is shown is of the prompts that were done.</p>\n"
+        + "This page shows the prompts that were finished.</p>\n"
   }
 
-  /// The prompts that no figure shows, and why.
+  /// The prompts that failed, with the reasons.
   private static func failed(_ runs: [ReportedRun]) -> String {
     let all = runs.flatMap { run in
       run.record.prompts.compactMap { prompt in
@@ -121,7 +120,7 @@ struct ReportPage {
     }
     guard !all.isEmpty else { return "" }
     let (shown, most) = (all.prefix(10), 10)
-    return "<div class=\"notice\">Failed, and in no figure or mean:\n<ul>\n\(shown.joined())"
+    return "<div class=\"notice\">Failed, and excluded from all figures and means:\n<ul>\n\(shown.joined())"
       + (all.count > most ? "<li>and \(all.count - most) more</li>\n" : "") + "</ul></div>\n"
   }
 
@@ -154,9 +153,10 @@ struct ReportPage {
     <h2>How to read it</h2>
     <dl>
     <dt>Coupling</dt><dd>How well the leading singular vectors of block j diagonalise the residual Jacobian of \
-    block i: A(i|j) = Uⱼᵀ Jᵢ Vⱼ against Sᵢ. 1 when they do; about the null level when they have nothing to do with it.</dd>
-    <dt>Null level</dt><dd>The score expected of bases that are independent of the Jacobian. A coupling says something \
-    where it lies clearly above.</dd>
+    block i: A(i|j) = Uⱼᵀ Jᵢ Vⱼ is compared with Sᵢ. 1 if they diagonalise it with the values Sᵢ; about the null level if they \
+    are unrelated to it.</dd>
+    <dt>Null level</dt><dd>The score expected of bases that are independent of the Jacobian. A coupling is evidence of \
+    shared structure only if it is clearly above this level.</dd>
     <dt>Line-shape score</dt><dd>L / ‖sum of the unit steps‖ of a token's path through L blocks: 1 for a straight line, \
     about √L for steps in independent directions. Figures show the last token's, as align prints it; \
     the table also the mean over a prompt's tokens after the first.</dd>

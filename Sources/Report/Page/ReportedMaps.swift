@@ -1,20 +1,20 @@
 import Analysis
 
-/// A run of `triplets` as the report shows it.
+/// The data of a run of `triplets` that a report shows.
 struct ReportedMaps {
-  /// How its files begin: `run-1`.
+  /// The prefix of its file names: `run-1`.
   let stem: String
-  /// The name shown: a user's text, to be escaped wherever it is used.
+  /// The displayed name: a user's text, which must be escaped wherever it is used.
   let label: String
-  /// What was found.
+  /// The run's record.
   let record: MapRunRecord
-  /// The maps that are shown, each with its prompt; nil for the average.
+  /// The maps that are shown, each with its prompt, which is nil for an average over prompts.
   let maps: [(prompt: Int?, map: MapRecord)]
 
-  /// Maps that are drawn token by token, and read out in tables, at most.
+  /// The largest number of maps that get a figure of token norms and a table of read-outs.
   static let mostMaps = 6
 
-  /// Throws `RunError.badRun` when the record's numbers do not fit each other.
+  /// Throws `RunError.badRun` if arrays in the record have inconsistent lengths.
   init(_ path: String, number: Int) throws(RunError) {
     record = try MapRunRecord(folder: path)
     stem = "run-\(number)"
@@ -29,11 +29,11 @@ struct ReportedMaps {
         }
     }
     guard fits else {
-      throw .badRun(path: path, reason: "result.json: the numbers of a map are not of one length")
+      throw .badRun(path: path, reason: "result.json: arrays of a map have different lengths")
     }
   }
 
-  /// `the map of a prompt`, `the maps of 4 prompts`, `the average over 4 prompts`.
+  /// `one prompt`, `4 prompts`, `the average over 4 prompts`.
   var mapsInWords: String {
     if maps.first?.prompt == nil, !maps.isEmpty {
       return

@@ -3,27 +3,27 @@ import Analysis
 import Checkpoint
 import Foundation
 
-/// A run as the report shows it.
+/// The data of a run that a report shows.
 struct ReportedRun {
-  /// How its files begin: `run-1`.
+  /// The prefix of its file names: `run-1`.
   let stem: String
-  /// The name shown: a user's text, to be escaped wherever it is used.
+  /// The displayed name: a user's text, which must be escaped wherever it is used.
   let label: String
-  /// What was found.
+  /// The run's record.
   let record: RunRecord
   /// The run folder.
   let path: String
-  /// The kind and the reading of coupling that are shown.
+  /// The kind of coupling and the reading settings that are shown.
   let kind: CouplingKind
   let setting: CouplingSetting
-  /// The coupling that is shown, over prompts.
+  /// The statistic over prompts of the coupling that is shown.
   let coupling: CouplingStatistic?
-  /// Bytes that each of its figures may add to the page for what can be switched to.
+  /// The number of bytes that each of its figures may add to the page for alternative views.
   var liveBytes = LiveFigure.pageBytes
 
-  /// Takes the reading the run's settings ask for, at its largest rank; where the record has another score or norm, that.
+  /// Chooses the recorded reading of coupling that is closest to the run's settings, at the largest rank.
   ///
-  /// Throws `RunError.badRun` when the record's numbers do not fit each other.
+  /// Throws `RunError.badRun` if arrays in the record have inconsistent lengths.
   init(_ run: StoredRun, label: String, number: Int) throws(RunError) {
     (self.label, record, path, stem) = (label, run.record, run.path, "run-\(number)")
     try Self.check(run)
@@ -42,7 +42,7 @@ struct ReportedRun {
     setting = coupling?.setting ?? CouplingSetting(rank: max(rank, 1))
   }
 
-  /// Lists that are read together must be of one length: a file says so, which is no proof.
+  /// Checks that arrays that are indexed together have the same length, which a file does not guarantee.
   private static func check(_ run: StoredRun) throws(RunError) {
     for (p, prompt) in run.record.prompts.enumerated() {
       let path = prompt.trajectory
@@ -59,13 +59,13 @@ struct ReportedRun {
         }
       guard fits else {
         throw .badRun(
-          path: run.path, reason: "result.json: the paths of prompt \(p + 1) are of unequal lengths"
+          path: run.path, reason: "result.json: the paths of prompt \(p + 1) have different lengths"
         )
       }
     }
   }
 
-  /// K, sign, norm, form, score, last block.
+  /// A sentence with the score, the misfit, K, sign, normalisation, form, last block and site.
   var reading: String {
     let misfit =
       "m = ‖\(setting.sign == .absolute ? "|A|" : "A") − S‖_F / "
@@ -83,7 +83,7 @@ struct ReportedRun {
       + "last block \(record.settings.last.rawValue), site \(record.settings.site.rawValue)."
   }
 
-  /// What the axes of coupling are called.
+  /// The label of coupling axes.
   var scoreName: String {
     switch setting.score {
     case .misfit: "misfit m"
@@ -92,18 +92,18 @@ struct ReportedRun {
     }
   }
 
-  /// The prompts that have results.
+  /// The prompts that did not fail.
   var prompts: [PromptRecord] { record.prompts.filter { $0.failed == nil } }
 
   /// `4 prompts of NAME`.
   var scope: String { "\(counted(prompts.count, "prompt")) of \(label)" }
 
-  /// The prompts' tables of the shown coupling.
+  /// The tables of the coupling that is shown, for each prompt.
   var tables: [[CouplingMatrix]] {
     record.prompts.map { $0.coupling.filter { $0.kind == kind && $0.setting == setting } }
   }
 
-  /// A trajectory's number, by default the last token's, which is what `align` prints; nil where no prompt has it.
+  /// The mean of a trajectory quantity, by default of the last token, as `align` prints it; nil if no prompt has it.
   func path(
     _ quantity: TrajectoryStatistic.Quantity, _ tokens: TrajectoryStatistic.Tokens = .last
   ) -> PromptMean? {

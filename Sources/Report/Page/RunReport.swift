@@ -1,29 +1,28 @@
 import Studies
 public import Analysis
 
-/// Figures of some runs, and a page that shows them.
+/// Figures of runs of `align`, and a page that shows them.
 ///
-///     index.html          self-contained: every figure is in it
+///     index.html          self-contained: every figure is embedded
 ///     figures/NAME.svg    and .png, drawn by gnuplot
-///     figures/NAME.gp     its commands
+///     figures/NAME.gp     its gnuplot commands
 ///     figures/NAME….dat   its numbers, tab-separated
 public struct RunReport {
   private let runs: [ReportedRun]
   let sections: [Section]
 
-  /// Figures that belong together.
+  /// A group of figures under one heading.
   struct Section {
-    /// The run they are of; nil for those of all.
+    /// The run that the figures show; nil for figures of all runs.
     let run: ReportedRun?
     let figures: [Figure]
   }
 
-  /// Of these runs, in their order, except that checkpoints of one architecture come by their step, and a twin of random
-  /// weights follows its model; and of the scores of their
-  /// models, if they are known.
+  /// A report of the given runs, and of the scores of their models if `scores` is given. Runs keep their order, except that
+  /// checkpoints of one architecture are sorted by training step and runs with random weights follow the trained ones.
   ///
-  /// Throws `RunError.badSetting` when there are none, or their couplings cannot be compared with scores together,
-  /// `tooFewScored` when fewer than 3 have one, `badRun` when one of them contradicts itself, `FileError` for a damaged
+  /// Throws `RunError.badSetting` if there are no runs or their couplings cannot be correlated with scores together,
+  /// `tooFewScored` if fewer than 3 models have a score, `badRun` if a record is inconsistent, and `FileError` for a damaged
   /// `couplings.safetensors`.
   public init(_ runs: [StoredRun], scores: ScoreColumn? = nil) throws {
     guard !runs.isEmpty else {
@@ -68,11 +67,10 @@ public struct RunReport {
       }
   }
 
-  /// Draws everything into a folder that must not exist, be empty, or hold a report, which is replaced once all is drawn.
-  /// `step` is called before each figure, and ends the work if it throws.
+  /// Writes the figures and the page into a folder, which must be new, be empty, or hold a report; an earlier report is
+  /// replaced when everything has been drawn. `step` is called before each figure, and ends the work if it throws.
   ///
-  /// Throws `ReportError`, `RunError.cannotWrite`, and what `step` throws; then nothing of it stays, and what was there is
-  /// as it was.
+  /// Throws `ReportError`, `RunError.cannotWrite`, and the errors of `step`; the folder is then left as it was.
   public func write(to path: String, before step: () throws -> Void = {}) throws {
     let gnuplot = try Gnuplot()
     let folder = try ReportFolder(path)
@@ -90,7 +88,7 @@ public struct RunReport {
     }
   }
 
-  /// Coupling across depth against scores. Random weights have not earned their model's.
+  /// Coupling across depth against scores. Runs with random weights are excluded: the scores belong to the trained models.
   private static func correlation(_ runs: [StoredRun], _ scores: ScoreColumn) throws -> Figure? {
     let meant = runs.filter {
       $0.record.settings.kind == .depth && !$0.record.settings.randomInit
@@ -105,13 +103,13 @@ public struct RunReport {
     return Figure.correlation(study)
   }
 
-  /// What the runs are called: the model, what sets it apart, and a number where that is not enough.
+  /// Labels of the runs: the model's name, the settings that distinguish it, and a number if labels are still equal.
   private static func labels(_ runs: [StoredRun]) -> [String] {
     let names = runs.map { run in
       let (model, settings) = (run.record.model, run.record.settings)
       let step = model.trainingStep.map { model.name.contains("\($0)") ? "" : ", step \($0)" } ?? ""
       let kind = settings.kind == .depth ? "" : ", \(settings.kind.rawValue)"
-      // `align` says so in a name it makes itself, and a checkpoint's own name mostly has its step.
+      // A name made by `align` already says "random", and a checkpoint's own name mostly contains its step.
       let isSaid = model.name.contains("random")
       let weights = settings.randomInit && !isSaid ? ", random weights" : ""
       return plainText(model.name, limit: 60) + weights + step + kind

@@ -1,9 +1,9 @@
 import Alignment
 import Analysis
 
-/// The runs, one per row.
+/// A table with one row per run.
 struct RunTable {
-  /// A table that can be scrolled where it is too wide.
+  /// The HTML of the table, which scrolls horizontally if it is too wide.
   let html: String
 
   init(_ runs: [ReportedRun]) {
@@ -47,7 +47,7 @@ struct RunTable {
       + (record.complete ? "" : ", unfinished")
   }
 
-  /// 134.5 M
+  /// `134.5 M`
   private static func parameters(_ n: Int) -> String {
     let units: [(Double, String)] = [(1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k")]
     guard let (size, name) = units.first(where: { Double(n) >= $0.0 }) else { return "\(n)" }

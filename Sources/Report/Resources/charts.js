@@ -1,16 +1,16 @@
-// The kinds of chart. Each draws a panel and says what is under a point, where that is, and what it means:
+// The kinds of chart. Each draws a panel and returns its height and the methods that find, locate and describe entries:
 // {height, hit(x, y), box(i), tip(i), step(i, key), rows()}.
 
-/** The share of the palette for a value of a panel. */
+/** The position of a value on the panel's colour scale, from 0 to 1. */
 const share = (panel, value) => (value - panel.colour.low) / (panel.colour.high - panel.colour.low);
 
-/** The value of an entry, which is stored as a whole number of units of its last digit; null where it is missing. */
+/** The value of an entry, which is stored as an integer number of units of its last digit; null if it is missing. */
 const entry = (panel, i) => (panel.values[i] === null ? null : panel.values[i] / 10 ** panel.digits);
 
 const entryText = (panel, i) =>
   panel.values[i] === null ? panel.missing || "not known" : minus(entry(panel, i).toFixed(panel.digits)) + error(panel.bounds && panel.bounds[i]);
 
-/** Moves through rows and columns by the keys; null for a key that means nothing here. */
+/** The entry that an arrow key moves to; null for other keys. */
 function stepGrid(i, key, rows, columns) {
   let [r, c] = [Math.floor(i / columns), i % columns];
   if (key === "ArrowLeft") c--;
@@ -23,7 +23,7 @@ function stepGrid(i, key, rows, columns) {
   return Math.min(Math.max(r, 0), rows - 1) * columns + Math.min(Math.max(c, 0), columns - 1);
 }
 
-/** Entries as dots of a picture, which stays sharp at every size. */
+/** Entries as pixels of an image, which stays sharp at every size. */
 function picture(panel, rows, columns, index) {
   const canvas = document.createElement("canvas");
   [canvas.width, canvas.height] = [columns, rows];
@@ -42,7 +42,7 @@ function drawPicture(svg, href, x, y, width, height) {
   shape(svg, "image", {href, x, y, width, height, preserveAspectRatio: "none", class: "cells"});
 }
 
-/** A table of numbers as colours, with texts in the cells where there are some. */
+/** A table of numbers as colours, with texts in the cells if the panel has texts. */
 function heat(panel, svg, width) {
   const [rows, columns] = [panel.y.names.length, panel.x.names.length];
   const isWorded = Boolean(panel.texts);
@@ -107,7 +107,7 @@ function heat(panel, svg, width) {
   };
 }
 
-/** Small tables side by side, one name above each. */
+/** Small tables side by side, each with its name above. */
 function mosaic(panel, svg, width) {
   const {side, across, tiles} = panel;
   const room = width - 100;
@@ -143,7 +143,7 @@ function mosaic(panel, svg, width) {
       const {t, a, b} = places(i);
       return [`A(${tiles[t]}), entry ${a + 1}, ${b + 1}`, `${panel.colour.label}: ${entryText(panel, i)}`];
     },
-    // All tables together are one grid, which the keys walk through.
+    // The arrow keys move through all tables as one grid.
     step: (i, key) => {
       const {t, a, b} = places(i);
       const columns = across * side;

@@ -1,10 +1,10 @@
-// Scales, axes and colours: what every chart of the page is drawn with.
+// Scales, axes and colours that all charts use.
 
 const SVG = "http://www.w3.org/2000/svg";
 const VIRIDIS = ["440154", "472d7b", "3b528b", "2c728e", "21918c", "28ae80", "5ec962", "addc30", "fde725"].map(
   hex => [0, 2, 4].map(i => parseInt(hex.slice(i, i + 2), 16)));
 
-/** Appends an element of the page, or with `space` of an SVG. Text is only ever set as text. */
+/** Appends an HTML element, or an element of the namespace `space`. Text is only set as text, never as markup. */
 function add(parent, name, attributes = {}, text = null, space = null) {
   const node = space ? document.createElementNS(space, name) : document.createElement(name);
   for (const key in attributes) node.setAttribute(key, attributes[key]);
@@ -14,7 +14,7 @@ function add(parent, name, attributes = {}, text = null, space = null) {
 
 const shape = (parent, name, attributes, text = null) => add(parent, name, attributes, text, SVG);
 
-/** The colour at a share of the palette, from 0 to 1, as red, green and blue. */
+/** The colour at a position of the palette, from 0 to 1, as red, green and blue. */
 function shade(share) {
   const place = Math.min(Math.max(share, 0), 1) * (VIRIDIS.length - 1);
   const i = Math.min(Math.floor(place), VIRIDIS.length - 2);
@@ -23,7 +23,7 @@ function shade(share) {
 
 const css = rgb => `rgb(${rgb.join(" ")})`;
 
-/** A line's colour: one of the categories, or its place on the palette, whose far ends are left out where they would not show. */
+/** A line's colour: a categorical colour, or its position on the palette, without the ends that would be invisible on the background. */
 function stroke(series, ramp) {
   if (!ramp) return `var(--series-${series.colour % 7})`;
   const share = ramp.high > ramp.low ? (series.level - ramp.low) / (ramp.high - ramp.low) : 0.4;
@@ -32,7 +32,7 @@ function stroke(series, ramp) {
 
 const minus = text => text.replace(/-/g, "−");
 
-/** About five digits of a number. */
+/** A number to about five significant digits. */
 function written(x) {
   if (x === null || x === undefined || !isFinite(x)) return "–";
   const size = Math.abs(x);
@@ -41,7 +41,7 @@ function written(x) {
 
 const error = bound => (typeof bound === "number" ? ` ± ${minus(bound.toExponential(1))}` : "");
 
-/** A mark of an axis: short, powers of ten where it must. */
+/** The label of a tick: short, with a power of ten if necessary. */
 function marked(x) {
   const size = Math.abs(x);
   return minus(size === 0 || (size >= 1e-3 && size < 1e5) ? String(+x.toPrecision(4)) : x.toExponential(0));
@@ -49,7 +49,7 @@ function marked(x) {
 
 const ruler = document.createElement("canvas").getContext("2d");
 
-/** Pixels of a text on a chart. */
+/** The width of a text on a chart, in pixels. */
 function measure(text, size = 12) {
   ruler.font = `${size}px ${getComputedStyle(document.body).fontFamily}`;
   return ruler.measureText(text).width;
@@ -63,7 +63,7 @@ function fitted(text, width, size = 12) {
   return letters.length ? letters.join("") + "…" : "";
 }
 
-/** The same, cut in its middle: names that are alike differ at their ends. */
+/** The same, but cut in the middle, since similar names often differ at their ends. */
 function shortened(text, width, size = 12) {
   if (measure(text, size) <= width) return text;
   const [head, tail] = [[...text], []];
@@ -74,7 +74,7 @@ function shortened(text, width, size = 12) {
   return tail.length ? head.join("") + "…" + tail.join("") : "";
 }
 
-/** An axis over some numbers, from pixel `from` to pixel `to`. */
+/** A scale that contains the given numbers, from pixel `from` to pixel `to`. */
 function scale(values, from, to, isLog = false) {
   const known = values.filter(v => typeof v === "number" && isFinite(v) && (!isLog || v > 0));
   let [low, high] = [Math.min(...known), Math.max(...known)];
@@ -110,7 +110,7 @@ function ticks(axis, count) {
   return marks;
 }
 
-/** Marks below a plot; `label` in the middle. */
+/** Ticks below a plot, with `label` in the middle. */
 function bottomAxis(svg, frame, marks, label) {
   for (const {at, text} of marks) {
     shape(svg, "line", {class: "tick", x1: at, x2: at, y1: frame.bottom, y2: frame.bottom + 4});
@@ -119,7 +119,7 @@ function bottomAxis(svg, frame, marks, label) {
   shape(svg, "text", {class: "label", x: (frame.left + frame.right) / 2, y: frame.bottom + 36, "text-anchor": "middle"}, label);
 }
 
-/** Marks left of a plot; `label` along it. */
+/** Ticks left of a plot, with `label` along the axis. */
 function leftAxis(svg, frame, marks, label) {
   for (const {at, text} of marks) {
     shape(svg, "line", {class: "tick", x1: frame.left - 4, x2: frame.left, y1: at, y2: at});
@@ -129,17 +129,17 @@ function leftAxis(svg, frame, marks, label) {
   shape(svg, "text", {class: "label", x: 0, y: 0, transform: `translate(13 ${middle}) rotate(-90)`, "text-anchor": "middle"}, label);
 }
 
-/** Names of equal places along an axis: as many as fit, `room` pixels each. */
+/** Labels at equal distances along an axis: as many as fit at `room` pixels each. */
 function placeNames(names, room, at) {
   const pitch = Math.abs(at(1) - at(0));
   const step = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000].find(s => s * pitch >= room) || names.length;
-  // Numbers that go on by one are marked where they are round.
+  // Of consecutive integers, the round ones are labelled.
   const first = Number(names[0]);
   const shift = step > 1 && Number(names[names.length - 1]) === first + names.length - 1 ? (step - first % step) % step : 0;
   return names.flatMap((text, i) => ((i - shift) % step === 0 && i >= shift ? [{at: at(i), text}] : []));
 }
 
-/** The palette right of a plot, with its numbers. */
+/** The colour bar right of a plot, with its numbers. */
 function colourBar(svg, frame, colour) {
   const x = frame.right + 14;
   const size = frame.bottom - frame.top;

@@ -1,6 +1,6 @@
-// Lines and points.
+// Line and point charts.
 
-/** Curves, points with their errors, and bands, over two axes of numbers. */
+/** Curves, points with error bars, and bands. */
 function lines(panel, svg, width, limit) {
   const all = panel.series.map(s => ({...s, kept: s.x.map((_, i) => i).filter(i => limit === null || (panel.limitsLevels ? s.level : s.x[i]) <= limit)}));
   const numbers = (keys, more) => all.flatMap(s => keys.flatMap(k => (s[k] ? s.kept.map(i => s[k][i]) : []))).concat(more || []);
@@ -44,7 +44,7 @@ function lines(panel, svg, width, limit) {
       }
     }
     if (s.isLine) {
-      // A missing point is a gap.
+      // A missing point interrupts the curve.
       let path = "";
       let last = null;
       for (const i of there) {
@@ -106,7 +106,7 @@ function lineRows(panel, all) {
   ];
 }
 
-/** Left and right along a series, up and down to the same place of the next one. */
+/** The point that an arrow key moves to: left and right along a series, up and down to the same place of another series. */
 function stepPoints(points, n, key) {
   const {number, i} = points[n];
   const own = points.map((p, k) => [p, k]).filter(([p]) => p.number === number);
@@ -123,7 +123,7 @@ function stepPoints(points, n, key) {
   return others.filter(([p]) => p.number === next).sort(([a], [b]) => Math.abs(a.i - i) - Math.abs(b.i - i))[0][1];
 }
 
-/** The entries of a key, broken into lines where they do not fit beside each other. */
+/** The entries of a key, broken into lines if they do not fit beside each other. */
 function keyLines(named, width) {
   const lines = [[]];
   let x = 40;
@@ -157,7 +157,7 @@ function drawKey(svg, named, frame, top, width) {
   });
 }
 
-/** Names at the ends of curves, or at points: each beside its own where nothing else stands, else nowhere. */
+/** Labels at the ends of curves, or at points. A label that would overlap something in every position is omitted. */
 function placeLabels(svg, frame, all, points) {
   const wanted = all.flatMap((s, number) => {
     const own = points.filter(p => p.number === number);
@@ -166,7 +166,7 @@ function placeLabels(svg, frame, all, points) {
   }).filter(w => w.text);
   const taken = wanted.map(({p}) => ({x: p.x - 4, y: p.y - 4, width: 8, height: 8}));
   const meets = (a, b) => a.x < b.x + b.width && b.x < a.x + a.width && a.y < b.y + b.height && b.y < a.y + a.height;
-  // Of a prompt the last token matters most.
+  // The last token of a prompt matters most, so it is placed first.
   for (const {p, text} of wanted.reverse()) {
     const size = measure(text) + 4;
     const tries = [[7, -8], [-size - 7, -8], [7, -20], [7, 5], [-size - 7, -20], [-size - 7, 5], [-size / 2, -22], [-size / 2, 8]];

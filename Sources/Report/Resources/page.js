@@ -1,4 +1,4 @@
-// Switches, what is said under the pointer or by the keys, the data as CSV, and light and dark.
+// Controls, values shown at the pointer or by the keyboard, data as CSV, and light and dark colours.
 
 const tip = add(document.body, "div", {class: "tip", role: "status", hidden: ""});
 
@@ -16,9 +16,9 @@ function say(lines, node, box) {
 }
 
 const hush = () => { tip.hidden = true; };
-let speaker = null;  // the chart whose value is said
+let speaker = null;  // the chart whose value is shown
 
-/** One panel of a figure: drawn at the width it has, and again when that changes. */
+/** One panel of a figure, drawn to its current width, and again when the width changes. */
 function makePanel(parent, title) {
   const home = add(parent, "div", {class: "panel"});
   const svg = shape(home, "svg", {tabindex: 0, role: "application", "aria-roledescription": "chart", "aria-label": `${title}. Arrow keys move from value to value.`});
@@ -70,7 +70,7 @@ function makePanel(parent, title) {
   };
 }
 
-/** A field of a CSV. A text that a spreadsheet would take for a formula gets an apostrophe before it. */
+/** A CSV field. A text that a spreadsheet would evaluate as a formula is prefixed with an apostrophe. */
 function field(value) {
   if (value === null || value === undefined) return "";
   if (typeof value === "number") return String(value);
@@ -87,7 +87,7 @@ function save(name, rows) {
   setTimeout(() => URL.revokeObjectURL(address), 10000);
 }
 
-/** Puts charts in the place of a figure's picture. */
+/** Replaces a figure's picture by interactive charts. */
 function enliven(figure, data) {
   const heading = figure.querySelector("h3").textContent;
   const home = document.createElement("div");
@@ -111,7 +111,7 @@ function enliven(figure, data) {
     const limits = choices.filter(c => c.control.limit).map(c => c.control.limit[c.select.selectedIndex]);
     const view = data.views[key];
     shown = data.panels.map((panel, i) => ({...panel, ...view[i]}));
-    // All in their places first: the width of one depends on its neighbours.
+    // All panels are placed before any is drawn: the width of one depends on its neighbours.
     panels.forEach((panel, i) => panel.place(shown[i]));
     panels.forEach((panel, i) => panel.draw(shown[i], shown[i].isLimited && limits.length ? limits[0] : null));
   };
@@ -150,7 +150,7 @@ for (const name in figures) {
   try {
     enliven(figure, figures[name]);
   } catch {
-    // The picture stays.
+    // The picture stays visible.
     figure.querySelector(".live")?.remove();
   }
 }
