@@ -1,6 +1,6 @@
-"""What pyproject.toml cannot say: the version, which stands in Version.swift, and that the wheel is of one platform.
+"""What pyproject.toml cannot specify: the version, which is in Version.swift, and that the wheel is for one platform.
 
-The wheel carries a library that knows nothing of Python's own interface, so one wheel serves every version of Python 3:
+The wheel contains a library that does not use Python's own interface, so one wheel serves every version of Python 3:
 py3-none-PLATFORM. `make wheel` puts the library beside the package before it builds.
 """
 

@@ -148,7 +148,8 @@ public struct CorrelationStudy: Encodable, Sendable {
       warnings.append("settings differ: \(difference.description(names))")
     }
     if Set(runs.map { $0.record.prompts.map(\.given) }).count > 1 {
-      warnings.append("the runs have different prompts, which adds to the differences between models")
+      warnings.append(
+        "the runs have different prompts, which adds to the differences between models")
     }
     warn(
       zip(names, zip(models, measured)).filter {

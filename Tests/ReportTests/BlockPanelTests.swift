@@ -5,7 +5,7 @@ import Testing
 
 @testable import Report
 
-/// The grid of |A(i|j)|: what it is scaled by, and which blocks stand in it.
+/// The grid of |A(i|j)|: what it is scaled by, and which blocks it shows.
 struct BlockPanelTests {
   /// Jacobians that differ by a factor look alike: each panel is over σ₁ of its own.
   @Test func everyPanelIsOverItsOwnLargestValue() throws {

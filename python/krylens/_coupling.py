@@ -15,7 +15,7 @@ from ._folder import Folder, Record, listed
 
 @dataclass(frozen=True)
 class Coupling:
-    """How well blocks line up, read in one way, for all prompts of a run.
+    """The coupling of blocks or tokens in one reading, for all prompts of a run.
 
     Entry [i, j] compares the Jacobian ``rows[i]`` with the singular bases of the Jacobian ``columns[j]``:
     Uⱼᵀ Jᵢ Vⱼ against diag(σ of i) (Aubry et al., arXiv 2407.07810). Missing numbers are NaN.
@@ -23,13 +23,13 @@ class Coupling:
 
     #: Shape (prompts, rows, columns).
     per_prompt: Floats
-    #: The most by which an entry may be off, same shape; NaN where that is not known.
+    #: Bounds on the errors of the entries, of the same shape; NaN where unknown.
     bounds: Floats
-    #: The score to expect if the two bases had nothing to do with each other: shape (prompts, rows).
+    #: The null level, the score expected if the basis is unrelated to the Jacobian: shape (prompts, rows).
     null: Floats
-    #: Blocks, counted from 1, or tokens, counted from 0: what the rows stand for.
+    #: The Jacobians of the rows: blocks, counted from 1, or tokens, counted from 0.
     rows: npt.NDArray[np.int64]
-    #: What the columns stand for.
+    #: The bases of the columns.
     columns: npt.NDArray[np.int64]
     #: The mean over different prompts: shape (rows, columns). A prompt that was given twice counts once.
     mean: Floats

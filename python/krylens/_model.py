@@ -28,7 +28,7 @@ def open(path: PathLike, threads: Optional[int] = None, random_init: bool = Fals
     Parameters
     ----------
     path : path
-        A Hugging Face folder, a ``.gguf`` file, or a hub name that lies in the local cache. Nothing is downloaded.
+        A Hugging Face folder, a ``.gguf`` file, or the hub name of a model in the local cache. Nothing is downloaded.
     threads : int, optional
         All cores by default. Numbers do not depend on it.
     random_init : bool

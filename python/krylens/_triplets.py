@@ -44,7 +44,7 @@ class Triplets(_SVD):
     converged : bool
         Whether all residual norms are within ``tolerance * s[0]``.
     report : dict
-        All that is known of the solve: solver, applications, passes, certificate, remedy, seconds and so on, with the
+        The report of the solve: solver, applications, passes, certificate, remedy, seconds and so on, with the
         names that ``result.json`` uses.
     """
 

@@ -49,7 +49,7 @@ def test_neither_blas_changes_the_other(
 ) -> None:
     pytest.importorskip("scipy")
     others = ["numpy", "scipy.linalg", *(["torch"] if importlib.util.find_spec("torch") else [])]
-    # The package itself imports numpy, whatever stands before it.
+    # The package itself imports numpy, whatever was imported before it.
     orders = [["krylens", *others], [*others, "krylens"], [*others[::-1], "krylens"]]
     first, *rest = [process(PROGRAM, llama, ",".join(order)).stdout for order in orders]
     assert all(other == first for other in rest)

@@ -38,7 +38,7 @@ struct PairMoments {
     // Numbers whose squares overflow cannot be used.
     guard xx.isFinite, yy.isFinite else { return nil }
     xy = zip(dx, dy).reduce(0) { $0 + $1.0 * $1.1 }
-    // Compare the numbers, not the variance with 0: the mean of equal numbers may be off by an ulp.
+    // Compare the numbers, not the variance with 0: the mean of equal numbers may have an error of an ulp.
     xIsConstant = x.min() == x.max() || xx == 0
     yIsConstant = y.min() == y.max() || yy == 0
     let slope = xy / xx

@@ -32,7 +32,7 @@ public struct EigenRecord: Codable, Sendable {
   /// Reads the `result.json` of a folder. Throws `RunError.badRun`.
   package init(folder: String) throws(RunError) { self = try storedRecord(folder) }
 
-  /// What is known of an unfinished run in a folder, with nothing found for unfinished prompts; nil if there is no such run.
+  /// What is known about an unfinished run in a folder, with nothing found for unfinished prompts; nil if there is no such run.
   package static func begun(in folder: String) throws -> EigenRecord? {
     guard let (manifest, units) = ResultFolder<EigenManifest>.begun(in: folder) else { return nil }
     let prompts = try manifest.prompts.enumerated().map { p, entry in

@@ -1,7 +1,7 @@
 import Files
 import Foundation
 
-/// What `lens read` found, as it stands in `result.json` (keys in snake case).
+/// The result of `lens read`, as recorded in `result.json` (keys in snake case).
 package struct LensReadingRecord: Codable, Sendable {
   /// The version that wrote it.
   package let krylens: String
@@ -11,7 +11,7 @@ package struct LensReadingRecord: Codable, Sendable {
   package let model: ModelRecord
   /// The prompt's text, if it was given as text.
   @Nullable package var text: String?
-  /// What was read. In `result.json` its members stand beside the others.
+  /// The reading. In `result.json` its members are on the same level as the others.
   package let reading: LensReading
 
   private enum CodingKeys: CodingKey { case krylens, command, model, text }

@@ -64,7 +64,7 @@ extension MapRunRecord {
   /// Reads the `result.json` of a folder. Throws `RunError.badRun`.
   package init(folder: String) throws(RunError) { self = try storedRecord(folder) }
 
-  /// What is known of an unfinished run in a folder; nil if there is no such run.
+  /// What is known about an unfinished run in a folder; nil if there is no such run.
   package static func begun(in folder: String) throws -> MapRunRecord? {
     guard let (manifest, units) = ResultFolder<MapManifest>.begun(in: folder) else { return nil }
     return try MapRunRecord(manifest, MapJournal(units), isComplete: false)

@@ -60,7 +60,7 @@ public final class RunFolder {
   /// Releases the folder to other processes.
   public func release() { base.release() }
 
-  /// What is known of an unfinished run in a folder; nil if there is no such run.
+  /// What is known about an unfinished run in a folder; nil if there is no such run.
   static func begun(in folder: String) throws -> RunRecord? {
     guard let manifest = ResultFolder<RunManifest>.manifest(in: folder)?.manifest else {
       return nil

@@ -21,7 +21,7 @@ public struct CheckpointDirectory: Sendable {
   public let tensors: any TensorSource
   /// Which files the weights are read from, and why.
   public let choice: WeightChoice
-  /// Decisions that the user should know of, one sentence each: for example, which of two sets of weights was chosen.
+  /// Decisions that the user should know about, one sentence each: for example, which of two sets of weights was chosen.
   public let notes: [String]
 
   /// The path of `tokenizer.json`, if the folder has one; a GGUF file holds its own vocabulary. Throws

@@ -8,7 +8,7 @@ import Files
 struct FolderWeights {
   let source: any TensorSource
   let choice: WeightChoice
-  /// Decisions that the user should know of, one sentence each.
+  /// Decisions that the user should know about, one sentence each.
   let notes: [String]
 
   private static let (file, index) = ("model.safetensors", "model.safetensors.index.json")

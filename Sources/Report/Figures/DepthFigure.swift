@@ -44,7 +44,8 @@ extension Figure {
           : "Crossed form: the diagonal entries are results like any others. ")
         + colors.inWords + "Right: the mean of each row"
         + (hasErrors ? ", with its standard error over prompts" : "")
-        + (hasNull ? "; dashed: the null level, expected of independent bases. " : ". ") + run.levels + " "
+        + (hasNull ? "; dashed: the null level, expected of independent bases. " : ". ")
+        + run.levels + " "
         + run.reading,
       height: 640, tables: [mean.entries(named: ("block j", "block i")), rows],
       commands: """

@@ -114,8 +114,8 @@ extension Figure {
     }
     return Figure(
       name: "\(run.stem)-tokens-\(m + 1)", title: "Singular vectors by token",
-      caption: "The norm of the part of each singular vector of \(run.mapInWords(m)) that belongs to a token; "
-        + "a whole vector has norm 1.",
+      caption: "The norm of the part of each singular vector of \(run.mapInWords(m)) "
+        + "that belongs to a token; a whole vector has norm 1.",
       height: Int(height), tables: tables,
       commands: """
         set multiplot

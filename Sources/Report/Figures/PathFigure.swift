@@ -66,9 +66,11 @@ extension Figure {
       caption:
         "States before block 1 and after each of \(counted(layers - 1, "block")), of the \(counted(count, "token")) of "
         + "prompt \(number + 1) of \(run.label), in the plane of their first two principal components (of all "
-        + "states together). Each token's line runs from a circle, before block 1, to a dot, after the last block, which is labelled where there is room."
+        + "states together). Each token's line runs from a circle, before block 1, to a dot, "
+        + "after the last block, which is labelled where there is room."
         + (others == nil
-          ? "" : " Right: the tokens after the first, in the plane of their own principal components."),
+          ? ""
+          : " Right: the tokens after the first, in the plane of their own principal components."),
       height: 680, tables: tables,
       commands: """
         set multiplot

@@ -35,7 +35,7 @@ package struct LensReport {
         ReportPage(
           title: records.count == 1
             ? plainText(records[0].model.name, limit: 80) : "\(records.count) lens readings",
-          lead: "Tokens that the averaged Jacobians read out from the states of a prompt, layer by layer.",
+          lead: "Tokens that averaged Jacobians read out from a prompt's states, layer by layer.",
           body: body, figures: drawn, versions: records.map(\.krylens)))
     } catch {
       folder.takeBack()

@@ -120,7 +120,7 @@ struct ReportPage {
     }
     guard !all.isEmpty else { return "" }
     let (shown, most) = (all.prefix(10), 10)
-    return "<div class=\"notice\">Failed, and excluded from all figures and means:\n<ul>\n\(shown.joined())"
+    return "<div class=\"notice\">Failed, and not in any figure or mean:\n<ul>\n\(shown.joined())"
       + (all.count > most ? "<li>and \(all.count - most) more</li>\n" : "") + "</ul></div>\n"
   }
 
