@@ -4,7 +4,7 @@ import Processes
 import Lanczos
 
 /// Finds eigenvalues of blocks or of a span, their departure from normality, and exponents along a token's path.
-struct EigenCommand: SharedCommand {
+struct EigenCommand: ExecutingCommand {
   static let configuration = CommandConfiguration(
     commandName: "eigen",
     abstract:
