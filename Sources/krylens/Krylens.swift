@@ -14,7 +14,7 @@ struct Krylens: ParsableCommand {
       well the blocks line up (arXiv 2407.07810). MODEL is a Hugging Face folder, a .gguf file, or a hub name in the \
       local cache. In paths, a leading ~ stands for the home folder.
       """,
-    version: krylensVersion,
+    version: builtVersion,
     subcommands: [
       AlignCommand.self, TripletsCommand.self, TokensCommand.self, ShowCommand.self,
       VerifyCommand.self,
@@ -23,6 +23,15 @@ struct Krylens: ParsableCommand {
       SynthesizeCommand.self, MergeCommand.self, CompareCommand.self, CorrelateCommand.self,
       EmergenceCommand.self, ReportCommand.self, EigenCommand.self, LensCommand.self,
     ])
+
+  /// The version, and whether the command can be one of several processes.
+  private static var builtVersion: String {
+    #if MPI
+      "\(krylensVersion) with MPI"
+    #else
+      krylensVersion
+    #endif
+  }
 
   static func main() {
     startAnewIfAddressSpaceIsLimited()

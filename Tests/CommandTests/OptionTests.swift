@@ -6,6 +6,8 @@ import Lanczos
 import TestSupport
 import Testing
 
+@testable import krylens
+
 /// Every option changes what its help says, and nothing else.
 struct OptionTests {
   static let llama = ModelFixture("llama")
@@ -289,7 +291,7 @@ struct OptionTests {
   @Test func helpVersionAndCompletions() throws {
     let scratch = try ScratchFolder()
     let version = try Command.run(["--version"], in: scratch)
-    #expect(version.status == 0 && version.output == "\(krylensVersion)\n")
+    #expect(version.status == 0 && version.output == "\(Krylens.configuration.version)\n")
     for arguments in [["--help"], ["help", "align"], ["align", "--help"], []] {
       let help = try Command.run(arguments, in: scratch)
       #expect(help.status == 0 && help.error.isEmpty && help.output.contains("USAGE: krylens"))

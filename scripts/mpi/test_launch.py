@@ -109,3 +109,12 @@ def test_sigterm_ends_all_and_the_run_is_resumed(krylens):
     finished = job.wait(10)
     assert finished.status != 0 and len(finished.messages) == 1, finished.error
     same(plain, krylens.align(None, LLAMA, *LONG, output="run"))
+
+
+def test_a_killed_member_of_a_team_ends_all(krylens):
+    job = krylens.start(2, "align", LLAMA, *LONG, "--slices", 2, "-o", "run", "--quiet")
+    when(lambda: len(units(krylens / "run")) > 5, job=job)
+    kill(job.ranks()[1])
+    finished = job.wait(10)
+    assert finished.status != 0 and len(finished.messages) == 1, finished.error
+    assert "resumes" in finished.messages[0], finished.error

@@ -12,19 +12,21 @@ extension RunProcesses {
       let (run, manifest) = try open()
       return (run, manifest, path)
     }
-    let result = Result { try open() }
+    let result = Result {
+      let (run, manifest) = try open()
+      return (run, manifest, [UInt8](try manifest.json()))
+    }
     var failure: WorkStopped?
     if case .failure(let error) = result { failure = self.failure(error) }
     try opening.take(failure)
-    let (run, manifest) = try result.get()
-    let mine = try manifest.json()
+    let (run, manifest, mine) = try result.get()
     let leaders = (
       path: String(decoding: all.leaders(Array(path.utf8)), as: UTF8.self),
-      manifest: Data(all.leaders([UInt8](mine)))
+      manifest: all.leaders(mine)
     )
     if mine != leaders.manifest {
       do {
-        if let reason = try Manifest(json: leaders.manifest).difference(from: manifest) {
+        if let reason = try Manifest(json: Data(leaders.manifest)).difference(from: manifest) {
           throw RunError.otherProcess(number: all.rank, reason: reason)
         }
       } catch {
