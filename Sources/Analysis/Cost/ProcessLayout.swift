@@ -30,8 +30,8 @@ public struct ProcessLayout: Sendable, Equatable {
   /// the widest application, whose vectors take `bytes`.
   func gatheredBytes(_ bytes: Int) -> Int { slices == 1 ? 0 : 3 * bytes }
 
-  /// The private memory of the MPI library in a process, as measured with Open MPI 4.1.
-  static let libraryBytes = 16 << 20
+  /// The private memory of the MPI library in a process, as measured with Open MPI 4.1; its buffers are shared memory.
+  static let libraryBytes = 2 << 20
 
   /// The seconds that a member waits for what it hands over: in a ring it sends 2 (S − 1) / S times the operand of a sum.
   func seconds(of traffic: Traffic) -> Double {
