@@ -5,6 +5,7 @@ file system is that of this machine in both: what differs on a network file syst
 """
 import contextlib
 import os
+import shutil
 import subprocess
 
 from harness import FIXTURES, Skipped, kill, same, units, when
@@ -65,8 +66,12 @@ def test_two_hosts_make_the_same_folders(krylens):
             for ranks in (2, 4):
                 krylens.run(ranks, *words, "-o", f"{name} {ranks}", **hosts).check()
                 same(krylens / f"plain {name}", krylens / f"{name} {ranks}")
-        missing = krylens.run([["align", LLAMA], ["align", "none"]], *PROMPTS, "-o", "run", **hosts)
-        missing.refused(1, "process 1 on node2: ", "none")
+        # The second host does not have the model where the first one has it.
+        shutil.copytree(LLAMA, krylens / "model")
+        elsewhere = krylens.shell('test "$OMPI_COMM_WORLD_RANK" = 0 || cd /; exec "$@"')
+        missing = krylens.run(2, "align", "model", *PROMPTS, "-o", krylens / "run", wrapper=elsewhere, **hosts)
+        missing.refused(1, "process 1 on node2: ", "model")
+        assert not (krylens / "run").exists()
 
 
 def test_a_process_killed_on_another_host_ends_all(krylens):
