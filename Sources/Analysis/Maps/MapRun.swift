@@ -120,17 +120,18 @@ package struct MapRun {
     _ p: Int?, _ model: some Transformer, _ journal: MapJournal, _ work: UnitWork<MapManifest>
   ) throws {
     guard let p else { return try solveAverage(model, journal, work) }
-    do {
-      try journal.keep(try triplets(of: [p], work), p)
-    } catch {
+    let found: (triplets: SingularTriplets, record: MapRecord)
+    do { found = try triplets(of: [p], work) } catch {
       try work.check()
       let lost =
         try loss(of: loaded.prompts[p].input, resolved[p], in: model).map { LostPrompt($0) }
         ?? LostPrompt(
           .solving, layer: resolved[p].lastBlock, TokenSelection(resolved[p].toTokens.last ?? 0),
           reason: failureReason(error))
-      try journal.keep(lost, p)
+      return try journal.keep(lost, p)
     }
+    // A full disk is not the prompt's failure.
+    try journal.keep(found, p)
   }
 
   /// Solves the average over all prompts that do not fail.
