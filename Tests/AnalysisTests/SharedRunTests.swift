@@ -1,5 +1,6 @@
 import Files
 import Foundation
+import Model
 import Processes
 import TestSupport
 import Testing
@@ -23,7 +24,7 @@ struct SharedRunTests {
   private static func share(
     _ prompts: [[Int]], among sharings: [any WorkSharing], in path: String,
     model: String = ModelFixture("llama").folder, visibility: Visibility = Visibility(),
-    stopAfter limit: Int = .max, _ change: @escaping Change = { _ in }
+    stop stopped: (team: Int, after: Int) = (0, .max), _ change: @escaping Change = { _ in }
   ) throws {
     _ = try ThreadTeam.run(sharings.count) { thread in
       let sharing = sharings[thread.rank]
@@ -33,7 +34,8 @@ struct SharedRunTests {
         defer { folder.release() }
         let result = try run.run(
           in: folder, among: sharing,
-          progress: sharing.team == 0 ? StepWatch(cancelAfter: limit) : nil, meter: MemoryMeter())
+          progress: StepWatch(cancelAfter: sharing.team == stopped.team ? stopped.after : .max),
+          meter: MemoryMeter())
         try result.map { _ = try folder.finish($0) }
       } catch {
         sharing.fail(WorkStopped("\(error)", status: 1, process: sharing.team))
@@ -93,12 +95,138 @@ struct SharedRunTests {
     Case(testDescription: "some blocks", prompts: [[5, 3, 9], [7]]) { $0.layers = [1, 3] },
   ]
 
-  @Test(arguments: cases, [2, 3, 5]) func theSameFolder(_ example: Case, teams: Int) throws {
+  @Test(arguments: cases) func theSameFolder(_ example: Case) throws {
     let scratch = try ScratchFolder()
-    for (name, teams) in [("alone", 1), ("together", teams)] {
+    for teams in [1, 2, 3, 5] {
       try Self.share(
-        example.prompts, among: ThreadSharing.sharings(teams), in: scratch[name], example.change)
+        example.prompts, among: ThreadSharing.sharings(teams), in: scratch["\(teams)"],
+        example.change)
     }
-    try Self.expectSame(scratch["together"], try Self.contents(scratch["alone"]))
+    let alone = try Self.contents(scratch["1"])
+    for teams in [2, 3, 5] { try Self.expectSame(scratch["\(teams)"], alone) }
+  }
+
+  /// Wherever it stops, any number of teams resumes.
+  @Test(arguments: [(2, 3), (3, 1), (1, 2)]) func resumedByOthers(first: Int, then: Int) throws {
+    let scratch = try ScratchFolder()
+    let prompts = FailedPromptTests.prompts(20)
+    try Self.share(prompts, among: ThreadSharing.sharings(1), in: scratch["alone"])
+    let wanted = try Self.contents(scratch["alone"])
+    for limit in [1, 3, 6] {
+      let path = scratch["\(limit)"]
+      let error = #expect(throws: RunError.self) {
+        try Self.share(
+          prompts, among: ThreadSharing.sharings(first), in: path, stop: (team: 0, after: limit))
+      }
+      guard case .interrupted? = error else { throw try #require(error) }
+      try Self.share(prompts, among: ThreadSharing.sharings(then), in: path)
+      try Self.expectSame(path, wanted)
+    }
+  }
+
+  // MARK: Prompts that fail
+
+  @Test(arguments: FailedPromptTests.cases)
+  func promptsThatFail(_ fault: FailedPromptTests.Case) throws {
+    let model = try FailedPromptTests.EditedModel(
+      "model.embed_tokens.weight", row: 25, fault.value)
+    for teams in [1, 2, 3] {
+      try Self.share(
+        FailedPromptTests.prompts(20), among: ThreadSharing.sharings(teams),
+        in: model.scratch["\(teams)"], model: model.folder)
+    }
+    let alone = try Self.contents(model.scratch["1"])
+    for teams in [2, 3] { try Self.expectSame(model.scratch["\(teams)"], alone) }
+  }
+
+  @Test func theFirstFailureCounts() throws {
+    let group = PromptGroup.groups([[TokenSelection(0)], [TokenSelection(0)]])[0]
+    let failure = { (pass: LostPrompt.Pass, layer: Int) in
+      LostPrompt(pass, layer: layer, TokenSelection(0), reason: "")
+    }
+    // The second pass goes downwards.
+    let inOrder = [failure(.solving, 2), failure(.solving, 5), failure(.coupling, 5)]
+    for later in inOrder + [failure(.coupling, 1)] {
+      let journal = MemoryJournal()
+      var survivors = try GroupSurvivors(group, journal)
+      try survivors.lose(1, later)
+      for failure in inOrder.reversed() { try survivors.lose(1, failure) }
+      #expect(survivors.lost == [1: inOrder[0]])
+      #expect(journal.failure(ofPrompt: 1) == inOrder[0])
+    }
+    #expect(failure(.coupling, 5).isBefore(failure(.coupling, 1)))
+  }
+
+  // MARK: Files that appear late
+
+  /// A file that the other team has written is away for a while, or for ever.
+  @Test(arguments: [true, false]) func filesThatAppearLate(_ comesBack: Bool) throws {
+    let scratch = try ScratchFolder()
+    let prompts = [[5, 3, 9], [7]]
+    try Self.share(prompts, among: ThreadSharing.sharings(1), in: scratch["alone"])
+    let path = scratch["shared"]
+    let file = "\(path)/partial/g0.l1.triplets.safetensors"
+    let sharings = ThreadSharing.sharings(2).map { base in
+      HookedSharing(base) { request in
+        if base.team == 0, case .claim("group 0, block 1") = request {
+          // The other team takes this block.
+          _ = try? base.wait(for: ["group 0, block 1"])
+        }
+        guard base.team == 1, case .finish("group 0, block 1", _) = request else { return }
+        #expect(rename(file, "\(path)/away") == 0)
+        guard comesBack else { return }
+        DispatchQueue.global().asyncAfter(deadline: .now() + 0.2) {
+          #expect(rename("\(path)/away", file) == 0)
+        }
+      }
+    }
+    let visibility = Visibility(seconds: comesBack ? 60 : 0.1)
+    let share = {
+      try Self.share(prompts, among: sharings, in: path, visibility: visibility)
+    }
+    if comesBack {
+      try share()
+      try Self.expectSame(path, try Self.contents(scratch["alone"]))
+    } else {
+      let error = #expect(throws: RunError.self) { try share() }
+      #expect(error == .notVisible(path: path, unit: "what was found at block 1"))
+    }
+  }
+
+  // MARK: Failures
+
+  @Test func aFailureStopsAllTeams() throws {
+    let scratch = try ScratchFolder()
+    let prompts = FailedPromptTests.prompts(20)
+    let error = #expect(throws: WorkStopped.self) {
+      try Self.share(
+        prompts, among: ThreadSharing.sharings(3), in: scratch["run"], stop: (team: 2, after: 1))
+    }
+    #expect(error?.process == 2)
+    #expect(error?.message.hasPrefix("interrupted") == true)
+  }
+}
+
+/// A list of work with something done before and after each request.
+private final class HookedSharing: WorkSharing {
+  private let base: any WorkSharing
+  private let before, after: @Sendable (WorkRequest) -> Void
+
+  init(
+    _ base: any WorkSharing, before: @escaping @Sendable (WorkRequest) -> Void,
+    after: @escaping @Sendable (WorkRequest) -> Void = { _ in }
+  ) {
+    (self.base, self.before, self.after) = (base, before, after)
+  }
+
+  var team: Int { base.team }
+  var teams: Int { base.teams }
+  var isStopped: Bool { base.isStopped }
+
+  func ask(_ request: WorkRequest) throws(WorkStopped) -> WorkAnswer {
+    before(request)
+    let answer = try base.ask(request)
+    after(request)
+    return answer
   }
 }

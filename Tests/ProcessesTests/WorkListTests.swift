@@ -57,6 +57,25 @@ import Testing
     #expect(throws: failure) { try sharings[1].wait(for: ["unit"]) }
   }
 
+  @Test func membersOfATeamGetTheLeadersAnswers() throws {
+    let sharings = ThreadSharing.sharings(2)
+    #expect(try sharings[1].claim("unit 1"))
+    let failure = WorkStopped("a member failed", status: 1, process: 2)
+    let answers = try ThreadTeam.run(3) { members in
+      let sharing = TeamSharing(sharings[0], among: members)
+      let claims = try (0..<3).map { try sharing.claim("unit \($0)") }
+      try sharing.finish("unit 0", note: Data([7]))
+      #expect(try sharing.notes(of: ["unit 0", "unit 1"]) == [Data([7]), nil])
+      members.barrier()
+      if members.rank == 2 { sharing.fail(failure) }
+      members.barrier()
+      #expect(sharing.isStopped)
+      #expect(throws: failure) { try sharing.claim("unit 3") }
+      return claims
+    }
+    for claims in answers { #expect(claims == [true, false, true]) }
+  }
+
   @Test func requestsSurviveTheirEncoding() throws {
     let requests: [WorkRequest] = [
       .claim("a"), .finish("b", Data([1, 2])), .notes(["a", "b"]), .enter([1]), .count([3]),
