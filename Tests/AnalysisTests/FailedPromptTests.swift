@@ -12,21 +12,28 @@ struct FailedPromptTests {
 
   static func prompts(_ count: Int) -> [[Int]] { (0..<count).map { [$0 % 20, 7, 3, 20 + $0] } }
 
-  /// A copy of the llama fixture in which one row of a tensor has another value throughout.
+  /// A copy of the llama fixture with some other values.
   struct EditedModel {
     let scratch: ScratchFolder
     var folder: String { scratch["model"] }
 
     init(_ tensor: String, row: Int, _ value: Float) throws {
+      try self.init { name, r, c in name == tensor && r == row ? value : nil }
+    }
+
+    /// `edit` gives the new values of a matrix at a row and column, or nil.
+    init(_ edit: (_ tensor: String, _ row: Int, _ column: Int) -> Float?) throws {
       scratch = try ScratchFolder()
       try scratch.copy(ModelFixture("llama").folder, as: "model")
       let path = scratch["model/model.safetensors"]
       let file = try SafetensorsFile(path)
-      let info = try #require(file.info(tensor))
-      let (n, first) = (info.shape[1], info.byteRange.lowerBound)
       var bytes = try Data(contentsOf: URL(fileURLWithPath: path))
-      [Float](repeating: value, count: n).withUnsafeBytes {
-        bytes.replaceSubrange(first + 4 * n * row..<first + 4 * n * (row + 1), with: $0)
+      for info in file.tensors where info.shape.count == 2 {
+        for i in 0..<info.shape[0] * info.shape[1] {
+          guard let value = edit(info.name, i / info.shape[1], i % info.shape[1]) else { continue }
+          let place = info.byteRange.lowerBound + 4 * i
+          withUnsafeBytes(of: value) { bytes.replaceSubrange(place..<place + 4, with: $0) }
+        }
       }
       try bytes.write(to: URL(fileURLWithPath: path))
     }

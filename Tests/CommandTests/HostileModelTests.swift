@@ -95,7 +95,9 @@ struct HostileModelTests {
       "model_type", #""\u001b[2Jmamba\u202e""#, names: [#"\u{1B}[2Jmamba\u{202E}"#, "supported"]),
     configured("hidden_act", #""\u001b]0;x\u0007""#, names: ["hidden_act", #"\u{1B}]0;x\u{07}"#]),
     linked(weights, to: "/dev/zero", names: ["\"/dev/zero\"", "leads out of the model's folder"]),
-    linked(weights, to: "../outside", names: ["outside\"", "put the file inside the folder"]),
+    linked(
+      weights, to: "../outside",
+      names: ["leads out of the model", "put the file inside the folder"]),
     linked(weights, to: weights, names: ["symbolic links", "refers to it"]),
     linked(weights, to: "gone", names: ["No such file", "refers to it"]),
     indexed("b.safetensors", names: ["index.json", "\"b.safetensors\"", "cannot be found"]),

@@ -54,15 +54,19 @@ import Testing
     }
   }
 
-  /// Products of 1 and 8 whole vectors per row.
+  /// Products of 1 and 8 whole vectors per row, and of vectors that the team holds between them.
   private static func check(
     _ rows: any BatchedOperator, _ team: any Communicator, _ formula: ProductTraffic
   ) throws {
-    #expect(rows.batch == formula.rows)
+    let distributed = RowDistributedBatch(rows, over: team)
+    let held = Partition(of: rows.inputDimension, parts: team.size).counts[team.rank]
+    #expect(rows.batch == formula.rows && distributed.inputDimension == held)
     for direction in [ProductDirection.forward, .adjoint] {
       for b in [1, 8] {
         let whole = try sent(team) { apply(rows, direction, vectors: b) }
         #expect(whole == formula.product(vectors: b))
+        let parts = try sent(team) { apply(distributed, direction, vectors: b) }
+        #expect(parts == formula.distributedProduct(vectors: b, share: held))
       }
     }
   }

@@ -47,7 +47,7 @@ import Weights
   private static func block(_ type: ElementType) -> DecoderBlock {
     var random = SeededGenerator(seed: 11)
     let width = 256
-    var linear = { (outputs: Int, inputs: Int, bias: Bool) in
+    let linear = { (outputs: Int, inputs: Int, bias: Bool) in
       LinearWeights(
         weights: matrix(type, rows: outputs, columns: inputs, &random),
         bias: bias ? (0..<outputs).map { Float($0 % 7) / 10 } : nil)

@@ -124,6 +124,8 @@ extension Transformer {
   /// are read when they are chosen, never ahead.
   public func advise(_ advice: MappedFile.Advice, block index: Int) {
     guard (0..<description.layers).contains(index) else { return }
+    // A member of a team reads its slices only, which are parts of these tensors.
+    if advice == .willNeed, team != nil { return }
     let chosen = advice == .willNeed ? Set(chosenTensors(ofBlock: index)?.names ?? []) : []
     for name in tensorNames(ofBlock: index) where !chosen.contains(name) {
       try? source.tensor(name).advise(advice)

@@ -64,6 +64,7 @@ struct EigenCommand: ExecutingCommand {
   @OptionGroup var output: OutputOptions
 
   func validate() throws {
+    try processes.refuseSlices("eigen")
     if top < 1 { throw ValidationError("--top \(top): must be from 1 to the operator's order") }
     if layers != nil, fromLayer != nil || toLayer != nil {
       throw ValidationError(

@@ -13,6 +13,13 @@ struct ProcessOptions: ParsableArguments {
     if slices < 1 { throw ValidationError("--slices \(slices): must be 1 or more") }
   }
 
+  /// Refuses slices for a command that holds whole blocks in every process.
+  func refuseSlices(_ command: String) throws {
+    guard slices > 1 else { return }
+    throw ValidationError(
+      "--slices \(slices): \(command) holds whole blocks in every process; leave it out")
+  }
+
   /// Refuses slices that this number of processes cannot hold.
   func check(processes: Int) throws(OptionError) {
     guard slices > 1, processes % slices != 0 else { return }

@@ -56,12 +56,7 @@ struct LensFitCommand: ExecutingCommand {
   @OptionGroup var processes: ProcessOptions
   @OptionGroup var output: OutputOptions
 
-  func validate() throws {
-    if processes.slices > 1 {
-      throw ValidationError(
-        "--slices \(processes.slices): lens fit holds whole blocks in every process; leave it out")
-    }
-  }
+  func validate() throws { try processes.refuseSlices("lens fit") }
 
   func run(as processes: RunProcesses) throws {
     let isQuiet = output.quiet || !processes.isLeader

@@ -74,7 +74,9 @@ struct LensRanges {
     let missing = try [rowsName, samplesName].filter { try !contributions.contain($0) }
     try work.count((2 - missing.count) * directions.rows, isNew: false, Self.phase)
     guard !missing.isEmpty else { return try work.finish(rowsName) }
-    let map = try products.opened(prompts[place], isFirst: place == 0)
+    // A resumed fit that has the first product does not count another check of the adjoint.
+    let isFirst = place == 0 && missing.contains(rowsName)
+    let map = try products.opened(prompts[place], isFirst: isFirst)
     if missing.contains(rowsName) {
       let product = try products.products(.adjoint, map, of: directions, phase: Self.phase)
       try contributions.keep(.init(product, map.cost(\.rangeSeconds)), as: rowsName)
