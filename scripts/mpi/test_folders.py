@@ -66,7 +66,8 @@ def test_killed_runs_resume_with_other_numbers(krylens):
         kill(job.ranks()[victim])
         finished = job.wait(10)
         assert finished.status != 0 and len(finished.messages) == 1, finished.error
-        assert "resumes" in finished.messages[0]
+        # A process that waits may be killed without the others missing it, before mpirun ends them.
+        assert any(word in finished.messages[0] for word in ("resumes", "had finished")), finished.error
         same(run(krylens, resumed, kind, "run", MANY), run(krylens, None, kind, "plain", MANY))
 
 

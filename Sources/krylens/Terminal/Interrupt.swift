@@ -41,6 +41,10 @@ enum Interrupt {
       if isKept, let folder {
         "what was finished is kept in \(folder): the same command with --output \(folder) resumes the run, with any "
           + "number of processes"
+      } else if let folder, units == nil,
+        FileManager.default.fileExists(atPath: "\(folder)/result.json")
+      {
+        "the run itself had finished: its results are in \(folder)"
       } else {
         "nothing was finished, so nothing is kept"
       }
