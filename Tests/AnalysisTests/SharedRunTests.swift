@@ -115,9 +115,21 @@ struct SharedRunTests {
     let wanted = try Self.contents(scratch["alone"])
     for limit in [1, 3, 6] {
       let path = scratch["\(limit)"]
+      // On a busy machine another team might finish the run before team 0 has taken so many steps: it takes two blocks.
+      let claims = Mutex(0)
+      let sharings = ThreadSharing.sharings(first).map { base in
+        HookedSharing(base) { request in
+          guard base.team > 0, case .claim = request else { return }
+          guard
+            claims.withLock({
+              $0 += 1; return $0 > 2
+            })
+          else { return }
+          while !base.isStopped { Thread.sleep(forTimeInterval: 0.001) }
+        }
+      }
       let error = #expect(throws: RunError.self) {
-        try Self.share(
-          prompts, among: ThreadSharing.sharings(first), in: path, stop: (team: 0, after: limit))
+        try Self.share(prompts, among: sharings, in: path, stop: (team: 0, after: limit))
       }
       guard case .interrupted? = error else { throw try #require(error) }
       try Self.share(prompts, among: ThreadSharing.sharings(then), in: path)

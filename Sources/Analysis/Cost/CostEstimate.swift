@@ -1,3 +1,4 @@
+import Files
 import Autodiff
 import Checkpoint
 import Lanczos
@@ -99,6 +100,8 @@ public struct CostEstimate: Sendable {
     let (width, n) = (d.width, prompts.reduce(0) { $0 + d.tokenCount(of: $1) })
     let (r, blocks) = (group.jacobians.count, resolved.layers.count)
     let largest = group.batches.max { $0.count < $1.count }!
+    // What the sample took and freed is no part of the program.
+    returnFreedMemory()
     let program = MemoryMeter.privateBytes
     let residentFiles = max(0, MemoryMeter.residentBytes - program)
 
