@@ -102,12 +102,16 @@ struct SharedFolderRunTests {
     let limits = kind == .lens || kind == .denseLens ? [7, 30, 60, 90] : [1, 3]
     for (place, limit) in limits.enumerated() where kind != .average {
       let path = scratch["stopped\(limit)"]
-      for (processes, more) in [[(3, 0), (1, 2), (2, 0)], [(1, 0), (3, 1)]][place % 2] {
-        #expect(throws: RunError.self) {
+      let isFinished = { FileManager.default.fileExists(atPath: "\(path)/result.json") }
+      for (processes, more) in [[(3, 0), (1, 2), (2, 0)], [(1, 0), (3, 1)]][place % 2]
+      where !isFinished() {
+        do {
           try run(kind, in: path, processes: processes, stopAfter: limit + more)
-        }
+          // On a busy machine the others may finish before the leader looks again.
+          #expect(isFinished())
+        } catch is RunError {}
       }
-      try run(kind, in: path, processes: [2, 1, 3, 2][place])
+      if !isFinished() { try run(kind, in: path, processes: [2, 1, 3, 2][place]) }
       #expect(try contents(path) == wanted, "stopped after \(limit)")
     }
   }
