@@ -23,7 +23,8 @@ struct SharedFolderRunTests {
 
   /// Runs in a folder as several processes, each with a model of its own; the progress of the leader may stop them all.
   private func run(
-    _ kind: Kind, in path: String, processes: Int, stopAfter limit: Int? = nil
+    _ kind: Kind, in path: String, processes: Int, stopAfter limit: Int? = nil,
+    late: Duration = .zero
   ) throws {
     switch kind {
     case .triplets, .average:
@@ -31,27 +32,31 @@ struct SharedFolderRunTests {
       settings.solution.top = 3
       settings.map.average = kind == .average
       let fixed = settings
-      try share(in: path, processes, limit) { try MapRun(fixed, prompts: Self.prompts) }
+      try share(in: path, processes, limit, late) { try MapRun(fixed, prompts: Self.prompts) }
     case .eigen:
       var settings = EigenSettings(Self.common)
       (settings.numeric.top, settings.numeric.layers) = (3, [2])
       let fixed = settings
-      try share(in: path, processes, limit) { try EigenRun(fixed, prompts: Self.prompts) }
+      try share(in: path, processes, limit, late) { try EigenRun(fixed, prompts: Self.prompts) }
     case .lens, .denseLens:
       var settings = LensSettings(Self.common)
       (settings.fit.dense, settings.fit.rank) = (kind == .denseLens, 3)
       (settings.fit.oversampling, settings.fit.rangePrompts) = (2, 5)
       let fixed = settings
-      try share(in: path, processes, limit) { try LensRun(fixed, prompts: Self.prompts) }
+      try share(in: path, processes, limit, late) { try LensRun(fixed, prompts: Self.prompts) }
     }
   }
 
   private func share<Run: FolderRun & SendableMetatype>(
-    in path: String, _ count: Int, _ limit: Int?, _ open: @escaping @Sendable () throws -> Run
+    in path: String, _ count: Int, _ limit: Int?, _ late: Duration,
+    _ open: @escaping @Sendable () throws -> Run
   ) throws {
     let sharings = ThreadSharing.sharings(count)
     _ = try ThreadTeam.run(count) { communicator in
-      let sharing = sharings[communicator.rank]
+      let isLate = late > .zero && communicator.rank == count - 1
+      let sharing: any WorkSharing =
+        isLate
+        ? LateSharing(base: sharings[communicator.rank], late: late) : sharings[communicator.rank]
       let processes = RunProcesses(all: communicator, team: SingleProcess(), sharing: sharing) {
         WorkStopped("\($0)", status: 1, process: communicator.rank)
       }
@@ -93,6 +98,15 @@ struct SharedFolderRunTests {
     }
   }
 
+  /// A team that learns late of what the others have finished still finds in the folder what it looks for.
+  @Test(arguments: [Kind.triplets, .eigen, .lens]) func lateTeamsFindTheFolder(_ kind: Kind) throws
+  {
+    let scratch = try ScratchFolder()
+    try run(kind, in: scratch["alone"], processes: 1)
+    try run(kind, in: scratch["late"], processes: 3, late: .milliseconds(200))
+    #expect(try contents(scratch["late"]) == contents(scratch["alone"]))
+  }
+
   /// Stopped after some of the work, by any number of processes, and resumed by any other.
   @Test(arguments: Kind.allCases) func anyNumberOfProcessesResumes(_ kind: Kind) throws {
     let scratch = try ScratchFolder()
@@ -114,5 +128,21 @@ struct SharedFolderRunTests {
       if !isFinished() { try run(kind, in: path, processes: [2, 1, 3, 2][place]) }
       #expect(try contents(path) == wanted, "stopped after \(limit)")
     }
+  }
+}
+
+/// Work shared with a team that hears each answer late.
+private final class LateSharing: WorkSharing {
+  let base: ThreadSharing
+  let late: Duration
+  init(base: ThreadSharing, late: Duration) { (self.base, self.late) = (base, late) }
+  var team: Int { base.team }
+  var teams: Int { base.teams }
+  var isStopped: Bool { base.isStopped }
+
+  func ask(_ request: WorkRequest) throws(WorkStopped) -> WorkAnswer {
+    let answer = try base.ask(request)
+    if case .notes = request { Thread.sleep(forTimeInterval: late / .seconds(1)) }
+    return answer
   }
 }

@@ -90,8 +90,8 @@ package struct EigenRun {
         try work.finish("p\(p)")
       }
     }
+    try work.leave()
     guard work.isLeader else { return nil }
-    try work.wait(for: entries.indices.map { "p\($0)" })
     let prompts = try entries.indices.map { p in
       try work.finished("prompt \(p + 1)") { try folder.units.eigenPrompt(p) }
     }

@@ -78,9 +78,9 @@ package struct MapRun {
         try work.check()
       }
     }
+    try work.leave()
     guard work.isLeadersTeam else { return nil }
     if work.isShared {
-      try work.wait(for: tasks.map { MapResults.name($0) })
       for p in tasks {
         _ = try work.finished(p.map { "prompt \($0 + 1)" } ?? "the average") {
           try work.isAny(!isFinished(p, journal)) ? nil : true

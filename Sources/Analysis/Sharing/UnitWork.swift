@@ -62,6 +62,14 @@ final class UnitWork<Manifest: FolderManifest> {
     }
   }
 
+  /// Says that this team needs nothing more from the folder. The leader's team waits until all teams have said so: then all units
+  /// are finished, and none that is still looked for is removed when the folder is finished. Throws as `check` does.
+  func leave() throws {
+    let names = (0..<sharing.teams).map { "left by team \($0)" }
+    try finish(names[sharing.team])
+    if isLeadersTeam { try wait(for: names) }
+  }
+
   /// What `read` finds of a unit that is finished: on a network file system that of another process may appear late.
   ///
   /// Throws `RunError.lostUnit` if it is gone, and `notVisible` if it does not appear.

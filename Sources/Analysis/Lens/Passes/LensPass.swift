@@ -58,6 +58,7 @@ final class LensPass {
         if before >= part.lowerBound + first { try work.wait(for: [LensSummation.added(before)]) }
         try measure(p, cotangents)
       }
+      try work.leave()
       return nil
     }
     var summation = try LensSummation(
@@ -72,6 +73,7 @@ final class LensPass {
         try summation.addFinished()
       }
       try summation.addAll()
+      try work.leave()
     } catch RunError.interrupted {
       try summation.keep()
       throw RunError.interrupted(resume: work.folder.keepsWork ? work.folder.path : nil)
