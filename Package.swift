@@ -197,7 +197,7 @@ let package = Package(
       exclude: ["process.c"]),
     .testTarget(
       name: "CommandTests",
-      dependencies: ["krylens", "Studies", "Analysis", "Files", "TestSupport"]),
+      dependencies: ["krylens", "Studies", "Analysis", "Files", "Weights", "TestSupport"]),
   ],
   swiftLanguageModes: [.v6]
 )

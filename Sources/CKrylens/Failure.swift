@@ -30,7 +30,7 @@ struct Failure: Error {
     case let error as RunError:
       let status =
         switch error {
-        case .badSetting, .unfit, .emptyPrompt, .badPrompt: KRYLENS_INVALID_ARGUMENT
+        case .badSetting, .badVariable, .unfit, .emptyPrompt, .badPrompt: KRYLENS_INVALID_ARGUMENT
         case .interrupted: KRYLENS_STOPPED
         default: KRYLENS_FAILED
         }

@@ -23,6 +23,25 @@ public final class Engine: Sendable {
       InstructionSet(rawValue: ck_best_instruction_set()) ?? .portable
     }
 
+    /// The environment variable that names another one, to get the bits or the speed of an older processor.
+    public static let variable = "KRYLENS_INSTRUCTION_SET"
+
+    /// The instruction set of a value of `variable`: the best if there is none; nil if the processor has no such set.
+    public init?(named value: String?) {
+      let best = InstructionSet.best
+      guard let value, !value.isEmpty else {
+        self = best
+        return
+      }
+      guard let set = InstructionSet.allCases.first(where: { $0.name == value }),
+        set.rawValue <= best.rawValue
+      else { return nil }
+      self = set
+    }
+
+    /// The one that engines have unless they are told another.
+    static let usual = InstructionSet(named: getenv(variable).map { String(cString: $0) }) ?? .best
+
     /// The name used in records.
     public var name: String { "\(self)" }
   }
@@ -37,17 +56,18 @@ public final class Engine: Sendable {
   /// The largest number of vectors that the kernels take at once; more are split into portions of this size.
   public static let vectorsAtOnce = Int(CK_VECTORS_AT_ONCE)
 
-  /// All cores and the best instruction set, for work that selects no engine. Created at its first use.
+  /// All cores and the usual instruction set, for work that selects no engine. Created at its first use.
   public static let standard = Engine(threads: max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))))
 
   /// Points to constant data, except for the pool's own state, which is thread-safe.
   private nonisolated(unsafe) let engine: OpaquePointer
 
-  /// An engine of the best instruction set with this many threads, including the caller's; fewer if the system cannot
-  /// start them.
+  /// An engine of the best instruction set, or of the one that the environment names, with this many threads, including the
+  /// caller's; fewer if the system cannot start them.
   public init(threads: Int) {
     precondition(threads >= 1, "an engine has at least one thread")
-    guard let engine = ck_engine_create(ck_best_instruction_set(), Int32(clamping: threads)) else {
+    let set = InstructionSet.usual.rawValue
+    guard let engine = ck_engine_create(set, Int32(clamping: threads)) else {
       preconditionFailure("out of memory for an engine")
     }
     self.engine = engine

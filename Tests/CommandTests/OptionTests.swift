@@ -5,6 +5,7 @@ import Foundation
 import Lanczos
 import TestSupport
 import Testing
+import Weights
 
 @testable import krylens
 
@@ -369,5 +370,25 @@ struct OptionTests {
     #expect(
       other.prompts[0].layers[0].singularValues[0] != record.prompts[0].layers[0].singularValues[0])
     #expect(temporary.contents.isEmpty)
+  }
+
+  // MARK: Environment
+
+  /// The environment chooses among the processor's instruction sets, and the record names the one that was used.
+  @Test func instructionSetIsChosenByTheEnvironment() throws {
+    let variable = Engine.InstructionSet.variable
+    for set in Engine.InstructionSet.allCases
+    where set.rawValue <= Engine.InstructionSet.best.rawValue {
+      let run = try Command.align(
+        Self.llama.folder, Self.tokens + ["--top", "2"], environment: [variable: set.name])
+      #expect(run.record.computedWith?.map(\.instructionSet) == [set.name])
+    }
+    let scratch = try ScratchFolder()
+    for arguments in [["align", Self.llama.folder] + Self.tokens, ["bench", Self.llama.folder]] {
+      let refused = try Command.run(arguments, in: scratch, environment: [variable: "avx1024"])
+      #expect(refused.status == 64)
+      #expect(refused.error.contains("\(variable)=avx1024: names no instruction set"))
+      #expect(refused.error.contains("portable"))
+    }
   }
 }

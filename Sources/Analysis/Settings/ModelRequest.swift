@@ -1,4 +1,5 @@
 import Foundation
+import Weights
 
 /// The requested settings of a model and of how a command runs it; nil for those left to the defaults.
 ///
@@ -39,7 +40,21 @@ public struct ModelRequest: Sendable, Equatable {
     if let maxMemory, maxMemory < 1 {
       throw .badSetting(.maxMemory, value: "\(maxMemory)", reason: "must be 1 byte or more")
     }
+    try Self.checkInstructionSet(
+      ProcessInfo.processInfo.environment[Engine.InstructionSet.variable])
     if output == "" { throw .badSetting(.output, reason: "is empty; name a folder") }
+  }
+
+  /// Throws `RunError.badVariable` if the processor has no instruction set of this name.
+  public static func checkInstructionSet(_ value: String?) throws(RunError) {
+    guard Engine.InstructionSet(named: value) == nil else { return }
+    let known = Engine.InstructionSet.allCases.filter {
+      $0.rawValue <= Engine.InstructionSet.best.rawValue
+    }
+    throw .badVariable(
+      Engine.InstructionSet.variable, value: value ?? "",
+      reason: "names no instruction set of this processor; set it to "
+        + known.map(\.name).joined(separator: " or ") + ", or unset it")
   }
 
   /// The settings with defaults filled in. Throws `RunError.badSetting`.

@@ -2,6 +2,8 @@
 public enum RunError: SettingError, Equatable, Sendable {
   /// A setting's value does not fit the model, or the other settings.
   case badSetting(SettingKey, value: String = "", reason: SettingMessage)
+  /// An environment variable whose value means nothing here.
+  case badVariable(String, value: String, reason: String)
   /// A run or model, by its path, that does not fit what is to be done with it.
   case unfit(path: String, reason: SettingMessage)
   /// A prompt without tokens.
@@ -48,6 +50,7 @@ public enum RunError: SettingError, Equatable, Sendable {
     switch self {
     case .badSetting(let key, let value, let reason):
       value.isEmpty ? "\(key): \(reason)" : "\(key) \(value): \(reason)"
+    case .badVariable(let name, let value, let reason): "\(name)=\(value): \(reason)"
     case .unfit(let path, let reason): "\(path): \(reason)"
     case .emptyPrompt(let prompt):
       "\(prompt) is empty; give some text, or token ids with \(.tokenIds)"
