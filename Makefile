@@ -101,8 +101,8 @@ test-report: build ## check that a report opens in a headless browser without re
 test-python: wheel static ## test the Python package and the examples of docs/python.md and README.md on the installed WHEEL
 	@PYTHON=$(PYTHON) scripts/test_python.sh "$(WHEEL)" $(STATIC)
 
-bench: setup ## time products of a stored matrix with few vectors, against OpenBLAS and a plain read
-	$(SWIFT) run -c release thin-products
+bench: setup ## time products of a stored matrix with 1 to 128 vectors, against OpenBLAS and a plain read; THIN="--instruction-set avx2"
+	$(SWIFT) run -c release thin-products $(THIN)
 
 bench-truth: setup ## solve hard spectra with every solver and count missed triplets and exceeded bounds; TRUTH="--seeds 2" for less
 	$(SWIFT) run -c release truth $(TRUTH)
