@@ -120,6 +120,9 @@ bench-solvers: setup ## time every solver on illc1850 and diag(1 … 50000), and
 bench-scaling: build-mpi ## time many prompts and one large block on one process and on two, beside the read bandwidth
 	@$(PYTHON) benchmarks/scaling.py
 
+bench-versus: build ## time BASE, an older revision or command, and this one in turn: one prompt, sixteen, one large block
+	@$(PYTHON) benchmarks/versus.py $(BASE)
+
 docs: build ## build the reference of all modules as web pages, in .build/documentation
 	scripts/build-docs.sh
 
@@ -145,4 +148,4 @@ test-dist: dist ## test the packed command where there is only glibc
 	@scripts/test_dist.sh
 
 export PROMPT
-.PHONY: help setup build build-mpi test-mpi demo demo-training test test-extensions test-c kill-test lint format fuzz verify-gguf verify-minilm verify-real verify-maps test-report test-python bench bench-truth bench-solvers bench-scaling docs man install static libkrylens wheel dist test-dist verify-bounds precision-study
+.PHONY: help setup build build-mpi test-mpi demo demo-training test test-extensions test-c kill-test lint format fuzz verify-gguf verify-minilm verify-real verify-maps test-report test-python bench bench-truth bench-solvers bench-scaling bench-versus docs man install static libkrylens wheel dist test-dist verify-bounds precision-study
