@@ -45,4 +45,25 @@ extension Matrix where Scalar == Double {
     guard info == 0 else { throw LAPACKError(routine: "dgesdd", info: Int(info)) }
     return (left.transposed, values, right)
   }
+
+  /// The singular values alone, descending.
+  package func singularValues() throws(LAPACKError) -> [Double] {
+    let r = min(rows, columns)
+    guard r > 0 else { return [] }
+    var a = elements
+    var values = [Double](repeating: 0, count: r)
+    var (m, n, one) = (blasInt(columns), blasInt(rows), blasInt(1))
+    var integers = [Int32](repeating: 0, count: 8 * r)
+    var info: Int32 = 0
+    var (query, u, v) = (0.0, 0.0, 0.0)
+    var size: Int32 = -1
+    dgesdd_(
+      "N", &m, &n, &a, &m, &values, &u, &one, &v, &one, &query, &size, &integers, &info)
+    size = Int32(query)
+    var work = [Double](repeating: 0, count: Int(size))
+    dgesdd_(
+      "N", &m, &n, &a, &m, &values, &u, &one, &v, &one, &work, &size, &integers, &info)
+    guard info == 0 else { throw LAPACKError(routine: "dgesdd", info: Int(info)) }
+    return values
+  }
 }

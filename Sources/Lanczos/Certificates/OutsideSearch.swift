@@ -64,7 +64,7 @@ struct OutsideSearch {
 
   /// Takes the product of the process's pending block and says what it shows.
   mutating func absorb(_ product: Matrix<Double>) throws(LAPACKError) -> Finding {
-    try process.absorb(product)
+    process.absorb(product)
     products += 1
     let isLast = process.isComplete || process.right.count - locked > limit
     guard isLast || products >= nextTest else { return .undecided }

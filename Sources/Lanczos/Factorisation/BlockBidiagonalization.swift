@@ -33,8 +33,8 @@ public struct BlockBidiagonalization: Sendable {
   /// last.
   public private(set) var direction = ProductDirection.forward
   private(set) var newest = 0
-  /// ‖R‖₂ of the last new block in each direction: the size of A or Aᵀ on what the basis does not span yet.
-  private var reach: (forward: Double, adjoint: Double)?
+  /// R of the last new block in each direction: A or Aᵀ on what the basis does not span yet.
+  private var beyond: (forward: Matrix<Double>?, adjoint: Matrix<Double>?)
   /// The leading left vectors of H (of Hᵀ with U pending) from the last estimate, with their σ²; nil once H has
   /// grown.
   private(set) var leading: (squares: [Double], vectors: Matrix<Double>)?
@@ -111,12 +111,12 @@ public struct BlockBidiagonalization: Sendable {
   public mutating func expand(by a: CheckedOperator) throws -> Bool {
     guard !isComplete else { return false }
     let pending = pending
-    try absorb(a.products(direction, of: pending, width: pending.rows))
+    absorb(try a.products(direction, of: pending, width: pending.rows))
     return true
   }
 
   /// Takes the product A V or Aᵀ U of the pending vectors; the next block is pending on the other side.
-  public mutating func absorb(_ products: Matrix<Double>) throws(LAPACKError) {
+  public mutating func absorb(_ products: Matrix<Double>) {
     leading = nil
     if direction == .forward {
       // Column j of H, for j pending: A vⱼ = C B + R Q.
@@ -127,7 +127,7 @@ public struct BlockBidiagonalization: Sendable {
         for i in 0..<onto.columns { projected[i, newest + j] = onto[j, i] }
         for i in 0..<beyond.columns { projected[old + i, newest + j] = beyond[j, i] }
       }
-      reach = (try beyond.spectralNorm(), reach?.adjoint ?? .infinity)
+      self.beyond.forward = beyond
       (direction, newest) = (.adjoint, old)
     } else {
       // Row i of H, for i pending, is known from A V except for the new vectors of V.
@@ -137,7 +137,7 @@ public struct BlockBidiagonalization: Sendable {
       for i in 0..<products.rows {
         for j in 0..<beyond.columns { projected[newest + i, old + j] = beyond[i, j] }
       }
-      reach = (reach?.forward ?? .infinity, try beyond.spectralNorm())
+      self.beyond.adjoint = beyond
       (direction, newest) = (.forward, old)
     }
   }
@@ -174,20 +174,21 @@ public struct BlockBidiagonalization: Sendable {
     _ count: Int, beyond further: Int = 0
   ) throws(LAPACKError) -> [Double]? {
     let held = min(left.count, right.count)
-    guard held >= count, let reach, reach.adjoint.isFinite else { return nil }
+    guard held >= count, let forward = try beyond.forward?.spectralNorm(),
+      let adjoint = try beyond.adjoint?.spectralNorm()
+    else { return nil }
     let count = min(count + further, held)
     let isForward = direction == .forward
-    let gram = Matrix.product(
-      projected, isForward ? .none : .transposed, projected, isForward ? .transposed : .none)
-    let (squares, p) = try space.largestEigenpairs(of: gram, count)
+    let (squares, p) = try space.largestEigenpairs(
+      of: projected.gram(isForward ? .none : .transposed), count)
     leading = (squares, p)
     let pendingPart =
       isForward
       ? projected.dropping(rows: 0, columns: newest)
       : projected.dropping(rows: newest, columns: 0).transposed
     let tails = Matrix.product(p, .none, pendingPart).rowNorms  // σ ‖q_pending‖
-    let next = isForward ? reach.forward : reach.adjoint
-    let both = (reach.forward * reach.forward + reach.adjoint * reach.adjoint).squareRoot()
+    let next = isForward ? forward : adjoint
+    let both = (forward * forward + adjoint * adjoint).squareRoot()
     let largest = max(squares[0], 0).squareRoot()
     let estimates = tails.indices.map { i in
       let sigma = max(squares[i], 0).squareRoot()

@@ -37,7 +37,7 @@ extension VectorSpace {
 extension Matrix where Scalar == Double {
   /// ‖A‖₂.
   func spectralNorm() throws(LAPACKError) -> Double {
-    try singularValueDecomposition().values.first ?? 0
+    try singularValues().first ?? 0
   }
 
   /// The matrix grown to a larger shape, with zeros in the new places.

@@ -121,7 +121,7 @@ final class BlockLanczosSolve {
   // MARK: Iterating
 
   private func iterate(_ product: Matrix<Double>) throws {
-    try process.absorb(product)
+    process.absorb(product)
     if try isReady() { return try beginMeasurement() }
     let (count, whole) = (process.right.count, process.right.dimension)
     let width = count - process.newest
