@@ -126,38 +126,42 @@ public struct OrthonormalBasis: Sendable {
     return (compressed.expanded(common), factor.narrowed(to: rank))
   }
 
-  /// Factors Y = R Q, row after row by Gram–Schmidt, projecting each row twice.
+  /// Factors Y = R Q, row after row by Gram–Schmidt.
   ///
-  /// A row that keeps less than 100 ε of its `reference` norm is dependent and adds no vector to Q.
+  /// A row is projected a second time if the first took half of it or more (Daniel, Gragg, Kaufman, Stewart,
+  /// "Reorthogonalization and stable algorithms for updating the Gram-Schmidt QR factorization", Math. Comp. 30,
+  /// 1976). A row that keeps less than 100 ε of its `reference` norm is dependent and adds no vector to Q.
   private static func factored(
     _ y: Matrix<Double>, against reference: [Double], limit: Int
   ) -> (q: Matrix<Double>, r: Matrix<Double>) {
     let (b, n) = (y.rows, y.columns)
-    var q = [Double](repeating: 0, count: limit * n)
+    // One more row than Q has, for the row in work.
+    var q = [Double](repeating: 0, count: (limit + 1) * n)
     var r = Matrix<Double>(rows: b, columns: limit)
+    var coefficients = [Double](repeating: 0, count: limit)
     var accepted = 0
     q.withUnsafeMutableBufferPointer { q in
-      var coefficients = [Double](repeating: 0, count: limit)
+      guard n > 0, let base = q.baseAddress else { return }
       for i in 0..<b {
-        var row = Array(y.row(i))
-        if accepted > 0, let base = q.baseAddress {
-          for _ in 0..<2 {
-            Engine.projectOut(
-              base, count: accepted, dimension: n, from: &row, vectors: 1,
-              coefficients: &coefficients)
-            for j in 0..<accepted { r[i, j] += coefficients[j] }
-          }
+        let row = base + accepted * n
+        y.row(i).withUnsafeBufferPointer { row.update(from: $0.baseAddress!, count: n) }
+        var norm = cblas_dnrm2(blasInt(n), row, 1)
+        for _ in 0..<2 where accepted > 0 {
+          let before = norm
+          Engine.projectOut(
+            base, count: accepted, dimension: n, from: row, vectors: 1,
+            coefficients: &coefficients)
+          for j in 0..<accepted { r[i, j] += coefficients[j] }
+          norm = cblas_dnrm2(blasInt(n), row, 1)
+          if norm > 0.5 * before { break }
         }
-        let norm = cblas_dnrm2(blasInt(n), row, 1)
         guard accepted < limit, norm > 100 * Double.ulpOfOne * reference[i] else { continue }
-        for j in 0..<n { q[accepted * n + j] = row[j] / norm }
+        for j in 0..<n { row[j] /= norm }
         r[i, accepted] = norm
         accepted += 1
       }
     }
-    return (
-      Matrix(rows: accepted, columns: n, elements: Array(q.prefix(accepted * n))),
-      r.narrowed(to: accepted)
-    )
+    q.removeLast((limit + 1 - accepted) * n)
+    return (Matrix(rows: accepted, columns: n, elements: q), r.narrowed(to: accepted))
   }
 }
