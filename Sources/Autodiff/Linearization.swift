@@ -87,6 +87,8 @@ public final class Linearization<Scalar: RealScalar>: LinearOperator {
     }
   }
 
+  @_specialize(where Scalar == Float, Outer == Double)
+  @_specialize(where Scalar == Double, Outer == Double)
   func apply<Outer: RealScalar>(
     _ v: Span<Outer>, into y: inout MutableSpan<Outer>, vectors b: Int, order: VectorOrder
   ) {
@@ -104,6 +106,8 @@ public final class Linearization<Scalar: RealScalar>: LinearOperator {
     }
   }
 
+  @_specialize(where Scalar == Float, Outer == Double)
+  @_specialize(where Scalar == Double, Outer == Double)
   func applyAdjoint<Outer: RealScalar>(
     _ u: Span<Outer>, into x: inout MutableSpan<Outer>, vectors b: Int, order: VectorOrder
   ) {

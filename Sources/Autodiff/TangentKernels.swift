@@ -23,6 +23,36 @@ func axpy<S: RealScalar>(
   }
 }
 
+/// (y₁, y₂) ← (+) (cos x₁ − sin x₂, cos x₂ + sin x₁) over `count` adjacent numbers.
+@inline(__always)
+func rotatePair<S: RealScalar>(
+  _ cosine: S, _ sine: S, _ x1: UnsafePointer<S>, _ x2: UnsafePointer<S>,
+  into y1: UnsafeMutablePointer<S>, _ y2: UnsafeMutablePointer<S>, _ count: Int,
+  _ accumulating: Bool
+) {
+  let (c, s) = (SIMD8<S>(repeating: cosine), SIMD8<S>(repeating: sine))
+  var j = 0
+  while j + 8 <= count {
+    let first = UnsafeRawPointer(x1 + j).loadUnaligned(as: SIMD8<S>.self)
+    let second = UnsafeRawPointer(x2 + j).loadUnaligned(as: SIMD8<S>.self)
+    var (turned1, turned2) = (c * first, c * second)
+    if accumulating {
+      turned1 += UnsafeRawPointer(y1 + j).loadUnaligned(as: SIMD8<S>.self)
+      turned2 += UnsafeRawPointer(y2 + j).loadUnaligned(as: SIMD8<S>.self)
+    }
+    UnsafeMutableRawPointer(y1 + j).storeBytes(of: turned1 - s * second, as: SIMD8<S>.self)
+    UnsafeMutableRawPointer(y2 + j).storeBytes(of: turned2 + s * first, as: SIMD8<S>.self)
+    j += 8
+  }
+  while j < count {
+    let (first, second) = (x1[j], x2[j])
+    let (turned1, turned2) = (cosine * first, cosine * second)
+    y1[j] = (accumulating ? y1[j] + turned1 : turned1) - sine * second
+    y2[j] = (accumulating ? y2[j] + turned2 : turned2) + sine * first
+    j += 1
+  }
+}
+
 /// y[i, ·] ← (+) factor · d[i] x[i, ·] for i < count: one factor per element, the same for its b tangents.
 ///
 /// If there are fewer than eight tangents, and their number is a power of two, those of several elements share a

@@ -73,6 +73,9 @@ public struct Matrix<Scalar: RealScalar>: Equatable, Sendable {
   }
 
   /// The same numbers in another precision.
+  @_specialize(where Scalar == Float, Other == Double)
+  @_specialize(where Scalar == Double, Other == Float)
+  @_specialize(where Scalar == Float, Other == Float)
   @inlinable public func converted<Other: RealScalar>(to type: Other.Type) -> Matrix<Other> {
     Matrix<Other>(rows: rows, columns: columns, elements: elements.map { Other($0) })
   }

@@ -211,6 +211,7 @@ public func selectedAttention<Scalar: RealScalar>(
   }
   let step = AttentionStep(
     settings: settings, query: queries.position, key: keys?.position, value: values?.position,
-    activeTokens: active, queryValues: queries.buffer, points: points)
+    activeTokens: active, queryValues: queries.buffer, points: points,
+    longest: points.map(\.seen.count).max() ?? 0)
   return trace.record(step, rows: n, columns: settings.heads * e, value: out)
 }

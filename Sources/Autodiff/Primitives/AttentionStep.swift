@@ -29,6 +29,8 @@ struct AttentionStep<Scalar: RealScalar>: Primitive {
   /// (heads · headDimension, rows)
   let queryValues: Buffer<Scalar>
   let points: [Point]
+  /// The largest number of tokens that a row sees.
+  let longest: Int
 
   var inputs: [Int] { [query, key, value].compactMap { $0 } }
 
@@ -36,7 +38,7 @@ struct AttentionStep<Scalar: RealScalar>: Primitive {
   /// than one row; each has its own scratch memory.
   private var strands: Int { points.count > 1 ? min(settings.keyValueHeads, 4) : 1 }
   /// Scratch for the tangent of one head's probabilities, the reference subtracted from it, and its weighted sum.
-  private var strandScratch: Int { (points.map(\.seen.count).max() ?? 0) + 2 }
+  private var strandScratch: Int { longest + 2 }
   var scratchCount: Int { strands * strandScratch }
 
   /// Runs `body` for every head of every row, with the scratch of its strand. Heads of one group run one after

@@ -16,10 +16,14 @@ struct DiagonalPlusLowRank<Scalar: RealScalar>: Primitive {
   var inputs: [Int] { [input] }
   var scratchCount: Int { rows }
 
+  @_specialize(where Scalar == Float)
+  @_specialize(where Scalar == Double)
   func jvp(_ workspace: Workspace<Scalar>, into out: UnsafeMutablePointer<Scalar>) {
     apply(workspace, workspace.slot(input), into: out, accumulating: false, adjoint: false)
   }
 
+  @_specialize(where Scalar == Float)
+  @_specialize(where Scalar == Double)
   func vjp(_ workspace: Workspace<Scalar>, _ cotangent: UnsafePointer<Scalar>) {
     let (target, accumulating) = workspace.target(of: input)
     apply(workspace, cotangent, into: target, accumulating: accumulating, adjoint: true)

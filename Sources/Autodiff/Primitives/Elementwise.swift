@@ -105,6 +105,8 @@ private struct SumStep<Scalar: RealScalar>: Primitive {
 
   var inputs: [Int] { terms.map(\.position) }
 
+  @_specialize(where Scalar == Float)
+  @_specialize(where Scalar == Double)
   func jvp(_ workspace: Workspace<Scalar>, into out: UnsafeMutablePointer<Scalar>) {
     for (k, term) in terms.enumerated() {
       addScaled(
@@ -113,6 +115,8 @@ private struct SumStep<Scalar: RealScalar>: Primitive {
     }
   }
 
+  @_specialize(where Scalar == Float)
+  @_specialize(where Scalar == Double)
   func vjp(_ workspace: Workspace<Scalar>, _ cotangent: UnsafePointer<Scalar>) {
     for term in terms {
       let (target, accumulating) = workspace.target(of: term.position)
@@ -129,6 +133,8 @@ private struct DiagonalStep<Scalar: RealScalar>: Primitive {
 
   var inputs: [Int] { terms.map(\.position) }
 
+  @_specialize(where Scalar == Float)
+  @_specialize(where Scalar == Double)
   func jvp(_ workspace: Workspace<Scalar>, into out: UnsafeMutablePointer<Scalar>) {
     for (k, term) in terms.enumerated() {
       scaleTangents(
@@ -137,6 +143,8 @@ private struct DiagonalStep<Scalar: RealScalar>: Primitive {
     }
   }
 
+  @_specialize(where Scalar == Float)
+  @_specialize(where Scalar == Double)
   func vjp(_ workspace: Workspace<Scalar>, _ cotangent: UnsafePointer<Scalar>) {
     for term in terms {
       let (target, accumulating) = workspace.target(of: term.position)

@@ -51,12 +51,16 @@ private struct LinearStep<Scalar: RealScalar>: Primitive {
     }
   }
 
+  @_specialize(where Scalar == Float)
+  @_specialize(where Scalar == Double)
   func jvp(_ workspace: Workspace<Scalar>, into out: UnsafeMutablePointer<Scalar>) {
     guard let input else { return }
     multiply(
       workspace.slot(input), into: out, tangents: rows * workspace.vectors, accumulating: false)
   }
 
+  @_specialize(where Scalar == Float)
+  @_specialize(where Scalar == Double)
   func vjp(_ workspace: Workspace<Scalar>, _ cotangent: UnsafePointer<Scalar>) {
     guard let input else { return }
     let (target, accumulating) = workspace.target(of: input)

@@ -109,12 +109,16 @@ private struct RotaryStep<Scalar: RealScalar>: Primitive {
 
   var inputs: [Int] { input.map { [$0] } ?? [] }
 
+  @_specialize(where Scalar == Float)
+  @_specialize(where Scalar == Double)
   func jvp(_ workspace: Workspace<Scalar>, into out: UnsafeMutablePointer<Scalar>) {
     guard let input else { return }
     rotate(
       workspace.slot(input), into: out, tangents: workspace.vectors, sign: 1, accumulating: false)
   }
 
+  @_specialize(where Scalar == Float)
+  @_specialize(where Scalar == Double)
   func vjp(_ workspace: Workspace<Scalar>, _ cotangent: UnsafePointer<Scalar>) {
     guard let input else { return }
     let (target, accumulating) = workspace.target(of: input)
@@ -137,14 +141,12 @@ private struct RotaryStep<Scalar: RealScalar>: Primitive {
         // The pair's two features, all rows: (rows, b).
         let (i, j) = (first * rows * b, second * rows * b)
         let (cosine, sine) = (cosines + pair * rows, sines + pair * rows)
-        scaleTangents(
-          by: cosine, x + i, into: y + i, count: rows, tangents: b, accumulating: accumulating)
-        scaleTangents(
-          by: sine, times: -sign, x + j, into: y + i, count: rows, tangents: b, accumulating: true)
-        scaleTangents(
-          by: cosine, x + j, into: y + j, count: rows, tangents: b, accumulating: accumulating)
-        scaleTangents(
-          by: sine, times: sign, x + i, into: y + j, count: rows, tangents: b, accumulating: true)
+        for row in 0..<rows {
+          let k = row * b
+          rotatePair(
+            cosine[row], sign * sine[row], x + i + k, x + j + k, into: y + i + k, y + j + k, b,
+            accumulating)
+        }
       }
       let rest = (head + 2 * half) * rows * b
       addScaled(
