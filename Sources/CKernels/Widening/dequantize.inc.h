@@ -1,8 +1,8 @@
 // Dequantisation, compiled once per instruction set: included by instruction_set.inc.h.
 //
 // The formulas and their order of operations are those of the Python package gguf (`gguf.quants`), so every result is
-// identical to the bit: each product and sum is rounded separately. Sixteen weights are widened at a time, whatever
-// the width of the registers.
+// identical to the bit: each product and sum is rounded separately, except that scaled_sum may fuse the two. Sixteen
+// weights are widened at a time, whatever the width of the registers.
 
 #pragma clang fp contract(off)
 
@@ -50,6 +50,7 @@ static inline struct two two_halves(const uint8_t *source) {
 #define first_half(block) two_halves(block).first
 
 typedef uint8_t bytes16 __attribute__((vector_size(16)));
+typedef uint8_t bytes32 __attribute__((vector_size(32)));
 typedef int8_t signed16 __attribute__((vector_size(16)));
 #if HARDWARE_HALF
 typedef _Float16 halves16 __attribute__((vector_size(32)));
@@ -61,195 +62,157 @@ static inline bytes16 load16(const uint8_t *source) {
   memcpy(&v, source, 16);
   return v;
 }
+static inline bytes32 load32(const uint8_t *source) {
+  bytes32 v;
+  memcpy(&v, source, 32);
+  return v;
+}
+// Stores a vector of bytes.
+#define store_bytes(to, v) memcpy(to, &(__typeof__(v)){v}, sizeof(v))
 #define store16(out, v) memcpy(out, &(floats16){v}, sizeof(floats16))
 #define FLOATS(v) __builtin_convertvector(v, floats16)
 
-// Computes an expression in q for the low nibbles of sixteen bytes and for the high ones, with q the nibbles as
-// floats. Where a register holds sixteen floats, the expression is evaluated once for all sixteen nibble values, and
-// the results are looked up.
 static const floats16 every_nibble = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
 #if LANES == 16
-#define NIBBLE_VALUES(name, EXPRESSION) \
-  floats16 name;                        \
-  {                                     \
-    const floats16 q = every_nibble;    \
-    name = EXPRESSION;                  \
-  }
+// The values at the low four bits of bytes shifted to the right.
 static inline floats16 look_up(floats16 values, bytes16 bytes, const int shift) {
   const __m512i words = _mm512_cvtepu8_epi32((__m128i)bytes);  // only the low four bits of an index count
   return (floats16)_mm512_permutexvar_ps(_mm512_srli_epi32(words, shift), (__m512)values);
 }
-#define STORE_LOW(out, bytes, name, EXPRESSION) store16(out, look_up(name, bytes, 0))
-#define STORE_HIGH(out, bytes, name, EXPRESSION) store16(out, look_up(name, bytes, 4))
-#else
-#define NIBBLE_VALUES(name, EXPRESSION)
-#define STORE_NIBBLES(out, nibbles, EXPRESSION) \
-  {                                             \
-    const floats16 q = FLOATS(nibbles);         \
-    store16(out, EXPRESSION);                   \
-  }
-#define STORE_LOW(out, bytes, name, EXPRESSION) STORE_NIBBLES(out, (bytes) & 15, EXPRESSION)
-#define STORE_HIGH(out, bytes, name, EXPRESSION) STORE_NIBBLES(out, (bytes) >> 4, EXPRESSION)
+// Stores the values at the low nibbles of sixteen bytes, and those at the high ones.
+ALWAYS void store_looked_up(floats16 low_values, floats16 high_values, bytes16 bytes, float *low,
+                            float *high) {
+  store16(low, look_up(low_values, bytes, 0));
+  store16(high, look_up(high_values, bytes, 4));
+}
 #endif
 #define UNROLLED _Pragma("clang loop unroll(full)") for
 
+// Codes are first unpacked to bytes, as many at a time as a register holds, and these are then converted and scaled:
+// a load that widens bytes, a conversion and a multiplication per register of weights.
+
+// Keeps an array in memory. Parts of it are then widened or broadcast by their loads, where a compiler that
+// keeps it in registers shuffles them, which processors do only once or twice per cycle.
+#define IN_MEMORY(array) __asm__("" : "+m"(array))
+
+// d q + m. The product is exact, since d has at most 17 bits and q five; so it is the same whether it is fused with the
+// sum or not.
+ALWAYS floats16 scaled_sum(floats16 d, floats16 q, floats16 m) {
+#pragma clang fp contract(on)
+  return d * q + m;
+}
+
+// Sixteen copies of a number.
+ALWAYS floats16 all(float x) { return (floats16){x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x}; }
+
+// Two adjacent halves, sixteen copies of each.
+struct two_vectors { floats16 first, second; };
+ALWAYS struct two_vectors two_factors(const uint8_t *source) {
+#if LANES > 4 && defined(__x86_64__)
+  // Both are broadcast by the load, converted together, and separated within the quarters of a register.
+  int32_t word;
+  memcpy(&word, source, 4);
+#if LANES == 16
+  __m512 both = _mm512_cvtph_ps(_mm256_set1_epi32(word));
+  __asm__("" : "+v"(both));
+  return (struct two_vectors){(floats16)_mm512_moveldup_ps(both), (floats16)_mm512_movehdup_ps(both)};
+#else
+  __m256 both = _mm256_cvtph_ps(_mm_set1_epi32(word));
+  __asm__("" : "+x"(both));
+  const __m256 d = _mm256_moveldup_ps(both), m = _mm256_movehdup_ps(both);
+#define TWICE(v) __builtin_shufflevector(v, v, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15)
+  return (struct two_vectors){TWICE(d), TWICE(m)};
+#undef TWICE
+#endif
+#else
+  const struct two two = two_halves(source);
+  return (struct two_vectors){all(two.first), all(two.second)};
+#endif
+}
+
+// Stores d q of COUNT · 16 codes, signed bytes in memory.
+#define STORE_SCALED(COUNT, codes, d, out)     \
+  UNROLLED(int part = 0; part < COUNT; part++) \
+      store16((out) + 16 * part, (d) * FLOATS((signed16)load16((codes) + 16 * part)));
+// Stores d q + m.
+#define STORE_SCALED_SUMS(COUNT, codes, factors, out) \
+  UNROLLED(int part = 0; part < COUNT; part++)        \
+      store16((out) + 16 * part,                      \
+              scaled_sum((factors).first, FLOATS(load16((codes) + 16 * part)), (factors).second));
+
+// Unpacks 32 codes of five bits: their fifth bits (4), bit i of code i, and sixteen bytes of nibbles, the low ones
+// first.
+ALWAYS bytes32 codes_of_5_bits(const uint8_t *restrict fifth, const uint8_t *restrict packed) {
+  typedef uint32_t words8 __attribute__((vector_size(32)));
+#define IN_ORDER 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
+#define EIGHT(i) i, i, i, i, i, i, i, i
+  const bytes16 bytes = load16(packed), single = {1, 2, 4, 8, 16, 32, 64, 128, 1, 2, 4, 8, 16, 32, 64, 128};
+  const bytes32 masks = __builtin_shufflevector(single, single, IN_ORDER, IN_ORDER);
+  uint32_t w;
+  memcpy(&w, fifth, 4);
+  const bytes32 bits = (bytes32)(words8){w, w, w, w, w, w, w, w};
+  const bytes32 of_code = __builtin_shufflevector(bits, bits, EIGHT(0), EIGHT(1), EIGHT(18), EIGHT(19));
+  const bytes32 nibbles = __builtin_shufflevector(bytes & 15, bytes >> 4, IN_ORDER, 16, 17, 18, 19, 20, 21, 22,
+                                                  23, 24, 25, 26, 27, 28, 29, 30, 31);
+#undef IN_ORDER
+#undef EIGHT
+  return nibbles | ((bytes32)((of_code & masks) == masks) & 16);
+}
+
 // d (2) | 32 nibbles (16): the low ones are weights 0…15, the high ones 16…31.   w = d (q − 8)
 static inline void q4_0(const uint8_t *restrict block, float *restrict out) {
-  const float d = first_half(block);
+  const floats16 d = two_factors(block).first;
   const bytes16 bytes = load16(block + 2);
-  NIBBLE_VALUES(values, d * (q - 8))
-  STORE_LOW(out, bytes, values, d * (q - 8));
-  STORE_HIGH(out + 16, bytes, values, d * (q - 8));
+#if LANES == 16
+  const floats16 values = d * (every_nibble - 8);
+  store_looked_up(values, values, bytes, out, out + 16);
+#else
+  uint8_t codes[32];
+  store_bytes(codes, (bytes & 15) - 8);
+  store_bytes(codes + 16, (bytes >> 4) - 8);
+  IN_MEMORY(codes);
+  STORE_SCALED(2, codes, d, out)
+#endif
 }
 
 // d (2) | m (2) | nibbles (16).   w = d q + m
 static inline void q4_1(const uint8_t *restrict block, float *restrict out) {
-  const struct two dm = two_halves(block);
-  const float d = dm.first, m = dm.second;
+  const struct two_vectors dm = two_factors(block);
   const bytes16 bytes = load16(block + 4);
-  NIBBLE_VALUES(values, d * q + m)
-  STORE_LOW(out, bytes, values, d * q + m);
-  STORE_HIGH(out + 16, bytes, values, d * q + m);
+#if LANES == 16
+  const floats16 values = scaled_sum(dm.first, every_nibble, dm.second);
+  store_looked_up(values, values, bytes, out, out + 16);
+#else
+  uint8_t codes[32];
+  store_bytes(codes, bytes & 15);
+  store_bytes(codes + 16, bytes >> 4);
+  IN_MEMORY(codes);
+  STORE_SCALED_SUMS(2, codes, dm, out)
+#endif
 }
 
 // d (2) | fifth bits (4), bit i of weight i | nibbles (16).   w = d (q − 16)
 static inline void q5_0(const uint8_t *restrict block, float *restrict out) {
-  const float d = first_half(block);
-  uint32_t high;
-  memcpy(&high, block + 2, 4);
-  for (int i = 0; i < 16; i++)
-    out[i] = d * (float)((int)((block[6 + i] & 15) | (high >> i & 1) << 4) - 16);
-  for (int i = 0; i < 16; i++)
-    out[16 + i] = d * (float)((int)(block[6 + i] >> 4 | (high >> (16 + i) & 1) << 4) - 16);
+  bytes32 codes = codes_of_5_bits(block + 2, block + 6) - 16;
+  IN_MEMORY(codes);
+  STORE_SCALED(2, (uint8_t *)&codes, two_factors(block).first, out)
 }
 
 // d (2) | m (2) | fifth bits (4) | nibbles (16).   w = d q + m
 static inline void q5_1(const uint8_t *restrict block, float *restrict out) {
-  const struct two dm = two_halves(block);
-  const float d = dm.first, m = dm.second;
-  uint32_t high;
-  memcpy(&high, block + 4, 4);
-  for (int i = 0; i < 16; i++)
-    out[i] = d * (float)(int)((block[8 + i] & 15) | (high >> i & 1) << 4) + m;
-  for (int i = 0; i < 16; i++)
-    out[16 + i] = d * (float)(int)(block[8 + i] >> 4 | (high >> (16 + i) & 1) << 4) + m;
+  bytes32 codes = codes_of_5_bits(block + 4, block + 8);
+  IN_MEMORY(codes);
+  const struct two_vectors dm = two_factors(block);
+  STORE_SCALED_SUMS(2, (uint8_t *)&codes, dm, out)
 }
 
 // d (2) | 32 signed bytes.   w = d q
 static inline void q8_0(const uint8_t *restrict block, float *restrict out) {
-  const float d = first_half(block);
-  store16(out, d * FLOATS((signed16)load16(block + 2)));
-  store16(out + 16, d * FLOATS((signed16)load16(block + 18)));
+  const floats16 d = two_factors(block).first;
+  STORE_SCALED(2, block + 2, d, out)
 }
 
-// The K types: 256 weights in groups of 16 or 32, each with a small integer scale of its own. Their fields are spread
-// across the groups, so they are read sixteen bytes at a time, one bit field of the same bytes after another.
-
-// scales (16), low nibble of d and high nibble of dmin | bit pairs (64) | d (2) | dmin (2).   w = (d s) q − dmin t
-// Byte i of half h of the bit pairs holds weights 128 h + 32 k + i, k = 0…3, at bit 2 k.
-static inline void q2_K(const uint8_t *restrict block, float *restrict out) {
-  const bytes16 packed = load16(block);
-  float scale[16], offset[16];
-  store16(scale, half(block + 80) * FLOATS(packed & 15));
-  store16(offset, half(block + 82) * FLOATS(packed >> 4));
-  UNROLLED(int i = 0; i < 4; i++) {  // sixteen bytes of pairs: half i / 2, bytes 16 (i % 2) …
-    const bytes16 pairs = load16(block + 16 + 16 * i);
-    UNROLLED(int k = 0; k < 4; k++) {
-      const int g = 8 * (i / 2) + 2 * k + i % 2;
-      store16(out + 16 * g, scale[g] * FLOATS(pairs >> 2 * k & 3) - offset[g]);
-    }
-  }
-}
-
-// third bits (32), bit k of byte i belonging to weight 32 k + i | bit pairs (64) | 16 scales of 6 bits (12) | d (2).
-// w = d (s − 32) · (q − 4 if the third bit is clear)
-static inline void q3_K(const uint8_t *restrict block, float *restrict out) {
-  uint8_t packed[16];
-  for (int g = 0; g < 16; g++) {
-    const int low = g < 8 ? block[96 + g] & 15 : block[88 + g] >> 4;
-    packed[g] = (uint8_t)(low | (block[104 + g % 4] >> 2 * (g / 4) & 3) << 4);
-  }
-  float scale[16];
-  store16(scale, half(block + 108) * FLOATS((signed16)load16(packed) - 32));
-  UNROLLED(int i = 0; i < 4; i++) {
-    const bytes16 pairs = load16(block + 32 + 16 * i), third = load16(block + 16 * (i % 2));
-    UNROLLED(int k = 0; k < 4; k++) {
-      const int g = 8 * (i / 2) + 2 * k + i % 2;
-      const bytes16 q = (pairs >> 2 * k & 3) | (third >> g / 2 & 1) << 2;
-      store16(out + 16 * g, scale[g] * FLOATS((signed16)q - 4));
-    }
-  }
-}
-
-// Unpacks eight scales and eight offsets of 6 bits from 12 bytes, multiplied by d and dmin, scales first. The first
-// four of each are in the low bits of bytes 0…3 and 4…7, the others in the nibbles of bytes 8…11 and the top bits of
-// 0…7.
-static inline void scales_6(const uint8_t *restrict packed, struct two factor,
-                            float *restrict scales) {
-  const float d = factor.first, dmin = factor.second;
-  uint32_t low, middle, high;
-  memcpy(&low, packed, 4);
-  memcpy(&middle, packed + 4, 4);
-  memcpy(&high, packed + 8, 4);
-  const uint32_t words[4] = {
-      low & 0x3f3f3f3f,
-      (high & 0x0f0f0f0f) | (low >> 2 & 0x30303030),
-      middle & 0x3f3f3f3f,
-      (high >> 4 & 0x0f0f0f0f) | (middle >> 2 & 0x30303030),
-  };
-  const floats16 factors = {d,    d,    d,    d,    d,    d,    d,    d,
-                            dmin, dmin, dmin, dmin, dmin, dmin, dmin, dmin};
-  store16(scales, factors * FLOATS(load16((const uint8_t *)words)));
-}
-
-// d (2) | dmin (2) | scales and offsets (12) | nibbles (128): 32 bytes hold two groups, low and high.
-// w = (d s) q − dmin t
-static inline void q4_K(const uint8_t *restrict block, float *restrict out) {
-  float scales[16];
-  scales_6(block + 4, two_halves(block), scales);
-  UNROLLED(int g = 0; g < 8; g += 2) {
-    NIBBLE_VALUES(low, scales[g] * q - scales[8 + g])
-    NIBBLE_VALUES(high, scales[g + 1] * q - scales[9 + g])
-    UNROLLED(int i = 0; i < 2; i++) {
-      const bytes16 bytes = load16(block + 16 + 16 * (g + i));
-      float *to = out + 32 * g + 16 * i;
-      STORE_LOW(to, bytes, low, scales[g] * q - scales[8 + g]);
-      STORE_HIGH(to + 32, bytes, high, scales[g + 1] * q - scales[9 + g]);
-    }
-  }
-}
-
-// As Q4_K, with the fifth bits (32) before the nibbles: bit g of byte i belongs to weight 32 g + i.
-static inline void q5_K(const uint8_t *restrict block, float *restrict out) {
-  float scales[16];
-  scales_6(block + 4, two_halves(block), scales);
-  UNROLLED(int i = 0; i < 8; i++) {
-    const bytes16 q = load16(block + 48 + 16 * i), fifth = load16(block + 16 + 16 * (i % 2));
-    const int g = i / 2 * 2;
-    float *to = out + 32 * g + 16 * (i % 2);
-    const bytes16 low = (q & 15) | (fifth >> g & 1) << 4;
-    const bytes16 high = q >> 4 | (fifth >> (g + 1) & 1) << 4;
-    store16(to, scales[g] * FLOATS(low) - scales[8 + g]);
-    store16(to + 32, scales[g + 1] * FLOATS(high) - scales[9 + g]);
-  }
-}
-
-// low nibbles (128) | high bit pairs (64) | 16 signed scales | d (2).   w = (d s) (q − 32)
-// Byte i of half h of the nibbles holds weights 128 h + i and 128 h + 64 + i; the bit pairs are ordered as in Q2_K.
-static inline void q6_K(const uint8_t *restrict block, float *restrict out) {
-  float scale[16];
-  store16(scale, half(block + 208) * FLOATS((signed16)load16(block + 192)));
-  UNROLLED(int i = 0; i < 4; i++) {
-    const bytes16 pairs = load16(block + 128 + 16 * i);
-    UNROLLED(int k = 0; k < 4; k++) {
-      const int g = 8 * (i / 2) + 2 * k + i % 2;
-      const bytes16 nibbles = load16(block + 64 * (i / 2) + 32 * (k % 2) + 16 * (i % 2));
-      const bytes16 q = (nibbles >> 4 * (k / 2) & 15) | (pairs >> 2 * k & 3) << 4;
-      store16(out + 16 * g, scale[g] * FLOATS((signed16)q - 32));
-    }
-  }
-}
-
+#include "dequantize_k.inc.h"
 #include "dequantize_tables.inc.h"
 #include "dequantize_bytes.inc.h"
 
