@@ -118,6 +118,14 @@ long long cmf_resident_bytes(const void *start, size_t length) {
   return resident;
 }
 
+void cmf_touch(const void *start, size_t length) {
+  if (!length) return;
+  size_t page = (size_t)sysconf(_SC_PAGESIZE);
+  const volatile char *bytes = start;
+  for (size_t i = 0; i < length; i += page) (void)bytes[i];
+  (void)bytes[length - 1];
+}
+
 void cmf_keep_freed_memory(int bytes) {
 #ifdef __GLIBC__
   mallopt(M_MMAP_THRESHOLD, bytes);

@@ -152,24 +152,30 @@ public struct StoredTensor: @unchecked Sendable {
 
   /// Tells the system whether the bytes are needed soon. Nothing happens if they are not in a mapped file.
   public func advise(_ advice: MappedFile.Advice) {
-    (owner as? MappedFile)?.advise(advice, bytes)
-    for part in layout?.parts ?? [] { (part.owner as? MappedFile)?.advise(advice, part.bytes) }
+    for part in fileParts { part.advise(advice) }
+  }
+
+  /// The parts of mapped files that hold the bytes; none if they are in memory.
+  public var fileParts: [FilePart] {
+    ([(bytes, owner)] + (layout?.parts ?? []).map { ($0.bytes, $0.owner) }).compactMap {
+      ($1 as? MappedFile)?.part($0)
+    }
   }
 }
 
 extension StoredMatrix {
   /// Tells the system whether the bytes are needed soon. Nothing happens if they are not in a mapped file.
   public func advise(_ advice: MappedFile.Advice) {
-    (owner as? MappedFile)?.advise(
-      advice, UnsafeRawBufferPointer(start: base, count: byteCount))
+    let bytes = UnsafeRawBufferPointer(start: base, count: byteCount)
+    (owner as? MappedFile)?.part(bytes)?.advise(advice)
   }
 }
 
 extension MappedFile {
-  /// Like `advise(_:_:)` for a range, for bytes that are in this file.
-  fileprivate func advise(_ advice: Advice, _ part: UnsafeRawBufferPointer) {
-    guard let start = part.baseAddress, part.count > 0 else { return }
+  /// The range of bytes that are in this file; nil if there are none.
+  func part(_ part: UnsafeRawBufferPointer) -> FilePart? {
+    guard let start = part.baseAddress, part.count > 0 else { return nil }
     let offset = start - bytes.baseAddress!
-    advise(advice, offset..<offset + part.count)
+    return FilePart(self, offset..<offset + part.count)
   }
 }

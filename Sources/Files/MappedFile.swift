@@ -94,7 +94,8 @@ public final class MappedFile: @unchecked Sendable {
 
   /// How a range of bytes will be used.
   public enum Advice: Sendable {
-    /// It will be read soon: load it now, in the background.
+    /// It will be read soon: start to load it now. The call returns at once, or, for a large range, when the system has taken
+    /// the last request.
     case willNeed
     /// It will not be read soon: its pages may be dropped, and are loaded again when touched.
     case dontNeed
@@ -115,14 +116,25 @@ public final class MappedFile: @unchecked Sendable {
     case .willNeed, .sequential: first = first / page * page
     }
     guard first < last else { return }
-    let start = UnsafeMutableRawPointer(mutating: bytes.baseAddress! + first)
     let hint =
       switch advice {
       case .willNeed: MADV_WILLNEED
       case .dontNeed: MADV_DONTNEED
       case .sequential: MADV_SEQUENTIAL
       }
-    _ = madvise(start, last - first, CInt(hint))
+    // Linux loads no more for one WILLNEED than it reads ahead, by default 128 KiB, and ignores the rest.
+    let step = advice == .willNeed ? 1 << 17 : last - first
+    for part in stride(from: first, to: last, by: step) {
+      let start = UnsafeMutableRawPointer(mutating: bytes.baseAddress! + part)
+      _ = madvise(start, min(step, last - part), CInt(hint))
+    }
+  }
+
+  /// Loads `range`, extended to whole pages, into memory and returns when it is there. A page that cannot be read is noted, as
+  /// when it is used.
+  public func load(_ range: Range<Int>) {
+    precondition(range.lowerBound >= 0 && range.upperBound <= count, "range outside the file")
+    cmf_touch(bytes.baseAddress! + range.lowerBound, range.count)
   }
 
   /// How many bytes of `range`, extended to whole pages, are in memory; nil if the system does not say.

@@ -16,14 +16,14 @@ struct BegunRunTests {
   /// Runs into a folder of this name until a number of units are done.
   private func stop(_ run: some FolderRun, after limit: Int, in path: String) throws {
     #expect(throws: RunError.interrupted(resume: path)) {
-      let folder = try ResultFolder(path, for: run.manifest())
+      let folder = try ResultFolder(path, for: run.manifest(progress: nil))
       _ = try run.run(
         in: folder, as: .alone, progress: UnitLimit(limit), meter: MemoryMeter())
     }
   }
 
   private func finish<Run: FolderRun>(_ run: Run, in path: String) throws -> Run.Record {
-    let folder = try ResultFolder(path, for: run.manifest())
+    let folder = try ResultFolder(path, for: run.manifest(progress: nil))
     return try #require(
       try run.run(in: folder, as: .alone, progress: nil, meter: MemoryMeter()))
   }

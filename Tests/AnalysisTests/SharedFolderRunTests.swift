@@ -62,7 +62,8 @@ struct SharedFolderRunTests {
       }
       do {
         let run = try open()
-        let folder = try ResultFolder.open(path, for: try run.manifest(), among: sharing)
+        let folder = try ResultFolder.open(
+          path, for: try run.manifest(progress: nil), among: sharing)
         let record = try run.run(
           in: folder, as: processes,
           progress: sharing.team == 0 ? limit.map { UnitLimit($0) } : nil,

@@ -127,7 +127,7 @@ public struct CostEstimate: Sendable {
       saved = max(saved, values + point.cacheBytes)
       times.append(monotonicSeconds() - start)
       walking = team.traffic - sent
-      model.advise(.dontNeed, block: l)
+      model.releasePages(ofBlock: l)
     }
     let a = jacobian!
     let cost = SolverCost(

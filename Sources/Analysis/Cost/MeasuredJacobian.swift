@@ -32,7 +32,7 @@ struct MeasuredJacobian {
     var states = try HiddenStates<Float>(inputs: [input], in: model)
     var point = try states.advance(through: model)
     for l in 1..<layer {
-      model.advise(.dontNeed, block: l - 1)
+      model.releasePages(ofBlock: l - 1)
       point = try states.advance(through: model)
     }
     let start = monotonicSeconds()

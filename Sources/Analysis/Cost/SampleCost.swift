@@ -53,7 +53,7 @@ struct SampleCost {
       passing = middle - start
       comparing = monotonicSeconds() - middle - 2 * products
       (passingTraffic, comparingTraffic) = (passed - sent, team.traffic - passed)
-      model.advise(.dontNeed, block: l)
+      model.releasePages(ofBlock: l)
     }
   }
 }

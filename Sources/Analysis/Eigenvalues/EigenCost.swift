@@ -38,7 +38,7 @@ struct EigenCost {
       resident + max(evaluation, jacobian.workspaceBytes(vectors: vectors))
       + (max(basis, probes) + probes) * MemoryLayout<Double>.stride
       + (numeric.exponents ? d.layers : 1) * saved + (blocks.max() ?? 0) + Self.margin
-    model.advise(.dontNeed, block: 0)
+    model.releasePages(ofBlock: 0)
   }
 
   /// Pages of the program that are first used later, buffers and results.

@@ -47,9 +47,9 @@ package struct EigenRun {
   }
 
   /// Everything that determines the run's numbers. Reads the weights once. Throws `FileError`.
-  package func manifest() throws -> EigenManifest {
+  package func manifest(progress: (any RunProgress)? = nil) throws -> EigenManifest {
     EigenManifest(
-      krylens: krylensVersion, model: try loaded.record(), settings: settings,
+      krylens: krylensVersion, model: try loaded.record(progress: progress), settings: settings,
       prompts: loaded.prompts.map { PromptEntry($0, in: loaded) },
       computedWith: [ProcessorRecord(loaded.engine)])
   }
@@ -72,7 +72,9 @@ package struct EigenRun {
     let units = layers.count + (settings.isSpan ? 1 : 0) + (settings.numeric.exponents ? 1 : 0)
     let work = UnitWork(folder, processes, progress, total: loaded.prompts.count * units)
     let entries = folder.manifest.prompts
-    let walk = EigenWalk(settings, layers: layers, isCancelled: { work.isCancelled }) {
+    let walk = EigenWalk(
+      settings, layers: layers, isCancelled: { work.isCancelled }, report: work.report
+    ) {
       try work.count(1, isNew: true, "solving")
       try work.check()
     }

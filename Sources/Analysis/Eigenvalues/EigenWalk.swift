@@ -12,13 +12,15 @@ struct EigenWalk {
   private let isCancelled: () -> Bool
   /// Called after each unit of work; throws to stop.
   private let step: () throws -> Void
+  /// Called while a block is read; throws to stop.
+  private let report: (ReadingProgress?) throws -> Void
 
   init(
     _ settings: EigenSettings, layers: [Int], isCancelled: @escaping () -> Bool,
-    step: @escaping () throws -> Void
+    report: @escaping (ReadingProgress?) throws -> Void, step: @escaping () throws -> Void
   ) {
     (self.settings, self.layers) = (settings, layers)
-    (self.isCancelled, self.step) = (isCancelled, step)
+    (self.isCancelled, self.report, self.step) = (isCancelled, report, step)
   }
 
   /// The results for a prompt, or why there are none.
@@ -76,13 +78,14 @@ struct EigenWalk {
     var states = try HiddenStates<Float>(inputs: [input], in: model, losing: &losses)
     try Self.check(losses)
     var path: [Linearization<Float>] = []
+    let reader = BlockReader(model, report: report)
     let last = numeric.exponents ? count : layers.last ?? 0
     for layer in 1...max(last, 1) where layer <= last {
-      model.advise(.willNeed, block: layer)  // the next block, while this one is in use
+      try reader.enter(layer - 1, next: layer < last ? layer : nil)
       let point = states.advance(through: model, losing: &losses)
       try Self.check(losses)
       guard numeric.exponents || layers.contains(layer) else {
-        model.advise(.dontNeed, block: layer - 1)
+        reader.leave(layer - 1)
         continue
       }
       let jacobian =
@@ -96,7 +99,7 @@ struct EigenWalk {
       }
       jacobian.releaseWorkspace()
       if numeric.exponents { path.append(jacobian) }
-      model.advise(.dontNeed, block: layer - 1)
+      reader.leave(layer - 1)
     }
     guard numeric.exponents else { return }
     let start = monotonicSeconds()

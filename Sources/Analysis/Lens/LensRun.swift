@@ -41,7 +41,7 @@ package struct LensRun {
   package var notes: [String] { loaded.notes }
 
   /// Everything that determines the numbers. Reads the weights once. Throws `FileError`.
-  package func manifest() throws -> LensManifest {
+  package func manifest(progress: (any RunProgress)? = nil) throws -> LensManifest {
     let prompts = zip(loaded.prompts, resolved.positions).map { prompt, positions in
       let header = PromptHeader(prompt.given, prompt.input, [])
       return LensRecord.Prompt(
@@ -49,7 +49,7 @@ package struct LensRun {
         tokenIds: header.tokenIds, encoderTokenIds: header.encoderTokenIds, positions: positions)
     }
     return LensManifest(
-      krylens: krylensVersion, model: try loaded.record(), settings: settings,
+      krylens: krylensVersion, model: try loaded.record(progress: progress), settings: settings,
       prompts: Array(prompts[part]), promptList: PromptList(prompts),
       computedWith: [ProcessorRecord(loaded.engine)])
   }

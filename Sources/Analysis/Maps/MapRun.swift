@@ -43,9 +43,9 @@ package struct MapRun {
   private var resolved: [ResolvedMap] { problem.resolved }
 
   /// Everything that determines the run's numbers. Reads the weights once. Throws `FileError`.
-  package func manifest() throws -> MapManifest {
+  package func manifest(progress: (any RunProgress)? = nil) throws -> MapManifest {
     MapManifest(
-      krylens: krylensVersion, model: try loaded.record(), settings: settings,
+      krylens: krylensVersion, model: try loaded.record(progress: progress), settings: settings,
       prompts: entries, computedWith: [ProcessorRecord(loaded.engine)])
   }
 

@@ -88,12 +88,23 @@ package struct LoadedModel: Sendable {
   /// A reader for prompts that were recorded.
   var reader: PromptReader { PromptReader(settings, model.description, tokenizer, directory) }
 
-  /// The model's record. Reads the weights once, for their fingerprint. Throws `FileError`.
-  package func record() throws -> ModelRecord {
+  /// The model's record. Reads the weights once, for their fingerprint. Throws `FileError`, and `RunError.interrupted`.
+  package func record(progress: (any RunProgress)? = nil) throws -> ModelRecord {
     let d = model.description
     return ModelRecord(
       name: settings.name, source: directory.request, family: d.family, modelType: d.modelType,
       layers: d.layers, width: d.width, parameters: d.parameters, storedTypes: d.storedTypes,
-      fingerprint: try directory.fingerprint(), trainingStep: settings.step)
+      fingerprint: try fingerprint(progress), trainingStep: settings.step)
+  }
+
+  private func fingerprint(_ progress: (any RunProgress)?) throws -> String {
+    var clock = ReadingClock("the weights once", now: monotonicSeconds())
+    defer { if clock.hasShown { progress?.report(nil) } }
+    return try directory.fingerprint { done, total in
+      if let state = clock.state(loaded: done, of: total, now: monotonicSeconds()) {
+        progress?.report(state)
+      }
+      if progress?.isCancelled == true { throw RunError.interrupted(resume: nil) }
+    }
   }
 }

@@ -41,6 +41,9 @@ public struct RunRecord: Codable, Sendable {
     public var solve: Double
     /// The pass that applies every Jacobian to all bases; of several teams the sum.
     public var coupling: Double
+    /// The seconds of both passes in which the work waited for weights to be read; of several teams the sum. Missing in older
+    /// runs.
+    public var reading: Double?
     /// The number of teams of processes that shared the work; missing if there was one.
     public var teams: Int?
   }

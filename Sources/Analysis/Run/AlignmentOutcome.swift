@@ -24,7 +24,7 @@ package struct AlignmentOutcome {
     settings.output = path
     let (run, manifest, path) = try processes.opened(into: path) {
       let run = try AlignmentRun(settings, prompts: inputs, team: processes.team)
-      return (run, try run.manifest())
+      return (run, try run.manifest(progress: progress))
     }
     if announces { run.notes.forEach(say) }
     let folder = try RunFolder(path, for: manifest, as: processes)

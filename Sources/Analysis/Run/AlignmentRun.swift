@@ -81,9 +81,9 @@ public struct AlignmentRun {
   }
 
   /// Everything that determines the run's numbers, for `RunFolder`. Reads the weights once. Throws `FileError`.
-  public func manifest() throws -> RunManifest {
+  public func manifest(progress: (any RunProgress)? = nil) throws -> RunManifest {
     RunManifest(
-      krylens: krylensVersion, model: try loaded.record(),
+      krylens: krylensVersion, model: try loaded.record(progress: progress),
       settings: settings, layers: resolved.layers,
       prompts: zip(prompts, resolved.selections).map { prompt, selections in
         var header = PromptHeader(prompt.given, prompt.input, selections)
@@ -167,19 +167,21 @@ public struct AlignmentRun {
     let steps = RunSteps(progressCount(work.groups), sharing, team, progress) {
       folder.flatMap { $0.keepsWork ? $0.path : nil }
     }
+    let reader = BlockReader(loaded.model) { try steps.report($0) }
     var places = Array(work.groups.indices)
     while let place = try sharing.enter(places) {
       let group = work.groups[place]
       let share = GroupShare(
         sharing, group, folder: folder?.path ?? "", folder?.visibility ?? Visibility(),
         pause: steps.pause)
-      try engine.use { try run(loaded.model, group, share, work, journal, steps, &part) }
+      try engine.use { try run(loaded.model, group, share, work, journal, reader, steps, &part) }
       places.removeAll { $0 == place }
       if sharing.isShared {
         let notes = try sharing.notes(of: places.map { GroupShare.allTaken(work.groups[$0]) })
         places = zip(places, notes).compactMap { $1 == nil ? $0 : nil }
       }
     }
+    part.readingSeconds = reader.secondsWaited
     try loaded.model.source.checkIntact()
     if let folder, sharing.isShared {
       meter.sample()
@@ -189,7 +191,7 @@ public struct AlignmentRun {
     guard team?.isLeader ?? true else { return nil }
     let seconds = RunRecord.Seconds(
       total: loaded.seconds + monotonicSeconds() - start, load: loaded.seconds,
-      solve: part.solveSeconds, coupling: part.couplingSeconds,
+      solve: part.solveSeconds, coupling: part.couplingSeconds, reading: part.readingSeconds,
       teams: sharing.isShared ? sharing.teams : nil)
     let manifest = try folder?.manifest ?? manifest()
     let result = try RunAssembly(
@@ -230,7 +232,7 @@ public struct AlignmentRun {
 
   private func run(
     _ model: some Transformer, _ group: PromptGroup, _ share: GroupShare, _ work: Work,
-    _ journal: any RunJournal, _ steps: RunSteps, _ part: inout TeamPart
+    _ journal: any RunJournal, _ reader: BlockReader, _ steps: RunSteps, _ part: inout TeamPart
   ) throws {
     let start = monotonicSeconds()
     let units = group.jacobians.count
@@ -239,7 +241,7 @@ public struct AlignmentRun {
     repeat {
       forward = try SolvePass(
         model, inputs, group, share, resolved: work.resolved,
-        journal: journal, saveHiddenStates: settings.saveHiddenStates,
+        journal: journal, reader: reader, saveHiddenStates: settings.saveHiddenStates,
         decode: { loaded.tokenizer?.decode([$0]) }
       ) { isOwn, isNew in
         try steps.add(isOwn && share.round == 0 ? units : 0, to: .solving, computed: isNew)
@@ -250,7 +252,7 @@ public struct AlignmentRun {
     returnFreedMemory()
     let middle = monotonicSeconds()
     let survivors = try CouplingPass.run(
-      model, forward, group, share, resolved: work.resolved, journal: journal
+      model, forward, group, share, resolved: work.resolved, journal: journal, reader: reader
     ) { try steps.add(units, to: .coupling, computed: $0) }
     part.add(survivors, of: group)
     part.solveSeconds += middle - start

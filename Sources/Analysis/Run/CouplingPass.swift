@@ -43,13 +43,15 @@ enum CouplingPass {
   static func run(
     _ model: some Transformer, _ forward: SolvePass, _ group: PromptGroup, _ share: GroupShare,
     resolved: ResolvedSettings,
-    journal: any RunJournal, step: (_ isNew: Bool) throws -> Void
+    journal: any RunJournal, reader: BlockReader? = nil, step: (_ isNew: Bool) throws -> Void
   ) throws -> GroupSurvivors {
+    let reader = reader ?? BlockReader(model)
     var survivors = forward.survivors
     for i in resolved.layers.indices.reversed() where share.isOwn(layer: resolved.layers[i]) {
       let layer = resolved.layers[i]
       if let batches = forward.jacobians[i], !survivors.coupled(layer: layer).isEmpty {
-        if i > 0 { model.advise(.willNeed, block: resolved.layers[i - 1] - 1) }
+        let next = forward.jacobians[..<i].lastIndex { $0 != nil }
+        try reader.enter(layer - 1, next: next.map { resolved.layers[$0] - 1 })
         var found = [JacobianCouplings?](repeating: nil, count: group.jacobians.count)
         for batch in batches {
           let triplets = { (jacobian: Int, block: Int) in
@@ -100,7 +102,7 @@ enum CouplingPass {
           found[jacobian] = nil
         }
         try journal.keep(found, group, layer: layer)
-        model.advise(.dontNeed, block: layer - 1)
+        reader.leave(layer - 1)
       }
       try step(forward.jacobians[i] != nil)
     }

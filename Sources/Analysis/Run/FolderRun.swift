@@ -7,7 +7,7 @@ package protocol FolderRun {
   /// Notes for the user on the model's files and the prompts, one line each.
   var notes: [String] { get }
   /// Everything that determines the run's numbers.
-  func manifest() throws -> Manifest
+  func manifest(progress: (any RunProgress)?) throws -> Manifest
   /// Runs this process's share of the units; the leader then writes the results and returns their record, others return nil.
   ///
   /// Precondition: the folder is not complete.

@@ -2,8 +2,15 @@
 public protocol RunProgress: AnyObject {
   /// Called after each block.
   func update(_ state: RunProgressState)
+  /// Called now and then while the work waits for something to be read, and with nil when it continues.
+  func report(_ reading: ReadingProgress?)
   /// Whether to stop at the next block.
   var isCancelled: Bool { get }
+}
+
+extension RunProgress {
+  /// Does nothing.
+  public func report(_ reading: ReadingProgress?) {}
 }
 
 /// The progress of a run.

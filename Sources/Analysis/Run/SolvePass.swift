@@ -25,24 +25,27 @@ struct SolvePass {
   init(
     _ model: some Transformer, _ inputs: [ModelInput], _ group: PromptGroup, _ share: GroupShare,
     resolved: ResolvedSettings,
-    journal: any RunJournal, saveHiddenStates: Bool, decode: (Int) -> String?,
+    journal: any RunJournal, reader: BlockReader? = nil, saveHiddenStates: Bool,
+    decode: (Int) -> String?,
     step: (_ isOwn: Bool, _ isNew: Bool) throws -> Void
   ) throws {
+    let reader = reader ?? BlockReader(model)
     switch resolved.precision {
     case .auto, .single:
       try self.init(
-        model, inputs, group, share, resolved, journal, saveHiddenStates, decode, as: Float.self,
-        twin: Double.self, step: step)
+        model, inputs, group, share, resolved, journal, reader, saveHiddenStates, decode,
+        as: Float.self, twin: Double.self, step: step)
     case .double:
       try self.init(
-        model, inputs, group, share, resolved, journal, saveHiddenStates, decode, as: Double.self,
-        twin: Float.self, step: step)
+        model, inputs, group, share, resolved, journal, reader, saveHiddenStates, decode,
+        as: Double.self, twin: Float.self, step: step)
     }
   }
 
   private init<Scalar: RealScalar, Twin: RealScalar>(
     _ model: some Transformer, _ inputs: [ModelInput], _ group: PromptGroup, _ share: GroupShare,
-    _ resolved: ResolvedSettings, _ journal: any RunJournal, _ saveHiddenStates: Bool,
+    _ resolved: ResolvedSettings, _ journal: any RunJournal, _ reader: BlockReader,
+    _ saveHiddenStates: Bool,
     _ decode: (Int) -> String?, as precision: Scalar.Type, twin: Twin.Type,
     step: (_ isOwn: Bool, _ isNew: Bool) throws -> Void
   ) throws {
@@ -85,7 +88,7 @@ struct SolvePass {
       var isNew = false
       var lost: [Int: LostPrompt] = [:]
       if l <= deepest, !survivors.solved(layer: l).isEmpty {
-        model.advise(.willNeed, block: l)  // the next block, while this one is in use
+        try reader.enter(l - 1, next: l < deepest ? l : nil)
         let point = try walk.advance(through: model, &survivors)
         let place = l > unsolved ?? 0 ? nil : sample?.advance(through: model, beside: point)
         if place == nil { sample = nil }
@@ -118,7 +121,7 @@ struct SolvePass {
           if lacksCouplings[i] { jacobians[i] = batches }
         }
         try walk.observe(survivors)
-        model.advise(.dontNeed, block: l - 1)
+        reader.leave(l - 1)
       } else {
         isOwn = try share.takes(layer: l)
       }

@@ -33,6 +33,12 @@ final class RunSteps {
     try check()
   }
 
+  /// Reports what this process reads while its work waits for that. Throws `RunError.interrupted`.
+  func report(_ reading: ReadingProgress?) throws {
+    progress?.report(reading)
+    if progress?.isCancelled == true { throw RunError.interrupted(resume: resumable()) }
+  }
+
   private func share(_ units: Int, _ phase: ProgressCount.Phase, _ computed: Bool) throws {
     let done = [units, computed ? units : 0]
     let totals = try sharing.count(phase == .solving ? done + [0, 0] : [0, 0] + done)

@@ -6,6 +6,8 @@ struct TeamPart: Codable {
   /// The seconds of the two passes.
   var solveSeconds = 0.0
   var couplingSeconds = 0.0
+  /// The seconds of both in which the work waited for weights.
+  var readingSeconds = 0.0
   /// The files that it wrote.
   var written: Set<String> = []
   /// The failures of the run's prompts that it knows.
@@ -42,6 +44,7 @@ struct TeamPart: Codable {
     }
     solveSeconds = parts.reduce(0) { $0 + $1.solveSeconds }
     couplingSeconds = parts.reduce(0) { $0 + $1.couplingSeconds }
+    readingSeconds = parts.reduce(0) { $0 + $1.readingSeconds }
     return true
   }
 }

@@ -93,6 +93,14 @@ final class UnitWork<Manifest: FolderManifest> {
     if isAny(sharing.isStopped) { _ = try sharing.notes(of: []) }
   }
 
+  /// Reports what this process reads while its work waits for that. Throws `RunError.interrupted`.
+  func report(_ reading: ReadingProgress?) throws {
+    progress?.report(reading)
+    if progress?.isCancelled == true {
+      throw RunError.interrupted(resume: folder.keepsWork ? folder.path : nil)
+    }
+  }
+
   /// Counts finished work, computed now or known from an earlier run, and shows the progress of all processes.
   func count(_ amount: Int, isNew: Bool, _ phase: String) throws {
     let counts = try sharing.count([amount, isNew ? amount : 0])

@@ -14,12 +14,16 @@ extension RunVerification {
     let jacobians = resolved.selections.reduce(0) { $0 + $1.count } * layers.count
     var count = ProgressCount(solving: (jacobians, 1), coupling: (jacobians, 1))
     var tally = begun
+    let reader = BlockReader(loaded.model) {
+      progress?.report($0)
+      if progress?.isCancelled == true { throw RunError.interrupted(resume: nil) }
+    }
     let step = { (phase: ProgressCount.Phase) in
       progress?.update(count.add(1, to: phase, computed: true))
       if progress?.isCancelled == true { throw RunError.interrupted(resume: nil) }
     }
     for place in prompts.indices {
-      try loaded.engine.use { try check(loaded.model, place, &tally, step) }
+      try loaded.engine.use { try check(loaded.model, place, &tally, reader, step) }
     }
     try loaded.model.source.checkIntact()
     return tally.report(
@@ -29,7 +33,7 @@ extension RunVerification {
   /// One prompt's walk through the blocks, and the sample of its couplings.
   private func check(
     _ model: some Transformer, _ place: Int, _ tally: inout VerificationTally,
-    _ step: (ProgressCount.Phase) throws -> Void
+    _ reader: BlockReader, _ step: (ProgressCount.Phase) throws -> Void
   ) throws {
     let index = prompts[place]
     let record = try file.prompt(index, hasOverlaps: false)
@@ -37,8 +41,9 @@ extension RunVerification {
     var states = try HiddenStates<Double>(inputs: [loaded.prompts[place].input], in: model)
     try checkNorms(states, record, index, &tally)
     var jacobians: [CouplingCheck.Place: RecomputedJacobian] = [:]
-    for layer in 1...(layers.last ?? 1) {
-      model.advise(.willNeed, block: layer)
+    let last = layers.last ?? 1
+    for layer in 1...last {
+      try reader.enter(layer - 1, next: layer < last ? layer : nil)
       let point = try states.advance(through: model)
       try checkNorms(states, record, index, &tally)
       for tokens in layers.contains(layer) ? resolved.selections[place] : [] {
@@ -47,7 +52,7 @@ extension RunVerification {
           model, point, at, record, index, &generator, &tally)
         try step(.solving)
       }
-      model.advise(.dontNeed, block: layer - 1)
+      reader.leave(layer - 1)
     }
     let check = CouplingCheck(
       jacobians: jacobians, sample: extent.sample,

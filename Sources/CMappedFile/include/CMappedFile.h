@@ -22,6 +22,9 @@ void cmf_unregister(cmf_guard *guard);
 // How many of the `length` bytes at `start`, extended to whole pages, are in memory; -1 if the system does not say.
 long long cmf_resident_bytes(const void *start, size_t length);
 
+// Reads one byte of each page of the `length` bytes at `start`.
+void cmf_touch(const void *start, size_t length);
+
 // Lets the process's allocator keep freed blocks of up to `bytes` bytes for later allocations, with glibc.
 void cmf_keep_freed_memory(int bytes);
 

@@ -6,12 +6,17 @@ extension CheckpointDirectory {
   private static let hashedWhole = 1 << 30
   /// The parts of each tensor that are hashed in a larger model: `pieces` of `bytes` bytes each, spread evenly.
   private static let sample = (pieces: 16, bytes: 1 << 12)
+  /// How many bytes are asked for before they are hashed, so that the disk always has something to read.
+  private static let ahead = 1 << 26
 
   /// A hash of the configuration and the weights, by which a run recognises its model.
   ///
   /// If the weights exceed 1 GiB, only names, shapes, types and 64 KiB of each tensor are hashed; training changes every
-  /// part of a tensor. Throws `FileError` if a file cannot be read.
-  public func fingerprint() throws(FileError) -> String {
+  /// part of a tensor. `report` is called every few megabytes with the bytes read and those to read in all, and may throw.
+  /// Throws `FileError` if a file cannot be read.
+  public func fingerprint(
+    report: (_ done: Int, _ total: Int) throws -> Void = { _, _ in }
+  ) throws -> String {
     var hash = ContentHash()
     switch kind {
     case .huggingFace:
@@ -23,24 +28,57 @@ extension CheckpointDirectory {
       let end = file.tensors.map(\.byteRange.lowerBound).min() ?? file.file.count
       hash.combine(UnsafeRawBufferPointer(rebasing: file.file.bytes[..<end]))
     }
-    let total = tensors.tensors.reduce(0) { $0 + $1.byteRange.count }
-    for info in tensors.tensors {
+    let infos = tensors.tensors
+    let isWhole = infos.reduce(0) { $0 + $1.byteRange.count } <= Self.hashedWhole
+    // A tensor of an unsupported type is never computed with.
+    let hashed = infos.map { info in
+      info.elementType == nil ? nil : (try? tensors.tensor(info.name)).map { Hashed($0, isWhole) }
+    }
+    let pieces = hashed.flatMap { $0?.pieces ?? [] }
+    let total = pieces.byteCount
+    var (done, asked) = ((count: 0, bytes: 0), (count: 0, bytes: 0))
+    for (info, hashed) in zip(infos, hashed) {
       hash.combine("\(info.name) \(info.typeName) \(info.shape)")
-      // A tensor of an unsupported type is never computed with.
-      guard info.elementType != nil, let tensor = try? tensors.tensor(info.name) else { continue }
-      let bytes = tensor.bytes
-      if total <= Self.hashedWhole || bytes.count <= Self.sample.pieces * Self.sample.bytes {
-        hash.combine(bytes)
-      } else {
-        for piece in 0..<Self.sample.pieces {
-          let start = (bytes.count - Self.sample.bytes) / (Self.sample.pieces - 1) * piece
-          hash.combine(UnsafeRawBufferPointer(rebasing: bytes[start..<start + Self.sample.bytes]))
+      guard let hashed else { continue }
+      for piece in hashed.pieces {
+        // Just what is hashed is asked for: the system would read much more around each page that is touched.
+        while asked.count < pieces.count, asked.bytes - done.bytes < Self.ahead {
+          pieces[asked.count].advise(.willNeed)
+          asked = (asked.count + 1, asked.bytes + pieces[asked.count].range.count)
         }
+        piece.file.load(piece.range)
+        done = (done.count + 1, done.bytes + piece.range.count)
+        try report(done.bytes, total)
       }
+      for bytes in hashed.bytes { hash.combine(bytes) }
       // Otherwise the whole file would count as memory of this process.
-      tensor.advise(.dontNeed)
+      hashed.tensor.advise(.dontNeed)
     }
     try tensors.checkIntact()
     return hash.digits
+  }
+
+  /// What is hashed of a tensor.
+  private struct Hashed {
+    let tensor: StoredTensor
+    /// Hashed one after another.
+    let bytes: [UnsafeRawBufferPointer]
+    /// The same as parts of a file, of some megabytes at most; none if they are in memory.
+    let pieces: [FilePart]
+
+    init(_ tensor: StoredTensor, _ isWhole: Bool) {
+      self.tensor = tensor
+      let (all, sample) = (tensor.bytes, CheckpointDirectory.sample)
+      if isWhole || all.count <= sample.pieces * sample.bytes {
+        bytes = [all]
+      } else {
+        bytes = (0..<sample.pieces).map { piece in
+          let start = (all.count - sample.bytes) / (sample.pieces - 1) * piece
+          return UnsafeRawBufferPointer(rebasing: all[start..<start + sample.bytes])
+        }
+      }
+      let file = tensor.owner as? MappedFile
+      pieces = bytes.compactMap { file?.part($0) }.flatMap { [$0].pieces(of: 1 << 22) }
+    }
   }
 }

@@ -119,16 +119,20 @@ extension Transformer {
     throw .wrongInput(given: "an encoder's tokens", needed: "\(description.input)")
   }
 
-  /// Tells the system whether a block's weights are needed soon: it reads them ahead or drops their pages. A block
-  /// that does not exist has no tensors, so callers may ask for the one before the first or after the last. Experts
-  /// are read when they are chosen, never ahead.
-  public func advise(_ advice: MappedFile.Advice, block index: Int) {
+  /// Tells the system that a block's weights are not needed soon: it may drop their pages. A block that does not exist
+  /// has no tensors, so callers may ask for the one before the first or after the last.
+  public func releasePages(ofBlock index: Int) {
     guard (0..<description.layers).contains(index) else { return }
-    // A member of a team reads its slices only, which are parts of these tensors.
-    if advice == .willNeed, team != nil { return }
-    let chosen = advice == .willNeed ? Set(chosenTensors(ofBlock: index)?.names ?? []) : []
-    for name in tensorNames(ofBlock: index) where !chosen.contains(name) {
-      try? source.tensor(name).advise(advice)
+    for name in tensorNames(ofBlock: index) { try? source.tensor(name).advise(.dontNeed) }
+  }
+
+  /// The parts of files that hold the weights of a block which are read whole, in no particular order. Experts are read
+  /// when they are chosen, never ahead; and a member of a team reads its slices only, which are parts of these tensors.
+  public func readParts(ofBlock index: Int) -> [FilePart] {
+    guard team == nil, (0..<description.layers).contains(index) else { return [] }
+    let chosen = Set(chosenTensors(ofBlock: index)?.names ?? [])
+    return tensorNames(ofBlock: index).filter { !chosen.contains($0) }.flatMap {
+      (try? source.tensor($0).fileParts) ?? []
     }
   }
 

@@ -27,7 +27,7 @@ struct OutputOptions: ParsableArguments {
     defer { progress.finish() }
     let (run, manifest, path) = try processes.opened(into: path) {
       let run = try open()
-      return (run, try run.manifest())
+      return (run, try run.manifest(progress: progress))
     }
     if !isQuiet { run.notes.forEach(note) }
     let folder = try ResultFolder.open(path, for: manifest, as: processes)

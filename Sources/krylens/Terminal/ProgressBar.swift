@@ -11,9 +11,17 @@ final class ProgressBar: RunProgress {
   private var isShown: Bool
   private var clock: (any DispatchSourceTimer)?
 
-  /// The last reported state, shared with the clock's thread.
+  /// What was last reported, shared with the clock's thread.
   private final class Latest: Sendable {
-    let state = Mutex<RunProgressState?>(nil)
+    let shown = Mutex(Shown())
+  }
+
+  /// The state of the run, and what it waits for.
+  struct Shown: Sendable {
+    /// nil before the first block is finished.
+    var state: RunProgressState?
+    /// nil unless the work waits for a file to be read.
+    var reading: ReadingProgress?
   }
 
   /// `period` is the time in seconds between two lines when standard error is not a terminal.
@@ -23,8 +31,9 @@ final class ProgressBar: RunProgress {
     guard isShown, !isTerminal else { return }
     let clock = DispatchSource.makeTimerSource(queue: .global())
     clock.setEventHandler { [latest, start] in
-      guard let state = latest.state.withLock({ $0 }) else { return }
-      note(Self.words(state, seconds: Date().timeIntervalSince(start)))
+      let shown = latest.shown.withLock { $0 }
+      guard shown.state != nil || shown.reading != nil else { return }
+      note(Self.words(shown, seconds: Date().timeIntervalSince(start)))
     }
     clock.schedule(deadline: .now() + period, repeating: period)
     clock.resume()
@@ -36,11 +45,21 @@ final class ProgressBar: RunProgress {
   var isCancelled: Bool { Interrupt.hasCome }
 
   func update(_ state: RunProgressState) {
-    guard isShown, state.total > 0 else { return }
-    latest.state.withLock { $0 = state }
+    guard state.total > 0 else { return }
+    show { $0.state = state }
+  }
+
+  func report(_ reading: ReadingProgress?) { show { $0.reading = reading } }
+
+  private func show(_ change: (inout Shown) -> Void) {
+    guard isShown else { return }
+    let shown = latest.shown.withLock {
+      change(&$0)
+      return $0
+    }
     guard isTerminal else { return }
     let line = Self.line(
-      state, seconds: Date().timeIntervalSince(start), columns: Self.terminalColumns)
+      shown, seconds: Date().timeIntervalSince(start), columns: Self.terminalColumns)
     write("\r\(line)\u{1B}[K")
   }
 
@@ -54,19 +73,43 @@ final class ProgressBar: RunProgress {
   // MARK: Text
 
   /// A bar and its legend, shorter than the terminal is wide: some terminals wrap after the last column.
-  static func line(_ state: RunProgressState, seconds: Double, columns: Int) -> String {
+  static func line(_ shown: Shown, seconds: Double, columns: Int) -> String {
     let room = max(0, columns - 1)
-    let choices = [
-      words(state, seconds: seconds), words(state, seconds: nil),
-      "\(state.completed)/\(state.total)", "\(100 * state.completed / state.total) %",
-    ]
+    var choices = [words(shown, seconds: seconds)]
+    if let reading = shown.reading { choices += [words(reading), "reading \(reading.name)"] }
+    if let state = shown.state {
+      choices += [
+        words(state, seconds: nil), "\(state.completed)/\(state.total)",
+        "\(100 * state.completed / state.total) %",
+      ]
+    }
     // A truncated number would be a different number.
     guard let words = choices.first(where: { $0.count <= room }) else { return "" }
+    guard let state = shown.state else { return words }
     let width = min(32, room - words.count - 1)
     guard width >= 4 else { return words }
     let filled = width * state.completed / state.total
     return String(repeating: "█", count: filled) + String(repeating: "░", count: width - filled)
       + " " + words
+  }
+
+  /// Everything in words: `solving 12/60, reading block 7 of 32 (1.2 of 3.4 GB, 210 MB/s)` while a file is read.
+  static func words(_ shown: Shown, seconds: Double) -> String {
+    guard let reading = shown.reading else {
+      return shown.state.map { words($0, seconds: seconds) } ?? ""
+    }
+    return (shown.state.map { words($0, seconds: nil) + ", " } ?? "") + words(reading)
+  }
+
+  /// The progress of reading in words, `reading block 7 of 32 (1.2 of 3.4 GB, 210 MB/s)`.
+  static func words(_ reading: ReadingProgress) -> String {
+    let (unit, name) = reading.total < 1_000_000_000 ? (1e6, "MB") : (1e9, "GB")
+    let amount = { (bytes: Int) in
+      String(format: unit == 1e9 ? "%.1f" : "%.0f", Double(bytes) / unit)
+    }
+    return
+      "reading \(reading.name) (\(amount(reading.loaded)) of \(amount(reading.total)) \(name), "
+      + "\(Int(min(reading.rate, 1e15) / 1e6)) MB/s)"
   }
 
   /// The progress in words, `solving 12/60, 45 s, about 3 min left`; without times if `seconds` is nil.
