@@ -81,8 +81,11 @@ ALWAYS void add_rows(const struct strip *s, const uint8_t *w, const REAL *restri
 // The same for all rows of a strip.
 ALWAYS void add_strip(const struct strip *s, const REAL *x, REAL *sums, int64_t s_stride,
                       int is_first, const int32_t type, const int B) {
-  // The number of rows at a time: enough sums to keep the multipliers busy.
-  const int AT_ONCE = 2 * B <= VECTORS_AT_ONCE ? 4 : VECTORS_AT_ONCE == 8 ? 3 : 2;
+  // The number of rows at a time: enough sums to keep the multipliers busy. Three rows of four vectors, with their
+  // weights and the entries of one vector, are just the sixteen registers of AVX2; without fused multiplication and
+  // addition, products need registers too.
+  const int IS_FUSED = VECTORS_AT_ONCE == 8 || (VECTORS_AT_ONCE == 4 && sizeof(vector) == 32);
+  const int AT_ONCE = 2 * B <= VECTORS_AT_ONCE ? 4 : IS_FUSED ? 3 : 2;
   int64_t r = 0;
   for (; r + AT_ONCE <= s->rows; r += AT_ONCE)
     add_rows(s, s->weights + r * s->stride, x, sums + r * s_stride * LANES, s_stride, is_first, type,
