@@ -286,22 +286,41 @@ extension CouplingMatrix: Codable {
   }
 
   /// Encodes one object; missing numbers are `null`, and so is `null` itself if no level is known.
-  public func encode(to encoder: any Encoder) throws {
+  public func encode(to encoder: any Encoder) throws { try encode(to: encoder, hasEntries: true) }
+
+  fileprivate func encode(to encoder: any Encoder, hasEntries: Bool) throws {
     try place.encode(to: encoder)
     try setting.encode(to: encoder)
     var values = encoder.container(keyedBy: CodingKeys.self)
     try values.encode(kind, forKey: .kind)
     try values.encode(rows, forKey: .rows)
     try values.encode(columns, forKey: .columns)
-    try values.encode(matrix, forKey: .matrix)
     try values.encode(null, forKey: .null)
     try values.encode(diagonalIsTrivial, forKey: .diagonalIsTrivial)
     try values.encode(mean(), forKey: .meanNontrivial)
-    try values.encode(bound, forKey: .bound)
     try values.encode(meanBound(), forKey: .meanBound)
-    try values.encode(invariant, forKey: .invariant)
-    try values.encode(invariantBound, forKey: .invariantBound)
+    for (key, part) in [
+      (.matrix, matrix), (.bound, bound), (.invariant, invariant),
+      (.invariantBound, invariantBound),
+    ] as [(CodingKeys, [[Double?]]?)] {
+      try values.encode(hasEntries ? part : part.map { _ in [] }, forKey: key)
+    }
     // The mean under its former name, which is correct only for the form `same`.
     try values.encode(mean(), forKey: .meanOffDiagonal)
   }
+
+  /// The table without its entries: everything else is encoded as in the whole table, and each known part as an empty list.
+  package struct Outline: Encodable {
+    private let table: CouplingMatrix
+
+    /// Encodes the table with empty lists.
+    package func encode(to encoder: any Encoder) throws {
+      try table.encode(to: encoder, hasEntries: false)
+    }
+
+    fileprivate init(_ table: CouplingMatrix) { self.table = table }
+  }
+
+  /// The table without its entries.
+  package var outline: Outline { Outline(self) }
 }

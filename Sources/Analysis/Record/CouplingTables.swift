@@ -23,6 +23,8 @@ struct CouplingTables {
   let tables: [Table]
   private let kind: CouplingKind
   private let width: Int
+  /// The largest rank.
+  private let rank: Int
   private let blocks: [KeptBlock]
 
   /// The tables of the prompt whose selections are the group's `jacobians` at every block.
@@ -32,6 +34,7 @@ struct CouplingTables {
   ) {
     let (layers, settings) = (manifest.layers, manifest.settings)
     (kind, width, self.blocks) = (settings.kind, manifest.model.width, blocks)
+    rank = settings.ranks.max() ?? 1
     if settings.kind == .depth {
       tables = zip(selections, jacobians).map { tokens, jacobian in
         let places = layers.indices.map { ($0, jacobian) }
@@ -54,13 +57,31 @@ struct CouplingTables {
     }
   }
 
-  /// A table in each of these readings. Throws `RunError.lostUnit` if its couplings are gone.
-  func scores(of table: Table, _ settings: [CouplingSetting]) throws -> [CouplingMatrix] {
+  /// The most bytes of tables that are computed together, and those of an entry: its score and invariant, with their bounds.
+  private static let most = 1 << 26
+  private static let entryBytes = 4 * MemoryLayout<Double?>.stride
+
+  /// The number of readings of a table with this many rows that are computed together: what they share is computed once for all of
+  /// them.
+  static func readings(atSide side: Int) -> Int { max(1, most / (entryBytes * side * side)) }
+
+  /// Passes a table in each of these readings. Throws `RunError.lostUnit` if its couplings are gone.
+  func forEachScore(
+    of table: Table, _ readings: [CouplingSetting], _ body: (CouplingMatrix) throws -> Void
+  ) throws {
+    let count = Self.readings(atSide: table.side)
+    for first in stride(from: 0, to: readings.count, by: count) {
+      let part = Array(readings[first..<min(first + count, readings.count)])
+      try scores(of: table, part).forEach(body)
+    }
+  }
+
+  private func scores(of table: Table, _ settings: [CouplingSetting]) throws -> [CouplingMatrix] {
     var matrices = settings.map { _ in [[Double?]]() }
     var nulls = settings.map { _ in [Double?]() }
     var (bounds, invariants, invariantBounds) = (matrices, matrices, matrices)
     let known = try TableBounds(
-      table.columns.map { try found($0) }, rank: settings.map(\.rank).max() ?? 1, width: width)
+      table.columns.map { try found($0) }, rank: rank, width: width)
     for place in table.rows {
       let own = try self.found(place)
       var rows: [CouplingForm: TableBounds.Row] = [:]

@@ -70,7 +70,7 @@ public struct PromptResult {
       ?? settings.ranks.flatMap {
         CouplingSetting.combinations(rank: $0, forms: settings.form.computed)
       }
-    for table in tables.tables { try tables.scores(of: table, readings).forEach(body) }
+    for table in tables.tables { try tables.forEachScore(of: table, readings, body) }
   }
 
   /// Passes the overlap of every table's subspaces at each rank.
