@@ -113,7 +113,8 @@ final class BlockSolve<Scalar: RealScalar> {
     }
     let count = whole.reduce(0) { $0 + $1.members.count }
     return SolvedBlock(
-      triplets: triplets, seconds: (monotonicSeconds() - start) / Double(count),
+      triplets: triplets.map { $0?.kept.moved },
+      seconds: (monotonicSeconds() - start) / Double(count),
       precisions: precisions, noise: noise)
   }
 

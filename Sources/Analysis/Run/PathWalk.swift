@@ -8,15 +8,17 @@ enum KeptPath {
   /// The most numbers in a prompt's states for them to be kept for the picture: 32 MB.
   static let pictured = 1 << 23
 
-  /// Bytes of the states kept for prompts with these numbers of tokens, and of the largest one's picture in double precision.
+  /// Bytes of the states kept for prompts with these numbers of tokens, and of the largest one's picture: some states in double
+  /// precision, and the Gram matrix with its sum, a product and LAPACK's copies.
   static func bytes(
     _ tokens: [Int], width: Int, layers: Int, all: Bool
   ) -> (states: Int, pictures: Int) {
     let sizes = tokens.map { $0 * (layers + 1) * width }
     let pictured = sizes.filter { $0 <= Self.pictured }
-    let points = (pictured.max() ?? 0) / width
-    // The states converted and stacked, and the smaller Gram matrix with LAPACK's copies.
-    let picture = points * width * (8 + 12) + min(points, width) * min(points, width) * 8 * 3
+    let most = pictured.max() ?? 0
+    let (points, rows) = (most / width, most / width / (layers + 1))
+    let side = min(points, width)
+    let picture = (max(rows, side) * width + 5 * side * side) * 8
     return ((all ? sizes : pictured).reduce(0, +) * 4, picture)
   }
 }
@@ -89,17 +91,17 @@ struct PathWalk<Scalar: RealScalar> {
     _ model: some Transformer, _ survivors: GroupSurvivors, image: Matrix<Double>?,
     decode: (Int) -> String?
   ) -> [PathRecord?] {
-    let next = states.logits(of: model)
+    let next = states.nextTokens(of: model)
     let final = selected
     return trajectories.indices.map { p in
       guard survivors.isSolved(prompt: p, layer: layers) else { return nil }
-      let token = next.map { $0.row(p).enumerated().max { $0.element < $1.element }!.offset }
+      let token = next?[p]
       // With several tokens the last one stands for the prompt.
       let jacobian = group.jacobians(ofPrompt: p).upperBound - 1
       let cosine = image.flatMap {
         LinearisedPath.cosine(image: Array($0.row(jacobian)), final: Array(final.row(jacobian)))
       }
-      let pictured = isPictured[p] ? kept[p].map { $0.converted(to: Double.self) } : []
+      let pictured = isPictured[p] ? kept[p] : []
       let tokens = pictured.first?.rows ?? 0
       return PathRecord(
         trajectory: TrajectoryRecord(

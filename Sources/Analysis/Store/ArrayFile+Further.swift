@@ -2,16 +2,14 @@ import Alignment
 import LinearAlgebra
 
 extension ArrayFile {
-  /// Adds the triplets beyond the requested ones: values and residual norms, and vectors of a cluster that the cut goes through.
+  /// Adds the triplets beyond the requested ones: values, residual norms, and the vectors that are `kept`.
   mutating func append(furtherOf t: SingularTriplets, _ prefix: String) {
-    guard let further = t.further, !further.singularValues.isEmpty else { return }
+    guard let further = t.kept.further, !further.singularValues.isEmpty else { return }
     append("\(prefix)further.S", Matrix([further.singularValues]))
     append("\(prefix)further.residuals", Matrix([further.residualNorms]))
-    let asked = t.singularValues.count
-    guard let cut = SingularClusters(t).ranges.last, cut.upperBound > asked else { return }
-    let count = min(cut.upperBound - asked, further.leftVectors.rows)
-    append("\(prefix)further.U", further.leftVectors.prefix(count))
-    append("\(prefix)further.V", further.rightVectors.prefix(count))
+    guard further.leftVectors.rows > 0 else { return }
+    append("\(prefix)further.U", further.leftVectors)
+    append("\(prefix)further.V", further.rightVectors)
   }
 
   /// The triplets beyond the requested ones, with the vectors that were kept if `hasVectors`; nil if there are no such triplets.

@@ -74,8 +74,34 @@ public struct HiddenStates<Scalar: RealScalar> {
   /// Logits after the last token of every prompt, once all blocks have been passed; nil in a model that predicts no
   /// tokens.
   public func logits(of model: some Transformer) -> Matrix<Scalar>? {
-    let last = Variable(gather(x.value, prompts.map { $0.upperBound - 1 }))
+    logits(of: model, prompts.indices)
+  }
+
+  private func logits(of model: some Transformer, _ range: Range<Int>) -> Matrix<Scalar>? {
+    let last = Variable(gather(x.value, prompts[range].map { $0.upperBound - 1 }))
     return model.logits(model.finalNorm(last))?.value
+  }
+
+  /// The most likely token after the last one of every prompt, once all blocks have been passed; nil in a model that predicts no
+  /// tokens. Logits are computed for a few prompts at a time.
+  package func nextTokens(of model: some Transformer) -> [Int]? {
+    var tokens: [Int] = []
+    let count = Self.promptsAtHead(of: model)
+    for first in stride(from: 0, to: prompts.count, by: count) {
+      guard let logits = logits(of: model, first..<min(first + count, prompts.count)) else {
+        return nil
+      }
+      tokens += (0..<logits.rows).map { p in
+        let row = logits.row(p)
+        return row.indices.max { row[$0] < row[$1] }! - row.startIndex
+      }
+    }
+    return tokens
+  }
+
+  /// The number of prompts whose logits `nextTokens` has in memory together: about a million numbers, or one prompt.
+  package static func promptsAtHead(of model: some Transformer) -> Int {
+    max(1, (1 << 20) / max(1, model.description.vocabulary))
   }
 
   /// Passes through the next block, X ← X + f(X), and returns the point before it, for linearizing there.
