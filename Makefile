@@ -6,6 +6,7 @@ SECONDS ?= 600
 KILLS ?= 50
 READERS ?=
 MODELS ?=
+MEMORY ?=
 TRUTH ?=
 WHEEL ?= $(shell ls dist/krylens-*.whl)
 PROMPT ?= What is the capital of France? The capital is
@@ -120,6 +121,9 @@ bench-solvers: setup ## time every solver on illc1850 and diag(1 … 50000), and
 bench-scaling: build-mpi ## time many prompts and one large block on one process and on two, beside the read bandwidth
 	@$(PYTHON) benchmarks/scaling.py
 
+bench-memory: build ## compare the peak memory that plan predicts with what runs take, on cached and synthetic models; MEMORY="--only wide" for less
+	@$(PYTHON) benchmarks/memory.py $(MEMORY)
+
 bench-versus: build ## time BASE, an older revision or command, and this one in turn: one prompt, sixteen, one large block
 	@$(PYTHON) benchmarks/versus.py $(BASE)
 
@@ -148,4 +152,4 @@ test-dist: dist ## test the packed command where there is only glibc
 	@scripts/test_dist.sh
 
 export PROMPT
-.PHONY: help setup build build-mpi test-mpi demo demo-training test test-extensions test-c kill-test lint format fuzz verify-gguf verify-minilm verify-real verify-maps test-report test-python bench bench-truth bench-solvers bench-scaling bench-versus docs man install static libkrylens wheel dist test-dist verify-bounds precision-study
+.PHONY: help setup build build-mpi test-mpi demo demo-training test test-extensions test-c kill-test lint format fuzz verify-gguf verify-minilm verify-real verify-maps test-report test-python bench bench-truth bench-solvers bench-scaling bench-memory bench-versus docs man install static libkrylens wheel dist test-dist verify-bounds precision-study
