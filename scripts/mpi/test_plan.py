@@ -34,3 +34,23 @@ def test_private_memory_of_slices_is_as_planned(krylens):
         if all(abs(peak / predicted - 1) <= 0.15 for peak in peaks.values()):
             return
     raise AssertionError(f"predicted {predicted / 1e6:.1f} MB, taken " + ", ".join(f"{p / 1e6:.1f} MB" for p in peaks.values()))
+
+
+def test_limits_are_those_of_a_slice(krylens):
+    # A block of 110 MB, of which a process reads half: more than a running job's program files differ from the plan's.
+    model = krylens / "model"
+    krylens.run(
+        None, "synthesize", "--like", "llama-3-8b", "--layers", 1, "--width", 2048, "--vocabulary", 512, model).check()
+    options = [model, "--token-ids", "1,2,3", "--top", 3, "--threads", 1]
+
+    def planned(*more):
+        plan = krylens.run(None, "plan", *options, *more, "--json", "--quiet").check()
+        return json.loads(plan.output)["peak_memory_bytes"]
+
+    whole, slice = planned(), planned("--processes", 2, "--slices", 2)
+    assert slice < whole, f"{slice} of {whole} bytes"
+    # Enough for a slice only; then for none, which every process learns.
+    sliced = ["align", *options, "--slices", 2, "--quiet", "-o"]
+    krylens.run(2, *sliced, "enough", "--max-memory", (whole + slice) // 2).check()
+    krylens.run(2, *sliced, "little", "--max-memory", slice // 2).refused(64, "--max-memory", "largest part")
+    assert not (krylens / "little").exists()

@@ -69,11 +69,12 @@ public struct CostEstimate: Sendable {
   /// The cost of a run of the whole model `model` on a group of prompts.
   init(
     _ model: some Transformer, _ prompts: [ModelInput], _ group: PromptGroup,
-    resolved: ResolvedSettings, saveHiddenStates: Bool, results: ResultCost,
+    resolved: ResolvedSettings, saveHiddenStates: Bool, results: ResultCost, opening: Int,
     on layout: ProcessLayout
   ) throws {
-    let team = RehearsedMember(of: layout.slices)
-    let part = try model.divided(over: team)
+    // A slice that this process has already is taken as it is: all members of its team make this call.
+    let team = model.team ?? RehearsedMember(of: layout.slices)
+    let part = model.team == nil ? try model.divided(over: team) : model
     let sample =
       resolved.precision == .double
       ? try SampleCost(part, prompts, group, resolved, as: Float.self, in: team)
@@ -81,19 +82,19 @@ public struct CostEstimate: Sendable {
     switch resolved.precision {
     case .auto, .single:
       try self.init(
-        part, team, prompts, group, resolved, saveHiddenStates, results, sample, layout,
+        part, team, prompts, group, resolved, saveHiddenStates, results, opening, sample, layout,
         as: Float.self)
     case .double:
       try self.init(
-        part, team, prompts, group, resolved, saveHiddenStates, results, sample, layout,
+        part, team, prompts, group, resolved, saveHiddenStates, results, opening, sample, layout,
         as: Double.self)
     }
   }
 
   private init<Scalar: RealScalar>(
-    _ model: some Transformer, _ team: RehearsedMember, _ prompts: [ModelInput],
+    _ model: some Transformer, _ team: any Communicator, _ prompts: [ModelInput],
     _ group: PromptGroup, _ resolved: ResolvedSettings, _ saveHiddenStates: Bool,
-    _ results: ResultCost, _ sample: SampleCost, _ layout: ProcessLayout,
+    _ results: ResultCost, _ opening: Int, _ sample: SampleCost, _ layout: ProcessLayout,
     as precision: Scalar.Type
   ) throws {
     let d = model.description
@@ -164,11 +165,18 @@ public struct CostEstimate: Sendable {
         solveWorkspace + sample.comparison)
     let kept = KeptPath.bytes(
       prompts.map { d.tokenCount(of: $0) }, width: width, layers: d.layers, all: saveHiddenStates)
-    let recording = kept.pictures + n * (3 * d.layers + 8) * ResultCost.encodedNumber + copies / 2
+    // Values, their row-major copy, and what the product with the head needs.
+    let logits =
+      3 * min(prompts.count, HiddenStates<Scalar>.promptsAtHead(of: model)) * d.vocabulary
+      * MemoryLayout<Scalar>.stride
+    // The norms, and two numbers per point of two pictures.
+    let recording =
+      max(kept.pictures, logits) + n * (5 * d.layers + 8) * ResultCost.encodedNumber + copies / 2
     // The bases and their images; then a product's own input and output, except for a single row whose vectors fit into
     // one product.
     let apart = batch == 1 && chunkVectors <= wideVectors ? 0 : 3 * wideVectors
-    let couplings = r * resolved.mostBases * resolved.forms.count * (k * k * 8 + 120)
+    // Each with the Gram matrix of its images.
+    let couplings = r * resolved.mostBases * resolved.forms.count * 2 * (k * k * 8 + 60)
     let coupling =
       couplingWorkspace
       + batch * vectorBytes * (5 * chunkVectors / 2 + apart) + couplings
@@ -178,7 +186,7 @@ public struct CostEstimate: Sendable {
     // A unit being written to the journal: the writer's buffer grows as it fills.
     let unit = min(2 << 20, 2 * max(r * resolved.top * 2 * vectorBytes, couplings))
     // Fragments left between the two when earlier passes have freed their memory.
-    let pieces = (triplets + linearizations) / 12
+    let pieces = (triplets + linearizations) / 5
     var parts = [Part(name: "the program, vocabulary and norms", bytes: program + Self.buffers)]
     if layout.processes > 1 {
       parts.append(Part(name: "MPI", bytes: ProcessLayout.libraryBytes))
@@ -206,6 +214,13 @@ public struct CostEstimate: Sendable {
         Part(name: "fragments of freed memory, and a unit being written", bytes: pieces + unit))
       parts.append(
         Part(name: most.1, bytes: most.0 - (most.0 != coupling ? kept.states : 0)))
+    }
+    let sum = parts.reduce(0) { $0 + $1.bytes }
+    if opening > sum {
+      parts = [
+        parts[0],
+        Part(name: "opening the model and its vocabulary", bytes: opening - parts[0].bytes),
+      ]
     }
     privateParts = parts
     let sizes = (0..<d.layers).map { model.bytes(ofBlock: $0, tokens: n) }

@@ -29,10 +29,15 @@ struct ResultCost: Sendable {
       arrays += 3 * jacobians + places + (saveHiddenStates ? layers + 1 : 0)
       tables += places * readings
       // Each has a bound beside it.
-      let scores = side * side * 2 * (readings * 17 + Self.encodedNumber)
-      let overlaps = side * resolved.top * 2 * vector + side * side * 3 * Self.encodedNumber
+      let scores =
+        side * side * 2 * 16 * min(readings, CouplingTables.readings(atSide: side))
+        + JSONList.most * Self.encodedNumber
+      let overlaps =
+        side * resolved.top * 2 * vector + side * side * 3 * 8 * resolved.ranks.count
+        + JSONList.most * Self.encodedNumber
+      // The couplings of a row as stored and one by one, each with its Gram matrix; the bases and their stacked vectors.
       let row =
-        side * resolved.forms.count * (k * k * 24 + 240) + side * (resolved.top + k) * 2 * vector
+        side * resolved.forms.count * (k * k * 32 + 240) + side * (resolved.top + k) * 2 * vector
       let outline =
         (jacobians * (8 * resolved.top + 40) + tokens[p] * (3 * layers + 8)) * 3
         * Self.encodedNumber / 2

@@ -25,7 +25,7 @@ struct SampleCost {
   /// Measures the cost in the precision `Twin`, for a run in the other precision.
   init<Twin: RealScalar>(
     _ model: some Transformer, _ inputs: [ModelInput], _ group: PromptGroup,
-    _ resolved: ResolvedSettings, as precision: Twin.Type, in team: RehearsedMember
+    _ resolved: ResolvedSettings, as precision: Twin.Type, in team: any Communicator
   ) throws {
     let d = model.description
     let (_, input, isCut) = NoiseSample<Float, Double>.choice(inputs, d)

@@ -66,7 +66,7 @@ package struct EigenRun {
   ) throws -> EigenRecord? {
     let start = monotonicSeconds()
     let model = loaded.model
-    try requireWithinMemory()
+    try processes.together { try requireWithinMemory() }
     let layers =
       settings.isSpan ? [] : settings.numeric.layers ?? Array(1...model.description.layers)
     let units = layers.count + (settings.isSpan ? 1 : 0) + (settings.numeric.exponents ? 1 : 0)

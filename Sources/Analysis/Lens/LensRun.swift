@@ -66,7 +66,9 @@ package struct LensRun {
     let start = monotonicSeconds()
     let pass = LensPass(loaded, resolved, settings, folder, processes, progress, part: part)
     if let limit = settings.maxMemory {
-      try loaded.engine.use { try pass.requireMemory(within: limit) }
+      try processes.together {
+        try loaded.engine.use { try pass.requireMemory(within: limit) }
+      }
     }
     guard let fit = try loaded.engine.use({ try pass.fit(try pass.sampleRanges()) }) else {
       return nil

@@ -66,7 +66,9 @@ package struct MapRun {
     let journal = MapJournal(folder.units, writes: processes.team.isLeader) {
       try model.source.checkIntact()
     }
-    if let limit = settings.maxMemory { try loaded.engine.use { try checkMemory(limit) } }
+    if let limit = settings.maxMemory {
+      try processes.together { try loaded.engine.use { try checkMemory(limit) } }
+    }
     let tasks: [Int?] = settings.average ? [nil] : Array(loaded.prompts.indices)
     let work = UnitWork(folder, processes, progress, total: tasks.count)
     try loaded.engine.use {

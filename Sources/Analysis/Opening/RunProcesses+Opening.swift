@@ -37,4 +37,12 @@ extension RunProcesses {
     opening.folder = leaders.path
     return (run, manifest, leaders.path)
   }
+
+  /// Does what every process does before it works. Throws in every process alike if it failed in one.
+  package func together(_ body: () throws -> Void) throws {
+    guard !isAlone else { return try body() }
+    var failure: WorkStopped?
+    do { try body() } catch { failure = self.failure(error) }
+    try all.agree(failure)
+  }
 }

@@ -43,7 +43,10 @@ package struct AlignmentOutcome {
       return
     }
     do {
-      if let limit = settings.maxMemory { try run.predicted().requireWithin(limit) }
+      if let limit = settings.maxMemory {
+        let layout = ProcessLayout(processes: processes.all.size, slices: processes.slices)
+        try processes.together { try run.predicted(on: layout).requireWithin(limit) }
+      }
       if folder.keepsWork { say("resuming from what is finished in \(path)") }
       let result = try run.run(
         in: folder, among: processes.sharing, progress: progress, meter: meter)

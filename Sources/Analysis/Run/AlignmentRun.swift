@@ -23,6 +23,8 @@ public struct AlignmentRun {
   /// The engine that the run computes with.
   package var engine: Engine { loaded.engine }
   private let loaded: LoadedModel
+  /// The peak of anonymous memory while the model and its vocabulary were read.
+  private let openingBytes: Int
   /// The prompts of `loaded` that are run; for a shard, its part.
   private let prompts: [LoadedModel.Prompt]
   /// For a shard, the list of which `prompts` is a part.
@@ -41,7 +43,9 @@ public struct AlignmentRun {
   package init(
     _ requested: RunSettings, prompts inputs: [PromptInput], team: any Communicator
   ) throws {
+    let meter = MemoryMeter()
     let loaded = try LoadedModel(requested.common, prompts: inputs, team: team)
+    openingBytes = meter.peakPrivateBytes
     try requested.solver.check(for: loaded.model.team)
     self.loaded = loaded
     let model = loaded.model
@@ -131,7 +135,7 @@ public struct AlignmentRun {
       results: ResultCost(
         resolved, width: model.description.width, layers: model.description.layers,
         tokens: prompts.map { model.description.tokenCount(of: $0.input) },
-        saveHiddenStates: settings.saveHiddenStates), on: layout)
+        saveHiddenStates: settings.saveHiddenStates), opening: openingBytes, on: layout)
   }
 
   /// Runs in memory, or in a folder, resuming from what is finished there.
@@ -175,6 +179,8 @@ public struct AlignmentRun {
         sharing, group, folder: folder?.path ?? "", folder?.visibility ?? Visibility(),
         pause: steps.pause)
       try engine.use { try run(loaded.model, group, share, work, journal, reader, steps, &part) }
+      // What the group had in memory has been freed and would add to the peak of the next group, or of the results.
+      returnFreedMemory()
       places.removeAll { $0 == place }
       if sharing.isShared {
         let notes = try sharing.notes(of: places.map { GroupShare.allTaken(work.groups[$0]) })
@@ -248,7 +254,7 @@ public struct AlignmentRun {
       }
       if !forward.isSettled { share.beginAgain() }
     } while !forward.isSettled
-    // Return freed memory, so that the solver's fragments do not add to the coupling's peak, nor either to that of the results.
+    // Return freed memory, so that the solver's fragments do not add to the coupling's peak.
     returnFreedMemory()
     let middle = monotonicSeconds()
     let survivors = try CouplingPass.run(
@@ -256,7 +262,6 @@ public struct AlignmentRun {
     ) { try steps.add(units, to: .coupling, computed: $0) }
     part.add(survivors, of: group)
     part.solveSeconds += middle - start
-    returnFreedMemory()
     part.couplingSeconds += monotonicSeconds() - middle
   }
 
