@@ -5,7 +5,7 @@ extension Matrix where Scalar == Double {
   /// LAPACK.
   ///
   /// The values come from the tridiagonal form by QR (`dsytrd`, `dsterf`), the vectors by inverse iteration (`dstein`),
-  /// which is twice as fast as `dsyevr`'s bisection. Only one triangle is read. Cost: 4/3 n³ for the tridiagonal form,
+  /// which is 1.75 times as fast as `dsyevr`'s bisection. Only one triangle is read. Cost: 4/3 n³ for the tridiagonal form,
   /// O(n²) for the values, O(count n²) for the vectors. `dsyevd` computes them all if more than half are requested or
   /// inverse iteration does not converge.
   package func largestEigenpairs(

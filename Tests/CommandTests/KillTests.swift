@@ -21,6 +21,7 @@ struct KillTests {
     var record = try RunRecord(json: try #require(files["result.json"]))
     (record.seconds.total, record.seconds.load) = (0, 0)
     (record.seconds.solve, record.seconds.coupling) = (0, 0)
+    record.seconds.reading = nil
     (record.peakMemoryBytes, record.peakPrivateBytes) = (0, 0)
     for p in record.prompts.indices {
       for l in record.prompts[p].layers.indices { record.prompts[p].layers[l].seconds = 0 }

@@ -52,7 +52,8 @@ struct ResultFileTests {
     #expect(model["name"] as? String == "llama" && model["family"] as? String == "llama")
     #expect(model["layers"] as? Int == 3 && model["width"] as? Int == 24)
     #expect(model["stored_types"] as? [String] == ["F32"])
-    #expect(Set(try object(result["seconds"]).keys) == ["total", "load", "solve", "coupling"])
+    #expect(
+      Set(try object(result["seconds"]).keys) == ["total", "load", "reading", "solve", "coupling"])
     #expect(try #require(result["peak_private_bytes"] as? Int) >= 0)
     #expect(
       try #require(result["peak_memory_bytes"] as? Int)

@@ -32,8 +32,8 @@ public struct PathPicture: Sendable {
     let parts = isWide ? [states.indices] : centred.parts
     var gram = centred.matrix(parts[0]).gram(isWide ? .none : .transposed)
     for part in parts.dropFirst() {
-      let next = centred.matrix(part).gram(.transposed)
-      for i in 0..<d { for j in 0..<d { gram[i, j] += next[i, j] } }
+      let more = centred.matrix(part).gram(.transposed)
+      for i in gram.elements.indices { gram.elements[i] += more.elements[i] }
     }
     let (squares, vectors) = try gram.largestEigenpairs(min(2, gram.rows))
     // The eigenvectors of a wide matrix are the left vectors, Xᵀ l = σ v; otherwise X v = σ l.

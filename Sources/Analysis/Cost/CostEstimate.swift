@@ -30,6 +30,8 @@ public struct CostEstimate: Sendable {
   public let solvePasses: Int
   /// Readings by forward pass, linearization and coupling.
   public let otherPasses: Int
+  /// The bytes of weights that are read before they are needed, unless a limit on the memory leaves no room for them.
+  private let readAhead: Int
   /// The number of groups that the prompts are divided into.
   public internal(set) var groups = 1
   /// The work of all groups, in units of the largest one's.
@@ -57,11 +59,12 @@ public struct CostEstimate: Sendable {
 
   /// Throws `RunError.badSetting` when the prediction exceeds `limit`.
   public func requireWithin(_ limit: Int?) throws(RunError) {
-    guard let limit, peakMemoryBytes > limit else { return }
+    let least = peakMemoryBytes - readAhead
+    guard let limit, least > limit else { return }
     let largest = (privateParts + mappedParts).max { $0.bytes < $1.bytes }
     throw .badSetting(
       .maxMemory, value: spokenBytes(limit),
-      reason: "the run is predicted to need \(spokenBytes(peakMemoryBytes)), the largest part for "
+      reason: "the run is predicted to need \(spokenBytes(least)), the largest part for "
         + "\(largest?.name ?? "weights"); allow more, or lower \(.top) or \(.ranks), run fewer prompts "
         + "at a time, or \(.solver) block instead of dense")
   }
@@ -230,12 +233,15 @@ public struct CostEstimate: Sendable {
       layout.slices == 1
       ? 1 : Double(a.weightBytes) / Double(max(1, model.bytes(ofBlock: measured, tokens: batch)))
     weightBytes = a.weightBytes
+    let weights = max(Int(share * Double(sizes.max() ?? 0)), model.headBytes)
+    // While a block is in use the next one is read, but not the next slice.
+    let pair = layout.slices == 1 ? zip(sizes, sizes.dropFirst()).map(+).max() ?? 0 : 0
+    readAhead = max(0, pair - weights)
     mappedParts = [
       Part(name: "program files", bytes: residentFiles + Self.laterFiles),
-      Part(
-        name: "weights: the largest block, or the head",
-        bytes: max(Int(share * Double(sizes.max() ?? 0)), model.headBytes)),
-    ]
+      Part(name: "weights of the next block, if there is room", bytes: readAhead),
+      Part(name: "weights: the largest block, or the head", bytes: weights),
+    ].filter { $0.bytes > 0 }
     solvePasses = blocks * cost.passes * group.batches.count
     otherPasses = d.layers + blocks * (group.batches.count + couplingCalls)
     let products = ProductTraffic(

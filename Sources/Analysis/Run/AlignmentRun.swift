@@ -171,7 +171,7 @@ public struct AlignmentRun {
     let steps = RunSteps(progressCount(work.groups), sharing, team, progress) {
       folder.flatMap { $0.keepsWork ? $0.path : nil }
     }
-    let reader = BlockReader(loaded.model) { try steps.report($0) }
+    let reader = BlockReader(loaded.model, within: settings.maxMemory) { try steps.report($0) }
     var places = Array(work.groups.indices)
     while let place = try sharing.enter(places) {
       let group = work.groups[place]

@@ -8,20 +8,24 @@ import Model
 final class BlockReader {
   private let model: any Transformer
   private let limit: Int
+  /// Whether the process's own memory is always counted.
+  private let isExact: Bool
   /// Called while a block is waited for, and with nil after it; may throw.
   private let report: (ReadingProgress?) throws -> Void
   let reader = BackgroundReader()
   /// The seconds in which the work waited for weights.
   private(set) var secondsWaited = 0.0
 
-  /// `memory` is what all memory of the process may take, by default what the system gives it.
+  /// `memory` is what all memory of the process may take, by default what the system gives it, and `within` a smaller limit that
+  /// the user has set.
   init(
-    _ model: some Transformer, memory: Int = MemoryLimit.bytes,
+    _ model: some Transformer, memory: Int = MemoryLimit.bytes, within most: Int? = nil,
     report: @escaping (ReadingProgress?) throws -> Void = { _ in }
   ) {
     self.model = model
     // An eighth is left for what the system itself keeps for the process, and for pages not yet dropped.
-    limit = memory / 8 * 7
+    limit = min(memory / 8 * 7, most ?? .max)
+    isExact = most != nil
     self.report = report
   }
 
@@ -32,7 +36,8 @@ final class BlockReader {
     guard !parts.isEmpty else { return }
     let room = limit - parts.byteCount
     // Asking the system how much is allocated takes longer than some blocks.
-    let window = next == nil ? 0 : room - (room > limit / 2 ? 0 : MemoryMeter.privateBytes)
+    let window =
+      next == nil ? 0 : room - (!isExact && room > limit / 2 ? 0 : MemoryMeter.privateBytes)
     guard room > 0 else { return }
     reader.use(
       .init(block, parts), then: next.map { .init($0, model.readParts(ofBlock: $0)) },
