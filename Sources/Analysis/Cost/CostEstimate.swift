@@ -187,9 +187,9 @@ public struct CostEstimate: Sendable {
     let triplets = r * blocks * resolved.top * 2 * vectorBytes
     let linearizations = blocks * saved
     // A unit being written to the journal: the writer's buffer grows as it fills.
-    let unit = min(2 << 20, 2 * max(r * resolved.top * 2 * vectorBytes, couplings))
+    let unit = min(2 << 20, max(2 * r * resolved.top * 2 * vectorBytes, couplings))
     // Fragments left between the two when earlier passes have freed their memory.
-    let pieces = (triplets + linearizations) / 5
+    let pieces = (triplets + linearizations) / 8
     var parts = [Part(name: "the program, vocabulary and norms", bytes: program + Self.buffers)]
     if layout.processes > 1 {
       parts.append(Part(name: "MPI", bytes: ProcessLayout.libraryBytes))
