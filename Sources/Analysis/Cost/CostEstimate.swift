@@ -188,7 +188,8 @@ public struct CostEstimate: Sendable {
     let linearizations = blocks * saved
     // A unit being written to the journal: the writer's buffer grows as it fills.
     let unit = min(2 << 20, max(2 * r * resolved.top * 2 * vectorBytes, couplings))
-    // Fragments left between the two when earlier passes have freed their memory.
+    // Fragments left between the two when earlier passes have freed their memory. The share is fitted, not derived: between
+    // narrow models, which leave less, and those of width 576, which leave more.
     let pieces = (triplets + linearizations) / 8
     var parts = [Part(name: "the program, vocabulary and norms", bytes: program + Self.buffers)]
     if layout.processes > 1 {
