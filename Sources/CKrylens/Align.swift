@@ -47,6 +47,7 @@ extension RunRequest {
     site = try reader.choice(.site)
     last = try reader.choice(.last)
     solver = try reader.choice(.solver)
+    blockSize = try reader.integer(.blockSize)
     tolerance = try reader.number(.tolerance)
     precision = try reader.choice(.precision)
     certify = try reader.certify()

@@ -84,6 +84,7 @@ extension MapSolution {
     self.init()
     top = try reader.integer(.top)
     solver = try reader.choice(.solver) ?? solver
+    blockSize = try reader.integer(.blockSize)
     tolerance = try reader.number(.tolerance) ?? tolerance
     self.precision = try reader.choice(.precision) ?? precision
     certify = try reader.certify() ?? certify

@@ -60,10 +60,11 @@ public func krylens_solve(
     let problem = handle.problem
     let count = try problem.count(solution)
     solution.top = count
+    let decided = problem.decided(solution, count)
     let watch = CallerProgress(
-      progress, context, passes: problem.cost(problem.resolved[0], solution, count).passes)
+      progress, context, passes: problem.cost(problem.resolved[0], decided, count).passes)
     let task = MapProblem.Task(
-      solution, count: count, seed: seed, isCancelled: { watch.stopsPass() })
+      decided, count: count, seed: seed, isCancelled: { watch.stopsPass() })
     let found = try handle.exclusively {
       let known: any LinearOperator =
         switch handle.linearization {

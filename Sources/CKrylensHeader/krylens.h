@@ -177,7 +177,8 @@ krylens_status krylens_vjp_f64(
 /// Finds the largest singular triplets of a Jacobian. A solve that ends before all have converged is a result, not an error.
 ///
 /// Settings (NULL for the defaults), as in `krylens triplets`: "top" (10, or all of a smaller map), "solver" ("auto", "arpack",
-/// "block", "randomized", "dense"), "tolerance" (1e-5), "certify" ("auto", "proof", "bound", "off" or a probability), "seed" (0),
+/// "block", "randomized", "dense"), "block_size" (of the block solver, 1 to 32; by default what is fastest on this machine),
+/// "tolerance" (1e-5), "certify" ("auto", "proof", "bound", "off" or a probability), "seed" (0),
 /// "precision" ("auto", "single", "double"; default "auto" for a Jacobian in single precision, "double" for one in double). The
 /// numbers are those of the command with the same settings, to the bit. `progress` may be NULL.
 krylens_status krylens_solve(
@@ -212,7 +213,7 @@ krylens_status krylens_triplets_copy(
 /// "token_ids" (an array of ids, or several), "image" (a path, or several), "output" (the folder; by default named by model and
 /// time in krylens-runs),
 /// "top", "ranks", "rank_share", "layers", "kind", "tokens", "basis_layer", "from_token", "to_token", "shard", "site", "last",
-/// "solver", "tolerance", "precision", "certify", "seed", "random_init", "encoder_prompt", "encoder_token_ids", "name",
+/// "solver", "block_size", "tolerance", "precision", "certify", "seed", "random_init", "encoder_prompt", "encoder_token_ids", "name",
 /// "step", "threads", "max_memory" (bytes), "save_hidden_states", "sign", "normalisation", "form", "score", "diagonal", "like_paper".
 /// The files are those that the command writes. As with the command, an unfinished folder of the same run is resumed, and a complete
 /// one is left as it is. A run that is stopped keeps its finished units, and the same call resumes it. Prompts that fail are

@@ -13,7 +13,7 @@ struct SettingPartTests {
     "kind": #""self""#, "site": #""mlp""#, "last": #""drop""#, "from_token": "0", "to_token": "0",
     "tokens": #""all""#, "basis_layer": "2", "random_init": "true", "layers": "[1]",
     "encoder_prompt": #""x""#, "encoder_token_ids": "[1]", "top": "5", "ranks": "[2]",
-    "rank_share": "0.5", "solver": #""dense""#, "tolerance": "0.001",
+    "rank_share": "0.5", "solver": #""dense""#, "block_size": "3", "tolerance": "0.001",
     "precision": #""double""#, "certify": #""off""#, "seed": "7",
     "model": #""m""#, "name": #""n""#, "step": "3", "shard": #""1/2""#, "max_memory": "1",
     "threads": "9", "save_hidden_states": "true", "output": #""o""#, "sign": #""absolute""#,

@@ -77,7 +77,7 @@ struct ResultFileTests {
         #expect(
           Set(layer.keys).isSuperset(of: [
             "layer", "from_token", "to_token", "singular_values", "residual_norms", "converged",
-            "solver", "applications", "passes", "seconds",
+            "solver", "block_size", "applications", "passes", "seconds",
           ]))
         #expect(Set(try object(layer["applications"]).keys) == ["jvp", "vjp"])
         #expect((layer["singular_values"] as? [Double])?.count == 4)

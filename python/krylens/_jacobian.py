@@ -56,7 +56,7 @@ class Jacobian(LinearOperator):
 
     def svds(
         self, k: int = 6, *, tolerance: Optional[float] = None, certify: Union[str, float, None] = None,
-        solver: Optional[str] = None, seed: Optional[int] = None, precision: Optional[str] = None,
+        solver: Optional[str] = None, block_size: Optional[int] = None, seed: Optional[int] = None, precision: Optional[str] = None,
         progress: Progress = False,
     ) -> Triplets:
         """The k largest singular triplets: ``U, s, Vt = J.svds(k)``.
@@ -73,6 +73,8 @@ class Jacobian(LinearOperator):
             Whether to prove that no larger triplet was missed, or the probability that the proof may be wrong
             (``docs/bounds.md``).
         solver : {"auto", "arpack", "block", "randomized", "dense"}, optional
+        block_size : int, optional
+            How many vectors the block solver applies together, from 1 to 32; by default what is fastest on this machine.
         seed : int, optional
             Of start vectors and probes; 0 by default. The same seed finds the same bits.
         precision : {"auto", "single", "double"}, optional
@@ -99,7 +101,8 @@ class Jacobian(LinearOperator):
         if isinstance(k, bool) or not isinstance(k, (int, np.integer)):
             raise InvalidArgument(f"k {k!r}: must be a number of triplets, from 1 to {min(self.shape)}")
         request = settings({
-            "top": k, "tolerance": tolerance, "certify": certify, "solver": solver, "seed": seed, "precision": precision})
+            "top": k, "tolerance": tolerance, "certify": certify, "solver": solver, "block_size": block_size, "seed": seed,
+            "precision": precision})
         found = c_void_p()
         with Watch(progress) as watch:
             library().call("solve", self._handle.pointer, request, watch.callback, None, byref(found))

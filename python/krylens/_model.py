@@ -177,7 +177,8 @@ class Model:
         kind: Optional[str] = None, tokens: Optional[Tokens] = None, basis_layer: Optional[int] = None,
         from_token: Union[int, str, None] = None, to_token: Union[int, str, None] = None, shard: Optional[str] = None,
         site: Optional[str] = None, last: Optional[str] = None, solver: Optional[str] = None,
-        tolerance: Optional[float] = None, precision: Optional[str] = None, certify: Union[str, float, None] = None,
+        block_size: Optional[int] = None, tolerance: Optional[float] = None, precision: Optional[str] = None,
+        certify: Union[str, float, None] = None,
         seed: Optional[int] = None, encoder_prompt: Optional[str] = None, encoder_token_ids: Optional[TokenIds] = None,
         sign: Optional[str] = None, normalisation: Optional[str] = None, form: Optional[str] = None,
         score: Optional[str] = None, diagonal: Optional[str] = None, like_paper: Optional[bool] = None,
@@ -219,7 +220,7 @@ class Model:
             **self._request, **_prompts(prompts), "model": self.path, "image": image, "top": top, "ranks": ranks,
             "rank_share": rank_share, "layers": layers, "kind": kind, "tokens": tokens, "basis_layer": basis_layer,
             "from_token": from_token, "to_token": to_token, "shard": shard, "site": site, "last": last, "solver": solver,
-            "tolerance": tolerance, "precision": precision, "certify": certify, "encoder_prompt": encoder_prompt,
+            "block_size": block_size, "tolerance": tolerance, "precision": precision, "certify": certify, "encoder_prompt": encoder_prompt,
             "encoder_token_ids": encoder_token_ids, "sign": sign, "normalisation": normalisation, "form": form,
             "score": score, "diagonal": diagonal, "like_paper": like_paper, "save_hidden_states": save_hidden_states,
             "max_memory": max_memory, "name": name, "step": step}

@@ -136,7 +136,7 @@ public struct CostEstimate: Sendable {
     let a = jacobian!
     let cost = SolverCost(
       resolved.solver, width: width, count: resolved.top, batch: largest.count,
-      certify: resolved.certify)
+      certify: resolved.certify, blockSize: resolved.blockSize)
     let k = resolved.ranks.max()!
     let vectorBytes = width * MemoryLayout<Double>.stride
 

@@ -17,15 +17,18 @@ package struct SolverCost: Sendable {
 
   /// The cost for square Jacobians.
   init(
-    _ solver: SolverKind, width: Int, count k: Int, batch r: Int, certify: CertifyMode
+    _ solver: SolverKind, width: Int, count k: Int, batch r: Int, certify: CertifyMode,
+    blockSize: Int? = nil
   ) {
-    self.init(solver, rows: width, columns: width, count: k, batch: r, certify: certify)
+    self.init(
+      solver, rows: width, columns: width, count: k, batch: r, certify: certify,
+      blockSize: blockSize)
   }
 
   /// The cost for m × n operators.
   init(
     _ solver: SolverKind, rows m: Int, columns n: Int, count k: Int, batch r: Int = 1,
-    certify: CertifyMode
+    certify: CertifyMode, blockSize: Int? = nil
   ) {
     let width = min(m, n)
     // The mean of both sides: a pass adds a block to one of the two bases, in turn.
@@ -45,10 +48,10 @@ package struct SolverCost: Sendable {
       (vectors, widest) = (1, k + 8)
       basisBytes = bytes(max(2 * k + 1, 20) + 4 + 3 * k)
     case .auto, .block, .randomized:
-      let b = max(1, min(k <= 50 ? 8 : 16, most / r, width))
+      let b = max(1, min(blockSize ?? BlockLanczosSolver.blockSize(for: k), most / r, width))
       // With 8 vectors; narrower blocks need more passes and fewer vectors. A group waits for its slowest member.
       let narrower = pow(8 / Double(b), 0.6) * (r > 1 ? 1.15 : 1)
-      let solve = Int((22 + 0.6 * Double(k)) * narrower)
+      let solve = Int(Self.passes(count: k) * narrower)
       // The search for a proof takes 0.3 of the solve, for a bound two thirds of that, and a few more triplets are measured.
       let share = certify == .off ? 0 : certify == .bound ? 0.2 : 0.3
       passes = solve + Int(share * Double(solve))
@@ -57,4 +60,7 @@ package struct SolverCost: Sendable {
       basisBytes = bytes(r * (solve * b + 4 * widest + 3 * b))
     }
   }
+
+  /// The passes in which the block solver finds k triplets with 8 vectors, without a search for missed ones.
+  static func passes(count k: Int) -> Double { 22 + 0.6 * Double(k) }
 }

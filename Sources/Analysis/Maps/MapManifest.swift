@@ -10,6 +10,8 @@ package struct MapManifest: PromptManifest {
   package let settings: MapSettings
   package let prompts: [PromptEntry]
   package var computedWith: [ProcessorRecord]
+  /// The block size that all of it is solved with, given or chosen by the first processor; nil for the solver's own choice.
+  package var blockSize: Int?
 
   /// The manifest of a complete run.
   package static func finished(in folder: String) -> MapManifest? {
@@ -18,6 +20,8 @@ package struct MapManifest: PromptManifest {
       krylens: record.head.krylens, model: record.head.model, settings: record.head.settings,
       prompts: record.prompts.map(\.entry), computedWith: record.head.computedWith ?? [])
   }
+
+  package mutating func follow(_ earlier: MapManifest) { blockSize = earlier.blockSize }
 
   package func differences(
     from requested: MapManifest, isComplete: Bool

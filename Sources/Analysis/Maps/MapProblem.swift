@@ -67,6 +67,7 @@ package struct MapProblem: Sendable {
       throw .badSetting(
         .tolerance, value: "\(solution.tolerance)", reason: "must lie between 0 and 1")
     }
+    try solution.solver.check(blockSize: solution.blockSize)
     do { try solution.certify.check() } catch {
       throw .badSetting(.certify, value: "\(solution.certify)", reason: "must lie between 0 and 1")
     }
@@ -99,7 +100,21 @@ package struct MapProblem: Sendable {
   package func cost(_ map: ResolvedMap, _ solution: MapSolution, _ count: Int) -> SolverCost {
     SolverCost(
       kind(map, solution, count), rows: map.outputDimension, columns: map.inputDimension,
-      count: count, certify: solution.certify)
+      count: count, certify: solution.certify, blockSize: solution.blockSize)
+  }
+
+  /// The solution with the block size decided for this machine, unless it is given, or left to the solver.
+  ///
+  /// The machine decides for maps between single tokens; products of others apply many vectors anyway.
+  package func decided(_ solution: MapSolution, _ count: Int) -> MapSolution {
+    var decided = solution
+    let isDecided = resolved.allSatisfy {
+      kind($0, solution, count) == .block && $0.inputShape.rows == 1 && $0.outputShape.rows == 1
+    }
+    if solution.blockSize == nil, isDecided {
+      decided.blockSize = loaded.blockSize(for: count, precision: solution.precision)
+    }
+    return decided
   }
 
   /// The solver that is used.
@@ -168,7 +183,8 @@ package struct MapProblem: Sendable {
     let applied = watched(
       try known as? Linearization<Scalar> ?? linearized(prompts, as: Scalar.self))
     let solver = kind(resolved[prompts[0]], solution, task.count).solver(
-      tolerance: solution.tolerance, seed: task.seed, certify: solution.certify)
+      tolerance: solution.tolerance, seed: task.seed, blockSize: solution.blockSize,
+      certify: solution.certify)
     let team = loaded.model.team
     let found = try solver.partialSVD(of: divided(applied, over: team), count: task.count)
     let isSingle = Scalar.self == Float.self

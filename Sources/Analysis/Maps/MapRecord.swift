@@ -120,6 +120,8 @@ public struct MapRecord: Codable, Sendable {
   @Nullable public var relativeGaps: [Double]?
   /// The solver that was used.
   public var solver: String
+  /// The number of vectors in its blocks; null for solvers without blocks, and in records of earlier versions.
+  @Nullable public var blockSize: Int?
   /// The number of vectors applied in each direction.
   public var applications: LayerRecord.Applications
   /// Passes over the weights.
@@ -190,6 +192,7 @@ extension MapRecord {
       singularValues: t.singularValues, residualNorms: t.residualNorms,
       converged: t.report.isConverged, remedy: remedy,
       relativeGaps: SpectrumShape.relativeGaps(t.singularValues), solver: t.report.solver,
+      blockSize: t.report.blockSize,
       applications: .init(jvp: t.report.applications.jvp, vjp: t.report.applications.vjp),
       passes: t.report.applications.passes, seconds: seconds, precision: found.precision,
       noise: found.noise)

@@ -46,7 +46,15 @@ package struct MapRun {
   package func manifest(progress: (any RunProgress)? = nil) throws -> MapManifest {
     MapManifest(
       krylens: krylensVersion, model: try loaded.record(progress: progress), settings: settings,
-      prompts: entries, computedWith: [ProcessorRecord(loaded.engine)])
+      prompts: entries, computedWith: [ProcessorRecord(loaded.engine)],
+      blockSize: problem.decided(settings.solution, count).blockSize)
+  }
+
+  /// How the maps are solved in a run, which may have been started with another block size.
+  private func solution(_ manifest: MapManifest) -> MapSolution {
+    var solution = settings.solution
+    solution.blockSize = manifest.blockSize
+    return solution
   }
 
   private var entries: [PromptEntry] { loaded.prompts.map { PromptEntry($0, in: loaded) } }
@@ -67,7 +75,9 @@ package struct MapRun {
       try model.source.checkIntact()
     }
     if let limit = settings.maxMemory {
-      try processes.together { try loaded.engine.use { try checkMemory(limit) } }
+      try processes.together {
+        try loaded.engine.use { try checkMemory(limit, solution(folder.manifest)) }
+      }
     }
     let tasks: [Int?] = settings.average ? [nil] : Array(loaded.prompts.indices)
     let work = UnitWork(folder, processes, progress, total: tasks.count)
@@ -170,7 +180,7 @@ package struct MapRun {
     try problem.solve(
       prompts,
       MapProblem.Task(
-        settings.solution, count: count, seed: settings.seed,
+        solution(work.folder.manifest), count: count, seed: settings.seed,
         isCancelled: { work.isCancelled }))
   }
 
@@ -197,13 +207,13 @@ package struct MapRun {
   // MARK: Memory
 
   /// Throws `RunError.badSetting` if the solve of the longest prompt, or of the average, would exceed a memory limit.
-  private func checkMemory(_ limit: Int) throws {
+  private func checkMemory(_ limit: Int, _ solution: MapSolution) throws {
     let lengths = loaded.lengths
     let longest = lengths.indices.max { lengths[$0] < lengths[$1] } ?? 0
     let map = resolved[longest]
     let linearization = try problem.linearized(
       settings.average ? Array(resolved.indices) : [longest], as: Float.self)
-    let cost = problem.cost(map, settings.solution, count)
+    let cost = problem.cost(map, solution, count)
     let blocks = (0..<map.lastBlock).reduce(0) { $0 + loaded.model.bytes(ofBlock: $1) }
     let parts = [
       ("the program, the model's values and the linearization", MemoryMeter.privateBytes),

@@ -100,6 +100,8 @@ public struct MapSolution: Codable, Sendable, Equatable {
   @Nullable public var top: Int?
   /// The solver.
   public var solver = SolverKind.auto
+  /// The most vectors that the block solver applies together; nil to choose them by what products cost.
+  @Nullable public var blockSize: Int?
   /// Residual norms must not exceed tolerance · σ₁.
   public var tolerance = 1e-5
   /// The precision of states, linearizations and products.

@@ -132,7 +132,7 @@ extension LayerRecord {
       singularValues: t.singularValues, residualNorms: t.residualNorms,
       converged: t.report.isConverged, remedy: remedy,
       relativeGaps: SpectrumShape.relativeGaps(t.singularValues), frobeniusNorm: frobeniusNorm,
-      solver: t.report.solver,
+      solver: t.report.solver, blockSize: t.report.blockSize,
       applications: .init(jvp: t.report.applications.jvp, vjp: t.report.applications.vjp),
       passes: t.report.applications.passes, seconds: seconds, precision: precision, noise: noise)
     addBounds(of: t, noise: noise, dimension: width)

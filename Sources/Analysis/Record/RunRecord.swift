@@ -139,6 +139,8 @@ public struct LayerRecord: Codable, Sendable {
   @Nullable public var frobeniusNorm: FrobeniusNorm?
   /// The solver that was used.
   public var solver: String
+  /// The number of vectors in its blocks; null for solvers without blocks, and in records of earlier versions.
+  @Nullable public var blockSize: Int?
   /// The number of vectors applied in each direction.
   public var applications: Applications
   /// Passes over the weights.

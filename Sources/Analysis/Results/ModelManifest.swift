@@ -10,9 +10,14 @@ package protocol ModelManifest: FolderManifest {
   var computedWith: [ProcessorRecord] { get set }
   /// The settings that determine numbers and in which another run differs, in one form for all requests that mean the same.
   func differences(from requested: Self, isComplete: Bool) throws -> [RecordDifference]
+  /// Takes over what the run that it resumes has decided by itself.
+  mutating func follow(_ earlier: Self)
 }
 
 extension ModelManifest {
+  /// Nothing, for commands that decide nothing by themselves.
+  package mutating func follow(_ earlier: Self) {}
+
   /// Why another run cannot resume this one, prompts aside. Settings that no number depends on may differ.
   func obstacleBesidesPrompts(to requested: Self, isComplete: Bool) throws -> SettingMessage? {
     if krylens != requested.krylens {
@@ -28,6 +33,7 @@ extension ModelManifest {
 
   package func continued(by requested: Self) -> Self {
     var manifest = requested
+    manifest.follow(self)
     manifest.computedWith =
       computedWith + requested.computedWith.filter { !computedWith.contains($0) }
     return manifest

@@ -45,7 +45,7 @@ package struct AlignmentOutcome {
     do {
       if let limit = settings.maxMemory {
         let layout = ProcessLayout(processes: processes.all.size, slices: processes.slices)
-        try processes.together { try run.predicted(on: layout).requireWithin(limit) }
+        try processes.together { try run.predicted(on: layout, in: folder).requireWithin(limit) }
       }
       if folder.keepsWork { say("resuming from what is finished in \(path)") }
       let result = try run.run(

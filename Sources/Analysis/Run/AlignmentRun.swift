@@ -29,7 +29,7 @@ public struct AlignmentRun {
   private let prompts: [LoadedModel.Prompt]
   /// For a shard, the list of which `prompts` is a part.
   private let promptList: PromptList?
-  private let resolved: ResolvedSettings
+  private var resolved: ResolvedSettings
   private let groups: [PromptGroup]
 
   /// Opens the model, tokenizes the prompts and checks every option against both, before any work is done.
@@ -82,6 +82,10 @@ public struct AlignmentRun {
       self.resolved = resolved
     }
     groups = PromptGroup.groups(self.resolved.selections)
+    self.resolved.blockSize =
+      settings.blockSize
+      ?? (resolved.solver == .block
+        ? loaded.blockSize(for: resolved.top, precision: resolved.precision) : nil)
   }
 
   /// Everything that determines the run's numbers, for `RunFolder`. Reads the weights once. Throws `FileError`.
@@ -94,7 +98,8 @@ public struct AlignmentRun {
         header.tokens = loaded.texts(of: header.tokenIds)
         return header
       },
-      promptList: promptList, computedWith: [ProcessorRecord(engine)])
+      promptList: promptList, computedWith: [ProcessorRecord(engine)],
+      blockSize: resolved.blockSize)
   }
 
   /// What this run must have in common with those of other checkpoints of the same training run.
@@ -107,12 +112,23 @@ public struct AlignmentRun {
   ///
   /// Throws `ModelError.notDivisible`, and what evaluating the blocks throws.
   public func predicted(on layout: ProcessLayout = ProcessLayout()) throws -> CostEstimate {
+    try predicted(resolved, on: layout)
+  }
+
+  /// The predicted cost of a run in a folder, which may have been started with another block size.
+  package func predicted(
+    on layout: ProcessLayout, in folder: RunFolder
+  ) throws -> CostEstimate { try predicted(folder.settings(resolved), on: layout) }
+
+  private func predicted(
+    _ resolved: ResolvedSettings, on layout: ProcessLayout
+  ) throws -> CostEstimate {
     defer { returnFreedMemory() }
     let largest = groups.max { work($0) < work($1) }!
-    var resolved = try engine.use { try predicted(loaded.model, largest, layout) }
-    resolved.groups = groups.count
-    resolved.relativeWork = groups.reduce(0) { $0 + Double(work($1)) / Double(work(largest)) }
-    return resolved
+    var cost = try engine.use { try predicted(loaded.model, largest, resolved, layout) }
+    cost.groups = groups.count
+    cost.relativeWork = groups.reduce(0) { $0 + Double(work($1)) / Double(work(largest)) }
+    return cost
   }
 
   /// The amount of numbers in a group's triplets and couplings, and in the states kept for pictures.
@@ -127,7 +143,8 @@ public struct AlignmentRun {
   }
 
   private func predicted(
-    _ model: some Transformer, _ group: PromptGroup, _ layout: ProcessLayout
+    _ model: some Transformer, _ group: PromptGroup, _ resolved: ResolvedSettings,
+    _ layout: ProcessLayout
   ) throws -> CostEstimate {
     try CostEstimate(
       model, group.prompts.map { prompts[$0].input }, group, resolved: resolved,
@@ -168,7 +185,7 @@ public struct AlignmentRun {
     }
     var part = TeamPart()
     let work = try work(in: folder)
-    let steps = RunSteps(progressCount(work.groups), sharing, team, progress) {
+    let steps = RunSteps(progressCount(work), sharing, team, progress) {
       folder.flatMap { $0.keepsWork ? $0.path : nil }
     }
     let reader = BlockReader(loaded.model, within: settings.maxMemory) { try steps.report($0) }
@@ -222,7 +239,11 @@ public struct AlignmentRun {
   /// In a folder started with more prompts or in another order, the groups stay as they are, since the last bits of a group's
   /// numbers depend on its members.
   private func work(in folder: RunFolder?) throws -> Work {
-    guard let folder, !folder.isOfTheseAlone else {
+    guard let folder else {
+      return Work(resolved: resolved, inputs: prompts.map(\.input), groups: groups)
+    }
+    let resolved = folder.settings(resolved)
+    guard !folder.isOfTheseAlone else {
       return Work(resolved: resolved, inputs: prompts.map(\.input), groups: groups)
     }
     let reader = loaded.reader
@@ -265,11 +286,13 @@ public struct AlignmentRun {
     part.couplingSeconds += monotonicSeconds() - middle
   }
 
-  private func progressCount(_ groups: [PromptGroup]) -> ProgressCount {
+  private func progressCount(_ work: Work) -> ProgressCount {
+    let (resolved, groups) = (work.resolved, work.groups)
     let jacobians = groups.reduce(0) { $0 + $1.jacobians.count }
     let cost = SolverCost(
       resolved.solver, width: loaded.model.description.width, count: resolved.top,
-      batch: groups[0].batches[0].count, certify: resolved.certify)
+      batch: groups[0].batches[0].count, certify: resolved.certify,
+      blockSize: resolved.blockSize)
     return ProgressCount(
       solving: (jacobians * loaded.model.description.layers, cost.passes * cost.vectors),
       coupling: (

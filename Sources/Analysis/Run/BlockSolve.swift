@@ -120,7 +120,8 @@ final class BlockSolve<Scalar: RealScalar> {
 
   private func triplets() throws -> [SingularTriplets?] {
     let solver = resolved.solver.solver(
-      tolerance: resolved.tolerance, seed: resolved.seed, certify: resolved.certify)
+      tolerance: resolved.tolerance, seed: resolved.seed, blockSize: resolved.blockSize,
+      certify: resolved.certify)
     var triplets = [SingularTriplets?](repeating: nil, count: group.jacobians.count)
     for (members, linearization) in whole {
       let jacobian = divided(

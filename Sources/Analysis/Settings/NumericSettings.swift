@@ -81,6 +81,8 @@ public struct SolutionSettings: Codable, Sendable, Equatable {
   public var form = CouplingForms.same
   /// The solver.
   public var solver = SolverKind.auto
+  /// The most vectors of a Jacobian that the block solver applies together; nil to choose them by what products cost.
+  @Nullable public var blockSize: Int?
   /// Residual norms must not exceed tolerance · σ₁.
   public var tolerance = 1e-5
   /// The precision of states, linearizations and products.

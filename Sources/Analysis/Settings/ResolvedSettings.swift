@@ -19,6 +19,8 @@ struct ResolvedSettings {
   /// The block whose output goes through the final norm first, from 1.
   let normedLayer: Int?
   let solver: SolverKind
+  /// The most vectors of a Jacobian that the block solver applies together; nil for its own choice.
+  var blockSize: Int?
   let tolerance: Double
   let precision: PrecisionMode
   let certify: CertifyMode
@@ -53,6 +55,7 @@ struct ResolvedSettings {
       throw .badSetting(
         .tolerance, value: "\(s.tolerance)", reason: "must lie between 0 and 1")
     }
+    try s.solver.check(blockSize: s.blockSize)
     do { try s.certify.check() } catch {
       throw .badSetting(.certify, value: "\(s.certify)", reason: "must lie between 0 and 1")
     }
@@ -100,6 +103,7 @@ struct ResolvedSettings {
     site = s.site
     normedLayer = s.last == .normed ? model.layers : nil
     solver = s.solver.chosen(for: s.top, width: width, sharesVectors: sharesVectors)
+    blockSize = s.blockSize
     tolerance = s.tolerance
     certify = s.certify
     precision = s.precision

@@ -34,6 +34,8 @@ public struct RunRequest: Sendable, Equatable {
   public var last: LastBlockMode?
   /// The solver.
   public var solver: SolverKind?
+  /// The most vectors of a Jacobian that the block solver applies together.
+  public var blockSize: Int?
   /// Residual norms must not exceed tolerance · σ₁.
   public var tolerance: Double?
   /// The precision of states and products.
@@ -67,6 +69,7 @@ public struct RunRequest: Sendable, Equatable {
     if let rankShare, !(rankShare > 0 && rankShare <= 1) {
       throw .badSetting(.rankShare, value: "\(rankShare)", reason: "must lie between 0 and 1")
     }
+    try (solver ?? .auto).check(blockSize: blockSize)
     try checkTokens()
     if rankShare != nil, ranks != nil {
       throw .badSetting(
@@ -116,6 +119,7 @@ public struct RunRequest: Sendable, Equatable {
     s.site = site ?? s.site
     s.last = last ?? (isPaper ? .normed : .residual)
     s.solver = solver ?? s.solver
+    s.blockSize = blockSize
     s.tolerance = tolerance ?? s.tolerance
     s.precision = precision ?? s.precision
     s.certify = certify ?? s.certify

@@ -7,6 +7,7 @@ public enum SettingKey: String, Sendable, CaseIterable, CustomStringConvertible 
   case fromToken = "from_token"
   case toToken = "to_token"
   case basisLayer = "basis_layer"
+  case blockSize = "block_size"
   case randomInit = "random_init"
   case encoderPrompt = "encoder_prompt"
   case encoderTokenIds = "encoder_token_ids"

@@ -57,6 +57,13 @@ public final class RunFolder {
   /// The folder's manifest, with all prompts of the run that was started in it, since they share groups.
   var manifest: RunManifest { base.manifest }
 
+  /// The settings of a run that resumes this one: with the block size it was started with.
+  func settings(_ resolved: ResolvedSettings) -> ResolvedSettings {
+    var settings = resolved
+    settings.blockSize = manifest.blockSize
+    return settings
+  }
+
   /// Releases the folder to other processes.
   public func release() { base.release() }
 
@@ -170,10 +177,11 @@ extension RunManifest: FolderManifest {
     return "it has other prompts, or has them in another order"
   }
 
-  /// The requested manifest with the prompts the run was started with, and all processors that computed any of it.
+  /// The requested manifest with the prompts and the block size the run was started with, and all processors that computed any of
+  /// it.
   package func continued(by requested: RunManifest) -> RunManifest {
     var manifest = requested
-    manifest.prompts = prompts
+    (manifest.prompts, manifest.blockSize) = (prompts, blockSize)
     let before = computedWith ?? []
     manifest.computedWith =
       before + (requested.computedWith ?? []).filter { !before.contains($0) }

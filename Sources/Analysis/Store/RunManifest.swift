@@ -22,10 +22,13 @@ public struct RunManifest: Codable, Sendable {
   let promptList: PromptList?
   /// The kinds of processor that computed any of it, each once; nil in manifests of earlier versions.
   var computedWith: [ProcessorRecord]?
+  /// The block size that all of it is solved with, given or chosen by the first processor; nil for the solver's own choice.
+  var blockSize: Int?
 
   init(
     krylens: String, model: ModelRecord, settings: RunSettings, layers: [Int],
-    prompts: [PromptHeader], promptList: PromptList?, computedWith: [ProcessorRecord]?
+    prompts: [PromptHeader], promptList: PromptList?, computedWith: [ProcessorRecord]?,
+    blockSize: Int? = nil
   ) {
     self.krylens = krylens
     self.model = model
@@ -34,6 +37,7 @@ public struct RunManifest: Codable, Sendable {
     self.prompts = prompts
     self.promptList = promptList
     self.computedWith = computedWith
+    self.blockSize = blockSize
   }
 
   /// The manifest of a finished run.

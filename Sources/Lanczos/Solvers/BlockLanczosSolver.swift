@@ -128,7 +128,9 @@ public struct BlockLanczosSolver: PartialSVDSolver {
     }
     try Self.advance(solves, by: a, width: width)
     return solves.indices.map { p in
-      solves[p].triplets(of: a, member: p, solver: solver, remedy: remedy)
+      var found = solves[p].triplets(of: a, member: p, solver: solver, remedy: remedy)
+      found.report.blockSize = blockSize
+      return found
     }
   }
 
@@ -193,5 +195,5 @@ public struct BlockLanczosSolver: PartialSVDSolver {
   /// on SmolLM2-135M, 8 take 29 passes and half the time of 16, which take 21; on a block of Llama-3-8B's shape, read
   /// from memory, 8 and 16 take the same time within a tenth. For many triplets a wider block saves
   /// orthogonalisation.
-  static func blockSize(for count: Int) -> Int { count <= 50 ? 8 : 16 }
+  package static func blockSize(for count: Int) -> Int { count <= 50 ? 8 : 16 }
 }

@@ -10,7 +10,7 @@ public struct SingularTriplets: Sendable {
   /// max(‖A vᵢ − σᵢ uᵢ‖, ‖Aᵀ uᵢ − σᵢ vᵢ‖) (k), measured by applying A and Aᵀ once more, not estimated.
   public let residualNorms: [Double]
   /// The solver's report.
-  public let report: ConvergenceReport
+  public var report: ConvergenceReport
   /// Triplets found beyond these: they show how the spectrum continues after the cut.
   public var further: FurtherTriplets?
   /// What is known about triplets that were not found; nil if the solver did not search.
@@ -62,6 +62,8 @@ public struct ConvergenceReport: Sendable, Codable {
   public var applications: ApplicationCount
   /// The number of basis vectors.
   public var subspaceDimension: Int
+  /// The number of vectors in a block of the iteration; nil for solvers that have no blocks.
+  public var blockSize: Int?
   /// The largest residual norm accepted, relative to σ₁.
   public var tolerance: Double
   /// The seed of the start vectors.

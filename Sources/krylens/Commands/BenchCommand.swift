@@ -68,6 +68,7 @@ struct BenchCommand: SharedCommand {
 
   func validate() throws {
     try solver.forEach { try $0.check() }
+    try validated { try SolverKind.block.check(blockSize: blockSize) }
     try validated { try ModelRequest(model: model.path).check() }
     if let threads, !(1...1024).contains(threads) {
       throw ValidationError("--threads \(threads): must be from 1 to 1024")

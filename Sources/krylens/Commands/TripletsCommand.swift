@@ -66,6 +66,7 @@ struct TripletsCommand: ExecutingCommand {
     s.map = map.selection
     s.solution.top = top
     s.solution.solver = solution.solver
+    s.solution.blockSize = solution.blockSize
     s.solution.tolerance = solution.tolerance
     s.solution.precision = solution.precision
     s.solution.certify = solution.certify

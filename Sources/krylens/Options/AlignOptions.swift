@@ -132,6 +132,7 @@ struct AlignOptions: ParsableArguments {
     r.site = site
     r.last = last
     r.solver = solution.solver
+    r.blockSize = solution.blockSize
     r.tolerance = solution.tolerance
     r.precision = solution.precision
     r.certify = solution.certify

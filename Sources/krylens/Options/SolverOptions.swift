@@ -7,6 +7,12 @@ struct SolverOptions: ParsableArguments {
   @Option(help: "The solver; dense forms the Jacobian.")
   var solver = SolverKind.auto
 
+  @Option(
+    help: ArgumentHelp(
+      "The most vectors of a Jacobian that the block solver applies together (default: what is fastest on this machine).",
+      valueName: "n"))
+  var blockSize: Int?
+
   @Option(help: ArgumentHelp("Residual norms must not exceed t · σ₁.", valueName: "t"))
   var tolerance = 1e-5
 
@@ -25,5 +31,8 @@ struct SolverOptions: ParsableArguments {
   @Option(help: ArgumentHelp("Seed of start vectors, probes and random weights.", valueName: "n"))
   var seed: UInt64 = 0
 
-  func validate() throws { try solver.check() }
+  func validate() throws {
+    try solver.check()
+    try validated { try solver.check(blockSize: blockSize) }
+  }
 }
