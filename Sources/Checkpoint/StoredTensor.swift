@@ -164,10 +164,11 @@ public struct StoredTensor: @unchecked Sendable {
 }
 
 extension StoredMatrix {
-  /// Tells the system whether the bytes are needed soon. Nothing happens if they are not in a mapped file.
-  public func advise(_ advice: MappedFile.Advice) {
+  /// The part of a mapped file that holds the numbers; none if they are in memory. Scales that are stored apart are not
+  /// counted.
+  public var fileParts: [FilePart] {
     let bytes = UnsafeRawBufferPointer(start: base, count: byteCount)
-    (owner as? MappedFile)?.part(bytes)?.advise(advice)
+    return (owner as? MappedFile)?.part(bytes).map { [$0] } ?? []
   }
 }
 

@@ -40,6 +40,7 @@ struct BlockReaderTests {
       #expect(parts.byteCount >= files.reduce(0) { $0 + $1.bytes.count })
       #expect(parts.pieces(of: 1 << 20).byteCount <= parts.byteCount)
     }
+    #expect(model.headParts.byteCount == model.headBytes || model.headParts.isEmpty)
     #expect(model.readParts(ofBlock: -1).isEmpty)
     #expect(model.readParts(ofBlock: model.description.layers).isEmpty)
   }
@@ -49,13 +50,17 @@ struct BlockReaderTests {
     let model = try loadTransformer(CheckpointDirectory(opening: ModelFixture.all[0].folder))
     let reader = BlockReader(model, memory: memory)
     for l in 0..<model.description.layers {
-      try reader.enter(l, next: l + 1)
+      try reader.enter(.block(l), next: .block(l + 1))
       let read = reader.reader.progress
       #expect(read?.loaded == read?.total)
       #expect(read?.id == (memory > 0 ? l : nil))
-      reader.leave(l)
+      reader.leave(.block(l))
       #expect(reader.reader.progress == nil)
     }
+    try reader.enter(.head)
+    let head = reader.reader.progress
+    #expect(head?.total == (memory > 0 ? model.headBytes : nil))
+    #expect(head?.loaded == head?.total)
     #expect((reader.secondsWaited > 0) == (memory > 0))
   }
 }

@@ -235,12 +235,14 @@ public struct CostEstimate: Sendable {
       ? 1 : Double(a.weightBytes) / Double(max(1, model.bytes(ofBlock: measured, tokens: batch)))
     weightBytes = a.weightBytes
     let weights = max(Int(share * Double(sizes.max() ?? 0)), model.headBytes)
-    // While a block is in use the next one is read, but not the next slice.
-    let pair = layout.slices == 1 ? zip(sizes, sizes.dropFirst()).map(+).max() ?? 0 : 0
+    // While a block is in use the next one is read, or the head, but not the next slice.
+    let pair =
+      layout.slices == 1
+      ? zip(sizes, sizes.dropFirst() + [model.headBytes]).map(+).max() ?? 0 : 0
     readAhead = max(0, pair - weights)
     mappedParts = [
       Part(name: "program files", bytes: residentFiles + Self.laterFiles),
-      Part(name: "weights of the next block, if there is room", bytes: readAhead),
+      Part(name: "weights of what is used next, if there is room", bytes: readAhead),
       Part(name: "weights: the largest block, or the head", bytes: weights),
     ].filter { $0.bytes > 0 }
     solvePasses = blocks * cost.passes * group.batches.count

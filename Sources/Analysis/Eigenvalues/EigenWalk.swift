@@ -81,11 +81,11 @@ struct EigenWalk {
     let reader = BlockReader(model, report: report)
     let last = numeric.exponents ? count : layers.last ?? 0
     for layer in 1...max(last, 1) where layer <= last {
-      try reader.enter(layer - 1, next: layer < last ? layer : nil)
+      try reader.enter(.block(layer - 1), next: layer < last ? .block(layer) : nil)
       let point = states.advance(through: model, losing: &losses)
       try Self.check(losses)
       guard numeric.exponents || layers.contains(layer) else {
-        reader.leave(layer - 1)
+        reader.leave(.block(layer - 1))
         continue
       }
       let jacobian =
@@ -99,7 +99,7 @@ struct EigenWalk {
       }
       jacobian.releaseWorkspace()
       if numeric.exponents { path.append(jacobian) }
-      reader.leave(layer - 1)
+      reader.leave(.block(layer - 1))
     }
     guard numeric.exponents else { return }
     let start = monotonicSeconds()

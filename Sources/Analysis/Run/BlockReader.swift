@@ -1,16 +1,25 @@
 import Files
 import Model
 
-/// Reads a model's blocks in the order in which a pass uses them: while one is in use, the next is read in the background.
+/// Reads a model's blocks, and its head, in the order in which a pass uses them: while one is in use, the next is read in the
+/// background.
 ///
-/// No more is read ahead than fits into memory beside the block in use and what the process has allocated. If not even a
-/// block fits, nothing is read ahead, and the system reads pages when they are touched.
+/// No more is read ahead than fits into memory beside the part in use and what the process has allocated. If not even that
+/// fits, nothing is read ahead, and the system reads pages when they are touched.
 final class BlockReader {
+  /// A part of a model that is used as a whole.
+  enum Part {
+    /// A block, counted from 0.
+    case block(Int)
+    /// The matrix of the head.
+    case head
+  }
+
   private let model: any Transformer
   private let limit: Int
   /// Whether the process's own memory is always counted.
   private let isExact: Bool
-  /// Called while a block is waited for, and with nil after it; may throw.
+  /// Called while a part is waited for, and with nil after it; may throw.
   private let report: (ReadingProgress?) throws -> Void
   let reader = BackgroundReader()
   /// The seconds in which the work waited for weights.
@@ -29,21 +38,18 @@ final class BlockReader {
     self.report = report
   }
 
-  /// Waits until a block's weights are in memory, and then has those of the block that is used after it read. Blocks are counted
-  /// from 0. Throws what `report` throws.
-  func enter(_ block: Int, next: Int?) throws {
-    let parts = model.readParts(ofBlock: block)
-    guard !parts.isEmpty else { return }
-    let room = limit - parts.byteCount
+  /// Waits until a part's weights are in memory, and then has those of the part that is used after it read. Throws what
+  /// `report` throws.
+  func enter(_ part: Part, next: Part? = nil) throws {
+    let unit = unit(part)
+    guard !unit.parts.isEmpty else { return }
+    let room = limit - unit.parts.byteCount
     // Asking the system how much is allocated takes longer than some blocks.
     let window =
       next == nil ? 0 : room - (!isExact && room > limit / 2 ? 0 : MemoryMeter.privateBytes)
     guard room > 0 else { return }
-    reader.use(
-      .init(block, parts), then: next.map { .init($0, model.readParts(ofBlock: $0)) },
-      window: max(0, window))
-    var clock = ReadingClock(
-      "block \(block + 1) of \(model.description.layers)", now: monotonicSeconds())
+    reader.use(unit, then: next.map { self.unit($0) }, window: max(0, window))
+    var clock = ReadingClock(name(part), now: monotonicSeconds())
     defer { secondsWaited += monotonicSeconds() - clock.start }
     try reader.wait { progress in
       let state = clock.state(
@@ -53,10 +59,27 @@ final class BlockReader {
     if clock.hasShown { try report(nil) }
   }
 
-  /// Says that a block is no longer in use, so that its pages may be dropped.
-  func leave(_ block: Int) {
-    reader.release(block)
-    model.releasePages(ofBlock: block)
+  /// Says that a part is no longer in use, so that its pages may be dropped.
+  func leave(_ part: Part) {
+    reader.release(unit(part).id)
+    switch part {
+    case .block(let block): model.releasePages(ofBlock: block)
+    case .head: for part in model.headParts { part.advise(.dontNeed) }
+    }
+  }
+
+  private func unit(_ part: Part) -> BackgroundReader.Unit {
+    switch part {
+    case .block(let block): .init(block, model.readParts(ofBlock: block))
+    case .head: .init(-1, model.headParts)
+    }
+  }
+
+  private func name(_ part: Part) -> String {
+    switch part {
+    case .block(let block): "block \(block + 1) of \(model.description.layers)"
+    case .head: "the head"
+    }
   }
 }
 

@@ -51,7 +51,7 @@ enum CouplingPass {
       let layer = resolved.layers[i]
       if let batches = forward.jacobians[i], !survivors.coupled(layer: layer).isEmpty {
         let next = forward.jacobians[..<i].lastIndex { $0 != nil }
-        try reader.enter(layer - 1, next: next.map { resolved.layers[$0] - 1 })
+        try reader.enter(.block(layer - 1), next: next.map { .block(resolved.layers[$0] - 1) })
         var found = [JacobianCouplings?](repeating: nil, count: group.jacobians.count)
         for batch in batches {
           let triplets = { (jacobian: Int, block: Int) in
@@ -102,7 +102,7 @@ enum CouplingPass {
           found[jacobian] = nil
         }
         try journal.keep(found, group, layer: layer)
-        reader.leave(layer - 1)
+        reader.leave(.block(layer - 1))
       }
       try step(forward.jacobians[i] != nil)
     }

@@ -88,7 +88,7 @@ struct SolvePass {
       var isNew = false
       var lost: [Int: LostPrompt] = [:]
       if l <= deepest, !survivors.solved(layer: l).isEmpty {
-        try reader.enter(l - 1, next: l < deepest ? l : nil)
+        try reader.enter(.block(l - 1), next: l < deepest ? .block(l) : isRecording ? .head : nil)
         let point = try walk.advance(through: model, &survivors)
         let place = l > unsolved ?? 0 ? nil : sample?.advance(through: model, beside: point)
         if place == nil { sample = nil }
@@ -121,7 +121,7 @@ struct SolvePass {
           if lacksCouplings[i] { jacobians[i] = batches }
         }
         try walk.observe(survivors)
-        reader.leave(l - 1)
+        reader.leave(.block(l - 1))
       } else {
         isOwn = try share.takes(layer: l)
       }
@@ -152,6 +152,8 @@ struct SolvePass {
     }
     if isRecording {
       if saveHiddenStates { try journal.keep(hiddenStates: walk.saved(survivors), group) }
+      try reader.enter(.head)
+      defer { reader.leave(.head) }
       try journal.keep(
         walk.records(
           model, survivors, image: hasEnd ? image?.after(layer: layers) : nil, decode: decode),

@@ -43,7 +43,7 @@ extension RunVerification {
     var jacobians: [CouplingCheck.Place: RecomputedJacobian] = [:]
     let last = layers.last ?? 1
     for layer in 1...last {
-      try reader.enter(layer - 1, next: layer < last ? layer : nil)
+      try reader.enter(.block(layer - 1), next: layer < last ? .block(layer) : nil)
       let point = try states.advance(through: model)
       try checkNorms(states, record, index, &tally)
       for tokens in layers.contains(layer) ? resolved.selections[place] : [] {
@@ -52,7 +52,7 @@ extension RunVerification {
           model, point, at, record, index, &generator, &tally)
         try step(.solving)
       }
-      reader.leave(layer - 1)
+      reader.leave(.block(layer - 1))
     }
     let check = CouplingCheck(
       jacobians: jacobians, sample: extent.sample,

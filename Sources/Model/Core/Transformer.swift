@@ -3,6 +3,7 @@ import Autodiff
 import Checkpoint
 import LinearAlgebra
 import Processes
+import Weights
 
 /// A model as a sequence of residual blocks. Each family has one conforming type, in a file of its own.
 public protocol Transformer: Sendable {
@@ -24,6 +25,8 @@ public protocol Transformer: Sendable {
   func finalNorm<S: RealScalar>(_ x: Variable<S>) -> Variable<S>
   /// The logits (rows, vocabulary) of normalised states; nil in a model without a head that predicts tokens.
   func logits<S: RealScalar>(_ x: Variable<S>) -> Variable<S>?
+  /// The matrix that the logits are products with, which may be the embedding; nil in a model without a head.
+  var headWeights: StoredMatrix? { get }
   /// The names of the tensors of block `index`, for read-ahead and for messages; nil stands for those outside all
   /// blocks.
   func tensorNames(ofBlock index: Int?) -> [String]
@@ -98,6 +101,9 @@ public struct ModelDescription: Sendable {
 }
 
 extension Transformer {
+  /// nil, for a model that predicts no tokens.
+  public var headWeights: StoredMatrix? { nil }
+
   /// nil, for a whole model.
   public var team: (any Communicator)? { nil }
 
@@ -163,8 +169,9 @@ extension Transformer {
     return all - experts + chosen.part(of: experts, tokens: tokens)
   }
 
-  /// The bytes outside the blocks that are read as a whole: the head, which may be the embedding.
-  public var headBytes: Int {
-    tensorNames(ofBlock: nil).map { source.info($0)?.byteRange.count ?? 0 }.max() ?? 0
-  }
+  /// The bytes of the head; 0 if there is none.
+  public var headBytes: Int { headWeights?.byteCount ?? 0 }
+
+  /// The parts of files that hold the head, which is read whole; in a team each member reads it for itself.
+  public var headParts: [FilePart] { headWeights?.fileParts ?? [] }
 }

@@ -137,6 +137,8 @@ struct BART: Transformer {
   func finalNorm<S: RealScalar>(_ x: Variable<S>) -> Variable<S> { x }
 
   func logits<S: RealScalar>(_ x: Variable<S>) -> Variable<S>? { head?(x) }
+
+  var headWeights: StoredMatrix? { head?.weights }
 }
 
 /// A block of the decoder.

@@ -136,6 +136,8 @@ struct T5: Transformer {
   func logits<S: RealScalar>(_ x: Variable<S>) -> Variable<S>? {
     head.map { $0(settings.scalesLogits ? 1 / S(settings.width).squareRoot() * x : x) }
   }
+
+  var headWeights: StoredMatrix? { head?.weights }
 }
 
 extension T5.Stack {

@@ -151,4 +151,7 @@ public struct DecoderModel: Transformer {
     guard let cap = head.softCap.map({ S($0) }) else { return logits }
     return cap * ((1 / cap) * logits).activated(by: .tanh)
   }
+
+  /// The matrix of the head, which may be the embedding.
+  public var headWeights: StoredMatrix? { head.weights?.weights }
 }

@@ -98,4 +98,6 @@ struct EncoderModel: Transformer {
   func logits<S: RealScalar>(_ x: Variable<S>) -> Variable<S>? {
     head.map { $0.output($0.norm($0.transform(x).activated(by: $0.activation))) }
   }
+
+  var headWeights: StoredMatrix? { head?.output.weights }
 }

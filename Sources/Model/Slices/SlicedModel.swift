@@ -3,6 +3,7 @@ import Checkpoint
 import Files
 import LinearAlgebra
 import Processes
+import Weights
 
 extension Transformer {
   /// The model as one member of a team that holds its blocks together: of each, the member reads its own heads and hidden
@@ -45,6 +46,8 @@ private struct SlicedModel: Transformer {
   func finalNorm<S: RealScalar>(_ x: Variable<S>) -> Variable<S> { whole.finalNorm(x) }
 
   func logits<S: RealScalar>(_ x: Variable<S>) -> Variable<S>? { whole.logits(x) }
+
+  var headWeights: StoredMatrix? { whole.headWeights }
 
   func tensorNames(ofBlock index: Int?) -> [String] { whole.tensorNames(ofBlock: index) }
 
