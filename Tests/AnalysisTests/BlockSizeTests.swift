@@ -4,7 +4,6 @@ import Lanczos
 import LinearAlgebra
 import TestSupport
 import Testing
-import Weights
 
 @testable import Analysis
 
@@ -19,7 +18,7 @@ struct BlockSizeTests {
   }
 
   private static func choice(_ times: ProductTimes, count: Int = 10) -> Int {
-    BlockSizeCost(times: times, matrices: 4, width: 1000, count: count).choice
+    BlockSizeCost(times: times, width: 1000, count: count).choice
   }
 
   /// Where a product costs the same for any block, the widest wins; where each vector costs the same, the narrowest, since the
@@ -38,16 +37,11 @@ struct BlockSizeTests {
     #expect(Self.choice(Self.times({ _ in 1e-9 }, orthogonalisation: 1), count: count) == 4)
   }
 
-  /// Whether they are confirmed depends on the machine's load, what they are does not.
-  @Test(arguments: [ElementType.f32, .bf16, .q4_K, .q8_0])
-  func productsOfStoredTypesAreMeasured(type: ElementType) throws {
-    let (rows, columns) = (64, 256)
-    let size = rows * (try #require(type.bytes(forCount: columns)))
-    let bytes = Data(repeating: 0x11, count: size) as NSData
-    let times = ProductTimes(
-      measuring: StoredMatrix(
-        base: bytes.bytes, elementType: type, rows: rows, columns: columns, owner: bytes))
-    #expect(times?.isValid ?? true)
+  /// Whether times are confirmed depends on the machine's load, that they are times does not.
+  @Test func productsAreMeasured() {
+    var random = SeededGenerator(seed: 1)
+    let a = random.normalMatrix(rows: 90, columns: 60)
+    #expect(ProductTimes(measuring: DenseOperator(a))?.isValid ?? true)
   }
 
   /// Times are measured once; a damaged file or a folder that cannot be made only means that they are measured again.
@@ -55,15 +49,15 @@ struct BlockSizeTests {
     let scratch = try ScratchFolder()
     let cache = ProductTimesCache(folder: scratch["cache"])
     let key = ProductTimesCache.Key(
-      krylens: "1", processor: "p", instructionSet: "avx2", threads: 2, type: "Q4_K", rows: 3,
-      columns: 256)
+      krylens: "1", processor: "p", instructionSet: "avx2", threads: 2, modelType: "llama",
+      types: ["F32", "Q4_K"], width: 256, feedForwardWidth: 512, blockBytes: 1)
     let (first, second) = (Self.times { $0 / 3 }, Self.times { 1 / $0 })
     #expect(cache.times(key) { nil } == nil)
     #expect(cache.times(key) { first } == first)
     #expect(cache.times(key) { second } == first)
     let wider = ProductTimesCache.Key(
-      krylens: "1", processor: "p", instructionSet: "avx2", threads: 2, type: "Q4_K", rows: 4,
-      columns: 256)
+      krylens: "1", processor: "p", instructionSet: "avx2", threads: 2, modelType: "llama",
+      types: ["F32", "Q4_K"], width: 256, feedForwardWidth: 512, blockBytes: 2)
     #expect(cache.times(wider) { second } == second)
     for damaged in ["", "{}", #"{"key": 3}"#] {
       try Data(damaged.utf8).write(to: URL(fileURLWithPath: cache.path(of: key)))

@@ -8,8 +8,6 @@ import Lanczos
 /// orthogonalised twice against those before them in one of two bases, which takes n (P b)² multiplications and additions.
 struct BlockSizeCost {
   let times: ProductTimes
-  /// The stored bytes of a block over those of the measured matrix.
-  let matrices: Double
   let width: Int
   /// The number of triplets.
   let count: Int
@@ -24,7 +22,7 @@ struct BlockSizeCost {
     zip(ProductTimes.blockSizes, times.products).map { b, pair in
       let passes = SolverCost.passes(count: count) * pow(8 / Double(b), Self.exponent)
       let vectors = passes * Double(b)
-      return passes / 2 * matrices * pair
+      return passes / 2 * pair
         + Double(width) * vectors * vectors * times.orthogonalisation
     }
   }

@@ -1,4 +1,5 @@
 import Checkpoint
+import Files
 import Foundation
 import Lanczos
 import LinearAlgebra
@@ -6,39 +7,37 @@ import Model
 import Weights
 
 extension LoadedModel {
-  /// The block size with which the block solver finds `count` triplets of a block fastest on this machine; nil for small models,
-  /// with which the solver's own choice serves, so that their results do not depend on the machine, and for products in double
-  /// precision.
+  /// The block size with which the block solver finds `count` triplets of a block fastest on this machine.
   ///
-  /// Products with the largest matrix of the model's middle block are measured, and kept in the user's cache. All cores take part
-  /// whatever the run's number of threads, so that results do not depend on that either.
+  /// Nil leaves it to the solver, whose choice does not depend on the machine: for small models, for a team that holds blocks
+  /// together, in double precision, and where other work on the machine disturbs the measurement. Products with the Jacobian of
+  /// the first block at a single token are measured, and kept in the user's cache. All cores take part whatever the run's number
+  /// of threads, so that results do not depend on that.
   package func blockSize(for count: Int, precision: PrecisionMode) -> Int? {
-    let l = model.description.layers / 2
-    guard precision != .double, let whole = model.largestMatrix(ofBlock: l),
-      whole.rows * whole.columns >= Self.leastWeights
+    guard precision != .double, model.team == nil, model.largestTensor >= Self.leastWeights
     else { return nil }
-    let matrix = whole.rows(0..<min(whole.rows, max(1, Self.mostWeights / whole.columns)))
     let engine = Engine(threads: max(1, ProcessInfo.processInfo.activeProcessorCount))
+    let d = model.description
     let key = ProductTimesCache.Key(
       krylens: krylensVersion, processor: Self.processor,
       instructionSet: engine.instructionSet.name, threads: engine.threads,
-      type: matrix.elementType.name, rows: matrix.rows, columns: matrix.columns)
-    let times = ProductTimesCache().times(key) {
-      defer { model.releasePages(ofBlock: l) }
-      return engine.use { ProductTimes(measuring: matrix) }
+      modelType: d.modelType, types: d.storedTypes, width: d.width,
+      feedForwardWidth: d.feedForwardWidth, blockBytes: model.bytes(ofBlock: 0))
+    let times = ProductTimesCache().times(key) { engine.use { productTimes(model) } }
+    return times.map { BlockSizeCost(times: $0, width: d.width, count: count).choice }
+  }
+
+  private func productTimes(_ model: some Transformer) -> ProductTimes? {
+    defer {
+      model.releasePages(ofBlock: 0)
+      returnFreedMemory()
     }
-    guard let times else { return nil }
-    return BlockSizeCost(
-      times: times,
-      matrices: Double(model.bytes(ofBlock: l, tokens: 1)) / Double(matrix.weightBytes),
-      width: model.description.width, count: count
-    ).choice
+    let jacobian = try? MeasuredJacobian(model, layer: 1, tokens: [0], seed: 0)
+    return jacobian.flatMap { ProductTimes(measuring: $0.map) }
   }
 
   /// The fewest weights in the largest matrix for which the machine decides.
   private static let leastWeights = 1 << 18
-  /// The most weights that are measured.
-  private static let mostWeights = 1 << 24
 
   /// The processor's name, as the system has it.
   private static var processor: String {
@@ -56,21 +55,8 @@ extension LoadedModel {
 }
 
 extension Transformer {
-  /// The matrix of a block with the most weights, one of them where several are stored in a stack; nil if there is none that
-  /// can be read.
-  fileprivate func largestMatrix(ofBlock index: Int) -> StoredMatrix? {
-    let stored = tensorNames(ofBlock: index).compactMap { source.info($0) }
-      .filter { (2...3).contains($0.shape.count) && !$0.shape.contains(0) }
-    let largest = stored.max { $0.matrixCount < $1.matrixCount }
-    guard let name = largest?.name, let tensor = try? source.tensor(name) else { return nil }
-    let shape = tensor.shape
-    return shape.count == 2
-      ? try? tensor.matrix()
-      : try? tensor.matrices(count: shape[0], rows: shape[1], columns: shape[2]).first
+  /// The number of weights in the largest tensor of the first block.
+  fileprivate var largestTensor: Int {
+    tensorNames(ofBlock: 0).compactMap { source.info($0)?.count }.max() ?? 0
   }
-}
-
-extension TensorInfo {
-  /// The number of elements of a matrix, or of one in a stack.
-  fileprivate var matrixCount: Int { shape.suffix(2).reduce(1, *) }
 }

@@ -1,12 +1,12 @@
 import LinearAlgebra
 import Weights
 
-/// What products with a weight matrix cost on this processor, by the number of vectors, and what orthogonalisation costs.
+/// What products with a Jacobian cost on this processor, by the number of vectors, and what orthogonalisation costs.
 struct ProductTimes: Codable, Sendable, Equatable {
   /// The numbers of vectors that are measured.
   static let blockSizes = [4, 6, 8, 12, 16]
 
-  /// The seconds of one product with the matrix and one with its transpose, for each of `blockSizes`.
+  /// The seconds of one product J V and one Jᵀ U, for each of `blockSizes`.
   let products: [Double]
   /// The seconds per multiplication and addition of a step of Gram–Schmidt.
   let orthogonalisation: Double
@@ -15,47 +15,66 @@ struct ProductTimes: Codable, Sendable, Equatable {
     (self.products, self.orthogonalisation) = (products, orthogonalisation)
   }
 
-  /// Measures products with a matrix, and steps of Gram–Schmidt, by the current engine; nil if other work on the machine disturbs
-  /// them.
+  /// Measures products with an operator, and steps of Gram–Schmidt, by the current engine; nil if other work on the machine
+  /// disturbs them.
   ///
-  /// Of several rounds the shortest time of each counts, if the second shortest confirms it: a round in which the matrix is read
+  /// Of several rounds the shortest time of each counts, if the second shortest confirms it: a round in which weights are read
   /// from a disk or another program computes is not one of these.
-  init?(measuring matrix: StoredMatrix) {
-    let (m, n, most) = (matrix.rows, matrix.columns, Self.blockSizes.max() ?? 1)
-    let length = min(n, Self.length)
-    let v = [Float](repeating: 1, count: n * most)
-    var (u, x) = ([Float](repeating: 0, count: m * most), v)
+  init?(measuring a: some LinearOperator) {
+    let length = min(a.inputDimension, Self.length)
+    var products = Self.blockSizes.map { Products(of: a, vectors: $0) }
     let basis = [Double](repeating: 1e-3, count: Self.basis * length)
     var y = [Double](repeating: 1, count: Self.block * length)
     var coefficients = [Double](repeating: 0, count: Self.basis * Self.block)
-    var times = Array(repeating: TwoShortest(), count: Self.blockSizes.count + 1)
+    var times = Array(repeating: TwoShortest(), count: products.count + 1)
+    // The first products also read the weights.
+    products[0].compute()
     let end = monotonicSeconds() + Self.budget
     var round = 0
     repeat {
-      for (i, b) in Self.blockSizes.enumerated() {
-        times[i].measure {
-          Float.multiply(matrix, v, stride: b, into: &u, stride: b, vectors: b, accumulating: false)
-          Float.multiplyAdjoint(
-            matrix, u, stride: b, into: &x, stride: b, vectors: b, accumulating: false)
-        }
-      }
-      times[Self.blockSizes.count].measure {
+      for i in products.indices { times[i].measure { products[i].compute() } }
+      times[products.count].measure {
         Engine.projectOut(
           basis, count: Self.basis, dimension: length, from: &y, vectors: Self.block,
           coefficients: &coefficients)
       }
       round += 1
-    } while round < 3 || round < 100 && monotonicSeconds() < end
+    } while round < 2 || round < 100 && monotonicSeconds() < end
     guard times.allSatisfy(\.isConfirmed) else { return nil }
-    products = times.dropLast().map(\.least)
+    self.products = times.dropLast().map(\.least)
     orthogonalisation =
-      times[Self.blockSizes.count].least / Double(2 * Self.basis * Self.block * length)
+      times[products.count].least / Double(2 * Self.basis * Self.block * length)
   }
 
   /// The vectors of the basis and of the block that Gram–Schmidt is measured with, and their greatest length.
   private static let (basis, block, length) = (64, 8, 2048)
   /// The seconds after which no round begins, apart from the first ones.
-  private static let budget = 0.1
+  private static let budget = 0.05
+
+  /// The products J V and Jᵀ U with some vectors.
+  private struct Products<Operator: LinearOperator> {
+    let a: Operator
+    let vectors: Int
+    private let v: [Double]
+    private let u: [Double]
+    private var y: [Double]
+    private var x: [Double]
+
+    init(of a: Operator, vectors: Int) {
+      (self.a, self.vectors) = (a, vectors)
+      v = Array(repeating: 1, count: vectors * a.inputDimension)
+      u = Array(repeating: 1, count: vectors * a.outputDimension)
+      (y, x) = (u, v)
+    }
+
+    mutating func compute() {
+      let (a, v, u, b) = (a, v, u, vectors)  // a span lives as long as a local value
+      var outputs = y.mutableSpan
+      a.apply(v.span, into: &outputs, vectors: b)
+      var inputs = x.mutableSpan
+      a.applyAdjoint(u.span, into: &inputs, vectors: b)
+    }
+  }
 
   /// The shortest and the second shortest of several times.
   private struct TwoShortest {

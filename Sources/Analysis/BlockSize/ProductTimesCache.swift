@@ -3,7 +3,7 @@ import Foundation
 
 /// Measured times of products, kept in the user's cache folder, so that a machine decides alike each time.
 ///
-/// There is one file per matrix, processor and version. A file that is missing, damaged or not writable only means that products
+/// There is one file per kind of block, processor and version. A file that is missing, damaged or not writable only means that products
 /// are measured again.
 struct ProductTimesCache {
   /// What the times depend on.
@@ -12,9 +12,11 @@ struct ProductTimesCache {
     let processor: String
     let instructionSet: String
     let threads: Int
-    let type: String
-    let rows: Int
-    let columns: Int
+    let modelType: String
+    let types: [String]
+    let width: Int
+    let feedForwardWidth: Int
+    let blockBytes: Int
   }
 
   private struct Entry: Codable {
@@ -61,9 +63,12 @@ struct ProductTimesCache {
   /// The file of a key.
   func path(of key: Key) -> String {
     var hash = ContentHash()
-    hash.combine(
-      "\(key.krylens) \(key.processor) \(key.instructionSet) \(key.threads) \(key.type) \(key.rows) \(key.columns)"
-    )
+    for text in [key.krylens, key.processor, key.instructionSet, key.modelType] + key.types {
+      hash.combine(text)
+    }
+    for number in [key.threads, key.width, key.feedForwardWidth, key.blockBytes] {
+      hash.combine("\(number)")
+    }
     return "\(folder)/product-times-\(hash.digits).json"
   }
 }

@@ -105,13 +105,15 @@ package struct MapProblem: Sendable {
 
   /// The solution with the block size decided for this machine, unless it is given, or left to the solver.
   ///
-  /// The machine decides for maps between single tokens; products of others apply many vectors anyway.
+  /// The machine decides for maps of whole blocks between single tokens; products of several tokens apply many vectors anyway.
   package func decided(_ solution: MapSolution, _ count: Int) -> MapSolution {
     var decided = solution
     let isDecided = resolved.allSatisfy {
       kind($0, solution, count) == .block && $0.inputShape.rows == 1 && $0.outputShape.rows == 1
     }
-    if solution.blockSize == nil, isDecided {
+    let isWhole =
+      selection.partSite == .block && selection.head == nil && selection.expert == nil
+    if solution.blockSize == nil, isDecided, isWhole {
       decided.blockSize = loaded.blockSize(for: count, precision: solution.precision)
     }
     return decided

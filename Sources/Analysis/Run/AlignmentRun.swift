@@ -84,7 +84,7 @@ public struct AlignmentRun {
     groups = PromptGroup.groups(self.resolved.selections)
     self.resolved.blockSize =
       settings.blockSize
-      ?? (resolved.solver == .block
+      ?? (resolved.solver == .block && resolved.site == .block
         ? loaded.blockSize(for: resolved.top, precision: resolved.precision) : nil)
   }
 
