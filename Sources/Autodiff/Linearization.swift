@@ -21,25 +21,31 @@ public final class Linearization<Scalar: RealScalar>: LinearOperator {
   /// The position of f(x) on the trace; nil if f(x) does not depend on x, so that J = 0.
   private let outputPosition: Int?
 
+  /// The fused maps among the steps, whose matrices are freed with the workspace.
+  private let fused: [MatrixCombination]
+
   init(
-    trace: Trace<Scalar>, input: (rows: Int, columns: Int), output: Variable<Scalar>
+    trace: Trace<Scalar>, input: (rows: Int, columns: Int), output: Variable<Scalar>,
+    fusesLinearMaps: Bool
   ) {
+    let primitives = fusesLinearMaps ? trace.fusingLinearMaps() : trace.primitives
     inputShape = input
     outputShape = (output.rows, output.columns)
     value = output.value
     outputPosition = output.position
     // Keep only what leads to the output: applications skip values that were computed and not used.
-    var lastUse: [Int?] = Array(repeating: nil, count: trace.primitives.count)
-    if let last = output.position { lastUse[last] = trace.primitives.count }
+    var lastUse: [Int?] = Array(repeating: nil, count: primitives.count)
+    if let last = output.position { lastUse[last] = primitives.count }
     for position in lastUse.indices.reversed() where lastUse[position] != nil {
-      for input in trace.primitives[position]?.inputs ?? [] where lastUse[input] == nil {
+      for input in primitives[position]?.inputs ?? [] where lastUse[input] == nil {
         lastUse[input] = position
       }
     }
-    steps = zip(trace.primitives.indices, trace.primitives).compactMap { position, primitive in
+    steps = zip(primitives.indices, primitives).compactMap { position, primitive in
       guard lastUse[position] != nil, let primitive else { return nil }
       return (position, primitive)
     }
+    fused = steps.compactMap { ($0.primitive as? FusedLinearStep<Scalar>)?.map }
     workspace = Workspace(
       zip(trace.counts.indices, trace.counts).map { position, count in
         let last = lastUse[position]
@@ -52,14 +58,22 @@ public final class Linearization<Scalar: RealScalar>: LinearOperator {
   /// m: rows · columns of f(x).
   public var outputDimension: Int { outputShape.rows * outputShape.columns }
 
-  /// The bytes of workspace that an application to `b` vectors needs.
-  public func workspaceBytes(vectors b: Int) -> Int { workspace.byteCount(vectors: b) }
+  /// Whether some linear maps are fused, so that an application reads a matrix of this linearization's own.
+  public var isFused: Bool { !fused.isEmpty }
+
+  /// The bytes of workspace that an application to `b` vectors needs, with those of fused maps.
+  public func workspaceBytes(vectors b: Int) -> Int {
+    fused.reduce(workspace.byteCount(vectors: b)) { $0 + $1.byteCount }
+  }
 
   /// The bytes of stored weights that an application reads, for any number of vectors.
   public var weightBytes: Int { steps.reduce(0) { $0 + $1.primitive.weightBytes } }
 
-  /// Frees the workspace until the next application; the saved values stay.
-  public func releaseWorkspace() { workspace.release() }
+  /// Frees the workspace and fused maps until the next application; the saved values stay.
+  public func releaseWorkspace() {
+    workspace.release()
+    for map in fused { map.release() }
+  }
 
   /// yᵢ ← J vᵢ for b tangents, each a matrix shaped like x, row by row.
   public func apply(_ v: Span<Double>, into y: inout MutableSpan<Double>, vectors b: Int) {

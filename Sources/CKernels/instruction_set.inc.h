@@ -18,6 +18,7 @@
 #define CASE_OF_DOUBLE(b)
 #include "products.inc.h"
 #include "basis.inc.h"
+#include "combination.inc.h"
 
 static const struct ck_products products = PRODUCTS;
 
@@ -26,6 +27,7 @@ const struct ck_kernels KERNELS = {
     .double_precision = &DOUBLE_KERNELS,
     .dequantize = dequantize,
     .widen = widen,
+    .combine_rows = combine_rows,
     .basis_dots = basis_dots,
     .basis_subtract = basis_subtract,
 };

@@ -52,6 +52,15 @@ struct ck_basis {
   double *c;
 };
 
+// The arguments of a combination: M (rows, columns) ← Σₖ diag(dₖ) Wₖ.
+struct ck_combination {
+  int64_t terms;
+  const struct ck_matrix *const *matrices;
+  const float *const *factors;
+  int64_t rows, columns;
+  float *out;
+};
+
 // The products of one instruction set and precision; their vectors have that precision.
 struct ck_products {
   int64_t lanes;  // numbers in a vector
@@ -75,6 +84,8 @@ struct ck_kernels {
   // Widens weights column …< column + columns of some rows, columns ≤ STRIP, rows STRIP_STRIDE apart.
   void (*widen)(const struct ck_matrix *w, int64_t row, int64_t rows, int64_t column,
                 int64_t columns, float *restrict out);
+  // Computes rows row …< row + rows of M.
+  void (*combine_rows)(const struct ck_combination *combination, int64_t row, int64_t rows);
   // Computes rows row …< row + rows of C ← B Yᵀ.
   void (*basis_dots)(const struct ck_basis *basis, int64_t row, int64_t rows);
   // Computes columns first …< first + count of Y ← Y − Cᵀ B.

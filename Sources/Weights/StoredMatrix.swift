@@ -160,12 +160,20 @@ public struct StoredMatrix: @unchecked Sendable {
   }
 }
 
-/// A copy of some numbers at a fixed address.
-final class ElementBox<Scalar: RealScalar> {
+/// Some numbers at a fixed address.
+final class ElementBox<Scalar: RealScalar>: @unchecked Sendable {
   let base: UnsafeMutablePointer<Scalar>
+  let count: Int
 
-  init(_ elements: [Scalar]) {
-    base = .allocate(capacity: max(elements.count, 1))
+  /// Uninitialised memory for `count` numbers.
+  init(count: Int) {
+    self.count = count
+    base = .allocate(capacity: max(count, 1))
+  }
+
+  /// A copy of an array.
+  convenience init(_ elements: [Scalar]) {
+    self.init(count: elements.count)
     elements.withUnsafeBufferPointer {
       if let source = $0.baseAddress { base.initialize(from: source, count: elements.count) }
     }

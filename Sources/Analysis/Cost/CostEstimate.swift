@@ -5,6 +5,7 @@ import Lanczos
 import LinearAlgebra
 import Model
 import Processes
+import Weights
 
 /// The cost of a run, predicted without solving: memory by part, passes, a range of seconds.
 ///
@@ -103,7 +104,8 @@ public struct CostEstimate: Sendable {
     let d = model.description
     let (width, n) = (d.width, prompts.reduce(0) { $0 + d.tokenCount(of: $1) })
     let (r, blocks) = (group.jacobians.count, resolved.layers.count)
-    let largest = group.batches.max { $0.count < $1.count }!
+    var batches = group.batches
+    var largest = batches.max { $0.count < $1.count }!
     // What the sample took and freed is no part of the program.
     returnFreedMemory()
     let program = MemoryMeter.privateBytes
@@ -122,6 +124,14 @@ public struct CostEstimate: Sendable {
       let (start, sent) = (monotonicSeconds(), team.traffic)
       let point = try states.advance(through: model)
       evaluation = ValueMemory.peakBytes - valuesBefore
+      let isFused = residualJacobian(
+        model, at: point, [(group.jacobians[0].prompt, group.jacobians[0].tokens)],
+        site: resolved.site
+      ).isFused
+      if model.team?.agreed(isFused) ?? isFused {
+        batches = group.jacobians.indices.map { $0..<$0 + 1 }
+        largest = batches[0]
+      }
       let live = ValueMemory.liveBytes
       jacobian = residualJacobian(
         model, at: point, group.jacobians[largest].map { ($0.prompt, $0.tokens) },
@@ -153,8 +163,11 @@ public struct CostEstimate: Sendable {
     a.releaseWorkspace()
 
     let couplingCalls =
-      ((couplingVectors + wideVectors - 1) / wideVectors + 1) * group.batches.count
-    let solveWorkspace = a.workspaceBytes(vectors: cost.widest)
+      ((couplingVectors + wideVectors - 1) / wideVectors + 1) * batches.count
+    // Jacobians that are solved at once, by one thread each.
+    let atOnce =
+      batch == 1 && layout.slices == 1 && r >= Engine.currentThreads ? Engine.currentThreads : 1
+    let solveWorkspace = atOnce * a.workspaceBytes(vectors: cost.widest)
     let couplingWorkspace = a.workspaceBytes(vectors: wideVectors)
     // Row-major copies of states: the block's input, one prompt's, and two layers in double precision.
     let copies = n * width * (3 * MemoryLayout<Scalar>.stride + 16)
@@ -162,7 +175,7 @@ public struct CostEstimate: Sendable {
     let solving =
       copies + sample.held
       + max(
-        cost.basisBytes / layout.slices + solveWorkspace
+        atOnce * cost.basisBytes / layout.slices + solveWorkspace
           + layout.gatheredBytes(batch * cost.widest * vectorBytes),
         evaluation, sample.evaluation,
         solveWorkspace + sample.comparison)
@@ -245,19 +258,19 @@ public struct CostEstimate: Sendable {
       Part(name: "weights of what is used next, if there is room", bytes: readAhead),
       Part(name: "weights: the largest block, or the head", bytes: weights),
     ].filter { $0.bytes > 0 }
-    solvePasses = blocks * cost.passes * group.batches.count
-    otherPasses = d.layers + blocks * (group.batches.count + couplingCalls)
+    solvePasses = blocks * cost.passes * batches.count
+    otherPasses = d.layers + blocks * (batches.count + couplingCalls)
     let products = ProductTraffic(
       sums: sums, rows: batch, width: width, scalarBytes: MemoryLayout<Scalar>.stride,
       members: layout.slices)
     traffic = GroupTraffic(
-      products: products, cost: cost, batches: group.batches.count,
+      products: products, cost: cost, batches: batches.count,
       walking: d.layers * (walking + sample.passingTraffic), comparing: sample.comparingTraffic,
       coupling: couplingCalls * products.product(vectors: wideVectors))
     time = TeamTime(
       passing: Double(d.layers) * ((times.last ?? 0) + sample.passing)
         + layout.seconds(of: traffic.walking),
-      unit: sample.comparing + Double(cost.passes * group.batches.count) * one
+      unit: sample.comparing + Double(cost.passes * batches.count) * one
         + Double(couplingCalls) * wide + layout.seconds(of: traffic.unit),
       blocks: blocks)
     self.layout = layout

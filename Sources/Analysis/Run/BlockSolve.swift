@@ -2,6 +2,7 @@ import Autodiff
 import Lanczos
 import LinearAlgebra
 import Model
+import Weights
 
 /// Jacobians of a group at one block, as operators that share their applications.
 struct JacobianBatch {
@@ -55,11 +56,23 @@ final class BlockSolve<Scalar: RealScalar> {
   }
 
   /// Linearizes the group's batches without the Jacobians of prompts that have failed.
+  ///
+  /// Jacobians with fused maps, which are their own, have more to lose by sharing applications than the weights that they
+  /// still share: each is a batch of its own.
   func linearize(_ jacobians: [Int]) {
     let isActive = Set(jacobians)
-    whole = group.batches.compactMap { batch in
+    whole = []
+    for batch in group.batches {
       let members = batch.filter(isActive.contains)
-      return members.isEmpty ? nil : (members, linearization(of: members))
+      guard let first = members.first else { continue }
+      let alone = linearization(of: [first])
+      let isFused = model.team?.agreed(alone.isFused) ?? alone.isFused
+      if isFused || members.count == 1 {
+        whole.append(([first], alone))
+        whole += members.dropFirst().map { ([$0], linearization(of: [$0])) }
+      } else {
+        whole.append((members, linearization(of: members)))
+      }
     }
   }
 
@@ -119,24 +132,46 @@ final class BlockSolve<Scalar: RealScalar> {
   }
 
   private func triplets() throws -> [SingularTriplets?] {
+    // Jacobians that share no applications are solved by one thread each; what is left of their number by all threads.
+    let threads =
+      model.team == nil && group.jacobians.count == whole.count ? Engine.currentThreads : 1
+    let parallel = whole.count / threads * threads
+    var results = [Result<[SingularTriplets], any Error>?](repeating: nil, count: whole.count)
+    results.withUnsafeMutableBufferPointer { results in
+      nonisolated(unsafe) let (results, block) = (results, self)
+      let solve = { @Sendable (i: Int) in results[i] = Result { try block.solve(i) } }
+      if threads > 1, parallel > 0 {
+        Engine.forEach(parallel, solve)
+        (parallel..<results.count).forEach(solve)
+      } else {
+        results.indices.forEach(solve)
+      }
+    }
+    var triplets = [SingularTriplets?](repeating: nil, count: group.jacobians.count)
+    for (batch, result) in zip(whole, results) {
+      for (jacobian, found) in zip(batch.members, try result!.get()) { triplets[jacobian] = found }
+    }
+    return triplets
+  }
+
+  /// The triplets of one batch. Throws `SolveFailure`.
+  private func solve(_ i: Int) throws -> [SingularTriplets] {
+    let (members, linearization) = whole[i]
     let solver = resolved.solver.solver(
       tolerance: resolved.tolerance, seed: resolved.seed, blockSize: resolved.blockSize,
       certify: resolved.certify)
-    var triplets = [SingularTriplets?](repeating: nil, count: group.jacobians.count)
-    for (members, linearization) in whole {
-      let jacobian = divided(
-        BatchedJacobian(linearization) { self.linearization(of: $0.map { members[$0] }) },
-        over: model.team)
-      do {
-        let found = try solver.partialSVDs(
-          of: isStopped.map { CancellableBatch(jacobian, isCancelled: $0) } ?? jacobian,
-          count: resolved.top)
-        for (jacobian, t) in zip(members, found) { triplets[jacobian] = t }
-      } catch let failure as MemberError {
-        throw SolveFailure(jacobian: members[failure.member], error: failure.error)
-      }
+    let jacobian = divided(
+      BatchedJacobian(linearization) { self.linearization(of: $0.map { members[$0] }) },
+      over: model.team)
+    // Others will need the memory.
+    defer { if whole.count > 1 { linearization.releaseWorkspace() } }
+    do {
+      return try solver.partialSVDs(
+        of: isStopped.map { CancellableBatch(jacobian, isCancelled: $0) } ?? jacobian,
+        count: resolved.top)
+    } catch let failure as MemberError {
+      throw SolveFailure(jacobian: members[failure.member], error: failure.error)
     }
-    return triplets
   }
 
   private func compare<Twin: RealScalar>(

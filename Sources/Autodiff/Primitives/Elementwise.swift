@@ -128,7 +128,7 @@ private struct SumStep<Scalar: RealScalar>: Primitive {
 }
 
 /// dy = Σ dₖ ∘ dxₖ: products and all elementwise functions. Its own adjoint.
-private struct DiagonalStep<Scalar: RealScalar>: Primitive {
+struct DiagonalStep<Scalar: RealScalar>: Primitive {
   let terms: [(position: Int, diagonal: Buffer<Scalar>)]
 
   var inputs: [Int] { terms.map(\.position) }

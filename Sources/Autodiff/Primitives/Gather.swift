@@ -18,7 +18,7 @@ extension Variable {
 }
 
 /// dy[k] = dx[index k]; the adjoint scatters and adds.
-private struct GatherStep<Scalar: RealScalar>: Primitive {
+struct GatherStep<Scalar: RealScalar>: Primitive {
   let input: Int
   let rows: Int
   let indices: [Int]

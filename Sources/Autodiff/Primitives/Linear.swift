@@ -26,7 +26,7 @@ extension Variable {
 }
 
 /// dy = W dx; dx += Wᵀ dy. The bias does not enter.
-private struct LinearStep<Scalar: RealScalar>: Primitive {
+struct LinearStep<Scalar: RealScalar>: Primitive {
   let input: Int?
   let rows: Int
   let weights: StoredMatrix

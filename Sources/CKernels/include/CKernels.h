@@ -145,6 +145,11 @@ void ck_multiply_f64(struct ck_engine *engine, const struct ck_matrix *w, const 
 void ck_multiply_adjoint_f64(struct ck_engine *engine, const struct ck_matrix *w, const double *y,
                              int64_t ldy, double *x, int64_t ldx, int64_t b, int accumulate);
 
+// M ← Σₖ diag(dₖ) Wₖ for matrices of one shape (m, n), with m factors in each dₖ. M is contiguous. The result is the same
+// to the bit for any number of threads. Whole rows only: n is a multiple of every stored type's block.
+void ck_combine(struct ck_engine *engine, int64_t terms, const struct ck_matrix *const *matrices,
+                const float *const *factors, float *out);
+
 // One step of Gram–Schmidt for b vectors, the rows of Y (b, dimension), against the rows of B (count, dimension), all
 // in double precision and contiguous:
 //

@@ -47,12 +47,12 @@ public func residualJacobian<Scalar: RealScalar>(
         guard normed else { return update }
         let output = model.finalNorm(stream(x).target + update)
         return isSingle ? output - x : output
-      }, at: sources)
+      }, at: sources, fusesLinearMaps: true)
   case .mlp:
     let z =
       block.isParallel ? targets : targets + block.attention(ResidualStream(targets), in: context)
     // The MLP acts token by token: its Jacobian from one token to another is zero.
     guard isSingle else { return linearize({ _ in block.mlp(z, in: context) }, at: sources) }
-    return linearize({ block.mlp($0, in: context) }, at: z.value)
+    return linearize({ block.mlp($0, in: context) }, at: z.value, fusesLinearMaps: true)
   }
 }

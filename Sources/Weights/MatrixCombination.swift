@@ -1,0 +1,109 @@
+import CKernels
+import Synchronization
+public import LinearAlgebra
+
+/// M = Σₖ diag(dₖ) Wₖ in single precision, for stored matrices Wₖ of one shape (m, n): several maps of the same vector whose
+/// outputs are scaled and added, as one map.
+///
+/// Each entry is rounded once for each term and addition, |δM| ≤ 2u Σₖ |dₖ| |Wₖ| for two terms with u = 2⁻²⁴, which is less
+/// than the rounding of a product with any of them. It occupies 4 m n bytes while it is formed.
+package final class MatrixCombination: @unchecked Sendable {
+  private let terms: [(factors: [Float], weights: StoredMatrix)]
+  private var matrix: (stored: StoredMatrix, box: ElementBox<Float>)?
+
+  /// The rows m and columns n.
+  package let rows, columns: Int
+
+  /// A combination of at least one matrix. Preconditions: all have the same shape, none is stored transposed, and there are
+  /// m factors each.
+  package init(_ terms: [(factors: [Float], weights: StoredMatrix)]) {
+    (rows, columns) = (terms[0].weights.rows, terms[0].weights.columns)
+    for (factors, weights) in terms {
+      precondition(
+        weights.rows == rows && weights.columns == columns && factors.count == rows
+          && !weights.isTransposed, "the terms differ in shape")
+    }
+    self.terms = terms
+  }
+
+  /// The bytes of M while it is formed.
+  package var byteCount: Int { rows * columns * MemoryLayout<Float>.stride }
+
+  /// The bytes of the stored matrices that M is formed from.
+  package var weightBytes: Int { terms.reduce(0) { $0 + $1.weights.weightBytes } }
+
+  /// M, formed at the first use after `release`. Cost: one reading of every Wₖ.
+  package var formed: StoredMatrix {
+    if let matrix { return matrix.stored }
+    let box = SpareMatrices.shared.take(rows * columns)
+    let kernels = UnsafeMutablePointer<ck_matrix>.allocate(capacity: terms.count)
+    let factors = UnsafeMutablePointer<Float>.allocate(capacity: terms.count * rows)
+    defer {
+      kernels.deallocate()
+      factors.deallocate()
+    }
+    for (k, term) in terms.enumerated() {
+      (kernels + k).initialize(to: term.weights.kernel)
+      (factors + k * rows).initialize(from: term.factors, count: rows)
+    }
+    let matrices = terms.indices.map { UnsafePointer(kernels + $0) as UnsafePointer<ck_matrix>? }
+    let diagonals = terms.indices.map {
+      UnsafePointer(factors + $0 * rows) as UnsafePointer<Float>?
+    }
+    ck_combine(Engine.current, Int64(terms.count), matrices, diagonals, box.base)
+    let made = StoredMatrix(
+      base: UnsafeRawPointer(box.base), elementType: .f32, rows: rows, columns: columns, owner: box)
+    matrix = (made, box)
+    return made
+  }
+
+  /// Frees M until its next use.
+  package func release() {
+    guard let box = matrix?.box else { return }
+    matrix = nil
+    SpareMatrices.shared.put(box)
+  }
+
+  deinit { release() }
+}
+
+/// The memory of released combinations, kept for the next ones: the first use of fresh pages takes longer than forming M in
+/// pages that are there.
+///
+/// Used and spare memory together never exceed the most that has been in use at once.
+private final class SpareMatrices: Sendable {
+  static let shared = SpareMatrices()
+
+  private struct State {
+    var spare: [ElementBox<Float>] = []
+    var (used, spareCount, most) = (0, 0, 0)
+  }
+
+  private let state = Mutex(State())
+
+  /// Uninitialised memory for this many numbers.
+  func take(_ count: Int) -> ElementBox<Float> {
+    state.withLock { state in
+      state.used += count
+      defer { state.most = max(state.most, state.used) }
+      if let i = state.spare.firstIndex(where: { $0.count == count }) {
+        state.spareCount -= count
+        return state.spare.remove(at: i)
+      }
+      while state.used + state.spareCount > state.most, let first = state.spare.popLast() {
+        state.spareCount -= first.count
+      }
+      return ElementBox(count: count)
+    }
+  }
+
+  /// Keeps the memory, or frees it if there is enough.
+  func put(_ box: ElementBox<Float>) {
+    state.withLock { state in
+      state.used -= box.count
+      guard state.used + state.spareCount + box.count <= state.most else { return }
+      state.spare.append(box)
+      state.spareCount += box.count
+    }
+  }
+}

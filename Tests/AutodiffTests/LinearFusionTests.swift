@@ -1,0 +1,107 @@
+import Autodiff
+import LinearAlgebra
+import Testing
+import Weights
+
+private let (inputs, hidden, outputs) = (24, 64, 16)
+
+private func matrix(_ rows: Int, _ columns: Int, seed: UInt64) -> StoredMatrix {
+  var generator = SeededGenerator(seed: seed)
+  return StoredMatrix(
+    generator.normalMatrix(rows: rows, columns: columns).converted(to: Float.self))
+}
+
+private let gate = matrix(hidden, inputs, seed: 1)
+private let up = matrix(hidden, inputs, seed: 2)
+private let both = matrix(2 * hidden, inputs, seed: 3)
+private let down = matrix(outputs, hidden, seed: 4)
+
+/// A program and whether two of its linear maps fuse at a single row.
+private struct Case: CustomTestStringConvertible, Sendable {
+  let testDescription: String
+  let isFused: Bool
+  let function: @Sendable (Variable<Float>) -> Variable<Float>
+
+  static let all = [
+    Case(testDescription: "gated", isFused: true) { x in
+      (x.linear(gate).activated(by: .silu) * x.linear(up)).linear(down)
+    },
+    Case(testDescription: "gated, with bias and factors", isFused: true) { x in
+      let bias = [Float](repeating: 0.25, count: hidden)
+      return (0.5 * x.linear(gate, bias: bias)).activated(by: .gelu) * x.linear(up, bias: bias)
+    },
+    Case(testDescription: "slices of one matrix", isFused: true) { x in
+      let y = x.linear(both)
+      return y.columns(0..<hidden).activated(by: .silu) * y.columns(hidden..<2 * hidden)
+    },
+    Case(testDescription: "alternating features of one matrix", isFused: false) { x in
+      let y = x.linear(both)
+      let (even, odd) = ((0..<hidden).map { 2 * $0 }, (0..<hidden).map { 2 * $0 + 1 })
+      return y.gather(columns: even).activated(by: .silu) * y.gather(columns: odd)
+    },
+    Case(testDescription: "an output with another use", isFused: false) { x in
+      let y = x.linear(up)
+      return x.linear(gate).activated(by: .silu) * y + y
+    },
+    Case(testDescription: "two inputs", isFused: false) { x in
+      x.linear(gate).activated(by: .silu) * x.activated(by: .tanh).linear(up)
+    },
+    Case(testDescription: "a held gate", isFused: false) { x in
+      x.linear(gate).activated(by: .silu).detached * x.linear(up)
+    },
+  ]
+}
+
+/// Fused maps give the products of the unfused ones, in both directions, and the adjoint's identity.
+///
+/// Errors: M is rounded three times per entry, each product at most n + 2 times, the unfused form likewise; the entries are of
+/// order 1, and so is every factor. With L the sum of absolute terms, n = 64 and u = 2⁻²⁴, differences stay below 8 (n + 4) u L,
+/// where L < 500 for unit vectors and matrices of standard normal numbers with these sizes.
+@Test(arguments: Case.all) private func fusedMapsEqualUnfused(program: Case) {
+  var generator = SeededGenerator(seed: 5)
+  let x = generator.normalMatrix(rows: 1, columns: inputs).converted(to: Float.self)
+  let plain = linearize(program.function, at: x)
+  let fused = linearize(program.function, at: x, fusesLinearMaps: true)
+  #expect(!plain.isFused && fused.isFused == program.isFused)
+  #expect(fused.value == plain.value)
+  let bound = 8 * Double(hidden + 4) * 0x1p-24 * 500
+  let v = generator.normalMatrix(rows: 9, columns: fused.inputDimension)
+  let u = generator.normalMatrix(rows: 9, columns: fused.outputDimension)
+  let (jv, jtu) = (fused.apply(v), fused.applyAdjoint(u))
+  #expect((jv - plain.apply(v)).elements.allSatisfy { abs($0) < bound })
+  #expect((jtu - plain.applyAdjoint(u)).elements.allSatisfy { abs($0) < bound })
+  for i in 0..<9 {
+    let left = zip(u.row(i), jv.row(i)).reduce(0) { $0 + $1.0 * $1.1 }
+    let right = zip(jtu.row(i), v.row(i)).reduce(0) { $0 + $1.0 * $1.1 }
+    #expect(abs(left - right) < bound * Double(inputs + hidden))
+  }
+  // The same bits after the matrix has been freed and formed again, and with one thread.
+  fused.releaseWorkspace()
+  #expect(fused.apply(v) == jv)
+  fused.releaseWorkspace()
+  #expect(Engine(threads: 1).use { fused.applyAdjoint(u) } == jtu)
+}
+
+/// The matrix is counted with the workspace; several rows, which would need one each, are not fused, nor is double precision.
+@Test func fusionIsCounted() {
+  let program = { (x: Variable<Float>) in
+    x.linear(gate).activated(by: .silu) * x.linear(up)
+  }
+  let one = Matrix<Float>(rows: 1, columns: inputs, repeating: 0.5)
+  let (plain, fused) = (
+    linearize(program, at: one), linearize(program, at: one, fusesLinearMaps: true)
+  )
+  // Without the slots of both outputs, which the matrix replaces.
+  #expect(
+    fused.workspaceBytes(vectors: 0) == 4 * inputs * hidden && plain.workspaceBytes(vectors: 0) == 0
+  )
+  #expect(
+    fused.workspaceBytes(vectors: 1) - 4 * inputs * hidden < plain.workspaceBytes(vectors: 1))
+  #expect(fused.weightBytes == plain.weightBytes)
+  let two = Matrix<Float>(rows: 2, columns: inputs, repeating: 0.5)
+  #expect(!linearize(program, at: two, fusesLinearMaps: true).isFused)
+  let double = linearize(
+    { (x: Variable<Double>) in x.linear(gate).activated(by: .silu) * x.linear(up) },
+    at: one.converted(to: Double.self), fusesLinearMaps: true)
+  #expect(!double.isFused)
+}
