@@ -52,7 +52,6 @@ struct BlockSizeTests {
       krylens: "1", processor: "p", instructionSet: "avx2", threads: 2, modelType: "llama",
       types: ["F32", "Q4_K"], width: 256, feedForwardWidth: 512, blockBytes: 1)
     let (first, second) = (Self.times { $0 / 3 }, Self.times { 1 / $0 })
-    #expect(cache.times(key) { nil } == nil)
     #expect(cache.times(key) { first } == first)
     #expect(cache.times(key) { second } == first)
     let wider = ProductTimesCache.Key(
@@ -74,6 +73,10 @@ struct BlockSizeTests {
       _ = cache.times(key) { times }
       #expect(cache.times(key) { first } == first)
     }
+    // A machine that was too busy is not asked again, so that its results do not change.
+    try FileManager.default.removeItem(atPath: cache.path(of: key))
+    #expect(cache.times(key) { nil } == nil)
+    #expect(cache.times(key) { first } == nil)
     let blocked = ProductTimesCache(folder: "\(cache.path(of: key))/folder")
     #expect(blocked.times(key) { second } == second)
   }

@@ -220,10 +220,10 @@ class Model:
             **self._request, **_prompts(prompts), "model": self.path, "image": image, "top": top, "ranks": ranks,
             "rank_share": rank_share, "layers": layers, "kind": kind, "tokens": tokens, "basis_layer": basis_layer,
             "from_token": from_token, "to_token": to_token, "shard": shard, "site": site, "last": last, "solver": solver,
-            "block_size": block_size, "tolerance": tolerance, "precision": precision, "certify": certify, "encoder_prompt": encoder_prompt,
-            "encoder_token_ids": encoder_token_ids, "sign": sign, "normalisation": normalisation, "form": form,
-            "score": score, "diagonal": diagonal, "like_paper": like_paper, "save_hidden_states": save_hidden_states,
-            "max_memory": max_memory, "name": name, "step": step}
+            "block_size": block_size, "tolerance": tolerance, "precision": precision, "certify": certify,
+            "encoder_prompt": encoder_prompt, "encoder_token_ids": encoder_token_ids, "sign": sign,
+            "normalisation": normalisation, "form": form, "score": score, "diagonal": diagonal, "like_paper": like_paper,
+            "save_hidden_states": save_hidden_states, "max_memory": max_memory, "name": name, "step": step}
         if seed is not None:
             request["seed"] = seed
         self._handle.pointer  # a closed model is refused, though the run opens its own

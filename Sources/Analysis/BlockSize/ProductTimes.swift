@@ -29,8 +29,8 @@ struct ProductTimes: Codable, Sendable, Equatable {
     var times = Array(repeating: TwoShortest(), count: products.count + 1)
     // The first products also read the weights.
     products[0].compute()
-    let end = monotonicSeconds() + Self.budget
-    var round = 0
+    let start = monotonicSeconds()
+    var (round, isConfirmed) = (0, false)
     repeat {
       for i in products.indices { times[i].measure { products[i].compute() } }
       times[products.count].measure {
@@ -39,8 +39,10 @@ struct ProductTimes: Codable, Sendable, Equatable {
           coefficients: &coefficients)
       }
       round += 1
-    } while round < 2 || round < 100 && monotonicSeconds() < end
-    guard times.allSatisfy(\.isConfirmed) else { return nil }
+      isConfirmed = times.allSatisfy(\.isConfirmed)
+    } while round < 2
+      || monotonicSeconds() - start < (isConfirmed ? Self.seconds.least : Self.seconds.most)
+    guard isConfirmed else { return nil }
     self.products = times.dropLast().map(\.least)
     orthogonalisation =
       times[products.count].least / Double(2 * Self.basis * Self.block * length)
@@ -48,8 +50,8 @@ struct ProductTimes: Codable, Sendable, Equatable {
 
   /// The vectors of the basis and of the block that Gram–Schmidt is measured with, and their greatest length.
   private static let (basis, block, length) = (64, 8, 2048)
-  /// The seconds after which no round begins, apart from the first ones.
-  private static let budget = 0.05
+  /// The seconds after which no round begins, apart from the first two, once all times are confirmed, and in any case.
+  private static let seconds = (least: 0.05, most: 0.2)
 
   /// The products J V and Jᵀ U with some vectors.
   private struct Products<Operator: LinearOperator> {

@@ -21,7 +21,8 @@ struct ProductTimesCache {
 
   private struct Entry: Codable {
     let key: Key
-    let times: ProductTimes
+    /// Nil if they could not be measured.
+    let times: ProductTimes?
   }
 
   let folder: String
@@ -43,16 +44,16 @@ struct ProductTimesCache {
       ?? (caches ?? (environment["HOME"] ?? NSHomeDirectory()) + "/.cache") + "/krylens"
   }
 
-  /// The times of a key, which are measured unless they are known; nil if they cannot be measured now.
+  /// The times of a key, which are measured once; nil if that was not possible.
   func times(_ key: Key, measure: () -> ProductTimes?) -> ProductTimes? {
     let path = path(of: key)
     if let data = FileManager.default.contents(atPath: path),
       let known = try? Self.decoder.decode(Entry.self, from: data), known.key == key,
-      known.times.isValid
+      known.times?.isValid ?? true
     {
       return known.times
     }
-    guard let times = measure() else { return nil }
+    let times = measure()
     try? FileManager.default.createDirectory(
       atPath: folder, withIntermediateDirectories: true)
     try? recordJSON(Entry(key: key, times: times)).write(
