@@ -62,7 +62,8 @@ import Testing
   /// For p = 2, ‖g‖² / 2 is exponential: P(‖g‖ < η) = 1 − e^(−η²/2).
   @Test func leastNormIsTheQuantile() {
     let exact = (-2 * log1p(-1e-6)).squareRoot()
-    #expect(abs(OutsideSpace.leastNorm(of: 2, failureProbability: 1e-6) / exact - 1) < 1e-6)
-    #expect(abs(OutsideSpace.leastNorm(of: 8, failureProbability: 1e-6) - 0.374) < 1e-3)
+    #expect(
+      abs(GaussianBlock.leastSingularValue(rows: 2, failureProbability: 1e-6) / exact - 1) < 1e-6)
+    #expect(abs(GaussianBlock.leastSingularValue(rows: 8, failureProbability: 1e-6) - 0.374) < 1e-3)
   }
 }

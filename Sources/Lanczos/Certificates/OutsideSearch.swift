@@ -20,8 +20,9 @@ struct OutsideSearch {
     let member: Double?
     /// What is to be proven, and at what cost.
     let mode: CertifyMode
-    /// Products that the solve has taken so far.
+    /// Products that the solve has taken so far, and those it took to prove this with its own space.
     let solveProducts: Int
+    let productsToProve: Int
   }
 
   /// The conclusion after a product.
@@ -49,7 +50,8 @@ struct OutsideSearch {
   /// A search beyond `found` triplets, A V = U Σ, with blocks of `blockSize` vectors from this seed; `round` counts
   /// the searches of one solve from 1.
   ///
-  /// Round r fails with probability δ/2ʳ, so that all rounds together fail with probability δ at most.
+  /// Round r fails with probability δ/2ʳ⁺¹, so that all rounds and the solve's own space (`OwnSpace`), whose proof comes
+  /// first, together fail with probability δ at most.
   init(beside found: RitzTriplets, aims: Aims, blockSize: Int, seed: UInt64, round: Int) {
     var process = BlockBidiagonalization(found, seed: seed &+ UInt64(round))
     locked = found.values.count
@@ -57,7 +59,7 @@ struct OutsideSearch {
     self.process = process
     self.aims = aims
     failureProbability =
-      aims.mode.failureProbability / Double(sign: .plus, exponent: round, significand: 1)
+      aims.mode.failureProbability / Double(sign: .plus, exponent: round + 1, significand: 1)
     limit = max(512, 2 * aims.solveProducts * blockSize)
     nextTest = 3
   }
@@ -96,7 +98,8 @@ struct OutsideSearch {
     let proof = aims.last - aims.residualNorm
     // Where values lie too close to the last one to tell them apart, rule out only what is distinctly larger.
     let aim = space.largest < proof ? proof : max(aims.miss, space.largest * (1 + 1e-6))
-    let share = Int((CertifyMode.autoShare * Double(aims.solveProducts)).rounded(.up))
+    let share =
+      Int((CertifyMode.autoShare * Double(aims.solveProducts)).rounded(.up)) - aims.productsToProve
     let isShort =
       switch aims.mode {
       case .bound: true

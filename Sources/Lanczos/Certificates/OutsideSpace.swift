@@ -97,7 +97,8 @@ struct OutsideSpace {
     let first = rows.orthonormalizedRows().narrowed(to: start.columns)
     var share = try Matrix.product(start, .none, first, .transposed).spectralNorm()
     if pendingRows != nil { share /= Self.ω.squareRoot() }
-    return space.agreed(share / Self.leastNorm(of: start.rows, failureProbability: δ))
+    return space.agreed(
+      share / GaussianBlock.leastSingularValue(rows: start.rows, failureProbability: δ))
   }
 
   /// The weight of a relative to b with U pending: b reaches one block further and is the larger of the two.
@@ -120,14 +121,5 @@ struct OutsideSpace {
       if try risk(middle, failureProbability: δ) < 1 { high = middle } else { low = middle }
     }
     return high
-  }
-
-  /// A lower bound on ‖g‖ for p independent normal numbers g, valid with probability at least 1 − δ.
-  ///
-  /// P(‖g‖ < η) ≤ (η²/2)^(p/2) / Γ(p/2 + 1), since the density e^(−r²/2) is at most 1.
-  static func leastNorm(of p: Int, failureProbability δ: Double) -> Double {
-    let half = Double(p) / 2
-    return (2.0).squareRoot()
-      * Double.exp((Double.log(δ) + Double.logGamma(half + 1)) / Double(p))
   }
 }

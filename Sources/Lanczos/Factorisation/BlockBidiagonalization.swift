@@ -38,6 +38,8 @@ public struct BlockBidiagonalization: Sendable {
   /// The leading left vectors of H (of Hᵀ with U pending) from the last estimate, with their σ²; nil once H has
   /// grown.
   private(set) var leading: (squares: [Double], vectors: Matrix<Double>)?
+  /// R of the Gaussian block G = R V_start that the space grew from; nil if it began otherwise or has been restarted.
+  private(set) var start: Matrix<Double>?
   private var generator: SeededGenerator
 
   /// The space of V; U is held by the same members.
@@ -48,29 +50,33 @@ public struct BlockBidiagonalization: Sendable {
     precondition(blockSize >= 1, "a block has at least one vector")
     var generator = SeededGenerator(seed: seed)
     let block = a.inputSpace.normalVectors(min(blockSize, a.inputDimension), using: &generator)
-    self.init(of: a, block, generator)
+    self.init(of: a, block, generator, isGaussian: true)
   }
 
   /// Starts from the span of given vectors, the rows of `block` (b, n). Precondition: the operator is tall, n ≤ m.
   public init(of a: CheckedOperator, startingWith block: Matrix<Double>, seed: UInt64 = 0) {
-    self.init(of: a, block, SeededGenerator(seed: seed))
+    self.init(of: a, block, SeededGenerator(seed: seed), isGaussian: false)
   }
 
-  private init(of a: CheckedOperator, _ block: Matrix<Double>, _ generator: SeededGenerator) {
+  private init(
+    of a: CheckedOperator, _ block: Matrix<Double>, _ generator: SeededGenerator, isGaussian: Bool
+  ) {
     precondition(a.inputDimension <= a.outputDimension, "take the adjoint of a wide operator")
     self.init(
-      into: a.outputSpace, startingWith: block, in: a.inputSpace, generator)
+      into: a.outputSpace, startingWith: block, in: a.inputSpace, generator,
+      isGaussian: isGaussian)
   }
 
   /// Starts from the span of given vectors (b, n) of an operator between these spaces, n ≤ m.
   init(
     into outputs: VectorSpace, startingWith block: Matrix<Double>, in inputs: VectorSpace,
-    _ generator: SeededGenerator
+    _ generator: SeededGenerator, isGaussian: Bool = false
   ) {
     self.generator = generator
     right = OrthonormalBasis(of: inputs)
     left = OrthonormalBasis(of: outputs)
-    right.append(block, using: &self.generator)
+    let (_, beyond) = right.append(block, using: &self.generator)
+    start = isGaussian ? beyond : nil
     projected = Matrix(rows: 0, columns: right.count)
   }
 
@@ -231,7 +237,7 @@ public struct BlockBidiagonalization: Sendable {
     let (p, sigma, q) = try space.singularValueDecomposition(projected.narrowed(to: newest))
     let link = Matrix.product(p.prefix(keep), .none, projected.dropping(rows: 0, columns: newest))
     let width = right.count - newest
-    leading = nil
+    (leading, start) = (nil, nil)
     left.compress(p.prefix(keep))
     right.compress(q.prefix(keep))
     projected = Matrix(rows: keep, columns: keep + width)

@@ -3,9 +3,10 @@ import LinearAlgebra
 /// One solve of the block Lanczos solver as a state machine between applications: it requests a product and then
 /// receives it.
 ///
-/// It iterates until the estimated residual norms are small, measures them, and searches for triplets it may have
-/// missed; those it finds join the wanted ones, and the iteration continues. Nothing here calls the operator, so that
-/// many solves can share an application.
+/// It iterates until the estimated residual norms are small, measures them, and proves with its own space that nothing
+/// is missing, after a few more products if need be. Where that fails, it searches for triplets it may have missed;
+/// those it finds join the wanted ones, and the iteration continues. Nothing here calls the operator, so that many
+/// solves can share an application.
 final class BlockLanczosSolve {
   /// The settings of a solve.
   struct Task {
@@ -21,7 +22,7 @@ final class BlockLanczosSolve {
 
   /// The purpose of the pending request.
   enum Phase {
-    case iterating, measuring, searching, finished
+    case iterating, measuring, proving, searching, finished
   }
 
   /// The purpose of the pending request.
@@ -46,6 +47,7 @@ final class BlockLanczosSolve {
   private var productsToConverge: Int?
   /// The requested triplets and further ones, measured.
   private var ritz: RitzTriplets?
+  private var proof = OwnProof()
   private var search: OutsideSearch?
   private var round = 0
   /// The requested values of the last round, and whether the last search found a missed one.
@@ -113,6 +115,10 @@ final class BlockLanczosSolve {
     switch phase {
     case .iterating: try iterate(product)
     case .measuring: try measure(product)
+    case .proving:
+      process.absorb(product)
+      countSearch()
+      if let ritz { try settle(ritz) }
     case .searching: try look(product)
     case .finished: preconditionFailure("nothing was asked for")
     }
@@ -221,10 +227,42 @@ final class BlockLanczosSolve {
     goOn()
   }
 
+  // MARK: Proving
+
+  /// Finishes with what the solve's own space proves, or requests another product that may lead to a proof; false if a
+  /// search is needed.
+  private func proves(_ found: RitzTriplets) throws -> Bool {
+    let δ = task.certify.failureProbability / 2
+    let attempt = try proof.attempt(
+      process, found, count: task.count, wanted: wanted, mode: task.certify, failureProbability: δ)
+    if case .proven(let outside, let locked) = attempt {
+      finish(found.prefix(locked), outside: outside, failureProbability: δ)
+      return true
+    }
+    let width = process.pending.rows
+    let share = CertifyMode.autoShare * Double(products - proof.products)
+    guard case .unproven(let isHopeful) = attempt, isHopeful, !isExhausted,
+      Double(proof.products + 1) <= share,
+      process.right.count + width <= max(task.subspaceDimension, wanted + 2 * width)
+    else { return false }
+    proof.products += 1
+    phase = .proving
+    spentBefore = spent
+    request = (process.direction, process.pending)
+    return true
+  }
+
+  /// Adds the applications since `spentBefore` to those of the certificate.
+  private func countSearch() {
+    searching.jvp += spent.jvp - spentBefore.jvp
+    searching.vjp += spent.vjp - spentBefore.vjp
+    searching.passes += spent.passes - spentBefore.passes
+  }
+
   // MARK: Searching
 
-  /// Decides how to go on from triplets that are measured and will not improve: the cluster's end, a search, or the
-  /// answer.
+  /// Decides how to go on from triplets that are measured and will not improve: the cluster's end, a proof, a search, or
+  /// the answer.
   private func settle(_ found: RitzTriplets) throws {
     let count = task.count
     held = max(held, process.right.count)
@@ -251,7 +289,8 @@ final class BlockLanczosSolve {
       let values = try process.valuesBeyond(0)
       return finish(found, outside: k < values.count ? values[k] : 0, failureProbability: 0)
     }
-    let locked = found.prefix(deflated(found))
+    if try proves(found) { return }
+    let locked = found.prefix(found.lockable(count, wanted: wanted))
     let worst = found.residualNorms.prefix(count).max() ?? 0
     let last = found.values[count - 1]
     let miss = last + max(task.tolerance * found.values[0], worst)
@@ -262,7 +301,7 @@ final class BlockLanczosSolve {
       aims: OutsideSearch.Aims(
         last: last, residualNorm: locked.residualNorm(locked.values.count), miss: miss,
         member: round <= cluster.cap + 2 ? min(miss, reach) : nil, mode: task.certify,
-        solveProducts: products),
+        solveProducts: products - proof.products, productsToProve: proof.products),
       // The missed value may have many copies: a wider block finds more of them.
       blockSize: min(max(task.blockSize, 16), task.blockSize << min(round - 1, 4)),
       seed: task.seed, round: round)
@@ -277,15 +316,6 @@ final class BlockLanczosSolve {
       into: found.leftSpace,
       startingWith: Matrix(rows: 0, columns: found.rightSpace.held.count), in: found.rightSpace,
       SeededGenerator(seed: task.seed))
-  }
-
-  /// The number of found triplets to lock: all whose residual norms together are small relative to the gain.
-  private func deflated(_ found: RitzTriplets) -> Int {
-    let last = found.values[task.count - 1]
-    let least = found.residualNorm(wanted)
-    return (wanted...max(wanted, found.values.count)).last {
-      found.residualNorm($0) <= max(least, 0.1 * (last - found.values[$0 - 1]))
-    } ?? wanted
   }
 
   /// Counts the requested values that were not among those before the last search.
@@ -308,9 +338,7 @@ final class BlockLanczosSolve {
       return
     }
     search = nil
-    searching.jvp += spent.jvp - spentBefore.jvp
-    searching.vjp += spent.vjp - spentBefore.vjp
-    searching.passes += spent.passes - spentBefore.passes
+    countSearch()
     switch finding {
     case .members(let count, let isMiss):
       process = looked

@@ -4,10 +4,9 @@
 ///
 ///     ‖B‖₂ ≤ S = `outside`,    wrong with probability δ = `failureProbability` at most,
 ///
-/// over the random vectors that B was probed with. Since A differs from U Σ Vᵀ + B only by the residuals R of those
-/// triplets,
-/// σᵢ(A) ≤ max(σ̂ᵢ, S) + ‖R‖₂ for every i; from below, σ̂ᵢ bounds σᵢ anyway. If S + ‖R‖₂ < σ̂_K, nothing is missing
-/// among the K largest.
+/// over the random vectors that the solve began with or, after a search, that B was probed with. Since A differs from
+/// U Σ Vᵀ + B only by the residuals R of those triplets, σᵢ(A) ≤ max(σ̂ᵢ, S) + ‖R‖₂ for every i; from below, σ̂ᵢ
+/// bounds σᵢ anyway. If S + ‖R‖₂ < σ̂_K, nothing is missing among the K largest.
 public struct Certificate: Sendable, Equatable, Codable {
   /// S: no singular value beyond the deflated ones is larger.
   public var outside: Double
@@ -24,7 +23,7 @@ public struct Certificate: Sendable, Equatable, Codable {
   /// The cost of the search, which is part of the report's count.
   public var applications: ApplicationCount
 
-  /// Creates a certificate from the results of a search.
+  /// Creates a certificate from what was proven.
   public init(
     outside: Double, failureProbability: Double, deflated: Int, residualNorm: Double, isProof: Bool,
     broughtIn: Int = 0, applications: ApplicationCount = ApplicationCount()
