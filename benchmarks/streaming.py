@@ -45,8 +45,10 @@ def written(folder, blocks):
             sys.exit(f"{folder}: has {found} blocks; give --blocks {found}, or another folder")
         return
     needed = blocks * BLOCK_BYTES + OTHER_BYTES
-    os.makedirs(folder, exist_ok=True)
-    free = shutil.disk_usage(folder).free
+    there = os.path.abspath(folder)
+    while not os.path.exists(there):
+        there = os.path.dirname(there)
+    free = shutil.disk_usage(there).free
     if free < needed + (1 << 30):
         sys.exit(f"{folder}: the model takes {needed / 1e9:.1f} GB, and {free / 1e9:.1f} GB are free; "
                  "give a folder on another disk, or fewer --blocks")
@@ -135,8 +137,11 @@ class ControlGroup:
     def peak(self):
         """The most memory that the group took, in bytes."""
         name = "memory.peak" if self.unified else "memory.max_usage_in_bytes"
-        with open(f"{self.memory}/{name}") as file:
-            return int(file.read())
+        try:
+            with open(f"{self.memory}/{name}") as file:
+                return int(file.read())
+        except FileNotFoundError:
+            sys.exit(f"{self.memory}/{name}: missing; Linux has it since 5.19")
 
     @property
     def stalled(self):
@@ -246,14 +251,16 @@ def main():
         sys.exit(f"{suite.KRYLENS}: no such command; run `make build` first, or give another as KRYLENS")
     written(args.folder, args.blocks)
     args.device = disk_of(args.folder) if any(args.disk) else None
-    commands = [versus.built(args.base)] * bool(args.base) + [suite.KRYLENS]
+    commands = ([versus.built(args.base)] if args.base else []) + [suite.KRYLENS]
     rows, failures = [], []
     for rate in args.disk:
         part, failed = measure(args, commands, rate * 10**6)
         rows, failures = rows + part, failures + failed
     env = suite.environment()
+    twice = (2 * args.blocks * BLOCK_BYTES + OTHER_BYTES // 2) / 1e9
     print(f"{env['cpu']}, {env['cores']} cores; {args.blocks} blocks of Llama-3-8B's shape, bf16, on a cold disk; "
-          f"a group of {args.limit / 1e9:.2f} GB; {', '.join(commands)}\n")
+          f"a group of {args.limit / 1e9:.2f} GB; {', '.join(commands)}\n"
+          f"Every block twice and the head once are {twice:.2f} GB.\n")
     suite.table(rows, list(rows[0]))
     for failure in failures:
         print(f"FAILED: {failure}", file=sys.stderr)
