@@ -130,6 +130,7 @@ void cmf_keep_freed_memory(int bytes) {
 #ifdef __GLIBC__
   mallopt(M_MMAP_THRESHOLD, bytes);
   mallopt(M_TRIM_THRESHOLD, 2 * bytes);
+  mallopt(M_ARENA_MAX, 1);
 #else
   (void)bytes;
 #endif

@@ -25,7 +25,7 @@ long long cmf_resident_bytes(const void *start, size_t length);
 // Reads one byte of each page of the `length` bytes at `start`.
 void cmf_touch(const void *start, size_t length);
 
-// Lets the process's allocator keep freed blocks of up to `bytes` bytes for later allocations, with glibc.
+// Lets the process's allocator keep freed blocks of up to `bytes` bytes for later allocations, of all threads, with glibc.
 void cmf_keep_freed_memory(int bytes);
 
 // Returns the freed memory that the allocator holds to the system, with glibc.

@@ -84,9 +84,18 @@ public struct OrthonormalBasis: Sendable {
     var onto = c1
     let correction = Matrix.product(r1, .none, c2)
     for i in onto.elements.indices { onto.elements[i] += correction.elements[i] }
+    makeRoom(for: unit.rows)
     elements += unit.elements
     count += unit.rows
     return (onto, .product(r1, .none, r2))
+  }
+
+  /// Grows the memory by a quarter when it is full. An array doubles it, and since the sizes freed until then are never enough for the
+  /// next one, they would add up to as much again in gaps.
+  private mutating func makeRoom(for vectors: Int) {
+    let needed = count + vectors
+    guard needed * length > elements.capacity else { return }
+    elements.reserveCapacity(min(needed + max(32, needed / 4), dimension) * length)
   }
 
   /// Y ← Y − (Y Bᵀ) B, returning Y Bᵀ (b, count).
