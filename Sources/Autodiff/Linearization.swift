@@ -61,9 +61,12 @@ public final class Linearization<Scalar: RealScalar>: LinearOperator {
   /// Whether some linear maps are fused, so that an application reads a matrix of this linearization's own.
   public var isFused: Bool { !fused.isEmpty }
 
+  /// The bytes of the fused maps while they are formed.
+  public var fusedBytes: Int { fused.reduce(0) { $0 + $1.byteCount } }
+
   /// The bytes of workspace that an application to `b` vectors needs, with those of fused maps.
   public func workspaceBytes(vectors b: Int) -> Int {
-    fused.reduce(workspace.byteCount(vectors: b)) { $0 + $1.byteCount }
+    workspace.byteCount(vectors: b) + fusedBytes
   }
 
   /// The bytes of stored weights that an application reads, for any number of vectors.

@@ -5,7 +5,6 @@ import Lanczos
 import LinearAlgebra
 import Model
 import Processes
-import Weights
 
 /// The cost of a run, predicted without solving: memory by part, passes, a range of seconds.
 ///
@@ -164,9 +163,7 @@ public struct CostEstimate: Sendable {
 
     let couplingCalls =
       ((couplingVectors + wideVectors - 1) / wideVectors + 1) * batches.count
-    // Jacobians that are solved at once, by one thread each.
-    let atOnce =
-      batch == 1 && layout.slices == 1 && r >= Engine.currentThreads ? Engine.currentThreads : 1
+    let atOnce = a.solvedAtOnce(of: batches.count, isShared: layout.slices > 1)
     let solveWorkspace = atOnce * a.workspaceBytes(vectors: cost.widest)
     let couplingWorkspace = a.workspaceBytes(vectors: wideVectors)
     // Row-major copies of states: the block's input, one prompt's, and two layers in double precision.

@@ -132,9 +132,8 @@ final class BlockSolve<Scalar: RealScalar> {
   }
 
   private func triplets() throws -> [SingularTriplets?] {
-    // Jacobians that share no applications are solved by one thread each; what is left of their number by all threads.
-    let threads =
-      model.team == nil && group.jacobians.count == whole.count ? Engine.currentThreads : 1
+    // What is left of their number is solved by all threads.
+    let threads = whole[0].linearization.solvedAtOnce(of: whole.count, isShared: model.team != nil)
     let parallel = whole.count / threads * threads
     var results = [Result<[SingularTriplets], any Error>?](repeating: nil, count: whole.count)
     results.withUnsafeMutableBufferPointer { results in
@@ -212,6 +211,15 @@ final class BlockSolve<Scalar: RealScalar> {
       }
     }
     return batches
+  }
+}
+
+extension Linearization {
+  /// The number of Jacobians like this one that are solved at once, by one thread each: those with fused maps, as many as there
+  /// are threads, unless there are fewer of them or the maps are large.
+  func solvedAtOnce(of count: Int, isShared: Bool) -> Int {
+    let threads = Engine.currentThreads
+    return isFused && !isShared && count >= threads && fusedBytes <= 1 << 25 ? threads : 1
   }
 }
 
