@@ -49,6 +49,8 @@ struct MemoryPlanTests {
   }
 
   private static let wide = Result { try Model(layers: 8, width: 256) }
+  /// A width at which bases of many sizes are allocated and freed in one heap.
+  private static let middle = Result { try Model(layers: 4, width: 576) }
   private static let deep = Result { try Model(layers: 30, width: 32) }
 
   private static func prompts(_ count: Int, tokens: Int) -> [String] {
@@ -67,10 +69,21 @@ struct MemoryPlanTests {
     prompts(2, tokens: 3) + ["--solver", "arpack"],
   ]
 
+  private static let middleCases: [[String]] = [
+    prompts(6, tokens: 3),
+    prompts(2, tokens: 3) + ["--top", "60", "--ranks", "20,60", "--layers", "1-2"],
+    prompts(2, tokens: 3) + ["--like-paper", "--layers", "1-2"],
+  ]
+
   #if os(Linux)
     @Test(.serialized, arguments: wideCases.indices)
     func wideModelsTakeWhatIsForetold(_ i: Int) throws {
       try expectForetold(try Self.wide.get().path, Self.wideCases[i])
+    }
+
+    @Test(.serialized, arguments: middleCases.indices)
+    func modelsOfMediumWidthTakeWhatIsForetold(_ i: Int) throws {
+      try expectForetold(try Self.middle.get().path, Self.middleCases[i])
     }
 
     /// The results of 200 prompts once took ten times what the computation did.

@@ -168,14 +168,16 @@ public struct CostEstimate: Sendable {
     let couplingWorkspace = a.workspaceBytes(vectors: wideVectors)
     // Row-major copies of states: the block's input, one prompt's, and two layers in double precision.
     let copies = n * width * (3 * MemoryLayout<Scalar>.stride + 16)
+    // What the Jacobians of a batch hold while they are solved, beside what their linearization keeps; those of other batches hold
+    // the triplets beyond the requested ones until the block is finished.
+    let solves =
+      atOnce * cost.basisBytes / layout.slices + solveWorkspace
+      + (r - batch) * cost.further * 2 * vectorBytes
+      + layout.gatheredBytes(batch * cost.widest * vectorBytes)
     // A block's evaluation has been freed before its Jacobians are solved, and the bases before the sample is compared.
     let solving =
       copies + sample.held
-      + max(
-        atOnce * cost.basisBytes / layout.slices + solveWorkspace
-          + layout.gatheredBytes(batch * cost.widest * vectorBytes),
-        evaluation, sample.evaluation,
-        solveWorkspace + sample.comparison)
+      + max(solves, evaluation, sample.evaluation, solveWorkspace + sample.comparison)
     let kept = KeptPath.bytes(
       prompts.map { d.tokenCount(of: $0) }, width: width, layers: d.layers, all: saveHiddenStates)
     // Values, their row-major copy, and what the product with the head needs.
@@ -198,20 +200,20 @@ public struct CostEstimate: Sendable {
     let linearizations = blocks * saved
     // A unit being written to the journal: the writer's buffer grows as it fills.
     let unit = min(2 << 20, max(2 * r * resolved.top * 2 * vectorBytes, couplings))
-    // Fragments left between the two when earlier passes have freed their memory. The share is fitted, not derived: between
-    // narrow models, which leave less, and those of width 576, which leave more.
-    let pieces = (triplets + linearizations) / 8
     var parts = [Part(name: "the program, vocabulary and norms", bytes: program + Self.buffers)]
-    if layout.processes > 1 {
+    if layout.processes > 1, !layout.isRunning {
       parts.append(Part(name: "MPI", bytes: ProcessLayout.libraryBytes))
     }
+    // At the last block that is solved, some of the states have not been reached.
+    let solved = (resolved.layers.last ?? d.layers) + 1
     let passes = [
-      (solving + kept.states, "the solver, or the forward pass, at the last block"),
-      (recording + kept.states, "the path pictures"), (coupling, "the coupling pass"),
+      (solving, kept.states / (d.layers + 1) * solved, "the solver, or the forward pass"),
+      (copies + evaluation, kept.states, "the forward pass after the solves"),
+      (recording, kept.states, "the path pictures"), (coupling, 0, "the coupling pass"),
     ]
-    let most = passes.max { $0.0 < $1.0 }!
+    let (work, walked, name) = passes.max { $0.0 + $0.1 < $1.0 + $1.1 }!
     let writing = results.perRun + results.perPrompt
-    if writing > linearizations + triplets + pieces + most.0 + unit {
+    if writing > linearizations + triplets + work + walked + unit {
       parts += [
         Part(name: "names of arrays, and means of all prompts", bytes: results.perRun),
         Part(name: "results of one prompt while they are written", bytes: results.perPrompt),
@@ -220,14 +222,10 @@ public struct CostEstimate: Sendable {
       parts += [
         Part(name: "linearizations (\(blocks) blocks)", bytes: linearizations),
         Part(name: "triplets", bytes: triplets),
-      ]
-      if most.0 != coupling {
-        parts.append(Part(name: "hidden states of all layers", bytes: kept.states))
-      }
-      parts.append(
-        Part(name: "fragments of freed memory, and a unit being written", bytes: pieces + unit))
-      parts.append(
-        Part(name: most.1, bytes: most.0 - (most.0 != coupling ? kept.states : 0)))
+        Part(name: "hidden states of all layers", bytes: walked),
+        Part(name: "a unit being written", bytes: unit),
+        Part(name: name, bytes: work),
+      ].filter { $0.bytes > 0 }
     }
     let sum = parts.reduce(0) { $0 + $1.bytes }
     if opening > sum {

@@ -10,6 +10,9 @@ public struct ProcessLayout: Sendable, Equatable {
   /// The bytes that a process can send in a second.
   public var networkRate: Double
 
+  /// Whether this process is one of them, so that what it already holds includes the MPI library.
+  var isRunning = false
+
   /// The rate of a network of ten gigabits per second.
   public static let usualRate = 1.25e9
   /// The seconds that a call takes whatever its size: a few messages, one after another.

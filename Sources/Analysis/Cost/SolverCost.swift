@@ -12,6 +12,8 @@ package struct SolverCost: Sendable {
   /// Vectors of each Jacobian in an application, and in the widest one, which measures the residual norms.
   let vectors: Int
   let widest: Int
+  /// The triplets beyond the requested ones that are measured.
+  let further: Int
   /// Bases of all Jacobians that are in memory together.
   let basisBytes: Int
 
@@ -31,33 +33,44 @@ package struct SolverCost: Sendable {
     certify: CertifyMode, blockSize: Int? = nil
   ) {
     let width = min(m, n)
-    // The mean of both sides: a pass adds a block to one of the two bases, in turn.
-    let vectorBytes = (m + n) / 2 * MemoryLayout<Double>.stride
-    // Of the largest maps there are, more than a number of bytes can be.
-    let bytes = { (vectors: Int) in Int(min(Double(vectors) * Double(vectorBytes), 0x1p62)) }
+    // A vector has the mean length of both sides: a pass adds a block to one of the two bases, in turn. Of the largest maps there
+    // are, the bytes can be more than an integer.
+    let bytes = { (vectors: Int, numbers: Double) in
+      Int(min((Double(vectors) * Double((m + n) / 2) + numbers) * 8, 0x1p62))
+    }
     // Vectors in one application of the block or the dense solver.
     let most = Engine.independentVectors
     let kind = k >= width - 1 ? .dense : solver
+    let b = max(1, min(blockSize ?? BlockLanczosSolver.blockSize(for: k), most / r, width))
+    // The search for a proof takes 0.3 of a solve, for a bound two thirds of that, and a few more triplets are measured.
+    let share = certify == .off ? 0 : certify == .bound ? 0.2 : 0.3
+    let measured = min(k + (certify == .off ? 0 : max(4, min(8, b))), width)
+    further = measured - min(k, width)
     switch kind {
     case .dense:
       // The matrix, LAPACK's copy, U and Vᵀ with their transposes, and the work array of dgesdd.
       (passes, vectors, widest) = ((width + most - 1) / most + 4, most, most)
-      basisBytes = bytes(8 * width)
+      basisBytes = bytes(8 * width, 0)
     case .arpack, .parpack:
       passes = 70 + 5 * k / 2 + (certify == .off ? 0 : 10)
       (vectors, widest) = (1, k + 8)
-      basisBytes = bytes(max(2 * k + 1, 20) + 4 + 3 * k)
+      // ARPACK's basis has been freed when the search has bases of its own, beside what was found on both sides.
+      let search = 6 * measured + Int(share * Self.passes(count: k)) * b
+      basisBytes = bytes(max(max(2 * k + 1, 20) + 4 + 3 * k, certify == .off ? 0 : search), 0)
     case .auto, .block, .randomized:
-      let b = max(1, min(blockSize ?? BlockLanczosSolver.blockSize(for: k), most / r, width))
       // With 8 vectors; narrower blocks need more passes and fewer vectors. A group waits for its slowest member.
-      let narrower = pow(8 / Double(b), 0.6) * (r > 1 ? 1.15 : 1)
-      let solve = Int(Self.passes(count: k) * narrower)
-      // The search for a proof takes 0.3 of the solve, for a bound two thirds of that, and a few more triplets are measured.
-      let share = certify == .off ? 0 : certify == .bound ? 0.2 : 0.3
+      let alone = Self.passes(count: k) * pow(8 / Double(b), 0.6)
+      let solve = Int(alone * (r > 1 ? 1.15 : 1))
       passes = solve + Int(share * Double(solve))
-      (vectors, widest) = (b, max(b, min(k + (certify == .off ? 0 : 8), most / r)))
-      // The search starts with bases of its own, after those of the solve have been freed.
-      basisBytes = bytes(r * (solve * b + 4 * widest + 3 * b))
+      (vectors, widest) = (b, max(b, min(measured, most / r)))
+      // The bases U and V, with H = Uᵀ A V and its eigenvectors. They grow in turn, and not while a solve waits for others. Trained
+      // models of a hundred million weights need 0.9 to 1 of the passes counted here, random ones of large width 0.6.
+      let held = min(Int(0.85 * alone) * b / 2, max(256, 6 * k + 8 * b), width)
+      let projected = Double(r) * Double(held) * Double(held + measured)
+      // Beside them what is measured, as vectors and products of both sides; and at as many solves at a time as there are threads
+      // the new bases of the search, which starts before the old ones are freed.
+      let searching = certify == .off ? 0 : min(r, Engine.currentThreads) * 4 * measured
+      basisBytes = bytes(r * (2 * held + 3 * b + 4 * measured) + searching, projected)
     }
   }
 

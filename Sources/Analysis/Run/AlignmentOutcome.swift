@@ -44,7 +44,8 @@ package struct AlignmentOutcome {
     }
     do {
       if let limit = settings.maxMemory {
-        let layout = ProcessLayout(processes: processes.all.size, slices: processes.slices)
+        var layout = ProcessLayout(processes: processes.all.size, slices: processes.slices)
+        layout.isRunning = true
         try processes.together { try run.predicted(on: layout, in: folder).requireWithin(limit) }
       }
       if folder.keepsWork { say("resuming from what is finished in \(path)") }

@@ -126,7 +126,7 @@ final class BlockSolve<Scalar: RealScalar> {
     }
     let count = whole.reduce(0) { $0 + $1.members.count }
     return SolvedBlock(
-      triplets: triplets.map { $0?.kept.moved },
+      triplets: triplets.map { $0?.kept },
       seconds: (monotonicSeconds() - start) / Double(count),
       precisions: precisions, noise: noise)
   }
@@ -167,7 +167,8 @@ final class BlockSolve<Scalar: RealScalar> {
     do {
       return try solver.partialSVDs(
         of: isStopped.map { CancellableBatch(jacobian, isCancelled: $0) } ?? jacobian,
-        count: resolved.top)
+        count: resolved.top
+      ).map(\.moved)
     } catch let failure as MemberError {
       throw SolveFailure(jacobian: members[failure.member], error: failure.error)
     }
@@ -190,7 +191,7 @@ final class BlockSolve<Scalar: RealScalar> {
     defer { a.releaseWorkspace() }
     do {
       return try TripletRefinement(tolerance: resolved.tolerance, seed: resolved.seed)
-        .refined(found, by: divided(a, over: model.team), noise: noise)
+        .refined(found, by: divided(a, over: model.team), noise: noise).moved
     } catch {
       throw SolveFailure(jacobian: jacobian, error: error)
     }

@@ -9,7 +9,7 @@ enum KeptPath {
   static let pictured = 1 << 23
 
   /// Bytes of the states kept for prompts with these numbers of tokens, and of the largest one's picture: some states in double
-  /// precision, and the Gram matrix with its sum, a product and LAPACK's copies.
+  /// precision, and two matrices of the Gram matrix's size, its parts' products or LAPACK's copy.
   static func bytes(
     _ tokens: [Int], width: Int, layers: Int, all: Bool
   ) -> (states: Int, pictures: Int) {
@@ -18,7 +18,7 @@ enum KeptPath {
     let most = pictured.max() ?? 0
     let (points, rows) = (most / width, most / width / (layers + 1))
     let side = min(points, width)
-    let picture = (max(rows, side) * width + 5 * side * side) * 8
+    let picture = (max(rows, side) * width + 2 * side * side) * 8
     return ((all ? sizes : pictured).reduce(0, +) * 4, picture)
   }
 }
