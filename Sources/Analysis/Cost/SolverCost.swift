@@ -42,8 +42,10 @@ package struct SolverCost: Sendable {
     let most = Engine.independentVectors
     let kind = k >= width - 1 ? .dense : solver
     let b = max(1, min(blockSize ?? BlockLanczosSolver.blockSize(for: k), most / r, width))
-    // The search for a proof takes 0.3 of a solve, for a bound two thirds of that, and a few more triplets are measured.
-    let share = certify == .off ? 0 : certify == .bound ? 0.2 : 0.3
+    // The search for a proof takes 0.3 of a solve, for a bound two thirds of that; the space of a block solve proves it without a
+    // search, unless the block is narrow. A few more triplets are measured.
+    let isBlock = kind != .arpack && kind != .parpack && kind != .randomized
+    let share = certify == .off || isBlock && b >= 4 ? 0 : certify == .bound ? 0.2 : 0.3
     let measured = min(k + (certify == .off ? 0 : max(4, min(8, b))), width)
     further = measured - min(k, width)
     switch kind {

@@ -45,7 +45,9 @@ public func linearize<S: RealScalar>(
       x = try model.output(x, at: map.to)
       if maps[0].subtractsIdentity && points.count > 1 { x = x - entered }
       return x.averaged(maps)
-    }, at: Matrix(rows: rows, columns: columns), rules: map.rules)
+    }, at: Matrix(rows: rows, columns: columns), rules: map.rules,
+    // Of several blocks they would be as many matrices.
+    fusesLinearMaps: points.count == 1)
 }
 
 /// The maps from several boundaries side by side, each summed over its source and output tokens: K = [J_a … J_z].
