@@ -170,3 +170,6 @@ public final class Linearization<Scalar: RealScalar>: LinearOperator {
       elements: applyAdjoint(flat.converted(to: Double.self)).converted(to: Scalar.self).elements)
   }
 }
+
+/// Frees the memory of fused maps that no linearization uses now; otherwise it is kept for the next ones.
+public func freeSpareMaps() { MatrixCombination.freeSpareMemory() }

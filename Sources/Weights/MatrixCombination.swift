@@ -65,6 +65,9 @@ package final class MatrixCombination: @unchecked Sendable {
   }
 
   deinit { release() }
+
+  /// Frees the memory that is kept for combinations to come.
+  package static func freeSpareMemory() { SpareMatrices.shared.free() }
 }
 
 /// The memory of released combinations, kept for the next ones: the first use of fresh pages takes longer than forming M in
@@ -95,6 +98,11 @@ private final class SpareMatrices: Sendable {
       }
       return ElementBox(count: count)
     }
+  }
+
+  /// Frees what is not used.
+  func free() {
+    state.withLock { ($0.spare, $0.spareCount) = ([], 0) }
   }
 
   /// Keeps the memory, or frees it if there is enough.

@@ -105,7 +105,8 @@ public struct CostEstimate: Sendable {
     let (r, blocks) = (group.jacobians.count, resolved.layers.count)
     var batches = group.batches
     var largest = batches.max { $0.count < $1.count }!
-    // What the sample took and freed is no part of the program.
+    // What the sample, and the choice of the block size, took and freed is no part of the program.
+    freeSpareMaps()
     returnFreedMemory()
     let program = MemoryMeter.privateBytes
     let residentFiles = max(0, MemoryMeter.residentBytes - program)

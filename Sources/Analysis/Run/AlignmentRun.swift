@@ -1,3 +1,4 @@
+import Autodiff
 import Files
 import Weights
 import Alignment
@@ -276,6 +277,7 @@ public struct AlignmentRun {
       if !forward.isSettled { share.beginAgain() }
     } while !forward.isSettled
     // Return freed memory, so that the solver's fragments do not add to the coupling's peak.
+    freeSpareMaps()
     returnFreedMemory()
     let middle = monotonicSeconds()
     let survivors = try CouplingPass.run(
