@@ -69,8 +69,9 @@ extension Trace {
     }
   }
 
-  /// The most numbers in a fused map, 2⁸ MB of them: in larger models it would be too much beside a block.
-  private static var mostFused: Int { 1 << 26 }
+  /// The most numbers in a fused map, 64 MB of them. Larger ones are read from memory in every application, which takes as long
+  /// as reading both stored matrices of 16-bit numbers, and are too much beside a block.
+  private static var mostFused: Int { 1 << 24 }
 
   /// The linear map of a single row whose scaled output is `diagonal` ∘ the value at `position`, and how often each
   /// position was passed on the way to its input; nil if that value is computed in another way.
