@@ -69,10 +69,12 @@ package struct SolverCost: Sendable {
       // models of a hundred million weights need 0.9 to 1 of the passes counted here, random ones of large width 0.6.
       let held = min(Int(0.85 * alone) * b / 2, max(256, 6 * k + 8 * b), width)
       let projected = Double(r) * Double(held) * Double(held + measured)
+      // The proof holds H without its pending part, its Gram matrix and all eigenvectors, in as many solves as there are threads.
+      let proof = certify == .off ? 0 : 3 * Double(min(r, Engine.currentThreads) * held * held)
       // Beside them what is measured, as vectors and products of both sides; and at as many solves at a time as there are threads
       // the new bases of the search, which starts before the old ones are freed.
       let searching = certify == .off ? 0 : min(r, Engine.currentThreads) * 4 * measured
-      basisBytes = bytes(r * (2 * held + 3 * b + 4 * measured) + searching, projected)
+      basisBytes = bytes(r * (2 * held + 3 * b + 4 * measured) + searching, projected + proof)
     }
   }
 
