@@ -69,10 +69,13 @@ struct MemoryPlanTests {
     prompts(2, tokens: 3) + ["--solver", "arpack"],
   ]
 
+  /// With block sizes given, since that of the machine may be another.
   private static let middleCases: [[String]] = [
-    prompts(6, tokens: 3),
-    prompts(2, tokens: 3) + ["--top", "60", "--ranks", "20,60", "--layers", "1-2"],
-    prompts(2, tokens: 3) + ["--like-paper", "--layers", "1-2"],
+    prompts(6, tokens: 3) + ["--block-size", "8"],
+    prompts(2, tokens: 3) + [
+      "--top", "60", "--ranks", "20,60", "--layers", "1-2", "--block-size", "16",
+    ],
+    prompts(2, tokens: 3) + ["--like-paper", "--layers", "1-2", "--block-size", "8"],
   ]
 
   #if os(Linux)

@@ -74,7 +74,9 @@ package struct SolverCost: Sendable {
       // Beside them what is measured, as vectors and products of both sides; and at as many solves at a time as there are threads
       // the new bases of the search, which starts before the old ones are freed.
       let searching = certify == .off ? 0 : min(r, Engine.currentThreads) * 4 * measured
-      basisBytes = bytes(r * (2 * held + 3 * b + 4 * measured) + searching, projected + proof)
+      // A basis grows by a quarter, and its old array is there until it is copied.
+      let grown = 2 * held + held / 2 + held
+      basisBytes = bytes(r * (grown + 3 * b + 4 * measured) + searching, projected + proof)
     }
   }
 
