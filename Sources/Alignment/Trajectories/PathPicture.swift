@@ -18,6 +18,8 @@ public struct PathPicture: Sendable {
   /// A token far from all others, as the first one often is, would determine both directions. Throws `LAPACKError` if
   /// a state is not finite. Besides the states it takes the smaller Gram matrix and about as many states in double precision at a
   /// time. Precondition: all layers have the same shape, which includes token `first`.
+  @_specialize(where Scalar == Float)
+  @_specialize(where Scalar == Double)
   public init<Scalar: RealScalar>(
     states: [Matrix<Scalar>], from first: Int = 0
   ) throws(LAPACKError) {

@@ -34,6 +34,8 @@ public struct TrajectoryAccumulator: Sendable {
   /// double first.
   ///
   /// Throws `TrajectoryError.notFinite`. Precondition: all layers have the same shape.
+  @_specialize(where Scalar == Float)
+  @_specialize(where Scalar == Double)
   public mutating func append<Scalar: RealScalar>(
     _ states: Matrix<Scalar>
   ) throws(TrajectoryError) {

@@ -277,7 +277,6 @@ public struct AlignmentRun {
       if !forward.isSettled { share.beginAgain() }
     } while !forward.isSettled
     // Return freed memory, so that the solver's fragments do not add to the coupling's peak.
-    freeSpareMaps()
     returnFreedMemory()
     let middle = monotonicSeconds()
     let survivors = try CouplingPass.run(

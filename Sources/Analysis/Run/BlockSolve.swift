@@ -1,4 +1,5 @@
 import Autodiff
+import Files
 import Lanczos
 import LinearAlgebra
 import Model
@@ -118,8 +119,9 @@ final class BlockSolve<Scalar: RealScalar> {
         ? triplets.indices.filter {
           triplets[$0]?.isRounded(noise.single, tolerance: resolved.tolerance) ?? false
         } : []
-      for jacobian in refined {
+      for (i, jacobian) in refined.enumerated() {
         triplets[jacobian] = try refine(jacobian, triplets[jacobian]!, noise.single)
+        returnMemory(after: i)
         precisions[jacobian] = .double
       }
       if !refined.isEmpty { noise.double = comparison?.ofPoint() }
@@ -163,7 +165,10 @@ final class BlockSolve<Scalar: RealScalar> {
       BatchedJacobian(linearization) { self.linearization(of: $0.map { members[$0] }) },
       over: model.team)
     // Others will need the memory.
-    defer { if whole.count > 1 { linearization.releaseWorkspace() } }
+    defer {
+      if whole.count > 1 { linearization.releaseWorkspace() }
+      returnMemory(after: i)
+    }
     do {
       return try solver.partialSVDs(
         of: isStopped.map { CancellableBatch(jacobian, isCancelled: $0) } ?? jacobian,
@@ -172,6 +177,11 @@ final class BlockSolve<Scalar: RealScalar> {
     } catch let failure as MemberError {
       throw SolveFailure(jacobian: members[failure.member], error: failure.error)
     }
+  }
+
+  /// Returns what solves have freed, now and then: the triplets that stay lie between it.
+  private func returnMemory(after solve: Int) {
+    if solve % 8 == 7 { returnFreedMemory() }
   }
 
   private func compare<Twin: RealScalar>(

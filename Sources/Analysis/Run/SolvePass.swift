@@ -1,5 +1,6 @@
 import Alignment
 import Autodiff
+import Files
 import Lanczos
 import LinearAlgebra
 import Model
@@ -82,7 +83,14 @@ struct SolvePass {
       model, inputs, group, keepsStates: saveHiddenStates, isRecording: isRecording, &survivors)
     var image = coversPath ? LinearisedImage(walk.selected, share) : nil
     var sample = unsolved == nil ? nil : try NoiseSample<Scalar, Twin>(model, inputs, group)
+    // A block's states stay, between what its evaluation has freed. With few tokens that is too little to be worth returning.
+    let returnsMemory = inputs.reduce(0) { $0 + model.description.tokenCount(of: $1) } > 64
     for l in 1...layers {
+      defer {
+        // What comes after the last solved block needs memory of its own.
+        if l == resolved.layers.last { freeSpareMaps() }
+        if returnsMemory { returnFreedMemory() }
+      }
       let i = resolved.layers.firstIndex(of: l)
       let isOwn: Bool
       var isNew = false
