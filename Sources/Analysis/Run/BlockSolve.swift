@@ -106,6 +106,8 @@ final class BlockSolve<Scalar: RealScalar> {
   ) throws -> SolvedBlock {
     let start = monotonicSeconds()
     var triplets = try triplets()
+    // The Jacobian of a truncated prompt, which is not among the solved ones, may need a fused map of its own.
+    if let sample, sample.isCut { whole.forEach { $0.linearization.releaseWorkspace() } }
     let comparison = sample.flatMap { compare($0.jacobian, at: place, triplets) }
     var precisions = triplets.map { _ in ProductPrecision(of: Scalar.self) }
     var noise = MeasuredNoise()
