@@ -274,8 +274,8 @@ public struct CostEstimate: Sendable {
 
   /// Memory for stacks, and for what a run holds besides numbers.
   private static let buffers = 1 << 20
-  /// What a linearization takes besides the numbers it keeps: its steps and their tables, some forty objects. Measured: 768 and 1920
-  /// of a small model took 10 and 9 KB each.
+  /// What a linearization takes besides the numbers it keeps: the objects of its steps. Not derived: 768 and 1920 linearizations of a
+  /// small model took 10 and 9 KB each more than was counted.
   private static let linearizationObjects = 9 << 10
   /// The program's own pages that are first used after a plan, and the pages of results being written.
   private static let laterFiles = 4 << 20
