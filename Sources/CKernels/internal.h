@@ -10,8 +10,10 @@
 // For functions that are specialised by constant arguments.
 #define ALWAYS static inline __attribute__((always_inline))
 
-// The number of columns of W processed at a time: a multiple of every block.
+// The most columns of W processed at a time: a multiple of every block.
 #define STRIP 256
+// Strips have a multiple of so many columns, or of a block's: a multiple of every instruction set's lanes.
+#define STRIP_UNIT 32
 // The number of rows of W processed at a time; the adjoint sums them before adding them to the sum so far.
 #define ROW_GROUP 32
 // The number of columns of a transposed strip that are summed in the same way; a divisor of STRIP.
@@ -103,6 +105,9 @@ extern const struct ck_products ck_doubles_avx2, ck_doubles_avx512;
 const struct ck_kernels *ck_kernels_of(int32_t instruction_set);
 const struct ck_kernels *ck_engine_kernels(const struct ck_engine *engine);
 
+// The number of threads that a job would run on now: one in a call that is part of a job.
+int ck_free_threads(const struct ck_engine *engine);
+
 // Scratch memory of the calling thread: at least `bytes` bytes, 64-byte aligned. Its contents are lost when it grows.
 // It lives as long as the thread; if it cannot be allocated, the process ends with a message. One slot is for the sums
 // of a task, one for the packed input of a product.
@@ -174,3 +179,9 @@ static inline int64_t ck_min(int64_t a, int64_t b) { return a < b ? a : b; }
 // The number of parts of `size` in `count`, counting a smaller last one.
 static inline int64_t ck_tiles(int64_t count, int64_t size) { return (count + size - 1) / size; }
 static inline int64_t ck_round_up(int64_t a, int64_t unit) { return ck_tiles(a, unit) * unit; }
+// The columns of the strips that `count` columns of W are divided into: as few strips as possible, and those alike, because
+// every strip has the next one prefetched, column by column.
+static inline int64_t ck_strip_width(const struct ck_matrix *w, int64_t count) {
+  const int64_t block = ck_block_of(w->type).length;
+  return ck_round_up(ck_tiles(count, ck_tiles(count, STRIP)), block > STRIP_UNIT ? block : STRIP_UNIT);
+}

@@ -31,7 +31,7 @@ struct ck_engine {
   int64_t count;
   void (*body)(void *, int64_t);
   void *context;
-  _Alignas(128) atomic_flag busy;
+  _Alignas(128) atomic_bool busy;
   atomic_int sleepers, leaving;
   pthread_mutex_t mutex;
   pthread_cond_t wake;
@@ -121,7 +121,7 @@ static void *work(void *engine) {
 void ck_parallel_for(struct ck_engine *pool, int64_t count,
                      void (*body)(void *context, int64_t index), void *context) {
   // Never wait for a busy pool: it runs either another caller's job or the job that this call is part of.
-  if (count < 2 || pool->threads < 2 || atomic_flag_test_and_set(&pool->busy)) {
+  if (count < 2 || pool->threads < 2 || atomic_exchange(&pool->busy, 1)) {
     for (int64_t i = 0; i < count; i++) body(context, i);
     return;
   }
@@ -136,7 +136,11 @@ void ck_parallel_for(struct ck_engine *pool, int64_t count,
   atomic_fetch_and(&pool->state, ~OPEN);
   for (int i = 0; atomic_load(&pool->state) & INSIDE; i++)
     if (i < 4096) relax(); else sched_yield();
-  atomic_flag_clear(&pool->busy);
+  atomic_store(&pool->busy, 0);
+}
+
+int ck_free_threads(const struct ck_engine *pool) {
+  return atomic_load_explicit(&pool->busy, memory_order_relaxed) ? 1 : pool->threads;
 }
 
 struct ck_engine *ck_engine_create(int32_t instruction_set, int threads) {
@@ -145,7 +149,6 @@ struct ck_engine *ck_engine_create(int32_t instruction_set, int threads) {
       kernels ? aligned_alloc(_Alignof(struct ck_engine), sizeof(struct ck_engine)) : NULL;
   if (!pool) return NULL;
   memset(pool, 0, sizeof *pool);
-  atomic_flag_clear(&pool->busy);
   pthread_mutex_init(&pool->mutex, NULL);
   pthread_cond_init(&pool->wake, NULL);
   pool->kernels = kernels;

@@ -80,7 +80,7 @@ static void multiply_portion(struct job job) {
 
 static void multiply_adjoint_portion(struct job job) {
   const struct ck_product *p = &job.product;
-  job.unit = adjoint_columns(p, job.kernels, ck_engine_threads(job.engine));
+  job.unit = adjoint_columns(p, job.kernels, ck_free_threads(job.engine));
   share(&job, p->w->rows * p->w->columns, ck_tiles(p->w->columns, job.unit), multiply_adjoint_task);
 }
 

@@ -16,10 +16,9 @@
 // over lanes.
 //
 // Long sums are computed as sums of partial sums, so that a term is rounded once per addition in its partial sum and
-// in the sum of partial sums, not once per term of the product. Forward, the partial sums are those of strips, STRIP
-// / LANES terms per lane; in the adjoint, those of ROW_GROUP rows (COLUMN_GROUP columns of transposed strips), which
+// in the sum of partial sums, not once per term of the product. Forward, the partial sums are those of strips, at most
+// STRIP / LANES terms per lane; in the adjoint, those of ROW_GROUP rows (COLUMN_GROUP columns of transposed strips), which
 // are in turn summed in parts of PART.
-
 
 #include "strips.inc.h"
 
@@ -28,10 +27,10 @@
 // Packs strip `index` of X (n, b): entry c of vector j at packed[(index b + j) STRIP + c], with zeros up to whole
 // lanes.
 static void pack_strip(const struct ck_product *p, int64_t index, void *to) {
-  const int64_t b = p->b, stride = p->in_stride;
-  const int64_t count = ck_min(STRIP, p->w->columns - index * STRIP);
+  const int64_t b = p->b, stride = p->in_stride, width = ck_strip_width(p->w, p->w->columns);
+  const int64_t count = ck_min(width, p->w->columns - index * width);
   const int64_t whole = count / LANES * LANES, lanes = ck_round_up(count, LANES);
-  const REAL *x = (const REAL *)p->in + index * STRIP * stride;
+  const REAL *x = (const REAL *)p->in + index * width * stride;
   REAL *restrict packed = (REAL *)to + index * b * STRIP;
   int64_t j = 0;
   for (; j + 4 <= b; j += 4)
@@ -154,12 +153,12 @@ static void write_row(const REAL *restrict sums, const struct ck_product *p, REA
 static void multiply_rows(const struct ck_product *p, const void *packed, int64_t row, int64_t rows,
                           void *scratch) {
   const struct ck_matrix *w = p->w;
-  const int64_t b = p->b, s_stride = ck_round_up(b, 4);
+  const int64_t b = p->b, s_stride = ck_round_up(b, 4), width = ck_strip_width(w, w->columns);
   const REAL *x = packed;
   REAL *buffer = scratch, *sums = buffer + STRIP_NUMBERS;
-  for (int64_t column = 0; column < w->columns; column += STRIP, x += b * STRIP) {
-    const int64_t columns = ck_min(STRIP, w->columns - column);
-    const uint8_t *next = column + STRIP < w->columns ? ck_weights(w, row, column + STRIP)
+  for (int64_t column = 0; column < w->columns; column += width, x += b * STRIP) {
+    const int64_t columns = ck_min(width, w->columns - column);
+    const uint8_t *next = column + width < w->columns ? ck_weights(w, row, column + width)
                           : row + 2 * rows <= w->rows ? ck_weights(w, row + rows, 0)
                                                       : NULL;
     struct strip s = open_strip(w, row, rows, column, columns, next, 0, buffer);
@@ -249,14 +248,14 @@ static void write_lanes(const REAL *restrict sums, int64_t terms, int64_t count,
 static void multiply_adjoint_columns(const struct ck_product *p, int64_t first, int64_t count,
                                      void *scratch) {
   const struct ck_matrix *w = p->w;
-  const int64_t b = p->b;
+  const int64_t b = p->b, width = ck_strip_width(w, count);
   REAL *buffer = scratch, *sums = buffer + STRIP_NUMBERS;
   for (int64_t row = 0; row < w->rows; row += ROW_GROUP) {
     const int64_t rows = ck_min(ROW_GROUP, w->rows - row);
-    for (int64_t column = 0; column < count; column += STRIP) {
-      const int64_t columns = ck_min(STRIP, count - column);
+    for (int64_t column = 0; column < count; column += width) {
+      const int64_t columns = ck_min(width, count - column);
       const uint8_t *next =
-          column + STRIP < count              ? ck_weights(w, row, first + column + STRIP)
+          column + width < count              ? ck_weights(w, row, first + column + width)
           : row + rows + ROW_GROUP <= w->rows ? ck_weights(w, row + rows, first)
                                               : NULL;
       struct strip s =
