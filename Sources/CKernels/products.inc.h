@@ -287,7 +287,11 @@ static void multiply_rows_thick(const struct ck_product *p, int64_t row, void *s
   for (int64_t column = 0; column < w->columns; column += STRIP) {
     const int64_t columns = ck_min(STRIP, w->columns - column);
     const uint8_t *next = column + STRIP < w->columns ? ck_weights(w, row, column + STRIP) : NULL;
-    const struct strip as_stored = open_strip(w, row, rows, column, columns, next, 1, buffer);
+    // Whole lanes of rows of the vectors' type are transposed from where they are.
+    const struct strip as_stored =
+        open_strip(w, row, rows, column, columns, next, w->type != REAL_TYPE || lanes != rows, buffer);
+    for (int64_t r = 0; as_stored.ahead && r < rows; r++)
+      prefetch(as_stored.weights + r * as_stored.stride + as_stored.ahead, columns * sizeof(REAL));
     if (as_stored.type == REAL_TYPE)
       transpose_strip(&as_stored, REAL_TYPE, transposed);
     else
