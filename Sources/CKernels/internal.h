@@ -12,7 +12,7 @@
 
 // The most columns of W processed at a time: a multiple of every block.
 #define STRIP 256
-// Strips have a multiple of so many columns, or of a block's: a multiple of every instruction set's lanes.
+// The number of columns of a strip is a multiple of this, or of a larger block: a multiple of the lanes of every instruction set.
 #define STRIP_UNIT 32
 // The number of rows of W processed at a time; the adjoint sums them before adding them to the sum so far.
 #define ROW_GROUP 32
