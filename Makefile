@@ -8,6 +8,7 @@ READERS ?=
 MODELS ?=
 MEMORY ?=
 TRUTH ?=
+TRAITS ?=
 WHEEL ?= $(shell ls dist/krylens-*.whl)
 PROMPT ?= What is the capital of France? The capital is
 KRYLENS = .build/release/krylens
@@ -41,8 +42,8 @@ demo-training: build ## coupling over eight committed checkpoints of a tiny mode
 	@rm -rf krylens-runs/training-demo
 	@$(KRYLENS) emergence benchmarks/training-demo/checkpoints --prompts benchmarks/training-demo/prompts.txt -o krylens-runs/training-demo
 
-test: setup ## run all tests, optimised
-	$(SWIFT) test -c release -Xswiftc -enable-testing
+test: setup ## run all tests, optimised; TRAITS=MPI tests what is built with MPI
+	$(SWIFT) test -c release -Xswiftc -enable-testing $(addprefix --traits ,$(TRAITS))
 
 test-extensions: setup ## build and run a package that adds a family, a primitive, a solver and a metric
 	$(SWIFT) build --package-path examples/extensions --scratch-path .build-extensions
