@@ -50,7 +50,9 @@ extension Matrix where Scalar == Double {
     precondition(rows == columns, "\(rows) × \(columns) is not square")
     precondition(count <= rows, "\(count) eigenpairs of a matrix of order \(rows)")
     // LAPACK may never return from a NaN.
-    guard elements.allSatisfy(\.isFinite) else { throw LAPACKError(routine: "dgeev", info: -4) }
+    guard elements.allSatisfy(\.isFinite) else {
+      throw LAPACKError(routine: "dgeev", info: -4, isFinite: false)
+    }
     guard rows > 0 else { return DenseEigenpairs([], count: 0, order: 0) }
     // Row-major A is column-major Aᵀ. From uᴴ Aᵀ = λ uᴴ follows A ū = λ ū: we need the conjugates of its left
     // eigenvectors.
@@ -69,7 +71,9 @@ extension Matrix where Scalar == Double {
       dgeev_(
         "V", "N", &n, &a.elements, &n, &real, &imaginary, &vectors.elements, &n, &unused, &one,
         &work, &size, &info)
-      guard info == 0 else { throw LAPACKError(routine: "dgeev", info: Int(info)) }
+      guard info == 0 else {
+        throw LAPACKError(routine: "dgeev", info: Int(info), isFinite: true)
+      }
       guard size < 0 else { break }
       size = Int32(work[0])
       work = Array(repeating: 0, count: Int(size))

@@ -15,7 +15,9 @@ extension Matrix where Scalar == Double {
     precondition(count <= rows, "\(count) eigenpairs of a matrix of order \(rows)")
     guard count > 0 else { return ([], Matrix(rows: 0, columns: columns)) }
     // LAPACK may never return from a NaN.
-    guard elements.allSatisfy(\.isFinite) else { throw LAPACKError(routine: "dsytrd", info: -3) }
+    guard elements.allSatisfy(\.isFinite) else {
+      throw LAPACKError(routine: "dsytrd", info: -3, isFinite: false)
+    }
     guard 2 * count <= rows, let pairs = try pairsByInverseIteration(count) else {
       return try allEigenpairs(largest: count)
     }
@@ -38,10 +40,14 @@ extension Matrix where Scalar == Double {
     var work = [Double](repeating: 0, count: 64 * 65 + 32 * rows)
     var size32 = Int32(work.count)
     dsytrd_("U", &n, &a, &n, &diagonal, &beside, &reflectors, &work, &size32, &info)
-    guard info == 0 else { throw LAPACKError(routine: "dsytrd", info: Int(info)) }
+    guard info == 0 else {
+      throw LAPACKError(routine: "dsytrd", info: Int(info), isFinite: true)
+    }
     var (values, rest) = (diagonal, beside)
     dsterf_(&n, &values, &rest, &info)
-    guard info == 0 else { throw LAPACKError(routine: "dsterf", info: Int(info)) }
+    guard info == 0 else {
+      throw LAPACKError(routine: "dsterf", info: Int(info), isFinite: true)
+    }
     var chosen = Array(values.suffix(count))
     // All values belong to one block that ends in row n.
     var (blocks, ends) = ([Int32](repeating: 1, count: count), [n])
@@ -54,7 +60,9 @@ extension Matrix where Scalar == Double {
     guard info == 0 else { return nil }
     dormtr_(
       "L", "U", "N", &n, &k, &a, &n, &reflectors, &vectors.elements, &n, &work, &size32, &info)
-    guard info == 0 else { throw LAPACKError(routine: "dormtr", info: Int(info)) }
+    guard info == 0 else {
+      throw LAPACKError(routine: "dormtr", info: Int(info), isFinite: true)
+    }
     return Self.descending(chosen.map { $0 / scale }[...], vectors)
   }
 
@@ -72,7 +80,9 @@ extension Matrix where Scalar == Double {
     for _ in 0..<2 {
       dsyevd_(
         "V", "U", &n, &vectors.elements, &n, &values, &work, &size, &integers, &integerSize, &info)
-      guard info == 0 else { throw LAPACKError(routine: "dsyevd", info: Int(info)) }
+      guard info == 0 else {
+        throw LAPACKError(routine: "dsyevd", info: Int(info), isFinite: true)
+      }
       guard size < 0 else { break }
       (size, integerSize) = (Int32(work[0]), integers[0])
       work = Array(repeating: 0, count: Int(size))

@@ -15,15 +15,48 @@ private func random(_ m: Int, _ n: Int, seed: UInt64 = 1) -> Matrix<Double> {
 /// The results of LAPACK satisfy their definitions. 1e-12: about a hundred rounding errors at sizes ≤ 60, with a
 /// margin.
 @Suite struct DecompositionTests {
-  @Test(arguments: [(1, 1), (1, 7), (7, 1), (20, 20), (30, 12), (12, 30)])
-  func singularValueDecompositionRestoresTheMatrix(shape: (Int, Int)) throws {
+  @Test(
+    arguments: [(1, 1), (1, 7), (7, 1), (20, 20), (30, 12), (12, 30)],
+    Matrix<Double>.SVDRoutine.allCases)
+  func singularValueDecompositionRestoresTheMatrix(
+    shape: (Int, Int), routine: Matrix<Double>.SVDRoutine
+  ) throws {
     let a = random(shape.0, shape.1)
-    let (u, s, v) = try a.singularValueDecomposition()
+    let (u, s, v) = try a.singularValueDecomposition(by: routine)
     #expect(s == s.sorted(by: >) && s.allSatisfy { $0 >= 0 })
     #expect(orthonormalityDefect(u) < 1e-12 && orthonormalityDefect(v) < 1e-12)
     var scaled = v
     for i in 0..<v.rows { for j in 0..<v.columns { scaled[i, j] *= s[i] } }
     #expect((Matrix.product(u, .transposed, scaled) - a).frobeniusNorm < 1e-12 * s[0])
+    let alone = try a.singularValues()
+    #expect(zip(s, alone).allSatisfy { abs($0 - $1) < 1e-12 * s[0] } && alone.count == s.count)
+  }
+
+  /// Divide and conquer does not converge on some finite matrices, which ones differs by processor; of a NaN, QR iteration may never
+  /// return.
+  @Test func qrIterationIsTriedAfterDivideAndConquerUnlessANumberIsNotFinite() throws {
+    for isFinite in [true, false] {
+      var tried: [Matrix<Double>.SVDRoutine] = []
+      let found = Result {
+        try Matrix<Double>.firstConverged { routine throws(LAPACKError) in
+          tried.append(routine)
+          guard routine != .dgesdd else {
+            throw LAPACKError(routine: "dgesdd", info: 1, isFinite: isFinite)
+          }
+          return 7
+        }
+      }
+      #expect(tried == (isFinite ? [.dgesdd, .dgesvd] : [.dgesdd]))
+      #expect((try? found.get()) == (isFinite ? 7 : nil))
+    }
+  }
+
+  @Test func nanIsNamed() {
+    var a = random(5, 4)
+    a[2, 3] = .nan
+    for decompose in [{ _ = try a.singularValueDecomposition() }, { _ = try a.singularValues() }] {
+      #expect { try decompose() } throws: { "\($0)".contains("returned NaN or infinity") }
+    }
   }
 
   @Test func emptyAndZeroMatricesHaveDecompositions() throws {

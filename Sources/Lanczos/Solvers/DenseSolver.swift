@@ -29,7 +29,7 @@ public struct DenseSolver: PartialSVDSolver {
 
   /// The `count` largest triplets, 1 ≤ count ≤ min(m, n).
   ///
-  /// Throws `SolverError` for an impossible request, `OperatorError` for NaN or a wrong adjoint, `LAPACKError` if `dgesdd`
+  /// Throws `SolverError` for an impossible request, `OperatorError` for NaN or a wrong adjoint, `LAPACKError` if LAPACK
   /// fails.
   public func partialSVD(of a: any LinearOperator, count: Int) throws -> SingularTriplets {
     try checkTolerance(tolerance)
