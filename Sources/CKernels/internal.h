@@ -16,10 +16,15 @@
 #define STRIP_UNIT 32
 // The number of rows of W processed at a time; the adjoint sums them before adding them to the sum so far.
 #define ROW_GROUP 32
+// The same for the adjoint of matrices that no cache holds and that are read in place: processors recognise only a few sequences of
+// addresses at once, and read 32 rows in turn at half the speed or less. Wider numbers, which are read faster, need fewer rows.
+#define FEW_ADJOINT_ROWS(bytes) ((bytes) <= 2 ? 16 : 8)
+// The most bytes of a matrix that is taken to stay in a cache.
+#define CACHED_BYTES (4 << 20)
 // The number of columns of a transposed strip that are summed in the same way; a divisor of STRIP.
 #define COLUMN_GROUP 64
 // The number of terms of an adjoint product whose sum is added to the total; a multiple of ROW_GROUP and of STRIP.
-#define PART 1024
+#define PART 512
 // The distance of widened rows: a power of two would map all of them to the same few sets of the cache.
 #define STRIP_STRIDE (STRIP + 16)
 #define STRIP_NUMBERS (ROW_GROUP * STRIP_STRIDE)

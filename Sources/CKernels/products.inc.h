@@ -17,8 +17,8 @@
 //
 // Long sums are computed as sums of partial sums, so that a term is rounded once per addition in its partial sum and
 // in the sum of partial sums, not once per term of the product. Forward, the partial sums are those of strips, at most
-// STRIP / LANES terms per lane; in the adjoint, those of ROW_GROUP rows (COLUMN_GROUP columns of transposed strips), which
-// are in turn summed in parts of PART.
+// STRIP / LANES terms per lane; in the adjoint, those of ROW_GROUP or FEW_ADJOINT_ROWS rows (COLUMN_GROUP columns of transposed
+// strips), which are in turn summed in parts of PART.
 
 #include "strips.inc.h"
 
@@ -50,8 +50,8 @@ ALWAYS void join(REAL *to, vector sum, int is_first) { store(to, is_first ? sum 
 
 // Adds the sums of ROWS rows and B vectors over one strip; s[r, j] is at sums[(r s_stride + j) LANES].
 ALWAYS void add_rows(const struct strip *s, const uint8_t *w, const REAL *restrict x,
-                     REAL *restrict sums, int64_t s_stride, int is_first, const int32_t type,
-                     const int ROWS, const int B) {
+                     REAL *restrict sums, int64_t s_stride, int is_first, int64_t ahead,
+                     const int32_t type, const int ROWS, const int B) {
   const int64_t size = direct_bytes(type);
   vector sum[4][VECTORS_AT_ONCE];
   UNROLL for (int r = 0; r < ROWS; r++) {
@@ -59,7 +59,7 @@ ALWAYS void add_rows(const struct strip *s, const uint8_t *w, const REAL *restri
       sum[r][j] = (vector){0};
     }
   }
-  const int64_t stride = s->stride, ahead = s->ahead;
+  const int64_t stride = s->stride;
   for (int64_t c = 0; c < s->columns; c += LANES) {
     vector weights[4];
     UNROLL for (int r = 0; r < ROWS; r++) {
@@ -85,13 +85,13 @@ ALWAYS void add_strip(const struct strip *s, const REAL *x, REAL *sums, int64_t 
   // addition, products need registers too.
   const int IS_FUSED = VECTORS_AT_ONCE == 8 || (VECTORS_AT_ONCE == 4 && sizeof(vector) == 32);
   const int AT_ONCE = 2 * B <= VECTORS_AT_ONCE ? 4 : IS_FUSED ? 3 : 2;
-  int64_t r = 0;
+  int64_t r = 0, wait = s->time;
   for (; r + AT_ONCE <= s->rows; r += AT_ONCE)
-    add_rows(s, s->weights + r * s->stride, x, sums + r * s_stride * LANES, s_stride, is_first, type,
-             AT_ONCE, B);
+    add_rows(s, s->weights + r * s->stride, x, sums + r * s_stride * LANES, s_stride, is_first,
+             ahead_of_part(s, &wait), type, AT_ONCE, B);
   for (; r < s->rows; r++)
-    add_rows(s, s->weights + r * s->stride, x, sums + r * s_stride * LANES, s_stride, is_first, type,
-             1, B);
+    add_rows(s, s->weights + r * s->stride, x, sums + r * s_stride * LANES, s_stride, is_first,
+             ahead_of_part(s, &wait), type, 1, B);
 }
 
 #if VECTORS_AT_ONCE == 8
@@ -162,11 +162,10 @@ static void multiply_rows(const struct ck_product *p, const void *packed, int64_
                           : row + 2 * rows <= w->rows ? ck_weights(w, row + rows, 0)
                                                       : NULL;
     struct strip s = open_strip(w, row, rows, column, columns, next, 0, buffer);
-    for (int64_t j = 0; j < b; j += VECTORS_AT_ONCE) {
+    s.times = ck_tiles(b, VECTORS_AT_ONCE);
+    for (int64_t j = 0; j < b; j += VECTORS_AT_ONCE, s.time++)
       add_vectors(&s, x + j * STRIP, sums + j * LANES, s_stride, column == 0,
                   ck_min(VECTORS_AT_ONCE, b - j));
-      s.ahead = 0;
-    }
   }
   for (int64_t r = 0; r < rows; r++)
     write_row(sums + r * s_stride * LANES, p, (REAL *)p->out + (row + r) * p->out_stride);
@@ -178,14 +177,14 @@ static void multiply_rows(const struct ck_product *p, const void *packed, int64_
 // it is the first strip; those of lanes i and vector j are at sums[(i s_stride + j) LANES].
 ALWAYS void add_columns(const struct strip *s, int64_t column, const REAL *restrict y,
                         int64_t y_stride, REAL *restrict sums, int64_t s_stride, int is_first,
-                        const int32_t type, const int COLUMNS, const int B) {
+                        int64_t ahead, const int32_t type, const int COLUMNS, const int B) {
   const int64_t size = direct_bytes(type);
   vector sum[8][VECTORS_AT_ONCE];
   UNROLL for (int i = 0; i < COLUMNS; i++) {
     UNROLL for (int j = 0; j < B; j++) sum[i][j] = (vector){0};
   }
   const uint8_t *w = s->weights + column * size;
-  const int64_t stride = s->stride, ahead = s->ahead;
+  const int64_t stride = s->stride;
   for (int64_t r = 0; r < s->rows; r++, w += stride, y += y_stride) {
     vector weights[8];
     UNROLL for (int i = 0; i < COLUMNS; i++) {
@@ -205,22 +204,25 @@ ALWAYS void add_columns(const struct strip *s, int64_t column, const REAL *restr
 ALWAYS void add_strip_adjoint(const struct strip *s, const REAL *y, int64_t y_stride, REAL *sums,
                               int64_t s_stride, int is_first, const int32_t type, const int B) {
   const int AT_ONCE = 4 * B <= VECTORS_AT_ONCE ? 8 : 2 * B <= VECTORS_AT_ONCE ? 4 : 2;
-  int64_t c = 0;
+  int64_t c = 0, wait = s->time;
   for (; c + AT_ONCE * LANES <= s->columns; c += AT_ONCE * LANES)
-    add_columns(s, c, y, y_stride, sums + c * s_stride, s_stride, is_first, type, AT_ONCE, B);
+    add_columns(s, c, y, y_stride, sums + c * s_stride, s_stride, is_first,
+                ahead_of_part(s, &wait), type, AT_ONCE, B);
   for (; c < s->columns; c += LANES)
-    add_columns(s, c, y, y_stride, sums + c * s_stride, s_stride, is_first, type, 1, B);
+    add_columns(s, c, y, y_stride, sums + c * s_stride, s_stride, is_first,
+                ahead_of_part(s, &wait), type, 1, B);
 }
 
 // The same for all b vectors.
 static void add_adjoint(struct strip *s, const REAL *y, int64_t y_stride, REAL *sums, int64_t b,
                         int is_first) {
+  s->times = ck_tiles(b, VECTORS_AT_ONCE);
   for (int64_t j = 0; j < b; j += VECTORS_AT_ONCE, y += VECTORS_AT_ONCE, sums += VECTORS_AT_ONCE * LANES) {
 #define CASE_OF_B(B) \
   case B: add_strip_adjoint(s, y, y_stride, sums, b, is_first, TYPE, B); break;
     SWITCH_TYPE(s->type, ck_min(VECTORS_AT_ONCE, b - j))
 #undef CASE_OF_B
-    s->ahead = 0;
+    s->time++;
   }
 }
 
@@ -244,24 +246,41 @@ static void write_lanes(const REAL *restrict sums, int64_t terms, int64_t count,
   }
 }
 
+// The number of rows whose sum the adjoint forms in registers; the same for all b ≤ CK_INDEPENDENT_VECTORS.
+static int64_t summed_rows(const struct ck_matrix *w, int64_t b) {
+  const int is_in_place = is_direct(w->type) && w->columns % LANES == 0;
+  const int is_cached = w->rows * w->row_bytes <= CACHED_BYTES;
+  return b > CK_INDEPENDENT_VECTORS || !is_in_place || is_cached
+             ? ROW_GROUP
+             : FEW_ADJOINT_ROWS(direct_bytes(w->type));
+}
+
 // Computes columns first …< first + count of X ← Wᵀ Y.
 static void multiply_adjoint_columns(const struct ck_product *p, int64_t first, int64_t count,
                                      void *scratch) {
   const struct ck_matrix *w = p->w;
-  const int64_t b = p->b, width = ck_strip_width(w, count);
+  const int64_t b = p->b, width = ck_strip_width(w, count), group = summed_rows(w, b);
+  // Only strips that are read in place need to have few rows.
+  const int is_reused = b > REUSED;
+  const int64_t at_once = is_reused ? ROW_GROUP : group;
   REAL *buffer = scratch, *sums = buffer + STRIP_NUMBERS;
-  for (int64_t row = 0; row < w->rows; row += ROW_GROUP) {
-    const int64_t rows = ck_min(ROW_GROUP, w->rows - row);
+  for (int64_t row = 0; row < w->rows; row += at_once) {
+    const int64_t rows = ck_min(at_once, w->rows - row);
     for (int64_t column = 0; column < count; column += width) {
       const int64_t columns = ck_min(width, count - column);
       const uint8_t *next =
-          column + width < count              ? ck_weights(w, row, first + column + width)
-          : row + rows + ROW_GROUP <= w->rows ? ck_weights(w, row + rows, first)
-                                              : NULL;
-      struct strip s =
-          open_strip(w, row, rows, first + column, columns, next, b > REUSED, buffer);
-      add_adjoint(&s, (const REAL *)p->in + row * p->in_stride, p->in_stride, sums + column * b, b,
-                  row % PART == 0);
+          column + width < count            ? ck_weights(w, row, first + column + width)
+          : row + rows + at_once <= w->rows ? ck_weights(w, row + rows, first)
+                                            : NULL;
+      const struct strip s =
+          open_strip(w, row, rows, first + column, columns, next, is_reused, buffer);
+      for (int64_t r = 0; r < rows; r += group) {
+        struct strip part = s;
+        part.weights += r * s.stride;
+        part.rows = ck_min(group, rows - r);
+        add_adjoint(&part, (const REAL *)p->in + (row + r) * p->in_stride, p->in_stride,
+                    sums + column * b, b, (row + r) % PART == 0);
+      }
     }
     end_part(sums, b * ck_round_up(count, LANES), row + rows, w->rows);
   }
@@ -298,7 +317,7 @@ static void multiply_rows_thick(const struct ck_product *p, int64_t row, void *s
       transpose_strip(&as_stored, CK_F32, transposed);
     for (int64_t c = 0; c < columns; c += COLUMN_GROUP) {
       struct strip s = {(const uint8_t *)(transposed + c * ROW_GROUP), ROW_GROUP * sizeof(REAL),
-                        ck_min(COLUMN_GROUP, columns - c), lanes, REAL_TYPE, 0};
+                        ck_min(COLUMN_GROUP, columns - c), lanes, REAL_TYPE, 0, 1, 0};
       add_adjoint(&s, (const REAL *)p->in + (column + c) * p->in_stride, p->in_stride, sums, b,
                   (column + c) % PART == 0);
     }

@@ -69,9 +69,19 @@ struct strip {
   int64_t stride, rows, columns;  // columns a multiple of LANES
   int32_t type;
   // The distance in bytes from a weight to the one at the same place in the next strip, which is prefetched while
-  // this one is processed; 0 if that has been done or there is no next strip.
+  // this one is processed; 0 if there is none or it has been prefetched.
   int64_t ahead;
+  // A strip is processed several times, for some vectors each time. In each, a share of the next one is prefetched, so that memory
+  // is as busy in one as in the other: every `times`-th part from `time` on.
+  int64_t times, time;
 };
+
+// `ahead` for the next part of the rows or columns of a strip; `wait`, at first s->time, counts the parts until one prefetches.
+ALWAYS int64_t ahead_of_part(const struct strip *s, int64_t *wait) {
+  const int64_t left = *wait;
+  *wait = (left ? left : s->times) - 1;
+  return left ? 0 : s->ahead;
+}
 
 ALWAYS void prefetch(const uint8_t *source, int64_t bytes) {
   for (int64_t line = 0; line < bytes; line += 64) __builtin_prefetch(source + line);
@@ -84,7 +94,7 @@ static struct strip open_strip(const struct ck_matrix *w, int64_t row, int64_t r
   const uint8_t *source = ck_weights(w, row, column);
   const int64_t ahead = next ? next - source : 0;
   if (is_direct(w->type) && columns % LANES == 0 && !reused)
-    return (struct strip){source, w->row_bytes, rows, columns, w->type, ahead};
+    return (struct strip){source, w->row_bytes, rows, columns, w->type, ahead, 1, 0};
   const int32_t type = w->type == REAL_TYPE ? REAL_TYPE : CK_F32;
   const int64_t from = source - ck_row(w, row), bytes = ck_weights(w, row, column + columns) - source;
   const int64_t lanes = ck_round_up(columns, LANES), size = direct_bytes(type);
@@ -98,7 +108,7 @@ static struct strip open_strip(const struct ck_matrix *w, int64_t row, int64_t r
       dequantize(w->type, source, (float *)to, columns);
     if (columns < lanes) memset(to + columns * size, 0, (size_t)((lanes - columns) * size));
   }
-  return (struct strip){buffer, STRIP_STRIDE * size, rows, lanes, type, 0};
+  return (struct strip){buffer, STRIP_STRIDE * size, rows, lanes, type, 0, 1, 0};
 }
 
 // MARK: Transposition
