@@ -26,7 +26,7 @@ extension Matrix where Scalar == Double {
   /// The singular values alone, descending.
   package func singularValues() throws(LAPACKError) -> [Double] {
     try Self.firstConverged { routine throws(LAPACKError) in
-      try decompose(.valuesAlone, by: routine).values
+      try singularValues(by: routine)
     }
   }
 
@@ -48,6 +48,11 @@ extension Matrix where Scalar == Double {
   ) throws(LAPACKError) -> SVD {
     let (left, values, right) = try decompose(.thin, by: routine)
     return (left.transposed, values, right)
+  }
+
+  /// The singular values alone by one routine.
+  package func singularValues(by routine: SVDRoutine) throws(LAPACKError) -> [Double] {
+    try decompose(.valuesAlone, by: routine).values
   }
 
   /// What LAPACK calls its job.
