@@ -130,6 +130,22 @@ public final class Engine: Sendable {
     }
   }
 
+  /// Runs `body` for every index below `count`: on one thread each if `isDivided`, otherwise one after another. The last indices run
+  /// one after another too if they would leave half of the threads without work, so that all threads may work in each.
+  package static func forEach(_ count: Int, isDivided: Bool, _ body: @Sendable (Int) -> Void) {
+    let threads = currentThreads
+    let rest = count % threads
+    let divided = !isDivided ? 0 : 2 * rest > threads ? count : count - rest
+    forEach(divided, body)
+    (divided..<count).forEach(body)
+  }
+
+  /// The number of indices that `forEach` runs at a time if it divides this many.
+  package static func threadsWorking(on count: Int) -> Int {
+    let threads = currentThreads
+    return count >= threads ? threads : 2 * count > threads ? count : 1
+  }
+
   /// One step of Gram–Schmidt for the rows of Y (b, n) against the rows of B (count, n): C (count, b) ← B Yᵀ, Y ← Y − Cᵀ B.
   package static func projectOut(
     _ basis: UnsafePointer<Double>, count: Int, dimension: Int,

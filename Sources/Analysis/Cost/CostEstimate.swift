@@ -5,6 +5,7 @@ import Lanczos
 import LinearAlgebra
 import Model
 import Processes
+import Weights
 
 /// The cost of a run, predicted without solving: memory by part, passes, a range of seconds.
 ///
@@ -164,7 +165,10 @@ public struct CostEstimate: Sendable {
 
     let couplingCalls =
       ((couplingVectors + wideVectors - 1) / wideVectors + 1) * batches.count
-    let atOnce = a.solvedAtOnce(of: batches.count, isShared: layout.slices > 1)
+    let isDivided = layout.slices == 1 && a.suitsOneThread
+    let together = SolvePass.blocksTogether(
+      isDivided && layout.teams == 1 ? batches.count : nil, resolved)
+    let atOnce = isDivided ? Engine.threadsWorking(on: together * batches.count) : 1
     let solveWorkspace = atOnce * a.workspaceBytes(vectors: cost.widest)
     let couplingWorkspace = a.workspaceBytes(vectors: wideVectors)
     // Row-major copies of states: the block's input, one prompt's, and two layers in double precision.
@@ -173,12 +177,15 @@ public struct CostEstimate: Sendable {
     // the triplets beyond the requested ones until the block is finished.
     let solves =
       atOnce * cost.basisBytes / layout.slices + solveWorkspace
-      + (r - batch) * cost.further * 2 * vectorBytes
+      + (r * together - batch) * cost.further * 2 * vectorBytes
       + layout.gatheredBytes(batch * cost.widest * vectorBytes)
-    // A block's evaluation has been freed before its Jacobians are solved, and the bases before the sample is compared.
+    // A block's evaluation has been freed before its Jacobians are solved, and a Jacobian's bases before it is compared with the
+    // sample's. Blocks that are solved together each have their input, and the sample's.
+    let comparing =
+      solveWorkspace + (atOnce - 1) * cost.basisBytes / layout.slices + sample.comparison
+    let points = (together - 1) * (n * width * MemoryLayout<Scalar>.stride + sample.held)
     let solving =
-      copies + sample.held
-      + max(solves, evaluation, sample.evaluation, solveWorkspace + sample.comparison)
+      copies + sample.held + points + max(solves, evaluation, sample.evaluation, comparing)
     let kept = KeptPath.bytes(
       prompts.map { d.tokenCount(of: $0) }, width: width, layers: d.layers, all: saveHiddenStates)
     // Values, their row-major copy, and what the product with the head needs.
@@ -243,7 +250,10 @@ public struct CostEstimate: Sendable {
       layout.slices == 1
       ? 1 : Double(a.weightBytes) / Double(max(1, model.bytes(ofBlock: measured, tokens: batch)))
     weightBytes = a.weightBytes
-    let weights = max(Int(share * Double(sizes.max() ?? 0)), model.headBytes)
+    let largestBlocks = (0...max(0, sizes.count - together)).map { first in
+      sizes[first...].prefix(together).reduce(0, +)
+    }.max() ?? 0
+    let weights = max(Int(share * Double(largestBlocks)), model.headBytes)
     // While a block is in use the next one is read, or the head, but not the next slice.
     let pair =
       layout.slices == 1

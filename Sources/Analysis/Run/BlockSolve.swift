@@ -11,6 +11,8 @@ struct JacobianBatch {
   let members: [Int]
   /// The operators, one row per Jacobian.
   let rows: any BatchedOperator
+  /// Whether one thread computes with it while others compute with other batches.
+  let suitsOneThread: Bool
   /// Frees the workspace until the next application.
   let releaseWorkspace: () -> Void
 
@@ -18,6 +20,7 @@ struct JacobianBatch {
   init<Scalar: RealScalar>(_ members: [Int], _ linearization: Linearization<Scalar>) {
     self.members = members
     rows = linearization.rows
+    suitsOneThread = linearization.suitsOneThread
     releaseWorkspace = linearization.releaseWorkspace
   }
 }
@@ -33,10 +36,12 @@ struct SolveFailure: Error {
 }
 
 /// The work of a group of prompts at one block: Jacobians are linearized at the prompts' states and solved, and solves that
-/// rounding keeps from the tolerance are continued in double precision.
-final class BlockSolve<Scalar: RealScalar> {
+/// rounding keeps from the tolerance are continued in double precision. `Twin` is the precision of the sample that shows the
+/// noise of the products.
+final class BlockSolve<Scalar: RealScalar, Twin: RealScalar> {
   private let model: any Transformer
   private let point: BlockPoint<Scalar>
+  private let place: NoiseSample<Scalar, Twin>.Place?
   private let group: PromptGroup
   private let resolved: ResolvedSettings
   private let layer: Int
@@ -47,12 +52,22 @@ final class BlockSolve<Scalar: RealScalar> {
   private var precise: [Int: Linearization<Double>] = [:]
   /// The last prompt converted to double precision.
   private var converted: (prompt: Int, point: BlockPoint<Double>)?
+  /// What was found for each batch, and the seconds per Jacobian; nil until the batches are solved.
+  private var found: (batches: [Result<SolvedBatch, any Error>], seconds: Double)?
 
+  /// The triplets of a batch, and for the batch with the sample's Jacobian what the sample shows.
+  private struct SolvedBatch {
+    let triplets: [SingularTriplets]
+    let comparison: NoiseComparison?
+  }
+
+  /// The work at a point of the pass, beside the sample's place before the same block, if there is one.
   init(
-    _ model: some Transformer, at point: BlockPoint<Scalar>, _ group: PromptGroup,
+    _ model: some Transformer, at point: BlockPoint<Scalar>,
+    beside place: NoiseSample<Scalar, Twin>.Place?, _ group: PromptGroup,
     _ resolved: ResolvedSettings, layer: Int, isStopped: (() -> Bool)? = nil
   ) {
-    (self.model, self.point, self.group) = (model, point, group)
+    (self.model, self.point, self.place, self.group) = (model, point, place, group)
     (self.resolved, self.layer, self.isStopped) = (resolved, layer, isStopped)
   }
 
@@ -62,7 +77,7 @@ final class BlockSolve<Scalar: RealScalar> {
   /// still share: each is a batch of its own.
   func linearize(_ jacobians: [Int]) {
     let isActive = Set(jacobians)
-    whole = []
+    (whole, found) = ([], nil)
     for batch in group.batches {
       let members = batch.filter(isActive.contains)
       guard let first = members.first else { continue }
@@ -77,8 +92,13 @@ final class BlockSolve<Scalar: RealScalar> {
     }
   }
 
-  /// Whether there is nothing to solve.
-  var isEmpty: Bool { whole.isEmpty }
+  /// The number of batches.
+  var count: Int { whole.count }
+
+  /// Whether one thread can solve a batch while others solve other batches, of this block or of others.
+  var suitsOneThread: Bool {
+    model.team == nil && whole.allSatisfy { $0.linearization.suitsOneThread }
+  }
 
   private func linearization(of members: [Int]) -> Linearization<Scalar> {
     residualJacobian(
@@ -100,18 +120,48 @@ final class BlockSolve<Scalar: RealScalar> {
     return made
   }
 
-  /// The triplets of all Jacobians, and the noise of their operators. Throws `SolveFailure`.
-  func solved<Twin: RealScalar>(
-    _ sample: NoiseSample<Scalar, Twin>?, at place: NoiseSample<Scalar, Twin>.Place?
-  ) throws -> SolvedBlock {
+  /// Solves the batches of all these blocks, one per thread if they suit that; what fails is thrown by `solved`.
+  static func solve(_ blocks: [BlockSolve]) {
     let start = monotonicSeconds()
-    var triplets = try triplets()
-    // The Jacobian of a truncated prompt, which is not among the solved ones, may need a fused map of its own.
-    if let sample, sample.isCut { whole.forEach { $0.linearization.releaseWorkspace() } }
-    let comparison = sample.flatMap { compare($0.jacobian, at: place, triplets) }
+    let batches = blocks.indices.flatMap { b in (0..<blocks[b].count).map { (block: b, batch: $0) } }
+    let isDivided = blocks.allSatisfy(\.suitsOneThread)
+    // Beyond these, others need the memory.
+    let kept = isDivided ? Engine.currentThreads : 1
+    var results = [Result<SolvedBatch, any Error>?](repeating: nil, count: batches.count)
+    results.withUnsafeMutableBufferPointer { results in
+      nonisolated(unsafe) let (results, blocks) = (results, blocks)
+      Engine.forEach(batches.count, isDivided: isDivided) { i in
+        let (block, batch) = batches[i]
+        results[i] = Result { try blocks[block].solve(batch) }
+        if batches.count > kept { blocks[block].whole[batch].linearization.releaseWorkspace() }
+        // The triplets that stay lie between what was freed.
+        if i % 8 == 7 { returnFreedMemory() }
+      }
+    }
+    let jacobians = blocks.reduce(0) { $0 + $1.whole.reduce(0) { $0 + $1.members.count } }
+    let seconds = (monotonicSeconds() - start) / Double(max(1, jacobians))
+    var rest = results[...]
+    for block in blocks {
+      block.found = (rest.prefix(block.count).map { $0! }, seconds)
+      rest = rest.dropFirst(block.count)
+    }
+  }
+
+  /// The triplets of all Jacobians, and the noise of their operators; solves the batches if that has not been done. Throws
+  /// `SolveFailure`.
+  func solved() throws -> SolvedBlock {
+    if found == nil { Self.solve([self]) }
+    let start = monotonicSeconds()
+    var triplets = [SingularTriplets?](repeating: nil, count: group.jacobians.count)
+    var comparison: NoiseComparison?
+    for (batch, result) in zip(whole, found!.batches) {
+      let solved = try result.get()
+      for (jacobian, found) in zip(batch.members, solved.triplets) { triplets[jacobian] = found }
+      comparison = solved.comparison ?? comparison
+    }
     var precisions = triplets.map { _ in ProductPrecision(of: Scalar.self) }
     var noise = MeasuredNoise()
-    noise.sample = sample.flatMap { $0.isCut ? nil : $0.jacobian }
+    noise.sample = place.flatMap { $0.isCut ? nil : $0.jacobian }
     if Scalar.self == Double.self {
       noise.double = comparison?.noise.scaled(by: NoiseComparison.doubleShare)
     } else {
@@ -123,7 +173,7 @@ final class BlockSolve<Scalar: RealScalar> {
         } : []
       for (i, jacobian) in refined.enumerated() {
         triplets[jacobian] = try refine(jacobian, triplets[jacobian]!, noise.single)
-        returnMemory(after: i)
+        if i % 8 == 7 { returnFreedMemory() }
         precisions[jacobian] = .double
       }
       if !refined.isEmpty { noise.double = comparison?.ofPoint() }
@@ -131,34 +181,12 @@ final class BlockSolve<Scalar: RealScalar> {
     let count = whole.reduce(0) { $0 + $1.members.count }
     return SolvedBlock(
       triplets: triplets.map { $0?.kept },
-      seconds: (monotonicSeconds() - start) / Double(count),
+      seconds: found!.seconds + (monotonicSeconds() - start) / Double(count),
       precisions: precisions, noise: noise)
   }
 
-  private func triplets() throws -> [SingularTriplets?] {
-    // What is left of their number is solved by all threads.
-    let threads = whole[0].linearization.solvedAtOnce(of: whole.count, isShared: model.team != nil)
-    let parallel = whole.count / threads * threads
-    var results = [Result<[SingularTriplets], any Error>?](repeating: nil, count: whole.count)
-    results.withUnsafeMutableBufferPointer { results in
-      nonisolated(unsafe) let (results, block) = (results, self)
-      let solve = { @Sendable (i: Int) in results[i] = Result { try block.solve(i) } }
-      if threads > 1, parallel > 0 {
-        Engine.forEach(parallel, solve)
-        (parallel..<results.count).forEach(solve)
-      } else {
-        results.indices.forEach(solve)
-      }
-    }
-    var triplets = [SingularTriplets?](repeating: nil, count: group.jacobians.count)
-    for (batch, result) in zip(whole, results) {
-      for (jacobian, found) in zip(batch.members, try result!.get()) { triplets[jacobian] = found }
-    }
-    return triplets
-  }
-
-  /// The triplets of one batch. Throws `SolveFailure`.
-  private func solve(_ i: Int) throws -> [SingularTriplets] {
+  /// The triplets of one batch, compared with the sample's if its Jacobian is among them. Throws `SolveFailure`.
+  private func solve(_ i: Int) throws -> SolvedBatch {
     let (members, linearization) = whole[i]
     let solver = resolved.solver.solver(
       tolerance: resolved.tolerance, seed: resolved.seed, blockSize: resolved.blockSize,
@@ -166,34 +194,24 @@ final class BlockSolve<Scalar: RealScalar> {
     let jacobian = divided(
       BatchedJacobian(linearization) { self.linearization(of: $0.map { members[$0] }) },
       over: model.team)
-    // Others will need the memory.
-    defer {
-      if whole.count > 1 { linearization.releaseWorkspace() }
-      returnMemory(after: i)
-    }
+    let triplets: [SingularTriplets]
     do {
-      return try solver.partialSVDs(
+      triplets = try solver.partialSVDs(
         of: isStopped.map { CancellableBatch(jacobian, isCancelled: $0) } ?? jacobian,
         count: resolved.top
       ).map(\.moved)
     } catch let failure as MemberError {
       throw SolveFailure(jacobian: members[failure.member], error: failure.error)
     }
-  }
-
-  /// Returns what solves have freed, now and then: the triplets that stay lie between it.
-  private func returnMemory(after solve: Int) {
-    if solve % 8 == 7 { returnFreedMemory() }
-  }
-
-  private func compare<Twin: RealScalar>(
-    _ jacobian: Int, at place: NoiseSample<Scalar, Twin>.Place?, _ triplets: [SingularTriplets?]
-  ) -> NoiseComparison? {
-    guard let place, let found = triplets[jacobian],
-      let (members, linearization) = whole.first(where: { $0.members.contains(jacobian) }),
-      let row = members.firstIndex(of: jacobian)
-    else { return nil }
-    return place.comparison(linearization.rows.member(row), found, resolved, layer: layer)
+    guard let place, let row = members.firstIndex(of: place.jacobian) else {
+      return SolvedBatch(triplets: triplets, comparison: nil)
+    }
+    // The Jacobian of a truncated prompt, which is not among the solved ones, may need a fused map of its own.
+    if place.isCut { linearization.releaseWorkspace() }
+    return SolvedBatch(
+      triplets: triplets,
+      comparison: place.comparison(
+        linearization.rows.member(row), triplets[row], resolved, layer: layer))
   }
 
   private func refine(
@@ -228,11 +246,10 @@ final class BlockSolve<Scalar: RealScalar> {
 }
 
 extension Linearization {
-  /// The number of Jacobians like this one that are solved at once, by one thread each: those with fused maps, as many as there
-  /// are threads, unless there are fewer of them or the maps are large.
-  func solvedAtOnce(of count: Int, isShared: Bool) -> Int {
-    let threads = Engine.currentThreads
-    return isFused && !isShared && count >= threads && fusedBytes <= 1 << 25 ? threads : 1
+  /// Whether one thread computes with it while others compute with other Jacobians: a single one with small maps, since what lies
+  /// between its products then takes much of the time.
+  var suitsOneThread: Bool {
+    inputShape.rows == 1 && (isFused ? fusedBytes : weightBytes) <= 1 << 25
   }
 }
 

@@ -61,16 +61,19 @@ struct NoiseSample<Scalar: RealScalar, Twin: RealScalar> {
     let own = cut?.advance(through: model, losing: &losses)
     guard losses.isEmpty else { return nil }
     return Place(
-      model: model, own: own ?? point, prompt: own == nil ? prompt : 0, isCut: own != nil,
-      meant: meant, tokens: tokens)
+      jacobian: jacobian, isCut: own != nil, model: model, own: own ?? point,
+      prompt: own == nil ? prompt : 0, meant: meant, tokens: tokens)
   }
 
   /// The point of the sample before a block.
   struct Place {
+    /// The Jacobian that stands for the others, counted within the group.
+    let jacobian: Int
+    /// Whether the sample is the beginning of a prompt instead of a whole one.
+    let isCut: Bool
     fileprivate let model: any Transformer
     fileprivate let own: BlockPoint<Scalar>
     fileprivate let prompt: Int
-    fileprivate let isCut: Bool
     fileprivate let meant: BlockPoint<Twin>
     fileprivate let tokens: TokenSelection
   }

@@ -4,12 +4,16 @@ import Files
 import Lanczos
 import LinearAlgebra
 import Model
+import Weights
 
 /// The first pass of a group of prompts through the blocks: hidden states, and at each block the Jacobians' triplets.
 ///
 /// What the journal already holds is taken from it, and everything found is kept there. A block's linearizations are kept,
 /// without their workspace, for the second pass: a few vectors of the block's widths and the keys and values its attention
 /// read, so no block is evaluated twice. A prompt that fails is dropped, and the others continue.
+///
+/// If a block's Jacobians are fewer than the threads, and small, it is solved together with the blocks after it, whose Jacobians do
+/// not depend on its triplets.
 struct SolvePass {
   /// For each linearized block, the triplets of the group's Jacobians; nil if all prompts had failed before it.
   private(set) var solved: [SolvedBlock?] = []
@@ -20,6 +24,13 @@ struct SolvePass {
   /// Whether every block was solved without the prompts that failed before it, and with all others. If not, another team found
   /// a failure too late for this one, and the pass is to be repeated.
   private(set) var isSettled = true
+
+  /// The number of blocks that are solved together if each of them has this many batches for one thread each; nil if threads work
+  /// together in every batch.
+  static func blocksTogether(_ batches: Int?, _ resolved: ResolvedSettings) -> Int {
+    guard let batches, !resolved.hasMemoryLimit else { return 1 }
+    return (Engine.currentThreads + batches - 1) / max(1, batches)
+  }
 
   /// Runs the pass; `step` is called after each block, with whether this team had it and whether it was computed now, and may
   /// throw.
@@ -85,57 +96,73 @@ struct SolvePass {
     var sample = unsolved == nil ? nil : try NoiseSample<Scalar, Twin>(model, inputs, group)
     // A block's states stay, between what its evaluation has freed. With few tokens that is too little to be worth returning.
     let returnsMemory = inputs.reduce(0) { $0 + model.description.tokenCount(of: $1) } > 64
+    var stretch: [ReachedBlock<Scalar, Twin>] = []
     for l in 1...layers {
-      defer {
-        // What comes after the last solved block needs memory of its own.
-        if l == resolved.layers.last { freeSpareMaps() }
-        if returnsMemory { returnFreedMemory() }
-      }
       let i = resolved.layers.firstIndex(of: l)
-      let isOwn: Bool
-      var isNew = false
-      var lost: [Int: LostPrompt] = [:]
+      var reached = ReachedBlock<Scalar, Twin>(layer: l, place: i)
       if l <= deepest, !survivors.solved(layer: l).isEmpty {
         try reader.enter(.block(l - 1), next: l < deepest ? .block(l) : isRecording ? .head : nil)
+        reached.isRead = true
         let point = try walk.advance(through: model, &survivors)
         let place = l > unsolved ?? 0 ? nil : sample?.advance(through: model, beside: point)
         if place == nil { sample = nil }
-        isOwn = try share.takes(layer: l)
-        if let i, isNeeded[i], isOwn {
+        reached.isOwn = try share.takes(layer: l)
+        if let i, isNeeded[i], reached.isOwn {
           let block = BlockSolve(
-            model, at: point, group, resolved, layer: l, isStopped: share.isStopped)
+            model, at: point, beside: place, group, resolved, layer: l, isStopped: share.isStopped)
           block.linearize(survivors.solved(layer: l))
-          if triplets[i] == nil {
-            isNew = true
-            while triplets[i] == nil, !block.isEmpty {
-              do {
-                triplets[i] = try block.solved(sample, at: place)
-              } catch let failure as SolveFailure {
-                try share.checkStop()
-                let jacobian = group.jacobians[failure.jacobian]
-                let loss = LostPrompt(
-                  .solving, layer: l, jacobian.tokens, reason: failure.reason)
-                lost[jacobian.prompt] = loss
-                try survivors.lose(jacobian.prompt, loss)
-                walk.remove(prompt: jacobian.prompt)
-                block.linearize(survivors.solved(layer: l))
+          reached.block = block
+          reached.isNew = triplets[i] == nil
+        }
+        try walk.observe(survivors)
+      } else {
+        reached.isOwn = try share.takes(layer: l)
+      }
+      stretch.append(reached)
+      let solved = stretch.compactMap { $0.isNew ? $0.block : nil }
+      let isDivided = solved.count == stretch.count && solved.allSatisfy(\.suitsOneThread)
+      let batches = isDivided && !share.isShared ? solved[0].count : nil
+      if l < layers, stretch.count < Self.blocksTogether(batches, resolved) { continue }
+
+      BlockSolve.solve(solved)
+      for (s, reached) in stretch.enumerated() {
+        var lost: [Int: LostPrompt] = [:]
+        if let i = reached.place, let block = reached.block {
+          while triplets[i] == nil, block.count > 0 {
+            do {
+              triplets[i] = try block.solved()
+            } catch let failure as SolveFailure {
+              try share.checkStop()
+              let jacobian = group.jacobians[failure.jacobian]
+              let loss = LostPrompt(
+                .solving, layer: reached.layer, jacobian.tokens, reason: failure.reason)
+              lost[jacobian.prompt] = loss
+              try survivors.lose(jacobian.prompt, loss)
+              walk.remove(prompt: jacobian.prompt)
+              for later in stretch[s...] {
+                later.block?.linearize(survivors.solved(layer: later.layer))
               }
             }
-            if let found = triplets[i] { try journal.keep(found, group, layer: l) }
+          }
+          if reached.isNew, let found = triplets[i] {
+            try journal.keep(found, group, layer: reached.layer)
           }
           let batches = triplets[i].map { block.operators($0.precisions) } ?? []
-          try image?.follow(batches, layer: l)
+          try image?.follow(batches, layer: reached.layer)
           for batch in batches { batch.releaseWorkspace() }
           if lacksCouplings[i] { jacobians[i] = batches }
         }
-        try walk.observe(survivors)
-        reader.leave(.block(l - 1))
-      } else {
-        isOwn = try share.takes(layer: l)
+        if reached.isRead { reader.leave(.block(reached.layer - 1)) }
+        if !reached.isOwn { try image?.leave(layer: reached.layer) }
+        if reached.isOwn, let i = reached.place {
+          try share.finish(layer: reached.layer, triplets[i], lost: lost)
+        }
+        try step(reached.isOwn, reached.isNew)
       }
-      if !isOwn { try image?.leave(layer: l) }
-      if isOwn, let i { try share.finish(layer: l, triplets[i], lost: lost) }
-      try step(isOwn, isNew)
+      // What comes after the last solved block needs memory of its own.
+      if stretch.contains(where: { $0.layer == resolved.layers.last }) { freeSpareMaps() }
+      stretch = []
+      if returnsMemory { returnFreedMemory() }
     }
     try share.allAreTaken()
     if share.isShared {
@@ -168,4 +195,20 @@ struct SolvePass {
         ofGroup: group)
     }
   }
+}
+
+/// A block that the pass has reached, and what is to be done there.
+private struct ReachedBlock<Scalar: RealScalar, Twin: RealScalar> {
+  /// The block, from 1, and its position among those that are linearized.
+  let layer: Int
+  let place: Int?
+  /// Whether this team has it.
+  var isOwn = false
+  /// Whether its weights are in use.
+  var isRead = false
+  /// Its Jacobians, if they are needed, and whether they are to be solved.
+  var block: BlockSolve<Scalar, Twin>?
+  var isNew = false
+
+  init(layer: Int, place: Int?) { (self.layer, self.place) = (layer, place) }
 }

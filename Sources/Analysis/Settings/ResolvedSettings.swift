@@ -25,6 +25,8 @@ struct ResolvedSettings {
   let precision: PrecisionMode
   let certify: CertifyMode
   let seed: UInt64
+  /// Whether the user has limited the memory; then no more blocks are in use at a time than must be.
+  let hasMemoryLimit: Bool
   /// Whether every block is linearized as a residual function, so that the linearised path is defined.
   let coversPath: Bool
 
@@ -108,6 +110,7 @@ struct ResolvedSettings {
     certify = s.certify
     precision = s.precision
     seed = s.seed
+    hasMemoryLimit = s.maxMemory != nil
     coversPath =
       s.site == .block && s.last == .residual && layers == Array(1...model.layers)
       && selections.joined().allSatisfy { $0.source == $0.target }
