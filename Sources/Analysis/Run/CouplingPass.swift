@@ -47,66 +47,128 @@ enum CouplingPass {
   ) throws -> GroupSurvivors {
     let reader = reader ?? BlockReader(model)
     var survivors = forward.survivors
-    for i in resolved.layers.indices.reversed() where share.isOwn(layer: resolved.layers[i]) {
+    let own = resolved.layers.indices.reversed().filter {
+      share.isOwn(layer: resolved.layers[$0])
+    }
+    var stretch: [ReachedBlock] = []
+    for (n, i) in own.enumerated() {
       let layer = resolved.layers[i]
+      var reached = ReachedBlock(place: i, layer: layer)
       if let batches = forward.jacobians[i], !survivors.coupled(layer: layer).isEmpty {
         let next = forward.jacobians[..<i].lastIndex { $0 != nil }
         try reader.enter(.block(layer - 1), next: next.map { .block(resolved.layers[$0] - 1) })
-        var found = [JacobianCouplings?](repeating: nil, count: group.jacobians.count)
-        for batch in batches {
-          let triplets = { (jacobian: Int, block: Int) in
-            forward.solved[block]!.triplets[jacobian]!
-          }
-          let rows = JacobianRows(
-            jacobian: CheckedOperator(
-              share.isStopped.map { CancellableBatch(batch.rows, isCancelled: $0) } ?? batch.rows),
-            own: batch.members.map { triplets($0, i) },
-            bases: batch.members.map { jacobian in
-              guard survivors.isCoupled(prompt: group.jacobians[jacobian].prompt, layer: layer)
-              else {
-                return []
-              }
-              return peers(of: jacobian, atBlock: i, group, resolved).map {
-                triplets($0.jacobian, $0.block)
-              }
-            })
-          // The rows of prompts that have failed stay inactive.
-          var active = batch.members.indices.filter {
-            survivors.isCoupled(prompt: group.jacobians[batch.members[$0]].prompt, layer: layer)
-          }
-          var couplings: [JacobianCouplings?]?
-          while couplings == nil {
-            do {
-              couplings = try rows.couplings(
-                of: active, forms: resolved.forms, rank: resolved.ranks.max()!,
-                seed: resolved.seed)
-            } catch {
-              try share.checkStop()
-              let jacobian = group.jacobians[batch.members[error.member]]
-              try survivors.lose(
-                jacobian.prompt,
-                LostPrompt(
-                  .coupling, layer: layer, jacobian.tokens,
-                  reason: "a product of its Jacobian with another one's vectors is not finite; the "
-                    + "model overflows single precision on this prompt"))
-              active.removeAll { group.jacobians[batch.members[$0]].prompt == jacobian.prompt }
-            }
-          }
-          for (jacobian, coupling) in zip(batch.members, couplings ?? []) {
-            found[jacobian] = coupling
-          }
-          batch.releaseWorkspace()
+        reached.work = batches.map { batch in
+          BatchCoupling(
+            batch, at: i, forward, group, survivors, resolved, isStopped: share.isStopped)
         }
-        for jacobian in group.jacobians.indices
-        where !survivors.isCoupled(prompt: group.jacobians[jacobian].prompt, layer: layer) {
-          found[jacobian] = nil
-        }
-        try journal.keep(found, group, layer: layer)
-        reader.leave(.block(layer - 1))
       }
-      try step(forward.jacobians[i] != nil)
+      stretch.append(reached)
+      let work = stretch.flatMap(\.work)
+      let isDivided =
+        model.team == nil
+        && stretch.allSatisfy { !$0.work.isEmpty && $0.work.allSatisfy(\.batch.suitsOneThread) }
+      let batches = isDivided && !share.isShared ? stretch[0].work.count : nil
+      if n + 1 < own.count, stretch.count < SolvePass.blocksTogether(batches, resolved) { continue }
+
+      nonisolated(unsafe) let shared = work
+      Engine.forEach(work.count, isDivided: isDivided) { shared[$0].run() }
+      for reached in stretch {
+        if !reached.work.isEmpty {
+          try keep(reached, group, share, &survivors, journal)
+          reader.leave(.block(reached.layer - 1))
+        }
+        try step(forward.jacobians[reached.place] != nil)
+      }
+      stretch = []
     }
     return survivors
+  }
+
+  /// A block that the pass has reached, as a position among the linearized ones and from 1, with the couplings of its batches.
+  private struct ReachedBlock {
+    let place: Int
+    let layer: Int
+    var work: [BatchCoupling] = []
+  }
+
+  /// Keeps what was found at a block, without the prompts that failed there or before.
+  private static func keep(
+    _ block: ReachedBlock, _ group: PromptGroup, _ share: GroupShare,
+    _ survivors: inout GroupSurvivors, _ journal: any RunJournal
+  ) throws {
+    var found = [JacobianCouplings?](repeating: nil, count: group.jacobians.count)
+    for work in block.work {
+      if !work.failed.isEmpty { try share.checkStop() }
+      for jacobian in work.failed.map({ group.jacobians[$0] }) {
+        try survivors.lose(
+          jacobian.prompt,
+          LostPrompt(
+            .coupling, layer: block.layer, jacobian.tokens,
+            reason: "a product of its Jacobian with another one's vectors is not finite; the "
+              + "model overflows single precision on this prompt"))
+      }
+      for (jacobian, coupling) in zip(work.batch.members, work.found) { found[jacobian] = coupling }
+    }
+    for jacobian in group.jacobians.indices
+    where !survivors.isCoupled(prompt: group.jacobians[jacobian].prompt, layer: block.layer) {
+      found[jacobian] = nil
+    }
+    try journal.keep(found, group, layer: block.layer)
+  }
+
+  /// The couplings of the Jacobians of one batch.
+  private final class BatchCoupling {
+    let batch: JacobianBatch
+    private let rows: JacobianRows
+    private let group: PromptGroup
+    private let resolved: ResolvedSettings
+    /// The rows whose prompts have not failed; the others stay inactive.
+    private var active: [Int]
+    /// What was found for each row, after `run`.
+    private(set) var found: [JacobianCouplings?] = []
+    /// The Jacobians with products that are not finite, counted within the group.
+    private(set) var failed: [Int] = []
+
+    /// The batch of the linearized block at position `i`.
+    init(
+      _ batch: JacobianBatch, at i: Int, _ forward: SolvePass, _ group: PromptGroup,
+      _ survivors: GroupSurvivors, _ resolved: ResolvedSettings, isStopped: (() -> Bool)?
+    ) {
+      let triplets = { (jacobian: Int, block: Int) in forward.solved[block]!.triplets[jacobian]! }
+      let isCoupled = batch.members.map {
+        survivors.isCoupled(prompt: group.jacobians[$0].prompt, layer: resolved.layers[i])
+      }
+      (self.batch, self.group, self.resolved) = (batch, group, resolved)
+      rows = JacobianRows(
+        jacobian: CheckedOperator(
+          isStopped.map { CancellableBatch(batch.rows, isCancelled: $0) } ?? batch.rows),
+        own: batch.members.map { triplets($0, i) },
+        bases: zip(batch.members, isCoupled).map { jacobian, isCoupled in
+          guard isCoupled else { return [] }
+          return peers(of: jacobian, atBlock: i, group, resolved).map {
+            triplets($0.jacobian, $0.block)
+          }
+        })
+      active = batch.members.indices.filter { isCoupled[$0] }
+    }
+
+    /// Computes the couplings of the active rows, without those of prompts that turn out to fail.
+    func run() {
+      defer { batch.releaseWorkspace() }
+      while true {
+        do {
+          found = try rows.couplings(
+            of: active, forms: resolved.forms, rank: resolved.ranks.max()!, seed: resolved.seed)
+          return
+        } catch {
+          let jacobian = batch.members[error.member]
+          failed.append(jacobian)
+          active.removeAll {
+            group.jacobians[batch.members[$0]].prompt == group.jacobians[jacobian].prompt
+          }
+        }
+      }
+    }
   }
 
   /// The Jacobians whose bases one is applied to: across depth those of its tokens at all blocks, otherwise those of its
