@@ -81,7 +81,7 @@ static void basis_dots(const struct ck_basis *p, int64_t row, int64_t rows) {
     else                                               \
       add_dots(p, basis, y, columns, c, 1, B);         \
     break;
-        SWITCH_B(ck_min(VECTORS_AT_ONCE, b - j))
+        SWITCH_B(ck_min(VECTORS_AT_ONCE, b - j), EACH_B)
 #undef CASE_OF_B
       }
     }
@@ -104,7 +104,7 @@ static void basis_subtract(const struct ck_basis *p, int64_t first, int64_t coun
     for (; i + DOUBLES <= count; i += DOUBLES)                           \
       subtract_rows(p, basis + i, rows, c, y + i, 1, B);                 \
     break;
-      SWITCH_B(ck_min(VECTORS_AT_ONCE, b - j))
+      SWITCH_B(ck_min(VECTORS_AT_ONCE, b - j), EACH_B)
 #undef CASE_OF_B
       for (; i < count; i++)
         for (int64_t k = 0; k < ck_min(VECTORS_AT_ONCE, b - j); k++)

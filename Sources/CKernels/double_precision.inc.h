@@ -13,7 +13,7 @@ static void widen(const struct ck_matrix *w, int64_t row, int64_t rows, int64_t 
 
 #define REAL double
 #define REAL_TYPE CK_F64
-#define CASE_OF_DOUBLE(b) CASE_OF_TYPE(CK_F64, b)
+#define CASE_OF_DOUBLE(b, EACH) CASE_OF_TYPE(CK_F64, b, EACH)
 #include "products.inc.h"
 
 const struct ck_products DOUBLE_KERNELS = PRODUCTS;

@@ -2,6 +2,8 @@
 //
 //     LANES             floats in a vector: 4, 8 or 16
 //     VECTORS_AT_ONCE   vectors whose sums are kept in registers together, in 2 · VECTORS_AT_ONCE registers
+//     MORE_VECTORS      if defined, the vectors that the adjoint keeps at once where there are many: with two registers of sums for
+//                       each, these hide the latency of an addition that 2 · VECTORS_AT_ONCE registers just do not
 //     HARDWARE_HALF     whether _Float16 converts in hardware
 //     KERNELS           the name of the table
 //     DOUBLE_KERNELS    the name of the table of products in double precision, defined in another file
@@ -15,7 +17,7 @@
 
 #define REAL float
 #define REAL_TYPE CK_F32
-#define CASE_OF_DOUBLE(b)
+#define CASE_OF_DOUBLE(b, EACH)
 #include "products.inc.h"
 #include "basis.inc.h"
 #include "combination.inc.h"

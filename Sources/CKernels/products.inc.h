@@ -102,27 +102,35 @@ ALWAYS void add_strip(const struct strip *s, const REAL *x, REAL *sums, int64_t 
 #define EACH_B(CASE) CASE(1) CASE(2) CASE(3) CASE(4)
 #endif
 
-// Runs CALL with the type and the number of vectors as constants.
-#define SWITCH_B(b)    \
-  switch (b) {         \
-    EACH_B(CASE_OF_B)  \
+// In the adjoint, also MORE_VECTORS at once.
+#ifdef MORE_VECTORS
+#define EACH_ADJOINT_B(CASE) EACH_B(CASE) CASE(MORE_VECTORS)
+#else
+#define EACH_ADJOINT_B(CASE) EACH_B(CASE)
+#define MORE_VECTORS VECTORS_AT_ONCE
+#endif
+
+// Runs CASE_OF_B with the type and the number of vectors as constants; EACH lists the numbers.
+#define SWITCH_B(b, EACH) \
+  switch (b) {            \
+    EACH(CASE_OF_B)       \
   }
-#define CASE_OF_TYPE(T, b) \
-  case T: {                \
-    enum { TYPE = T };     \
-    SWITCH_B(b)            \
+#define CASE_OF_TYPE(T, b, EACH) \
+  case T: {                      \
+    enum { TYPE = T };           \
+    SWITCH_B(b, EACH)            \
   } break;
-#define SWITCH_TYPE(type, b)                                                   \
-  switch (type) {                                                              \
-    CASE_OF_TYPE(CK_BF16, b) CASE_OF_TYPE(CK_F16, b) CASE_OF_TYPE(CK_F32, b)   \
-    CASE_OF_DOUBLE(b)                                                          \
+#define SWITCH_TYPE(type, b, EACH)                                                                 \
+  switch (type) {                                                                                  \
+    CASE_OF_TYPE(CK_BF16, b, EACH) CASE_OF_TYPE(CK_F16, b, EACH) CASE_OF_TYPE(CK_F32, b, EACH)     \
+    CASE_OF_DOUBLE(b, EACH)                                                                        \
   }
 
 static void add_vectors(const struct strip *s, const REAL *x, REAL *sums, int64_t s_stride,
                         int is_first, int64_t b) {
 #define CASE_OF_B(B) \
   case B: add_strip(s, x, sums, s_stride, is_first, TYPE, B); break;
-  SWITCH_TYPE(s->type, b)
+  SWITCH_TYPE(s->type, b, EACH_B)
 #undef CASE_OF_B
 }
 
@@ -179,7 +187,7 @@ ALWAYS void add_columns(const struct strip *s, int64_t column, const REAL *restr
                         int64_t y_stride, REAL *restrict sums, int64_t s_stride, int is_first,
                         int64_t ahead, const int32_t type, const int COLUMNS, const int B) {
   const int64_t size = direct_bytes(type);
-  vector sum[8][VECTORS_AT_ONCE];
+  vector sum[8][MORE_VECTORS];
   UNROLL for (int i = 0; i < COLUMNS; i++) {
     UNROLL for (int j = 0; j < B; j++) sum[i][j] = (vector){0};
   }
@@ -213,14 +221,22 @@ ALWAYS void add_strip_adjoint(const struct strip *s, const REAL *y, int64_t y_st
                 ahead_of_part(s, &wait), type, 1, B);
 }
 
+// The number of vectors that the adjoint takes at once while `left` are left.
+ALWAYS int64_t adjoint_vectors(int64_t left) {
+  return left > 2 * VECTORS_AT_ONCE || left == MORE_VECTORS ? MORE_VECTORS
+                                                            : ck_min(VECTORS_AT_ONCE, left);
+}
+
 // The same for all b vectors.
 static void add_adjoint(struct strip *s, const REAL *y, int64_t y_stride, REAL *sums, int64_t b,
                         int is_first) {
-  s->times = ck_tiles(b, VECTORS_AT_ONCE);
-  for (int64_t j = 0; j < b; j += VECTORS_AT_ONCE, y += VECTORS_AT_ONCE, sums += VECTORS_AT_ONCE * LANES) {
+  s->times = 0;
+  for (int64_t left = b; left > 0; left -= adjoint_vectors(left)) s->times++;
+  for (int64_t j = 0, now; j < b; j += now, y += now, sums += now * LANES) {
+    now = adjoint_vectors(b - j);
 #define CASE_OF_B(B) \
   case B: add_strip_adjoint(s, y, y_stride, sums, b, is_first, TYPE, B); break;
-    SWITCH_TYPE(s->type, ck_min(VECTORS_AT_ONCE, b - j))
+    SWITCH_TYPE(s->type, now, EACH_ADJOINT_B)
 #undef CASE_OF_B
     s->time++;
   }

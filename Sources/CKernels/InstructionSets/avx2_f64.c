@@ -6,6 +6,7 @@
 
 #define LANES 4
 #define VECTORS_AT_ONCE 4
+#define MORE_VECTORS 6
 #define HARDWARE_HALF 1
 #define KERNELS ck_kernels_avx2
 #define DOUBLE_KERNELS ck_doubles_avx2
