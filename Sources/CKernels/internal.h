@@ -16,9 +16,10 @@
 #define STRIP_UNIT 32
 // The number of rows of W processed at a time; the adjoint sums them before adding them to the sum so far.
 #define ROW_GROUP 32
-// The same for the adjoint of matrices that no cache holds and that are read in place: processors recognise only a few sequences of
-// addresses at once, and read 32 rows in turn at half the speed or less (Zen 3). Four-byte numbers gain from fewer rows than two-byte ones.
-#define FEW_ADJOINT_ROWS(bytes) ((bytes) <= 2 ? 16 : 8)
+// The same for the adjoint of matrices that are read in place: processors recognise only a few sequences of addresses at once, and
+// read 32 rows in turn from memory at half the speed or less (Zen 3). Where a cache should hold the matrix, but others may take
+// their share of it, 16 rows cost nothing; beyond that, four-byte numbers gain from still fewer.
+#define FEW_ADJOINT_ROWS(bytes, is_cached) ((is_cached) || (bytes) <= 2 ? 16 : 8)
 // The most bytes of a matrix that is taken to stay in a cache.
 #define CACHED_BYTES (4 << 20)
 // The number of columns of a transposed strip that are summed in the same way; a divisor of STRIP.
@@ -31,8 +32,9 @@
 // The number of rows per task of the forward product: a multiple of those summed together, small enough for the sums
 // of their lanes to stay in the first-level cache.
 #define FEW_ROWS(b) ((b) <= 8 ? 24 : 12)
-// The number of vectors above which the adjoint widens 16-bit weights once for all vectors.
-#define REUSED 16
+// The number of vectors above which the adjoint copies its strips, in the vectors' precision: weights that must be widened, once
+// for all vectors; and those that need not be, away from the few sets of the cache that rows of most widths share.
+#define REUSED(is_widened) ((is_widened) ? 20 : CK_INDEPENDENT_VECTORS)
 // The most bytes of sums in one task of the adjoint: half of a small second-level cache.
 #define ADJOINT_SUMS (256 * 1024)
 // The most columns in one task of the adjoint.

@@ -266,9 +266,9 @@ static void write_lanes(const REAL *restrict sums, int64_t terms, int64_t count,
 static int64_t summed_rows(const struct ck_matrix *w, int64_t b) {
   const int is_in_place = is_direct(w->type) && w->columns % LANES == 0;
   const int is_cached = w->rows * w->row_bytes <= CACHED_BYTES;
-  return b > CK_INDEPENDENT_VECTORS || !is_in_place || is_cached
+  return b > CK_INDEPENDENT_VECTORS || !is_in_place
              ? ROW_GROUP
-             : FEW_ADJOINT_ROWS(direct_bytes(w->type));
+             : FEW_ADJOINT_ROWS(direct_bytes(w->type), is_cached);
 }
 
 // Computes columns first …< first + count of X ← Wᵀ Y.
@@ -277,7 +277,7 @@ static void multiply_adjoint_columns(const struct ck_product *p, int64_t first, 
   const struct ck_matrix *w = p->w;
   const int64_t b = p->b, width = ck_strip_width(w, count), group = summed_rows(w, b);
   // Only strips that are read in place need to have few rows.
-  const int is_reused = b > REUSED;
+  const int is_reused = b > REUSED(w->type != REAL_TYPE);
   const int64_t at_once = is_reused ? ROW_GROUP : group;
   REAL *buffer = scratch, *sums = buffer + STRIP_NUMBERS;
   for (int64_t row = 0; row < w->rows; row += at_once) {
