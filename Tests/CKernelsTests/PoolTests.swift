@@ -114,6 +114,29 @@ extension KernelTests {
       #expect(outer.instructionSet == .best)
     }
 
+    @Test("every index is run once, and as many at a time as is said", arguments: [1, 2, 3, 4, 7])
+    func indicesAreDivided(threads: Int) {
+      Engine(threads: threads).use {
+        for count in 0...9 {
+          for isDivided in [false, true] {
+            let state = Mutex((calls: [Int](repeating: 0, count: count), now: 0, most: 0))
+            Engine.forEach(count, isDivided: isDivided) { i in
+              state.withLock {
+                $0.calls[i] += 1
+                $0.now += 1
+                $0.most = max($0.most, $0.now)
+              }
+              usleep(50)
+              state.withLock { $0.now -= 1 }
+            }
+            let (calls, _, most) = state.withLock { $0 }
+            #expect(calls.allSatisfy { $0 == 1 })
+            #expect(most <= (isDivided ? Engine.threadsWorking(on: count) : 1))
+          }
+        }
+      }
+    }
+
     /// The calling thread as listed by the system: PROCESS/task/THREAD.
     private static var threadName: String? {
       try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/thread-self")

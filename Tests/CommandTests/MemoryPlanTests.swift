@@ -67,6 +67,7 @@ struct MemoryPlanTests {
     prompts(1, tokens: 24) + ["--tokens", "all", "--top", "5"],
     prompts(2, tokens: 3) + ["--solver", "dense", "--layers", "1-4"],
     prompts(2, tokens: 3) + ["--solver", "arpack"],
+    prompts(1, tokens: 4) + ["--threads", "2"], prompts(6, tokens: 3) + ["--threads", "2"],
   ]
 
   /// With block sizes given, since that of the machine may be another.
@@ -108,7 +109,7 @@ struct MemoryPlanTests {
   /// four runs counts.
   private func expectForetold(_ model: String, _ options: [String]) throws {
     let scratch = try ScratchFolder()
-    let arguments = [model, "--threads", "1"] + options
+    let arguments = [model] + (options.contains("--threads") ? [] : ["--threads", "1"]) + options
     let plan = try Command.run(["plan"] + arguments, in: scratch)
     try #require(plan.status == 0, "\(plan.error)")
     let predicted = { (name: String) throws -> Double in

@@ -201,9 +201,8 @@ public struct CostEstimate: Sendable {
     // Each with the Gram matrix of its images.
     let couplings = r * resolved.mostBases * resolved.forms.count * 2 * (k * k * 8 + 60)
     let coupling =
-      couplingWorkspace
-      + batch * vectorBytes * (5 * chunkVectors / 2 + apart) + couplings
-      + resolved.mostBases * k * k * 8
+      atOnce * (couplingWorkspace + batch * vectorBytes * (5 * chunkVectors / 2 + apart))
+      + together * couplings + resolved.mostBases * k * k * 8
     let triplets = r * blocks * resolved.top * 2 * vectorBytes
     let linearizations = blocks * (saved + batches.count * Self.linearizationObjects)
     // A unit being written to the journal: the writer's buffer grows as it fills.
@@ -250,9 +249,10 @@ public struct CostEstimate: Sendable {
       layout.slices == 1
       ? 1 : Double(a.weightBytes) / Double(max(1, model.bytes(ofBlock: measured, tokens: batch)))
     weightBytes = a.weightBytes
-    let largestBlocks = (0...max(0, sizes.count - together)).map { first in
-      sizes[first...].prefix(together).reduce(0, +)
-    }.max() ?? 0
+    let largestBlocks =
+      (0...max(0, sizes.count - together)).map { first in
+        sizes[first...].prefix(together).reduce(0, +)
+      }.max() ?? 0
     let weights = max(Int(share * Double(largestBlocks)), model.headBytes)
     // While a block is in use the next one is read, or the head, but not the next slice.
     let pair =

@@ -123,7 +123,8 @@ final class BlockSolve<Scalar: RealScalar, Twin: RealScalar> {
   /// Solves the batches of all these blocks, one per thread if they suit that; what fails is thrown by `solved`.
   static func solve(_ blocks: [BlockSolve]) {
     let start = monotonicSeconds()
-    let batches = blocks.indices.flatMap { b in (0..<blocks[b].count).map { (block: b, batch: $0) } }
+    let batches = blocks.indices.flatMap { b in (0..<blocks[b].count).map { (block: b, batch: $0) }
+    }
     let isDivided = blocks.allSatisfy(\.suitsOneThread)
     // Beyond these, others need the memory.
     let kept = isDivided ? Engine.currentThreads : 1
