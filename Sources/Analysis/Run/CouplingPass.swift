@@ -72,13 +72,11 @@ enum CouplingPass {
 
       nonisolated(unsafe) let shared = work
       Engine.forEach(work.count, isDivided: isDivided) { shared[$0].run() }
-      for reached in stretch {
-        if !reached.work.isEmpty {
-          try keep(reached, group, share, &survivors, journal)
-          reader.leave(.block(reached.layer - 1))
-        }
-        try step(forward.jacobians[reached.place] != nil)
+      for reached in stretch where !reached.work.isEmpty {
+        try keep(reached, group, share, &survivors, journal)
+        reader.leave(.block(reached.layer - 1))
       }
+      for reached in stretch { try step(forward.jacobians[reached.place] != nil) }
       stretch = []
     }
     return survivors

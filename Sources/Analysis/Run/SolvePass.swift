@@ -157,8 +157,9 @@ struct SolvePass {
         if reached.isOwn, let i = reached.place {
           try share.finish(layer: reached.layer, triplets[i], lost: lost)
         }
-        try step(reached.isOwn, reached.isNew)
       }
+      // All of them are kept before the work may be stopped.
+      for reached in stretch { try step(reached.isOwn, reached.isNew) }
       // What comes after the last solved block needs memory of its own.
       if stretch.contains(where: { $0.layer == resolved.layers.last }) { freeSpareMaps() }
       stretch = []
