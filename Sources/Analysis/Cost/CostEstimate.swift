@@ -181,8 +181,9 @@ public struct CostEstimate: Sendable {
       + layout.gatheredBytes(batch * cost.widest * vectorBytes)
     // A block's evaluation has been freed before its Jacobians are solved, and a Jacobian's bases before it is compared with the
     // sample's. Blocks that are solved together each have their input, and the sample's.
-    let comparing =
-      solveWorkspace + (atOnce - 1) * cost.basisBytes / layout.slices + sample.comparison
+    let bases = cost.basisBytes / layout.slices
+    let besides = together > 1 ? max(bases, sample.comparison) : bases
+    let comparing = solveWorkspace + (atOnce - 1) * besides + sample.comparison
     let points = (together - 1) * (n * width * MemoryLayout<Scalar>.stride + sample.held)
     let solving =
       copies + sample.held + points + max(solves, evaluation, sample.evaluation, comparing)

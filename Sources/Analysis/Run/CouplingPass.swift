@@ -117,7 +117,8 @@ enum CouplingPass {
   /// The couplings of the Jacobians of one batch.
   private final class BatchCoupling {
     let batch: JacobianBatch
-    private let rows: JacobianRows
+    /// Makes the rows: the bases of all batches together may take more than their vectors.
+    private let rows: () -> JacobianRows
     private let group: PromptGroup
     private let resolved: ResolvedSettings
     /// The rows whose prompts have not failed; the others stay inactive.
@@ -137,22 +138,25 @@ enum CouplingPass {
         survivors.isCoupled(prompt: group.jacobians[$0].prompt, layer: resolved.layers[i])
       }
       (self.batch, self.group, self.resolved) = (batch, group, resolved)
-      rows = JacobianRows(
-        jacobian: CheckedOperator(
-          isStopped.map { CancellableBatch(batch.rows, isCancelled: $0) } ?? batch.rows),
-        own: batch.members.map { triplets($0, i) },
-        bases: zip(batch.members, isCoupled).map { jacobian, isCoupled in
-          guard isCoupled else { return [] }
-          return peers(of: jacobian, atBlock: i, group, resolved).map {
-            triplets($0.jacobian, $0.block)
-          }
-        })
+      rows = {
+        JacobianRows(
+          jacobian: CheckedOperator(
+            isStopped.map { CancellableBatch(batch.rows, isCancelled: $0) } ?? batch.rows),
+          own: batch.members.map { triplets($0, i) },
+          bases: zip(batch.members, isCoupled).map { jacobian, isCoupled in
+            guard isCoupled else { return [] }
+            return peers(of: jacobian, atBlock: i, group, resolved).map {
+              triplets($0.jacobian, $0.block)
+            }
+          })
+      }
       active = batch.members.indices.filter { isCoupled[$0] }
     }
 
     /// Computes the couplings of the active rows, without those of prompts that turn out to fail.
     func run() {
       defer { batch.releaseWorkspace() }
+      let rows = rows()
       while true {
         do {
           found = try rows.couplings(
