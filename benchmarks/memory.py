@@ -113,6 +113,8 @@ def main():
             mark = "" if abs(plan / own - 1) <= TOLERANCE else "*"
             print(f"{name[:16]:>16} {count:>5}x{tokens:<3} {plan / 1e6:8.1f} {own / 1e6:8.1f} {plan / own:6.2f}{mark:1}"
                   f"{outside / 1e6:8.1f}  {options}", flush=True)
+    if not rows:
+        sys.exit(f"no row holds {given.only!r}: --only takes a part of a model's name, of PROMPTSxTOKENS, or of the options")
     off = sorted(abs(r["ratio"] - 1) for r in rows)
     missed = sum(o > TOLERANCE for o in off)
     print(f"{len(rows)} rows; |ratio - 1| at most {off[-1]:.2f}, median {off[len(off) // 2]:.2f}; {missed} beyond {TOLERANCE}")
