@@ -18,7 +18,7 @@
 #define ROW_GROUP 32
 // The same for the adjoint of matrices that are read in place: processors recognise only a few sequences of addresses at once, and
 // read 32 rows in turn from memory at half the speed or less (Zen 3). Where a cache should hold the matrix, but others may take
-// their share of it, 16 rows cost nothing; beyond that, four-byte numbers gain from still fewer.
+// their share of it, 16 rows cost little; beyond that, four-byte numbers gain from still fewer.
 #define FEW_ADJOINT_ROWS(bytes, is_cached) ((is_cached) || (bytes) <= 2 ? 16 : 8)
 // The most bytes of a matrix that is taken to stay in a cache.
 #define CACHED_BYTES (4 << 20)

@@ -79,7 +79,7 @@ struct BlocksTogetherTests {
     }
   }
 
-  /// Only a limit, another team or large maps keep blocks apart.
+  /// As many as give every thread a batch, unless memory is limited or threads work together in every batch.
   @Test func numberOfBlocksIsThatOfTheThreads() throws {
     var settings = RunSettings(model: "m", name: "m", threads: 1)
     (settings.top, settings.ranks) = (4, [4])

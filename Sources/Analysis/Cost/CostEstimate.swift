@@ -166,8 +166,9 @@ public struct CostEstimate: Sendable {
     let couplingCalls =
       ((couplingVectors + wideVectors - 1) / wideVectors + 1) * batches.count
     let isDivided = layout.slices == 1 && a.suitsOneThread
-    let together = SolvePass.blocksTogether(
-      isDivided && layout.teams == 1 ? batches.count : nil, resolved)
+    let together = min(
+      blocks,
+      SolvePass.blocksTogether(isDivided && layout.teams == 1 ? batches.count : nil, resolved))
     let atOnce = isDivided ? Engine.threadsWorking(on: together * batches.count) : 1
     let solveWorkspace = atOnce * a.workspaceBytes(vectors: cost.widest)
     let couplingWorkspace = a.workspaceBytes(vectors: wideVectors)
@@ -175,13 +176,13 @@ public struct CostEstimate: Sendable {
     let copies = n * width * (3 * MemoryLayout<Scalar>.stride + 16)
     // What the Jacobians of a batch hold while they are solved, beside what their linearization keeps; those of other batches hold
     // the triplets beyond the requested ones until the block is finished.
+    let bases = cost.basisBytes / layout.slices
     let solves =
-      atOnce * cost.basisBytes / layout.slices + solveWorkspace
+      atOnce * bases + solveWorkspace
       + (r * together - batch) * cost.further * 2 * vectorBytes
       + layout.gatheredBytes(batch * cost.widest * vectorBytes)
     // A block's evaluation has been freed before its Jacobians are solved, and a Jacobian's bases before it is compared with the
     // sample's. Blocks that are solved together each have their input, and the sample's.
-    let bases = cost.basisBytes / layout.slices
     let besides = together > 1 ? max(bases, sample.comparison) : bases
     let comparing = solveWorkspace + (atOnce - 1) * besides + sample.comparison
     let points = (together - 1) * (n * width * MemoryLayout<Scalar>.stride + sample.held)
