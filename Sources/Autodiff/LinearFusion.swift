@@ -5,21 +5,26 @@ import Weights
 // map: M dx with M = diag(d₁) W₁ + diag(d₂) W₂. M costs about as much as the product with one vector. Every application then
 // costs one product instead of two and the scaling of their outputs, and M needs no widening.
 
+/// A primitive that multiplies with matrices of its own, formed when they are used.
+protocol FusedPrimitive<Scalar>: Primitive {
+  var matrices: [FormedMatrix] { get }
+}
+
 /// dy = M dx, dx += Mᵀ dy, with M formed at the first application.
-struct FusedLinearStep<Scalar: RealScalar>: Primitive {
+struct FusedLinearStep<Scalar: RealScalar>: FusedPrimitive {
   let input: Int
-  let map: MatrixCombination
+  let map: FormedMatrix
+  let weightBytes: Int
 
   var inputs: [Int] { [input] }
-
-  var weightBytes: Int { map.weightBytes }
+  var matrices: [FormedMatrix] { [map] }
 
   @_specialize(where Scalar == Float)
   @_specialize(where Scalar == Double)
   func jvp(_ workspace: Workspace<Scalar>, into out: UnsafeMutablePointer<Scalar>) {
     let b = workspace.vectors
     Scalar.multiply(
-      map.formed, workspace.slot(input), stride: b, into: out, stride: b, vectors: b,
+      map.stored, workspace.slot(input), stride: b, into: out, stride: b, vectors: b,
       accumulating: false)
   }
 
@@ -29,7 +34,7 @@ struct FusedLinearStep<Scalar: RealScalar>: Primitive {
     let b = workspace.vectors
     let (target, accumulating) = workspace.target(of: input)
     Scalar.multiplyAdjoint(
-      map.formed, cotangent, stride: b, into: target, stride: b, vectors: b,
+      map.stored, cotangent, stride: b, into: target, stride: b, vectors: b,
       accumulating: accumulating)
   }
 }
@@ -42,36 +47,49 @@ private struct ScaledLinearMap {
 }
 
 extension Trace {
-  /// The primitives, with every sum of at least two scaled linear maps of the same single row replaced by a fused one.
+  /// The primitives, with those of a single row fused where that saves arithmetic.
   ///
-  /// Maps are replaced only if nothing else uses their outputs. Only in single precision: M is rounded to it.
-  func fusingLinearMaps() -> [(any Primitive<Scalar>)?] {
+  /// Primitives are replaced only if nothing else uses what they compute in between. Only in single precision: what is formed is
+  /// rounded to it.
+  func fused() -> [(any Primitive<Scalar>)?] {
     guard Scalar.self == Float.self else { return primitives }
     var uses = [Int](repeating: 0, count: primitives.count)
     for case let primitive? in primitives {
       for input in primitive.inputs { uses[input] += 1 }
     }
-    return primitives.map { primitive in
-      guard let sum = primitive as? DiagonalStep<Scalar>, sum.terms.count > 1 else {
-        return primitive
+    var result = primitives
+    for (position, primitive) in primitives.enumerated() {
+      switch primitive {
+      case let sum as DiagonalStep<Scalar>:
+        result[position] = fusedMaps(sum, uses) ?? sum
+      case let output as LinearStep<Scalar>:
+        fuseAttention(before: output, at: position, uses, in: &result)
+      default: break
       }
-      var passed: [Int: Int] = [:]
-      let maps = sum.terms.compactMap { scaledMap(at: $0.position, $0.diagonal, &passed) }
-      guard let first = maps.first, maps.count == sum.terms.count,
-        maps.allSatisfy({
-          $0.input == first.input && $0.weights.rows == first.weights.rows
-            && $0.weights.columns == first.weights.columns
-        }), passed.allSatisfy({ uses[$0.key] == $0.value })
-      else { return primitive }
-      guard first.weights.rows * first.weights.columns <= Self.mostFused else { return primitive }
-      let map = MatrixCombination(maps.map { ($0.factors, $0.weights) })
-      return FusedLinearStep<Scalar>(input: first.input, map: map)
     }
+    return result
+  }
+
+  /// A sum of at least two scaled linear maps of the same single row as one map; nil if the sum is another.
+  private func fusedMaps(_ sum: DiagonalStep<Scalar>, _ uses: [Int]) -> FusedLinearStep<Scalar>? {
+    guard sum.terms.count > 1 else { return nil }
+    var passed: [Int: Int] = [:]
+    let maps = sum.terms.compactMap { scaledMap(at: $0.position, $0.diagonal, &passed) }
+    guard let first = maps.first, maps.count == sum.terms.count,
+      maps.allSatisfy({
+        $0.input == first.input && $0.weights.rows == first.weights.rows
+          && $0.weights.columns == first.weights.columns
+      }), passed.allSatisfy({ uses[$0.key] == $0.value }),
+      first.weights.rows * first.weights.columns <= Self.mostFused
+    else { return nil }
+    return FusedLinearStep<Scalar>(
+      input: first.input, map: FormedMatrix(combining: maps.map { ($0.factors, $0.weights) }),
+      weightBytes: maps.reduce(0) { $0 + $1.weights.weightBytes })
   }
 
   /// The most numbers in a fused map, 64 MB of them. Larger ones are read from memory in every application, which takes as long
   /// as reading both stored matrices of 16-bit numbers, and are too much beside a block.
-  private static var mostFused: Int { 1 << 24 }
+  static var mostFused: Int { 1 << 24 }
 
   /// The linear map of a single row whose scaled output is `diagonal` ∘ the value at `position`, and how often each
   /// position was passed on the way to its input; nil if that value is computed in another way.
@@ -89,10 +107,8 @@ extension Trace {
         for i in factors.indices { factors[i] *= Float(slope.base[i]) }
         position = next
       case let step as GatherStep<Scalar> where step.rows == 1 && outputs == nil:
-        guard let first = step.indices.first,
-          step.indices.elementsEqual(first..<first + step.indices.count)
-        else { return nil }
-        outputs = first..<first + step.indices.count
+        guard let slice = step.slice else { return nil }
+        outputs = slice
         position = step.input
       case let step as LinearStep<Scalar>:
         guard step.rows == 1, let input = step.input, !step.transposed, !step.weights.isTransposed

@@ -21,14 +21,14 @@ public final class Linearization<Scalar: RealScalar>: LinearOperator {
   /// The position of f(x) on the trace; nil if f(x) does not depend on x, so that J = 0.
   private let outputPosition: Int?
 
-  /// The fused maps among the steps, whose matrices are freed with the workspace.
-  private let fused: [MatrixCombination]
+  /// The matrices of fused maps, which are freed with the workspace.
+  private let fused: [FormedMatrix]
 
   init(
     trace: Trace<Scalar>, input: (rows: Int, columns: Int), output: Variable<Scalar>,
     fusesLinearMaps: Bool
   ) {
-    let primitives = fusesLinearMaps ? trace.fusingLinearMaps() : trace.primitives
+    let primitives = fusesLinearMaps ? trace.fused() : trace.primitives
     inputShape = input
     outputShape = (output.rows, output.columns)
     value = output.value
@@ -45,7 +45,8 @@ public final class Linearization<Scalar: RealScalar>: LinearOperator {
       guard lastUse[position] != nil, let primitive else { return nil }
       return (position, primitive)
     }
-    fused = steps.compactMap { ($0.primitive as? FusedLinearStep<Scalar>)?.map }
+    fused = steps.flatMap { ($0.primitive as? any FusedPrimitive<Scalar>)?.matrices ?? [] }
+    isFused = steps.contains { $0.primitive is FusedLinearStep<Scalar> }
     workspace = Workspace(
       zip(trace.counts.indices, trace.counts).map { position, count in
         let last = lastUse[position]
@@ -58,8 +59,9 @@ public final class Linearization<Scalar: RealScalar>: LinearOperator {
   /// m: rows · columns of f(x).
   public var outputDimension: Int { outputShape.rows * outputShape.columns }
 
-  /// Whether some linear maps are fused, so that an application reads a matrix of this linearization's own.
-  public var isFused: Bool { !fused.isEmpty }
+  /// Whether linear maps of a row are fused to matrices of this linearization's own, so that others have more to lose than to gain
+  /// by sharing its applications. A fused attention alone does not make it so.
+  public let isFused: Bool
 
   /// The bytes of the fused maps while they are formed.
   public var fusedBytes: Int { fused.reduce(0) { $0 + $1.byteCount } }
@@ -172,4 +174,4 @@ public final class Linearization<Scalar: RealScalar>: LinearOperator {
 }
 
 /// Frees the memory of fused maps that no linearization uses now; otherwise it is kept for the next ones.
-public func freeSpareMaps() { MatrixCombination.freeSpareMemory() }
+public func freeSpareMaps() { FormedMatrix.freeSpareMemory() }

@@ -140,6 +140,31 @@ public final class Engine: Sendable {
     (divided..<count).forEach(body)
   }
 
+  /// What `transform` makes of each element, computed like `forEach(_:isDivided:_:)`: in parallel, so all that it uses must be safe
+  /// to share. Throws the first error in the order of the elements; all elements have been transformed then.
+  package static func map<Element, Output, Failure: Error>(
+    _ elements: [Element], isDivided: Bool = true,
+    _ transform: (Element) throws(Failure) -> Output
+  ) throws(Failure) -> [Output] {
+    var outputs = [Result<Output, Failure>?](repeating: nil, count: elements.count)
+    outputs.withUnsafeMutableBufferPointer { outputs in
+      nonisolated(unsafe) let (outputs, elements) = (outputs, elements)
+      withoutActuallyEscaping(transform) { transform in
+        nonisolated(unsafe) let transform = transform
+        forEach(elements.count, isDivided: isDivided) { i in
+          do throws(Failure) {
+            outputs[i] = .success(try transform(elements[i]))
+          } catch {
+            outputs[i] = .failure(error)
+          }
+        }
+      }
+    }
+    var results: [Output] = []
+    for output in outputs { results.append(try output!.get()) }
+    return results
+  }
+
   /// The number of indices that `forEach` runs at a time if it divides this many.
   package static func threadsWorking(on count: Int) -> Int {
     let threads = currentThreads

@@ -116,20 +116,23 @@ public struct StoredMatrix: @unchecked Sendable {
 
   /// Row `i`, widened to single precision.
   public func row(_ i: Int) -> [Float] {
-    precondition(i >= 0 && i < rows, "row outside the matrix")
-    return [Float](unsafeUninitializedCapacity: columns) { buffer, initialized in
-      withUnsafePointer(to: kernel) { matrix in
-        guard var place = buffer.baseAddress else { return }
-        if isTransposed {
-          for column in 0..<Int64(columns) {
-            ck_widen(Engine.current, matrix, column, Int64(i), 1, place)
-            place += 1
-          }
-        } else {
-          ck_widen(Engine.current, matrix, Int64(i), 0, Int64(columns), place)
-        }
-      }
+    [Float](unsafeUninitializedCapacity: columns) { buffer, initialized in
+      if let base = buffer.baseAddress { widen(row: i, into: base) }
       initialized = columns
+    }
+  }
+
+  /// Writes row `i`, widened to single precision.
+  package func widen(row i: Int, into out: UnsafeMutablePointer<Float>) {
+    precondition(i >= 0 && i < rows, "row outside the matrix")
+    withUnsafePointer(to: kernel) { matrix in
+      if isTransposed {
+        for column in 0..<columns {
+          ck_widen(Engine.current, matrix, Int64(column), Int64(i), 1, out + column)
+        }
+      } else {
+        ck_widen(Engine.current, matrix, Int64(i), 0, Int64(columns), out)
+      }
     }
   }
 

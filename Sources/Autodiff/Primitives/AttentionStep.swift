@@ -96,7 +96,7 @@ struct AttentionStep<Scalar: RealScalar>: Primitive {
         scaleTangents(
           by: point.slopes.base + h * count, ds, into: ds, count: count, tangents: b,
           accumulating: false)
-        project(point, h, ds, b)
+        project(point, h, ds, b, scratch: ds + count * b)
         Scalar.multiplyAdjoint(
           point.cache.values(head: group, point.seen), ds, stride: b, into: output,
           stride: tangents, vectors: b, accumulating: false)
@@ -140,7 +140,7 @@ struct AttentionStep<Scalar: RealScalar>: Primitive {
       Scalar.multiply(
         point.cache.values(head: group, point.seen), given, stride: tangents, into: ds, stride: b,
         vectors: b, accumulating: false)
-      project(point, h, ds, b)
+      project(point, h, ds, b, scratch: ds + count * b)
       scaleTangents(
         by: point.slopes.base + h * count, ds, into: ds, count: count, tangents: b,
         accumulating: false)
@@ -159,7 +159,7 @@ struct AttentionStep<Scalar: RealScalar>: Primitive {
     }
   }
 
-  private func queryValue(_ h: Int, _ i: Int, _ r: Int) -> Scalar {
+  func queryValue(_ h: Int, _ i: Int, _ r: Int) -> Scalar {
     queryValues.base[(h * settings.headDimension + i) * points.count + r]
   }
 
@@ -167,12 +167,14 @@ struct AttentionStep<Scalar: RealScalar>: Primitive {
   ///
   /// Adding a constant to all of x changes nothing, so the entry of the most probable key is subtracted from all
   /// entries first. Of a saturated soft-max, p ≈ 1 for that key, the result would otherwise be little more than the
-  /// difference of its entry and p · x, which is rounding; the differences of the other entries, each times its small
-  /// p, are accurate. A sink counts as one more key, whose x is 0.
-  private func project(_ point: Point, _ h: Int, _ x: UnsafeMutablePointer<Scalar>, _ b: Int) {
+  /// difference of its entry and p · x, which is rounding; the differences of the other entries, each times its X is for 2 b numbers.
+  func project(
+    _ point: Point, _ h: Int, _ x: UnsafeMutablePointer<Scalar>, _ b: Int,
+    scratch: UnsafeMutablePointer<Scalar>
+  ) {
     let count = point.seen.count
     let p = point.probabilities.base + h * count
-    let (reference, mean) = (x + count * b, x + (count + 1) * b)
+    let (reference, mean) = (scratch, scratch + b)
     if let best = point.mostProbable[h] {
       reference.update(from: x + best * b, count: b)
     } else {

@@ -25,6 +25,14 @@ struct GatherStep<Scalar: RealScalar>: Primitive {
 
   var inputs: [Int] { [input] }
 
+  /// The features if they are consecutive.
+  var slice: Range<Int>? {
+    guard let first = indices.first, indices.elementsEqual(first..<first + indices.count) else {
+      return nil
+    }
+    return first..<first + indices.count
+  }
+
   func jvp(_ workspace: Workspace<Scalar>, into out: UnsafeMutablePointer<Scalar>) {
     let tangents = rows * workspace.vectors
     let source = workspace.slot(input)

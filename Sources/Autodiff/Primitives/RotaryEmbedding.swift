@@ -100,7 +100,7 @@ extension Variable {
 }
 
 /// A linear map: the tangent is rotated in the same way, the cotangent back.
-private struct RotaryStep<Scalar: RealScalar>: Primitive {
+struct RotaryStep<Scalar: RealScalar>: Primitive {
   let input: Int?
   let rows: Int
   let heads: Int

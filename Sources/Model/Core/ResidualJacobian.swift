@@ -19,11 +19,11 @@ public enum JacobianSite: String, Sendable, CaseIterable, Codable {
 /// all selections go from a token to itself, or none does. Aubry et al., arXiv 2407.07810.
 ///
 /// With `normed`, f is finalNorm(F(X)), from which the identity is subtracted for t₁ = t₂. Precondition: the site is
-/// the whole block, since no norm follows half of one.
+/// the whole block, since no norm follows half of one. `fusesLinearMaps` is that of `linearize`.
 public func residualJacobian<Scalar: RealScalar>(
   _ model: some Transformer, at point: BlockPoint<Scalar>,
   _ selections: [(prompt: Int, tokens: TokenSelection)], site: JacobianSite = .block,
-  normed: Bool = false
+  normed: Bool = false, fusesLinearMaps: Bool = true
 ) -> Linearization<Scalar> {
   precondition(!normed || site == .block, "the final norm follows a whole block")
   let block = model.block(point.layer)
@@ -47,12 +47,12 @@ public func residualJacobian<Scalar: RealScalar>(
         guard normed else { return update }
         let output = model.finalNorm(stream(x).target + update)
         return isSingle ? output - x : output
-      }, at: sources, fusesLinearMaps: true)
+      }, at: sources, fusesLinearMaps: fusesLinearMaps)
   case .mlp:
     let z =
       block.isParallel ? targets : targets + block.attention(ResidualStream(targets), in: context)
     // The MLP acts token by token: its Jacobian from one token to another is zero.
     guard isSingle else { return linearize({ _ in block.mlp(z, in: context) }, at: sources) }
-    return linearize({ block.mlp($0, in: context) }, at: z.value, fusesLinearMaps: true)
+    return linearize({ block.mlp($0, in: context) }, at: z.value, fusesLinearMaps: fusesLinearMaps)
   }
 }
