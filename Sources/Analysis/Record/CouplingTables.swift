@@ -1,6 +1,7 @@
 import Alignment
 import LinearAlgebra
 import Model
+import Weights
 
 /// Arranges the couplings of one prompt's Jacobians in the tables of one kind, one table at a time.
 struct CouplingTables {
@@ -76,48 +77,67 @@ struct CouplingTables {
     }
   }
 
+  /// A row of a table in one reading: the scores, the null level, and the bounds and invariants.
+  private struct Row {
+    var scores: [Double?]
+    var null: Double?
+    var bounds: [Double?]
+    var invariants: [Double?]?
+    var invariantBounds: [Double?]?
+  }
+
   private func scores(of table: Table, _ settings: [CouplingSetting]) throws -> [CouplingMatrix] {
-    var matrices = settings.map { _ in [[Double?]]() }
-    var nulls = settings.map { _ in [Double?]() }
-    var (bounds, invariants, invariantBounds) = (matrices, matrices, matrices)
     let known = try TableBounds(
       table.columns.map { try found($0) }, rank: rank, width: width)
-    for place in table.rows {
-      let own = try self.found(place)
-      var rows: [CouplingForm: TableBounds.Row] = [:]
-      let found = try blocks[place.block].couplings(place.jacobian)
-      let level = NullLevel(frobeniusNorm: found.frobeniusNorm, width: width)
-      for (s, setting) in settings.enumerated() {
-        let row = found.forms[setting.form] ?? []
-        var entries = rows[setting.form] ?? known.row(own, setting.form, row)
-        bounds[s].append(entries.scoreBounds(setting))
-        if known.hasClusters(rank: setting.rank), setting.sign == .signed {
-          invariants[s].append(entries.invariants(setting))
-          invariantBounds[s].append(entries.scoreBounds(setting, isInvariant: true))
-        }
-        rows[setting.form] = entries
-        matrices[s].append(
-          row.map {
-            $0.score(
-              setting.score, rank: setting.rank, sign: setting.sign,
-              normalisation: setting.normalisation)
-          })
-        nulls[s].append(
-          row.first.flatMap {
-            level.score(
-              setting.score, singularValues: $0.singularValues[..<setting.rank],
-              sign: setting.sign, normalisation: setting.normalisation)
-          })
+    // As many rows at a time as there are threads: each row's couplings are read for it.
+    var rows: [[Row]] = []
+    let count = Engine.currentThreads
+    for first in stride(from: 0, to: table.rows.count, by: count) {
+      let part = try table.rows[first..<min(first + count, table.rows.count)].map {
+        (own: try found($0), couplings: try blocks[$0.block].couplings($0.jacobian))
       }
+      rows += Engine.map(part) { scores(of: $0.own, $0.couplings, settings, known) }
     }
     return settings.indices.map { s in
-      CouplingMatrix(
+      let rows = rows.map { $0[s] }
+      let hasInvariants = rows.first?.invariants != nil
+      return CouplingMatrix(
         kind: kind, setting: settings[s], rows: table.names, columns: table.names,
-        matrix: matrices[s], null: nulls[s], comparesSameJacobians: table.comparesSameJacobians,
+        matrix: rows.map(\.scores), null: rows.map(\.null),
+        comparesSameJacobians: table.comparesSameJacobians,
         place: table.place
       ).with(
-        bound: bounds[s], invariant: invariants[s].isEmpty ? nil : invariants[s],
-        invariantBound: invariants[s].isEmpty ? nil : invariantBounds[s])
+        bound: rows.map(\.bounds), invariant: hasInvariants ? rows.map { $0.invariants! } : nil,
+        invariantBound: hasInvariants ? rows.map { $0.invariantBounds! } : nil)
+    }
+  }
+
+  /// A row in each reading.
+  private func scores(
+    of own: TableBounds.Found, _ found: JacobianCouplings, _ settings: [CouplingSetting],
+    _ known: TableBounds
+  ) -> [Row] {
+    let level = NullLevel(frobeniusNorm: found.frobeniusNorm, width: width)
+    var forms: [CouplingForm: TableBounds.Row] = [:]
+    return settings.map { setting in
+      let couplings = found.forms[setting.form] ?? []
+      var entries = forms[setting.form] ?? known.row(own, setting.form, couplings)
+      defer { forms[setting.form] = entries }
+      let hasInvariants = known.hasClusters(rank: setting.rank) && setting.sign == .signed
+      return Row(
+        scores: couplings.map {
+          $0.score(
+            setting.score, rank: setting.rank, sign: setting.sign,
+            normalisation: setting.normalisation)
+        },
+        null: couplings.first.flatMap {
+          level.score(
+            setting.score, singularValues: $0.singularValues[..<setting.rank],
+            sign: setting.sign, normalisation: setting.normalisation)
+        },
+        bounds: entries.scoreBounds(setting),
+        invariants: hasInvariants ? entries.invariants(setting) : nil,
+        invariantBounds: hasInvariants ? entries.scoreBounds(setting, isInvariant: true) : nil)
     }
   }
 
@@ -134,26 +154,28 @@ struct CouplingTables {
   func overlaps(of table: Table, ranks: [Int]) throws -> [OverlapRecord] {
     let columns = try table.columns.map { try found($0, margin: MeasuredNoise.margin) }
     let leanings = columns.map { $0.triplets.bounds(noise: $0.noise ?? .none) }
-    var overlaps = ranks.map { _ in
-      (left: [[Double]](), right: [[Double]](), bounds: [[Double]]())
-    }
-    for place in table.rows {
-      let own = try found(place, margin: MeasuredNoise.margin)
-      let leaning = own.triplets.bounds(noise: own.noise ?? .none)
-      for (k, rank) in ranks.enumerated() {
-        let row = columns.map { SubspaceOverlap(own.triplets, $0.triplets, rank: rank) }
-        overlaps[k].bounds.append(
-          leanings.map {
+    var rows: [[(left: [Double], right: [Double], bounds: [Double])]] = []
+    let count = Engine.currentThreads
+    for first in stride(from: 0, to: table.rows.count, by: count) {
+      let part = try table.rows[first..<min(first + count, table.rows.count)].map {
+        try found($0, margin: MeasuredNoise.margin)
+      }
+      rows += Engine.map(part) { own in
+        let leaning = own.triplets.bounds(noise: own.noise ?? .none)
+        return ranks.map { rank in
+          let row = columns.map { SubspaceOverlap(own.triplets, $0.triplets, rank: rank) }
+          let bounds = leanings.map {
             SubspaceOverlap.bound(leaning.subspace(rank), $0.subspace(rank), rank: rank)
-          })
-        overlaps[k].left.append(row.map(\.left))
-        overlaps[k].right.append(row.map(\.right))
+          }
+          return (row.map(\.left), row.map(\.right), bounds)
+        }
       }
     }
-    return zip(ranks, overlaps).map { rank, overlap in
-      OverlapRecord(
+    return ranks.enumerated().map { k, rank in
+      let rows = rows.map { $0[k] }
+      return OverlapRecord(
         place: table.place, rank: rank, chance: SubspaceOverlap.chance(rank: rank, width: width),
-        left: overlap.left, right: overlap.right, bound: overlap.bounds)
+        left: rows.map(\.left), right: rows.map(\.right), bound: rows.map(\.bounds))
     }
   }
 

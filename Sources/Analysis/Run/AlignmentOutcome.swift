@@ -51,7 +51,7 @@ package struct AlignmentOutcome {
       if folder.keepsWork { say("resuming from what is finished in \(path)") }
       let result = try run.run(
         in: folder, among: processes.sharing, progress: progress, meter: meter)
-      record = try result.map { try folder.finish($0) }
+      record = try result.map { result in try run.engine.use { try folder.finish(result) } }
       (prompts, failures) = (record?.prompts.count ?? inputs.count, record?.failures ?? [])
     } catch {
       folder.abandon()

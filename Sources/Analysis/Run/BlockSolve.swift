@@ -13,12 +13,16 @@ struct JacobianBatch {
   let rows: any BatchedOperator
   /// Whether one thread computes with it while others compute with other batches.
   let suitsOneThread: Bool
+  /// J y for each Jacobian, if it was computed for the linearised image y before the block.
+  let step: [Double]?
   /// Frees the workspace until the next application.
   let releaseWorkspace: () -> Void
 
   /// A batch made of the rows of a linearization.
-  init<Scalar: RealScalar>(_ members: [Int], _ linearization: Linearization<Scalar>) {
-    self.members = members
+  init<Scalar: RealScalar>(
+    _ members: [Int], _ linearization: Linearization<Scalar>, step: [Double]? = nil
+  ) {
+    (self.members, self.step) = (members, step)
     rows = linearization.rows
     suitsOneThread = linearization.suitsOneThread
     releaseWorkspace = linearization.releaseWorkspace
@@ -52,6 +56,9 @@ final class BlockSolve<Scalar: RealScalar, Twin: RealScalar> {
   private var precise: [Int: Linearization<Double>] = [:]
   /// The last prompt converted to double precision.
   private var converted: (prompt: Int, point: BlockPoint<Double>)?
+  /// The linearised image before the block, one row per Jacobian, if it is known before the batches are solved: each is then
+  /// applied to its rows while its matrices are formed.
+  var image: Matrix<Double>?
   /// What was found for each batch, and the seconds per Jacobian; nil until the batches are solved.
   private var found: (batches: [Result<SolvedBatch, any Error>], seconds: Double)?
 
@@ -59,6 +66,7 @@ final class BlockSolve<Scalar: RealScalar, Twin: RealScalar> {
   private struct SolvedBatch {
     let triplets: [SingularTriplets]
     let comparison: NoiseComparison?
+    let step: [Double]?
   }
 
   /// The work at a point of the pass, beside the sample's place before the same block, if there is one.
@@ -85,7 +93,9 @@ final class BlockSolve<Scalar: RealScalar, Twin: RealScalar> {
       let isFused = model.team?.agreed(alone.isFused) ?? alone.isFused
       if isFused || members.count == 1 {
         whole.append(([first], alone))
-        whole += members.dropFirst().map { ([$0], linearization(of: [$0])) }
+        whole += Engine.map(
+          Array(members.dropFirst()), isDivided: model.team == nil && alone.suitsOneThread
+        ) { ([$0], linearization(of: [$0])) }
       } else {
         whole.append((members, linearization(of: members)))
       }
@@ -100,10 +110,13 @@ final class BlockSolve<Scalar: RealScalar, Twin: RealScalar> {
     model.team == nil && whole.allSatisfy { $0.linearization.suitsOneThread }
   }
 
-  private func linearization(of members: [Int]) -> Linearization<Scalar> {
+  /// Some of the group's Jacobians. Those that have been in a batch `withOthers` are computed as they were there.
+  private func linearization(
+    of members: [Int], withOthers: Bool = false
+  ) -> Linearization<Scalar> {
     residualJacobian(
       model, at: point, members.map { (group.jacobians[$0].prompt, group.jacobians[$0].tokens) },
-      site: resolved.site, normed: layer == resolved.normedLayer)
+      site: resolved.site, normed: layer == resolved.normedLayer, fusesLinearMaps: !withOthers)
   }
 
   /// One Jacobian at the same states with products in double precision.
@@ -193,7 +206,9 @@ final class BlockSolve<Scalar: RealScalar, Twin: RealScalar> {
       tolerance: resolved.tolerance, seed: resolved.seed, blockSize: resolved.blockSize,
       certify: resolved.certify)
     let jacobian = divided(
-      BatchedJacobian(linearization) { self.linearization(of: $0.map { members[$0] }) },
+      BatchedJacobian(linearization) {
+        self.linearization(of: $0.map { members[$0] }, withOthers: true)
+      },
       over: model.team)
     let triplets: [SingularTriplets]
     do {
@@ -204,15 +219,16 @@ final class BlockSolve<Scalar: RealScalar, Twin: RealScalar> {
     } catch let failure as MemberError {
       throw SolveFailure(jacobian: members[failure.member], error: failure.error)
     }
+    let step = image.map { linearization.rows.step(at: $0, members) }
     guard let place, let row = members.firstIndex(of: place.jacobian) else {
-      return SolvedBatch(triplets: triplets, comparison: nil)
+      return SolvedBatch(triplets: triplets, comparison: nil, step: step)
     }
     // The Jacobian of a truncated prompt, which is not among the solved ones, may need a fused map of its own.
     if place.isCut { linearization.releaseWorkspace() }
     return SolvedBatch(
       triplets: triplets,
       comparison: place.comparison(
-        linearization.rows.member(row), triplets[row], resolved, layer: layer))
+        linearization.rows.member(row), triplets[row], resolved, layer: layer), step: step)
   }
 
   private func refine(
@@ -231,13 +247,16 @@ final class BlockSolve<Scalar: RealScalar, Twin: RealScalar> {
   /// The operators that the triplets belong to: the batches, with Jacobians continued in double precision on their own.
   func operators(_ precisions: [ProductPrecision]) -> [JacobianBatch] {
     var batches: [JacobianBatch] = []
-    for (members, linearization) in whole {
+    for (i, (members, linearization)) in whole.enumerated() {
       let rest =
         Scalar.self == Double.self ? members : members.filter { precisions[$0] == .single }
       if rest.count == members.count {
-        batches.append(JacobianBatch(members, linearization))
+        let step = try? found?.batches[i].get().step
+        batches.append(JacobianBatch(members, linearization, step: step))
       } else {
-        if !rest.isEmpty { batches.append(JacobianBatch(rest, self.linearization(of: rest))) }
+        if !rest.isEmpty {
+          batches.append(JacobianBatch(rest, self.linearization(of: rest, withOthers: true)))
+        }
         batches += members.filter { precisions[$0] == .double }
           .map { JacobianBatch([$0], preciseJacobian($0)) }
       }

@@ -34,6 +34,9 @@ struct LinearisedImage {
   /// Carries the image through all remaining blocks of this team.
   mutating func finish() throws { try follow(waits: true) }
 
+  /// The image before a block if it is known to this team.
+  func before(layer: Int) -> Matrix<Double>? { depth == layer - 1 ? y : nil }
+
   /// The image after a block, once it is known.
   func after(layer: Int) throws -> Matrix<Double>? {
     depth == layer ? y : try share.image(after: layer, like: y, waits: true)
@@ -45,7 +48,7 @@ struct LinearisedImage {
         guard let known = try share.image(after: layer - 1, like: y, waits: waits) else { return }
         y = known
       }
-      for batch in batches { apply(batch) }
+      batches.forEach { apply($0) }
       depth = layer
       waiting.removeFirst()
       if others.contains(layer + 1) { try share.post(image: y, after: layer) }
@@ -54,13 +57,21 @@ struct LinearisedImage {
 
   /// y ← (I + J) y, each row of y through its own Jacobian in the batch.
   private mutating func apply(_ batch: JacobianBatch) {
-    let part = batch.members.flatMap { y.row($0) }
-    var step = part
-    var span = step.mutableSpan
-    batch.rows.apply(part.span, into: &span, vectors: 1, active: Array(batch.members.indices))
+    let step = batch.step ?? batch.rows.step(at: y, batch.members)
     for (r, jacobian) in batch.members.enumerated() {
       for c in 0..<y.columns { y[jacobian, c] += step[r * y.columns + c] }
     }
     batch.releaseWorkspace()
+  }
+}
+
+extension BatchedOperator {
+  /// J y for the rows of y that belong to these members, one after another.
+  func step(at y: Matrix<Double>, _ members: [Int]) -> [Double] {
+    let part = members.flatMap { y.row($0) }
+    var step = part
+    var span = step.mutableSpan
+    apply(part.span, into: &span, vectors: 1, active: Array(members.indices))
+    return step
   }
 }

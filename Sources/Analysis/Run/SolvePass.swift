@@ -124,6 +124,7 @@ struct SolvePass {
       let batches = isDivided && !share.isShared ? solved[0].count : nil
       if l < layers, stretch.count < Self.blocksTogether(batches, resolved) { continue }
 
+      if stretch.count == 1 { solved.first?.image = image?.before(layer: l) }
       BlockSolve.solve(solved)
       for (s, reached) in stretch.enumerated() {
         var lost: [Int: LostPrompt] = [:]

@@ -1,5 +1,6 @@
 import Alignment
 import Foundation
+import Weights
 
 /// A value as JSON, split at its empty lists so that elements can be inserted.
 struct JSONTemplate {
@@ -98,12 +99,22 @@ struct JSONList {
     try file.write(JSONTemplate.indented(pieces[tables.count], by: indentation))
   }
 
+  /// Appends rows, encoded by all threads.
   private mutating func append(rows: ArraySlice<[Double?]>) throws {
-    // Without the brackets around the rows, which are on lines of their own.
-    let json = try recordJSON(Array(rows)).dropFirst().dropLast(2)
-    if !isEmpty { try file.write(",") }
-    try file.write(JSONTemplate.indented(Data(json), by: indentation - 2))
-    isEmpty = false
+    let count = (rows.count + Engine.currentThreads - 1) / Engine.currentThreads
+    let parts = stride(from: rows.startIndex, to: rows.endIndex, by: count).map {
+      Array(rows[$0..<min($0 + count, rows.endIndex)])
+    }
+    let margin = indentation - 2
+    let encoded = try Engine.map(parts) { part in
+      // Without the brackets around the rows, which are on lines of their own.
+      JSONTemplate.indented(Data(try recordJSON(part).dropFirst().dropLast(2)), by: margin)
+    }
+    for json in encoded {
+      if !isEmpty { try file.write(",") }
+      try file.write(json)
+      isEmpty = false
+    }
   }
 
   func end() throws {
