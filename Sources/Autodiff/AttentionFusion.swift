@@ -339,6 +339,7 @@ extension Trace {
     var steps: [(position: Int, primitive: any Primitive<Scalar>)] = []
     var (position, first, isPart) = (position, 0, false)
     while let primitive = primitives[position], isPart || uses[position] == 1 {
+      guard !isPart || primitive is LinearStep<Scalar> else { return nil }
       let next: Int?
       switch primitive {
       case let step as RotaryStep<Scalar> where step.heads == heads: next = step.input
@@ -347,7 +348,7 @@ extension Trace {
         next = step.input
       case let step as DiagonalStep<Scalar> where step.terms.count == 1:
         next = step.terms[0].position
-      case let step as GatherStep<Scalar> where !isPart:
+      case let step as GatherStep<Scalar>:
         guard let slice = step.slice else { return nil }
         (next, first, isPart) = (step.input, slice.lowerBound, true)
       case let step as LinearStep<Scalar> where !step.transposed && !step.weights.isTransposed:

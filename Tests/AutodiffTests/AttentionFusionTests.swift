@@ -53,6 +53,8 @@ private struct Case: CustomTestStringConvertible, Sendable {
   var norm: Norm?
   var isOneMatrix = false
   var valueNorm = false
+  /// Whether all features pass one norm before they are divided.
+  var isNormedBefore = false
   var isQuantized = false
   var isTransposed = false
   var hasOtherUse = false
@@ -76,6 +78,10 @@ private struct Case: CustomTestStringConvertible, Sendable {
     Case(testDescription: "only itself", visible: tokens - 1..<tokens),
     Case(testDescription: "one matrix", isOneMatrix: true),
     Case(testDescription: "one matrix, norm of values", isOneMatrix: true, valueNorm: true),
+    Case(
+      testDescription: "a head of several under one norm", isFused: false, heads: 1, groups: 1,
+      norm: .all,
+      isOneMatrix: true, isNormedBefore: true),
     Case(testDescription: "quantised", d: 16, e: 16, isQuantized: true),
     Case(testDescription: "saturated", factor: 30),
     Case(testDescription: "a long context", isFused: false, context: 40),
@@ -93,7 +99,8 @@ private struct Case: CustomTestStringConvertible, Sendable {
     }
     var (q, k, v): (Variable<S>, Variable<S>, Variable<S>)
     if isOneMatrix {
-      let y = x.linear(all)
+      var y = x.linear(all)
+      if isNormedBefore { y = y.rmsNorm(gain: nil, epsilon: 1e-5) }
       (q, k, v) = (
         y.columns(0..<rows), y.columns(rows..<rows + keyRows),
         y.columns(rows + keyRows..<rows + keyRows + valueRows)

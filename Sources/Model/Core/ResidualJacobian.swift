@@ -39,7 +39,9 @@ public func residualJacobian<Scalar: RealScalar>(
     isSingle ? ResidualStream(x) : ResidualStream(source: x, target: targets)
   }
   switch site {
-  case .attention: return linearize({ block.attention(stream($0), in: context) }, at: sources)
+  case .attention:
+    return linearize(
+      { block.attention(stream($0), in: context) }, at: sources, fusesLinearMaps: fusesLinearMaps)
   case .block:
     return linearize(
       { x in
