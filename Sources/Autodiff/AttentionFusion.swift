@@ -130,12 +130,19 @@ struct AttentionMaps<Scalar: RealScalar> {
   ) {
     let (settings, point) = (attention.settings, attention.points[0])
     let tokens = point.seen.count
-    scores = FormedMatrix(rows: queries.weights.columns, columns: settings.heads * tokens) {
+    // The Jacobians of a prompt's tokens see one token more each, and take turns in the same memory.
+    let capacity = settings.heads * ((tokens + 3) / 4 * 4)
+    scores = FormedMatrix(
+      rows: queries.weights.columns, columns: settings.heads * tokens,
+      capacity: queries.weights.columns * capacity
+    ) {
       let out = UnsafeMutableRawPointer($0).assumingMemoryBound(to: Scalar.self)
       Self.formScores(of: queries, attention, counts, into: out)
       Self.addOwnScores(of: keys, attention, counts, into: out)
     }
-    averages = FormedMatrix(rows: output.rows, columns: settings.heads * tokens) {
+    averages = FormedMatrix(
+      rows: output.rows, columns: settings.heads * tokens, capacity: output.rows * capacity
+    ) {
       Self.formAverages(
         output, attention, into: UnsafeMutableRawPointer($0).assumingMemoryBound(to: Scalar.self))
     }

@@ -2,27 +2,40 @@ import CKernels
 import Synchronization
 public import LinearAlgebra
 
+#if canImport(Glibc)
+  import Glibc
+#else
+  import Darwin
+#endif
+
 /// A matrix (m, n) in single precision that is formed from others at its first use, and again at the first one after
-/// `release`. It occupies 4 m n bytes while it is formed.
+/// `release`. It occupies 4 bytes per number while it is formed.
 package final class FormedMatrix: @unchecked Sendable {
   private let form: (UnsafeMutablePointer<Float>) -> Void
-  private var matrix: (stored: StoredMatrix, box: ElementBox<Float>)?
+  private var matrix: (stored: StoredMatrix, box: MappedNumbers)?
 
   /// The rows m and columns n.
   package let rows, columns: Int
+  /// The numbers that memory is taken for.
+  private let capacity: Int
 
-  /// A matrix whose numbers `form` writes, row by row, into uninitialised memory for m n of them.
-  package init(rows: Int, columns: Int, form: @escaping (UnsafeMutablePointer<Float>) -> Void) {
+  /// A matrix whose numbers `form` writes, row by row, into uninitialised memory. That is taken for `capacity` numbers, m n unless
+  /// given, so that matrices of nearly one size can have each other's.
+  package init(
+    rows: Int, columns: Int, capacity: Int? = nil,
+    form: @escaping (UnsafeMutablePointer<Float>) -> Void
+  ) {
     (self.rows, self.columns, self.form) = (rows, columns, form)
+    self.capacity = capacity ?? rows * columns
   }
 
   /// The bytes of the matrix while it is formed.
-  package var byteCount: Int { rows * columns * MemoryLayout<Float>.stride }
+  package var byteCount: Int { capacity * MemoryLayout<Float>.stride }
 
   /// The matrix, formed if it is not.
   package var stored: StoredMatrix {
     if let matrix { return matrix.stored }
-    let box = SpareMatrices.shared.take(rows * columns)
+    let box = SpareMatrices.shared.take(capacity)
     form(box.base)
     let made = StoredMatrix(
       base: UnsafeRawPointer(box.base), elementType: .f32, rows: rows, columns: columns, owner: box)
@@ -81,6 +94,26 @@ extension FormedMatrix {
   }
 }
 
+/// Uninitialised memory in pages of its own: matrices of changing sizes would leave gaps between the numbers that stay.
+private final class MappedNumbers: @unchecked Sendable {
+  let base: UnsafeMutablePointer<Float>
+  let count: Int
+  private let byteCount: Int
+  private let isMapped: Bool
+
+  init(count: Int) {
+    self.count = count
+    byteCount = max(count, 1) * MemoryLayout<Float>.stride
+    let pages = mmap(nil, byteCount, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+    isMapped = pages != nil && pages != MAP_FAILED
+    base = isMapped ? pages!.assumingMemoryBound(to: Float.self) : .allocate(capacity: count)
+  }
+
+  deinit {
+    if isMapped { munmap(base, byteCount) } else { base.deallocate() }
+  }
+}
+
 /// The memory of released matrices, kept for the next ones: the first use of fresh pages takes longer than forming a matrix in
 /// pages that are there.
 ///
@@ -89,14 +122,14 @@ private final class SpareMatrices: Sendable {
   static let shared = SpareMatrices()
 
   private struct State {
-    var spare: [ElementBox<Float>] = []
+    var spare: [MappedNumbers] = []
     var (used, spareCount, most) = (0, 0, 0)
   }
 
   private let state = Mutex(State())
 
   /// Uninitialised memory for this many numbers.
-  func take(_ count: Int) -> ElementBox<Float> {
+  func take(_ count: Int) -> MappedNumbers {
     state.withLock { state in
       state.used += count
       defer { state.most = max(state.most, state.used) }
@@ -107,7 +140,7 @@ private final class SpareMatrices: Sendable {
       while state.used + state.spareCount > state.most, let first = state.spare.popLast() {
         state.spareCount -= first.count
       }
-      return ElementBox(count: count)
+      return MappedNumbers(count: count)
     }
   }
 
@@ -117,7 +150,7 @@ private final class SpareMatrices: Sendable {
   }
 
   /// Keeps the memory, or frees it if there is enough.
-  func put(_ box: ElementBox<Float>) {
+  func put(_ box: MappedNumbers) {
     state.withLock { state in
       state.used -= box.count
       guard state.used + state.spareCount + box.count <= state.most else { return }

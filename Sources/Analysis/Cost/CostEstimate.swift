@@ -131,7 +131,7 @@ public struct CostEstimate: Sendable {
       ).isFused
       if model.team?.agreed(isFused) ?? isFused {
         batches = group.jacobians.indices.map { $0..<$0 + 1 }
-        largest = batches[0]
+        largest = batches[Self.largest(of: group, model, point, resolved)]
       }
       let live = ValueMemory.liveBytes
       jacobian = residualJacobian(
@@ -184,7 +184,9 @@ public struct CostEstimate: Sendable {
     // A block's evaluation has been freed before its Jacobians are solved, and a Jacobian's bases before it is compared with the
     // sample's. Blocks that are solved together each have their input, and the sample's.
     let besides = together > 1 ? max(bases, sample.comparison) : bases
-    let comparing = solveWorkspace + (atOnce - 1) * besides + sample.comparison
+    let comparing =
+      solveWorkspace + max(0, sample.fused - a.fusedBytes) + (atOnce - 1) * besides
+      + sample.comparison
     let points = (together - 1) * (n * width * MemoryLayout<Scalar>.stride + sample.held)
     let solving =
       copies + sample.held + points + max(solves, evaluation, sample.evaluation, comparing)
@@ -291,6 +293,22 @@ public struct CostEstimate: Sendable {
   private static let linearizationObjects = 9 << 10
   /// The program's own pages that are first used after a plan, and the pages of results being written.
   private static let laterFiles = 4 << 20
+
+  /// The Jacobian with the largest workspace and fused maps, which depend on the number of tokens that it sees: of sixteen evenly
+  /// spaced ones.
+  private static func largest<Scalar: RealScalar>(
+    of group: PromptGroup, _ model: some Transformer, _ point: BlockPoint<Scalar>,
+    _ resolved: ResolvedSettings
+  ) -> Int {
+    let step = max(1, group.jacobians.count / 16)
+    let sizes = stride(from: group.jacobians.count - 1, through: 0, by: -step).map { i in
+      let jacobian = group.jacobians[i]
+      let a = residualJacobian(
+        model, at: point, [(jacobian.prompt, jacobian.tokens)], site: resolved.site)
+      return (i, a.workspaceBytes(vectors: 1))
+    }
+    return sizes.max { $0.1 < $1.1 }!.0
+  }
 
   /// The number of products that `seconds` applies.
   private static let timedProducts = 4

@@ -11,6 +11,8 @@ struct SampleCost {
   private(set) var evaluation = 0
   /// Bytes of its linearization, and of products with a few vectors.
   private(set) var comparison = 0
+  /// Bytes of the fused maps of a truncated prompt, which is compared in place of a solved one.
+  private(set) var fused = 0
   /// Seconds to evaluate a block.
   private(set) var passing = 0.0
   /// Seconds to linearize a block and apply the products.
@@ -50,10 +52,22 @@ struct SampleCost {
         comparison,
         ValueMemory.liveBytes - live + jacobian.workspaceBytes(vectors: Self.vectors)
           + 8 * Self.vectors * d.width * MemoryLayout<Double>.stride)
+      if isCut { fused = max(fused, try Self.fusedBytes(model, input, before: l, resolved)) }
       passing = middle - start
       comparing = monotonicSeconds() - middle - 2 * products
       (passingTraffic, comparingTraffic) = (passed - sent, team.traffic - passed)
       model.releasePages(ofBlock: l)
     }
+  }
+
+  /// The bytes of fused maps at a block, in single precision.
+  private static func fusedBytes(
+    _ model: some Transformer, _ input: ModelInput, before layer: Int, _ resolved: ResolvedSettings
+  ) throws -> Int {
+    var states = try HiddenStates<Float>(inputs: [input], in: model)
+    var point = try states.advance(through: model)
+    for _ in 0..<layer { point = try states.advance(through: model) }
+    let last = TokenSelection(model.description.tokenCount(of: input) - 1)
+    return residualJacobian(model, at: point, [(0, last)], site: resolved.site).fusedBytes
   }
 }

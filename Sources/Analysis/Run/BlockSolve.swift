@@ -152,6 +152,8 @@ final class BlockSolve<Scalar: RealScalar, Twin: RealScalar> {
         if i % 8 == 7 { returnFreedMemory() }
       }
     }
+    // Only samples in single precision have fused maps then, and the next solves need the memory.
+    if Scalar.self == Double.self { freeSpareMaps() }
     let jacobians = blocks.reduce(0) { $0 + $1.whole.reduce(0) { $0 + $1.members.count } }
     let seconds = (monotonicSeconds() - start) / Double(max(1, jacobians))
     var rest = results[...]
