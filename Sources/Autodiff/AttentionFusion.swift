@@ -251,7 +251,7 @@ struct AttentionMaps<Scalar: RealScalar> {
     let (settings, point) = (attention.settings, attention.points[0])
     let (e, tokens) = (settings.valueDimension, point.seen.count)
     var together = 1
-    while together * e % output.columnUnit != 0 { together += 1 }
+    while together < settings.heads, together * e % output.columnUnit != 0 { together += 1 }
     let input = Buffer<Scalar>(count: together * together * e * tokens)
     for first in stride(from: 0, to: settings.heads, by: together) {
       let count = min(together, settings.heads - first)

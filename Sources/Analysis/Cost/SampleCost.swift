@@ -52,10 +52,10 @@ struct SampleCost {
         comparison,
         ValueMemory.liveBytes - live + jacobian.workspaceBytes(vectors: Self.vectors)
           + 8 * Self.vectors * d.width * MemoryLayout<Double>.stride)
-      if isCut { fused = max(fused, try Self.fusedBytes(model, input, before: l, resolved)) }
       passing = middle - start
       comparing = monotonicSeconds() - middle - 2 * products
       (passingTraffic, comparingTraffic) = (passed - sent, team.traffic - passed)
+      if isCut { fused = max(fused, try Self.fusedBytes(model, input, before: l, resolved)) }
       model.releasePages(ofBlock: l)
     }
   }
