@@ -167,7 +167,8 @@ struct AttentionStep<Scalar: RealScalar>: Primitive {
   ///
   /// Adding a constant to all of x changes nothing, so the entry of the most probable key is subtracted from all
   /// entries first. Of a saturated soft-max, p ≈ 1 for that key, the result would otherwise be little more than the
-  /// difference of its entry and p · x, which is rounding; the differences of the other entries, each times its X is for 2 b numbers.
+  /// difference of its entry and p · x, which is rounding; the differences of the other entries, each times its small
+  /// p, are accurate. A sink counts as one more key, whose x is 0. `scratch` is for 2 b numbers.
   func project(
     _ point: Point, _ h: Int, _ x: UnsafeMutablePointer<Scalar>, _ b: Int,
     scratch: UnsafeMutablePointer<Scalar>
