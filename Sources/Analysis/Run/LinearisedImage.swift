@@ -48,7 +48,7 @@ struct LinearisedImage {
         guard let known = try share.image(after: layer - 1, like: y, waits: waits) else { return }
         y = known
       }
-      batches.forEach { apply($0) }
+      for batch in batches { apply(batch) }
       depth = layer
       waiting.removeFirst()
       if others.contains(layer + 1) { try share.post(image: y, after: layer) }
