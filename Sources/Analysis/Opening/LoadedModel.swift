@@ -74,6 +74,8 @@ package struct LoadedModel: Sendable {
       directory.notes + (tokenizer?.notes ?? []) + reader.notes(Array(zip(inputs, labels)))
     (engine, self.directory, self.model) = (open.engine, directory, model)
     (self.tokenizer, self.labels) = (tokenizer, labels)
+    // Building a large vocabulary leaves freed memory in pieces too small for what comes next.
+    returnFreedMemory()
     seconds = open.seconds + monotonicSeconds() - start
   }
 
