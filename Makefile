@@ -14,6 +14,8 @@ PROMPT ?= What is the capital of France? The capital is
 KRYLENS = .build/release/krylens
 STATIC = .build-static/release/krylens
 KRYLENS_MPI = .build-mpi/release/krylens
+# Test failures name their lines without debug information, which takes a sixth of the compiler's time.
+TESTED = -c release -Xswiftc -enable-testing -debug-info-format none
 SANITIZED = -c release -Xswiftc -enable-testing --test-product krylensPackageTests
 THREADED = CKernelsTests LinearAlgebraTests AutodiffTests LanczosTests AnalysisTests
 SOURCES = Package.swift Sources Tests benchmarks fuzz examples
@@ -43,7 +45,7 @@ demo-training: build ## coupling over eight committed checkpoints of a tiny mode
 	@$(KRYLENS) emergence benchmarks/training-demo/checkpoints --prompts benchmarks/training-demo/prompts.txt -o krylens-runs/training-demo
 
 test: setup ## run all tests, optimised; TRAITS=MPI tests what is built with MPI
-	$(SWIFT) test -c release -Xswiftc -enable-testing $(addprefix --traits ,$(TRAITS))
+	$(SWIFT) test $(TESTED) $(addprefix --traits ,$(TRAITS))
 
 test-extensions: setup ## build and run a package that adds a family, a primitive, a solver and a metric
 	$(SWIFT) build --package-path examples/extensions --scratch-path .build-extensions
@@ -65,7 +67,7 @@ test-tsan: setup ## test the multithreaded code under ThreadSanitizer
 	  $(SWIFT) test $(SANITIZED) --scratch-path .build-tsan --sanitize=thread
 
 kill-test: setup ## kill runs at random times, KILLS=50 rounds, resume them and compare the results
-	KRYLENS_KILLS=$(KILLS) $(SWIFT) test -c release -Xswiftc -enable-testing --filter KillTests
+	KRYLENS_KILLS=$(KILLS) $(SWIFT) test $(TESTED) --filter KillTests
 
 lint:       ## check the style, forbidden code and banned phrases
 	$(SWIFT) format lint --strict --recursive $(SOURCES)

@@ -52,6 +52,6 @@ done
 for option in --start-group -larpack -lopenblas -lpng -lz -lgfortran -lquadmath --end-group -s; do
   set -- "$@" -Xlinker "$option"
 done
-# The second option is for libraries, which the first does not reach.
-PKG_CONFIG_PATH=$build/pkgconfig "${SWIFT:-swift}" build -c release --static-swift-stdlib -Xswiftc -static-stdlib \
+# The second option is for libraries, which the first does not reach. The linker leaves out debug information anyway (-s).
+PKG_CONFIG_PATH=$build/pkgconfig "${SWIFT:-swift}" build -c release -debug-info-format none --static-swift-stdlib -Xswiftc -static-stdlib \
   --scratch-path "$build" --product "$product" "$@"
