@@ -14,7 +14,7 @@ PROMPT ?= What is the capital of France? The capital is
 KRYLENS = .build/release/krylens
 STATIC = .build-static/release/krylens
 KRYLENS_MPI = .build-mpi/release/krylens
-# Test failures name their lines without debug information, which takes a sixth of the compiler's time.
+# Tests are built without debug information, which takes a sixth of the compiler's time: failures name their lines without it.
 TESTED = -c release -Xswiftc -enable-testing -debug-info-format none
 SANITIZED = -c release -Xswiftc -enable-testing --test-product krylensPackageTests
 THREADED = CKernelsTests LinearAlgebraTests AutodiffTests LanczosTests AnalysisTests
@@ -48,7 +48,7 @@ test: setup ## run all tests, optimised; TRAITS=MPI tests what is built with MPI
 	$(SWIFT) test $(TESTED) $(addprefix --traits ,$(TRAITS))
 
 test-extensions: setup ## build and run a package that adds a family, a primitive, a solver and a metric
-	$(SWIFT) build --package-path examples/extensions --scratch-path .build-extensions
+	$(SWIFT) build -debug-info-format none --disable-index-store --package-path examples/extensions --scratch-path .build-extensions
 	.build-extensions/debug/extensions Tests/ModelTests/Fixtures/llama
 
 test-c: libkrylens ## test the C library from C: symbols, examples/c, refusals, threads, forks, memory
