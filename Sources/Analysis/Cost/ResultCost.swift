@@ -11,8 +11,8 @@ struct ResultCost: Sendable {
 
   /// Bytes per number in a value that is being encoded as JSON, its text included.
   static let encodedNumber = 150
-  /// Bytes per array to be written: its name, its shape, and its part of the header.
-  private static let arrayEntry = 270
+  /// Bytes per array to be written: its name and its shape.
+  private static let arrayEntry = 130
   /// Bytes per table of which only the mean is kept.
   private static let condensedTable = 450
 

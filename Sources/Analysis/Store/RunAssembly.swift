@@ -90,8 +90,9 @@ struct RunAssembly {
     let width = manifest.model.width
     try forEachJacobian { name, block, jacobian in
       let count = try block.triplets(jacobian, hasVectors: false).singularValues.count
-      entries.append(.init(name: name + "U", shape: [count, width]))
-      entries.append(.init(name: name + "V", shape: [count, width]))
+      let vectors = [count, width]  // one array of both entries
+      entries.append(.init(name: name + "U", shape: vectors))
+      entries.append(.init(name: name + "V", shape: vectors))
       entries.append(.init(name: name + "S", shape: [count]))
     }
     let writer = try SafetensorsWriter(path, entries: entries)

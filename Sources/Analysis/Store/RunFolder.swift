@@ -104,6 +104,8 @@ public final class RunFolder {
     } catch FileError.cannotWrite(_, let reason) {
       throw RunError.cannotWrite(path: path, reason: reason)
     }
+    // The names and shapes of all arrays have been freed, in pieces between which the tables below would not fit.
+    returnFreedMemory()
     let writer = try RecordWriter(partial, into: base.home, diagonal: manifest.settings.diagonal)
     try assembly.forEachResult { prompt in
       guard prompt.isComplete else {

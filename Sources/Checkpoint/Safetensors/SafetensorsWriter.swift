@@ -42,7 +42,7 @@ public final class SafetensorsWriter {
   ) throws(FileError) {
     file = try AtomicFile(path)
     self.entries = entries
-    try file.append(Self.header(entries, metadata))
+    try Self.appendHeader(of: entries, metadata, to: file)
     missing = entries.first.map { Self.count($0) } ?? 0
     skipComplete()
   }
@@ -125,32 +125,59 @@ public final class SafetensorsWriter {
     return count
   }
 
-  /// The header with its length, padded with spaces so that the numbers begin at a multiple of 8 bytes.
-  private static func header(_ entries: [Entry], _ metadata: [String: String]) -> [UInt8] {
-    var members: [String] = []
-    if !metadata.isEmpty {
-      let texts = metadata.sorted { $0.key < $1.key }.map {
-        "\(jsonString($0.key)):\(jsonString($0.value))"
-      }
-      members.append("\"__metadata__\":{\(texts.joined(separator: ","))}")
+  /// Appends the header and, before it, its length: padded with spaces, so that the numbers begin at a multiple of 8 bytes.
+  ///
+  /// A run can have 100,000 arrays, so that their texts are made twice, once for the length, and not kept.
+  private static func appendHeader(
+    of entries: [Entry], _ metadata: [String: String], to file: AtomicFile
+  ) throws(FileError) {
+    check(entries)
+    var length = 0
+    forEachPiece(of: entries, metadata) { length += $0.utf8.count }
+    let padding = -length & 7
+    try withUnsafeBytes(of: UInt64(length + padding).littleEndian) { bytes throws(FileError) in
+      try file.append(bytes)
     }
-    var names: Set<UTF8Key> = ["__metadata__"].reduce(into: []) { $0.insert(UTF8Key($1)) }
-    var offset = 0
+    try forEachPiece(of: entries, metadata) { piece throws(FileError) in
+      try file.append(piece.utf8)
+    }
+    try file.append([UInt8](repeating: UInt8(ascii: " "), count: padding))
+  }
+
+  /// Stops the program at names that repeat, and types that cannot be written.
+  private static func check(_ entries: [Entry]) {
+    var names: Set<UTF8Key> = [UTF8Key("__metadata__")]
     for entry in entries {
       precondition(
         names.insert(UTF8Key(entry.name)).inserted, "\(entry.name): repeated or reserved")
       precondition(
         [.f32, .f16, .bf16, .f64].contains(entry.elementType), "\(entry.name): not a writable type")
+    }
+  }
+
+  /// Passes the header's text from its first brace to its last.
+  private static func forEachPiece<Failure>(
+    of entries: [Entry], _ metadata: [String: String], _ body: (String) throws(Failure) -> Void
+  ) throws(Failure) {
+    var separator = "{"
+    if !metadata.isEmpty {
+      let texts = metadata.sorted { $0.key < $1.key }.map {
+        "\(jsonString($0.key)):\(jsonString($0.value))"
+      }
+      try body("\(separator)\"__metadata__\":{\(texts.joined(separator: ","))}")
+      separator = ","
+    }
+    var offset = 0
+    for entry in entries {
       let end = offset + count(entry) * entry.elementType.blockBytes
-      members.append(
-        "\(jsonString(entry.name)):{\"dtype\":\"\(entry.elementType.name)\",\"shape\":"
+      try body(
+        "\(separator)\(jsonString(entry.name)):{\"dtype\":\"\(entry.elementType.name)\",\"shape\":"
           + "[\(entry.shape.map(String.init).joined(separator: ","))],"
           + "\"data_offsets\":[\(offset),\(end)]}")
+      separator = ","
       offset = end
     }
-    var json = Array("{\(members.joined(separator: ","))}".utf8)
-    while json.count % 8 != 0 { json.append(UInt8(ascii: " ")) }
-    return withUnsafeBytes(of: UInt64(json.count).littleEndian) { Array($0) } + json
+    try body(separator == "{" ? "{}" : "}")
   }
 
   /// A string as JSON, with quotation marks and escapes.
