@@ -196,8 +196,9 @@ ALWAYS void add_columns(const struct strip *s, int64_t column, const REAL *restr
   for (int64_t r = 0; r < s->rows; r++, w += stride, y += y_stride) {
     vector weights[8];
     UNROLL for (int i = 0; i < COLUMNS; i++) {
-      weights[i] = widened(type, w + i * LANES * size);
-      if (ahead) __builtin_prefetch(w + i * LANES * size + ahead);
+      weights[i] = widened_in_turn(type, w, i);
+      if (ahead && i % widened_together(type) == 0)
+        __builtin_prefetch(w + i * LANES * size + ahead);
     }
     UNROLL for (int j = 0; j < B; j++) {
       UNROLL for (int i = 0; i < COLUMNS; i++) sum[i][j] += weights[i] * y[j];
@@ -213,12 +214,16 @@ ALWAYS void add_strip_adjoint(const struct strip *s, const REAL *y, int64_t y_st
                               int64_t s_stride, int is_first, const int32_t type, const int B) {
   const int AT_ONCE = 4 * B <= VECTORS_AT_ONCE ? 8 : 2 * B <= VECTORS_AT_ONCE ? 4 : 2;
   int64_t c = 0, wait = s->time;
-  for (; c + AT_ONCE * LANES <= s->columns; c += AT_ONCE * LANES)
+  for (; c + AT_ONCE * LANES <= s->columns; c += AT_ONCE * LANES) {
+    // Of parts that share a line of the cache, one prefetches.
+    const int is_within = c * direct_bytes(type) % 64 != 0;
     add_columns(s, c, y, y_stride, sums + c * s_stride, s_stride, is_first,
-                ahead_of_part(s, &wait), type, AT_ONCE, B);
-  for (; c < s->columns; c += LANES)
+                is_within ? 0 : ahead_of_part(s, &wait), type, AT_ONCE, B);
+  }
+  const int LEAST = widened_together(type);
+  for (; c < s->columns; c += LEAST * LANES)
     add_columns(s, c, y, y_stride, sums + c * s_stride, s_stride, is_first,
-                ahead_of_part(s, &wait), type, 1, B);
+                ahead_of_part(s, &wait), type, LEAST, B);
 }
 
 // The number of vectors that the adjoint takes at once while `left` are left.
@@ -250,13 +255,20 @@ static void end_part(REAL *restrict sums, int64_t count, int64_t done, int64_t t
   for (int64_t i = 0; i < count; i++) total[i] = done <= PART ? sums[i] : total[i] + sums[i];
 }
 
-// out[i, j] ← the sum of lane i and vector j over all `terms`, for i < count.
-static void write_lanes(const REAL *restrict sums, int64_t terms, int64_t count,
+// The lane of column i. Of two vectors widened `together`, one has the even columns and the other the odd ones.
+ALWAYS int64_t lane_of(int64_t i, int together) {
+  const int64_t in_two = i % (2 * LANES);
+  return together == 1 ? i : i - in_two + in_two % 2 * LANES + in_two / 2;
+}
+
+// out[i, j] ← the sum of column i and vector j over all `terms`, for i < count.
+static void write_lanes(const REAL *restrict sums, int64_t terms, int64_t count, int together,
                         const struct ck_product *p, REAL *restrict out) {
   const int64_t b = p->b;
   if (terms > PART) sums += b * ck_round_up(count, LANES);
   for (int64_t i = 0; i < count; i++, out += p->out_stride) {
-    const REAL *restrict from = sums + i / LANES * LANES * b + i % LANES;
+    const int64_t lane = lane_of(i, together);
+    const REAL *restrict from = sums + lane / LANES * LANES * b + lane % LANES;
     for (int64_t j = 0; j < b; j++)
       out[j] = p->accumulate ? out[j] + from[j * LANES] : from[j * LANES];
   }
@@ -264,9 +276,8 @@ static void write_lanes(const REAL *restrict sums, int64_t terms, int64_t count,
 
 // The number of rows whose sum the adjoint forms in registers; the same for all b ≤ CK_INDEPENDENT_VECTORS.
 static int64_t summed_rows(const struct ck_matrix *w, int64_t b) {
-  const int is_in_place = is_direct(w->type) && w->columns % LANES == 0;
   const int is_cached = w->rows * w->row_bytes <= CACHED_BYTES;
-  return b > CK_INDEPENDENT_VECTORS || !is_in_place
+  return b > CK_INDEPENDENT_VECTORS || !is_in_place(w)
              ? ROW_GROUP
              : FEW_ADJOINT_ROWS(direct_bytes(w->type), is_cached);
 }
@@ -277,7 +288,8 @@ static void multiply_adjoint_columns(const struct ck_product *p, int64_t first, 
   const struct ck_matrix *w = p->w;
   const int64_t b = p->b, width = ck_strip_width(w, count), group = summed_rows(w, b);
   // Only strips that are read in place need to have few rows.
-  const int is_reused = b > REUSED(w->type != REAL_TYPE);
+  const int together = widened_together(w->type);
+  const int is_reused = b > REUSED(w->type != REAL_TYPE) || (together > 1 && !is_in_place(w));
   const int64_t at_once = is_reused ? ROW_GROUP : group;
   REAL *buffer = scratch, *sums = buffer + STRIP_NUMBERS;
   for (int64_t row = 0; row < w->rows; row += at_once) {
@@ -300,7 +312,8 @@ static void multiply_adjoint_columns(const struct ck_product *p, int64_t first, 
     }
     end_part(sums, b * ck_round_up(count, LANES), row + rows, w->rows);
   }
-  write_lanes(sums, w->rows, count, p, (REAL *)p->out + first * p->out_stride);
+  write_lanes(sums, w->rows, count, is_reused ? 1 : together, p,
+              (REAL *)p->out + first * p->out_stride);
 }
 
 // MARK: Forward, many vectors
@@ -339,7 +352,7 @@ static void multiply_rows_thick(const struct ck_product *p, int64_t row, void *s
     }
     end_part(sums, b * lanes, column + columns, w->columns);
   }
-  write_lanes(sums, w->columns, rows, p, (REAL *)p->out + row * p->out_stride);
+  write_lanes(sums, w->columns, rows, 1, p, (REAL *)p->out + row * p->out_stride);
 }
 
 // The table of these functions.

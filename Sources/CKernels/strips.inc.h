@@ -62,6 +62,25 @@ ALWAYS vector widened(const int32_t type, const uint8_t *source) {
   return __builtin_convertvector(load_floats(source), vector);
 }
 
+// The number of vectors that the adjoint widens weights of a direct type to together. Those of type BF16 are taken as words of two,
+// whose halves take one instruction each; then one vector has the weights of even columns, and the next those of odd ones.
+ALWAYS int widened_together(const int32_t type) { return type == CK_BF16 ? 2 : 1; }
+
+// Whether the adjoint reads a whole matrix in place: in vectors that are widened together.
+static int is_in_place(const struct ck_matrix *w) {
+  return is_direct(w->type) && w->columns % (widened_together(w->type) * LANES) == 0;
+}
+
+// Widens weights to vector `index` of those that begin at `source`, in the order of the adjoint.
+ALWAYS vector widened_in_turn(const int32_t type, const uint8_t *source, const int index) {
+  const int64_t bytes = LANES * direct_bytes(type);
+  if (widened_together(type) == 1) return widened(type, source + index * bytes);
+  bits words;
+  memcpy(&words, source + index / 2 * 2 * bytes, sizeof words);
+  // The first of two is the lower half.
+  return __builtin_convertvector((floats)(index % 2 ? words & 0xffff0000 : words << 16), vector);
+}
+
 // Some rows of a strip of W in the form that the arithmetic needs: of a direct type, in whole lanes, padded with
 // zeros.
 struct strip {
