@@ -92,4 +92,39 @@ struct PlanTests {
       #expect(refused.status == 64 && refused.error.contains("must"), "\(refused.error)")
     }
   }
+
+  /// Processes that hold blocks together use the solver's own block size, not the one that a single process takes on this machine.
+  @Test func slicesDoNotTakeTheBlockSizeOfOneProcess() throws {
+    let scratch = try ScratchFolder()
+    let made = try Command.run(
+      [
+        "synthesize", "--like", "llama-2-7b", "--layers", "1", "--width", "512", "--vocabulary",
+        "100", "--empty", "model",
+      ], in: scratch)
+    try #require(made.status == 0, "\(made.error)")
+    let passes = { (options: [String]) throws -> Int in
+      let plan = try Command.run(
+        ["plan", "model", "--token-ids", "1,2,3", "--threads", "1", "--json"] + options,
+        in: scratch, environment: ["XDG_CACHE_HOME": scratch["cache"]])
+      try #require(plan.status == 0, "\(plan.error)")
+      let decoder = JSONDecoder()
+      decoder.keyDecodingStrategy = .convertFromSnakeCase
+      return try decoder.decode(Passes.self, from: Data(plan.output.utf8)).solvePasses
+    }
+    _ = try passes([])
+    // A machine on which each vector costs the same, so that the narrowest block is best.
+    let name = try #require(
+      try FileManager.default.contentsOfDirectory(atPath: scratch["cache/krylens"]).first)
+    let file = URL(fileURLWithPath: scratch["cache/krylens/\(name)"])
+    var entry = try #require(
+      try JSONSerialization.jsonObject(with: Data(contentsOf: file)) as? [String: Any])
+    entry["times"] = ["products": [4, 6, 8, 12, 16], "orthogonalisation": 1e-15]
+    try JSONSerialization.data(withJSONObject: entry).write(to: file)
+    let slices = ["--processes", "2", "--slices", "2"]
+    #expect(try passes([]) == passes(["--block-size", "4"]))
+    #expect(try passes(slices) == passes(slices + ["--block-size", "8"]))
+    #expect(try passes(slices) < passes([]))
+  }
+
+  private struct Passes: Decodable { var solvePasses: Int }
 }

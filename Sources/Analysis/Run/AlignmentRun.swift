@@ -113,7 +113,10 @@ public struct AlignmentRun {
   ///
   /// Throws `ModelError.notDivisible`, and what evaluating the blocks throws.
   public func predicted(on layout: ProcessLayout = ProcessLayout()) throws -> CostEstimate {
-    try predicted(resolved, on: layout)
+    var resolved = resolved
+    // A team that holds blocks together does not take the size that is best for a single process.
+    if layout.slices > 1 { resolved.blockSize = settings.blockSize }
+    return try predicted(resolved, on: layout)
   }
 
   /// The predicted cost of a run in a folder, which may have been started with another block size.

@@ -9,6 +9,7 @@ struct RunAssembly {
   let journal: any RunJournal
   /// The prompts of the manifest that are among the results, in order: all, unless only some were requested.
   private let included: [Int]
+  private let latest = LatestBlocks()
 
   /// The most numbers of a prompt's A(i|j) that are written: 64 MB.
   private static let mostCouplings = 1 << 24
@@ -41,7 +42,7 @@ struct RunAssembly {
     _ group: PromptGroup, _ body: (PromptResult) throws -> Void
   ) throws {
     let paths = try journal.paths(ofGroup: group)
-    let blocks = try manifest.layers.map { try journal.kept(group, layer: $0) }
+    let blocks = try kept(group)
     for (p, index) in group.prompts.enumerated() {
       let header = manifest.prompts[index]
       if let failure = try journal.failure(ofPrompt: index) {
@@ -123,7 +124,22 @@ struct RunAssembly {
 
   /// What is kept for each block.
   private func blocks(of group: PromptGroup) throws -> [KeptBlock] {
-    try manifest.layers.map { try unit(journal.kept(group, layer: $0), $0) }
+    try zip(manifest.layers, kept(group)).map { try unit($1, $0) }
+  }
+
+  /// What is kept for each block; if that is everything, it is not opened again before another group is read.
+  private func kept(_ group: PromptGroup) throws -> [KeptBlock?] {
+    if latest.prompts == group.prompts { return latest.blocks }
+    latest.prompts = nil
+    latest.blocks = try manifest.layers.map { try journal.kept(group, layer: $0) }
+    if latest.blocks.allSatisfy({ $0?.frobeniusNorms != nil }) { latest.prompts = group.prompts }
+    return latest.blocks
+  }
+
+  /// The blocks of the group that was read last: all results of a run with one group read its files.
+  private final class LatestBlocks {
+    var prompts: Range<Int>?
+    var blocks: [KeptBlock?] = []
   }
 
   /// Passes the groups that have prompts among the results, each with its prompts that have not failed, as positions in the
