@@ -10,21 +10,27 @@ protocol FusedPrimitive<Scalar>: Primitive {
   var matrices: [FormedMatrix] { get }
 }
 
-/// dy = M dx, dx += Mᵀ dy, with M formed at the first application.
+/// dy = M dx, dx += Mᵀ dy, with M formed at the first application, or the first thin one if the same map is stored.
 struct FusedLinearStep<Scalar: RealScalar>: FusedPrimitive {
   let input: Int
   let map: FormedMatrix
+  /// M as it is stored, if it is: wide products widen a strip of it for all of their vectors.
+  var stored: StoredMatrix?
   let weightBytes: Int
 
   var inputs: [Int] { [input] }
   var matrices: [FormedMatrix] { [map] }
+
+  private func matrix(vectors b: Int) -> StoredMatrix {
+    if let stored, b > Engine.independentVectors { stored } else { map.stored }
+  }
 
   @_specialize(where Scalar == Float)
   @_specialize(where Scalar == Double)
   func jvp(_ workspace: Workspace<Scalar>, into out: UnsafeMutablePointer<Scalar>) {
     let b = workspace.vectors
     Scalar.multiply(
-      map.stored, workspace.slot(input), stride: b, into: out, stride: b, vectors: b,
+      matrix(vectors: b), workspace.slot(input), stride: b, into: out, stride: b, vectors: b,
       accumulating: false)
   }
 
@@ -34,7 +40,7 @@ struct FusedLinearStep<Scalar: RealScalar>: FusedPrimitive {
     let b = workspace.vectors
     let (target, accumulating) = workspace.target(of: input)
     Scalar.multiplyAdjoint(
-      map.stored, cotangent, stride: b, into: target, stride: b, vectors: b,
+      matrix(vectors: b), cotangent, stride: b, into: target, stride: b, vectors: b,
       accumulating: accumulating)
   }
 }
@@ -67,8 +73,25 @@ extension Trace {
       default: break
       }
     }
-    return result
+    return result.map { ($0 as? LinearStep<Scalar>).flatMap(widened) ?? $0 }
   }
+
+  /// The map of a single row by a small quantised matrix, with its weights widened for thin products; nil for another map.
+  ///
+  /// Widening takes as long as one thin product, and every later one takes half as long.
+  private func widened(_ step: LinearStep<Scalar>) -> FusedLinearStep<Scalar>? {
+    let w = step.weights
+    guard step.rows == 1, let input = step.input, !step.transposed, !w.isTransposed,
+      !w.elementType.isFloatingPoint, w.rows * w.columns <= Self.mostWidened
+    else { return nil }
+    let ones = [Float](repeating: 1, count: w.rows)
+    return FusedLinearStep(
+      input: input, map: FormedMatrix(combining: [(ones, w)]), stored: w,
+      weightBytes: w.weightBytes)
+  }
+
+  /// The most numbers in a widened matrix, 4 MB of them: a cache holds them from one application to the next.
+  static var mostWidened: Int { 1 << 20 }
 
   /// A sum of at least two scaled linear maps of the same single row as one map; nil if the sum is another.
   private func fusedMaps(_ sum: DiagonalStep<Scalar>, _ uses: [Int]) -> FusedLinearStep<Scalar>? {

@@ -46,7 +46,9 @@ public final class Linearization<Scalar: RealScalar>: LinearOperator {
       return (position, primitive)
     }
     fused = steps.flatMap { ($0.primitive as? any FusedPrimitive<Scalar>)?.matrices ?? [] }
-    isFused = steps.contains { $0.primitive is FusedLinearStep<Scalar> }
+    isFused = steps.contains {
+      ($0.primitive as? FusedLinearStep<Scalar>).map { $0.stored == nil } ?? false
+    }
     workspace = Workspace(
       zip(trace.counts.indices, trace.counts).map { position, count in
         let last = lastUse[position]

@@ -47,6 +47,9 @@ public enum ElementType: Int32, Sendable, CaseIterable {
   /// Whether the numbers are the weights themselves, with no scales stored beside them.
   public var standsAlone: Bool { rawValue < ElementType.int8.rawValue }
 
+  /// Whether the numbers are floating-point numbers of two bytes or more, which products widen in registers.
+  public var isFloatingPoint: Bool { [.f32, .f16, .f64, .bf16].contains(self) }
+
   /// The number of values in a block: 1 for plain types, 32 or 256 for the quantised ones of GGUF files.
   public var blockLength: Int { Int(ck_block_length(rawValue)) }
 

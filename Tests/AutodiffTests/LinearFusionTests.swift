@@ -105,3 +105,63 @@ private struct Case: CustomTestStringConvertible, Sendable {
     at: one.converted(to: Double.self), fusesLinearMaps: true)
   #expect(!double.isFused)
 }
+
+/// A quantised matrix, Q8_0 of small whole numbers.
+private func quantised(_ rows: Int, _ columns: Int, seed: UInt64) throws -> StoredMatrix {
+  var generator = SeededGenerator(seed: seed)
+  var bytes: [UInt8] = []
+  for _ in 0..<rows * columns / 32 {
+    // The scale 2⁻⁴ as a half.
+    bytes += [0x00, 0x2c]
+    bytes += (0..<32).map { _ in UInt8(truncatingIfNeeded: generator.next()) }
+  }
+  let stored = try #require(ElementType.q8_0.bytes(forCount: columns))
+  #expect(bytes.count == rows * stored)
+  let base = UnsafeMutableRawPointer.allocate(byteCount: bytes.count, alignment: 64)
+  base.copyMemory(from: bytes, byteCount: bytes.count)
+  return StoredMatrix(
+    base: base, elementType: .q8_0, rows: rows, columns: columns, owner: Allocation(base))
+}
+
+private final class Allocation: @unchecked Sendable {
+  private let base: UnsafeMutableRawPointer
+  init(_ base: UnsafeMutableRawPointer) { self.base = base }
+  deinit { base.deallocate() }
+}
+
+/// A small quantised matrix is widened for thin products and not for wide ones. Both are the products of the widened numbers, are
+/// each other's adjoint, and the widened matrix is counted, though it is no reason to solve a Jacobian apart from others.
+///
+/// Errors: a weight is at most 8 in absolute value, a vector's entry below 6, a product sums n = 64 terms, each rounded at most n + 2
+/// times: |error| ≤ (n + 2) u · 64 · 8 · 6 with u = 2⁻²⁴, twice for a difference.
+@Test(arguments: [4, 33]) func quantisedMatricesAreWidened(vectors: Int) throws {
+  let (rows, columns) = (32, 64)
+  let stored = try quantised(rows, columns, seed: 11)
+  let plain = StoredMatrix(
+    Matrix(rows: rows, columns: columns, elements: (0..<rows).flatMap { stored.row($0) }))
+  let x = Matrix<Float>(rows: 1, columns: columns, repeating: 0.5)
+  let fused = linearize({ $0.linear(stored) }, at: x, fusesLinearMaps: true)
+  let exact = linearize({ $0.linear(plain) }, at: x)
+  #expect(!fused.isFused && fused.fusedBytes == 4 * rows * columns)
+  #expect(fused.weightBytes == stored.weightBytes)
+  var generator = SeededGenerator(seed: 12)
+  let v = generator.normalMatrix(rows: vectors, columns: columns)
+  let u = generator.normalMatrix(rows: vectors, columns: rows)
+  let bound = 2 * Double(columns + 2) * 0x1p-24 * 64 * 8 * 6
+  let (jv, jtu) = (fused.apply(v), fused.applyAdjoint(u))
+  #expect((jv - exact.apply(v)).elements.allSatisfy { abs($0) < bound })
+  #expect((jtu - exact.applyAdjoint(u)).elements.allSatisfy { abs($0) < bound })
+  for i in 0..<vectors {
+    let left = zip(u.row(i), jv.row(i)).reduce(0) { $0 + $1.0 * $1.1 }
+    let right = zip(jtu.row(i), v.row(i)).reduce(0) { $0 + $1.0 * $1.1 }
+    #expect(abs(left - right) < bound * Double(rows + columns) * 6)
+  }
+  fused.releaseWorkspace()
+  #expect(fused.apply(v) == jv)
+  // Several rows share what is widened, and a large matrix would not stay in a cache.
+  let two = Matrix<Float>(rows: 2, columns: columns, repeating: 0.5)
+  #expect(linearize({ $0.linear(stored) }, at: two, fusesLinearMaps: true).fusedBytes == 0)
+  let large = try quantised(1025, 1024, seed: 13)
+  let wide = Matrix<Float>(rows: 1, columns: 1024, repeating: 0.5)
+  #expect(linearize({ $0.linear(large) }, at: wide, fusesLinearMaps: true).fusedBytes == 0)
+}
