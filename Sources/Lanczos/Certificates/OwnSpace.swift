@@ -222,13 +222,17 @@ struct OwnSpace {
 
   /// Σ rᵢ φᵢ(s) cᵢᵀ over the Ritz values from d on.
   private func rest(_ s: Double, from d: Int) -> Matrix<Double> {
-    var scaled = start.rows(d..<values.count)
-    let b = scaled.columns
-    for i in 0..<scaled.rows {
-      let factor = factor(s, d + i)
-      for j in i * b..<(i + 1) * b { scaled.elements[j] *= factor }
+    let (b, c) = (start.columns, coupling.columns)
+    var sum = Matrix<Double>(rows: b, columns: c)
+    // Too small for BLAS to gain anything.
+    for i in d..<values.count {
+      let factor = factor(s, i)
+      for j in 0..<b {
+        let scaled = factor * start[i, j]
+        for l in 0..<c { sum[j, l] += scaled * coupling[i, l] }
+      }
     }
-    return .product(scaled, .transposed, coupling.rows(d..<values.count))
+    return sum
   }
 
   /// The most by which that sum differs from its chord between s and s + `length`.
