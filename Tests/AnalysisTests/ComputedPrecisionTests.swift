@@ -184,11 +184,9 @@ struct ComputedPrecisionTests {
       let found = try resolved.solver.solver(
         tolerance: resolved.tolerance, seed: resolved.seed, certify: resolved.certify
       ).partialSVD(of: applied, count: resolved.top)
-      let places = [
-        whole?.advance(through: model, beside: point), cut?.advance(through: model, beside: point),
-      ]
-      let noises = try places.map { place in
-        let place = try #require(place)
+      let steps = [whole?.advance(through: model), cut?.advance(through: model)]
+      let noises = try steps.map { step in
+        let place = try #require(step).place(beside: point)
         let comparison = try #require(place.comparison(applied, found, resolved, layer: l + 1))
         let left = try #require(comparison.ofPoint())
         // Rounding of the products and of the point may have opposite signs.

@@ -181,15 +181,18 @@ public struct CostEstimate: Sendable {
       atOnce * bases + solveWorkspace
       + (r * together - batch) * cost.further * 2 * vectorBytes
       + layout.gatheredBytes(batch * cost.widest * vectorBytes)
-    // A block's evaluation has been freed before its Jacobians are solved, and a Jacobian's bases before it is compared with the
-    // sample's. Blocks that are solved together each have their input, and the sample's.
+    // A Jacobian's bases have been freed before it is compared with the sample's, and a block's evaluation before its Jacobians are
+    // solved. Of blocks that are solved together each has its input, and the sample's; those after them are evaluated meanwhile.
     let besides = together > 1 ? max(bases, sample.comparison) : bases
     let comparing =
       solveWorkspace + max(0, sample.fused - a.fusedBytes) + (atOnce - 1) * besides
       + sample.comparison
-    let points = (together - 1) * (n * width * MemoryLayout<Scalar>.stride + sample.held)
+    let reached = together > 1 ? min(blocks, 2 * together) : 1
+    let points = (reached - 1) * (n * width * MemoryLayout<Scalar>.stride + sample.held)
+    let evaluations = reached > together ? evaluation + sample.evaluation : 0
     let solving =
-      copies + sample.held + points + max(solves, evaluation, sample.evaluation, comparing)
+      copies + sample.held + points
+      + max(max(solves, comparing) + evaluations, evaluation, sample.evaluation)
     let kept = KeptPath.bytes(
       prompts.map { d.tokenCount(of: $0) }, width: width, layers: d.layers, all: saveHiddenStates)
     // Values, their row-major copy, and what the product with the head needs.

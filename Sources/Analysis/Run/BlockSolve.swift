@@ -45,7 +45,7 @@ struct SolveFailure: Error {
 final class BlockSolve<Scalar: RealScalar, Twin: RealScalar> {
   private let model: any Transformer
   private let point: BlockPoint<Scalar>
-  private let place: NoiseSample<Scalar, Twin>.Place?
+  private var place: NoiseSample<Scalar, Twin>.Place?
   private let group: PromptGroup
   private let resolved: ResolvedSettings
   private let layer: Int
@@ -69,14 +69,18 @@ final class BlockSolve<Scalar: RealScalar, Twin: RealScalar> {
     let step: [Double]?
   }
 
-  /// The work at a point of the pass, beside the sample's place before the same block, if there is one.
+  /// The work at a point of the pass.
   init(
-    _ model: some Transformer, at point: BlockPoint<Scalar>,
-    beside place: NoiseSample<Scalar, Twin>.Place?, _ group: PromptGroup,
+    _ model: some Transformer, at point: BlockPoint<Scalar>, _ group: PromptGroup,
     _ resolved: ResolvedSettings, layer: Int, isStopped: (() -> Bool)? = nil
   ) {
-    (self.model, self.point, self.place, self.group) = (model, point, place, group)
+    (self.model, self.point, self.group) = (model, point, group)
     (self.resolved, self.layer, self.isStopped) = (resolved, layer, isStopped)
+  }
+
+  /// Has the sample's Jacobian at the same block, if there is one, compared with the solved one.
+  func compare(beside step: NoiseSample<Scalar, Twin>.Step?) {
+    place = step?.place(beside: point)
   }
 
   /// Linearizes the group's batches without the Jacobians of prompts that have failed.
@@ -133,8 +137,9 @@ final class BlockSolve<Scalar: RealScalar, Twin: RealScalar> {
     return made
   }
 
-  /// Solves the batches of all these blocks, one per thread if they suit that; what fails is thrown by `solved`.
-  static func solve(_ blocks: [BlockSolve]) {
+  /// Solves the batches of all these blocks, one per thread if they suit that; what fails is thrown by `solved`. Threads that have
+  /// no more to solve do the work `beside` it.
+  static func solve(_ blocks: [BlockSolve], beside work: [() -> Void] = []) {
     let start = monotonicSeconds()
     let batches = blocks.indices.flatMap { b in (0..<blocks[b].count).map { (block: b, batch: $0) }
     }
@@ -143,13 +148,19 @@ final class BlockSolve<Scalar: RealScalar, Twin: RealScalar> {
     let kept = isDivided ? Engine.currentThreads : 1
     var results = [Result<SolvedBatch, any Error>?](repeating: nil, count: batches.count)
     results.withUnsafeMutableBufferPointer { results in
-      nonisolated(unsafe) let (results, blocks) = (results, blocks)
-      Engine.forEach(batches.count, isDivided: isDivided) { i in
+      nonisolated(unsafe) let (results, blocks, work) = (results, blocks, work)
+      let solveOrWork = { @Sendable (i: Int) in
+        guard i < batches.count else { return work[i - batches.count]() }
         let (block, batch) = batches[i]
         results[i] = Result { try blocks[block].solve(batch) }
         if batches.count > kept { blocks[block].whole[batch].linearization.releaseWorkspace() }
         // The triplets that stay lie between what was freed.
         if i % 8 == 7 { returnFreedMemory() }
+      }
+      if work.isEmpty {
+        Engine.forEach(batches.count, isDivided: isDivided, solveOrWork)
+      } else {
+        Engine.forEach(batches.count + work.count, solveOrWork)
       }
     }
     // Only samples in single precision have fused maps then, and the next solves need the memory.

@@ -52,17 +52,30 @@ struct NoiseSample<Scalar: RealScalar, Twin: RealScalar> {
     guard losses.isEmpty else { return nil }
   }
 
-  /// Goes through the next block, whose input in the group's pass is `point`; nil if the states after it are not finite.
-  mutating func advance(
-    through model: some Transformer, beside point: BlockPoint<Scalar>
-  ) -> Place? {
+  /// Goes through the next block; nil if the states after it are not finite.
+  mutating func advance(through model: some Transformer) -> Step? {
     var losses: [PromptLoss] = []
     let meant = twin.advance(through: model, losing: &losses)
     let own = cut?.advance(through: model, losing: &losses)
     guard losses.isEmpty else { return nil }
-    return Place(
-      jacobian: jacobian, isCut: own != nil, model: model, own: own ?? point,
-      prompt: own == nil ? prompt : 0, meant: meant, tokens: tokens)
+    return Step(
+      jacobian: jacobian, prompt: prompt, tokens: tokens, model: model, own: own, meant: meant)
+  }
+
+  /// A block that the sample has passed.
+  struct Step {
+    fileprivate let jacobian, prompt: Int
+    fileprivate let tokens: TokenSelection
+    fileprivate let model: any Transformer
+    fileprivate let own: BlockPoint<Scalar>?
+    fileprivate let meant: BlockPoint<Twin>
+
+    /// The sample's place there, where the input in the group's pass is `point`.
+    func place(beside point: BlockPoint<Scalar>) -> Place {
+      Place(
+        jacobian: jacobian, isCut: own != nil, model: model, own: own ?? point,
+        prompt: own == nil ? prompt : 0, meant: meant, tokens: tokens)
+    }
   }
 
   /// The point of the sample before a block.

@@ -13,7 +13,7 @@ import Weights
 /// read, so no block is evaluated twice. A prompt that fails is dropped, and the others continue.
 ///
 /// If a block's Jacobians are fewer than the threads, and small, it is solved together with the blocks after it, whose Jacobians do
-/// not depend on its triplets.
+/// not depend on its triplets, and beside that those solved next are reached.
 struct SolvePass {
   /// For each linearized block, the triplets of the group's Jacobians; nil if all prompts had failed before it.
   private(set) var solved: [SolvedBlock?] = []
@@ -96,36 +96,70 @@ struct SolvePass {
     var sample = unsolved == nil ? nil : try NoiseSample<Scalar, Twin>(model, inputs, group)
     // A block's states stay, between what its evaluation has freed. With few tokens that is too little to be worth returning.
     let returnsMemory = inputs.reduce(0) { $0 + model.description.tokenCount(of: $1) } > 64
-    var stretch: [ReachedBlock<Scalar, Twin>] = []
-    for l in 1...layers {
+    /// Passes through block `l`, and linearizes its Jacobians if this team has them and they are needed.
+    func reach(_ l: Int) throws -> ReachedBlock<Scalar, Twin> {
       let i = resolved.layers.firstIndex(of: l)
       var reached = ReachedBlock<Scalar, Twin>(layer: l, place: i)
-      if l <= deepest, !survivors.solved(layer: l).isEmpty {
-        try reader.enter(.block(l - 1), next: l < deepest ? .block(l) : isRecording ? .head : nil)
-        reached.isRead = true
-        let point = try walk.advance(through: model, &survivors)
-        let place = l > unsolved ?? 0 ? nil : sample?.advance(through: model, beside: point)
-        if place == nil { sample = nil }
+      guard l <= deepest, !survivors.solved(layer: l).isEmpty else {
         reached.isOwn = try share.takes(layer: l)
-        if let i, isNeeded[i], reached.isOwn {
-          let block = BlockSolve(
-            model, at: point, beside: place, group, resolved, layer: l, isStopped: share.isStopped)
-          block.linearize(survivors.solved(layer: l))
-          reached.block = block
-          reached.isNew = triplets[i] == nil
-        }
-        try walk.observe(survivors)
-      } else {
-        reached.isOwn = try share.takes(layer: l)
+        return reached
       }
-      stretch.append(reached)
-      let solved = stretch.compactMap { $0.isNew ? $0.block : nil }
-      let isDivided = solved.count == stretch.count && solved.allSatisfy(\.suitsOneThread)
-      let batches = isDivided && !share.isShared ? solved[0].count : nil
-      if l < layers, stretch.count < Self.blocksTogether(batches, resolved) { continue }
+      try reader.enter(.block(l - 1), next: l < deepest ? .block(l) : isRecording ? .head : nil)
+      reached.isRead = true
+      let point = try walk.advance(through: model, &survivors)
+      reached.isOwn = try share.takes(layer: l)
+      if let i, isNeeded[i], reached.isOwn {
+        let block = BlockSolve<Scalar, Twin>(
+          model, at: point, group, resolved, layer: l, isStopped: share.isStopped)
+        block.linearize(survivors.solved(layer: l))
+        reached.block = block
+        reached.isNew = triplets[i] == nil
+      }
+      try walk.observe(survivors)
+      return reached
+    }
+    /// Takes the sample through block `l`, if it is followed so far.
+    func sampled(_ l: Int) -> NoiseSample<Scalar, Twin>.Step? {
+      let step = l > unsolved ?? 0 ? nil : sample?.advance(through: model)
+      if step == nil { sample = nil }
+      return step
+    }
+    func together(_ stretch: [ReachedBlock<Scalar, Twin>]) -> Int {
+      guard let first = stretch.first?.block, !share.isShared,
+        stretch.allSatisfy({ $0.isNew && $0.block?.suitsOneThread ?? false })
+      else { return 1 }
+      return Self.blocksTogether(first.count, resolved)
+    }
 
-      if stretch.count == 1 { solved.first?.image = image?.before(layer: l) }
-      BlockSolve.solve(solved)
+    var l = 0
+    var next: [ReachedBlock<Scalar, Twin>] = []
+    while l < layers || !next.isEmpty {
+      var stretch = next
+      while l < layers, stretch.count < together(stretch) {
+        l += 1
+        let reached = try reach(l)
+        // The sample passes through blocks that are not solved too.
+        let step = sampled(l)
+        reached.block?.compare(beside: step)
+        stretch.append(reached)
+      }
+      let solved = stretch.compactMap { $0.isNew ? $0.block : nil }
+      if stretch[0].isNew { stretch[0].block?.image = image?.before(layer: stretch[0].layer) }
+      // Threads that have no more to solve pass through the blocks that are solved next.
+      let count = together(stretch)
+      let ahead = count > 1 && l < layers ? l + 1...min(l + count, layers) : nil
+      var failure: (any Error)?
+      var steps: [NoiseSample<Scalar, Twin>.Step?] = []
+      next = []
+      let walkAhead = {
+        do {
+          for l in ahead! { try next.append(reach(l)) }
+        } catch { failure = error }
+      }
+      let sampleAhead = { steps = ahead!.map(sampled) }
+      BlockSolve.solve(solved, beside: ahead == nil ? [] : [walkAhead, sampleAhead])
+      for (reached, step) in zip(next, steps) { reached.block?.compare(beside: step) }
+      l = ahead?.upperBound ?? l
       for (s, reached) in stretch.enumerated() {
         var lost: [Int: LostPrompt] = [:]
         if let i = reached.place, let block = reached.block {
@@ -140,7 +174,7 @@ struct SolvePass {
               lost[jacobian.prompt] = loss
               try survivors.lose(jacobian.prompt, loss)
               walk.remove(prompt: jacobian.prompt)
-              for later in stretch[s...] {
+              for later in stretch[s...] + next {
                 later.block?.linearize(survivors.solved(layer: later.layer))
               }
             }
@@ -163,7 +197,7 @@ struct SolvePass {
       for reached in stretch { try step(reached.isOwn, reached.isNew) }
       // What comes after the last solved block needs memory of its own.
       if stretch.contains(where: { $0.layer == resolved.layers.last }) { freeSpareMaps() }
-      stretch = []
+      if let failure { throw failure }
       if returnsMemory { returnFreedMemory() }
     }
     try share.allAreTaken()
