@@ -182,17 +182,24 @@ public struct CostEstimate: Sendable {
       + (r * together - batch) * cost.further * 2 * vectorBytes
       + layout.gatheredBytes(batch * cost.widest * vectorBytes)
     // A Jacobian's bases have been freed before it is compared with the sample's, and a block's evaluation before its Jacobians are
-    // solved. Of blocks that are solved together each has its input, and the sample's; those after them are evaluated meanwhile.
+    // solved. Of blocks that are solved together each has its input, and the sample's; threads that have no more to solve evaluate
+    // those after them.
     let besides = together > 1 ? max(bases, sample.comparison) : bases
     let comparing =
       solveWorkspace + max(0, sample.fused - a.fusedBytes) + (atOnce - 1) * besides
       + sample.comparison
-    let reached = together > 1 ? min(blocks, 2 * together) : 1
+    let reached = min(blocks, together + SolvePass.blocksAhead(ofTogether: together, tokens: n))
     let points = (reached - 1) * (n * width * MemoryLayout<Scalar>.stride + sample.held)
-    let evaluations = reached > together ? evaluation + sample.evaluation : 0
+    let walkingAhead =
+      reached == together
+      ? 0
+      : solveWorkspace
+        + max(
+          (atOnce - 1) * besides + max(evaluation, sample.evaluation),
+          max(0, atOnce - 2) * besides + evaluation + sample.evaluation)
     let solving =
       copies + sample.held + points
-      + max(max(solves, comparing) + evaluations, evaluation, sample.evaluation)
+      + max(solves, evaluation, sample.evaluation, comparing, walkingAhead)
     let kept = KeptPath.bytes(
       prompts.map { d.tokenCount(of: $0) }, width: width, layers: d.layers, all: saveHiddenStates)
     // Values, their row-major copy, and what the product with the head needs.

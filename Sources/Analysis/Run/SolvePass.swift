@@ -32,6 +32,12 @@ struct SolvePass {
     return (Engine.currentThreads + batches - 1) / max(1, batches)
   }
 
+  /// The number of blocks that are reached while this many are solved together. With many tokens none are: all threads together pass
+  /// through a block sooner, and its evaluation needs the memory that the solves have.
+  static func blocksAhead(ofTogether count: Int, tokens: Int) -> Int {
+    count > 1 && tokens <= 256 ? count : 0
+  }
+
   /// Runs the pass; `step` is called after each block, with whether this team had it and whether it was computed now, and may
   /// throw.
   init(
@@ -95,7 +101,8 @@ struct SolvePass {
     var image = coversPath ? LinearisedImage(walk.selected, share) : nil
     var sample = unsolved == nil ? nil : try NoiseSample<Scalar, Twin>(model, inputs, group)
     // A block's states stay, between what its evaluation has freed. With few tokens that is too little to be worth returning.
-    let returnsMemory = inputs.reduce(0) { $0 + model.description.tokenCount(of: $1) } > 64
+    let tokens = inputs.reduce(0) { $0 + model.description.tokenCount(of: $1) }
+    let returnsMemory = tokens > 64
     /// Passes through block `l`, and linearizes its Jacobians if this team has them and they are needed.
     func reach(_ l: Int) throws -> ReachedBlock<Scalar, Twin> {
       let i = resolved.layers.firstIndex(of: l)
@@ -146,8 +153,8 @@ struct SolvePass {
       let solved = stretch.compactMap { $0.isNew ? $0.block : nil }
       if stretch[0].isNew { stretch[0].block?.image = image?.before(layer: stretch[0].layer) }
       // Threads that have no more to solve pass through the blocks that are solved next.
-      let count = together(stretch)
-      let ahead = count > 1 && l < layers ? l + 1...min(l + count, layers) : nil
+      let count = Self.blocksAhead(ofTogether: together(stretch), tokens: tokens)
+      let ahead = count > 0 && l < layers ? l + 1...min(l + count, layers) : nil
       var failure: (any Error)?
       var steps: [NoiseSample<Scalar, Twin>.Step?] = []
       next = []
