@@ -3,7 +3,8 @@ import Weights
 
 // Fusion of linear maps. The derivative of φ(W₁ x) ∘ (W₂ x) is d₁ ∘ (W₁ dx) + d₂ ∘ (W₂ dx) with constant d₁, d₂, which is one
 // map: M dx with M = diag(d₁) W₁ + diag(d₂) W₂. M costs about as much as the product with one vector. Every application then
-// costs one product instead of two and the scaling of their outputs, and M needs no widening.
+// costs one product instead of two and the scaling of their outputs, and M needs no widening. A small quantised matrix that remains
+// is formed in the same way, as a sum of one term.
 
 /// A primitive that multiplies with matrices of its own, formed when they are used.
 protocol FusedPrimitive<Scalar>: Primitive {
@@ -78,7 +79,7 @@ extension Trace {
 
   /// The map of a single row by a small quantised matrix, with its weights widened for thin products; nil for another map.
   ///
-  /// Widening takes as long as one thin product, and every later one takes half as long.
+  /// Widening is about half of a thin product with four-bit weights that a cache holds; it is spared from the second one on.
   private func widened(_ step: LinearStep<Scalar>) -> FusedLinearStep<Scalar>? {
     let w = step.weights
     guard step.rows == 1, let input = step.input, !step.transposed, !w.isTransposed,

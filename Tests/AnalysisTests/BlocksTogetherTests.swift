@@ -92,5 +92,10 @@ struct BlocksTogetherTests {
       #expect(SolvePass.blocksTogether(nil, free) == 1)
       #expect(SolvePass.blocksTogether(1, limited) == 1)
     }
+    // A block that is solved alone keeps all threads, and so does the evaluation of many tokens.
+    #expect(
+      [(1, 3), (5, 3), (5, 256), (5, 257)].map {
+        SolvePass.blocksAhead(ofTogether: $0, tokens: $1)
+      } == [0, 5, 5, 0])
   }
 }

@@ -106,7 +106,7 @@ private struct Case: CustomTestStringConvertible, Sendable {
   #expect(!double.isFused)
 }
 
-/// A quantised matrix, Q8_0 of small whole numbers.
+/// A quantised matrix: Q8_0, multiples of 1/16 below 8.
 private func quantised(_ rows: Int, _ columns: Int, seed: UInt64) throws -> StoredMatrix {
   var generator = SeededGenerator(seed: seed)
   var bytes: [UInt8] = []
@@ -133,7 +133,8 @@ private final class Allocation: @unchecked Sendable {
 /// each other's adjoint, and the widened matrix is counted, though it is no reason to solve a Jacobian apart from others.
 ///
 /// Errors: a weight is at most 8 in absolute value, a vector's entry below 6, a product sums n = 64 terms, each rounded at most n + 2
-/// times: |error| ≤ (n + 2) u · 64 · 8 · 6 with u = 2⁻²⁴, twice for a difference.
+/// times: |error| ≤ (n + 2) u · 64 · 8 · 6 with u = 2⁻²⁴, twice for a difference. In ⟨u, J v⟩ and ⟨Jᵀ u, v⟩ the errors of all
+/// outputs are multiplied by entries below 6 and added.
 @Test(arguments: [4, 33]) func quantisedMatricesAreWidened(vectors: Int) throws {
   let (rows, columns) = (32, 64)
   let stored = try quantised(rows, columns, seed: 11)
@@ -158,7 +159,7 @@ private final class Allocation: @unchecked Sendable {
   }
   fused.releaseWorkspace()
   #expect(fused.apply(v) == jv)
-  // Several rows share what is widened, and a large matrix would not stay in a cache.
+  // Several rows share what a product widens, and a large matrix would not stay in a cache.
   let two = Matrix<Float>(rows: 2, columns: columns, repeating: 0.5)
   #expect(linearize({ $0.linear(stored) }, at: two, fusesLinearMaps: true).fusedBytes == 0)
   let large = try quantised(1025, 1024, seed: 13)
