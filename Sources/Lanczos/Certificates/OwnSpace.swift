@@ -31,10 +31,10 @@ struct OwnSpace {
   private let scale: Double
   /// θ, descending.
   private let values: [Double]
-  /// Row i: rᵢ (b).
-  private let start: Matrix<Double>
-  /// Row i: cᵢ.
-  private let coupling: Matrix<Double>
+  /// Row i: rᵢ cᵢᵀ, row by row.
+  private let products: Matrix<Double>
+  /// The rows and columns of these products.
+  private let shape: (rows: Int, columns: Int)
   /// ‖rᵢ‖ ‖cᵢ‖.
   private let sizes: [Double]
   private let isForward: Bool
@@ -69,7 +69,12 @@ struct OwnSpace {
       starts[$0] * max(couplings[$0], rounding * (isForward ? values[$0] : 1))
     }
     (self.scale, self.isForward, self.values) = (scale, isForward, values)
-    (self.start, self.coupling) = (start, coupling)
+    shape = (start.columns, coupling.columns)
+    products = Matrix(
+      rows: values.count, columns: shape.rows * shape.columns,
+      elements: values.indices.flatMap { i in
+        start.row(i).flatMap { entry in coupling.row(i).map { entry * $0 } }
+      })
     // Most of δ goes where η depends most on it and is needed most: to single vectors and pairs.
     least = (1..<r.rows).map { m in
       let share = m == 1 ? 0.25 : m == 2 ? 0.5 : Double(sign: .plus, exponent: -m, significand: 1)
@@ -222,14 +227,14 @@ struct OwnSpace {
 
   /// Σ rᵢ φᵢ(s) cᵢᵀ over the Ritz values from d on.
   private func rest(_ s: Double, from d: Int) -> Matrix<Double> {
-    let (b, c) = (start.columns, coupling.columns)
-    var sum = Matrix<Double>(rows: b, columns: c)
-    // Too small for BLAS to gain anything.
-    for i in d..<values.count {
-      let factor = factor(s, i)
-      for j in 0..<b {
-        let scaled = factor * start[i, j]
-        for l in 0..<c { sum[j, l] += scaled * coupling[i, l] }
+    var sum = Matrix<Double>(rows: shape.rows, columns: shape.columns)
+    sum.elements.withUnsafeMutableBufferPointer { sum in
+      products.elements.withUnsafeBufferPointer { products in
+        // Too small for BLAS to gain anything.
+        for i in d..<values.count {
+          let factor = factor(s, i)
+          for k in sum.indices { sum[k] += factor * products[i * sum.count + k] }
+        }
       }
     }
     return sum
