@@ -2,9 +2,12 @@
 //
 //     LANES             floats in a vector: 4, 8 or 16
 //     VECTORS_AT_ONCE   vectors whose sums are kept in registers together, in 2 · VECTORS_AT_ONCE registers
-//     MORE_VECTORS      if defined, the vectors that the adjoint keeps at once where there are many: with two registers of sums for
-//                       each, these hide the latency of an addition that 2 · VECTORS_AT_ONCE registers just do not
+//     MORE_VECTORS      if defined, a larger number, kept at once by the adjoint where there are many, and by both where just so many
+//                       are left: with two registers of sums for each, these hide the latency of an addition that
+//                       2 · VECTORS_AT_ONCE registers just do not
 //     HARDWARE_HALF     whether _Float16 converts in hardware
+//     KEEPS_ZERO        whether there is a register for a zero beside the sums of the forward product; without one, a zero is made
+//                       where it is used, which compilers have to be told
 //     KERNELS           the name of the table
 //     DOUBLE_KERNELS    the name of the table of products in double precision, defined in another file
 //

@@ -18,8 +18,10 @@
 #define ROW_GROUP 32
 // The same for the adjoint of matrices that are read in place: processors recognise only a few sequences of addresses at once, and
 // read 32 rows in turn from memory at half the speed or less (Zen 3). Where a cache should hold the matrix, but others may take
-// their share of it, 16 rows cost little; beyond that, four-byte numbers gain from still fewer.
-#define FEW_ADJOINT_ROWS(bytes, is_cached) ((is_cached) || (bytes) <= 2 ? 16 : 8)
+// their share of it, 16 rows cost little; beyond that, four-byte numbers gain from still fewer. Rows that are a multiple of 4096
+// bytes apart share sets of a first-level cache, which hold eight lines: with 16 of them products take 1.3 times as long.
+#define FEW_ADJOINT_ROWS(bytes, row_bytes, is_cached) \
+  ((row_bytes) % 4096 && ((is_cached) || (bytes) <= 2) ? 16 : 8)
 // The most bytes of a matrix that is taken to stay in a cache.
 #define CACHED_BYTES (4 << 20)
 // The number of columns of a transposed strip that are summed in the same way; a divisor of STRIP.
@@ -29,16 +31,20 @@
 // The distance of widened rows: a power of two would map all of them to the same few sets of the cache.
 #define STRIP_STRIDE (STRIP + 16)
 #define STRIP_NUMBERS (ROW_GROUP * STRIP_STRIDE)
-// The number of rows per task of the forward product: a multiple of those summed together, small enough for the sums
-// of their lanes to stay in the first-level cache.
-#define FEW_ROWS(b) ((b) <= 8 ? 24 : 12)
+// The number of rows per task of the forward product: a multiple of those summed together, few enough for a strip of them to stay in
+// the first-level cache beside that of the vectors and the sums of the rows' lanes.
+#define FEW_ROWS 12
+// The number of bytes that one prefetch of the forward product stands for, where a vector has this many: two for a line of the cache,
+// since processors drop some.
+#define PREFETCHED(bytes) ((bytes) > 32 ? (bytes) : 32)
 // The number of vectors above which the adjoint copies its strips, in the vectors' precision: weights that must be widened, once
 // for all vectors; and those that need not be, away from the few sets of the cache that rows of most widths share.
 #define REUSED(is_widened) ((is_widened) ? 20 : CK_INDEPENDENT_VECTORS)
 // The most bytes of sums in one task of the adjoint: half of a small second-level cache.
 #define ADJOINT_SUMS (256 * 1024)
-// The most columns in one task of the adjoint.
-#define ADJOINT_COLUMNS 2048
+// The most columns in one task of the adjoint: on one thread, and on threads that wait for each other at the end.
+#define ADJOINT_COLUMNS 4096
+#define SHARED_ADJOINT_COLUMNS 2048
 
 // One product, in either direction: `in` and `out` are interleaved and of the kernels' precision, b ≤
 // CK_VECTORS_AT_ONCE.

@@ -60,7 +60,8 @@ static int64_t adjoint_columns(const struct ck_product *p, const struct ck_produ
   const int64_t lanes = kernels->lanes;
   const struct ck_matrix *w = p->w;
   const int64_t block = ck_block_of(w->type).length, unit = block > 2 * lanes ? block : 2 * lanes;
-  const int64_t most = ck_min(ADJOINT_COLUMNS, ADJOINT_SUMS / kernels->bytes / p->b);
+  const int64_t most = ck_min(threads > 1 ? SHARED_ADJOINT_COLUMNS : ADJOINT_COLUMNS,
+                              ADJOINT_SUMS / kernels->bytes / p->b);
   // Half of the maximum, since it is rounded up afterwards.
   const int64_t tasks = threads * ck_tiles(w->columns, threads * most / 2);
   return ck_round_up(ck_tiles(w->columns, tasks), unit);
@@ -69,7 +70,7 @@ static int64_t adjoint_columns(const struct ck_product *p, const struct ck_produ
 static void multiply_portion(struct job job) {
   const struct ck_product *p = &job.product;
   const int64_t weights = p->w->rows * p->w->columns;
-  job.unit = FEW_ROWS(p->b);
+  job.unit = FEW_ROWS;
   if (p->b > CK_INDEPENDENT_VECTORS)
     return share(&job, weights, ck_tiles(p->w->rows, ROW_GROUP), multiply_thick_task);
   const int64_t strips = ck_tiles(p->w->columns, STRIP), packed = strips * STRIP * p->b;

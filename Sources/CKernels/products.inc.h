@@ -22,15 +22,39 @@
 
 #include "strips.inc.h"
 
+// The numbers of vectors whose sums are kept in registers together.
+#ifndef MORE_VECTORS
+#define MORE_VECTORS VECTORS_AT_ONCE
+#endif
+#if VECTORS_AT_ONCE == 8
+#define EACH_B(CASE) CASE(1) CASE(2) CASE(3) CASE(4) CASE(5) CASE(6) CASE(7) CASE(8)
+#elif VECTORS_AT_ONCE == 2
+#define EACH_B(CASE) CASE(1) CASE(2)
+#else
+#define EACH_B(CASE) CASE(1) CASE(2) CASE(3) CASE(4)
+#endif
+#if MORE_VECTORS > VECTORS_AT_ONCE
+#define EACH_B_OR_MORE(CASE) EACH_B(CASE) CASE(MORE_VECTORS)
+#else
+#define EACH_B_OR_MORE(CASE) EACH_B(CASE)
+#endif
+
 // MARK: Forward
 
-// Packs strip `index` of X (n, b): entry c of vector j at packed[(index b + j) STRIP + c], with zeros up to whole
-// lanes.
+// Brings the even ones of 2 LANES numbers to the front.
+ALWAYS void separate(REAL *numbers) {
+  const vector a = load(numbers), b = load(numbers + LANES);
+  store(numbers, EVEN_LANES(a, b));
+  store(numbers + LANES, ODD_LANES(a, b));
+}
+
+// Packs strip `index` of X (n, b): entry c of vector j at packed[(index b + j) STRIP + lane_of(c)], with zeros up to whole lanes.
 static void pack_strip(const struct ck_product *p, int64_t index, void *to) {
   const int64_t b = p->b, stride = p->in_stride, width = ck_strip_width(p->w, p->w->columns);
   const int64_t count = ck_min(width, p->w->columns - index * width);
   const int64_t whole = count / LANES * LANES, lanes = ck_round_up(count, LANES);
   const REAL *x = (const REAL *)p->in + index * width * stride;
+  const int in_turn = is_in_place(p->w) ? widened_together(p->w->type) : 1;
   REAL *restrict packed = (REAL *)to + index * b * STRIP;
   int64_t j = 0;
   for (; j + 4 <= b; j += 4)
@@ -43,35 +67,49 @@ static void pack_strip(const struct ck_product *p, int64_t index, void *to) {
   for (j = 0; j < b; j++)
     for (int64_t c = whole; c < lanes; c++)
       packed[j * STRIP + c] = c < count ? x[c * stride + j] : 0;
+  for (j = 0; in_turn == 2 && j < b; j++)
+    for (int64_t c = 0; c < lanes; c += 2 * LANES) separate(packed + j * STRIP + c);
 }
 
 // Adds a sum to those so far, or stores it if it is the first.
 ALWAYS void join(REAL *to, vector sum, int is_first) { store(to, is_first ? sum : load(to) + sum); }
+
+// Adds to the sums of ROWS rows and B vectors the products of vector `index` of the weights and entries that begin at w and x.
+ALWAYS void add_lanes(vector sum[4][MORE_VECTORS], const uint8_t *w, int64_t stride,
+                      const REAL *x, const int index, const int32_t type, const int ROWS,
+                      const int B) {
+  vector weights[4];
+  // Has words loaded again for their second half: to keep them would take registers of the sums.
+  if (widened_together(type) > 1) __asm__ volatile("" : "+r"(w));
+  UNROLL for (int r = 0; r < ROWS; r++)
+    weights[r] = widened_in_turn(type, w + r * stride, index, KEEPS_ZERO);
+  UNROLL for (int j = 0; j < B; j++) {
+    const vector entries = load(x + j * STRIP + index * LANES);
+    UNROLL for (int r = 0; r < ROWS; r++) sum[r][j] += weights[r] * entries;
+  }
+}
 
 // Adds the sums of ROWS rows and B vectors over one strip; s[r, j] is at sums[(r s_stride + j) LANES].
 ALWAYS void add_rows(const struct strip *s, const uint8_t *w, const REAL *restrict x,
                      REAL *restrict sums, int64_t s_stride, int is_first, int64_t ahead,
                      const int32_t type, const int ROWS, const int B) {
   const int64_t size = direct_bytes(type);
-  vector sum[4][VECTORS_AT_ONCE];
+  vector sum[4][MORE_VECTORS];
   UNROLL for (int r = 0; r < ROWS; r++) {
     UNROLL for (int j = 0; j < B; j++) {
       sum[r][j] = (vector){0};
     }
   }
-  const int64_t stride = s->stride;
-  for (int64_t c = 0; c < s->columns; c += LANES) {
-    vector weights[4];
+  int64_t c = 0;
+  for (; c + 2 * LANES <= s->columns; c += 2 * LANES) {
+    const uint8_t *source = w + c * size;
     UNROLL for (int r = 0; r < ROWS; r++) {
-      const uint8_t *source = w + r * stride + c * size;
-      weights[r] = widened(type, source);
-      if (ahead) __builtin_prefetch(source + ahead);
+      UNROLL for (int64_t i = 0; i < 2 * LANES * size; i += PREFETCHED(LANES * size))
+        __builtin_prefetch(source + r * s->stride + i + ahead);
     }
-    UNROLL for (int j = 0; j < B; j++) {
-      const vector entries = load(x + j * STRIP + c);
-      UNROLL for (int r = 0; r < ROWS; r++) sum[r][j] += weights[r] * entries;
-    }
+    UNROLL for (int i = 0; i < 2; i++) add_lanes(sum, source, s->stride, x + c, i, type, ROWS, B);
   }
+  if (c < s->columns) add_lanes(sum, w + c * size, s->stride, x + c, 0, type, ROWS, B);
   UNROLL for (int r = 0; r < ROWS; r++) {
     UNROLL for (int j = 0; j < B; j++) join(sums + (r * s_stride + j) * LANES, sum[r][j], is_first);
   }
@@ -81,10 +119,10 @@ ALWAYS void add_rows(const struct strip *s, const uint8_t *w, const REAL *restri
 ALWAYS void add_strip(const struct strip *s, const REAL *x, REAL *sums, int64_t s_stride,
                       int is_first, const int32_t type, const int B) {
   // The number of rows at a time: enough sums to keep the multipliers busy. Three rows of four vectors, with their
-  // weights and the entries of one vector, are just the sixteen registers of AVX2; without fused multiplication and
-  // addition, products need registers too.
+  // weights and the entries of one vector, are just the sixteen registers of AVX2, as are two rows of six; without fused
+  // multiplication and addition, products need registers too.
   const int IS_FUSED = VECTORS_AT_ONCE == 8 || (VECTORS_AT_ONCE == 4 && sizeof(vector) == 32);
-  const int AT_ONCE = 2 * B <= VECTORS_AT_ONCE ? 4 : IS_FUSED ? 3 : 2;
+  const int AT_ONCE = 2 * B <= VECTORS_AT_ONCE ? 4 : IS_FUSED && B <= VECTORS_AT_ONCE ? 3 : 2;
   int64_t r = 0, wait = s->time;
   for (; r + AT_ONCE <= s->rows; r += AT_ONCE)
     add_rows(s, s->weights + r * s->stride, x, sums + r * s_stride * LANES, s_stride, is_first,
@@ -93,22 +131,6 @@ ALWAYS void add_strip(const struct strip *s, const REAL *x, REAL *sums, int64_t 
     add_rows(s, s->weights + r * s->stride, x, sums + r * s_stride * LANES, s_stride, is_first,
              ahead_of_part(s, &wait), type, 1, B);
 }
-
-#if VECTORS_AT_ONCE == 8
-#define EACH_B(CASE) CASE(1) CASE(2) CASE(3) CASE(4) CASE(5) CASE(6) CASE(7) CASE(8)
-#elif VECTORS_AT_ONCE == 2
-#define EACH_B(CASE) CASE(1) CASE(2)
-#else
-#define EACH_B(CASE) CASE(1) CASE(2) CASE(3) CASE(4)
-#endif
-
-// In the adjoint, also MORE_VECTORS at once.
-#ifdef MORE_VECTORS
-#define EACH_ADJOINT_B(CASE) EACH_B(CASE) CASE(MORE_VECTORS)
-#else
-#define EACH_ADJOINT_B(CASE) EACH_B(CASE)
-#define MORE_VECTORS VECTORS_AT_ONCE
-#endif
 
 // Runs CASE_OF_B with the type and the number of vectors as constants; EACH lists the numbers.
 #define SWITCH_B(b, EACH) \
@@ -130,8 +152,13 @@ static void add_vectors(const struct strip *s, const REAL *x, REAL *sums, int64_
                         int is_first, int64_t b) {
 #define CASE_OF_B(B) \
   case B: add_strip(s, x, sums, s_stride, is_first, TYPE, B); break;
-  SWITCH_TYPE(s->type, b, EACH_B)
+  SWITCH_TYPE(s->type, b, EACH_B_OR_MORE)
 #undef CASE_OF_B
+}
+
+// The number of vectors that the forward product takes at once while `left` are left.
+ALWAYS int64_t forward_vectors(int64_t left) {
+  return left == MORE_VECTORS ? MORE_VECTORS : ck_min(VECTORS_AT_ONCE, left);
 }
 
 // The sums over the lanes of four vectors.
@@ -169,11 +196,13 @@ static void multiply_rows(const struct ck_product *p, const void *packed, int64_
     const uint8_t *next = column + width < w->columns ? ck_weights(w, row, column + width)
                           : row + 2 * rows <= w->rows ? ck_weights(w, row + rows, 0)
                                                       : NULL;
-    struct strip s = open_strip(w, row, rows, column, columns, next, 0, buffer);
-    s.times = ck_tiles(b, VECTORS_AT_ONCE);
-    for (int64_t j = 0; j < b; j += VECTORS_AT_ONCE, s.time++)
-      add_vectors(&s, x + j * STRIP, sums + j * LANES, s_stride, column == 0,
-                  ck_min(VECTORS_AT_ONCE, b - j));
+    struct strip s = open_strip(w, row, rows, column, columns, next, is_copied(w), buffer);
+    s.times = 0;
+    for (int64_t left = b; left > 0; left -= forward_vectors(left)) s.times++;
+    for (int64_t j = 0, now; j < b; j += now, s.time++) {
+      now = forward_vectors(b - j);
+      add_vectors(&s, x + j * STRIP, sums + j * LANES, s_stride, column == 0, now);
+    }
   }
   for (int64_t r = 0; r < rows; r++)
     write_row(sums + r * s_stride * LANES, p, (REAL *)p->out + (row + r) * p->out_stride);
@@ -196,7 +225,7 @@ ALWAYS void add_columns(const struct strip *s, int64_t column, const REAL *restr
   for (int64_t r = 0; r < s->rows; r++, w += stride, y += y_stride) {
     vector weights[8];
     UNROLL for (int i = 0; i < COLUMNS; i++) {
-      weights[i] = widened_in_turn(type, w, i);
+      weights[i] = widened_in_turn(type, w, i, 1);
       if (ahead && i % widened_together(type) == 0)
         __builtin_prefetch(w + i * LANES * size + ahead);
     }
@@ -241,7 +270,7 @@ static void add_adjoint(struct strip *s, const REAL *y, int64_t y_stride, REAL *
     now = adjoint_vectors(b - j);
 #define CASE_OF_B(B) \
   case B: add_strip_adjoint(s, y, y_stride, sums, b, is_first, TYPE, B); break;
-    SWITCH_TYPE(s->type, now, EACH_ADJOINT_B)
+    SWITCH_TYPE(s->type, now, EACH_B_OR_MORE)
 #undef CASE_OF_B
     s->time++;
   }
@@ -255,22 +284,38 @@ static void end_part(REAL *restrict sums, int64_t count, int64_t done, int64_t t
   for (int64_t i = 0; i < count; i++) total[i] = done <= PART ? sums[i] : total[i] + sums[i];
 }
 
-// The lane of column i. Of two vectors widened `together`, one has the even columns and the other the odd ones.
-ALWAYS int64_t lane_of(int64_t i, int together) {
-  const int64_t in_two = i % (2 * LANES);
-  return together == 1 ? i : i - in_two + in_two % 2 * LANES + in_two / 2;
+// Writes to out[i, j] the sums of LANES columns i and LANES vectors j, whose lanes are contiguous.
+ALWAYS void write_square(const REAL *sums, REAL *out, int64_t stride, int accumulate) {
+  const int64_t bytes = LANES * sizeof(REAL);
+  REAL square[LANES * LANES];
+  for (int64_t i = 0; i < LANES; i += 4) {
+    if (accumulate)
+      transpose4(REAL_TYPE, sums + i, bytes, square + i * LANES, LANES);
+    else
+      transpose4(REAL_TYPE, sums + i, bytes, out + i * stride, stride);
+  }
+  for (int64_t i = 0; accumulate && i < LANES; i++)
+    join(out + i * stride, load(square + i * LANES), 0);
 }
 
 // out[i, j] ← the sum of column i and vector j over all `terms`, for i < count.
-static void write_lanes(const REAL *restrict sums, int64_t terms, int64_t count, int together,
-                        const struct ck_product *p, REAL *restrict out) {
-  const int64_t b = p->b;
+static void write_lanes(const REAL *sums, int64_t terms, int64_t count, int together,
+                        const struct ck_product *p, REAL *out) {
+  const int64_t b = p->b, stride = p->out_stride, squares = count % LANES ? 0 : b / LANES * LANES;
   if (terms > PART) sums += b * ck_round_up(count, LANES);
-  for (int64_t i = 0; i < count; i++, out += p->out_stride) {
+  // The lanes of a vector are every column, or every second one from an even or an odd one on.
+  for (int64_t v = 0; squares && v < count / LANES; v++) {
+    const int64_t first = v / together * together * LANES + v % together;
+    for (int64_t j = 0; j < squares; j += LANES)
+      write_square(sums + (v * b + j) * LANES, out + first * stride + j, together * stride,
+                   p->accumulate);
+  }
+  for (int64_t i = 0; squares < b && i < count; i++) {
     const int64_t lane = lane_of(i, together);
-    const REAL *restrict from = sums + lane / LANES * LANES * b + lane % LANES;
-    for (int64_t j = 0; j < b; j++)
-      out[j] = p->accumulate ? out[j] + from[j * LANES] : from[j * LANES];
+    const REAL *from = sums + lane / LANES * LANES * b + lane % LANES;
+    for (int64_t j = squares; j < b; j++)
+      out[i * stride + j] =
+          p->accumulate ? out[i * stride + j] + from[j * LANES] : from[j * LANES];
   }
 }
 
@@ -279,7 +324,7 @@ static int64_t summed_rows(const struct ck_matrix *w, int64_t b) {
   const int is_cached = w->rows * w->row_bytes <= CACHED_BYTES;
   return b > CK_INDEPENDENT_VECTORS || !is_in_place(w)
              ? ROW_GROUP
-             : FEW_ADJOINT_ROWS(direct_bytes(w->type), is_cached);
+             : FEW_ADJOINT_ROWS(direct_bytes(w->type), w->row_bytes, is_cached);
 }
 
 // Computes columns first …< first + count of X ← Wᵀ Y.
@@ -289,7 +334,7 @@ static void multiply_adjoint_columns(const struct ck_product *p, int64_t first, 
   const int64_t b = p->b, width = ck_strip_width(w, count), group = summed_rows(w, b);
   // Only strips that are read in place need to have few rows.
   const int together = widened_together(w->type);
-  const int is_reused = b > REUSED(w->type != REAL_TYPE) || (together > 1 && !is_in_place(w));
+  const int is_reused = b > REUSED(w->type != REAL_TYPE) || is_copied(w);
   const int64_t at_once = is_reused ? ROW_GROUP : group;
   REAL *buffer = scratch, *sums = buffer + STRIP_NUMBERS;
   for (int64_t row = 0; row < w->rows; row += at_once) {

@@ -5,9 +5,26 @@ typedef REAL quarter __attribute__((vector_size(sizeof(REAL) * 4)));
 typedef float floats __attribute__((vector_size(4 * LANES)));
 typedef float four_floats __attribute__((vector_size(16)));
 typedef uint32_t bits __attribute__((vector_size(4 * LANES)));
-typedef uint16_t words __attribute__((vector_size(2 * LANES)));
+typedef uint16_t halfwords __attribute__((vector_size(4 * LANES)));
 #if HARDWARE_HALF
 typedef _Float16 halves __attribute__((vector_size(2 * LANES)));
+#endif
+
+// The even and the odd ones of 2 LANES numbers; and of the halves of words, the lower ones of x and the higher ones of y.
+#if LANES == 4
+#define HIGH_HALVES(x, y) __builtin_shufflevector(x, y, 0, 9, 2, 11, 4, 13, 6, 15)
+#define EVEN_LANES(x, y) __builtin_shufflevector(x, y, 0, 2, 4, 6)
+#define ODD_LANES(x, y) __builtin_shufflevector(x, y, 1, 3, 5, 7)
+#elif LANES == 8
+#define HIGH_HALVES(x, y) \
+  __builtin_shufflevector(x, y, 0, 17, 2, 19, 4, 21, 6, 23, 8, 25, 10, 27, 12, 29, 14, 31)
+#define EVEN_LANES(x, y) __builtin_shufflevector(x, y, 0, 2, 4, 6, 8, 10, 12, 14)
+#define ODD_LANES(x, y) __builtin_shufflevector(x, y, 1, 3, 5, 7, 9, 11, 13, 15)
+#elif LANES == 16
+#define EVEN_LANES(x, y) \
+  __builtin_shufflevector(x, y, 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30)
+#define ODD_LANES(x, y) \
+  __builtin_shufflevector(x, y, 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31)
 #endif
 
 #define UNROLL _Pragma("clang loop unroll(full)")
@@ -44,14 +61,9 @@ static int is_direct(int32_t type) {
 }
 ALWAYS int64_t direct_bytes(const int32_t type) { return ck_block_of(type).bytes; }
 
-// Widens LANES weights of a direct type. The type is a constant where this is inlined.
+// Widens LANES weights of a direct type other than BF16. The type is a constant where this is inlined.
 ALWAYS vector widened(const int32_t type, const uint8_t *source) {
   if (type == REAL_TYPE) return load(source);
-  if (type == CK_BF16) {
-    words w;
-    memcpy(&w, source, sizeof w);
-    return __builtin_convertvector((floats)(__builtin_convertvector(w, bits) << 16), vector);
-  }
 #if HARDWARE_HALF
   if (type == CK_F16) {
     halves h;
@@ -62,23 +74,51 @@ ALWAYS vector widened(const int32_t type, const uint8_t *source) {
   return __builtin_convertvector(load_floats(source), vector);
 }
 
-// The number of vectors that the adjoint widens weights of a direct type to together. Those of type BF16 are taken as words of two,
-// whose halves take one instruction each; then one vector has the weights of even columns, and the next those of odd ones.
+// The number of vectors that weights of a direct type are widened to together. Those of type BF16 are taken as words of two, whose
+// halves take one instruction each; then one vector has the weights of even columns, and the next those of odd ones.
 ALWAYS int widened_together(const int32_t type) { return type == CK_BF16 ? 2 : 1; }
 
-// Whether the adjoint reads a whole matrix in place: in vectors that are widened together.
+// The lane of column i among vectors widened `together`: of two, one has the even columns and the other the odd ones.
+ALWAYS int64_t lane_of(int64_t i, int together) {
+  const int64_t in_two = i % (2 * LANES);
+  return together == 1 ? i : i - in_two + in_two % 2 * LANES + in_two / 2;
+}
+
+// Whether a whole matrix can be read in place, in vectors that are widened together.
 static int is_in_place(const struct ck_matrix *w) {
   return is_direct(w->type) && w->columns % (widened_together(w->type) * LANES) == 0;
 }
 
-// Widens weights to vector `index` of those that begin at `source`, in the order of the adjoint.
-ALWAYS vector widened_in_turn(const int32_t type, const uint8_t *source, const int index) {
+// Whether strips of weights of this type have to be copied although it is direct: those that are widened together, in a matrix
+// that cannot be read in place.
+static int is_copied(const struct ck_matrix *w) {
+  return widened_together(w->type) > 1 && !is_in_place(w);
+}
+
+// The higher halves of words, each in its place.
+ALWAYS bits high_halves(bits words, const int keeps_zero) {
+#if KEEPS_ZERO
+  (void)keeps_zero;
+#else
+  if (!keeps_zero) {
+    bits zero = {0};
+    __asm__ volatile("" : "+x"(zero));
+    return (bits)HIGH_HALVES((halfwords)zero, (halfwords)words);
+  }
+#endif
+  return words & 0xffff0000;
+}
+
+// Widens weights to vector `index` of those that begin at `source`.
+ALWAYS vector widened_in_turn(const int32_t type, const uint8_t *source, const int index,
+                              const int keeps_zero) {
   const int64_t bytes = LANES * direct_bytes(type);
   if (widened_together(type) == 1) return widened(type, source + index * bytes);
   bits words;
   memcpy(&words, source + index / 2 * 2 * bytes, sizeof words);
   // The first of two is the lower half.
-  return __builtin_convertvector((floats)(index % 2 ? words & 0xffff0000 : words << 16), vector);
+  const bits half = index % 2 ? high_halves(words, keeps_zero) : words << 16;
+  return __builtin_convertvector((floats)half, vector);
 }
 
 // Some rows of a strip of W in the form that the arithmetic needs: of a direct type, in whole lanes, padded with

@@ -13,15 +13,18 @@ extension KernelTests {
 
     /// Odd shapes, with columns that are a whole number of blocks. Those with 1040 columns are read in place, whose adjoint sums fewer
     /// rows at a time; how many depends on the type, and on whether a cache should hold the matrix, which is then below 4 MB. With
-    /// bf16 the adjoint takes columns in pairs of vectors, which fit into 1056 with every instruction set, and into 1048 only with
-    /// the portable one.
+    /// bf16 columns are taken in pairs of vectors, which fit into 1056 with every instruction set, and into 1048 only with the
+    /// portable one. The last shapes of f32, bf16 and f16 have rows a multiple of 4096 bytes apart.
     static func shapes(_ type: ElementType) -> [(rows: Int, columns: Int)] {
       switch type.blockLength {
-      case 1 where type == .f32: [(1, 1), (3, 5), (17, 33), (513, 1029), (519, 1040), (1031, 1040)]
+      case 1 where type == .f32:
+        [(1, 1), (3, 5), (17, 33), (513, 1029), (519, 1040), (1031, 1040), (37, 1024)]
       case 1 where type == .bf16:
         [
           (1, 1), (3, 5), (17, 33), (513, 1029), (519, 1040), (2063, 1040), (35, 1048), (35, 1056),
+          (37, 2048),
         ]
+      case 1 where type == .f16: [(1, 1), (3, 5), (17, 33), (513, 1029), (37, 2048)]
       case 1: [(1, 1), (3, 5), (17, 33), (513, 1029)]
       case 32: [(1, 32), (3, 64), (17, 96), (513, 1056)]
       default: [(1, 256), (3, 512), (17, 256), (513, 1280)]

@@ -7,6 +7,7 @@
 #define LANES 16
 #define VECTORS_AT_ONCE 8
 #define HARDWARE_HALF 1
+#define KEEPS_ZERO 1
 #define KERNELS ck_kernels_avx512
 #define DOUBLE_KERNELS ck_doubles_avx512
 #pragma clang attribute push( \

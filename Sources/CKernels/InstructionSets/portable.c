@@ -8,6 +8,7 @@
 #else
 #define HARDWARE_HALF 0
 #endif
+#define KEEPS_ZERO 1
 #define KERNELS ck_kernels_portable
 #define DOUBLE_KERNELS ck_doubles_portable
 #include "../instruction_set.inc.h"
