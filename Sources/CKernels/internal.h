@@ -34,12 +34,9 @@
 // The number of rows per task of the forward product: a multiple of those summed together, few enough for a strip of them to stay in
 // the first-level cache beside that of the vectors and the sums of the rows' lanes.
 #define FEW_ROWS 12
-// The number of bytes that one prefetch of the forward product stands for, where a vector has this many: two for a line of the cache,
-// since processors drop some.
+// The number of bytes that one prefetch stands for, where so many are loaded at a time: two for a line of the cache, since processors
+// drop some.
 #define PREFETCHED(bytes) ((bytes) > 32 ? (bytes) : 32)
-// The number of vectors above which the adjoint copies its strips, in the vectors' precision: weights that must be widened, once
-// for all vectors; and those that need not be, away from the few sets of the cache that rows of most widths share.
-#define REUSED(is_widened) ((is_widened) ? 20 : CK_INDEPENDENT_VECTORS)
 // The most bytes of sums in one task of the adjoint: half of a small second-level cache.
 #define ADJOINT_SUMS (256 * 1024)
 // The most columns in one task of the adjoint: on one thread, and on threads that wait for each other at the end.

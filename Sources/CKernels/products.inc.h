@@ -224,10 +224,11 @@ ALWAYS void add_columns(const struct strip *s, int64_t column, const REAL *restr
   const int64_t stride = s->stride;
   for (int64_t r = 0; r < s->rows; r++, w += stride, y += y_stride) {
     vector weights[8];
-    UNROLL for (int i = 0; i < COLUMNS; i++) {
-      weights[i] = widened_in_turn(type, w, i, 1);
-      if (ahead && i % widened_together(type) == 0)
-        __builtin_prefetch(w + i * LANES * size + ahead);
+    UNROLL for (int i = 0; i < COLUMNS; i++) weights[i] = widened_in_turn(type, w, i, 1);
+    if (ahead) {
+      UNROLL for (int64_t i = 0; i < COLUMNS * LANES * size;
+                  i += PREFETCHED(widened_together(type) * LANES * size))
+        __builtin_prefetch(w + i + ahead);
     }
     UNROLL for (int j = 0; j < B; j++) {
       UNROLL for (int i = 0; i < COLUMNS; i++) sum[i][j] += weights[i] * y[j];
@@ -332,9 +333,10 @@ static void multiply_adjoint_columns(const struct ck_product *p, int64_t first, 
                                      void *scratch) {
   const struct ck_matrix *w = p->w;
   const int64_t b = p->b, width = ck_strip_width(w, count), group = summed_rows(w, b);
-  // Only strips that are read in place need to have few rows.
+  // Only strips that are read in place need to have few rows. Many vectors pay for copies of them, in the vectors' precision and
+  // away from the few sets of the cache that rows of most widths share.
   const int together = widened_together(w->type);
-  const int is_reused = b > REUSED(w->type != REAL_TYPE) || is_copied(w);
+  const int is_reused = b > CK_INDEPENDENT_VECTORS || is_copied(w);
   const int64_t at_once = is_reused ? ROW_GROUP : group;
   REAL *buffer = scratch, *sums = buffer + STRIP_NUMBERS;
   for (int64_t row = 0; row < w->rows; row += at_once) {
