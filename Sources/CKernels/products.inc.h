@@ -39,6 +39,9 @@
 #define EACH_B_OR_MORE(CASE) EACH_B(CASE)
 #endif
 
+// Whether multiplication and addition are fused.
+#define IS_FUSED (VECTORS_AT_ONCE == 8 || (VECTORS_AT_ONCE == 4 && sizeof(vector) == 32))
+
 // MARK: Forward
 
 // Brings the even ones of 2 LANES numbers to the front.
@@ -100,14 +103,17 @@ ALWAYS void add_rows(const struct strip *s, const uint8_t *w, const REAL *restri
       sum[r][j] = (vector){0};
     }
   }
+  // Without fused multiplication and addition, a second vector would take registers that products need.
+  const int AT_ONCE = IS_FUSED || size < (int64_t)sizeof(REAL) ? 2 : 1;
   int64_t c = 0;
-  for (; c + 2 * LANES <= s->columns; c += 2 * LANES) {
+  for (; c + AT_ONCE * LANES <= s->columns; c += AT_ONCE * LANES) {
     const uint8_t *source = w + c * size;
     UNROLL for (int r = 0; r < ROWS; r++) {
-      UNROLL for (int64_t i = 0; i < 2 * LANES * size; i += PREFETCHED(LANES * size))
+      UNROLL for (int64_t i = 0; i < AT_ONCE * LANES * size; i += PREFETCHED(LANES * size))
         __builtin_prefetch(source + r * s->stride + i + ahead);
     }
-    UNROLL for (int i = 0; i < 2; i++) add_lanes(sum, source, s->stride, x + c, i, type, ROWS, B);
+    UNROLL for (int i = 0; i < AT_ONCE; i++)
+      add_lanes(sum, source, s->stride, x + c, i, type, ROWS, B);
   }
   if (c < s->columns) add_lanes(sum, w + c * size, s->stride, x + c, 0, type, ROWS, B);
   UNROLL for (int r = 0; r < ROWS; r++) {
@@ -121,7 +127,6 @@ ALWAYS void add_strip(const struct strip *s, const REAL *x, REAL *sums, int64_t 
   // The number of rows at a time: enough sums to keep the multipliers busy. Three rows of four vectors, with their
   // weights and the entries of one vector, are just the sixteen registers of AVX2, as are two rows of six; without fused
   // multiplication and addition, products need registers too.
-  const int IS_FUSED = VECTORS_AT_ONCE == 8 || (VECTORS_AT_ONCE == 4 && sizeof(vector) == 32);
   const int AT_ONCE = 2 * B <= VECTORS_AT_ONCE ? 4 : IS_FUSED && B <= VECTORS_AT_ONCE ? 3 : 2;
   int64_t r = 0, wait = s->time;
   for (; r + AT_ONCE <= s->rows; r += AT_ONCE)
