@@ -19,7 +19,7 @@
 // The same for the adjoint of matrices that are read in place: processors recognise only a few sequences of addresses at once, and
 // read 32 rows in turn from memory at half the speed or less (Zen 3). Where a cache should hold the matrix, but others may take
 // their share of it, 16 rows cost little; beyond that, four-byte numbers gain from still fewer. Rows that are a multiple of 4096
-// bytes apart share sets of a first-level cache, which hold eight lines or twelve: with 16 of them products take 1.3 times as
+// bytes apart share sets of a first-level cache, which hold eight lines or twelve: with 16 of them products take 1.25 times as
 // long.
 #define FEW_ADJOINT_ROWS(bytes, row_bytes, is_cached) \
   ((row_bytes) % 4096 && ((is_cached) || (bytes) <= 2) ? 16 : 8)
