@@ -116,7 +116,7 @@ extern const struct ck_products ck_doubles_avx2, ck_doubles_avx512;
 const struct ck_kernels *ck_kernels_of(int32_t instruction_set);
 const struct ck_kernels *ck_engine_kernels(const struct ck_engine *engine);
 
-// The number of threads that a job would run on now: one in a call that is part of a job.
+// The number of threads that a job would run on now: in a call that is part of a job, one and those that have nothing left to do.
 int ck_free_threads(const struct ck_engine *engine);
 
 // Scratch memory of the calling thread: at least `bytes` bytes, 64-byte aligned. Its contents are lost when it grows.

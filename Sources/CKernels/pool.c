@@ -1,9 +1,11 @@
 // An engine's pool of persistent threads, and the scratch memory of each thread.
 //
-// A pool runs one job at a time. Its state is one word: whether a job is open, how many workers are in it, and its
-// number. A worker joins an open job by incrementing the count, takes indices until there are none left, and
-// decrements the count; the caller does the same work, closes the job, and waits only for the workers in it. A worker
-// that sleeps through a job costs nothing.
+// A pool runs one job at a time, and beside it one that is part of it or another caller's, on the threads that have nothing left to
+// do in the first. A job's state is one word: whether it is open, how many threads have joined it, and its number. A worker joins an
+// open job by incrementing the count, takes indices until there are none left, and decrements the count; the caller does the same
+// work, closes the job, and waits only for the threads in it. While it waits, it joins the second job itself, but only if that is part
+// of its own: another caller's may need what this one holds, such as a lock or its scratch memory. A worker that sleeps through a job
+// costs nothing.
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
@@ -25,14 +27,21 @@
 #define INSIDE (OPEN - 1)
 #define NUMBER_SHIFT 32
 
-struct ck_engine {
+struct job {
   _Alignas(128) _Atomic uint64_t state;
   _Alignas(128) _Atomic int64_t next;
   int64_t count;
   void (*body)(void *, int64_t);
   void *context;
+  int is_part;  // of the first job
   _Alignas(128) atomic_bool busy;
-  atomic_int sleepers, leaving;
+};
+
+#define JOBS 2
+
+struct ck_engine {
+  struct job jobs[JOBS];
+  atomic_int idle, sleepers, leaving;  // idle: threads that wait, asleep or not
   pthread_mutex_t mutex;
   pthread_cond_t wake;
   // The fields below are constant from the first job on.
@@ -43,6 +52,8 @@ struct ck_engine {
 };
 
 static _Thread_local struct ck_engine *thread_engine;
+// The pool whose first job this thread takes part in.
+static _Thread_local struct ck_engine *inside;
 
 struct ck_engine *ck_thread_engine(void) { return thread_engine; }
 
@@ -66,35 +77,57 @@ static int64_t nanoseconds(void) {
   return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
-static void take_indices(struct ck_engine *pool) {
-  for (int64_t i; (i = atomic_fetch_add_explicit(&pool->next, 1, memory_order_relaxed)) < pool->count;)
-    pool->body(pool->context, i);
+static void take_indices(struct ck_engine *pool, struct job *job) {
+  struct ck_engine *before = inside;
+  if (job == &pool->jobs[0]) inside = pool;
+  for (int64_t i; (i = atomic_fetch_add_explicit(&job->next, 1, memory_order_relaxed)) < job->count;)
+    job->body(job->context, i);
+  inside = before;
 }
 
-// Whether there is work for a worker that has last seen job `number`.
-static int calls(struct ck_engine *pool, uint64_t state, uint64_t number) {
-  return (state & OPEN && state >> NUMBER_SHIFT != number) || atomic_load(&pool->leaving);
+// Whether a job is open that a thread has not taken part in; `number` is that of the last one that it has.
+static int is_new(struct job *job, uint64_t number) {
+  const uint64_t state = atomic_load(&job->state);
+  return state & OPEN && state >> NUMBER_SHIFT != number;
 }
 
-static uint64_t wait_for_call(struct ck_engine *pool, uint64_t number) {
-  uint64_t state = atomic_load(&pool->state);
-  for (int64_t end = nanoseconds() + SPIN_NANOSECONDS; !calls(pool, state, number);) {
-    for (int i = 0; i < 32 && !calls(pool, state, number); i++) {
-      relax();
-      state = atomic_load(&pool->state);
-    }
-    if (nanoseconds() > end) break;
+// Takes part in a job if it is still open.
+static void join(struct ck_engine *pool, struct job *job, uint64_t *number, int only_part) {
+  uint64_t state = atomic_load(&job->state);
+  while (state & OPEN && !atomic_compare_exchange_weak(&job->state, &state, state + 1)) {
   }
-  if (calls(pool, state, number)) return state;
+  if (!(state & OPEN)) return;
+  // From here on, another job cannot take its place.
+  *number = state >> NUMBER_SHIFT;
+  if (job->is_part || !only_part) take_indices(pool, job);
+  atomic_fetch_sub(&job->state, 1);
+}
+
+// The first job that has work for a worker, given the numbers of the last ones it has seen; NULL if there is none.
+static struct job *found(struct ck_engine *pool, const uint64_t numbers[JOBS]) {
+  for (int i = 0; i < JOBS; i++)
+    if (is_new(&pool->jobs[i], numbers[i])) return &pool->jobs[i];
+  return NULL;
+}
+
+// Waits for a job; NULL if the pool ends.
+static struct job *wait_for_job(struct ck_engine *pool, const uint64_t numbers[JOBS]) {
+  struct job *job = found(pool, numbers);
+  for (int64_t end = nanoseconds() + SPIN_NANOSECONDS; !job && nanoseconds() < end;)
+    for (int i = 0; i < 32 && !job; i++) {
+      relax();
+      job = found(pool, numbers);
+    }
+  if (job || atomic_load(&pool->leaving)) return job;
   // The caller that opens a job reads `sleepers` after changing the state; a worker reads the state after incrementing
   // `sleepers`. So at least one of the two sees the other's change.
   pthread_mutex_lock(&pool->mutex);
   atomic_fetch_add(&pool->sleepers, 1);
-  while (state = atomic_load(&pool->state), !calls(pool, state, number))
+  while (job = found(pool, numbers), !job && !atomic_load(&pool->leaving))
     pthread_cond_wait(&pool->wake, &pool->mutex);
   atomic_fetch_sub(&pool->sleepers, 1);
   pthread_mutex_unlock(&pool->mutex);
-  return state;
+  return job;
 }
 
 static void wake_sleepers(struct ck_engine *pool) {
@@ -106,41 +139,68 @@ static void wake_sleepers(struct ck_engine *pool) {
 
 static void *work(void *engine) {
   struct ck_engine *pool = thread_engine = engine;
-  for (uint64_t number = 0;;) {
-    uint64_t state = wait_for_call(pool, number);
-    if (atomic_load(&pool->leaving)) return NULL;
-    while (state & OPEN && !atomic_compare_exchange_weak(&pool->state, &state, state + 1)) {
-    }
-    if (!(state & OPEN)) continue;
-    number = state >> NUMBER_SHIFT;
-    take_indices(pool);
-    atomic_fetch_sub(&pool->state, 1);
+  for (uint64_t numbers[JOBS] = {0};;) {
+    atomic_fetch_add(&pool->idle, 1);
+    struct job *job = wait_for_job(pool, numbers);
+    atomic_fetch_sub(&pool->idle, 1);
+    if (!job) return NULL;
+    join(pool, job, &numbers[job - pool->jobs], 0);
   }
+}
+
+// A place for another job, which is then the caller's; NULL if there is none or no thread to help.
+static struct job *free_job(struct ck_engine *pool) {
+  if (pool->threads < 2) return NULL;
+  if (!atomic_exchange(&pool->jobs[0].busy, 1)) return &pool->jobs[0];
+  return atomic_load(&pool->idle) > 0 && !atomic_exchange(&pool->jobs[1].busy, 1) ? &pool->jobs[1] : NULL;
+}
+
+// Waits until no other thread is in a closed job.
+static void wait_for_threads(struct ck_engine *pool, struct job *job) {
+  struct job *second = &pool->jobs[1];
+  if (!(atomic_load(&job->state) & INSIDE)) return;
+  atomic_fetch_add(&pool->idle, 1);
+  uint64_t number = 0;
+  for (int i = 0; atomic_load(&job->state) & INSIDE; i++)
+    if (job != second && is_new(second, number)) {
+      atomic_fetch_sub(&pool->idle, 1);
+      join(pool, second, &number, 1);
+      atomic_fetch_add(&pool->idle, 1);
+      i = 0;
+    } else if (i < 4096) {
+      relax();
+    } else {
+      sched_yield();
+    }
+  atomic_fetch_sub(&pool->idle, 1);
 }
 
 void ck_parallel_for(struct ck_engine *pool, int64_t count,
                      void (*body)(void *context, int64_t index), void *context) {
-  // Never wait for a busy pool: it runs either another caller's job or the job that this call is part of.
-  if (count < 2 || pool->threads < 2 || atomic_exchange(&pool->busy, 1)) {
+  // Never wait for a place: the jobs that have one may be those that this call is part of.
+  struct job *job = count < 2 ? NULL : free_job(pool);
+  if (!job) {
     for (int64_t i = 0; i < count; i++) body(context, i);
     return;
   }
-  pool->count = count;
-  pool->body = body;
-  pool->context = context;
-  atomic_store_explicit(&pool->next, 0, memory_order_relaxed);
-  const uint64_t number = (atomic_load(&pool->state) >> NUMBER_SHIFT) + 1;
-  atomic_store(&pool->state, number << NUMBER_SHIFT | OPEN);
+  job->count = count;
+  job->body = body;
+  job->context = context;
+  job->is_part = inside == pool;
+  atomic_store_explicit(&job->next, 0, memory_order_relaxed);
+  const uint64_t number = (atomic_load(&job->state) >> NUMBER_SHIFT) + 1;
+  atomic_store(&job->state, number << NUMBER_SHIFT | OPEN);
   wake_sleepers(pool);
-  take_indices(pool);
-  atomic_fetch_and(&pool->state, ~OPEN);
-  for (int i = 0; atomic_load(&pool->state) & INSIDE; i++)
-    if (i < 4096) relax(); else sched_yield();
-  atomic_store(&pool->busy, 0);
+  take_indices(pool, job);
+  atomic_fetch_and(&job->state, ~OPEN);
+  wait_for_threads(pool, job);
+  atomic_store(&job->busy, 0);
 }
 
 int ck_free_threads(const struct ck_engine *pool) {
-  return atomic_load_explicit(&pool->busy, memory_order_relaxed) ? 1 : pool->threads;
+  if (!atomic_load_explicit(&pool->jobs[0].busy, memory_order_relaxed)) return pool->threads;
+  if (atomic_load_explicit(&pool->jobs[1].busy, memory_order_relaxed)) return 1;
+  return 1 + atomic_load_explicit(&pool->idle, memory_order_relaxed);
 }
 
 struct ck_engine *ck_engine_create(int32_t instruction_set, int threads) {

@@ -83,6 +83,73 @@ extension KernelTests {
       DispatchQueue.concurrentPerform(iterations: 4) { k in engine.use { boards[k].run() } }
       #expect(right.holds(1))
     }
+
+    /// Waits until `condition` holds, for 10 s at most, and returns whether it does.
+    private static func comes(_ condition: () -> Bool) -> Bool {
+      let end = ContinuousClock.now + .seconds(10)
+      while !condition() && ContinuousClock.now < end { sched_yield() }
+      return condition()
+    }
+
+    @Test("threads that have nothing left to do help in a job within a job", arguments: [2, 3])
+    func idleThreadsHelp(threads: Int) {
+      let hasHelped = Atomic<Int>(0)
+      Engine(threads: threads).use {
+        for _ in 0..<20 {
+          // All indices but one end at once, in the caller or in a worker, which is then idle.
+          Engine.forEach(threads) { i in
+            guard i == 1 else { return }
+            // Until another thread is idle, the inner job runs on this one alone.
+            let isHelped = Self.comes {
+              let threads = Mutex<Set<ObjectIdentifier>>([])
+              Engine.forEach(2) { _ in
+                threads.withLock { _ = $0.insert(ObjectIdentifier(Thread.current)) }
+                usleep(200)  // long enough for another to join
+              }
+              return threads.withLock { $0.count } == 2
+            }
+            if isHelped { hasHelped.add(1, ordering: .relaxed) }
+          }
+        }
+      }
+      #expect(hasHelped.load(ordering: .relaxed) == 20)
+    }
+
+    @Test("a caller that waits for its job takes no part in another caller's")
+    func waitingCallersStayOut() {
+      let isInWorker = Atomic(false)
+      let hasEnded = Atomic(false)
+      let others = Mutex<Set<ObjectIdentifier>>([])
+      let engine = Engine(threads: 2)
+      let isOver = DispatchSemaphore(value: 0)
+      Thread.detachNewThread {
+        let caller = ObjectIdentifier(Thread.current)
+        // The caller's index ends when the worker has the other one, which lasts as long as the other caller's jobs.
+        engine.use {
+          Engine.forEach(2) { _ in
+            if ObjectIdentifier(Thread.current) == caller {
+              _ = Self.comes { isInWorker.load(ordering: .acquiring) }
+            } else {
+              isInWorker.store(true, ordering: .releasing)
+              _ = Self.comes { hasEnded.load(ordering: .acquiring) }
+            }
+          }
+        }
+        isOver.signal()
+      }
+      #expect(Self.comes { isInWorker.load(ordering: .acquiring) })
+      engine.use {
+        for _ in 0..<50 {
+          Engine.forEach(4) { _ in
+            usleep(100)
+            others.withLock { _ = $0.insert(ObjectIdentifier(Thread.current)) }
+          }
+        }
+      }
+      #expect(others.withLock { $0 } == [ObjectIdentifier(Thread.current)])
+      hasEnded.store(true, ordering: .releasing)
+      isOver.wait()
+    }
   }
 
   @Suite struct Engines {

@@ -112,7 +112,7 @@ struct ck_engine *ck_thread_engine(void);
 struct ck_engine *ck_set_thread_engine(struct ck_engine *engine);
 
 // Calls body(context, 0), …, body(context, count − 1), in any order, on the engine's threads. Inside such a body, or
-// while another thread uses the pool, the caller makes all calls itself.
+// while another thread uses the pool, only threads that have nothing else to do help the caller.
 void ck_parallel_for(struct ck_engine *engine, int64_t count,
                      void (*body)(void *context, int64_t index), void *context);
 
