@@ -17,8 +17,19 @@ public struct ContentHash: ~Copyable {
 
   /// Adds bytes, followed by their number, so that the hash also depends on how a sequence is divided into calls.
   public mutating func combine(_ bytes: UnsafeRawBufferPointer) {
-    XXH3_128bits_update(state, bytes.baseAddress, bytes.count)
-    withUnsafeBytes(of: UInt64(bytes.count).littleEndian) {
+    combine { add in add(bytes) }
+  }
+
+  /// Adds bytes that `body` passes on in pieces, with the same hash as if they came at once.
+  public mutating func combine<Failure: Error>(
+    inPieces body: (_ add: (UnsafeRawBufferPointer) -> Void) throws(Failure) -> Void
+  ) throws(Failure) {
+    var count: UInt64 = 0
+    try body { [state] piece in
+      XXH3_128bits_update(state, piece.baseAddress, piece.count)
+      count += UInt64(piece.count)
+    }
+    withUnsafeBytes(of: count.littleEndian) {
       _ = XXH3_128bits_update(state, $0.baseAddress, $0.count)
     }
   }

@@ -92,6 +92,23 @@ public final class MappedFile: @unchecked Sendable {
     return copy
   }
 
+  /// Reads the bytes from `start` on into `buffer`, which are then not part of this process's memory as pages of the mapping are.
+  /// Throws `FileError.cannotRead`, and `changedWhileMapped` if the file ends too soon.
+  public func read(from start: Int, into buffer: UnsafeMutableRawBufferPointer) throws(FileError) {
+    precondition(start >= 0 && start + buffer.count <= count, "range outside the file")
+    var done = 0
+    while done < buffer.count {
+      let rest = UnsafeMutableRawBufferPointer(rebasing: buffer[done...])
+      let read = pread(descriptor, rest.baseAddress, rest.count, off_t(start + done))
+      switch read {
+      case 0: throw .changedWhileMapped(file: path)
+      case ..<0 where errno != EINTR:
+        throw .cannotRead(file: path, reason: String(cString: strerror(errno)))
+      default: done += max(0, read)
+      }
+    }
+  }
+
   /// How a range of bytes will be used.
   public enum Advice: Sendable {
     /// It will be read soon: start to load it now. The call returns at once, or, for a large range, when the system has taken

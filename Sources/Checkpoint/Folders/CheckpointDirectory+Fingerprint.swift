@@ -8,6 +8,8 @@ extension CheckpointDirectory {
   private static let sample = (pieces: 16, bytes: 1 << 12)
   /// How many bytes are asked for before they are hashed, so that the disk always has something to read.
   private static let ahead = 1 << 26
+  /// How many bytes are read and hashed at a time: what the second level of a cache holds.
+  private static let atOnce = 1 << 18
 
   /// A hash of the configuration and the weights, by which a run recognises its model.
   ///
@@ -32,53 +34,73 @@ extension CheckpointDirectory {
     let isWhole = infos.reduce(0) { $0 + $1.byteRange.count } <= Self.hashedWhole
     // A tensor of an unsupported type is never computed with.
     let hashed = infos.map { info in
-      info.elementType == nil ? nil : (try? tensors.tensor(info.name)).map { Hashed($0, isWhole) }
+      info.elementType == nil
+        ? nil : (try? tensors.tensor(info.name)).map { Self.parts(of: $0, isWhole) }
     }
-    let pieces = hashed.flatMap { $0?.pieces ?? [] }
+    let pieces = hashed.flatMap { $0 ?? [] }.flatMap(\.pieces)
     let total = pieces.byteCount
     var (done, asked) = ((count: 0, bytes: 0), (count: 0, bytes: 0))
+    // Read, not mapped: a page is copied sooner than it is mapped, counted as memory of this process and unmapped again.
+    let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: Self.atOnce, alignment: 64)
+    defer { buffer.deallocate() }
     for (info, hashed) in zip(infos, hashed) {
       hash.combine("\(info.name) \(info.typeName) \(info.shape)")
-      guard let hashed else { continue }
-      for piece in hashed.pieces {
-        // Just what is hashed is asked for: the system would read much more around each page that is touched.
-        while asked.count < pieces.count, asked.bytes - done.bytes < Self.ahead {
-          pieces[asked.count].advise(.willNeed)
-          asked = (asked.count + 1, asked.bytes + pieces[asked.count].range.count)
+      for part in hashed ?? [] {
+        guard !part.pieces.isEmpty else {
+          hash.combine(part.bytes)
+          continue
         }
-        piece.file.load(piece.range)
-        done = (done.count + 1, done.bytes + piece.range.count)
-        try report(done.bytes, total)
+        try hash.combine(inPieces: { add in
+          for piece in part.pieces {
+            // Just what is hashed is asked for: the system would read much more around each part.
+            while asked.count < pieces.count, asked.bytes - done.bytes < Self.ahead {
+              pieces[asked.count].advise(.willNeed)
+              asked = (asked.count + 1, asked.bytes + pieces[asked.count].range.count)
+            }
+            for start in stride(
+              from: piece.range.lowerBound, to: piece.range.upperBound, by: buffer.count)
+            {
+              let bytes = UnsafeMutableRawBufferPointer(
+                rebasing: buffer.prefix(piece.range.upperBound - start))
+              try piece.file.read(from: start, into: bytes)
+              add(UnsafeRawBufferPointer(bytes))
+            }
+            done = (done.count + 1, done.bytes + piece.range.count)
+            try report(done.bytes, total)
+          }
+        })
       }
-      for bytes in hashed.bytes { hash.combine(bytes) }
-      // Otherwise the whole file would count as memory of this process.
-      hashed.tensor.advise(.dontNeed)
     }
     try tensors.checkIntact()
     return hash.digits
   }
 
-  /// What is hashed of a tensor.
-  private struct Hashed {
+  /// A part of a tensor that is hashed.
+  private struct HashedPart {
     let tensor: StoredTensor
-    /// Hashed one after another.
-    let bytes: [UnsafeRawBufferPointer]
+    /// Valid as long as the tensor.
+    let bytes: UnsafeRawBufferPointer
     /// The same as parts of a file, of some megabytes at most; none if they are in memory.
     let pieces: [FilePart]
+  }
 
-    init(_ tensor: StoredTensor, _ isWhole: Bool) {
-      self.tensor = tensor
-      let (all, sample) = (tensor.bytes, CheckpointDirectory.sample)
-      if isWhole || all.count <= sample.pieces * sample.bytes {
-        bytes = [all]
-      } else {
-        bytes = (0..<sample.pieces).map { piece in
-          let start = (all.count - sample.bytes) / (sample.pieces - 1) * piece
-          return UnsafeRawBufferPointer(rebasing: all[start..<start + sample.bytes])
-        }
+  /// The parts of a tensor that are hashed, one after another.
+  private static func parts(of tensor: StoredTensor, _ isWhole: Bool) -> [HashedPart] {
+    let all = tensor.bytes
+    let parts: [UnsafeRawBufferPointer]
+    if isWhole || all.count <= sample.pieces * sample.bytes {
+      parts = [all]
+    } else {
+      parts = (0..<sample.pieces).map { piece in
+        let start = (all.count - sample.bytes) / (sample.pieces - 1) * piece
+        return UnsafeRawBufferPointer(rebasing: all[start..<start + sample.bytes])
       }
-      let file = tensor.owner as? MappedFile
-      pieces = bytes.compactMap { file?.part($0) }.flatMap { [$0].pieces(of: 1 << 22) }
+    }
+    let file = tensor.owner as? MappedFile
+    return parts.map { part in
+      HashedPart(
+        tensor: tensor, bytes: part,
+        pieces: file?.part(part).map { [$0].pieces(of: 1 << 22) } ?? [])
     }
   }
 }
