@@ -87,8 +87,11 @@ extension KernelTests {
     /// Waits until `condition` holds, for 10 s at most, and returns whether it does.
     private static func comes(_ condition: () -> Bool) -> Bool {
       let end = ContinuousClock.now + .seconds(10)
-      while !condition() && ContinuousClock.now < end { sched_yield() }
-      return condition()
+      while ContinuousClock.now < end {
+        if condition() { return true }
+        sched_yield()
+      }
+      return false
     }
 
     @Test("threads that have nothing left to do help in a job within a job", arguments: [2, 3])

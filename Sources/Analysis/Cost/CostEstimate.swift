@@ -156,15 +156,17 @@ public struct CostEstimate: Sendable {
     let sent = team.traffic
     let one = Self.seconds(of: a, rows: batch, vectors: cost.vectors)
     let sums = (team.traffic - sent).calls / Self.timedProducts
-    let couplingVectors = resolved.forms.count * resolved.mostBases * k
-    // Vectors of the bases that are applied together.
-    let chunkVectors = min(CouplingPass.chunk(rows: batch, rank: k), resolved.mostBases) * k
+    let probes = resolved.top < width ? CouplingPass.probes : 0
+    let couplingVectors = resolved.forms.count * resolved.mostBases * k + probes
+    // Vectors of the bases that are applied together, with the probes beside the first ones.
+    let chunkVectors =
+      min(CouplingPass.chunk(rows: batch, rank: k), resolved.mostBases) * k + probes
     let wideVectors = CouplingPass.evenSlice(of: chunkVectors, rows: batch)
     let wide = Self.seconds(of: a, rows: batch, vectors: wideVectors)
     a.releaseWorkspace()
 
     let couplingCalls =
-      ((couplingVectors + wideVectors - 1) / wideVectors + 1) * batches.count
+      (couplingVectors + wideVectors - 1) / wideVectors * batches.count
     let isDivided = layout.slices == 1 && a.suitsOneThread
     let together = min(
       blocks,

@@ -11,7 +11,7 @@ import Weights
 /// probes estimate ‖Jᵢ‖_F. The pass goes backwards because the weights of the last blocks are the most likely to be in memory.
 enum CouplingPass {
   /// Probes of ‖J‖_F's tail. The tail's relative error is about (2 / probes)^½ over the root of its stable rank.
-  private static let probes = 16
+  static let probes = 16
   /// Vectors of all rows that are applied together: as many as one product takes at once, few enough for the cache.
   ///
   /// This is more than `Engine.independentVectors`, so the number applied together shows in the last bits. It therefore depends
@@ -195,33 +195,46 @@ enum CouplingPass {
     func couplings(
       of active: [Int], forms: [CouplingForm], rank k: Int, seed: UInt64
     ) throws(OperatorError) -> [JacobianCouplings?] {
-      var result = try frobeniusNorms(of: active, seed: seed).map {
-        $0.map { JacobianCouplings(forms: [:], frobeniusNorm: $0) }
-      }
+      var found = own.map { _ in [CouplingForm: [BlockCoupling]]() }
+      var norms = own.map(FrobeniusNorm.init(known:))
+      // They share a product with the first bases: on their own they are too few for products to be limited by arithmetic.
+      var probes: [Matrix<Double>]? = norms.contains { $0 == nil } ? probes(seed: seed) : nil
       let most = active.map { bases[$0].count }.max() ?? 0
       let chunk = CouplingPass.chunk(rows: own.count, rank: k)
       for form in forms {
         for first in stride(from: 0, to: most, by: chunk) {
-          let rows = active.filter { first < bases[$0].count }
-          let together = { (r: Int) in bases[r][first..<min(first + chunk, bases[r].count)] }
+          let rows = active.filter { probes != nil || first < bases[$0].count }
+          let together = { (r: Int) in bases[r].dropFirst(first).prefix(chunk) }
           let inputs = rows.map { r in
-            Matrix(
-              rows: together(r).count * k, columns: jacobian.inputDimension,
-              elements: together(r).flatMap { $0.vectors(into: form).prefix(k).elements })
+            let vectors = together(r).flatMap { $0.vectors(into: form).prefix(k).elements }
+            let probes = probes?[r].elements ?? []
+            return Matrix(
+              rows: (probes.count + vectors.count) / jacobian.inputDimension,
+              columns: jacobian.inputDimension, elements: probes + vectors)
           }
           let images = try images(of: inputs, rows: rows)
           for (r, images) in zip(rows, images) {
+            let probed = probes?[r].rows ?? 0
+            if probed > 0 {
+              norms[r] = FrobeniusNorm(
+                singularValues: own[r].singularValues,
+                squaredProbeNorms: (0..<probed).map { images.row($0).reduce(0) { $0 + $1 * $1 } })
+            }
             for (j, basis) in together(r).enumerated() {
               let coupling = BlockCoupling(
-                form: form, images: images.rows(j * k..<(j + 1) * k),
+                form: form, images: images.rows(probed + j * k..<probed + (j + 1) * k),
                 basis: basis.vectors(outOf: form).prefix(k),
                 singularValues: Array(own[r].singularValues.prefix(k)))
-              result[r]?.forms[form, default: []].append(coupling)
+              found[r][form, default: []].append(coupling)
             }
           }
+          probes = nil
         }
       }
-      return result
+      return own.indices.map { r in
+        guard active.contains(r), let norm = norms[r] else { return nil }
+        return JacobianCouplings(forms: found[r], frobeniusNorm: norm)
+      }
     }
 
     /// Applies the Jacobian of each row to that row's vectors.
@@ -234,32 +247,29 @@ enum CouplingPass {
         width: CouplingPass.evenSlice(of: vectors, rows: own.count))
     }
 
-    /// ‖J‖_F of the active rows: exact if all singular values are known, otherwise by random signs with V projected out.
-    private func frobeniusNorms(
-      of active: [Int], seed: UInt64
-    ) throws(OperatorError) -> [FrobeniusNorm?] {
-      var norms = [FrobeniusNorm?](repeating: nil, count: own.count)
-      let n = jacobian.inputDimension
-      if own[0].singularValues.count == n {
-        for r in active { norms[r] = FrobeniusNorm(allSingularValues: own[r].singularValues) }
-        return norms
-      }
+    /// For each row, the vectors whose images estimate ‖J‖_F: random signs with V projected out.
+    private func probes(seed: UInt64) -> [Matrix<Double>] {
       var generator = SeededGenerator(seed: seed)
-      let inputs = own.map { t -> Matrix<Double> in
+      let n = jacobian.inputDimension
+      return own.map { t in
         let z = Matrix(
-          rows: probes, columns: n,
-          elements: (0..<probes * n).map { _ in generator.next() & 1 == 0 ? 1.0 : -1.0 })
+          rows: CouplingPass.probes, columns: n,
+          elements: (0..<CouplingPass.probes * n).map { _ in
+            generator.next() & 1 == 0 ? 1.0 : -1.0
+          })
         // z − (z Vᵀ) V, row by row.
         let components = Matrix.product(z, .none, t.rightVectors, .transposed)
         return z - Matrix.product(components, .none, t.rightVectors)
       }
-      for (r, images) in zip(active, try images(of: active.map { inputs[$0] }, rows: active)) {
-        norms[r] = FrobeniusNorm(
-          singularValues: own[r].singularValues,
-          squaredProbeNorms: (0..<probes).map { images.row($0).reduce(0) { $0 + $1 * $1 } })
-      }
-      return norms
     }
+  }
+}
+
+extension FrobeniusNorm {
+  /// The norm if all singular values are known; nil if not.
+  fileprivate init?(known triplets: SingularTriplets) {
+    guard triplets.singularValues.count == triplets.rightVectors.columns else { return nil }
+    self.init(allSingularValues: triplets.singularValues)
   }
 }
 
