@@ -213,9 +213,9 @@ private struct GGUFTokenizerMetadata {
     return array
   }
 
-  /// The tokens as rewritten by `respell`, with their positions in the list as ids, and their types.
+  /// The tokens, as rewritten by `respell` if it is given, with their positions in the list as ids, and their types.
   func vocabulary(
-    respell: (UnsafeBufferPointer<UInt8>, TokenType) -> [UInt8] = { token, _ in Array(token) }
+    respell: ((UnsafeBufferPointer<UInt8>, TokenType) -> [UInt8])? = nil
   ) throws -> (Vocabulary, [TokenType]) {
     let tokens = try array("tokens")
     guard tokens.count < Vocabulary.idLimit else {
@@ -233,12 +233,17 @@ private struct GGUFTokenizerMetadata {
     var id = 0
     var conflict: String?
     try tokens.forEachString { bytes in
-      var token = respell(bytes.bindMemory(to: UInt8.self), types[id])
-      if token.isEmpty { token = Array("[EMPTY_\(id)]".utf8) }
+      let stored = bytes.bindMemory(to: UInt8.self)
+      var token = respell?(stored, types[id])
+      if token?.isEmpty ?? stored.isEmpty { token = Array("[EMPTY_\(id)]".utf8) }
       do throws(Vocabulary.Conflict) {
-        try vocabulary.insert(token.span, id: id)
+        if let token {
+          try vocabulary.insert(token.span, id: id)
+        } else {
+          try vocabulary.insert(stored.span, id: id)
+        }
       } catch {
-        conflict = conflict ?? quoted(String(decoding: token, as: UTF8.self))
+        conflict = conflict ?? quoted(String(decoding: token ?? Array(stored), as: UTF8.self))
       }
       id += 1
     }
@@ -269,10 +274,10 @@ private struct GGUFTokenizerMetadata {
     try merges.forEachString { bytes in
       // The two tokens are separated by the first space that is not the beginning of the left one.
       both.removeAll(keepingCapacity: true)
-      both += bytes
       if failure == nil {
-        if let blank = both.dropFirst().firstIndex(of: 0x20) {
-          both.remove(at: blank)
+        if let blank = bytes.dropFirst().firstIndex(of: 0x20) {
+          both.append(contentsOf: UnsafeRawBufferPointer(rebasing: bytes[..<blank]))
+          both.append(contentsOf: UnsafeRawBufferPointer(rebasing: bytes[(blank + 1)...]))
           do throws(Vocabulary.NoSuchToken) {
             let (left, right, joined) = try vocabulary.merge(both.span, boundary: blank)
             model.addMerge(left, right, .init(rank: rank, token: joined))

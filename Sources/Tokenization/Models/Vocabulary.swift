@@ -47,7 +47,7 @@ struct Vocabulary: Sendable {
     guard slots[slot] == 0 else { throw .tokenTaken }
     let entry = Int32(count)
     slots[slot] = hash & Self.hashMask | UInt64(entry + 1)
-    for i in token.indices { bytes.append(token[i]) }
+    token.withUnsafeBufferPointer { bytes.append(contentsOf: $0) }
     starts.append(bytes.count)
     ids.append(Int32(id))
     while entries.count <= id { entries.append(-1) }
