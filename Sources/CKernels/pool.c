@@ -41,7 +41,8 @@ struct job {
 
 struct ck_engine {
   struct job jobs[JOBS];
-  atomic_int idle, sleepers, leaving;  // idle: threads that wait, asleep or not
+  _Alignas(128) atomic_int idle;  // threads that wait, asleep or not
+  _Alignas(128) atomic_int sleepers, leaving;
   pthread_mutex_t mutex;
   pthread_cond_t wake;
   // The fields below are constant from the first job on.
