@@ -128,7 +128,7 @@ struct OwnSpace {
     let far = FarField(self, from: d)
     var s = 1.5 * values[0]
     while far.bound(s) > goal { s *= 2 }
-    // What is left to go is divided by four thirds; more often than this only if the next value is 0.
+    // Each step leaves three quarters of the way to the next value; there are more than these only if that is 0.
     for _ in 0..<64 {
       let below = next + 0.75 * (s - next)
       guard below - next > gap / 64, far.bound(below) <= goal else { break }
