@@ -44,6 +44,11 @@
 #define ADJOINT_COLUMNS 4096
 #define SHARED_ADJOINT_COLUMNS 2048
 
+// The bytes of a line of the cache, and the fewest columns for which the adjoint begins at whole lines: with fewer, to sum the
+// columns before and after them apart costs as much as it saves.
+#define CACHE_LINE 64
+#define SKEWED_COLUMNS 1024
+
 // One product, in either direction: `in` and `out` are interleaved and of the kernels' precision, b ≤
 // CK_VECTORS_AT_ONCE.
 struct ck_product {
@@ -195,4 +200,16 @@ static inline int64_t ck_round_up(int64_t a, int64_t unit) { return ck_tiles(a, 
 static inline int64_t ck_strip_width(const struct ck_matrix *w, int64_t count) {
   const int64_t block = ck_block_of(w->type).length;
   return ck_round_up(ck_tiles(count, ck_tiles(count, STRIP)), block > STRIP_UNIT ? block : STRIP_UNIT);
+}
+
+// The number of columns before the first that begins a line of the cache, if it is the same in all rows, and there are too few
+// vectors for copies of W; otherwise 0.
+static inline int64_t ck_head(const struct ck_product *p) {
+  const struct ck_matrix *w = p->w;
+  const struct ck_block block = ck_block_of(w->type);
+  const int64_t bytes = (int64_t)(-(uintptr_t)w->data % CACHE_LINE);
+  if (block.length > 1 || w->scales || w->row_bytes % CACHE_LINE || bytes % block.bytes ||
+      w->columns < SKEWED_COLUMNS || p->b > CK_INDEPENDENT_VECTORS)
+    return 0;
+  return bytes / block.bytes;
 }

@@ -48,9 +48,12 @@ static void multiply_thick_task(void *context, int64_t index) {
 static void multiply_adjoint_task(void *context, int64_t index) {
   const struct job *job = context;
   const struct ck_product *p = &job->product;
-  const int64_t first = index * job->unit, count = ck_min(job->unit, p->w->columns - first);
-  const int64_t sums = 2 * p->b * ck_round_up(job->unit, job->kernels->lanes);
-  job->kernels->multiply_adjoint_columns(p, first, count, task_scratch(job, sums));
+  // Those after the first begin at a line of the cache.
+  const int64_t head = ck_head(p), first = index ? index * job->unit + head : 0;
+  const int64_t end = ck_min((index + 1) * job->unit + head, p->w->columns);
+  if (first >= end) return;
+  const int64_t sums = 2 * p->b * (job->unit + 3 * CACHE_LINE);
+  job->kernels->multiply_adjoint_columns(p, first, end - first, task_scratch(job, sums));
 }
 
 // The number of columns per task of the adjoint: threads get even shares of whole blocks and lanes, narrow enough for
@@ -59,7 +62,9 @@ static int64_t adjoint_columns(const struct ck_product *p, const struct ck_produ
                                int64_t threads) {
   const int64_t lanes = kernels->lanes;
   const struct ck_matrix *w = p->w;
-  const int64_t block = ck_block_of(w->type).length, unit = block > 2 * lanes ? block : 2 * lanes;
+  const struct ck_block block = ck_block_of(w->type);
+  const int64_t least = ck_head(p) ? CACHE_LINE / block.bytes : block.length;
+  const int64_t unit = least > 2 * lanes ? least : 2 * lanes;
   const int64_t most = ck_min(threads > 1 ? SHARED_ADJOINT_COLUMNS : ADJOINT_COLUMNS,
                               ADJOINT_SUMS / kernels->bytes / p->b);
   // Half of the maximum, since it is rounded up afterwards.

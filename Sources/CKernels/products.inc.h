@@ -290,6 +290,11 @@ static void end_part(REAL *restrict sums, int64_t count, int64_t done, int64_t t
   for (int64_t i = 0; i < count; i++) total[i] = done <= PART ? sums[i] : total[i] + sums[i];
 }
 
+// Where the sums over all `terms` are.
+ALWAYS const REAL *ended(const REAL *sums, int64_t count, int64_t terms) {
+  return terms <= PART ? sums : sums + count;
+}
+
 // Writes to out[i, j] the sums of LANES columns i and LANES vectors j, whose lanes are contiguous.
 ALWAYS void write_square(const REAL *sums, REAL *out, int64_t stride, int accumulate) {
   const int64_t bytes = LANES * sizeof(REAL);
@@ -304,11 +309,11 @@ ALWAYS void write_square(const REAL *sums, REAL *out, int64_t stride, int accumu
     join(out + i * stride, load(square + i * LANES), 0);
 }
 
-// out[i, j] ← the sum of column i and vector j over all `terms`, for i < count.
-static void write_lanes(const REAL *sums, int64_t terms, int64_t count, int together,
+// out[i, j] ← the sum of column i and vector j, for from ≤ i < to of `count` columns.
+static void write_lanes(const REAL *sums, int64_t from, int64_t to, int64_t count, int together,
                         const struct ck_product *p, REAL *out) {
-  const int64_t b = p->b, stride = p->out_stride, squares = count % LANES ? 0 : b / LANES * LANES;
-  if (terms > PART) sums += b * ck_round_up(count, LANES);
+  const int64_t b = p->b, stride = p->out_stride;
+  const int64_t squares = count % LANES || to - from < count ? 0 : b / LANES * LANES;
   // The lanes of a vector are every column, or every second one from an even or an odd one on.
   for (int64_t v = 0; squares && v < count / LANES; v++) {
     const int64_t first = v / together * together * LANES + v % together;
@@ -316,12 +321,11 @@ static void write_lanes(const REAL *sums, int64_t terms, int64_t count, int toge
       write_square(sums + (v * b + j) * LANES, out + first * stride + j, together * stride,
                    p->accumulate);
   }
-  for (int64_t i = 0; squares < b && i < count; i++) {
+  for (int64_t i = from; squares < b && i < to; i++) {
     const int64_t lane = lane_of(i, together);
-    const REAL *from = sums + lane / LANES * LANES * b + lane % LANES;
+    const REAL *sum = sums + lane / LANES * LANES * b + lane % LANES;
     for (int64_t j = squares; j < b; j++)
-      out[i * stride + j] =
-          p->accumulate ? out[i * stride + j] + from[j * LANES] : from[j * LANES];
+      out[i * stride + j] = p->accumulate ? out[i * stride + j] + sum[j * LANES] : sum[j * LANES];
   }
 }
 
@@ -333,39 +337,81 @@ static int64_t summed_rows(const struct ck_matrix *w, int64_t b) {
              : FEW_ADJOINT_ROWS(direct_bytes(w->type), w->row_bytes, is_cached);
 }
 
+// Neighbouring columns of a task, `count` from `column` on, of which those from …< to are written.
+struct segment {
+  int64_t column, count, from, to;
+};
+
+// Divides `count` columns from `first` on into segments; returns their number. Vectors of weights that cross lines of the cache
+// take twice as many accesses to it. So those inside begin at a line, and the columns before the first whole line and after the last
+// one are summed, as part of a line's worth of columns, apart from them.
+static int divide(const struct ck_product *p, int64_t first, int64_t count, int is_reused,
+                  struct segment parts[3]) {
+  const struct ck_matrix *w = p->w;
+  const int64_t before = is_reused || !is_in_place(w) ? 0 : ck_head(p);
+  if (!before) {
+    parts[0] = (struct segment){first, count, 0, count};
+    return 1;
+  }
+  const int64_t line = CACHE_LINE / direct_bytes(w->type), end = first + count;
+  const int64_t head = first ? 0 : ck_min(before, count), tail = (count - head) % line;
+  int n = 0;
+  if (head) parts[n++] = (struct segment){0, line, 0, head};
+  if (count > head + tail)
+    parts[n++] = (struct segment){first + head, count - head - tail, 0, count - head - tail};
+  if (tail) parts[n++] = (struct segment){end - line, line, line - tail, line};
+  return n;
+}
+
+// Adds the sums of a segment over rows row …< row + rows to those so far.
+static void sum_segment(const struct ck_product *p, const struct segment *part, int64_t row,
+                        int64_t rows, int64_t group, int is_reused, REAL *buffer, REAL *sums) {
+  const struct ck_matrix *w = p->w;
+  const int64_t b = p->b, width = ck_strip_width(w, part->count);
+  for (int64_t column = 0; column < part->count; column += width) {
+    const int64_t columns = ck_min(width, part->count - column);
+    const uint8_t *next =
+        column + width < part->count ? ck_weights(w, row, part->column + column + width)
+        : row + 2 * rows <= w->rows  ? ck_weights(w, row + rows, part->column)
+                                     : NULL;
+    const struct strip s =
+        open_strip(w, row, rows, part->column + column, columns, next, is_reused, buffer);
+    for (int64_t r = 0; r < rows; r += group) {
+      struct strip some = s;
+      some.weights += r * s.stride;
+      some.rows = ck_min(group, rows - r);
+      add_adjoint(&some, (const REAL *)p->in + (row + r) * p->in_stride, p->in_stride,
+                  sums + column * b, b, (row + r) % PART == 0);
+    }
+  }
+}
+
 // Computes columns first …< first + count of X ← Wᵀ Y.
 static void multiply_adjoint_columns(const struct ck_product *p, int64_t first, int64_t count,
                                      void *scratch) {
   const struct ck_matrix *w = p->w;
-  const int64_t b = p->b, width = ck_strip_width(w, count), group = summed_rows(w, b);
+  const int64_t b = p->b, group = summed_rows(w, b);
   // Only strips that are read in place need to have few rows. Many vectors pay for copies of them, in the vectors' precision and
   // away from the few sets of the cache that rows of most widths share.
   const int together = widened_together(w->type);
   const int is_reused = b > CK_INDEPENDENT_VECTORS || is_copied(w);
   const int64_t at_once = is_reused ? ROW_GROUP : group;
+  struct segment parts[3];
+  const int n = divide(p, first, count, is_reused, parts);
+  int64_t lanes = 0;
+  for (int i = 0; i < n; i++) lanes += ck_round_up(parts[i].count, LANES);
   REAL *buffer = scratch, *sums = buffer + STRIP_NUMBERS;
   for (int64_t row = 0; row < w->rows; row += at_once) {
     const int64_t rows = ck_min(at_once, w->rows - row);
-    for (int64_t column = 0; column < count; column += width) {
-      const int64_t columns = ck_min(width, count - column);
-      const uint8_t *next =
-          column + width < count            ? ck_weights(w, row, first + column + width)
-          : row + rows + at_once <= w->rows ? ck_weights(w, row + rows, first)
-                                            : NULL;
-      const struct strip s =
-          open_strip(w, row, rows, first + column, columns, next, is_reused, buffer);
-      for (int64_t r = 0; r < rows; r += group) {
-        struct strip part = s;
-        part.weights += r * s.stride;
-        part.rows = ck_min(group, rows - r);
-        add_adjoint(&part, (const REAL *)p->in + (row + r) * p->in_stride, p->in_stride,
-                    sums + column * b, b, (row + r) % PART == 0);
-      }
-    }
-    end_part(sums, b * ck_round_up(count, LANES), row + rows, w->rows);
+    REAL *to = sums;
+    for (int i = 0; i < n; to += b * ck_round_up(parts[i++].count, LANES))
+      sum_segment(p, &parts[i], row, rows, group, is_reused, buffer, to);
+    end_part(sums, b * lanes, row + rows, w->rows);
   }
-  write_lanes(sums, w->rows, count, is_reused ? 1 : together, p,
-              (REAL *)p->out + first * p->out_stride);
+  const REAL *from = ended(sums, b * lanes, w->rows);
+  for (int i = 0; i < n; from += b * ck_round_up(parts[i++].count, LANES))
+    write_lanes(from, parts[i].from, parts[i].to, parts[i].count, is_reused ? 1 : together, p,
+                (REAL *)p->out + parts[i].column * p->out_stride);
 }
 
 // MARK: Forward, many vectors
@@ -404,7 +450,8 @@ static void multiply_rows_thick(const struct ck_product *p, int64_t row, void *s
     }
     end_part(sums, b * lanes, column + columns, w->columns);
   }
-  write_lanes(sums, w->columns, rows, 1, p, (REAL *)p->out + row * p->out_stride);
+  write_lanes(ended(sums, b * lanes, w->columns), 0, rows, rows, 1, p,
+              (REAL *)p->out + row * p->out_stride);
 }
 
 // The table of these functions.

@@ -122,6 +122,32 @@ extension KernelTests {
       }
     }
 
+    @Test(
+      "where the weights begin in memory changes no bit",
+      arguments: [ElementType.f64, .f32, .bf16, .f16])
+    func places(type: ElementType) throws {
+      let w = try GuardedMatrix(type, rows: 531, columns: 1056, seed: 11)
+      let others = try [1, 3, 64 / type.blockBytes - 1].map {
+        try GuardedMatrix(
+          type, rows: w.rows, columns: w.columns, seed: 11, after: $0 * type.blockBytes)
+      }
+      for direction in Direction.allCases {
+        for (b, threads) in [(1, 1), (6, 2), (32, 3)] {
+          let x = normals(w.inputs(direction) * b, seed: 12)
+          for set in Engine.InstructionSet.allCases {
+            Engine(set, threads: threads)?.use {
+              let expected = w.doubles(direction, x, vectors: b)
+              for other in others {
+                #expect(
+                  other.doubles(direction, x, vectors: b) == expected,
+                  "\(direction), b \(b), set \(set), \(threads) threads")
+              }
+            }
+          }
+        }
+      }
+    }
+
     /// Weights from 0.5 to 1 in steps of 2⁻⁷ and integers below 2²⁰ give sums below 2⁵³ steps: nothing is rounded.
     @Test("sums that are representable are exact", arguments: [6, 48, 140])
     func exact(b: Int) throws {

@@ -30,7 +30,7 @@ enum Fixture {
   }
 }
 
-/// A stored matrix of ordinary random numbers that ends at the end of readable memory, at any alignment.
+/// A stored matrix of ordinary random numbers that ends at the end of readable memory, or a few bytes before it.
 final class GuardedMatrix {
   private let memory: UnsafeMutableRawPointer
   private let length: Int
@@ -41,18 +41,20 @@ final class GuardedMatrix {
   var rows: Int { Int(kernel.rows) }
   var columns: Int { Int(kernel.columns) }
 
-  /// `gap` bytes separate the rows; an odd number yields every alignment.
-  init(_ type: ElementType, rows: Int, columns: Int, seed: UInt64, gap: Int = 0) throws {
+  /// `gap` bytes separate the rows; an odd number yields every alignment. `after` bytes follow the last one.
+  init(
+    _ type: ElementType, rows: Int, columns: Int, seed: UInt64, gap: Int = 0, after: Int = 0
+  ) throws {
     var generator = SeededGenerator(seed: seed)
     let blocks = columns / type.blockLength
     let rowBytes = blocks * type.blockBytes
     let stride = rowBytes + gap
     let page = Int(getpagesize())
-    let pages = (rows * stride + page) / page
+    let pages = (rows * stride + after + page) / page
     length = (pages + 1) * page
     memory = mmap(nil, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
     mprotect(memory + pages * page, page, PROT_NONE)
-    let base = memory + pages * page - max(rows * stride - gap, 0)
+    let base = memory + pages * page - max(rows * stride - gap, 0) - after
     // The first eight blocks of the quantised fixtures have ordinary scales.
     let stored = type.blockLength > 1 ? try Fixture.bytes("\(type.name).blocks") : []
     for r in 0..<rows {

@@ -212,6 +212,49 @@ extension KernelTests {
       }
     }
 
+    /// Rows that begin within a line of the cache are divided at whole lines; those of the widths here are a whole number of lines.
+    @Test(
+      "where the weights begin in memory changes no bit",
+      arguments: [ElementType.f32, .bf16, .f16],
+      [(rows: 37, columns: 1024), (rows: 1041, columns: 1056)])
+    func places(type: ElementType, shape: (rows: Int, columns: Int)) throws {
+      let (rows, columns) = shape
+      let aligned = try GuardedMatrix(type, rows: rows, columns: columns, seed: 17)
+      #expect(UInt(bitPattern: aligned.kernel.data) % 64 == 0)
+      let matrices = try [1, 2, 7, 15, 64 / type.blockBytes - 1].map {
+        try GuardedMatrix(
+          type, rows: rows, columns: columns, seed: 17, after: $0 * type.blockBytes)
+      }
+      for direction in Direction.allCases {
+        let count = aligned.outputs(direction)
+        for b in [1, 6, 8, 32] {
+          let x = normal(aligned.inputs(direction) * b, seed: 18)
+          let before = normal(count * (b + 1), seed: 19)
+          for set in Engine.InstructionSet.allCases {
+            for threads in [1, 2, 5] {
+              Engine(set, threads: threads)?.use {
+                for accumulating in [false, true] {
+                  let image = { (w: GuardedMatrix) in
+                    var y = before
+                    w.multiply(
+                      direction, x, stride: b, into: &y, stride: b + 1, vectors: b,
+                      accumulating: accumulating)
+                    return y
+                  }
+                  let expected = image(aligned)
+                  for w in matrices {
+                    #expect(
+                      image(w) == expected,
+                      "\(direction), b \(b), set \(set), \(threads) threads, \(accumulating)")
+                  }
+                }
+              }
+            }
+          }
+        }
+      }
+    }
+
     @Test(
       "the number of threads changes no bit", arguments: [ElementType.f32, .bf16, .q4_1, .q4_K])
     func threads(type: ElementType) throws {
