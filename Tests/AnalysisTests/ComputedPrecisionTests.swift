@@ -187,7 +187,8 @@ struct ComputedPrecisionTests {
       let steps = [whole?.advance(through: model), cut?.advance(through: model)]
       let noises = try steps.map { step in
         let place = try #require(step).place(beside: point)
-        let comparison = try #require(place.comparison(applied, found, resolved, layer: l + 1))
+        let comparison = try #require(
+          place.comparison(applied, found, found.products, resolved, layer: l + 1))
         let left = try #require(comparison.ofPoint())
         // Rounding of the products and of the point may have opposite signs.
         #expect(left.products <= 2 * comparison.noise.products)

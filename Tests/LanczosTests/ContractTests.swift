@@ -103,6 +103,27 @@ import Testing
     #expect(defect > 1e-4)
   }
 
+  /// The kept products are A V and Aᵀ U of the vectors in the answer, further ones included, whichever side is the shorter one. The
+  /// solver combines products of at most 40 vectors, in the same way as the vectors: rounding differs by some 40 · 100 u σ₁.
+  @Test(arguments: SolverKind.allCases, [(60, 60), (100, 60), (60, 100)])
+  func keepsTheProductsOfItsMeasurement(kind: SolverKind, shape: (Int, Int)) throws {
+    let (m, n) = shape
+    let a = operatorWithSpectrum(jacobianLike(60), rows: m, columns: n, seed: 1)
+    let found = try kind.solver().partialSVD(of: a, count: 5)
+    let products = try #require(found.products)
+    let right = Matrix(
+      rows: products.images.rows, columns: n,
+      elements: found.rightVectors.elements + (found.further?.rightVectors.elements ?? []))
+    let left = Matrix(
+      rows: products.adjointImages.rows, columns: m,
+      elements: found.leftVectors.elements + (found.further?.leftVectors.elements ?? []))
+    let errors =
+      (products.images - a.apply(right)).elements
+      + (products.adjointImages - a.applyAdjoint(left)).elements
+    let largest = errors.reduce(0) { max($0, abs($1)) }
+    #expect(largest <= 4000 * 0x1p-53 * found.singularValues[0])
+  }
+
   @Test(arguments: SolverKind.allCases)
   func aTighterToleranceIsObeyed(kind: SolverKind) throws {
     let a = operatorWithSpectrum(jacobianLike(100), rows: 100, columns: 100, seed: 1)

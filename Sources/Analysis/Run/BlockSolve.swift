@@ -223,17 +223,19 @@ final class BlockSolve<Scalar: RealScalar, Twin: RealScalar> {
         self.linearization(of: $0.map { members[$0] }, withOthers: true)
       },
       over: model.team)
+    let row = place.flatMap { members.firstIndex(of: $0.jacobian) }
     let triplets: [SingularTriplets]
+    let products: TripletProducts?
     do {
-      triplets = try solver.partialSVDs(
+      let found = try solver.partialSVDs(
         of: isStopped.map { CancellableBatch(jacobian, isCancelled: $0) } ?? jacobian,
-        count: resolved.top
-      ).map(\.moved)
+        count: resolved.top)
+      (triplets, products) = (found.map(\.moved), row.flatMap { found[$0].products })
     } catch let failure as MemberError {
       throw SolveFailure(jacobian: members[failure.member], error: failure.error)
     }
     let step = image.map { linearization.rows.step(at: $0, members) }
-    guard let place, let row = members.firstIndex(of: place.jacobian) else {
+    guard let place, let row else {
       return SolvedBatch(triplets: triplets, comparison: nil, step: step)
     }
     // The Jacobian of a truncated prompt, which is not among the solved ones, may need a fused map of its own.
@@ -241,7 +243,8 @@ final class BlockSolve<Scalar: RealScalar, Twin: RealScalar> {
     return SolvedBatch(
       triplets: triplets,
       comparison: place.comparison(
-        linearization.rows.member(row), triplets[row], resolved, layer: layer), step: step)
+        linearization.rows.member(row), triplets[row], products, resolved, layer: layer),
+      step: step)
   }
 
   private func refine(

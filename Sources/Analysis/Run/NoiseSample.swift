@@ -94,26 +94,28 @@ struct NoiseSample<Scalar: RealScalar, Twin: RealScalar> {
 
 extension NoiseSample.Place {
   /// What the sample shows about a block; nil if its products are not finite. `applied` is the Jacobian of the triplets `found`,
-  /// whose tokens may differ from the sample's.
+  /// whose tokens may differ from the sample's, and `products` those of its solve.
   func comparison(
-    _ applied: any LinearOperator, _ found: SingularTriplets, _ resolved: ResolvedSettings,
-    layer: Int
+    _ applied: any LinearOperator, _ found: SingularTriplets, _ products: TripletProducts?,
+    _ resolved: ResolvedSettings, layer: Int
   ) -> NoiseComparison? {
     let normed = layer == resolved.normedLayer
     let twin = residualJacobian(
       model, at: meant, [(0, tokens)], site: resolved.site, normed: normed)
-    var (applied, found) = (applied, found)
+    var (applied, found, products) = (applied, found, products)
     if isCut {
       applied = residualJacobian(
         model, at: own, [(prompt, tokens)], site: resolved.site, normed: normed)
       // Approximate leading vectors of the sample's own Jacobian.
       let solve = TripletRefinement(tolerance: 0.1, steps: 3, seed: resolved.seed)
       guard let near = try? solve.refined(found, by: applied) else { return nil }
-      found = near
+      (found, products) = (near, near.products)
     }
+    // Without those of the solve, both are applied.
     guard
-      let noise = try? OperatorNoise(
-        of: applied, against: twin, triplets: found, seed: resolved.seed)
+      let noise = try? products.map({
+        try OperatorNoise(of: $0, against: twin, triplets: found, seed: resolved.seed)
+      }) ?? OperatorNoise(of: applied, against: twin, triplets: found, seed: resolved.seed)
     else { return nil }
     return NoiseComparison(noise: noise) {
       // Rounding shrinks by the ratio of the two unit roundoffs.

@@ -29,7 +29,7 @@ extension CheckedOperator {
     let converged = asked.residualNorms.count { $0 <= bound }
     let worst = (asked.residualNorms.max() ?? 0) / (asked.values.first ?? 1)
     let stopped = Stop(stop.reason, residual: worst, remedy: stop.remedy)
-    return SingularTriplets(
+    var triplets = SingularTriplets(
       singularValues: asked.values, leftVectors: asked.left, rightVectors: asked.right,
       residualNorms: asked.residualNorms,
       report: ConvergenceReport(
@@ -43,6 +43,8 @@ extension CheckedOperator {
           rightVectors: given.right.rows(k..<all),
           residualNorms: Array(given.residualNorms[k...])) : nil,
       certificate: certificate)
+    triplets.products = given.products
+    return triplets
   }
 }
 

@@ -13,6 +13,9 @@ public struct RitzTriplets: Sendable {
   public private(set) var right: Matrix<Double>
   /// max(‖A v − σ u‖, ‖Aᵀ u − σ v‖) (k); only the first of the two before `measure`.
   public private(set) var residualNorms: [Double]
+  /// A V (k, m), and Aᵀ U (k, n) after `measure`, from which the residual norms are; nil if they were not kept.
+  private(set) var images: Matrix<Double>?
+  private(set) var adjointImages: Matrix<Double>?
   /// The spaces of U and V.
   private(set) var leftSpace: VectorSpace
   private(set) var rightSpace: VectorSpace
@@ -35,7 +38,9 @@ public struct RitzTriplets: Sendable {
     values = sigma
     left = compressed.expanded(u)
     right = .product(rotation, .none, v)
-    residualNorms = Self.distances(.product(rotation, .none, w), sigma, left, leftSpace)
+    let images = Matrix<Double>.product(rotation, .none, w)
+    residualNorms = Self.distances(images, sigma, left, leftSpace)
+    self.images = images
   }
 
   /// Triplets found elsewhere, with whole vectors, with A V for the first half of their residual norms.
@@ -49,6 +54,7 @@ public struct RitzTriplets: Sendable {
       VectorSpace(dimension: left.columns), VectorSpace(dimension: right.columns)
     )
     residualNorms = Self.distances(w, values, left, leftSpace)
+    images = w
   }
 
   /// Triplets whose residual norms are known.
@@ -66,13 +72,16 @@ public struct RitzTriplets: Sendable {
   /// Completes the residual norms with X = Aᵀ U (k, n).
   public mutating func measure(adjointProducts x: Matrix<Double>) {
     residualNorms = zip(residualNorms, Self.distances(x, values, right, rightSpace)).map(max)
+    adjointImages = x
   }
 
   /// The first k triplets.
   func prefix(_ k: Int) -> RitzTriplets {
-    RitzTriplets(
+    var first = RitzTriplets(
       values: Array(values.prefix(k)), left: left.prefix(k), leftSpace, right: right.prefix(k),
       rightSpace, residualNorms: Array(residualNorms.prefix(k)))
+    (first.images, first.adjointImages) = (images?.prefix(k), adjointImages?.prefix(k))
+    return first
   }
 
   /// √(Σ ‖residual‖²) over the first k triplets: an upper bound of the norm of their residual matrix.
@@ -83,20 +92,30 @@ public struct RitzTriplets: Sendable {
       * residualNorms.prefix(k).reduce(0) { $0 + ($1 / largest) * ($1 / largest) }.squareRoot()
   }
 
+  /// The products that were measured, if both were kept.
+  var products: TripletProducts? {
+    guard let images, let adjointImages else { return nil }
+    return TripletProducts(images: images, adjointImages: adjointImages)
+  }
+
   /// The triplets of Aᵀ.
   var flipped: RitzTriplets {
     var result = self
     (result.left, result.right) = (right, left)
     (result.leftSpace, result.rightSpace) = (rightSpace, leftSpace)
+    (result.images, result.adjointImages) = (adjointImages, images)
     return result
   }
 
   /// The same triplets with whole vectors.
   var gathered: RitzTriplets {
-    RitzTriplets(
+    var whole = RitzTriplets(
       values: values, left: leftSpace.gathered(left),
       VectorSpace(dimension: leftSpace.dimension), right: rightSpace.gathered(right),
       VectorSpace(dimension: rightSpace.dimension), residualNorms: residualNorms)
+    whole.images = images.map(leftSpace.gathered)
+    whole.adjointImages = adjointImages.map(rightSpace.gathered)
+    return whole
   }
 
   /// ‖xᵢ − σᵢ yᵢ‖ for each row i.

@@ -48,7 +48,8 @@ public struct DenseSolver: PartialSVDSolver {
     let transposed = try a.products(.forward, of: .identity(n), width: blockSize)
     let (right, values, left) = try transposed.singularValueDecomposition()
     let all = certify == .off ? count : deflated(values, count: count)
-    let (u, v) = (left.prefix(all), right.prefix(all))
+    let (u, v) = Self.withPositivePeaks(
+      left.prefix(all), right.prefix(all), isTransposed: a.isTransposed)
     let w = try a.products(.forward, of: v, width: blockSize)
     let x = try a.products(.adjoint, of: u, width: blockSize)
     // The matrix was built from A alone; Aᵀ is applied here for the first time.
@@ -57,7 +58,7 @@ public struct DenseSolver: PartialSVDSolver {
       values: Array(values.prefix(all)), left: u, right: v, products: w)
     ritz.measure(adjointProducts: x)
     return a.triplets(
-      ritz.withPositivePeaks(isTransposed: a.isTransposed), count: count,
+      ritz, count: count,
       certificate: certify == .off ? nil : certificate(ritz, values, count: count),
       solver: "dense", restarts: 0, subspaceDimension: n, tolerance: tolerance, seed: seed,
       stop: .rounding)
@@ -81,13 +82,13 @@ public struct DenseSolver: PartialSVDSolver {
       outside: outside, failureProbability: 0, deflated: all, residualNorm: residualNorm,
       isProof: outside + residualNorm <= values[count - 1])
   }
-}
 
-extension RitzTriplets {
-  /// The same triplets, each with the sign that makes the largest entry of v positive (of u if U and V are to be
-  /// swapped). Of entries within a hundredth of the largest the first counts, so that rounding does not choose among
-  /// entries of equal size.
-  fileprivate func withPositivePeaks(isTransposed: Bool) -> RitzTriplets {
+  /// The same left and right vectors, each pair with the sign that makes the largest entry of v positive (of u if U and V are
+  /// to be swapped). Of entries within a hundredth of the largest the first counts, so that rounding does not choose
+  /// among entries of equal size.
+  private static func withPositivePeaks(
+    _ left: Matrix<Double>, _ right: Matrix<Double>, isTransposed: Bool
+  ) -> (left: Matrix<Double>, right: Matrix<Double>) {
     var (u, v) = (left, right)
     for i in 0..<v.rows {
       let row = isTransposed ? u.row(i) : v.row(i)
@@ -96,7 +97,6 @@ extension RitzTriplets {
       for j in 0..<v.columns { v[i, j].negate() }
       for j in 0..<u.columns { u[i, j].negate() }
     }
-    return RitzTriplets(
-      values: values, left: u, leftSpace, right: v, rightSpace, residualNorms: residualNorms)
+    return (u, v)
   }
 }

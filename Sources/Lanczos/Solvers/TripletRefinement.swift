@@ -79,7 +79,7 @@ public struct TripletRefinement: Sendable {
     let deflated = residuals.prefix(found.certificate?.deflated ?? 0)
     var certificate = found.certificate
     certificate?.residualNorm = deflated.reduce(0) { $0 + $1 * $1 }.squareRoot()
-    return SingularTriplets(
+    var refined = SingularTriplets(
       singularValues: Array(ritz.values.prefix(count)), leftVectors: left.prefix(count),
       rightVectors: right.prefix(count), residualNorms: Array(residuals.prefix(count)),
       report: report,
@@ -88,6 +88,8 @@ public struct TripletRefinement: Sendable {
           singularValues: Array(ritz.values[count...]), leftVectors: left.rows(count..<all),
           rightVectors: right.rows(count..<all), residualNorms: Array(residuals[count...])) : nil,
       certificate: certificate)
+    refined.products = whole.products
+    return refined
   }
 }
 

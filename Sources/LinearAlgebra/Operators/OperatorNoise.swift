@@ -43,8 +43,26 @@ extension OperatorNoise {
       applied.inputDimension == meant.inputDimension
         && applied.outputDimension == meant.outputDimension, "the two operators differ in shape")
     let (a, twin) = (CheckedOperator(applied), CheckedOperator(meant))
-    try self.init(triplets, seed: seed) { direction, x throws(OperatorError) in
-      try a.products(direction, of: x, width: x.rows)
+    try self.init(triplets, seed: seed) { direction, sample throws(OperatorError) in
+      let x = sample.of(triplets.all(direction))
+      return try a.products(direction, of: x, width: x.rows)
+        - twin.products(direction, of: x, width: x.rows)
+    }
+  }
+
+  /// The noise of the operator that was solved, relative to a twin, from the products that the solve has measured. Those of the
+  /// sample are the same combinations of them that its vectors are of the found ones: the errors of products add up in the same way.
+  /// This takes two applications of the twin.
+  ///
+  /// Throws `OperatorError` if a product is not finite. Precondition: the shapes fit.
+  package init(
+    of products: TripletProducts, against meant: any LinearOperator, triplets: SingularTriplets,
+    seed: UInt64 = 0
+  ) throws(OperatorError) {
+    let twin = CheckedOperator(meant)
+    try self.init(triplets, seed: seed) { direction, sample throws(OperatorError) in
+      let x = sample.of(triplets.all(direction))
+      return try sample.of(direction == .forward ? products.images : products.adjointImages)
         - twin.products(direction, of: x, width: x.rows)
     }
   }
@@ -61,15 +79,16 @@ extension OperatorNoise {
     ofRoundingIn applied: any LinearOperator, triplets: SingularTriplets, seed: UInt64 = 0
   ) throws(OperatorError) {
     let a = CheckedOperator(applied)
-    try self.init(triplets, seed: seed) { direction, x throws(OperatorError) in
-      try a.roundings(
+    try self.init(triplets, seed: seed) { direction, sample throws(OperatorError) in
+      let x = sample.of(triplets.all(direction))
+      return try a.roundings(
         direction, of: x, products: a.products(direction, of: x, width: x.rows))
     }
   }
 
   private init(
     _ triplets: SingularTriplets, seed: UInt64,
-    difference: (ProductDirection, Matrix<Double>) throws(OperatorError) -> Matrix<Double>
+    difference: (ProductDirection, NoiseCombinations) throws(OperatorError) -> Matrix<Double>
   ) throws(OperatorError) {
     let largest = triplets.singularValues.first ?? 0
     guard largest > 0 else {
@@ -77,10 +96,9 @@ extension OperatorNoise {
       return
     }
     var random = SeededGenerator(seed: seed)
-    let left = triplets.leftVectors.stacked(triplets.further?.leftVectors)
-    let right = triplets.rightVectors.stacked(triplets.further?.rightVectors)
-    let forward = try difference(.forward, right.sample(using: &random))
-    let backward = try difference(.adjoint, left.sample(using: &random))
+    let (right, left) = (triplets.all(.forward), triplets.all(.adjoint))
+    let forward = try difference(.forward, NoiseCombinations(of: right.rows, using: &random))
+    let backward = try difference(.adjoint, NoiseCombinations(of: left.rows, using: &random))
     let norms = forward.rowNorms + backward.rowNorms
     let inside =
       Matrix.product(forward, .none, left, .transposed).elements
@@ -92,21 +110,41 @@ extension OperatorNoise {
   }
 }
 
+/// The combinations of found vectors that are sampled: the first two, the last two, and two random unit combinations of all.
+private struct NoiseCombinations {
+  /// The found vectors that are taken as they are.
+  private let ends: [Int]
+  /// The random combinations (2, count).
+  private let weights: Matrix<Double>
+
+  /// Those of `count` orthonormal vectors.
+  init(of count: Int, using random: inout SeededGenerator) {
+    var weights = random.normalMatrix(rows: 2, columns: count)
+    let norms = weights.rowNorms
+    for i in 0..<2 { for j in 0..<count { weights[i, j] /= norms[i] } }
+    self.weights = weights
+    ends = Set([0, 1, count - 2, count - 1]).filter { (0..<count).contains($0) }.sorted()
+  }
+
+  /// The combinations of these rows.
+  func of(_ x: Matrix<Double>) -> Matrix<Double> {
+    Matrix(ends.map { Array(x.row($0)) }).stacked(.product(weights, .none, x))
+  }
+}
+
+extension SingularTriplets {
+  /// All found vectors that are applied in this direction: V or U, further ones included.
+  fileprivate func all(_ direction: ProductDirection) -> Matrix<Double> {
+    direction == .forward
+      ? rightVectors.stacked(further?.rightVectors) : leftVectors.stacked(further?.leftVectors)
+  }
+}
+
 extension Matrix where Scalar == Double {
   /// These rows, followed by those of `other`.
   fileprivate func stacked(_ other: Matrix?) -> Matrix {
     guard let other, other.rows > 0 else { return self }
     return Matrix(
       rows: rows + other.rows, columns: columns, elements: elements + other.elements)
-  }
-
-  /// A sample of orthonormal rows: the first two, the last two, and two random unit combinations of all.
-  fileprivate func sample(using random: inout SeededGenerator) -> Matrix {
-    var weights = random.normalMatrix(rows: 2, columns: rows)
-    let norms = weights.rowNorms
-    for i in 0..<2 { for j in 0..<rows { weights[i, j] /= norms[i] } }
-    let ends = Set([0, 1, rows - 2, rows - 1]).filter { (0..<rows).contains($0) }.sorted()
-    let chosen = Matrix(ends.map { Array(row($0)) })
-    return chosen.stacked(.product(weights, .none, self))
   }
 }

@@ -15,6 +15,8 @@ public struct SingularTriplets: Sendable {
   public var further: FurtherTriplets?
   /// What is known about triplets that were not found; nil if the solver did not search.
   public var certificate: Certificate?
+  /// The products that the residual norms were measured with, further triplets included; nil if they were not kept.
+  package var products: TripletProducts?
 
   /// Creates triplets with their residual norms and the report.
   public init(
@@ -35,6 +37,19 @@ public struct SingularTriplets: Sendable {
   public func requireConverged() throws -> SingularTriplets {
     guard report.isConverged else { throw NotConverged(report: report) }
     return self
+  }
+}
+
+/// A V (k, m) and Aᵀ U (k, n) of found triplets, row by row.
+package struct TripletProducts: Sendable {
+  /// A V.
+  package let images: Matrix<Double>
+  /// Aᵀ U.
+  package let adjointImages: Matrix<Double>
+
+  /// The products with all found vectors.
+  package init(images: Matrix<Double>, adjointImages: Matrix<Double>) {
+    (self.images, self.adjointImages) = (images, adjointImages)
   }
 }
 
