@@ -52,17 +52,18 @@ struct NoiseSample<Scalar: RealScalar, Twin: RealScalar> {
     guard losses.isEmpty else { return nil }
   }
 
-  /// Goes through the next block; nil if the states after it are not finite.
-  mutating func advance(through model: some Transformer) -> Step? {
+  /// Goes through the next block, or to it if it is the last one that is compared; nil if the states after it are not finite.
+  mutating func advance(through model: some Transformer, isLast: Bool = false) -> Step? {
     var losses: [PromptLoss] = []
-    let meant = twin.advance(through: model, losing: &losses)
-    let own = cut?.advance(through: model, losing: &losses)
+    let meant = isLast ? twin.point(before: model) : twin.advance(through: model, losing: &losses)
+    let own =
+      isLast ? cut?.point(before: model) : cut?.advance(through: model, losing: &losses)
     guard losses.isEmpty else { return nil }
     return Step(
       jacobian: jacobian, prompt: prompt, tokens: tokens, model: model, own: own, meant: meant)
   }
 
-  /// A block that the sample has passed.
+  /// A block that the sample has reached.
   struct Step {
     fileprivate let jacobian, prompt: Int
     fileprivate let tokens: TokenSelection

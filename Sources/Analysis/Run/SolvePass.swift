@@ -127,7 +127,8 @@ struct SolvePass {
     }
     /// Takes the sample through block `l`, if it is followed so far.
     func sampled(_ l: Int) -> NoiseSample<Scalar, Twin>.Step? {
-      let step = l > unsolved ?? 0 ? nil : sample?.advance(through: model)
+      let step =
+        l > unsolved ?? 0 ? nil : sample?.advance(through: model, isLast: l == unsolved)
       if step == nil { sample = nil }
       return step
     }

@@ -125,7 +125,8 @@ public final class SafetensorsWriter {
     return count
   }
 
-  /// Appends the header and, before it, its length: padded with spaces, so that the numbers begin at a multiple of 8 bytes.
+  /// Appends the header and, before it, its length: padded with spaces, so that the numbers begin at a line of the cache, and
+  /// not only at a multiple of 8 bytes as the format asks.
   ///
   /// A run can have 100,000 arrays, so that their texts are made twice, once for the length, and not kept.
   private static func appendHeader(
@@ -134,7 +135,7 @@ public final class SafetensorsWriter {
     check(entries)
     var length = 0
     forEachPiece(of: entries, metadata) { length += $0.utf8.count }
-    let padding = -length & 7
+    let padding = -(length + 8) & 63
     try withUnsafeBytes(of: UInt64(length + padding).littleEndian) { bytes throws(FileError) in
       try file.append(bytes)
     }

@@ -119,16 +119,8 @@ public struct HiddenStates<Scalar: RealScalar> {
   public mutating func advance(
     through model: some Transformer, losing losses: inout [PromptLoss]
   ) -> BlockPoint<Scalar> {
-    let side = sideInput(of: model)
-    let earlier = model.keyValueSource(ofBlock: depth).flatMap { kept[$0] }
-    let context = AttentionContext<Scalar>(
-      prompts: prompts, encoderOutputs: encoderOutputs, earlier: earlier?.caches ?? [],
-      sideInput: side)
-    let input = x
-    x = x + model.block(depth).update(ResidualStream(x), in: context)
-    let point = BlockPoint(
-      layer: depth, states: input.value, prompts: prompts, caches: context.caches,
-      sideInput: side, encoderOutputs: encoderOutputs, earlier: earlier.map { [$0] } ?? [])
+    let (update, point) = evaluated(in: model) { model.block(depth).update($0, in: $1) }
+    x = x + update
     if (depth + 1..<max(depth + 1, model.description.layers)).contains(where: {
       model.keyValueSource(ofBlock: $0) == depth
     }) {
@@ -137,6 +129,29 @@ public struct HiddenStates<Scalar: RealScalar> {
     depth += 1
     losses += removeNotFinite(model, tensors: model.tensorNames(ofBlock: depth - 1))
     return point
+  }
+
+  /// The point before the next block, without passing through it: of the block, only the mixers are evaluated, whose keys and
+  /// values linearizations hold.
+  package func point(before model: some Transformer) -> BlockPoint<Scalar> {
+    evaluated(in: model) { model.block(depth).attention($0, in: $1) }.point
+  }
+
+  /// The next block, or its half with the mixers, as `evaluate` computes it, and the point before it.
+  private func evaluated(
+    in model: some Transformer,
+    _ evaluate: (ResidualStream<Scalar>, AttentionContext<Scalar>) -> Variable<Scalar>
+  ) -> (update: Variable<Scalar>, point: BlockPoint<Scalar>) {
+    let side = sideInput(of: model)
+    let earlier = model.keyValueSource(ofBlock: depth).flatMap { kept[$0] }
+    let context = AttentionContext<Scalar>(
+      prompts: prompts, encoderOutputs: encoderOutputs, earlier: earlier?.caches ?? [],
+      sideInput: side)
+    let update = evaluate(ResidualStream(x), context)
+    let point = BlockPoint(
+      layer: depth, states: x.value, prompts: prompts, caches: context.caches, sideInput: side,
+      encoderOutputs: encoderOutputs, earlier: earlier.map { [$0] } ?? [])
+    return (update, point)
   }
 
   /// The side input of the next block for all prompts.
@@ -225,7 +240,7 @@ public struct BlockPoint<Scalar: RealScalar> {
   /// The point of one prompt in another precision: the states are converted, and what mixers save is recomputed from
   /// them.
   ///
-  /// Costs one evaluation of the block for that prompt.
+  /// Costs one evaluation of the block's mixers for that prompt.
   public func converted<Other: RealScalar>(
     to precision: Other.Type, prompt p: Int, of model: some Transformer
   ) -> BlockPoint<Other> {
@@ -239,7 +254,7 @@ public struct BlockPoint<Scalar: RealScalar> {
     let context = AttentionContext<Other>(
       prompts: [0..<rows.count], encoderOutputs: encoded, earlier: earlier.first?.caches ?? [],
       sideInput: side)
-    _ = model.block(layer).update(ResidualStream(Variable(states)), in: context)
+    _ = model.block(layer).attention(ResidualStream(Variable(states)), in: context)
     return BlockPoint<Other>(
       layer: layer, states: states, prompts: [0..<rows.count], caches: context.caches,
       sideInput: side, encoderOutputs: encoded, earlier: earlier)
