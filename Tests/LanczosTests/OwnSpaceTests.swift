@@ -1,3 +1,4 @@
+import Foundation
 import LinearAlgebra
 import TestSupport
 import Testing
@@ -54,6 +55,38 @@ import Testing
     let n = Double(seeds)
     #expect(Double(wrong) <= δ * n + 4 * (δ * (1 - δ) * n).squareRoot(), "\(wrong) of \(seeds)")
     #expect(statements > 0 || ![0, 2].contains(spectrum))
+  }
+
+  /// The bound of the terms from d on holds wherever it is looked at, and falls. As |θᵢ² − m| ≤ m, it is never above
+  /// Σ ‖rᵢ‖ ‖cᵢ‖ / (s² − θ_d²), times s with U₊ pending.
+  @Test(arguments: spectra.indices) func farTermsAreBounded(spectrum: Int) throws {
+    let a = CheckedOperator(
+      operatorWithSpectrum(Self.spectra[spectrum].values, rows: 48, columns: 48, seed: 5),
+      isTall: true)
+    var process = BlockBidiagonalization(of: a, blockSize: Self.b, seed: 3)
+    var compared = 0
+    while try process.expand(by: a), !process.isComplete {
+      guard let space = try OwnSpace(process, values: 16, failureProbability: 0.1) else { continue }
+      for d in [1, 2, 5, 12] where d < space.values.count && space.values[d] > 0 {
+        let far = OwnSpace.FarField(space, from: d)
+        let sizes = space.sizes[d...].reduce(0, +)
+        var farther = 0.0
+        // From 1000 θ_d down to 1.001 θ_d, nearer by a sixth each time.
+        for step in 0..<76 {
+          let s = space.values[d] * (1 + 1000 * pow(5 / 6, Double(step)))
+          let (bound, norm) = (far.bound(s), space.rest(s, from: d).frobeniusNorm)
+          let most =
+            (space.isForward ? 1 : s) * sizes
+            / ((s - space.values[d]) * (s + space.values[d]))
+          // Fewer than a hundred terms, which may cancel to rounding.
+          #expect(bound >= norm - 1e-13 * most, "d \(d), s \(s)")
+          #expect(bound <= most * (1 + 1e-10), "d \(d), s \(s)")
+          #expect(bound >= farther, "d \(d), s \(s)")
+          (farther, compared) = (bound, compared + 1)
+        }
+      }
+    }
+    #expect(compared > 1000)
   }
 
   /// A space has no more copies of a value than its block has vectors, and no statement is made about the others.

@@ -290,7 +290,8 @@ public struct CostEstimate: Sendable {
       walking: d.layers * (walking + sample.passingTraffic), comparing: sample.comparingTraffic,
       coupling: couplingCalls * products.product(vectors: wideVectors))
     time = TeamTime(
-      passing: Double(d.layers) * ((times.last ?? 0) + sample.passing)
+      // The sample does not pass the last block.
+      passing: Double(d.layers) * (times.last ?? 0) + Double(d.layers - 1) * sample.passing
         + layout.seconds(of: traffic.walking),
       unit: sample.comparing + Double(cost.passes * batches.count) * one
         + Double(couplingCalls) * wide + layout.seconds(of: traffic.unit),

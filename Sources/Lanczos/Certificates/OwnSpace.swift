@@ -30,14 +30,15 @@ struct OwnSpace {
   /// Everything is divided by this power of two, so that squares neither overflow nor underflow.
   private let scale: Double
   /// θ, descending.
-  private let values: [Double]
+  let values: [Double]
   /// Row i: rᵢ cᵢᵀ, row by row.
   private let products: Matrix<Double>
   /// The rows and columns of these products.
   private let shape: (rows: Int, columns: Int)
   /// ‖rᵢ‖ ‖cᵢ‖.
-  private let sizes: [Double]
-  private let isForward: Bool
+  let sizes: [Double]
+  /// Whether V₊ is pending.
+  let isForward: Bool
   /// η₁, η₂, …
   private let least: [Double]
 
@@ -233,7 +234,7 @@ struct OwnSpace {
   }
 
   /// Σ rᵢ φᵢ(s) cᵢᵀ over the Ritz values from d on.
-  private func rest(_ s: Double, from d: Int) -> Matrix<Double> {
+  func rest(_ s: Double, from d: Int) -> Matrix<Double> {
     sum(from: d) { factor(s, $0) }
   }
 
@@ -260,7 +261,7 @@ struct OwnSpace {
   ///
   /// The first K terms are summed over i before a norm is taken: they cancel as the sum itself does. The last, which are not, are
   /// small soon beyond θ_d, since |θᵢ² − m| ≤ m.
-  private struct FarField {
+  struct FarField {
     /// K. With 16, s comes within a fifth of θ_d although the terms' norms are a thousand times what they add up to.
     private static let order = 16
     private let isForward: Bool
