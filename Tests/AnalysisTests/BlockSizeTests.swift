@@ -27,14 +27,14 @@ struct BlockSizeTests {
   func theChoiceFollowsCost(count: Int) {
     let usual = count == 10 ? 8 : 16
     #expect(Self.choice(Self.times { _ in 1 }, count: count) == 16)
-    #expect(Self.choice(Self.times { $0 }, count: count) == 4)
+    #expect(Self.choice(Self.times { $0 }, count: count) == 6)
     // Seconds that grow as the passes fall: all sizes take the same time.
     #expect(Self.choice(Self.times { pow($0, 0.45) }, count: count) == usual)
-    let slight = pow(4.0, 0.45) * 0.92
+    let slight = pow(6.0, 0.45) * 0.92
     #expect(
-      Self.choice(Self.times { $0 == 4 ? slight : pow($0, 0.45) }, count: count) == usual)
+      Self.choice(Self.times { $0 == 6 ? slight : pow($0, 0.45) }, count: count) == usual)
     // Orthogonalisation, which grows with the square of the number of vectors, speaks for narrow blocks.
-    #expect(Self.choice(Self.times({ _ in 1e-9 }, orthogonalisation: 1), count: count) == 4)
+    #expect(Self.choice(Self.times({ _ in 1e-9 }, orthogonalisation: 1), count: count) == 6)
   }
 
   /// Whether times are confirmed depends on the machine's load, that they are times does not.
