@@ -14,8 +14,8 @@ extension SingularTriplets {
     return kept
   }
 
-  /// The same triplets, without products, in memory of their own. After the solver has freed its bases they take gaps in the heap, while the original
-  /// vectors were allocated after the bases and would leave gaps between one block's and the next's.
+  /// The same triplets, without products, in memory of their own. After the solver has freed its bases they take gaps in the
+  /// heap, while the original vectors were allocated after the bases and would leave gaps between one block's and the next's.
   var moved: SingularTriplets {
     let copy = { (x: Matrix<Double>) in
       Matrix(rows: x.rows, columns: x.columns, elements: x.elements.map { $0 })

@@ -125,7 +125,7 @@ struct SolvePass {
       try walk.observe(survivors)
       return reached
     }
-    /// Takes the sample through block `l`, if it is followed so far.
+    /// Takes the sample through block `l`, or only to it if no later one is solved, if it is followed so far.
     func sampled(_ l: Int) -> NoiseSample<Scalar, Twin>.Step? {
       let step =
         l > unsolved ?? 0 ? nil : sample?.advance(through: model, isLast: l == unsolved)
