@@ -88,8 +88,9 @@ ALWAYS void store_looked_up(floats16 low_values, floats16 high_values, bytes16 b
 #endif
 #define UNROLLED _Pragma("clang loop unroll(full)") for
 
-// Codes are first unpacked to bytes, as many at a time as a register holds, and these are then converted and scaled:
-// a load that widens bytes, a conversion and a multiplication per register of weights.
+// Nibbles are widened to words by the load, two codes to a word, and separated there. Codes that take more steps are
+// first unpacked to bytes, as many at a time as a register holds, and these are then converted and scaled: a load that
+// widens bytes, a conversion and a multiplication per register of weights.
 
 // Keeps an array in memory. Parts of it are then widened or broadcast by their loads, where a compiler that
 // keeps it in registers shuffles them, which processors do only once or twice per cycle.
@@ -140,6 +141,16 @@ ALWAYS struct two_vectors two_factors(const uint8_t *source) {
       store16((out) + 16 * part,                      \
               scaled_sum((factors).first, FLOATS(load16((codes) + 16 * part)), (factors).second));
 
+typedef int32_t words_of_codes __attribute__((vector_size(64)));
+
+// Stores d q + m of the low nibbles of sixteen bytes in memory, and with factors of their own of the high ones.
+ALWAYS void store_nibbles(struct two_vectors low_factors, struct two_vectors high_factors,
+                          const uint8_t *packed, float *low, float *high) {
+  const words_of_codes pairs = __builtin_convertvector(load16(packed), words_of_codes);
+  store16(low, scaled_sum(low_factors.first, FLOATS(pairs & 15), low_factors.second));
+  store16(high, scaled_sum(high_factors.first, FLOATS(pairs >> 4), high_factors.second));
+}
+
 // Unpacks 32 codes of five bits: their fifth bits (4), bit i of code i, and sixteen bytes of nibbles, the low ones
 // first.
 ALWAYS bytes32 codes_of_5_bits(const uint8_t *restrict fifth, const uint8_t *restrict packed) {
@@ -167,43 +178,49 @@ static inline void q4_0(const uint8_t *restrict block, float *restrict out) {
   const floats16 values = d * (every_nibble - 8);
   store_looked_up(values, values, bytes, out, out + 16);
 #else
-  uint8_t codes[32];
-  store_bytes(codes, (bytes & 15) - 8);
-  store_bytes(codes + 16, (bytes >> 4) - 8);
-  IN_MEMORY(codes);
-  STORE_SCALED(2, codes, d, out)
+  const words_of_codes pairs = __builtin_convertvector(bytes, words_of_codes);
+  store16(out, d * FLOATS((pairs & 15) - 8));
+  store16(out + 16, d * FLOATS((pairs >> 4) - 8));
 #endif
 }
 
 // d (2) | m (2) | nibbles (16).   w = d q + m
 static inline void q4_1(const uint8_t *restrict block, float *restrict out) {
   const struct two_vectors dm = two_factors(block);
-  const bytes16 bytes = load16(block + 4);
 #if LANES == 16
   const floats16 values = scaled_sum(dm.first, every_nibble, dm.second);
-  store_looked_up(values, values, bytes, out, out + 16);
+  store_looked_up(values, values, load16(block + 4), out, out + 16);
 #else
-  uint8_t codes[32];
-  store_bytes(codes, bytes & 15);
-  store_bytes(codes + 16, bytes >> 4);
-  IN_MEMORY(codes);
-  STORE_SCALED_SUMS(2, codes, dm, out)
+  store_nibbles(dm, dm, block + 4, out, out + 16);
 #endif
 }
 
+// Blocks of 32 codes that are unpacked to bytes are taken several together: a load waits for a store that it follows
+// closely.
+#define MOST_BLOCKS 8
+
 // d (2) | fifth bits (4), bit i of weight i | nibbles (16).   w = d (q − 16)
-static inline void q5_0(const uint8_t *restrict block, float *restrict out) {
-  bytes32 codes = codes_of_5_bits(block + 2, block + 6) - 16;
+static inline void q5_0(const uint8_t *restrict block, int64_t blocks, float *restrict out) {
+  enum { BYTES = 22 };
+  uint8_t codes[32 * MOST_BLOCKS];
+  for (int64_t i = 0; i < blocks; i++)
+    store_bytes(codes + 32 * i, codes_of_5_bits(block + BYTES * i + 2, block + BYTES * i + 6) - 16);
   IN_MEMORY(codes);
-  STORE_SCALED(2, (uint8_t *)&codes, two_factors(block).first, out)
+  for (int64_t i = 0; i < blocks; i++)
+    STORE_SCALED(2, codes + 32 * i, two_factors(block + BYTES * i).first, out + 32 * i)
 }
 
 // d (2) | m (2) | fifth bits (4) | nibbles (16).   w = d q + m
-static inline void q5_1(const uint8_t *restrict block, float *restrict out) {
-  bytes32 codes = codes_of_5_bits(block + 4, block + 8);
+static inline void q5_1(const uint8_t *restrict block, int64_t blocks, float *restrict out) {
+  enum { BYTES = 24 };
+  uint8_t codes[32 * MOST_BLOCKS];
+  for (int64_t i = 0; i < blocks; i++)
+    store_bytes(codes + 32 * i, codes_of_5_bits(block + BYTES * i + 4, block + BYTES * i + 8));
   IN_MEMORY(codes);
-  const struct two_vectors dm = two_factors(block);
-  STORE_SCALED_SUMS(2, (uint8_t *)&codes, dm, out)
+  for (int64_t i = 0; i < blocks; i++) {
+    const struct two_vectors dm = two_factors(block + BYTES * i);
+    STORE_SCALED_SUMS(2, codes + 32 * i, dm, out + 32 * i)
+  }
 }
 
 // d (2) | 32 signed bytes.   w = d q
@@ -258,8 +275,6 @@ static void dequantize(int32_t type, const void *source, float *restrict out,
     break;
       BLOCKS(CK_Q4_0, q4_0)
       BLOCKS(CK_Q4_1, q4_1)
-      BLOCKS(CK_Q5_0, q5_0)
-      BLOCKS(CK_Q5_1, q5_1)
       BLOCKS(CK_Q8_0, q8_0)
       BLOCKS(CK_Q2_K, q2_K)
       BLOCKS(CK_Q3_K, q3_K)
@@ -273,12 +288,23 @@ static void dequantize(int32_t type, const void *source, float *restrict out,
       BLOCKS(CK_IQ3_S, iq3_s)
       BLOCKS(CK_IQ1_S, iq1_s)
       BLOCKS(CK_IQ1_M, iq1_m)
-      BLOCKS(CK_IQ4_NL, iq4_nl)
       BLOCKS(CK_IQ4_XS, iq4_xs)
       BLOCKS(CK_TQ1_0, tq1_0)
       BLOCKS(CK_TQ2_0, tq2_0)
       BLOCKS(CK_MXFP4, mxfp4)
 #undef BLOCKS
+#define SEVERAL_BLOCKS(TYPE, FUNCTION)                                                                \
+  case TYPE:                                                                                         \
+    for (int64_t blocks; count > 0; count -= 32 * blocks, bytes += blocks * ck_block_of(TYPE).bytes, \
+                 out += 32 * blocks) {                                                               \
+      blocks = ck_min(ck_tiles(count, 32), MOST_BLOCKS);                                             \
+      FUNCTION(bytes, blocks, out);                                                                  \
+    }                                                                                                \
+    break;
+      SEVERAL_BLOCKS(CK_Q5_0, q5_0)
+      SEVERAL_BLOCKS(CK_Q5_1, q5_1)
+      SEVERAL_BLOCKS(CK_IQ4_NL, iq4_nl)
+#undef SEVERAL_BLOCKS
   }
 }
 

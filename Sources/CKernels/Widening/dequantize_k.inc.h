@@ -4,44 +4,61 @@
 // The K types: 256 weights in groups of 16 or 32, each with a small integer scale of its own. Their fields are spread
 // across the groups, so they are read sixteen bytes at a time, one bit field of the same bytes after another.
 
+// A loop over groups that is not unrolled: compilers collect the results of all groups before they store any.
+#define EACH_OF(count) _Pragma("clang loop unroll(disable)") for (int g = 0; g < count; g++)
+
+static inline uint32_t word(const uint8_t *source) {
+  uint32_t value;
+  memcpy(&value, source, 4);
+  return value;
+}
+
 // scales (16), low nibble of d and high nibble of dmin | bit pairs (64) | d (2) | dmin (2).   w = (d s) q − dmin t
 // Byte i of half h of the bit pairs holds weights 128 h + 32 k + i, k = 0…3, at bit 2 k.
 static inline void q2_K(const uint8_t *restrict block, float *restrict out) {
   const bytes16 packed = load16(block);
-  float scale[16], offset[16];
-  store16(scale, half(block + 80) * FLOATS(packed & 15));
-  store16(offset, half(block + 82) * FLOATS(packed >> 4));
-  UNROLLED(int i = 0; i < 4; i++) {  // sixteen bytes of pairs: half i / 2, bytes 16 (i % 2) …
-    const bytes16 pairs = load16(block + 16 + 16 * i);
-    UNROLLED(int k = 0; k < 4; k++) {
-      const int g = 8 * (i / 2) + 2 * k + i % 2;
-      store16(out + 16 * g, scale[g] * FLOATS(pairs >> 2 * k & 3) - offset[g]);
-    }
+  float scales[16], offsets[16];
+  uint8_t codes[256];
+  store16(scales, half(block + 80) * FLOATS(packed & 15));
+  store16(offsets, -half(block + 82) * FLOATS(packed >> 4));
+  UNROLLED(int h = 0; h < 2; h++) {
+    const bytes32 pairs = load32(block + 16 + 32 * h);
+    UNROLLED(int k = 0; k < 4; k++) store_bytes(codes + 128 * h + 32 * k, pairs >> 2 * k & 3);
+  }
+  IN_MEMORY(scales);
+  IN_MEMORY(offsets);
+  IN_MEMORY(codes);
+  EACH_OF(16) {
+    const struct two_vectors factors = {all(scales[g]), all(offsets[g])};
+    STORE_SCALED_SUMS(1, codes + 16 * g, factors, out + 16 * g)
   }
 }
 
 // third bits (32), bit k of byte i belonging to weight 32 k + i | bit pairs (64) | 16 scales of 6 bits (12) | d (2).
 // w = d (s − 32) · (q − 4 if the third bit is clear)
 static inline void q3_K(const uint8_t *restrict block, float *restrict out) {
-  uint8_t packed[16];
-  for (int g = 0; g < 16; g++) {
-    const int low = g < 8 ? block[96 + g] & 15 : block[88 + g] >> 4;
-    packed[g] = (uint8_t)(low | (block[104 + g % 4] >> 2 * (g / 4) & 3) << 4);
-  }
-  float scale[16];
-  store16(scale, half(block + 108) * FLOATS((signed16)load16(packed) - 32));
-  UNROLLED(int i = 0; i < 4; i++) {
-    const bytes16 pairs = load16(block + 32 + 16 * i), third = load16(block + 16 * (i % 2));
+  const uint32_t low = word(block + 96), middle = word(block + 100), high = word(block + 104);
+  const uint32_t packed[4] = {
+      (low & 0x0f0f0f0f) | (high << 4 & 0x30303030),
+      (middle & 0x0f0f0f0f) | (high << 2 & 0x30303030),
+      (low >> 4 & 0x0f0f0f0f) | (high & 0x30303030),
+      (middle >> 4 & 0x0f0f0f0f) | (high >> 2 & 0x30303030),
+  };
+  const bytes32 third = load32(block);
+  float scales[16];
+  uint8_t codes[256];
+  store16(scales, half(block + 108) * FLOATS((signed16)load16((const uint8_t *)packed) - 32));
+  UNROLLED(int h = 0; h < 2; h++) {
+    const bytes32 pairs = load32(block + 32 + 32 * h);
     UNROLLED(int k = 0; k < 4; k++) {
-      const int g = 8 * (i / 2) + 2 * k + i % 2;
-      const bytes16 q = (pairs >> 2 * k & 3) | (third >> g / 2 & 1) << 2;
-      store16(out + 16 * g, scale[g] * FLOATS((signed16)q - 4));
+      const bytes32 q = (pairs >> 2 * k & 3) | (third >> (4 * h + k) & 1) << 2;
+      store_bytes(codes + 128 * h + 32 * k, q - 4);
     }
   }
+  IN_MEMORY(scales);
+  IN_MEMORY(codes);
+  EACH_OF(16) STORE_SCALED(1, codes + 16 * g, all(scales[g]), out + 16 * g)
 }
-
-// A loop over groups that is not unrolled: compilers collect the results of all groups before they store any.
-#define EACH_OF(count) _Pragma("clang loop unroll(disable)") for (int g = 0; g < count; g++)
 
 // Unpacks eight scales and eight offsets of 6 bits from 12 bytes, multiplied by d and −dmin, scales first. The first
 // four of each are in the low bits of bytes 0…3 and 4…7, the others in the nibbles of bytes 8…11 and the top bits of
@@ -49,10 +66,7 @@ static inline void q3_K(const uint8_t *restrict block, float *restrict out) {
 static inline void scales_6(const uint8_t *restrict packed, struct two factor,
                             float *restrict scales) {
   const float d = factor.first, m = -factor.second;
-  uint32_t low, middle, high;
-  memcpy(&low, packed, 4);
-  memcpy(&middle, packed + 4, 4);
-  memcpy(&high, packed + 8, 4);
+  const uint32_t low = word(packed), middle = word(packed + 4), high = word(packed + 8);
   const uint32_t words[4] = {
       low & 0x3f3f3f3f,
       (high & 0x0f0f0f0f) | (low >> 2 & 0x30303030),
@@ -87,14 +101,14 @@ static inline void q4_K(const uint8_t *restrict block, float *restrict out) {
     store_looked_up(low, high, load16(block + 32 + 32 * g), to + 16, to + 48);
   }
 #else
-  uint8_t codes[256];
-  UNROLLED(int g = 0; g < 8; g += 2) {
-    const bytes32 bytes = load32(block + 16 + 16 * g);
-    store_bytes(codes + 32 * g, bytes & 15);
-    store_bytes(codes + 32 * g + 32, bytes >> 4);
+  EACH_OF(4) {
+    const struct two_vectors low = {all(scales[2 * g]), all(scales[2 * g + 8])};
+    const struct two_vectors high = {all(scales[2 * g + 1]), all(scales[2 * g + 9])};
+    const uint8_t *packed = block + 16 + 32 * g;
+    float *to = out + 64 * g;
+    store_nibbles(low, high, packed, to, to + 32);
+    store_nibbles(low, high, packed + 16, to + 16, to + 48);
   }
-  IN_MEMORY(codes);
-  store_groups(scales, codes, out);
 #endif
 }
 

@@ -14,6 +14,13 @@ static inline signed16 pick(signed16 table, bytes16 indices) {
 #endif
 }
 
+// Stores the entries for the low nibbles of sixteen bytes, and then those for the high ones.
+ALWAYS void pick_nibbles(const uint8_t *restrict packed, signed16 table, uint8_t *restrict codes) {
+  const bytes16 bytes = load16(packed);
+  store_bytes(codes, pick(table, bytes & 15));
+  store_bytes(codes + 16, pick(table, bytes >> 4));
+}
+
 static const signed16 nonlinear_nibbles = {-127, -104, -83, -65, -49, -35, -22, -10,
                                            1,    13,   25,  38,  53,  69,  89,  113};
 // Twice the values of the 4-bit numbers with a sign, two exponent bits and one mantissa bit.
@@ -22,20 +29,30 @@ static const signed16 doubled_e2m1 = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4
 // Sixteen bytes of nibbles: the low ones are weights 0…15, the high ones 16…31.   w = d table[q]
 static inline void table_nibbles(const uint8_t *restrict packed, float d, signed16 table,
                                  float *restrict out) {
-  const bytes16 bytes = load16(packed);
 #if LANES == 16
   const floats16 values = d * FLOATS(table);
-  store16(out, look_up(values, bytes, 0));
-  store16(out + 16, look_up(values, bytes, 4));
+  store_looked_up(values, values, load16(packed), out, out + 16);
 #else
-  store16(out, d * FLOATS(pick(table, bytes & 15)));
-  store16(out + 16, d * FLOATS(pick(table, bytes >> 4)));
+  uint8_t codes[32];
+  pick_nibbles(packed, table, codes);
+  IN_MEMORY(codes);
+  STORE_SCALED(2, codes, all(d), out)
 #endif
 }
 
 // d (2) | nibbles (16)
-static inline void iq4_nl(const uint8_t *restrict block, float *restrict out) {
-  table_nibbles(block + 2, first_half(block), nonlinear_nibbles, out);
+static inline void iq4_nl(const uint8_t *restrict block, int64_t blocks, float *restrict out) {
+  enum { BYTES = 18 };
+#if LANES == 16
+  for (int64_t i = 0; i < blocks; i++)
+    table_nibbles(block + BYTES * i + 2, first_half(block + BYTES * i), nonlinear_nibbles, out + 32 * i);
+#else
+  uint8_t codes[32 * MOST_BLOCKS];
+  for (int64_t i = 0; i < blocks; i++) pick_nibbles(block + BYTES * i + 2, nonlinear_nibbles, codes + 32 * i);
+  IN_MEMORY(codes);
+  for (int64_t i = 0; i < blocks; i++)
+    STORE_SCALED(2, codes + 32 * i, two_factors(block + BYTES * i).first, out + 32 * i)
+#endif
 }
 
 // d (2) | high bit pairs of eight scales (2) | their low nibbles (4) | nibbles (128), group after group of 32.
@@ -135,11 +152,6 @@ static inline uint32_t even_signs(uint32_t seven) {
   return (seven & 127) | (uint32_t)__builtin_parity(seven & 127) << 7;
 }
 
-static inline uint32_t word(const uint8_t *source) {
-  uint32_t value;
-  memcpy(&value, source, 4);
-  return value;
-}
 static inline uint32_t short_word(const uint8_t *source) { return source[0] | source[1] << 8; }
 
 // d (2) | for each group of 32: four points (4), four times seven sign bits and a 4-bit scale (4).
