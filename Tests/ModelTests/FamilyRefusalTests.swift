@@ -148,9 +148,10 @@ import Testing
 
   /// Every tensor is needed.
   @Test(arguments: Fixture.names) func missingTensor(_ name: String) throws {
-    for (i, tensor) in try Draft(of: name).tensors.enumerated()
+    let whole = try Draft(of: name)
+    for (i, tensor) in whole.tensors.enumerated()
     where Self.isNeeded(tensor.entry.name) && !Self.mayBeAbsent(tensor.entry.name, in: name) {
-      var draft = try Draft(of: name)
+      var draft = whole
       draft.tensors.remove(at: i)
       let error = try #require(throws: FileError.self, "\(tensor.entry.name)") {
         try draft.load()
@@ -166,7 +167,8 @@ import Testing
 
   /// A matrix in place of a vector, or the reverse, is refused.
   @Test(arguments: Fixture.names) func wrongShape(_ name: String) throws {
-    for entry in try Draft(of: name).tensors.map(\.entry) where Self.isNeeded(entry.name) {
+    let unchanged = try Draft(of: name)
+    for entry in unchanged.tensors.map(\.entry) where Self.isNeeded(entry.name) {
       let tensor = entry.name
       // A matrix of one row is as good as the row, and the shape of unused copies of the words is not checked.
       if entry.shape.first == 1 && entry.shape.count == 2
@@ -174,7 +176,7 @@ import Testing
       {
         continue
       }
-      var draft = try Draft(of: name)
+      var draft = unchanged
       try draft.alter(tensor) { shape, _ in
         shape = shape.count == 1 ? [1, shape[0]] : [shape.reduce(1, *)]
       }

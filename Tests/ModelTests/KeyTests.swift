@@ -9,9 +9,10 @@ import Testing
 /// Every key that the reference implementation reads from a configuration is changed, one at a time: either the
 /// result is what the reference computes, or the key is refused. Fixtures/README.md documents keys.json.
 @Suite struct KeyTests {
-  static let names = (try? answers().keys.sorted()) ?? []
+  static let names = (try? answers.get().keys.sorted()) ?? []
 
-  private static func answers() throws -> [String: [String: Any]] {
+  /// The file's content, which nothing changes: a megabyte is read once.
+  nonisolated(unsafe) private static let answers = Result {
     let data = try Data(contentsOf: URL(filePath: fixturePath("keys.json")))
     return try #require(JSONSerialization.jsonObject(with: data) as? [String: [String: Any]])
   }
@@ -35,7 +36,7 @@ import Testing
   }
 
   private static func changes(_ name: String) throws -> (plain: [Double], changes: [Change]) {
-    let answers = try #require(try Self.answers()[name])
+    let answers = try #require(try Self.answers.get()[name])
     let plain = try #require(answers["plain"] as? [Double])
     var changes: [Change] = []
     for (kind, answer) in [("same", plain), ("none", nil)] {
