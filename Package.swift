@@ -3,9 +3,6 @@ import PackageDescription
 
 let mpi = TargetDependencyCondition.when(traits: ["MPI"])
 
-// Of tests that mostly call what they test: an optimised build takes longer over them than they then save.
-let unoptimized: [SwiftSetting] = [.unsafeFlags(["-Onone"])]
-
 // One direction, no way back: an arrow of `dependencies` never points to a module further down.
 let package = Package(
   name: "krylens",
@@ -139,11 +136,8 @@ let package = Package(
 
     .target(
       name: "TestSupport", dependencies: ["LinearAlgebra", "Processes"], path: "Tests/TestSupport"),
-    .testTarget(
-      name: "TestSupportTests", dependencies: ["TestSupport"], swiftSettings: unoptimized),
-    .testTarget(
-      name: "ProcessesTests", dependencies: ["Processes", "TestSupport"], swiftSettings: unoptimized
-    ),
+    .testTarget(name: "TestSupportTests", dependencies: ["TestSupport"]),
+    .testTarget(name: "ProcessesTests", dependencies: ["Processes", "TestSupport"]),
     .testTarget(
       name: "CKernelsTests",
       dependencies: ["LinearAlgebra", "Weights", "CKernels", "TestSupport"],
@@ -162,7 +156,7 @@ let package = Package(
     .testTarget(
       name: "CheckpointTests", dependencies: ["Checkpoint", "Files", "Weights", "TestSupport"],
       exclude: ["make_fixtures.py", "make_quantized.py", "quantization.py"],
-      resources: [.copy("Fixtures")], swiftSettings: unoptimized),
+      resources: [.copy("Fixtures")]),
     .testTarget(
       name: "TokenizationTests",
       dependencies: ["Tokenization", "Files", "Checkpoint", "TestSupport"],
@@ -171,7 +165,7 @@ let package = Package(
     .testTarget(
       name: "ImagesTests", dependencies: ["Images", "LinearAlgebra", "TestSupport"],
       exclude: ["make_fixtures.py"],
-      resources: [.copy("Fixtures")], swiftSettings: unoptimized),
+      resources: [.copy("Fixtures")]),
     .testTarget(
       name: "ModelTests",
       dependencies: [
@@ -185,28 +179,25 @@ let package = Package(
     .testTarget(
       name: "AlignmentTests", dependencies: ["Alignment", "TestSupport"],
       exclude: ["make_fixtures.py"],
-      resources: [.copy("Fixtures")], swiftSettings: unoptimized),
+      resources: [.copy("Fixtures")]),
     .testTarget(
-      name: "AnalysisTests", dependencies: ["Analysis", "Studies", "Files", "TestSupport"],
-      swiftSettings: unoptimized),
+      name: "AnalysisTests", dependencies: ["Analysis", "Studies", "Files", "TestSupport"]),
     .testTarget(
       name: "ReportTests",
-      dependencies: ["Report", "Studies", "Analysis", "Files", "Checkpoint", "TestSupport"],
-      swiftSettings: unoptimized),
+      dependencies: ["Report", "Studies", "Analysis", "Files", "Checkpoint", "TestSupport"]),
     .testTarget(
       name: "DocumentationTests",
       dependencies: [
         "Autodiff", "Checkpoint", "Files", "Lanczos", "Model", "Tokenization", "Weights",
         "TestSupport",
-      ], swiftSettings: unoptimized),
+      ]),
     .testTarget(
       name: "CKrylensTests",
       dependencies: ["CKrylens", "CKrylensHeader", "Analysis", "LinearAlgebra", "TestSupport"],
-      exclude: ["process.c"], swiftSettings: unoptimized),
+      exclude: ["process.c"]),
     .testTarget(
       name: "CommandTests",
-      dependencies: ["krylens", "Studies", "Analysis", "Files", "Weights", "TestSupport"],
-      swiftSettings: unoptimized),
+      dependencies: ["krylens", "Studies", "Analysis", "Files", "Weights", "TestSupport"]),
   ],
   swiftLanguageModes: [.v6]
 )
