@@ -3,8 +3,9 @@ import Weights
 
 // Fusion of linear maps. The derivative of φ(W₁ x) ∘ (W₂ x) is d₁ ∘ (W₁ dx) + d₂ ∘ (W₂ dx) with constant d₁, d₂, which is one
 // map: M dx with M = diag(d₁) W₁ + diag(d₂) W₂. M costs about as much as the product with one vector. Every application then
-// costs one product instead of two and the scaling of their outputs, and M needs no widening. A small quantised matrix that remains
-// is formed in the same way, as a sum of one term.
+// costs one product instead of two and the scaling of their outputs, and M needs no widening. Where M is too large to be kept, wide
+// applications form it every time, a portion of its rows after the other, and thin ones use W₁ and W₂. A small quantised matrix that
+// remains is formed in the same way, as a sum of one term.
 
 /// A primitive that multiplies with matrices of its own, formed when they are used.
 protocol FusedPrimitive<Scalar>: Primitive {
