@@ -14,9 +14,8 @@ PROMPT ?= What is the capital of France? The capital is
 KRYLENS = .build/release/krylens
 STATIC = .build-static/release/krylens
 KRYLENS_MPI = .build-mpi/release/krylens
-# Tests are built without debug information, which takes a sixth of the compiler's time, and without an index, a tenth: failures name
-# their lines without either.
-TESTED = -c release -Xswiftc -enable-testing -debug-info-format none --disable-index-store
+# Tests are built without debug information, which takes a sixth of the compiler's time: failures name their lines without it.
+TESTED = -c release -Xswiftc -enable-testing -debug-info-format none
 SANITIZED = -c release -Xswiftc -enable-testing --test-product krylensPackageTests
 THREADED = CKernelsTests LinearAlgebraTests AutodiffTests LanczosTests AnalysisTests
 SOURCES = Package.swift Sources Tests benchmarks fuzz examples
