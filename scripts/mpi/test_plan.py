@@ -35,6 +35,7 @@ def test_private_memory_of_slices_is_as_planned(krylens):
         job.wait().check()
         result = json.loads((krylens / f"run{attempt}" / "result.json").read_text())
         passes = result["prompts"][0]["layers"][0]["passes"]
+        # Bases are about half of the memory: a tenth of the passes changes it by a twentieth.
         assert abs(passes / plan["solve_passes"] - 1) <= 0.1, f"{passes} passes instead of {plan['solve_passes']}"
         if all(abs(peak / predicted - 1) <= 0.15 for peak in peaks.values()):
             return
