@@ -15,9 +15,14 @@ public final class Linearization<Scalar: RealScalar>: LinearOperator {
   /// The rows and columns of f(x).
   public let outputShape: (rows: Int, columns: Int)
 
-  /// The recorded steps that f(x) depends on, in order; no others are visited.
-  private let steps: [(position: Int, primitive: any Primitive<Scalar>)]
-  private let workspace: Workspace<Scalar>
+  /// The recorded steps that f(x) depends on, in order, and the memory of an application; no other steps are visited.
+  private struct Program {
+    let steps: [(position: Int, primitive: any Primitive<Scalar>)]
+    let workspace: Workspace<Scalar>
+  }
+  /// The program of applications to at most `Engine.independentVectors` vectors, and that of wider ones, of which some steps may be
+  /// others.
+  private let thin, wide: Program
   /// The position of f(x) on the trace; nil if f(x) does not depend on x, so that J = 0.
   private let outputPosition: Int?
 
@@ -28,33 +33,53 @@ public final class Linearization<Scalar: RealScalar>: LinearOperator {
     trace: Trace<Scalar>, input: (rows: Int, columns: Int), output: Variable<Scalar>,
     fusesLinearMaps: Bool
   ) {
-    let primitives = fusesLinearMaps ? trace.fused() : trace.primitives
+    let (primitives, replacements) = fusesLinearMaps ? trace.fused() : (trace.primitives, [:])
     inputShape = input
     outputShape = (output.rows, output.columns)
     value = output.value
     outputPosition = output.position
-    // Keep only what leads to the output: applications skip values that were computed and not used.
+    thin = Self.program(of: primitives, trace.counts, for: output.position)
+    wide =
+      replacements.isEmpty
+      ? thin
+      : Self.program(
+        of: primitives.enumerated().map { replacements[$0] ?? $1 }, trace.counts,
+        for: output.position)
+    fused = thin.steps.flatMap { ($0.primitive as? any FusedPrimitive<Scalar>)?.matrices ?? [] }
+    isFused = thin.steps.contains {
+      ($0.primitive as? FusedLinearStep<Scalar>).map { $0.stored == nil } ?? false
+    }
+    portionBytes =
+      wide.steps.compactMap { ($0.primitive as? PortionedLinearStep<Scalar>)?.portionBytes }.max()
+      ?? 0
+  }
+
+  /// The steps among `primitives` that lead to the output: applications skip values that were computed and not used. `counts` are
+  /// the numbers of each position.
+  private static func program(
+    of primitives: [(any Primitive<Scalar>)?], _ counts: [Int], for output: Int?
+  ) -> Program {
     var lastUse: [Int?] = Array(repeating: nil, count: primitives.count)
-    if let last = output.position { lastUse[last] = primitives.count }
+    if let output { lastUse[output] = primitives.count }
     for position in lastUse.indices.reversed() where lastUse[position] != nil {
       for input in primitives[position]?.inputs ?? [] where lastUse[input] == nil {
         lastUse[input] = position
       }
     }
-    steps = zip(primitives.indices, primitives).compactMap { position, primitive in
-      guard lastUse[position] != nil, let primitive else { return nil }
-      return (position, primitive)
+    let steps = zip(primitives.indices, primitives).compactMap { position, primitive in
+      lastUse[position] == nil ? nil : primitive.map { (position, $0) }
     }
-    fused = steps.flatMap { ($0.primitive as? any FusedPrimitive<Scalar>)?.matrices ?? [] }
-    isFused = steps.contains {
-      ($0.primitive as? FusedLinearStep<Scalar>).map { $0.stored == nil } ?? false
+    let slots = zip(counts.indices, counts).map { position, count in
+      let last = lastUse[position]
+      return Workspace<Scalar>.Slot(
+        count: last == nil ? 0 : count, first: position, last: last ?? position)
     }
-    workspace = Workspace(
-      zip(trace.counts.indices, trace.counts).map { position, count in
-        let last = lastUse[position]
-        return .init(count: last == nil ? 0 : count, first: position, last: last ?? position)
-      }, scratch: steps.map(\.primitive.scratchCount).max() ?? 0)
+    return Program(
+      steps: steps,
+      workspace: Workspace(slots, scratch: steps.map(\.1.scratchCount).max() ?? 0))
   }
+
+  private func program(vectors b: Int) -> Program { b > Engine.independentVectors ? wide : thin }
 
   /// n: rows · columns of x.
   public var inputDimension: Int { inputShape.rows * inputShape.columns }
@@ -68,17 +93,22 @@ public final class Linearization<Scalar: RealScalar>: LinearOperator {
   /// The bytes of the fused maps while they are formed.
   public var fusedBytes: Int { fused.reduce(0) { $0 + $1.byteCount } }
 
+  /// The bytes of a map that wide applications form in portions, one portion at a time.
+  private let portionBytes: Int
+
   /// The bytes of workspace that an application to `b` vectors needs, with those of fused maps.
   public func workspaceBytes(vectors b: Int) -> Int {
-    workspace.byteCount(vectors: b) + fusedBytes
+    program(vectors: b).workspace.byteCount(vectors: b) + fusedBytes
+      + (b > Engine.independentVectors ? portionBytes : 0)
   }
 
   /// The bytes of stored weights that an application reads, for any number of vectors.
-  public var weightBytes: Int { steps.reduce(0) { $0 + $1.primitive.weightBytes } }
+  public var weightBytes: Int { thin.steps.reduce(0) { $0 + $1.primitive.weightBytes } }
 
   /// Frees the workspace and fused maps until the next application; the saved values stay.
   public func releaseWorkspace() {
-    workspace.release()
+    thin.workspace.release()
+    wide.workspace.release()
     for map in fused { map.release() }
   }
 
@@ -117,11 +147,15 @@ public final class Linearization<Scalar: RealScalar>: LinearOperator {
       v.count == b * order.rows(of: inputShape.rows) * inputShape.columns
         && y.count == b * order.rows(of: outputShape.rows) * outputShape.columns, "wrong length")
     guard let outputPosition else { return clear(&y) }
+    let program = program(vectors: b)
+    let workspace = program.workspace
     workspace.begin(vectors: b)
     v.withUnsafeBufferPointer {
       interleave($0.baseAddress!, inputShape, b, order, into: workspace.slot(0))
     }
-    for step in steps { step.primitive.jvp(workspace, into: workspace.slot(step.position)) }
+    for step in program.steps {
+      step.primitive.jvp(workspace, into: workspace.slot(step.position))
+    }
     y.withUnsafeMutableBufferPointer {
       deinterleave(workspace.slot(outputPosition), outputShape, b, order, into: $0.baseAddress!)
     }
@@ -136,12 +170,14 @@ public final class Linearization<Scalar: RealScalar>: LinearOperator {
       u.count == b * order.rows(of: outputShape.rows) * outputShape.columns
         && x.count == b * order.rows(of: inputShape.rows) * inputShape.columns, "wrong length")
     guard let outputPosition else { return clear(&x) }
+    let program = program(vectors: b)
+    let workspace = program.workspace
     workspace.begin(vectors: b)
     u.withUnsafeBufferPointer {
       interleave(
         $0.baseAddress!, outputShape, b, order, into: workspace.target(of: outputPosition).0)
     }
-    for step in steps.reversed() where workspace.isTouched(step.position) {
+    for step in program.steps.reversed() where workspace.isTouched(step.position) {
       step.primitive.vjp(workspace, workspace.slot(step.position))
     }
     guard workspace.isTouched(0) else { return clear(&x) }

@@ -6,7 +6,8 @@ import LinearAlgebra
 /// `rules` say which factors are held constant. With `fusesLinearMaps`, linear maps of one and the same row whose outputs are
 /// scaled and added, as in a gated MLP, become one matrix in single precision, which is formed at the first application: it
 /// costs as much as a product with about two vectors, and 4 bytes per weight of one of them, and saves one of two products in
-/// every application. The attention of a single row to few tokens is then applied as three small matrices that are formed in the
+/// every application. A matrix of more than 64 MB is formed only in applications to more than `Engine.independentVectors` vectors, a
+/// portion of its rows at a time. The attention of a single row to few tokens is then applied as three small matrices that are formed in the
 /// same way (`AttentionMaps`). Precondition: variables of other programs, outer or earlier, are used in their `detached` form.
 public func linearize<Scalar: RealScalar>(
   _ f: (Variable<Scalar>) throws -> Variable<Scalar>, at x: Matrix<Scalar>,

@@ -62,35 +62,52 @@ extension FormedMatrix {
   ///
   /// Each entry is rounded once for each term and addition, |δM| ≤ 2u Σₖ |dₖ| |Wₖ| for two terms with u = 2⁻²⁴, which is less
   /// than the rounding of a product with any of them. Cost: one reading of every Wₖ.
-  package convenience init(combining terms: [(factors: [Float], weights: StoredMatrix)]) {
+  package convenience init(
+    combining terms: [(factors: [Float], weights: StoredMatrix)], capacity: Int? = nil
+  ) {
+    let combination = Combination(terms)
+    self.init(rows: combination.rows, columns: combination.columns, capacity: capacity) {
+      combination.form(into: $0)
+    }
+  }
+}
+
+/// The terms of a sum of matrices, as the kernels take them.
+private final class Combination: @unchecked Sendable {
+  let rows, columns: Int
+  /// Keeps the weights in memory.
+  private let weights: [StoredMatrix]
+  private let kernels: UnsafeMutablePointer<ck_matrix>
+  private let factors: UnsafeMutablePointer<Float>
+  private let matrices: [UnsafePointer<ck_matrix>?]
+  private let diagonals: [UnsafePointer<Float>?]
+
+  init(_ terms: [(factors: [Float], weights: StoredMatrix)]) {
     let (rows, columns) = (terms[0].weights.rows, terms[0].weights.columns)
     for (factors, weights) in terms {
       precondition(
         weights.rows == rows && weights.columns == columns && factors.count == rows
           && !weights.isTransposed, "the terms differ in shape")
     }
-    self.init(rows: rows, columns: columns) { Self.combine(terms, rows, into: $0) }
-  }
-
-  private static func combine(
-    _ terms: [(factors: [Float], weights: StoredMatrix)], _ rows: Int,
-    into out: UnsafeMutablePointer<Float>
-  ) {
+    (self.rows, self.columns, weights) = (rows, columns, terms.map(\.weights))
     let kernels = UnsafeMutablePointer<ck_matrix>.allocate(capacity: terms.count)
     let factors = UnsafeMutablePointer<Float>.allocate(capacity: terms.count * rows)
-    defer {
-      kernels.deallocate()
-      factors.deallocate()
-    }
     for (k, term) in terms.enumerated() {
       (kernels + k).initialize(to: term.weights.kernel)
       (factors + k * rows).initialize(from: term.factors, count: rows)
     }
-    let matrices = terms.indices.map { UnsafePointer(kernels + $0) as UnsafePointer<ck_matrix>? }
-    let diagonals = terms.indices.map {
-      UnsafePointer(factors + $0 * rows) as UnsafePointer<Float>?
-    }
-    ck_combine(Engine.current, Int64(terms.count), matrices, diagonals, out)
+    matrices = terms.indices.map { UnsafePointer(kernels + $0) }
+    diagonals = terms.indices.map { UnsafePointer(factors + $0 * rows) }
+    (self.kernels, self.factors) = (kernels, factors)
+  }
+
+  deinit {
+    kernels.deallocate()
+    factors.deallocate()
+  }
+
+  func form(into out: UnsafeMutablePointer<Float>) {
+    ck_combine(Engine.current, Int64(matrices.count), matrices, diagonals, out)
   }
 }
 

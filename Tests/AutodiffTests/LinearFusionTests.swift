@@ -166,3 +166,51 @@ private final class Allocation: @unchecked Sendable {
   let wide = Matrix<Float>(rows: 1, columns: 1024, repeating: 0.5)
   #expect(linearize({ $0.linear(large) }, at: wide, fusesLinearMaps: true).fusedBytes == 0)
 }
+
+/// Two maps that are too large to be kept as one are one in wide applications only, a portion of rows after the other, which is
+/// counted.
+///
+/// Errors: a product of n terms is rounded at most 84 + n / 256 times, the scaling and addition of two of them twice more, as is an
+/// entry of M: with |w| ≤ 8 and the factors f = |W₁ x| + |W₂ x|, of which each step's own is one rounding off,
+/// |δ(J v)ᵢ| ≤ (88 + n / 256) u · 8 fᵢ ‖v‖₁ and |δ(Jᵀ u)ⱼ| ≤ (88 + m / 256) u · 8 Σᵢ fᵢ |uᵢ|, twice for a difference.
+@Test func largeMapsAreFusedInWideApplications() throws {
+  let (rows, columns) = (4100, 4096)
+  let (first, second) = (
+    try quantised(rows, columns, seed: 14), try quantised(rows, columns, seed: 15)
+  )
+  let program = { (x: Variable<Float>) in x.linear(first) * x.linear(second) }
+  var generator = SeededGenerator(seed: 16)
+  let x = generator.normalMatrix(rows: 1, columns: columns).converted(to: Float.self)
+  let plain = linearize(program, at: x)
+  let fused = linearize(program, at: x, fusesLinearMaps: true)
+  #expect(fused.value == plain.value && !fused.isFused && fused.fusedBytes == 0)
+  #expect(fused.weightBytes == plain.weightBytes)
+  // 512 rows in a portion.
+  let (thin, wide) = (Engine.independentVectors, Engine.independentVectors + 1)
+  #expect(
+    fused.workspaceBytes(vectors: 2 * wide) - 2 * fused.workspaceBytes(vectors: wide) == -(8 << 20))
+  #expect(fused.workspaceBytes(vectors: 2) == 2 * fused.workspaceBytes(vectors: 1))
+  let v = generator.normalMatrix(rows: wide, columns: columns)
+  let u = generator.normalMatrix(rows: wide, columns: rows)
+  #expect(fused.apply(v.prefix(thin)) == plain.apply(v.prefix(thin)))
+  #expect(fused.applyAdjoint(u.prefix(thin)) == plain.applyAdjoint(u.prefix(thin)))
+
+  let (jv, jtu) = (fused.apply(v), fused.applyAdjoint(u))
+  let (expected, adjoint) = (plain.apply(v), plain.applyAdjoint(u))
+  #expect(jv != expected && jtu != adjoint)
+  let constant = Variable(x)
+  let factors = zip(constant.linear(first).value.elements, constant.linear(second).value.elements)
+    .map { Double(abs($0) + abs($1)) }
+  for k in 0..<wide {
+    let bound = 2 * (88 + Double(columns) / 256) * 0x1p-24 * 8
+    let norm = v.row(k).reduce(0) { $0 + abs($1) }
+    for i in 0..<rows { #expect(abs(jv[k, i] - expected[k, i]) <= bound * factors[i] * norm) }
+    let adjointBound = 2 * (88 + Double(rows) / 256) * 0x1p-24 * 8
+    let sum = zip(factors, u.row(k)).reduce(0) { $0 + $1.0 * abs($1.1) }
+    for j in 0..<columns { #expect(abs(jtu[k, j] - adjoint[k, j]) <= adjointBound * sum) }
+  }
+  // The same bits with another number of threads, and after the workspace has been freed.
+  fused.releaseWorkspace()
+  #expect(Engine(threads: 1).use { fused.apply(v) } == jv)
+  #expect(Engine(threads: 1).use { fused.applyAdjoint(u) } == jtu)
+}
