@@ -5,6 +5,8 @@
 //     MORE_VECTORS      if defined, a larger number, kept at once by the adjoint where there are many, and by both where just so many
 //                       are left: with two registers of sums for each, these hide the latency of an addition that
 //                       2 · VECTORS_AT_ONCE registers just do not
+//     FORWARD_AHEAD     if defined, how far ahead in its row the forward product prefetches, given the distance `ahead` to the next
+//                       strip, which it prefetches otherwise, or 0 for none
 //     HARDWARE_HALF     whether _Float16 converts in hardware
 //     KEEPS_ZERO        whether there is a register for a zero beside the sums of the forward product; without one, a zero is made
 //                       where it is used, which compilers have to be told

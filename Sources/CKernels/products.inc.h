@@ -26,6 +26,9 @@
 #ifndef MORE_VECTORS
 #define MORE_VECTORS VECTORS_AT_ONCE
 #endif
+#ifndef FORWARD_AHEAD
+#define FORWARD_AHEAD(ahead) (ahead)
+#endif
 #if VECTORS_AT_ONCE == 8
 #define EACH_B(CASE) CASE(1) CASE(2) CASE(3) CASE(4) CASE(5) CASE(6) CASE(7) CASE(8)
 #elif VECTORS_AT_ONCE == 2
@@ -110,7 +113,7 @@ ALWAYS void add_rows(const struct strip *s, const uint8_t *w, const REAL *restri
     const uint8_t *source = w + c * size;
     UNROLL for (int r = 0; r < ROWS; r++) {
       UNROLL for (int64_t i = 0; i < AT_ONCE * LANES * size; i += PREFETCHED(LANES * size))
-        __builtin_prefetch(source + r * s->stride + i + ahead);
+        __builtin_prefetch(source + r * s->stride + i + FORWARD_AHEAD(ahead));
     }
     UNROLL for (int i = 0; i < AT_ONCE; i++)
       add_lanes(sum, source, s->stride, x + c, i, type, ROWS, B);
