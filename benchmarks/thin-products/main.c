@@ -2,6 +2,9 @@
 //
 //     thin-products [--json] [--instruction-set portable|avx2|avx512] [--threads T] [--seconds S] [--shape MxN]…
 //                   [--type NAME]… [--vectors B]…
+//     thin-products --instructions
+//
+// The second form times instructions alone, of one core: those that multiply floats, and those that multiply numbers of fewer bits.
 //
 // For every shape, type, number of vectors b and direction: the shortest of repeats that take S seconds in all. A
 // plain read of the same bytes by the same threads, OpenBLAS's product of the same shape in single precision, and our
@@ -29,6 +32,7 @@
 #endif
 
 #include "CKernels.h"
+#include "instructions.h"
 
 // The types, those that are timed unless others are chosen first.
 #define USUAL_TYPES 8
@@ -229,7 +233,7 @@ static int is_chosen(const char *name, char **chosen, int count) {
 
 static const char usage[] =
     "usage: thin-products [--json] [--instruction-set portable|avx2|avx512] [--threads T] [--seconds S] "
-    "[--shape MxN]… [--type NAME]… [--vectors B]…\n";
+    "[--shape MxN]… [--type NAME]… [--vectors B]…\n       thin-products --instructions\n";
 
 struct options {
   int json, instruction_set, threads, shape_count, type_count, b_count;
@@ -294,6 +298,10 @@ static void print_row(const struct contest *c, const char *name, const double be
 int main(int argc, char **argv) {
   struct options o = {.instruction_set = ck_best_instruction_set(),
                       .threads = (int)sysconf(_SC_NPROCESSORS_ONLN), .budget = 0.5};
+  if (argc == 2 && strcmp(argv[1], "--instructions") == 0) {
+    print_instructions();
+    return 0;
+  }
   for (int i = 1; i < argc; i++) {
     if (strcmp(argv[i], "--json") == 0) {
       o.json = 1;
