@@ -91,11 +91,19 @@ struct BlocksTogetherTests {
       #expect([1, 2, 3, 5, 16].map { SolvePass.blocksTogether($0, free) } == [5, 3, 2, 1, 1])
       #expect(SolvePass.blocksTogether(nil, free) == 1)
       #expect(SolvePass.blocksTogether(1, limited) == 1)
+      // Solves that share all threads keep them, and so does the evaluation of many tokens.
+      let ahead = { (count: Int, isDivided: Bool, tokens: Int, settings: ResolvedSettings) in
+        SolvePass.blocksAhead(
+          ofTogether: count, isDivided: isDivided, tokens: tokens, settings)
+      }
+      #expect([3, 256, 257].map { ahead(1, true, $0, free) } == [1, 1, 0])
+      #expect([3, 256, 257].map { ahead(5, true, $0, free) } == [5, 5, 0])
+      #expect(ahead(1, false, 3, free) == 0)
+      #expect(ahead(1, true, 3, limited) == 0)
     }
-    // A block that is solved alone keeps all threads, and so does the evaluation of many tokens.
     #expect(
-      [(1, 3), (5, 3), (5, 256), (5, 257)].map {
-        SolvePass.blocksAhead(ofTogether: $0, tokens: $1)
-      } == [0, 5, 5, 0])
+      Engine(threads: 1).use {
+        SolvePass.blocksAhead(ofTogether: 1, isDivided: true, tokens: 3, free)
+      } == 0)
   }
 }

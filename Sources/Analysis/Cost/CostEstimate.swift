@@ -168,9 +168,9 @@ public struct CostEstimate: Sendable {
     let couplingCalls =
       (couplingVectors + wideVectors - 1) / wideVectors * batches.count
     let isDivided = layout.slices == 1 && a.suitsOneThread
+    let isApart = isDivided && layout.teams == 1
     let together = min(
-      blocks,
-      SolvePass.blocksTogether(isDivided && layout.teams == 1 ? batches.count : nil, resolved))
+      blocks, SolvePass.blocksTogether(isApart ? batches.count : nil, resolved))
     let atOnce = isDivided ? Engine.threadsWorking(on: together * batches.count) : 1
     let solveWorkspace = atOnce * a.workspaceBytes(vectors: cost.widest)
     let couplingWorkspace = a.workspaceBytes(vectors: wideVectors)
@@ -190,7 +190,11 @@ public struct CostEstimate: Sendable {
     let comparing =
       solveWorkspace + max(0, sample.fused - a.fusedBytes) + (atOnce - 1) * besides
       + sample.comparison
-    let reached = min(blocks, together + SolvePass.blocksAhead(ofTogether: together, tokens: n))
+    let reached = min(
+      blocks,
+      together
+        + SolvePass.blocksAhead(
+          ofTogether: together, isDivided: isApart, tokens: n, resolved))
     let points = (reached - 1) * (n * width * MemoryLayout<Scalar>.stride + sample.held)
     let walkingAhead =
       reached == together

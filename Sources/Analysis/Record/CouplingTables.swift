@@ -152,30 +152,49 @@ struct CouplingTables {
 
   /// The overlap of the singular subspaces of a table's pairs, at each rank.
   func overlaps(of table: Table, ranks: [Int]) throws -> [OverlapRecord] {
-    let columns = try table.columns.map { try found($0, margin: MeasuredNoise.margin) }
-    let leanings = columns.map { $0.triplets.bounds(noise: $0.noise ?? .none) }
-    var rows: [[(left: [Double], right: [Double], bounds: [Double])]] = []
-    let count = Engine.currentThreads
+    let columns = try table.columns.map { try leaning($0) }
+    // Overlaps are symmetric: if rows and columns are the same Jacobians, the entries below the diagonal are those above it.
+    let isSymmetric = zip(table.rows, table.columns).allSatisfy { $0 == $1 }
+    var rows: [[[Overlap]]] = []
+    let count = isSymmetric ? max(1, table.rows.count) : Engine.currentThreads
     for first in stride(from: 0, to: table.rows.count, by: count) {
-      let part = try table.rows[first..<min(first + count, table.rows.count)].map {
-        try found($0, margin: MeasuredNoise.margin)
+      let part = try (first..<min(first + count, table.rows.count)).map { i in
+        (first: isSymmetric ? i : 0, own: isSymmetric ? columns[i] : try leaning(table.rows[i]))
       }
-      rows += Engine.map(part) { own in
-        let leaning = own.triplets.bounds(noise: own.noise ?? .none)
-        return ranks.map { rank in
-          let row = columns.map { SubspaceOverlap(own.triplets, $0.triplets, rank: rank) }
-          let bounds = leanings.map {
-            SubspaceOverlap.bound(leaning.subspace(rank), $0.subspace(rank), rank: rank)
-          }
-          return (row.map(\.left), row.map(\.right), bounds)
-        }
+      rows += Engine.map(part) { first, own in
+        ranks.map { rank in columns[first...].map { Overlap(own, $0, rank: rank) } }
       }
     }
     return ranks.enumerated().map { k, rank in
-      let rows = rows.map { $0[k] }
+      let entry = { (i: Int, j: Int) in
+        isSymmetric ? rows[min(i, j)][k][abs(i - j)] : rows[i][k][j]
+      }
+      let numbers = { (number: (Overlap) -> Double) in
+        rows.indices.map { i in columns.indices.map { number(entry(i, $0)) } }
+      }
       return OverlapRecord(
         place: table.place, rank: rank, chance: SubspaceOverlap.chance(rank: rank, width: width),
-        left: rows.map(\.left), right: rows.map(\.right), bound: rows.map(\.bounds))
+        left: numbers(\.subspaces.left), right: numbers(\.subspaces.right), bound: numbers(\.bound))
+    }
+  }
+
+  /// A Jacobian's triplets, and bounds on the errors of their subspaces.
+  private typealias Leaning = (triplets: SingularTriplets, bounds: TripletBounds)
+
+  private func leaning(_ place: Place) throws -> Leaning {
+    let (triplets, noise) = try found(place, margin: MeasuredNoise.margin)
+    return (triplets, triplets.bounds(noise: noise ?? .none))
+  }
+
+  /// The overlap of two Jacobians' subspaces, and the bound on its error.
+  private struct Overlap {
+    let subspaces: SubspaceOverlap
+    let bound: Double
+
+    init(_ a: Leaning, _ b: Leaning, rank: Int) {
+      subspaces = SubspaceOverlap(a.triplets, b.triplets, rank: rank)
+      bound = SubspaceOverlap.bound(
+        a.bounds.subspace(rank), b.bounds.subspace(rank), rank: rank)
     }
   }
 

@@ -2,24 +2,41 @@ import Alignment
 import Autodiff
 import LinearAlgebra
 import Model
+import Weights
 
 /// Which states along a path are kept.
 enum KeptPath {
   /// The most numbers in a prompt's states for them to be kept for the picture: 32 MB.
   static let pictured = 1 << 23
 
-  /// Bytes of the states kept for prompts with these numbers of tokens, and of the largest one's picture: some states in double
-  /// precision, and two matrices of the Gram matrix's size, its parts' products or LAPACK's copy.
+  /// The most bytes that pictures take together: beyond that, they are made one after another.
+  private static let together = 1 << 25
+
+  /// Whether pictures have a thread each if one takes so many bytes.
+  static func picturesAreDivided(_ bytes: Int) -> Bool {
+    bytes * Engine.currentThreads <= together
+  }
+
+  /// Bytes of the states kept for prompts with these numbers of tokens, and of the pictures made at a time if all are as large as the
+  /// largest. Each takes some states in double precision, and two matrices of the Gram matrix's size, its parts' products or LAPACK's
+  /// copy.
   static func bytes(
     _ tokens: [Int], width: Int, layers: Int, all: Bool
   ) -> (states: Int, pictures: Int) {
     let sizes = tokens.map { $0 * (layers + 1) * width }
     let pictured = sizes.filter { $0 <= Self.pictured }
-    let most = pictured.max() ?? 0
-    let (points, rows) = (most / width, most / width / (layers + 1))
+    let picture = pictureBytes(pictured.max() ?? 0, width: width, layers: layers)
+    return (
+      (all ? sizes : pictured).reduce(0, +) * 4,
+      picturesAreDivided(picture) ? Engine.threadsWorking(on: 2 * pictured.count) * picture : picture
+    )
+  }
+
+  /// Bytes of the picture of states with so many numbers.
+  static func pictureBytes(_ numbers: Int, width: Int, layers: Int) -> Int {
+    let (points, rows) = (numbers / width, numbers / width / (layers + 1))
     let side = min(points, width)
-    let picture = (max(rows, side) * width + 2 * side * side) * 8
-    return ((all ? sizes : pictured).reduce(0, +) * 4, picture)
+    return (max(rows, side) * width + 2 * side * side) * 8
   }
 }
 
@@ -93,6 +110,7 @@ struct PathWalk<Scalar: RealScalar> {
   ) -> [PathRecord?] {
     let next = states.nextTokens(of: model)
     let final = selected
+    let pictures = pictures(survivors)
     return trajectories.indices.map { p in
       guard survivors.isSolved(prompt: p, layer: layers) else { return nil }
       let token = next?[p]
@@ -101,14 +119,30 @@ struct PathWalk<Scalar: RealScalar> {
       let cosine = image.flatMap {
         LinearisedPath.cosine(image: Array($0.row(jacobian)), final: Array(final.row(jacobian)))
       }
-      let pictured = isPictured[p] ? kept[p] : []
-      let tokens = pictured.first?.rows ?? 0
       return PathRecord(
         trajectory: TrajectoryRecord(
-          trajectories[p], cosine, tokens > 0 ? try? PathPicture(states: pictured) : nil,
-          withoutFirst: tokens > 1 ? try? PathPicture(states: pictured, from: 1) : nil),
+          trajectories[p], cosine, pictures[p].whole, withoutFirst: pictures[p].withoutFirst),
         nextTokenId: token, nextToken: token.flatMap(decode))
     }
+  }
+
+  /// The pictures of every prompt that has not failed, of all tokens and of those after the first; nil where there is none.
+  private func pictures(
+    _ survivors: GroupSurvivors
+  ) -> [(whole: PathPicture?, withoutFirst: PathPicture?)] {
+    let tokens = kept.indices.map { p in
+      isPictured[p] && survivors.isSolved(prompt: p, layer: layers) ? kept[p].first?.rows ?? 0 : 0
+    }
+    let pictures = tokens.indices.flatMap { p in [0, 1].map { (prompt: p, from: $0) } }
+    let bytes = kept.indices.map { p in
+      KeptPath.pictureBytes(
+        tokens[p] * (layers + 1) * (kept[p].first?.columns ?? 0),
+        width: kept[p].first?.columns ?? 1, layers: layers)
+    }
+    let made = Engine.map(pictures, isDivided: KeptPath.picturesAreDivided(bytes.max() ?? 0)) {
+      $0.from < tokens[$0.prompt] ? try? PathPicture(states: kept[$0.prompt], from: $0.from) : nil
+    }
+    return tokens.indices.map { (made[2 * $0], made[2 * $0 + 1]) }
   }
 
   /// The target tokens' states, one row per Jacobian.

@@ -13,7 +13,7 @@ import Weights
 /// read, so no block is evaluated twice. A prompt that fails is dropped, and the others continue.
 ///
 /// If a block's Jacobians are fewer than the threads, and small, it is solved together with the blocks after it, whose Jacobians do
-/// not depend on its triplets, and beside that those solved next are reached.
+/// not depend on its triplets. Beside solves that take a thread each, the blocks solved next are reached.
 struct SolvePass {
   /// For each linearized block, the triplets of the group's Jacobians; nil if all prompts had failed before it.
   private(set) var solved: [SolvedBlock?] = []
@@ -32,10 +32,12 @@ struct SolvePass {
     return (Engine.currentThreads + batches - 1) / max(1, batches)
   }
 
-  /// The number of blocks that are reached while this many are solved together. With many tokens none are: all threads together pass
-  /// through a block sooner, and its evaluation needs the memory that the solves have.
-  static func blocksAhead(ofTogether count: Int, tokens: Int) -> Int {
-    count > 1 && tokens <= 256 ? count : 0
+  /// The number of blocks that are reached while this many are solved together, if their solves have a thread each. With many tokens
+  /// none are: all threads together pass through a block sooner, and its evaluation needs the memory that the solves have.
+  static func blocksAhead(
+    ofTogether count: Int, isDivided: Bool, tokens: Int, _ resolved: ResolvedSettings
+  ) -> Int {
+    isDivided && Engine.currentThreads > 1 && tokens <= 256 && !resolved.hasMemoryLimit ? count : 0
   }
 
   /// Runs the pass; `step` is called after each block, with whether this team had it and whether it was computed now, and may
@@ -132,10 +134,12 @@ struct SolvePass {
       if step == nil { sample = nil }
       return step
     }
+    /// Whether the solves of these blocks have a thread each.
+    func isDivided(_ stretch: [ReachedBlock<Scalar, Twin>]) -> Bool {
+      !share.isShared && stretch.allSatisfy { $0.isNew && $0.block?.suitsOneThread ?? false }
+    }
     func together(_ stretch: [ReachedBlock<Scalar, Twin>]) -> Int {
-      guard let first = stretch.first?.block, !share.isShared,
-        stretch.allSatisfy({ $0.isNew && $0.block?.suitsOneThread ?? false })
-      else { return 1 }
+      guard let first = stretch.first?.block, isDivided(stretch) else { return 1 }
       return Self.blocksTogether(first.count, resolved)
     }
 
@@ -154,7 +158,8 @@ struct SolvePass {
       let solved = stretch.compactMap { $0.isNew ? $0.block : nil }
       if stretch[0].isNew { stretch[0].block?.image = image?.before(layer: stretch[0].layer) }
       // Threads that have no more to solve pass through the blocks that are solved next.
-      let count = Self.blocksAhead(ofTogether: together(stretch), tokens: tokens)
+      let count = Self.blocksAhead(
+        ofTogether: together(stretch), isDivided: isDivided(stretch), tokens: tokens, resolved)
       let ahead = count > 0 && l < layers ? l + 1...min(l + count, layers) : nil
       var failure: (any Error)?
       var steps: [NoiseSample<Scalar, Twin>.Step?] = []

@@ -39,6 +39,45 @@ struct JSONTemplate {
   }
 }
 
+extension JSONTemplate {
+  /// The text of rows in a list, without its brackets, as `recordJSON` writes them, but in a tenth of the time: tables have most of a
+  /// record's numbers. The brackets of rows are indented by `spaces`.
+  ///
+  /// Throws `EncodingError` if a number is not finite.
+  static func rows(_ rows: [[Double?]], by spaces: Int) throws -> Data {
+    let line = "\n" + String(repeating: " ", count: spaces)
+    var text: [UInt8] = []
+    text.reserveCapacity(rows.reduce(0) { $0 + ($1.count + 2) * (spaces + 24) })
+    var isFirstRow = true
+    for row in rows {
+      if !isFirstRow { text.append(UInt8(ascii: ",")) }
+      isFirstRow = false
+      text.append(contentsOf: line.utf8)
+      text.append(UInt8(ascii: "["))
+      if row.isEmpty { text.append(UInt8(ascii: "\n")) }
+      for (i, number) in row.enumerated() {
+        if i > 0 { text.append(UInt8(ascii: ",")) }
+        text.append(contentsOf: line.utf8)
+        text.append(contentsOf: "  ".utf8)
+        try text.append(contentsOf: word(number).utf8)
+      }
+      text.append(contentsOf: line.utf8)
+      text.append(UInt8(ascii: "]"))
+    }
+    return Data(text)
+  }
+
+  private static func word(_ number: Double?) throws -> Substring {
+    guard let number else { return "null" }
+    guard number.isFinite else {
+      throw EncodingError.invalidValue(
+        number, .init(codingPath: [], debugDescription: "\(number) has no place in JSON"))
+    }
+    let digits = number.description
+    return digits.hasSuffix(".0") ? digits.dropLast(2) : digits[...]
+  }
+}
+
 /// A value whose tables are written a few rows at a time, so that the text of a whole table is never in memory.
 protocol TabulatedRecord {
   associatedtype Outline: Encodable
@@ -80,6 +119,9 @@ struct JSONList {
   /// The most numbers that are encoded together.
   static let most = 1 << 12
 
+  /// The number of rows that are encoded together, with so many numbers each.
+  static func rows(ofWidth width: Int) -> Int { max(1, most / max(1, width)) }
+
   init(_ file: FileWriter, indentation: Int) { (self.file, self.indentation) = (file, indentation) }
 
   mutating func append(_ element: some TabulatedRecord) throws {
@@ -90,7 +132,7 @@ struct JSONList {
     for (piece, table) in zip(pieces, tables) {
       try file.write(JSONTemplate.indented(piece, by: indentation))
       var list = JSONList(file, indentation: indentation + 4)
-      let count = max(1, Self.most / max(1, table.rows.first?.count ?? 0))
+      let count = Self.rows(ofWidth: table.rows.first?.count ?? 0)
       for first in stride(from: 0, to: table.rows.count, by: count) {
         try list.append(rows: table.rows[first..<min(first + count, table.rows.count)])
       }
@@ -105,12 +147,8 @@ struct JSONList {
     let parts = stride(from: rows.startIndex, to: rows.endIndex, by: count).map {
       Array(rows[$0..<min($0 + count, rows.endIndex)])
     }
-    let margin = indentation - 2
-    let encoded = try Engine.map(parts) { part in
-      // Without the brackets around the rows, which are on lines of their own.
-      JSONTemplate.indented(Data(try recordJSON(part).dropFirst().dropLast(2)), by: margin)
-    }
-    for json in encoded {
+    let margin = indentation
+    for json in try Engine.map(parts, { try JSONTemplate.rows($0, by: margin) }) {
       if !isEmpty { try file.write(",") }
       try file.write(json)
       isEmpty = false

@@ -1,5 +1,6 @@
 import Alignment
 import Foundation
+import Weights
 
 /// Writes `result.json` and the tables of a run prompt by prompt and table by table, so that memory grows neither with the
 /// number of prompts nor with the size of a prompt's results.
@@ -43,8 +44,12 @@ final class RecordWriter {
     try prompts.write(JSONTemplate.indented(pieces[0], by: 4))
     var list = JSONList(prompts, indentation: 8)
     try tables { table in
-      for row in table.matrix.indices {
-        try coupling.write(RunTables.coupling(p, table, row: row))
+      let count = JSONList.rows(ofWidth: table.columns.count)
+      for first in stride(from: 0, to: table.matrix.count, by: count) {
+        let rows = Array(first..<min(first + count, table.matrix.count))
+        for text in Engine.map(rows, { RunTables.coupling(p, table, row: $0) }) {
+          try coupling.write(text)
+        }
       }
       try list.append(table)
       summary.coupling.append(table.condensed(diagonal: diagonal))
