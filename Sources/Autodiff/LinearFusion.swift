@@ -146,11 +146,13 @@ extension Trace {
 
   /// The map of a single row by a small quantised matrix, with its weights widened for thin products; nil for another map.
   ///
-  /// Widening is about half of a thin product with four-bit weights that a cache holds; it is spared from the second one on.
+  /// Widening is about half of a thin product with four-bit weights that a cache holds; it is spared from the second one on. Not so
+  /// where weights are widened in registers.
   private func widened(_ step: LinearStep<Scalar>) -> FusedLinearStep<Scalar>? {
     let w = step.weights
     guard step.rows == 1, let input = step.input, !step.transposed, !w.isTransposed,
-      !w.elementType.isFloatingPoint, w.rows * w.columns <= Self.mostWidened
+      !w.elementType.isFloatingPoint, !w.elementType.isWidenedInRegisters,
+      w.rows * w.columns <= Self.mostWidened
     else { return nil }
     let ones = [Float](repeating: 1, count: w.rows)
     return FusedLinearStep(

@@ -30,6 +30,10 @@ int32_t ck_best_instruction_set(void) {
   return set;
 }
 
+int ck_looks_up(const struct ck_engine *engine, int32_t type) {
+  return ck_engine_kernels(engine)->looks_up(type);
+}
+
 void ck_dequantize(const struct ck_engine *engine, int32_t type, const void *source, float *out,
                    int64_t count) {
   ck_engine_kernels(engine)->dequantize(type, source, out, count);

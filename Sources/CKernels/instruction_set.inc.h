@@ -32,6 +32,7 @@ static const struct ck_products products = PRODUCTS;
 const struct ck_kernels KERNELS = {
     .single_precision = &products,
     .double_precision = &DOUBLE_KERNELS,
+    .looks_up = is_looked_up,
     .dequantize = dequantize,
     .widen = widen,
     .combine_rows = combine_rows,

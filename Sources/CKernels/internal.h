@@ -98,6 +98,8 @@ struct ck_products {
 // The kernels of one instruction set.
 struct ck_kernels {
   const struct ck_products *single_precision, *double_precision;
+  // Whether products in single precision with few vectors look weights of a type up in registers.
+  int (*looks_up)(int32_t type);
   void (*dequantize)(int32_t type, const void *source, float *restrict out, int64_t count);
   // Widens weights column …< column + columns of some rows, columns ≤ STRIP, rows STRIP_STRIDE apart.
   void (*widen)(const struct ck_matrix *w, int64_t row, int64_t rows, int64_t column,

@@ -45,6 +45,37 @@
 // Whether multiplication and addition are fused.
 #define IS_FUSED (VECTORS_AT_ONCE == 8 || (VECTORS_AT_ONCE == 4 && sizeof(vector) == 32))
 
+// Adds a sum to those so far, or stores it if it is the first.
+ALWAYS void join(REAL *to, vector sum, int is_first) { store(to, is_first ? sum : load(to) + sum); }
+
+// Runs CASE_OF_B with the type and the number of vectors as constants; EACH lists the numbers.
+#define SWITCH_B(b, EACH) \
+  switch (b) {            \
+    EACH(CASE_OF_B)       \
+  }
+#define CASE_OF_TYPE(T, b, EACH) \
+  case T: {                      \
+    enum { TYPE = T };           \
+    SWITCH_B(b, EACH)            \
+  } break;
+#define SWITCH_TYPE(type, b, EACH)                                                                 \
+  switch (type) {                                                                                  \
+    CASE_OF_TYPE(CK_BF16, b, EACH) CASE_OF_TYPE(CK_F16, b, EACH) CASE_OF_TYPE(CK_F32, b, EACH)     \
+    CASE_OF_DOUBLE(b, EACH)                                                                        \
+  }
+
+#include "looked_up.inc.h"
+
+// Opens a strip of W for all of the vectors, which use it once or, if they pay for a copy, several times.
+static struct strip opened(const struct ck_product *p, int64_t row, int64_t rows, int64_t column,
+                           int64_t columns, const uint8_t *next, int reused, REAL *buffer) {
+#if LOOKS_UP
+  if (is_looked_up(p->w->type) && !reused)
+    return open_looked_up(p->w, row, rows, column, columns, next, p->b, buffer);
+#endif
+  return open_strip(p->w, row, rows, column, columns, next, reused, buffer);
+}
+
 // MARK: Forward
 
 // Brings the even ones of 2 LANES numbers to the front.
@@ -75,10 +106,10 @@ static void pack_strip(const struct ck_product *p, int64_t index, void *to) {
       packed[j * STRIP + c] = c < count ? x[c * stride + j] : 0;
   for (j = 0; in_turn == 2 && j < b; j++)
     for (int64_t c = 0; c < lanes; c += 2 * LANES) separate(packed + j * STRIP + c);
+#if LOOKS_UP
+  for (j = 0; is_looked_up(p->w->type) && j < b; j++) transpose_squares(packed + j * STRIP, lanes);
+#endif
 }
-
-// Adds a sum to those so far, or stores it if it is the first.
-ALWAYS void join(REAL *to, vector sum, int is_first) { store(to, is_first ? sum : load(to) + sum); }
 
 // Adds to the sums of ROWS rows and B vectors the products of vector `index` of the weights and entries that begin at w and x.
 ALWAYS void add_lanes(vector sum[4][MORE_VECTORS], const uint8_t *w, int64_t stride,
@@ -140,24 +171,11 @@ ALWAYS void add_strip(const struct strip *s, const REAL *x, REAL *sums, int64_t 
              ahead_of_part(s, &wait), type, 1, B);
 }
 
-// Runs CASE_OF_B with the type and the number of vectors as constants; EACH lists the numbers.
-#define SWITCH_B(b, EACH) \
-  switch (b) {            \
-    EACH(CASE_OF_B)       \
-  }
-#define CASE_OF_TYPE(T, b, EACH) \
-  case T: {                      \
-    enum { TYPE = T };           \
-    SWITCH_B(b, EACH)            \
-  } break;
-#define SWITCH_TYPE(type, b, EACH)                                                                 \
-  switch (type) {                                                                                  \
-    CASE_OF_TYPE(CK_BF16, b, EACH) CASE_OF_TYPE(CK_F16, b, EACH) CASE_OF_TYPE(CK_F32, b, EACH)     \
-    CASE_OF_DOUBLE(b, EACH)                                                                        \
-  }
-
 static void add_vectors(const struct strip *s, const REAL *x, REAL *sums, int64_t s_stride,
                         int is_first, int64_t b) {
+#if LOOKS_UP
+  if (s->factors) return add_looked_up(s, x, sums, s_stride, is_first, b);
+#endif
 #define CASE_OF_B(B) \
   case B: add_strip(s, x, sums, s_stride, is_first, TYPE, B); break;
   SWITCH_TYPE(s->type, b, EACH_B_OR_MORE)
@@ -204,7 +222,7 @@ static void multiply_rows(const struct ck_product *p, const void *packed, int64_
     const uint8_t *next = column + width < w->columns ? ck_weights(w, row, column + width)
                           : row + 2 * rows <= w->rows ? ck_weights(w, row + rows, 0)
                                                       : NULL;
-    struct strip s = open_strip(w, row, rows, column, columns, next, is_copied(w), buffer);
+    struct strip s = opened(p, row, rows, column, columns, next, is_copied(w), buffer);
     s.times = 0;
     for (int64_t left = b; left > 0; left -= forward_vectors(left)) s.times++;
     for (int64_t j = 0, now; j < b; j += now, s.time++) {
@@ -277,6 +295,12 @@ static void add_adjoint(struct strip *s, const REAL *y, int64_t y_stride, REAL *
   for (int64_t left = b; left > 0; left -= adjoint_vectors(left)) s->times++;
   for (int64_t j = 0, now; j < b; j += now, y += now, sums += now * LANES) {
     now = adjoint_vectors(b - j);
+#if LOOKS_UP
+    if (s->factors) {
+      add_looked_up_adjoint(s, y, y_stride, sums, b, is_first, now);
+      continue;
+    }
+#endif
 #define CASE_OF_B(B) \
   case B: add_strip_adjoint(s, y, y_stride, sums, b, is_first, TYPE, B); break;
     SWITCH_TYPE(s->type, now, EACH_B_OR_MORE)
@@ -378,7 +402,7 @@ static void sum_segment(const struct ck_product *p, const struct segment *part, 
         : row + 2 * rows <= w->rows  ? ck_weights(w, row + rows, part->column)
                                      : NULL;
     const struct strip s =
-        open_strip(w, row, rows, part->column + column, columns, next, is_reused, buffer);
+        opened(p, row, rows, part->column + column, columns, next, is_reused, buffer);
     for (int64_t r = 0; r < rows; r += group) {
       struct strip some = s;
       some.weights += r * s.stride;
@@ -411,6 +435,10 @@ static void multiply_adjoint_columns(const struct ck_product *p, int64_t first, 
       sum_segment(p, &parts[i], row, rows, group, is_reused, buffer, to);
     end_part(sums, b * lanes, row + rows, w->rows);
   }
+#if LOOKS_UP
+  if (is_looked_up(w->type) && !is_reused)
+    transpose_squares((REAL *)ended(sums, b * lanes, w->rows), b * lanes);
+#endif
   const REAL *from = ended(sums, b * lanes, w->rows);
   for (int i = 0; i < n; from += b * ck_round_up(parts[i++].count, LANES))
     write_lanes(from, parts[i].from, parts[i].to, parts[i].count, is_reused ? 1 : together, p,
@@ -447,7 +475,7 @@ static void multiply_rows_thick(const struct ck_product *p, int64_t row, void *s
       transpose_strip(&as_stored, CK_F32, transposed);
     for (int64_t c = 0; c < columns; c += COLUMN_GROUP) {
       struct strip s = {(const uint8_t *)(transposed + c * ROW_GROUP), ROW_GROUP * sizeof(REAL),
-                        ck_min(COLUMN_GROUP, columns - c), lanes, REAL_TYPE, 0, 1, 0};
+                        ck_min(COLUMN_GROUP, columns - c), lanes, REAL_TYPE, 0, 1, 0, NULL};
       add_adjoint(&s, (const REAL *)p->in + (column + c) * p->in_stride, p->in_stride, sums, b,
                   (column + c) % PART == 0);
     }

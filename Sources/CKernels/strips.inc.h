@@ -133,6 +133,8 @@ struct strip {
   // A strip is processed several times, for some vectors each time. In each, a share of the next one is prefetched, so that memory
   // is as busy in one as in the other: every `times`-th part from `time` on.
   int64_t times, time;
+  // The factors of weights that are looked up (looked_up.inc.h); otherwise NULL.
+  const float *factors;
 };
 
 // `ahead` for the next part of the rows or columns of a strip; `wait`, at first s->time, counts the parts until one prefetches.
@@ -153,7 +155,7 @@ static struct strip open_strip(const struct ck_matrix *w, int64_t row, int64_t r
   const uint8_t *source = ck_weights(w, row, column);
   const int64_t ahead = next ? next - source : 0;
   if (is_direct(w->type) && columns % LANES == 0 && !reused)
-    return (struct strip){source, w->row_bytes, rows, columns, w->type, ahead, 1, 0};
+    return (struct strip){source, w->row_bytes, rows, columns, w->type, ahead, 1, 0, NULL};
   const int32_t type = w->type == REAL_TYPE ? REAL_TYPE : CK_F32;
   const int64_t from = source - ck_row(w, row), bytes = ck_weights(w, row, column + columns) - source;
   const int64_t lanes = ck_round_up(columns, LANES), size = direct_bytes(type);
@@ -167,7 +169,7 @@ static struct strip open_strip(const struct ck_matrix *w, int64_t row, int64_t r
       dequantize(w->type, source, (float *)to, columns);
     if (columns < lanes) memset(to + columns * size, 0, (size_t)((lanes - columns) * size));
   }
-  return (struct strip){buffer, STRIP_STRIDE * size, rows, lanes, type, 0, 1, 0};
+  return (struct strip){buffer, STRIP_STRIDE * size, rows, lanes, type, 0, 1, 0, NULL};
 }
 
 // MARK: Transposition

@@ -26,6 +26,21 @@ struct RecordFileTests {
     return scratch["run"]
   }
 
+  /// Rows of tables are written without an encoder, but to the same text.
+  @Test func rowsAreWrittenAsByTheEncoder() throws {
+    let rows: [[Double?]] = [
+      [1, nil, -0.0, 0.1, 1e-5, 1e20, 123_456_789_012_345_680, 5e-324, -1.7e308], [], [nil],
+    ]
+    for rows in [rows, [[]], []] {
+      let encoded = try recordJSON(rows)
+      let expected = JSONTemplate.indented(Data(encoded.dropFirst().dropLast(2)), by: 6)
+      #expect(try JSONTemplate.rows(rows, by: 8) == (rows.isEmpty ? Data() : expected))
+    }
+    for number in [Double.nan, .infinity] {
+      #expect(throws: EncodingError.self) { try JSONTemplate.rows([[1], [number]], by: 0) }
+    }
+  }
+
   @Test func promptsAreWhatTheWholeHolds() throws {
     let scratch = try ScratchFolder()
     let record = try Self.record.get()

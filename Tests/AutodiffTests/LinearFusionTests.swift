@@ -107,20 +107,22 @@ private struct Case: CustomTestStringConvertible, Sendable {
 }
 
 /// A quantised matrix: Q8_0, multiples of 1/16 below 8.
-private func quantised(_ rows: Int, _ columns: Int, seed: UInt64) throws -> StoredMatrix {
+private func quantised(
+  _ rows: Int, _ columns: Int, seed: UInt64, as type: ElementType = .q8_0
+) throws -> StoredMatrix {
   var generator = SeededGenerator(seed: seed)
   var bytes: [UInt8] = []
   for _ in 0..<rows * columns / 32 {
     // The scale 2⁻⁴ as a half.
     bytes += [0x00, 0x2c]
-    bytes += (0..<32).map { _ in UInt8(truncatingIfNeeded: generator.next()) }
+    bytes += (2..<type.blockBytes).map { _ in UInt8(truncatingIfNeeded: generator.next()) }
   }
-  let stored = try #require(ElementType.q8_0.bytes(forCount: columns))
+  let stored = try #require(type.bytes(forCount: columns))
   #expect(bytes.count == rows * stored)
   let base = UnsafeMutableRawPointer.allocate(byteCount: bytes.count, alignment: 64)
   base.copyMemory(from: bytes, byteCount: bytes.count)
   return StoredMatrix(
-    base: base, elementType: .q8_0, rows: rows, columns: columns, owner: Allocation(base))
+    base: base, elementType: type, rows: rows, columns: columns, owner: Allocation(base))
 }
 
 private final class Allocation: @unchecked Sendable {
@@ -165,6 +167,20 @@ private final class Allocation: @unchecked Sendable {
   let large = try quantised(1025, 1024, seed: 13)
   let wide = Matrix<Float>(rows: 1, columns: 1024, repeating: 0.5)
   #expect(linearize({ $0.linear(large) }, at: wide, fusesLinearMaps: true).fusedBytes == 0)
+}
+
+/// Nibbles are not widened for thin products where registers hold tables of sixteen values, which they are looked up in.
+@Test(
+  arguments: Engine.InstructionSet.allCases.filter {
+    $0.rawValue <= Engine.InstructionSet.best.rawValue
+  })
+func nibblesAreWidenedInRegisters(set: Engine.InstructionSet) throws {
+  let stored = try quantised(32, 64, seed: 17, as: .q4_0)
+  let x = Matrix<Float>(rows: 1, columns: 64, repeating: 0.5)
+  try #require(Engine(set, threads: 1)).use {
+    let fused = linearize({ $0.linear(stored) }, at: x, fusesLinearMaps: true)
+    #expect(fused.fusedBytes == (set == .avx512 ? 0 : 4 * 32 * 64))
+  }
 }
 
 /// Two maps that are too large to be kept as one are one in wide applications only, a portion of rows after the other, which is

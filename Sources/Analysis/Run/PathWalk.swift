@@ -28,7 +28,8 @@ enum KeptPath {
     let picture = pictureBytes(pictured.max() ?? 0, width: width, layers: layers)
     return (
       (all ? sizes : pictured).reduce(0, +) * 4,
-      picturesAreDivided(picture) ? Engine.threadsWorking(on: 2 * pictured.count) * picture : picture
+      picturesAreDivided(picture)
+        ? Engine.threadsWorking(on: 2 * pictured.count) * picture : picture
     )
   }
 

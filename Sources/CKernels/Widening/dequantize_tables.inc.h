@@ -55,17 +55,25 @@ static inline void iq4_nl(const uint8_t *restrict block, int64_t blocks, float *
 #endif
 }
 
-// d (2) | high bit pairs of eight scales (2) | their low nibbles (4) | nibbles (128), group after group of 32.
-// w = (d (s − 32)) table[q]
-static inline void iq4_xs(const uint8_t *restrict block, float *restrict out) {
+// d (s − 32) of the eight groups.
+static inline void scales_of_iq4_xs(const uint8_t *restrict block, float *restrict scales) {
   const float d = first_half(block);
   uint16_t high;
   memcpy(&high, block + 2, 2);
   UNROLLED(int g = 0; g < 8; g++) {
     const int low = block[4 + g / 2] >> 4 * (g % 2) & 15;
     const int scale = (low | (high >> 2 * g & 3) << 4) - 32;
-    table_nibbles(block + 8 + 16 * g, d * (float)scale, nonlinear_nibbles, out + 32 * g);
+    scales[g] = d * (float)scale;
   }
+}
+
+// d (2) | high bit pairs of eight scales (2) | their low nibbles (4) | nibbles (128), group after group of 32.
+// w = (d (s − 32)) table[q]
+static inline void iq4_xs(const uint8_t *restrict block, float *restrict out) {
+  float scales[8];
+  scales_of_iq4_xs(block, scales);
+  UNROLLED(int g = 0; g < 8; g++)
+    table_nibbles(block + 8 + 16 * g, scales[g], nonlinear_nibbles, out + 32 * g);
 }
 
 // e (1) | nibbles (16).   w = 2^(e − 128) · twice the value: the first two powers are subnormal

@@ -145,6 +145,10 @@ void ck_multiply_f64(struct ck_engine *engine, const struct ck_matrix *w, const 
 void ck_multiply_adjoint_f64(struct ck_engine *engine, const struct ck_matrix *w, const double *y,
                              int64_t ldy, double *x, int64_t ldx, int64_t b, int accumulate);
 
+// Whether products in single precision with up to eight vectors widen weights of a type in registers, by a table of sixteen values, which
+// takes less time than to read them widened from a cache that many other cores share.
+int ck_looks_up(const struct ck_engine *engine, int32_t type);
+
 // M ← Σₖ diag(dₖ) Wₖ for matrices of one shape (m, n), with m factors in each dₖ. M is contiguous. The result is the same
 // to the bit for any number of threads. Whole rows only: n is a multiple of every stored type's block.
 void ck_combine(struct ck_engine *engine, int64_t terms, const struct ck_matrix *const *matrices,
