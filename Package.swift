@@ -93,7 +93,9 @@ let package = Package(
       dependencies: ["Autodiff", "Files", "Checkpoint", "Images", "Processes", "Weights"]),
     .target(
       name: "Alignment",
-      dependencies: ["LinearAlgebra", .product(name: "RealModule", package: "swift-numerics")]),
+      dependencies: [
+        "LinearAlgebra", "Weights", .product(name: "RealModule", package: "swift-numerics"),
+      ]),
     .target(
       name: "Analysis",
       dependencies: [

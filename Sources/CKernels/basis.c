@@ -25,16 +25,25 @@ static void subtract_task(void *context, int64_t index) {
                                ck_min(TASK_COLUMNS, job->basis.dimension - first));
 }
 
+// Runs the tasks of one step, on all threads if there is enough work.
+static void share(struct ck_engine *engine, struct job *job, int64_t tasks, void (*step)(void *, int64_t)) {
+  if (job->basis.count * job->basis.dimension >= WORTH_SHARING)
+    ck_parallel_for(engine, tasks, step, job);
+  else
+    for (int64_t i = 0; i < tasks; i++) step(job, i);
+}
+
+void ck_dots(struct ck_engine *engine, const double *basis, int64_t count, int64_t dimension,
+             const double *y, int64_t b, double *c) {
+  struct job job = {{basis, count, dimension, (double *)y, b, c}, ck_engine_kernels(engine)};
+  if (count < 1 || b < 1) return;
+  share(engine, &job, ck_tiles(count, TASK_ROWS), dots_task);
+}
+
 void ck_project_out(struct ck_engine *engine, const double *basis, int64_t count,
                     int64_t dimension, double *y, int64_t b, double *c) {
   struct job job = {{basis, count, dimension, y, b, c}, ck_engine_kernels(engine)};
   if (count < 1 || b < 1) return;
-  const int64_t tasks[2] = {ck_tiles(count, TASK_ROWS), ck_tiles(dimension, TASK_COLUMNS)};
-  void (*const steps[2])(void *, int64_t) = {dots_task, subtract_task};
-  for (int step = 0; step < 2; step++) {
-    if (count * dimension >= WORTH_SHARING)
-      ck_parallel_for(engine, tasks[step], steps[step], &job);
-    else
-      for (int64_t i = 0; i < tasks[step]; i++) steps[step](&job, i);
-  }
+  share(engine, &job, ck_tiles(count, TASK_ROWS), dots_task);
+  share(engine, &job, ck_tiles(dimension, TASK_COLUMNS), subtract_task);
 }

@@ -38,6 +38,9 @@ extension KernelTests {
             #expect(zip(c, dots).allSatisfy { abs($0 - $1) <= dotError }, "set \(set)")
             #expect(zip(y, rest).allSatisfy { abs($0 - $1) <= restError }, "set \(set)")
             results.append(c + y)
+            var alone = [Double](repeating: .nan, count: count * b)
+            ck_dots(Engine.current, basis, Int64(count), Int64(n), before, Int64(b), &alone)
+            #expect(alone == c, "set \(set)")
           }
         }
         #expect(results[0] == results[1], "threads must not change a bit, set \(set)")

@@ -1,4 +1,5 @@
 public import LinearAlgebra
+import Weights
 
 /// The Jacobian Jᵢ in the singular basis of Jⱼ, and its distance from diag(s_{i,1} … s_{i,K}).
 ///
@@ -49,8 +50,8 @@ public struct BlockCoupling: Sendable {
   ) {
     // (K, d) · (K, d)ᵀ → (K, K): entry (a, b) = ⟨basis a, image b⟩
     self.init(
-      form: form, matrix: .product(basis, .none, images, .transposed),
-      singularValues: singularValues, imageGram: .product(images, .none, images, .transposed))
+      form: form, matrix: Engine.products(ofRows: basis, images),
+      singularValues: singularValues, imageGram: Engine.products(ofRows: images, images))
   }
 
   /// Computes the coupling by applying Jᵢ to the K leading vectors of `other`, where K is the number of values given.

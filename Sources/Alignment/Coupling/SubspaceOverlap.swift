@@ -1,4 +1,5 @@
 public import LinearAlgebra
+import Weights
 
 /// How much two spaces of leading singular vectors overlap, regardless of the order and the gaps within them.
 ///
@@ -24,7 +25,7 @@ public struct SubspaceOverlap: Sendable, Equatable, Codable {
     _ p: Matrix<Double>, _ q: Matrix<Double>, rank k: Int
   ) -> Double {
     precondition(k >= 1 && k <= p.rows && k <= q.rows, "rank \(k) of \(p.rows) and \(q.rows)")
-    let cosines = Matrix<Double>.product(p.prefix(k), .none, q.prefix(k), .transposed)  // (K, K)
+    let cosines = Engine.products(ofRows: p.prefix(k), q.prefix(k))  // (K, K)
     return cosines.elements.reduce(0) { $0 + $1 * $1 } / Double(k)
   }
 

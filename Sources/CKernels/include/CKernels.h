@@ -154,6 +154,11 @@ int ck_looks_up(const struct ck_engine *engine, int32_t type);
 void ck_combine(struct ck_engine *engine, int64_t terms, const struct ck_matrix *const *matrices,
                 const float *const *factors, float *out);
 
+// C (count, b) ← B Yᵀ, the products of the rows of B (count, dimension) and of Y (b, dimension), all in double precision and
+// contiguous. The result is the same to the bit for any number of threads.
+void ck_dots(struct ck_engine *engine, const double *basis, int64_t count, int64_t dimension,
+             const double *y, int64_t b, double *c);
+
 // One step of Gram–Schmidt for b vectors, the rows of Y (b, dimension), against the rows of B (count, dimension), all
 // in double precision and contiguous:
 //

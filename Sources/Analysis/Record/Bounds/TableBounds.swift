@@ -1,5 +1,6 @@
 import Alignment
 import LinearAlgebra
+import Weights
 
 /// The bounds of a coupling table's entries, row by row, and its invariant readings where clusters leave vectors undetermined.
 struct TableBounds {
@@ -31,8 +32,8 @@ struct TableBounds {
   func row(_ own: Found, _ form: CouplingForm, _ couplings: [BlockCoupling]) -> Row {
     let spread = JacobianSpread(own.triplets, noise: own.noise, dimension: width)
     // (K′, d) · (bases · K, d)ᵀ: entry (b, j K + a) = ⟨u_{i,b}, u_{j,a}⟩.
-    let products = Matrix.product(
-      own.triplets.leftVectors, .none, form == .same ? left : right, .transposed)
+    let products = Engine.products(
+      ofRows: own.triplets.leftVectors, form == .same ? left : right)
     return Row(
       couplings: couplings, bases: spreads,
       bounds: zip(couplings, spreads).enumerated().map { j, pair in
