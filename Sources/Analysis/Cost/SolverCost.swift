@@ -46,7 +46,7 @@ package struct SolverCost: Sendable {
     // search, unless the block is narrow. A few more triplets are measured.
     let isBlock = kind != .arpack && kind != .parpack && kind != .randomized
     let share = certify == .off || isBlock && b >= 4 ? 0 : certify == .bound ? 0.2 : 0.3
-    let measured = min(k + (certify == .off ? 0 : max(4, min(8, b))), width)
+    let measured = min(k + (certify == .off ? 0 : BlockLanczosSolver.further), width)
     further = measured - min(k, width)
     switch kind {
     case .dense:

@@ -33,7 +33,7 @@ enum KeptPath {
     )
   }
 
-  /// Bytes of the picture of states with so many numbers.
+  /// Bytes of the picture of states of this many numbers.
   static func pictureBytes(_ numbers: Int, width: Int, layers: Int) -> Int {
     let (points, rows) = (numbers / width, numbers / width / (layers + 1))
     let side = min(points, width)

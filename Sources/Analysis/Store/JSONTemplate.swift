@@ -119,7 +119,7 @@ struct JSONList {
   /// The most numbers that are encoded together.
   static let most = 1 << 12
 
-  /// The number of rows that are encoded together, with so many numbers each.
+  /// The number of rows that are encoded together, of this many numbers each.
   static func rows(ofWidth width: Int) -> Int { max(1, most / max(1, width)) }
 
   init(_ file: FileWriter, indentation: Int) { (self.file, self.indentation) = (file, indentation) }

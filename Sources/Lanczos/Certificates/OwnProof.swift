@@ -12,7 +12,7 @@ struct OwnProof {
   }
 
   /// The number of triplets beyond those requested about which something may be stated.
-  private static let further = BlockLanczosSolve.further
+  private static let further = BlockLanczosSolver.further
   /// The products taken for the proof.
   var products = 0
   /// How many values each attempt told apart from the rest.

@@ -68,7 +68,7 @@ public struct DenseSolver: PartialSVDSolver {
   private func deflated(_ values: [Double], count: Int) -> Int {
     let cluster = ClusterAtCut(
       values, count: count, residualNorm: 0, tolerance: tolerance, limit: values.count)
-    return min(values.count, cluster.end(values) + BlockLanczosSolve.further)
+    return min(values.count, cluster.end(values) + BlockLanczosSolver.further)
   }
 
   /// The certificate: all of the operator is known, so the next value is the norm of the rest.

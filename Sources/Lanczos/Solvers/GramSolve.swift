@@ -37,7 +37,7 @@ struct GramSolve {
     let (outputs, inputs) = (a.outputSpace, a.inputSpace)
     let iteration = ARPACKIteration(
       space: inputs, communicator: communicator, count: count,
-      further: certify == .off ? 0 : BlockLanczosSolve.further, subspaceDimension: dimension,
+      further: certify == .off ? 0 : BlockLanczosSolver.further, subspaceDimension: dimension,
       restarts: restarts, tolerance: tolerance, seed: seed)
     var w = Matrix<Double>(rows: 1, columns: outputs.held.count)
     var scale: Double?
