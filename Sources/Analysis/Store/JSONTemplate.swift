@@ -40,8 +40,8 @@ struct JSONTemplate {
 }
 
 extension JSONTemplate {
-  /// The text of rows in a list, without its brackets, as `recordJSON` writes them, but in a tenth of the time: tables have most of a
-  /// record's numbers. The brackets of rows are indented by `spaces`.
+  /// The text of rows in a list, without its brackets, as `recordJSON` writes them, but sooner: tables have most of a record's numbers.
+  /// The brackets of rows are indented by `spaces`.
   ///
   /// Throws `EncodingError` if a number is not finite.
   static func rows(_ rows: [[Double?]], by spaces: Int) throws -> Data {
