@@ -192,8 +192,8 @@ public struct BlockLanczosSolver: PartialSVDSolver {
   }
 
   /// The number of triplets beyond the wanted ones that are measured, for bounds of couplings and where proofs fail for the wanted ones
-  /// alone. On SmolLM2-135M, Qwen2.5-Coder-1.5B and Gemma 3 270M, 0 to 8 prove as much in as many passes. The mean bound of
-  /// SmolLM2's couplings is 4.7e-6 with none, 1.0e-6 with 4 and 7.5e-7 with 8, which take 1.03 times as long.
+  /// alone. On SmolLM2-135M, Qwen2.5-Coder-1.5B and Gemma 3 270M, 0 to 8 prove as much in as many passes. The bound of
+  /// SmolLM2's mean coupling is 4.7e-6 with none, 1.0e-6 with 4 and 7.5e-7 with 8, which take 1.03 times as long.
   package static let further = 4
 
   /// A product costs about the same per vector from 8 vectors on, and a narrow block uses fewer vectors: for k = 10
