@@ -41,6 +41,29 @@ struct RecordFileTests {
     }
   }
 
+  /// Brackets and quotes end what is skipped eight bytes at a time, wherever they are, also at the end of the text.
+  @Test func valuesEndWhereverTheirBracketsAre() throws {
+    for gap in 0..<24 {
+      let space = String(repeating: " ", count: gap)
+      let values = [
+        "[\(space)[1],\(space)\"]\\\"[\"\(space)]", "{\"b\":\(space){\(space)}\(space)}", "2",
+      ]
+      let text = "{\"p\":\(values[0]),\"q\":\(values[1]),\"r\":\(values[2])}"
+      try Array(text.utf8).withUnsafeBytes { bytes in
+        let scanner = JSONScanner(bytes: bytes) { _ in }
+        let found = try #require(try scanner.members(of: 0..<bytes.count))
+        #expect(found.map { String(decoding: bytes[$0.value], as: UTF8.self) } == values)
+        for end in 0..<bytes.count {
+          let cut = UnsafeRawBufferPointer(rebasing: bytes[..<end])
+          let part = JSONScanner(bytes: cut) { _ in }
+          if end > 0 {
+            #expect(throws: JSONScanner.Malformed.self) { try part.members(of: 0..<end) }
+          }
+        }
+      }
+    }
+  }
+
   @Test func promptsAreWhatTheWholeHolds() throws {
     let scratch = try ScratchFolder()
     let record = try Self.record.get()
